@@ -1,0 +1,40 @@
+# Everything a newcomer or CI runs. Each target sets up what it needs; only Python 3.11 is assumed.
+PYTHON ?= python3.11
+BIN := .venv/bin
+.DELETE_ON_ERROR:
+.PHONY: setup demo lint test test-all requirements clean
+
+setup: .venv/.ready
+
+.uv/.ready: requirements/uv.txt
+	$(PYTHON) -m venv .uv
+	.uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.ready: .uv/.ready requirements/dev.txt setup.py
+	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) .venv
+	.uv/bin/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	.uv/bin/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+requirements: .uv/.ready  ## pin base.in and dev.in again
+	for name in uv base dev; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
+	  --no-emit-index-url --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; done
+
+demo: setup  ## cluster, data, model, job, replay, queries; ends by itself
+	$(BIN)/recloop demo $(ARGS)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: setup  ## under 20 minutes
+	$(BIN)/pytest -m "not slow and not gpu" $(ARGS)
+
+test-all: setup  ## everything, under 75 minutes
+	$(BIN)/pytest -m "not gpu" $(ARGS)
+
+clean:
+	rm -rf .recloop build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,1 @@
+"""The topology, its settings and sinks, and the recloop command."""

@@ -1,0 +1,1 @@
+"""Data sets, recommenders, training, evaluation and bundles; no Flink."""

@@ -1,0 +1,74 @@
+"""The action table: what each action says about a user's taste.
+
+An action's code is what state stores, one byte: a code is never given to another action.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+BUILT_IN_CODES = range(1, 32)
+CUSTOM_CODES = range(32, 256)
+
+
+class Kind(StrEnum):
+    """What an action does to a user's profile."""
+
+    POSITIVE = "positive"
+    """Appended to the history that the model sees."""
+    NEGATIVE = "negative"
+    """The item and its nearest neighbours leave the list."""
+    EXPOSURE = "exposure"
+    """The item was shown; again and again without an act counts against it."""
+    TERMINAL = "terminal"
+    """The item is owned: appended to the history and never recommended until it is returned."""
+    REVERSAL = "reversal"
+    """Takes a terminal action back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One row of the table.
+
+    Attributes:
+        code: 1 to 255, what state stores; 32 and above are free for a deployment's own actions.
+        kind: what it does to the profile.
+        weight: strength of the interest, 0 and above; 1.0 is a click.
+        half_life_s: after so many seconds of event time the weight counts half.
+    """
+
+    code: int
+    kind: Kind
+    weight: float
+    half_life_s: float
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.code <= 255:
+            msg = f"an action's code is 1 to 255, not {self.code}"
+            raise ValueError(msg)
+        if self.weight < 0 or self.half_life_s <= 0:
+            msg = f"weight must be >= 0 and half_life_s > 0, not {self.weight} and {self.half_life_s}"
+            raise ValueError(msg)
+
+
+ActionTable = MappingProxyType[str, Action]
+
+_DAY_S = 86_400.0
+
+DEFAULT_ACTIONS: ActionTable = MappingProxyType(
+    {
+        "view": Action(1, Kind.POSITIVE, 0.5, 3 * _DAY_S),
+        "click": Action(2, Kind.POSITIVE, 1.0, 7 * _DAY_S),
+        "favorite": Action(3, Kind.POSITIVE, 2.0, 30 * _DAY_S),
+        "cart": Action(4, Kind.POSITIVE, 3.0, 7 * _DAY_S),
+        "buy": Action(5, Kind.TERMINAL, 5.0, 60 * _DAY_S),
+        "return": Action(6, Kind.REVERSAL, 0.0, 60 * _DAY_S),
+        "dislike": Action(7, Kind.NEGATIVE, 0.0, 90 * _DAY_S),
+        "impression": Action(8, Kind.EXPOSURE, 0.0, 1 * _DAY_S),
+    }
+)
+
+
+def history_actions(table: ActionTable) -> frozenset[str]:
+    """The names of the actions whose items enter the history that a model sees."""
+    return frozenset(name for name, action in table.items() if action.kind in {Kind.POSITIVE, Kind.TERMINAL})

@@ -1,0 +1,25 @@
+"""recloop: session-fresh recommendations from a jar-less Python job on Apache Flink."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+_ROOT = Path(__file__).parent
+
+
+def _requirements() -> list[str]:
+    lines = (_ROOT / "requirements" / "base.in").read_text().splitlines()
+    return [bare for line in lines if (bare := line.split("#")[0].strip())]
+
+
+setup(
+    name="recloop",
+    version="0.1.0",
+    description="Session-fresh recommendations from a jar-less Python job on Apache Flink",
+    long_description=(_ROOT / "README.md").read_text(),
+    long_description_content_type="text/markdown",
+    python_requires=">=3.11,<3.12",
+    packages=find_packages(include=["job*", "udfs*", "model*"]),
+    install_requires=_requirements(),
+    entry_points={"console_scripts": ["recloop=job.cli:main"]},
+)

@@ -1,0 +1,1 @@
+"""What runs inside Flink operators; the pure files know no Flink."""
