@@ -1,0 +1,115 @@
+"""A prepared data set: a folder with the behaviours in time order, the catalogue and a summary.
+
+behaviors.jsonl   a UserBehavior a line, oldest first
+items.jsonl       {"item_id", "title", "group"} a line, sorted by item_id
+dataset.json      DatasetInfo
+"""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from model.datasets.errors import NotPreparedError
+from model.datasets.json_lines import read_behaviors
+from model.datasets.reading import Item
+from model.records import EpochMs, ItemId, UserBehavior
+
+BEHAVIORS = "behaviors.jsonl"
+ITEMS = "items.jsonl"
+INFO = "dataset.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetInfo:
+    """The summary of a prepared data set.
+
+    Attributes:
+        name: what the set is called.
+        behaviors: lines of behaviors.jsonl.
+        users: different users among them.
+        items: lines of items.jsonl.
+        first_timestamp: of the oldest behaviour.
+        last_timestamp: of the newest behaviour.
+        fingerprint: sha256 of behaviors.jsonl.
+        actions: the mapping that was used, as --actions reads it.
+        source: what it was made from; equal sources need no second preparation.
+        skipped: reason -> rows of the source that are not in it.
+    """
+
+    name: str
+    behaviors: int
+    users: int
+    items: int
+    first_timestamp: EpochMs
+    last_timestamp: EpochMs
+    fingerprint: str
+    actions: str
+    source: Mapping[str, str]
+    skipped: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A prepared folder, opened.
+
+    Attributes:
+        path: the folder.
+        info: its summary.
+    """
+
+    path: Path
+    info: DatasetInfo
+
+    @classmethod
+    def open(cls, path: Path) -> "Dataset":
+        """Reads the summary.
+
+        Raises:
+            NotPreparedError: the folder is no prepared data set.
+        """
+        try:
+            info = msgspec.json.decode((path / INFO).read_bytes(), type=DatasetInfo)
+        except (OSError, msgspec.DecodeError) as error:
+            msg = f"{path} is no prepared data set ({error}); make one with: recloop data prepare"
+            raise NotPreparedError(msg) from error
+        return cls(path, info)
+
+    @property
+    def behaviors_path(self) -> Path:
+        """The file of behaviours."""
+        return self.path / BEHAVIORS
+
+    def behaviors(self) -> Iterator[UserBehavior]:
+        """Yields the behaviours, oldest first."""
+        return read_behaviors(self.behaviors_path)
+
+    def items(self) -> dict[ItemId, Item]:
+        """The catalogue."""
+        decoder = msgspec.json.Decoder(Item)
+        with (self.path / ITEMS).open("rb") as lines:
+            return {item.item_id: item for item in map(decoder.decode, lines)}
+
+
+def write_behaviors(folder: Path, blocks: Iterable[bytes]) -> str:
+    """Writes blocks of whole lines and returns the sha256 of them all, in hex."""
+    digest = hashlib.sha256()
+    with (folder / BEHAVIORS).open("wb", buffering=1 << 20) as out:
+        for block in blocks:
+            digest.update(block)
+            out.write(block)
+    return digest.hexdigest()
+
+
+def write_catalogue(folder: Path, items: Iterable[Item]) -> None:
+    """Writes items.jsonl in the order given."""
+    encoder = msgspec.json.Encoder()
+    with (folder / ITEMS).open("wb") as out:
+        out.writelines(encoder.encode(item) + b"\n" for item in items)
+
+
+def write_info(folder: Path, info: DatasetInfo) -> None:
+    """Writes the summary; last, so that a folder which has one is whole."""
+    (folder / INFO).write_bytes(msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n")
