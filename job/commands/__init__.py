@@ -1,0 +1,1 @@
+"""The functions behind the `recloop` command, one file a subject."""

@@ -1,0 +1,194 @@
+"""Merges the many small files of each hour into few, while the job writes and others read.
+
+The job commits one file a checkpoint and subtask. A closed hour becomes one file; an open hour is merged
+whenever it has too many small files. Readers that use `job.tables.files.reading` see every row exactly once;
+outside readers may see rows twice for the moment of a swap, and the epoch views show them once.
+"""
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from job.tables import journal, locks
+from job.tables.errors import TablesBusy
+from job.tables.files import committed, hour_folders
+from job.tables.journal import OnStep, Step, Swap, ignore_step
+from job.tables.schema import TABLES
+from model.records import EpochMs
+
+_CHUNK_BYTES = 1 << 20
+_COMPACTED = re.compile(r"compact-(\d+)-[0-9a-f]+")
+_MERGING_PREFIX = ".compact-"
+_HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When to merge.
+
+    Attributes:
+        max_small_files: an open hour with more small files than these is merged.
+        small_bytes: larger files of an open hour are left until it closes.
+        close_after_s: an hour is closed so long after its end; above the checkpoint interval.
+        patience_s: how long to wait for readers before a swap is put off to the next pass.
+    """
+
+    max_small_files: int = 32
+    small_bytes: int = 32 << 20
+    close_after_s: float = 120.0
+    patience_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What one pass did.
+
+    Attributes:
+        files_before: committed files it found, of all tables.
+        files_after: what is left of these.
+        merges: hour folders whose files were merged.
+        bytes_merged: size of the merged files.
+        postponed: merges put off because readers held the lock too long.
+        recovered: swaps of a killed compactor that were finished or undone.
+    """
+
+    files_before: int = 0
+    files_after: int = 0
+    merges: int = 0
+    bytes_merged: int = 0
+    postponed: int = 0
+    recovered: int = 0
+
+    def __add__(self, other: "Report") -> "Report":
+        return Report(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
+
+    def to_json(self) -> dict[str, int]:
+        """The counts by name."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Compactor:
+    """Compacts one tables folder, a pass at a time.
+
+    Attributes:
+        on_step: called after each step of a merge; what it raises is a compactor's death at that point.
+    """
+
+    tables_dir: Path
+    policy: Policy = Policy()
+    on_step: OnStep = ignore_step
+
+    def run_once(self, now_ms: EpochMs, stop: Callable[[], bool] = lambda: False) -> Report:
+        """Do one pass over all tables; `stop` is asked before each merge.
+
+        Raises:
+            TablesBusy: another compactor is at work here, or a killed one's swap has to wait for readers.
+            OSError: a file could not be read or written; what was merged so far stays.
+        """
+        with locks.sole_compactor(self.tables_dir):
+            recovered = journal.recover(self.tables_dir, self.policy.patience_s, self.on_step)
+            report = Report(recovered=int(recovered))
+            for folder in self._folders():
+                _remove_leftovers(folder)
+                report += self._compact_folder(folder, now_ms, skip=stop())
+            return report
+
+    def _folders(self) -> Iterator[Path]:
+        for table in TABLES:
+            yield from hour_folders(self.tables_dir, table)
+
+    def _compact_folder(self, folder: Path, now_ms: EpochMs, *, skip: bool) -> Report:
+        files = committed(folder)
+        sources = [] if skip else self._sources(folder, files, now_ms)
+        self.on_step(Step.LISTED)
+        if not sources:
+            return Report(files_before=len(files), files_after=len(files))
+        merged = _merge(folder, sources, _next_number(files))
+        self.on_step(Step.MERGED)
+        return self._swap(folder, merged, len(files))
+
+    def _sources(self, folder: Path, files: list[Path], now_ms: EpochMs) -> list[Path]:
+        if now_ms >= _closed_at(folder, self.policy.close_after_s):
+            return files if len(files) > 1 else []
+        small = [path for path in files if path.stat().st_size < self.policy.small_bytes]
+        return small if len(small) > self.policy.max_small_files else []
+
+    def _swap(self, folder: Path, merged: "_Merged", files_before: int) -> Report:
+        swap = Swap(
+            str(folder.relative_to(self.tables_dir)), merged.hidden_name, merged.visible_name, merged.sources
+        )
+        try:
+            with locks.exclusive(self.tables_dir, self.policy.patience_s):
+                journal.carry_out(self.tables_dir, swap, self.on_step)
+        except TablesBusy:
+            (folder / merged.hidden_name).unlink()
+            return Report(files_before=files_before, files_after=files_before, postponed=1)
+        files_after = files_before - len(merged.sources) + 1
+        return Report(files_before, files_after, merges=1, bytes_merged=merged.bytes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Merged:
+    hidden_name: str
+    visible_name: str
+    sources: tuple[str, ...]
+    bytes: int
+
+
+def _merge(folder: Path, sources: list[Path], number: int) -> _Merged:
+    hidden = folder / f"{_MERGING_PREFIX}{number}.merging"
+    digest = hashlib.sha256()
+    try:
+        with hidden.open("wb") as target:
+            for chunk in _lines(sources):
+                digest.update(chunk)
+                target.write(chunk)
+            target.flush()
+            os.fsync(target.fileno())
+            size = target.tell()
+    except OSError:
+        hidden.unlink(missing_ok=True)
+        raise
+    visible = f"compact-{number}-{digest.hexdigest()[:12]}"
+    return _Merged(hidden.name, visible, tuple(path.name for path in sources), size)
+
+
+def _lines(sources: list[Path]) -> Iterator[bytes]:
+    for path in sources:
+        with path.open("rb") as source:
+            yield from _ended_with_newline(source)
+
+
+def _ended_with_newline(source: BinaryIO) -> Iterator[bytes]:
+    last = b"\n"
+    while chunk := source.read(_CHUNK_BYTES):
+        yield chunk
+        last = chunk[-1:]
+    if last != b"\n":
+        yield b"\n"
+
+
+def _next_number(files: list[Path]) -> int:
+    return 1 + max((int(match[1]) for path in files if (match := _COMPACTED.fullmatch(path.name))), default=0)
+
+
+def _closed_at(folder: Path, close_after_s: float) -> float:
+    """When the hour counts as closed, epoch milliseconds; never for a folder whose name is not an hour."""
+    name = f"{folder.parent.name}/{folder.name}"
+    try:
+        start = datetime.strptime(name, "dt=%Y-%m-%d/hour=%H").replace(tzinfo=UTC)
+    except ValueError:
+        return float("inf")
+    return start.timestamp() * 1000 + _HOUR_MS + close_after_s * 1000
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a compactor was merging when it was killed."""
+    for path in folder.glob(f"{_MERGING_PREFIX}*.merging"):
+        path.unlink()

@@ -1,0 +1,142 @@
+"""The note a compactor leaves before it swaps files, so that a swap is whole whenever it is killed.
+
+The swap: the merged file is complete and on disk under a hidden name; the note is written; the merged file is
+given its visible name; its sources go; the note goes. Until then the sources or the merged file count, never both.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from job.tables import locks
+from job.tables.errors import TablesError
+
+JOURNAL_NAME = ".swap.json"
+
+
+class Step(StrEnum):
+    """What has just been done; each is a point at which a compactor may be killed."""
+
+    LISTED = "listed"
+    MERGED = "merged"
+    NOTED = "noted"
+    SHOWN = "shown"
+    ONE_GONE = "one source gone"
+    ALL_GONE = "all sources gone"
+    CLEARED = "cleared"
+
+
+OnStep = Callable[[Step], None]
+
+
+def ignore_step(_step: Step) -> None:
+    """Do nothing: what a compactor calls after each step unless a test wants to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """One swap: all names but the folder's are inside the folder.
+
+    Attributes:
+        folder: relative to the tables folder, so that the whole may be moved.
+        merging: hidden name of the merged file.
+        target: its visible name.
+        sources: the files it replaces.
+    """
+
+    folder: str
+    merging: str
+    target: str
+    sources: tuple[str, ...]
+
+
+def pending(tables_dir: Path) -> Swap | None:
+    """The swap that is noted and not yet whole, if any.
+
+    Raises:
+        TablesError: the note cannot be read.
+    """
+    try:
+        note = json.loads((tables_dir / JOURNAL_NAME).read_bytes())
+        return Swap(note["folder"], note["merging"], note["target"], tuple(note["sources"]))
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        msg = f"{tables_dir / JOURNAL_NAME} is damaged: compare the files it names, then delete it"
+        raise TablesError(msg) from error
+
+
+def hidden_files(tables_dir: Path) -> frozenset[Path]:
+    """The files a reader must leave out because of a half-done swap; call it with the lock held."""
+    swap = pending(tables_dir)
+    if swap is None or not (tables_dir / swap.folder / swap.target).exists():
+        return frozenset()
+    return frozenset(tables_dir / swap.folder / name for name in swap.sources)
+
+
+def carry_out(tables_dir: Path, swap: Swap, on_step: OnStep = ignore_step) -> None:
+    """Note the swap and finish it; call it with the lock held alone."""
+    partial = tables_dir / f"{JOURNAL_NAME}.partial"
+    with partial.open("w") as file:
+        json.dump(asdict(swap), file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.rename(tables_dir / JOURNAL_NAME)
+    sync_folder(tables_dir)
+    on_step(Step.NOTED)
+    _finish(tables_dir, swap, on_step)
+
+
+def recover(tables_dir: Path, patience_s: float, on_step: OnStep = ignore_step) -> bool:
+    """Finish or undo the swap a killed compactor left behind; return whether there was one.
+
+    Raises:
+        TablesBusy: readers held the lock for `patience_s` seconds.
+        TablesError: the note cannot be read.
+    """
+    if pending(tables_dir) is None:
+        return False
+    with locks.exclusive(tables_dir, patience_s):
+        swap = pending(tables_dir)
+        if swap is not None:
+            _finish(tables_dir, swap, on_step)
+        return swap is not None
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the folder's names on disk."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _finish(tables_dir: Path, swap: Swap, on_step: OnStep) -> None:
+    folder = tables_dir / swap.folder
+    if _shown(folder, swap):
+        on_step(Step.SHOWN)
+        _remove_sources(folder, swap, on_step)
+        on_step(Step.ALL_GONE)
+    (tables_dir / JOURNAL_NAME).unlink()
+    sync_folder(tables_dir)
+    on_step(Step.CLEARED)
+
+
+def _shown(folder: Path, swap: Swap) -> bool:
+    """Give the merged file its visible name; False where it is lost, and the sources go on to count."""
+    with contextlib.suppress(FileNotFoundError):
+        (folder / swap.merging).rename(folder / swap.target)
+        sync_folder(folder)
+    return (folder / swap.target).exists()
+
+
+def _remove_sources(folder: Path, swap: Swap, on_step: OnStep) -> None:
+    for name in swap.sources:
+        (folder / name).unlink(missing_ok=True)
+        on_step(Step.ONE_GONE)
+    sync_folder(folder)

@@ -1,0 +1,39 @@
+"""What a query gives, whichever engine ran it, and which statements count as queries."""
+
+import re
+from dataclasses import dataclass
+
+from job.tables.errors import NotAQuery
+
+Rows = list[tuple[object, ...]]
+
+_READING = frozenset({"select", "with", "show", "describe", "desc", "explain", "values", "from", "summarize"})
+_COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DOTALL)
+_WORD = re.compile(r"[a-z_]+", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class QueryResult:
+    """Rows in the order of the query; `seconds` from the statement to the last row."""
+
+    columns: tuple[str, ...]
+    rows: Rows
+    seconds: float
+
+    def records(self) -> list[dict[str, object]]:
+        """The rows as dictionaries by column name."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def check_reads_only(sql: str) -> str:
+    """Return the statement without its last semicolon.
+
+    Raises:
+        NotAQuery: it does not begin like a statement that only reads.
+    """
+    statement = sql.strip().removesuffix(";").rstrip()
+    word = _WORD.match(_COMMENTS.sub("", statement))
+    if word is None or word[0].lower() not in _READING:
+        msg = "only queries are run here: begin with SELECT, WITH, VALUES, SHOW, DESCRIBE or EXPLAIN"
+        raise NotAQuery(msg)
+    return statement
