@@ -1,0 +1,138 @@
+"""Every Flink setting that a local cluster starts with.
+
+Flink ignores a key it does not know without a word, so all keys are listed by one function and a contract test
+asks Flink for each. What belongs to a job (buffer timeout, bundle time, parallelism) is set by the job.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+from job.cluster.layout import Layout
+from job.cluster.spec import ClusterSpec
+
+LOOPBACK = "127.0.0.1"
+_JAVA_OPTIONS = re.compile(r"^\s+all: (--add-.*)$", re.MULTILINE)
+
+
+def flink_configuration(spec: ClusterSpec, home: Path) -> dict[str, str]:
+    """All Flink settings of a cluster, the extra ones of its spec included.
+
+    Args:
+        spec: the cluster; a port of None is written as 0, a free one.
+        home: the installed Flink, whose own options for the JVM are taken over.
+    """
+    return {
+        **_network(spec),
+        **_checkpoints(Layout(spec.directory)),
+        **_recovery(),
+        **_memory(),
+        **_python(),
+        "env.java.opts.all": java_options(home),
+        "metrics.fetcher.update-interval": "1 s",
+        **spec.extra_config,
+    }
+
+
+def render(configuration: dict[str, str]) -> str:
+    """Settings as the text of a config.yaml, one quoted value a line."""
+    return "".join(f"{key}: {json.dumps(value)}\n" for key, value in sorted(configuration.items()))
+
+
+def java_options(home: Path) -> str:
+    """The module options that this Flink release asks of a JVM.
+
+    Raises:
+        ValueError: if the installed Flink's config.yaml no longer names them.
+    """
+    path = home / "conf" / "config.yaml"
+    found = _JAVA_OPTIONS.search(path.read_text())
+    if found is None:
+        msg = f"{path} names no env.java.opts.all"
+        raise ValueError(msg)
+    return found.group(1).strip()
+
+
+def _network(spec: ClusterSpec) -> dict[str, str]:
+    return {
+        "rest.address": LOOPBACK,
+        "rest.bind-address": LOOPBACK,
+        "rest.port": str(spec.rest_port or 0),
+        "jobmanager.rpc.address": LOOPBACK,
+        "jobmanager.bind-host": LOOPBACK,
+        "jobmanager.rpc.port": str(spec.rpc_port or 0),
+        "blob.server.port": str(spec.blob_port or 0),
+        "taskmanager.host": LOOPBACK,
+        "taskmanager.bind-host": LOOPBACK,
+        "taskmanager.rpc.port": "0",
+        "taskmanager.data.port": "0",
+    }
+
+
+def _checkpoints(layout: Layout) -> dict[str, str]:
+    return {
+        "state.backend.type": "rocksdb",
+        "execution.checkpointing.incremental": "true",
+        "execution.checkpointing.interval": "2 s",
+        "execution.checkpointing.num-retained": "3",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.storage": "filesystem",
+        "execution.checkpointing.dir": layout.checkpoints.as_uri(),
+        "execution.checkpointing.savepoint-dir": layout.savepoints.as_uri(),
+    }
+
+
+def _recovery() -> dict[str, str]:
+    """A dead process is noticed and replaced in seconds.
+
+    By default a TaskManager that comes up before the JobManager waits 10 s before it tries again.
+    """
+    return {
+        "restart-strategy.type": "exponential-delay",
+        "restart-strategy.exponential-delay.initial-backoff": "100 ms",
+        "restart-strategy.exponential-delay.max-backoff": "5 s",
+        "restart-strategy.exponential-delay.backoff-multiplier": "1.5",
+        "restart-strategy.exponential-delay.jitter-factor": "0.1",
+        "restart-strategy.exponential-delay.reset-backoff-threshold": "30 s",
+        "heartbeat.interval": "1000 ms",
+        "heartbeat.timeout": "4000 ms",
+        "heartbeat.rpc-failure-threshold": "1",
+        "cluster.registration.error-delay": "200 ms",
+        "cluster.registration.max-timeout": "1 s",
+        "cluster.registration.refused-registration-delay": "1 s",
+    }
+
+
+def _memory() -> dict[str, str]:
+    """A TaskManager of 1.75 GiB and a JobManager of about 1 GiB.
+
+    All parts are given, so no JVM has to run first to work them out. RocksDB takes 70 % of the managed memory where
+    process-mode operators take the rest; Python's own memory comes on top.
+    """
+    return {
+        "taskmanager.numberOfTaskSlots": "1",
+        "taskmanager.cpu.cores": "1.0",
+        "taskmanager.memory.framework.heap.size": "128m",
+        "taskmanager.memory.task.heap.size": "448m",
+        "taskmanager.memory.managed.size": "512m",
+        "taskmanager.memory.framework.off-heap.size": "128m",
+        "taskmanager.memory.task.off-heap.size": "0m",
+        "taskmanager.memory.network.min": "128m",
+        "taskmanager.memory.network.max": "128m",
+        "taskmanager.memory.jvm-metaspace.size": "256m",
+        "taskmanager.memory.jvm-overhead.min": "192m",
+        "taskmanager.memory.jvm-overhead.max": "192m",
+        "taskmanager.jvm-exit-on-oom": "true",
+        "jobmanager.memory.heap.size": "768m",
+        "jobmanager.memory.jvm-metaspace.size": "256m",
+    }
+
+
+def _python() -> dict[str, str]:
+    """Both execution modes run the Python that runs this; PEMJA's native library is loaded once a JVM."""
+    return {
+        "python.executable": sys.executable,
+        "python.client.executable": sys.executable,
+        "classloader.parent-first-patterns.additional": "pemja",
+    }

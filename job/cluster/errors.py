@@ -1,0 +1,53 @@
+"""What can go wrong with a local cluster: one tree of exceptions.
+
+ClusterError                  the root; its text says what to do
+├── JavaNotFoundError         no Java 17 or 21
+├── SettingRefusedError       a setting of ours or of Flink's that cannot work
+├── StartFailedError          a process died or was not ready in time
+├── NotRunningError           no cluster runs in this folder
+└── RestError                 a call of Flink's REST interface failed
+    ├── UnreachableError      nobody answers
+    ├── NotFoundError         Flink does not know this job, vertex or path
+    ├── RefusedError          Flink said no; the text holds its reason
+    └── TimedOutError         polling ended before Flink was done
+"""
+
+
+class ClusterError(Exception):
+    """Anything wrong with a local Flink cluster."""
+
+
+class JavaNotFoundError(ClusterError):
+    """No Java 17 or 21 was found."""
+
+
+class SettingRefusedError(ClusterError):
+    """A setting cannot work; the text names it."""
+
+
+class StartFailedError(ClusterError):
+    """The cluster did not get ready; everything that was started has been ended."""
+
+
+class NotRunningError(ClusterError):
+    """No cluster runs in this folder."""
+
+
+class RestError(ClusterError):
+    """A call of Flink's REST interface failed."""
+
+
+class UnreachableError(RestError):
+    """Nobody answers at the REST address."""
+
+
+class NotFoundError(RestError):
+    """Flink does not know the job, vertex or path that was asked for."""
+
+
+class RefusedError(RestError):
+    """Flink refused the request; the text holds its reason."""
+
+
+class TimedOutError(RestError):
+    """Something that was polled for did not happen in time."""

@@ -1,0 +1,113 @@
+"""The command lines of the JobManager's and TaskManagers' JVMs.
+
+Flink's shell scripts start three JVMs more to read the configuration before each real one; a direct call is ready
+seconds earlier, and so is the replacement of a killed TaskManager.
+"""
+
+import os
+import re
+import shlex
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from job.cluster.errors import SettingRefusedError
+from job.cluster.java import Java
+from job.cluster.layout import JOB_MANAGER, Layout, task_manager_name
+
+MARK = "RECLOOP_CLUSTER"
+INCARNATION = "{incarnation}"
+_JOB_MANAGER_CLASS = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+_TASK_MANAGER_CLASS = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
+_SIZE = re.compile(r"(\d+)\s*(b|k|kb|m|mb|g|gb)?", re.IGNORECASE)
+_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
+
+
+def job_manager_command(java: Java, layout: Layout, configuration: Mapping[str, str]) -> list[str]:
+    """The JobManager's command line."""
+    heap = size_bytes(configuration, "jobmanager.memory.heap.size")
+    metaspace = size_bytes(configuration, "jobmanager.memory.jvm-metaspace.size")
+    return [
+        *_java(java, layout, configuration, JOB_MANAGER),
+        *(f"-Xmx{heap}", "-Xms128m", f"-XX:MaxMetaspaceSize={metaspace}"),
+        *shlex.split(configuration.get("env.java.opts.jobmanager", "")),
+        *(_JOB_MANAGER_CLASS, "--configDir", str(layout.conf)),
+        *_scratch(layout, JOB_MANAGER),
+    ]
+
+
+def task_manager_command(
+    java: Java, layout: Layout, configuration: Mapping[str, str], index: int
+) -> list[str]:
+    """A TaskManager's command line; the supervisor fills in which start of it this is."""
+    name = task_manager_name(index)
+    part = "taskmanager.memory."
+    heap = _sum(configuration, f"{part}framework.heap.size", f"{part}task.heap.size")
+    off_heap = ("framework.off-heap.size", "task.off-heap.size", "network.max")
+    direct = _sum(configuration, *(part + key for key in off_heap))
+    metaspace = size_bytes(configuration, f"{part}jvm-metaspace.size")
+    return [
+        *_java(java, layout, configuration, name),
+        *("-XX:+UseG1GC", f"-Xmx{heap}", f"-Xms{heap}"),
+        *(f"-XX:MaxDirectMemorySize={direct}", f"-XX:MaxMetaspaceSize={metaspace}"),
+        *shlex.split(configuration.get("env.java.opts.taskmanager", "")),
+        *(_TASK_MANAGER_CLASS, "--configDir", str(layout.conf)),
+        *("-D", f"taskmanager.resource-id={name}-{INCARNATION}"),
+        *_scratch(layout, name),
+    ]
+
+
+def environment(java: Java, layout: Layout, home: Path) -> dict[str, str]:
+    """The variables under which Flink's commands use this cluster's folders and this Python."""
+    bin_folders = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{java.home / 'bin'}"
+    return {
+        "JAVA_HOME": str(java.home),
+        "FLINK_HOME": str(home),
+        "FLINK_CONF_DIR": str(layout.conf),
+        "FLINK_LIB_DIR": str(layout.lib),
+        "FLINK_OPT_DIR": str(home / "opt"),
+        "FLINK_PLUGINS_DIR": str(layout.plugins),
+        "FLINK_LOG_DIR": str(layout.logs),
+        "FLINK_PID_DIR": str(layout.root),
+        "PATH": f"{bin_folders}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+    }
+
+
+def size_bytes(configuration: Mapping[str, str], key: str) -> int:
+    """A memory size of the configuration in bytes.
+
+    Raises:
+        SettingRefusedError: if the value is no size such as 512m.
+    """
+    found = _SIZE.fullmatch(configuration[key].strip())
+    if found is None:
+        msg = f"{key} is {configuration[key]!r}: write a size such as 512m or 2g"
+        raise SettingRefusedError(msg)
+    return int(found[1]) * _UNITS[(found[2] or "").lower()[:1]]
+
+
+def _sum(configuration: Mapping[str, str], *keys: str) -> int:
+    return sum(size_bytes(configuration, key) for key in keys)
+
+
+def _java(java: Java, layout: Layout, configuration: Mapping[str, str], name: str) -> list[str]:
+    log4j = (layout.conf / "log4j.properties").as_uri()
+    security = ["-Djava.security.manager=allow"] if java.version > 17 else []
+    return [
+        str(java.executable),
+        *shlex.split(configuration["env.java.opts.all"]),
+        *security,
+        f"-Dlog.file={layout.log(name)}",
+        f"-Dlog4j.configurationFile={log4j}",
+        *("-classpath", class_path(layout.lib)),
+    ]
+
+
+def _scratch(layout: Layout, name: str) -> list[str]:
+    return ["-D", f"io.tmp.dirs={layout.scratch(name)}"]
+
+
+def class_path(lib: Path) -> str:
+    """All jars of a folder, Flink's own distribution last, as Flink's scripts order them."""
+    jars = sorted(lib.glob("*.jar"), key=lambda jar: (jar.name.startswith("flink-dist"), jar.name))
+    return os.pathsep.join(map(str, jars))

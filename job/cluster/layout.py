@@ -1,0 +1,156 @@
+"""Where things are: the state folder of a cluster and the installed Flink it runs from.
+
+The installed package is only read; all that the cluster writes is under the state folder.
+"""
+
+import importlib.util
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.cluster.errors import ClusterError
+
+JOB_MANAGER = "jobmanager"
+_KEPT_LOGS = 3
+
+_LOG4J = """\
+rootLogger.level = INFO
+rootLogger.appenderRef.file.ref = File
+logger.python.name = PythonWorker
+logger.python.level = ALL
+logger.netty.name = org.jboss.netty.channel.DefaultChannelPipeline
+logger.netty.level = OFF
+appender.file.name = File
+appender.file.type = RollingFile
+appender.file.append = true
+appender.file.fileName = ${sys:log.file}
+appender.file.filePattern = ${sys:log.file}.%i
+appender.file.layout.type = PatternLayout
+appender.file.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c [%t] - %m%n
+appender.file.policies.type = Policies
+appender.file.policies.size.type = SizeBasedTriggeringPolicy
+appender.file.policies.size.size = 20MB
+appender.file.strategy.type = DefaultRolloverStrategy
+appender.file.strategy.max = 3
+"""
+
+
+def flink_home() -> Path:
+    """The folder of the installed Flink distribution.
+
+    Raises:
+        ClusterError: if apache-flink is not installed.
+    """
+    found = importlib.util.find_spec("pyflink")
+    if found is None or found.origin is None:
+        msg = "apache-flink is not installed in this environment: run make setup"
+        raise ClusterError(msg)
+    return Path(found.origin).parent
+
+
+def task_manager_name(index: int) -> str:
+    """The name of a TaskManager's process, its log files and its scratch folder."""
+    return f"taskmanager-{index}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The paths in a cluster's state folder."""
+
+    root: Path
+
+    @property
+    def conf(self) -> Path:
+        """Flink's configuration folder."""
+        return self.root / "conf"
+
+    @property
+    def lib(self) -> Path:
+        """Links to the jars every JVM loads."""
+        return self.root / "lib"
+
+    @property
+    def plugins(self) -> Path:
+        """Links to Flink's plugins."""
+        return self.root / "plugins"
+
+    @property
+    def logs(self) -> Path:
+        """Log files; the current ones hold the time since the last start."""
+        return self.root / "logs"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Checkpoints of all jobs; kept over starts and stops."""
+        return self.root / "checkpoints"
+
+    @property
+    def savepoints(self) -> Path:
+        """Savepoints of all jobs; kept over starts and stops."""
+        return self.root / "savepoints"
+
+    @property
+    def settings(self) -> Path:
+        """What was last started here, ports included (JSON)."""
+        return self.root / "cluster.json"
+
+    @property
+    def plan(self) -> Path:
+        """What the supervisor is to keep running (JSON)."""
+        return self.root / "plan.json"
+
+    @property
+    def state(self) -> Path:
+        """What the supervisor is running (JSON)."""
+        return self.root / "state.json"
+
+    @property
+    def lock(self) -> Path:
+        """The file that a living supervisor holds locked."""
+        return self.root / "supervisor.lock"
+
+    @property
+    def start_lock(self) -> Path:
+        """The file that whoever starts or stops the cluster holds locked meanwhile."""
+        return self.root / "start.lock"
+
+    def scratch(self, name: str) -> Path:
+        """The working folder of one process; emptied whenever it is started."""
+        return self.root / "tmp" / name
+
+    def log(self, name: str) -> Path:
+        """Flink's log of one process."""
+        return self.logs / f"{name}.log"
+
+    def out(self, name: str) -> Path:
+        """What one process writes to its standard output and error."""
+        return self.logs / f"{name}.out"
+
+    def prepare(self, home: Path) -> None:
+        """Makes all folders and links afresh; logs are put aside, checkpoints stay."""
+        for folder in (self.conf, self.lib, self.plugins):
+            shutil.rmtree(folder, ignore_errors=True)
+        for folder in (self.conf, self.lib, self.plugins, self.logs, self.checkpoints, self.savepoints):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._link(home)
+        for name in ("log4j.properties", "log4j-console.properties", "log4j-cli.properties"):
+            (self.conf / name).write_text(_LOG4J)
+        for path in (*self.logs.glob("*.log"), *self.logs.glob("*.out")):
+            put_aside(path)
+
+    def _link(self, home: Path) -> None:
+        jars = [*(home / "lib").glob("*.jar"), *(home / "opt").glob("flink-python-*.jar")]
+        plugins = [path for path in (home / "plugins").iterdir() if path.is_dir()]
+        for folder, targets in ((self.lib, jars), (self.plugins, plugins)):
+            for target in targets:
+                (folder / target.name).symlink_to(target)
+
+
+def put_aside(path: Path) -> None:
+    """Renames a log file to .1, and older ones to .2 and .3; the oldest goes."""
+    for number in range(_KEPT_LOGS - 1, 0, -1):
+        older = path.with_name(f"{path.name}.{number}")
+        if older.exists():
+            older.replace(path.with_name(f"{path.name}.{number + 1}"))
+    if path.exists():
+        path.replace(path.with_name(f"{path.name}.1"))

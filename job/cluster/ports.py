@@ -1,0 +1,59 @@
+"""Free ports on loopback for a cluster, remembered from one start to the next.
+
+Ports are taken from below the range that the kernel gives to outgoing connections, so none is lost to one of those
+between the check and the start.
+"""
+
+import random
+import socket
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from job.cluster.config import LOOPBACK
+from job.cluster.errors import StartFailedError
+from job.cluster.spec import ClusterSpec
+
+PORT_NAMES = ("rest_port", "rpc_port", "blob_port")
+_LOWEST, _HIGHEST = 18_000, 32_000
+_ATTEMPTS = 200
+
+
+def with_ports(
+    spec: ClusterSpec, remembered: Mapping[str, int], is_free: Callable[[int], bool] | None = None
+) -> ClusterSpec:
+    """The spec with every port set: the one asked for, else the remembered one if it is free, else any free one.
+
+    Raises:
+        StartFailedError: if a port that was asked for is taken, or no free one is found.
+    """
+    check = is_free or port_is_free
+    chosen: dict[str, int] = {}
+    for name in PORT_NAMES:
+        wanted: int | None = getattr(spec, name)
+        if wanted is not None and not check(wanted):
+            msg = f"port {wanted} is taken by another process: choose another {name} or end that process"
+            raise StartFailedError(msg)
+        chosen[name] = wanted or _settle(remembered.get(name), set(chosen.values()), check)
+    return replace(spec, **chosen)  # type: ignore[arg-type]
+
+
+def port_is_free(port: int) -> bool:
+    """Whether a server could listen on this port of loopback now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _settle(remembered: int | None, taken: set[int], check: Callable[[int], bool]) -> int:
+    if remembered is not None and remembered not in taken and check(remembered):
+        return remembered
+    for _ in range(_ATTEMPTS):
+        port = random.randint(_LOWEST, _HIGHEST)
+        if port not in taken and check(port):
+            return port
+    msg = f"no free port found on {LOOPBACK} between {_LOWEST} and {_HIGHEST}"
+    raise StartFailedError(msg)

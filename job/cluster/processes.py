@@ -1,0 +1,139 @@
+"""The processes of a cluster: what its supervisor says it runs, and who else carries the cluster's mark.
+
+Every process of a cluster inherits an environment variable with the path of its state folder, so leftovers are found
+even when the supervisor and its records are gone.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from job.cluster import supervisor
+from job.cluster.jvm import MARK
+from job.cluster.layout import Layout
+
+_GONE_S = 5.0
+_STOP_S = 15.0
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class Supervised:
+    """One process as its supervisor knows it.
+
+    Attributes:
+        name: jobmanager or taskmanager-N.
+        pid: the JVM's process id, which is its group's too; None while it is down.
+        incarnation: how many times it was started.
+        exit_status: of the one before; below zero for a signal; None if none has died.
+    """
+
+    name: str
+    pid: int | None
+    incarnation: int
+    exit_status: int | None
+
+
+@dataclass(frozen=True)
+class SupervisorState:
+    """What a living supervisor says: its process id and its members."""
+
+    pid: int
+    members: tuple[Supervised, ...]
+
+    def member(self, name: str) -> Supervised | None:
+        """The member of this name."""
+        return next((each for each in self.members if each.name == name), None)
+
+
+def read_state(layout: Layout) -> SupervisorState | None:
+    """What the folder's supervisor runs; None if no supervisor lives."""
+    if not supervisor_lives(layout):
+        return None
+    try:
+        told = json.loads(layout.state.read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return None
+    return SupervisorState(told["pid"], tuple(Supervised(**each) for each in told["members"]))
+
+
+def supervisor_lives(layout: Layout) -> bool:
+    """Whether a supervisor holds the folder: a lock needs no process ids, which can be given again."""
+    if not layout.lock.exists():
+        return False
+    with layout.lock.open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def start_supervisor(layout: Layout, environ: Mapping[str, str]) -> None:
+    """Starts a supervisor for the folder's plan in a session of its own; returns when it has detached.
+
+    Raises:
+        subprocess.CalledProcessError: if it could not.
+    """
+    layout.state.unlink(missing_ok=True)
+    with layout.log("supervisor").open("ab") as log:
+        subprocess.run(
+            [sys.executable, "-I", supervisor.__file__, str(layout.root)],
+            env={**os.environ, **environ, MARK: str(layout.root)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=layout.root,
+            check=True,
+        )
+
+
+def stop_supervisor(layout: Layout) -> None:
+    """Asks the supervisor to end everything and waits for it; the sweep that follows ends what it did not."""
+    state = read_state(layout)
+    if state is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(state.pid, signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_S
+    while supervisor_lives(layout) and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+
+
+def marked(layout: Layout) -> list[psutil.Process]:
+    """All living processes that belong to the cluster of this folder."""
+    return [process for process in psutil.process_iter() if _is_marked(process, str(layout.root))]
+
+
+def sweep(layout: Layout) -> int:
+    """Ends every process of this cluster with SIGKILL, those too that are started meanwhile.
+
+    Returns:
+        How many were ended.
+    """
+    ended = 0
+    deadline = time.monotonic() + _GONE_S
+    while (left := marked(layout)) and time.monotonic() < deadline:
+        for process in left:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        gone, _ = psutil.wait_procs(left, timeout=1)
+        ended += len(gone)
+    return ended
+
+
+def _is_marked(process: psutil.Process, root: str) -> bool:
+    try:
+        return bool(process.environ().get(MARK) == root and process.status() != psutil.STATUS_ZOMBIE)
+    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+        return False

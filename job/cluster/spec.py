@@ -1,0 +1,62 @@
+"""What a local cluster is asked to be: its folder, size, ports and extra settings of Flink's."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from job.cluster.errors import SettingRefusedError
+
+DEFAULT_DIRECTORY = Path(".recloop/cluster")
+
+_REFUSED = {
+    "taskmanager.memory.process.size": "taskmanager.memory.task.heap.size and .managed.size",
+    "taskmanager.memory.flink.size": "taskmanager.memory.task.heap.size and .managed.size",
+    "jobmanager.memory.process.size": "jobmanager.memory.heap.size",
+    "jobmanager.memory.flink.size": "jobmanager.memory.heap.size",
+    "taskmanager.resource-id": "nothing: every start of a TaskManager gets an id of its own",
+    "rest.port": "rest_port",
+    "jobmanager.rpc.port": "rpc_port",
+    "blob.server.port": "blob_port",
+}
+
+
+@dataclass(frozen=True)
+class ClusterSpec:
+    """A local cluster as it is wanted.
+
+    Attributes:
+        directory: the state folder; everything the cluster writes is in it.
+        task_managers: how many TaskManagers, each with one slot.
+        rest_port: port of the REST interface and the web page; None takes the one used last here, or a free one.
+        rpc_port: port that TaskManagers reach the JobManager at; None as above.
+        blob_port: port that code is fetched from; None as above.
+        extra_config: Flink settings that are added to ours or replace them.
+
+    Raises:
+        SettingRefusedError: for a number or a key that cannot work.
+    """
+
+    directory: Path = DEFAULT_DIRECTORY
+    task_managers: int = 1
+    rest_port: int | None = None
+    rpc_port: int | None = None
+    blob_port: int | None = None
+    extra_config: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "directory", Path(self.directory).absolute())
+        if self.task_managers < 1:
+            msg = f"task_managers is {self.task_managers}: a cluster needs at least 1"
+            raise SettingRefusedError(msg)
+        for name in ("rest_port", "rpc_port", "blob_port"):
+            _check_port(name, getattr(self, name))
+        for key in self.extra_config:
+            if key in _REFUSED:
+                msg = f"extra_config may not set {key}; use {_REFUSED[key]}"
+                raise SettingRefusedError(msg)
+
+
+def _check_port(name: str, port: int | None) -> None:
+    if port is not None and not 1 <= port <= 65535:
+        msg = f"{name} is {port}: a port is 1 to 65535"
+        raise SettingRefusedError(msg)

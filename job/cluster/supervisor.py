@@ -1,0 +1,220 @@
+"""The process that keeps a cluster's JVMs running: `python -I supervisor.py STATE_FOLDER`.
+
+It reads plan.json (what to run), starts each entry in a process group of its own, starts a dead one again, and writes
+state.json (what runs). SIGHUP makes it read the plan again; SIGTERM makes it end everything and leave.
+
+Why not the supervisor package (4.3.0): it looks for the dead once a second, after the pass that starts them, so each of
+six killed programs was back only 1.01 to 1.03 s later, and it leaves the rest of a dead leader's group alone: the Python
+workers of a killed TaskManager would live on. Here a death wakes the loop, the group is ended before its dead leader is
+reaped (so its number cannot have been given to others), and the replacement starts within milliseconds.
+
+It imports the standard library only, is run by its path, and so starts in a few hundredths of a second.
+"""
+
+import ctypes
+import fcntl
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+_PR_SET_CHILD_SUBREAPER = 36
+_QUICK_S = 5.0  # whoever dies younger than this waits before it is started again
+_LONGEST_DELAY_S = 5.0
+_STOP_GRACE_S = 3.0
+_OUT_LIMIT_BYTES = 20 * 2**20
+_TICK_S = 1.0
+
+
+@dataclass
+class Member:
+    """One process to keep running."""
+
+    name: str
+    argv: list[str]
+    scratch: Path
+    out: Path
+    incarnation: int = 0  # how many times it was started
+    quick_deaths: int = 0
+    started: float = 0.0
+    due: float = 0.0  # when to start it again, on the monotonic clock
+    exit_status: int | None = None  # of the last one that died
+    process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
+
+    def start(self) -> None:
+        """Starts it in a group of its own, with an empty scratch folder."""
+        self.incarnation += 1
+        shutil.rmtree(self.scratch, ignore_errors=True)
+        self.scratch.mkdir(parents=True)
+        argv = [part.replace("{incarnation}", str(self.incarnation)) for part in self.argv]
+        with self.out.open("ab") as out:
+            self.process = subprocess.Popen(
+                argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.scratch, process_group=0
+            )
+        self.started = time.monotonic()
+
+    def bury(self) -> None:
+        """Ends what is left of its group, reaps it, and sets when the next one is due."""
+        if self.process is None:
+            return
+        end_group(self.process.pid, signal.SIGKILL)
+        self.exit_status = self.process.wait()
+        self.process = None
+        now = time.monotonic()
+        self.quick_deaths = 0 if now - self.started > _QUICK_S else self.quick_deaths + 1
+        self.due = now + min(_LONGEST_DELAY_S, 0.05 * 2**self.quick_deaths if self.quick_deaths else 0.0)
+
+    def bound_output(self) -> None:
+        """Keeps the file that it writes its output to below a size; the last part goes to .1."""
+        if self.out.exists() and self.out.stat().st_size > _OUT_LIMIT_BYTES:
+            shutil.copyfile(self.out, self.out.with_name(self.out.name + ".1"))
+            os.truncate(self.out, 0)
+
+    def record(self) -> dict[str, object]:
+        """What state.json says about it."""
+        return {
+            "name": self.name,
+            "pid": self.process.pid if self.process else None,
+            "incarnation": self.incarnation,
+            "exit_status": self.exit_status,
+        }
+
+
+class Supervisor:
+    """Keeps the members of a plan running until it is told to stop."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._members: dict[str, Member] = {}
+        self._wake, writer = os.pipe()
+        os.set_blocking(self._wake, False)
+        os.set_blocking(writer, False)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+
+    def run(self) -> None:
+        """Supervises until SIGTERM or SIGINT, then ends everything."""
+        self._read_plan()
+        while True:
+            self._start_due()
+            told = self._wait()
+            if told & {signal.SIGTERM, signal.SIGINT}:
+                break
+            self._reap()
+            if signal.SIGHUP in told:
+                self._read_plan()
+            for member in self._members.values():
+                member.bound_output()
+        self._end(list(self._members.values()))
+        (self._directory / "state.json").unlink(missing_ok=True)
+
+    def _read_plan(self) -> None:
+        plan = json.loads((self._directory / "plan.json").read_text())
+        wanted = {entry["name"]: entry for entry in plan}
+        self._end([member for name, member in self._members.items() if name not in wanted])
+        self._members = {
+            name: self._members.get(name)
+            or Member(name, entry["argv"], Path(entry["scratch"]), Path(entry["out"]))
+            for name, entry in wanted.items()
+        }
+        self._write_state()
+
+    def _start_due(self) -> None:
+        now = time.monotonic()
+        due = [each for each in self._members.values() if each.process is None and each.due <= now]
+        for member in due:
+            member.start()
+        if due:
+            self._write_state()
+
+    def _wait(self) -> set[int]:
+        waiting = [each.due for each in self._members.values() if each.process is None]
+        timeout = min([_TICK_S, *(max(0.0, due - time.monotonic()) for due in waiting)])
+        ready, _, _ = select.select([self._wake], [], [], timeout)
+        return set(os.read(self._wake, 4096)) if ready else set()
+
+    def _reap(self) -> None:
+        while (dead := _next_dead()) is not None:
+            member = next((each for each in self._members.values() if _runs_as(each, dead)), None)
+            if member is None:
+                os.waitpid(dead, 0)
+            else:
+                member.bury()
+                self._write_state()
+
+    def _end(self, members: list[Member]) -> None:
+        living = [member.process for member in members if member.process]
+        for process in living:
+            process.terminate()
+        deadline = time.monotonic() + _STOP_GRACE_S
+        while time.monotonic() < deadline and any(_lives(process.pid) for process in living):
+            time.sleep(0.02)
+        for member in members:
+            member.bury()
+
+    def _write_state(self) -> None:
+        state = {"pid": os.getpid(), "members": [each.record() for each in self._members.values()]}
+        path = self._directory / "state.json"
+        scratch = path.with_suffix(".tmp")
+        scratch.write_text(json.dumps(state))
+        scratch.replace(path)
+
+
+def end_group(group: int, number: int) -> None:
+    """Signals a process group; one that is gone is none of our concern."""
+    try:
+        os.killpg(group, number)
+    except ProcessLookupError:
+        return
+
+
+def _next_dead() -> int | None:
+    """The number of a dead child, which is left to be reaped; None if there is none."""
+    try:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return None
+    return found.si_pid if found else None
+
+
+def _lives(pid: int) -> bool:
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+    except ChildProcessError:
+        return False
+
+
+def _runs_as(member: Member, pid: int) -> bool:
+    return member.process is not None and member.process.pid == pid
+
+
+def _detach() -> None:
+    """Lets the starter go on at once, in whose session, terminal and tree this is no more."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+    ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def main(directory: Path) -> NoReturn:
+    """Detaches and supervises; leaves at once if another supervisor holds the folder."""
+    _detach()
+    with (directory / "supervisor.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit("another supervisor holds this folder")
+        Supervisor(directory).run()
+    sys.exit(0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

@@ -1,0 +1,158 @@
+"""`recloop cluster start|status|stop`: a local Flink cluster from the installed package."""
+
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from job import cluster
+from job.cluster.layout import Layout
+from job.cluster.processes import marked
+
+app = typer.Typer(
+    help="A local Flink cluster: a JobManager and TaskManagers, supervised.", no_args_is_help=True
+)
+
+Directory = Annotated[Path, typer.Option("--dir", help="State folder: logs, checkpoints, ports.")]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What `status` tells; the fields of its JSON."""
+
+    state: str  # ready, starting or stopped
+    directory: str
+    rest_url: str | None
+    supervisor_pid: int | None
+    job_manager_pid: int | None
+    task_managers: list[cluster.TaskManagerProcess]
+    jobs_running: int
+    processes_left: int  # of a cluster whose supervisor is gone
+
+
+@app.command()
+def start(
+    directory: Directory = cluster.DEFAULT_DIRECTORY,
+    task_managers: Annotated[int, typer.Option("--task-managers", "-n", min=1, help="One slot each.")] = 1,
+    rest_port: Annotated[
+        int | None, typer.Option(help="The web page's port; a free one if not given.")
+    ] = None,
+    setting: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A Flink setting; repeatable.")
+    ] = None,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")
+    ] = 15,
+) -> None:
+    """Start a cluster, or say that it runs."""
+    console = Console(stderr=True)
+    began = time.monotonic()
+    try:
+        spec = cluster.ClusterSpec(
+            directory, task_managers, rest_port, extra_config=parse_settings(setting or [])
+        )
+        if (running := cluster.find(directory)) is not None:
+            console.print(f"A cluster already runs in {escape(str(directory))}: {running.rest_url}")
+            return
+        with console.status("starting") as spinner:
+            started = cluster.start(spec, timeout_s=timeout_s, on_progress=spinner.update)
+    except cluster.ClusterError as error:
+        _fail(console, error)
+    took = time.monotonic() - began
+    console.print(f"Ready in {took:.1f} s: {started.rest_url} with {task_managers} TaskManager(s)")
+
+
+@app.command()
+def status(
+    directory: Directory = cluster.DEFAULT_DIRECTORY,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Tell what runs; ends with 1 if no cluster does."""
+    told = read_status(directory)
+    if as_json:
+        typer.echo(json.dumps(asdict(told)))
+    else:
+        _show(told)
+    raise typer.Exit(1 if told.state == "stopped" else 0)
+
+
+@app.command()
+def stop(directory: Directory = cluster.DEFAULT_DIRECTORY) -> None:
+    """End every process of the cluster; checkpoints and logs stay."""
+    console = Console(stderr=True)
+    try:
+        ended = cluster.stop(directory)
+    except cluster.ClusterError as error:
+        _fail(console, error)
+    console.print(f"Stopped: {ended} process(es) ended" if ended else "No cluster was running")
+
+
+def read_status(directory: Path) -> Status:
+    """What runs in a state folder."""
+    layout = Layout(Path(directory).absolute())
+    if (running := cluster.find(directory)) is None:
+        return Status("stopped", str(layout.root), None, None, None, [], 0, len(marked(layout)))
+    task_managers = running.task_managers()
+    ready, jobs_running = _ask(running, len(task_managers))
+    return Status(
+        state="ready" if ready else "starting",
+        directory=str(layout.root),
+        rest_url=running.rest_url,
+        supervisor_pid=running.supervisor_pid,
+        job_manager_pid=running.job_manager_pid,
+        task_managers=task_managers,
+        jobs_running=jobs_running,
+        processes_left=0,
+    )
+
+
+def parse_settings(pairs: list[str]) -> dict[str, str]:
+    """Flink settings from KEY=VALUE words.
+
+    Raises:
+        SettingRefusedError: for a word without a key or an equals sign.
+    """
+    parsed = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            msg = f"--set {pair!r}: write KEY=VALUE, such as heartbeat.timeout=10s"
+            raise cluster.SettingRefusedError(msg)
+        parsed[key.strip()] = value.strip()
+    return parsed
+
+
+def _ask(running: cluster.RunningCluster, wanted: int) -> tuple[bool, int]:
+    try:
+        with running.rest() as rest:
+            overview = rest.overview()
+    except cluster.RestError:
+        return False, 0
+    return overview.task_managers == wanted, overview.jobs_running
+
+
+def _show(told: Status) -> None:
+    console = Console()
+    if told.state == "stopped":
+        left = f"; {told.processes_left} process(es) were left behind: recloop cluster stop"
+        console.print(f"No cluster runs in {escape(told.directory)}{left if told.processes_left else ''}")
+        return
+    console.print(f"{told.state}: {told.rest_url}, {told.jobs_running} job(s) running")
+    table = Table("process", "pid", "starts", "registered as")
+    table.add_row("jobmanager", str(told.job_manager_pid or "down"), "", "")
+    for each in told.task_managers:
+        table.add_row(
+            each.name, str(each.pid or "down"), str(each.incarnation), each.resource_id or "not yet"
+        )
+    console.print(table)
+
+
+def _fail(console: Console, error: cluster.ClusterError) -> None:
+    console.print(escape(str(error)), style="red", soft_wrap=True)
+    raise typer.Exit(1) from error
