@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from job.tables import journal, locks
-from job.tables.errors import TablesBusy
+from job.tables.errors import TablesBusyError
 from job.tables.files import committed, hour_folders
 from job.tables.journal import OnStep, Step, Swap, ignore_step
 from job.tables.schema import TABLES
@@ -88,7 +88,7 @@ class Compactor:
         """Do one pass over all tables; `stop` is asked before each merge.
 
         Raises:
-            TablesBusy: another compactor is at work here, or a killed one's swap has to wait for readers.
+            TablesBusyError: another compactor is at work here, or a killed one's swap waits for readers.
             OSError: a file could not be read or written; what was merged so far stays.
         """
         with locks.sole_compactor(self.tables_dir):
@@ -126,7 +126,7 @@ class Compactor:
         try:
             with locks.exclusive(self.tables_dir, self.policy.patience_s):
                 journal.carry_out(self.tables_dir, swap, self.on_step)
-        except TablesBusy:
+        except TablesBusyError:
             (folder / merged.hidden_name).unlink()
             return Report(files_before=files_before, files_after=files_before, postponed=1)
         files_after = files_before - len(merged.sources) + 1

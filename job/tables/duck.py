@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 
 from job.tables.dialect import DUCKDB_TYPES, literal, quoted, quoted_list
-from job.tables.errors import NotAQuery, QueryFailed
+from job.tables.errors import NotAQueryError, QueryFailedError
 from job.tables.files import reading
 from job.tables.query import QueryResult, check_reads_only
 from job.tables.schema import PARTITIONS, TABLES, Table
@@ -30,7 +30,7 @@ def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Compactors wait while the block runs: keep it short. A missing folder gives empty tables.
 
     Raises:
-        TablesBusy: a compactor held the lock for a minute.
+        TablesBusyError: a compactor held the lock for a minute.
     """
     with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
         connection.execute(_SHARED_TIME_FUNCTION)
@@ -47,9 +47,9 @@ def query(tables_dir: Path, sql: str, parameters: Sequence[object] = ()) -> Quer
     """Run one reading statement over what is committed now; `?` in it stand for the parameters.
 
     Raises:
-        NotAQuery: the statement does more than read.
-        QueryFailed: DuckDB refused or failed it.
-        TablesBusy: a compactor held the lock for a minute.
+        NotAQueryError: the statement does more than read.
+        QueryFailedError: DuckDB refused or failed it.
+        TablesBusyError: a compactor held the lock for a minute.
     """
     statement = check_reads_only(sql)
     with connect(tables_dir) as connection:
@@ -67,7 +67,7 @@ def run(
         columns = tuple(column[0] for column in connection.description or ())
         rows = connection.fetchall()
     except duckdb.Error as error:
-        raise QueryFailed(_one_line(error)) from error
+        raise QueryFailedError(_one_line(error)) from error
     return QueryResult(columns, rows, time.perf_counter() - started)
 
 
@@ -109,7 +109,7 @@ def _check_kind(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     kinds = [each.type for each in connection.extract_statements(explained)]
     if kinds != [duckdb.StatementType.SELECT]:
         msg = "only one query at a time is run here, and nothing that writes: give a single SELECT"
-        raise NotAQuery(msg)
+        raise NotAQueryError(msg)
 
 
 def _one_line(error: duckdb.Error) -> str:

@@ -1,23 +1,23 @@
-"""What can go wrong with the tables; every message says what to do.
+"""What can go wrong with the tables: one tree of exceptions.
 
-TablesError
-├── TablesBusy    the lock of the folder was not free in time
-├── NotAQuery     the statement would do more than read
-└── QueryFailed   the engine refused or failed the query
+TablesError             the root; its text says what to do
+├── TablesBusyError     the lock of the folder was not free in time
+├── NotAQueryError      the statement would do more than read
+└── QueryFailedError    the engine refused or failed the query
 """
 
 
 class TablesError(Exception):
-    """Parent of the others."""
+    """Anything wrong with the tables or a query over them."""
 
 
-class TablesBusy(TablesError):
+class TablesBusyError(TablesError):
     """The lock of the tables folder was not free in time; trying again later is right."""
 
 
-class NotAQuery(TablesError):
+class NotAQueryError(TablesError):
     """The statement is not one of the reading kinds."""
 
 
-class QueryFailed(TablesError):
+class QueryFailedError(TablesError):
     """The engine refused the query, or failed while it ran."""

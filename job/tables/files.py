@@ -22,7 +22,7 @@ def reading(tables_dir: Path) -> Iterator[Snapshot]:
     Files whose swap a killed compactor left half done are chosen by its journal; nothing is written.
 
     Raises:
-        TablesBusy: a compactor held the lock for a minute.
+        TablesBusyError: a compactor held the lock for a minute.
         TablesError: the journal cannot be read.
     """
     with locks.shared(tables_dir):
@@ -34,7 +34,7 @@ def settled(tables_dir: Path, patience_s: float = locks.READER_PATIENCE_S) -> It
     """Keep the folder free of half-done swaps while the block runs, for readers that list it themselves.
 
     Raises:
-        TablesBusy: another process held the lock for `patience_s` seconds.
+        TablesBusyError: another process held the lock for `patience_s` seconds.
     """
     while True:
         with locks.shared(tables_dir, patience_s):

@@ -1,7 +1,8 @@
 """The note a compactor leaves before it swaps files, so that a swap is whole whenever it is killed.
 
 The swap: the merged file is complete and on disk under a hidden name; the note is written; the merged file is
-given its visible name; its sources go; the note goes. Until then the sources or the merged file count, never both.
+shown under its visible name; its sources go; the note goes. At every point either the sources count or the
+merged file, never both.
 """
 
 import contextlib
@@ -95,7 +96,7 @@ def recover(tables_dir: Path, patience_s: float, on_step: OnStep = ignore_step) 
     """Finish or undo the swap a killed compactor left behind; return whether there was one.
 
     Raises:
-        TablesBusy: readers held the lock for `patience_s` seconds.
+        TablesBusyError: readers held the lock for `patience_s` seconds.
         TablesError: the note cannot be read.
     """
     if pending(tables_dir) is None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from job.tables.errors import TablesBusy
+from job.tables.errors import TablesBusyError
 
 LOCK_NAME = ".lock"
 COMPACTOR_LOCK_NAME = ".compactor.lock"
@@ -25,7 +25,7 @@ def shared(tables_dir: Path, patience_s: float = READER_PATIENCE_S) -> Iterator[
     A folder that is missing, or has no lock file and lets none be made, is read without: nothing swaps there.
 
     Raises:
-        TablesBusy: a swap held the lock for `patience_s` seconds.
+        TablesBusyError: a swap held the lock for `patience_s` seconds.
     """
     lock = _open_to_read(tables_dir / LOCK_NAME)
     if lock is None:
@@ -40,7 +40,7 @@ def exclusive(tables_dir: Path, patience_s: float) -> Iterator[None]:
     """Keep readers and other swaps out while the block runs.
 
     Raises:
-        TablesBusy: readers held the lock for `patience_s` seconds.
+        TablesBusyError: readers held the lock for `patience_s` seconds.
     """
     lock = os.open(tables_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
     with _held(lock, fcntl.LOCK_EX, patience_s, f"a query is reading {tables_dir}"):
@@ -52,7 +52,7 @@ def sole_compactor(tables_dir: Path) -> Iterator[None]:
     """Be the folder's only compactor while the block runs.
 
     Raises:
-        TablesBusy: another compactor is at work there.
+        TablesBusyError: another compactor is at work there.
     """
     lock = os.open(tables_dir / COMPACTOR_LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
     with _held(lock, fcntl.LOCK_EX, 0.0, f"another compactor is at work in {tables_dir}"):
@@ -75,7 +75,7 @@ def _held(lock: int, kind: int, patience_s: float, busy: str) -> Iterator[None]:
         while not _try(lock, kind):
             if time.monotonic() >= deadline:
                 msg = f"{busy}: try again later"
-                raise TablesBusy(msg)
+                raise TablesBusyError(msg)
             time.sleep(_POLL_S)
         yield
     finally:

@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from job.tables.errors import NotAQuery
+from job.tables.errors import NotAQueryError
 
 Rows = list[tuple[object, ...]]
 
@@ -29,11 +29,11 @@ def check_reads_only(sql: str) -> str:
     """Return the statement without its last semicolon.
 
     Raises:
-        NotAQuery: it does not begin like a statement that only reads.
+        NotAQueryError: it does not begin like a statement that only reads.
     """
     statement = sql.strip().removesuffix(";").rstrip()
     word = _WORD.match(_COMMENTS.sub("", statement))
     if word is None or word[0].lower() not in _READING:
         msg = "only queries are run here: begin with SELECT, WITH, VALUES, SHOW, DESCRIBE or EXPLAIN"
-        raise NotAQuery(msg)
+        raise NotAQueryError(msg)
     return statement

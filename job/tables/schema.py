@@ -5,7 +5,7 @@ Times are epoch milliseconds UTC unless a column says otherwise.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -20,6 +20,8 @@ class ColumnType(StrEnum):
     BOOLEAN = "boolean"
     STRINGS = "array of string"
     DOUBLES = "array of double"
+    TIMESTAMP = "timestamp"
+    """Only in views: no row holds one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +62,6 @@ class Table:
         """Names in the order of the definition, without the partition columns."""
         return tuple(column.name for column in self.columns)
 
-    @property
-    def view_columns(self) -> tuple[str, ...]:
-        """Names of everything the views show, in order."""
-        return (*self.column_names, *(column.name for column in PARTITIONS), self.time_view_column)
-
     def problems(self, row: Mapping[str, object]) -> list[str]:
         """Say what keeps `row` from being a row of this table; empty when it is one."""
         unknown = [f"{self.name}: unknown field {name!r}" for name in row if name not in self.column_names]
@@ -84,7 +81,18 @@ class View:
     doc: str
     table: Table
     rank_within: tuple[str, ...] = ()
-    newest_first: tuple[str, ...] = field(default=())
+    newest_first: tuple[str, ...] = ()
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """What the view shows, in order."""
+        doc = f"{self.table.time_column} as a UTC timestamp"
+        time = Column(self.table.time_view_column, ColumnType.TIMESTAMP, doc, self._time_nullable)
+        return (*self.table.columns, *PARTITIONS, time)
+
+    @property
+    def _time_nullable(self) -> bool:
+        return any(each.nullable for each in self.table.columns if each.name == self.table.time_column)
 
 
 def _fits(column: Column, value: object) -> bool:
@@ -104,6 +112,8 @@ def _fits(column: Column, value: object) -> bool:
             return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
         case ColumnType.DOUBLES:
             return isinstance(value, list | tuple) and all(type(each) in {int, float} for each in value)
+        case ColumnType.TIMESTAMP:
+            return False
 
 
 def _string(name: str, doc: str, *, nullable: bool = False) -> Column:
@@ -197,7 +207,7 @@ PREDICTION_RESULTS = Table(
         _string("user_id", "for whom"),
         _string("item_id", "which item"),
         _double("score", "on the model's own scale"),
-        _int("rank", "place among the model's items, 0 is best"),
+        _int("rank", "place among the model's items, best first"),
         _long("user_seq", "number of the behaviour that was scored"),
         _LOG_PARTITION,
         _LOG_OFFSET,

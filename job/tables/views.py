@@ -33,4 +33,5 @@ def _newest_rows(view: View) -> str:
         f"SELECT *, ROW_NUMBER() OVER (PARTITION BY {quoted_list(view.rank_within)} ORDER BY {order}) "
         f"AS newest_rank FROM {quoted(view.table.name + '_all')}"
     )
-    return f"SELECT {quoted_list(view.table.view_columns)} FROM ({numbered}) WHERE newest_rank = 1"
+    columns = quoted_list(tuple(column.name for column in view.columns))
+    return f"SELECT {columns} FROM ({numbered}) WHERE newest_rank = 1"

@@ -1,0 +1,140 @@
+"""SQL over the tables by Flink's own planner, on a small cluster inside this process.
+
+It needs Java and some seconds more than DuckDB, and no running cluster: it takes free ports of its own. Names
+that are reserved words, such as "timestamp", are quoted with double quotes here too.
+"""
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from job.tables.dialect import FLINK_TYPES, for_flink, literal, quoted, quoted_list
+from job.tables.errors import QueryFailedError
+from job.tables.files import settled
+from job.tables.query import QueryResult, check_reads_only
+from job.tables.schema import PARTITIONS, TABLES, Table
+from job.tables.views import FILES_SCHEMA, create_views
+
+_CONFIGURATION: Mapping[str, str] = {
+    "execution.target": "local",
+    "rest.port": "0",
+    "rest.bind-port": "0",
+    "parallelism.default": "1",
+    "restart-strategy.type": "none",
+    "table.local-time-zone": "UTC",
+}
+_CAUSE = re.compile(r"^(?:Caused by: |: )(?:[\w$]+\.)+[\w$]+: (.+)$", re.MULTILINE)
+
+
+@contextmanager
+def connect(tables_dir: Path) -> Iterator[Any]:
+    """Open a batch TableEnvironment with the views of `job.tables.schema.VIEWS`.
+
+    A swap that a killed compactor left half done is finished first. Compactors wait while the block runs.
+
+    Raises:
+        TablesBusyError: another process held the lock for a minute.
+        JavaNotFoundError: there is no Java that runs Flink.
+    """
+    with settled(tables_dir):
+        environment = _batch_environment()
+        environment.execute_sql(f"CREATE DATABASE {FILES_SCHEMA}")
+        for table in TABLES.values():
+            environment.execute_sql(for_flink(_create_base_table(table, tables_dir)))
+        for statement in create_views():
+            environment.execute_sql(for_flink(statement))
+        yield environment
+
+
+def query(tables_dir: Path, sql: str) -> QueryResult:
+    """Run one reading statement over what is committed now.
+
+    Raises:
+        NotAQueryError: the statement does more than read.
+        QueryFailedError: Flink refused or failed it.
+        TablesBusyError: another process held the lock for a minute.
+        JavaNotFoundError: there is no Java that runs Flink.
+    """
+    statement = check_reads_only(sql)
+    with connect(tables_dir) as environment:
+        return run(environment, statement)
+
+
+def run(environment: Any, statement: str) -> QueryResult:  # noqa: ANN401 - pyflink has no types
+    """Run one reading statement in an open environment; errors as in `query`."""
+    from py4j.protocol import Py4JJavaError
+    from pyflink.util.exceptions import TableException
+
+    started = time.perf_counter()
+    try:
+        result = environment.execute_sql(for_flink(statement))
+        columns = tuple(result.get_resolved_schema().get_column_names())
+        with result.collect() as rows:
+            values = [tuple(row) for row in rows]
+    except (Py4JJavaError, TableException) as error:
+        raise QueryFailedError(root_cause(str(error))) from error
+    return QueryResult(columns, values, time.perf_counter() - started)
+
+
+def root_cause(trace: str) -> str:
+    """The message of the innermost exception in a Java stack trace, on one line."""
+    causes = _CAUSE.findall(trace)
+    first_line = causes[-1] if causes else trace.strip().splitlines()[0]
+    return " ".join(first_line.split())
+
+
+def _create_base_table(table: Table, tables_dir: Path) -> str:
+    columns = ", ".join(
+        f"{quoted(each.name)} {FLINK_TYPES[each.type]}" for each in (*table.columns, *PARTITIONS)
+    )
+    partitions = quoted_list(tuple(each.name for each in PARTITIONS))
+    path = literal(f"file://{(tables_dir / table.name).absolute()}")  # Flink does not decode %3D and the like
+    return (
+        f"CREATE TABLE {FILES_SCHEMA}.{quoted(table.name)} ({columns}) PARTITIONED BY ({partitions}) "
+        f"WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = {path})"
+    )
+
+
+def _batch_environment() -> Any:  # noqa: ANN401 - pyflink has no types
+    with _java_variables():
+        from pyflink.common import Configuration
+        from pyflink.java_gateway import get_gateway
+        from pyflink.table import EnvironmentSettings, TableEnvironment
+
+        get_gateway()
+    configuration = Configuration()
+    for key, value in _CONFIGURATION.items():
+        configuration.set_string(key, value)
+    settings = EnvironmentSettings.new_instance().in_batch_mode().with_configuration(configuration)
+    return TableEnvironment.create(settings.build())
+
+
+@contextmanager
+def _java_variables() -> Iterator[None]:
+    """Tell PyFlink, which reads only the process's variables, which Java to start and where to log."""
+    from job.cluster.java import find_java
+
+    wanted = {"JAVA_HOME": str(find_java(os.environ).home), "FLINK_LOG_DIR": _log_dir()}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+
+@cache
+def _log_dir() -> str:
+    """Kept until the process ends, so that Flink's package folder stays untouched."""
+    folder = tempfile.mkdtemp(prefix="recloop-flink-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

@@ -1,0 +1,123 @@
+"""One user's recent behaviours and current list, and what the last behaviour changed in it."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import duckdb
+
+from job.tables import duck
+from job.tables.titles import Titles
+from model.records import ItemId, UserId
+
+Record = dict[str, object]
+
+_BEHAVIORS = """
+SELECT event_time, action, item_id, position, outcome, user_seq, log_partition, log_offset
+FROM user_behavior WHERE user_id = ? ORDER BY written_at DESC, log_offset DESC LIMIT ?
+"""
+_CURRENT = "SELECT * FROM latest_recommendation_lists WHERE user_id = ?"
+_PREVIOUS = """
+SELECT list_version, items FROM recommendation_lists
+WHERE user_id = ? AND list_version < ? ORDER BY list_version DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One place of the list.
+
+    Attributes:
+        position: from 0, as in `UserBehavior.position`.
+        moved: places it rose since the previous list, negative where it fell; None where it is new.
+    """
+
+    position: int
+    item_id: ItemId
+    title: str | None
+    score: float | None
+    reason: str | None
+    moved: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class UserLists:
+    """What the tables say of one user.
+
+    Attributes:
+        behaviors: newest first.
+        current: the row of the current list, None where there is none yet.
+        previous_version: version of the list that `entries` are compared with.
+        gone: items of the previous list that are in the current one no more.
+    """
+
+    user_id: UserId
+    behaviors: list[Record]
+    current: Record | None
+    previous_version: int | None
+    entries: list[Entry]
+    gone: list[ItemId]
+
+    @property
+    def known(self) -> bool:
+        """Whether the tables hold anything of the user."""
+        return bool(self.behaviors) or self.current is not None
+
+    def to_json(self) -> Record:
+        """The same as plain dictionaries and lists."""
+        return asdict(self)
+
+
+def look_up(tables_dir: Path, user_id: UserId, last: int, titles: Titles) -> UserLists:
+    """Read one user's last behaviours, current list and its changes, all from one state of the tables.
+
+    Raises:
+        TablesError: as `job.tables.duck.query`.
+    """
+    with duck.connect(tables_dir) as connection:
+        behaviors = _records(connection, _BEHAVIORS, [user_id, last])
+        current = next(iter(_records(connection, _CURRENT, [user_id])), None)
+        if current is None:
+            return UserLists(user_id, behaviors, None, None, [], [])
+        previous = duck.run(connection, _PREVIOUS, [user_id, current["list_version"]]).rows
+    version, before = previous[0] if previous else (None, [])
+    items = _texts(current["items"])
+    return UserLists(
+        user_id,
+        behaviors,
+        current,
+        version if isinstance(version, int) else None,
+        entries(current, _texts(before), titles),
+        [item for item in _texts(before) if item not in items],
+    )
+
+
+def entries(current: Record, before: Sequence[ItemId], titles: Titles) -> list[Entry]:
+    """The places of a list's row, compared with the items of the list before it."""
+    items = _texts(current["items"])
+    scores, reasons = _padded(current["scores"], len(items)), _padded(current["reasons"], len(items))
+    was = {item: position for position, item in enumerate(before)}
+    return [
+        Entry(
+            position,
+            item,
+            titles.get(item),
+            float(score) if isinstance(score, int | float) else None,
+            reason if isinstance(reason, str) else None,
+            was[item] - position if item in was else None,
+        )
+        for position, (item, score, reason) in enumerate(zip(items, scores, reasons, strict=True))
+    ]
+
+
+def _records(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]) -> list[Record]:
+    return duck.run(connection, sql, parameters).records()
+
+
+def _texts(value: object) -> list[str]:
+    return [str(each) for each in value] if isinstance(value, list) else []
+
+
+def _padded(value: object, length: int) -> list[object]:
+    values = value if isinstance(value, list) else []
+    return [*values, *([None] * length)][:length]
