@@ -1,4 +1,4 @@
-"""UCI Online Retail (Chen, Sain and Guo 2012): a year of a gift shop's invoices; a line is a buy or a return."""
+"""UCI Online Retail (Chen, Sain and Guo 2012): invoice lines are buys and returns."""
 
 import re
 from collections.abc import Iterator, Mapping

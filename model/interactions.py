@@ -1,0 +1,150 @@
+"""A behaviour log as columns: the form in which models are trained and evaluated.
+
+Items are model indexes: `vocabulary[i]` has index i + 1, and 0 pads.
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from model.actions import DEFAULT_ACTIONS, ActionTable, history_actions
+from model.datasets.prepared import Dataset
+from model.records import EpochMs, ItemId
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float32]
+Flags = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Interactions:
+    """N behaviours in time order, as parallel columns.
+
+    Attributes:
+        user: number of the user, from 0. (N,)
+        item: model index of the item; 0 for items outside the vocabulary. (N,)
+        weight: the action's weight, undecayed. (N,)
+        in_history: the action puts the item into the history that a model sees. (N,)
+        timestamp: epoch milliseconds. (N,)
+        users: number of users.
+        vocabulary: item ids; index i + 1 belongs to `vocabulary[i]`.
+    """
+
+    user: Ints
+    item: Ints
+    weight: Floats
+    in_history: Flags
+    timestamp: Ints
+    users: int
+    vocabulary: tuple[ItemId, ...]
+
+    def __len__(self) -> int:
+        return len(self.item)
+
+    @property
+    def items(self) -> int:
+        """Size of the vocabulary, n."""
+        return len(self.vocabulary)
+
+    def where(self, rows: Flags) -> "Interactions":
+        """The chosen rows, in their order. rows: (N,)."""
+        return replace(
+            self,
+            user=self.user[rows],
+            item=self.item[rows],
+            weight=self.weight[rows],
+            in_history=self.in_history[rows],
+            timestamp=self.timestamp[rows],
+        )
+
+    def before(self, cut_off: EpochMs) -> "Interactions":
+        """The rows older than `cut_off`."""
+        return self.where(self.timestamp < cut_off)
+
+    def histories(self) -> "Interactions":
+        """The rows that enter histories, of items in the vocabulary."""
+        return self.where(self.in_history & (self.item > 0))
+
+    def rows_by_user(self) -> Iterator[tuple[int, Ints]]:
+        """Yields each user that has rows, with the numbers of these rows, oldest first."""
+        order, starts = self._grouped
+        for rows in np.split(order, starts[1:]):
+            if len(rows):
+                yield int(self.user[rows[0]]), rows
+
+    def counts(self) -> Ints:
+        """How often each model index occurs. (n + 1,)."""
+        return np.bincount(self.item, minlength=self.items + 1)
+
+    def with_vocabulary(self, vocabulary: tuple[ItemId, ...]) -> "Interactions":
+        """The same rows in another vocabulary; items it lacks get index 0."""
+        index = index_of(vocabulary)
+        table = np.array([0, *(index.get(item_id, 0) for item_id in self.vocabulary)], dtype=np.int64)
+        return replace(self, item=table[self.item], vocabulary=vocabulary)
+
+    @cached_property
+    def _grouped(self) -> tuple[Ints, Ints]:
+        order = np.argsort(self.user, kind="stable")
+        return order, np.flatnonzero(np.diff(self.user[order], prepend=-1))
+
+
+def load_interactions(dataset: Dataset, table: ActionTable = DEFAULT_ACTIONS) -> Interactions:
+    """Reads a prepared data set; its vocabulary is every item met, sorted by id.
+
+    Actions outside `table` weigh nothing and enter no history.
+    """
+    users: dict[str, int] = {}
+    items: dict[ItemId, int] = {}
+    rows = [
+        (
+            users.setdefault(b.user_id, len(users)),
+            items.setdefault(b.item_id, len(items) + 1),
+            b.action,
+            b.timestamp,
+        )
+        for b in dataset.behaviors()
+    ]
+    user, item, action, timestamp = zip(*rows, strict=True)
+    loaded = Interactions(
+        user=np.array(user, dtype=np.int64),
+        item=np.array(item, dtype=np.int64),
+        weight=np.array([table[a].weight if a in table else 0.0 for a in action], dtype=np.float32),
+        in_history=_member(action, history_actions(table)),
+        timestamp=np.array(timestamp, dtype=np.int64),
+        users=len(users),
+        vocabulary=tuple(items),
+    )
+    return loaded.with_vocabulary(tuple(sorted(items)))
+
+
+def training_vocabulary(training: Interactions) -> tuple[ItemId, ...]:
+    """The items that a model can learn: those in the histories of `training`, sorted by id."""
+    used = np.unique(training.histories().item)
+    return tuple(sorted(training.vocabulary[index - 1] for index in used.tolist()))
+
+
+def cut_off_at(interactions: Interactions, share: float) -> EpochMs:
+    """The time before which the given share of the behaviours lies.
+
+    Raises:
+        ValueError: the share is not above 0 and at most 1.
+    """
+    if not 0 < share <= 1:
+        msg = f"--cut is above 0 and at most 1, not {share}"
+        raise ValueError(msg)
+    row = int(len(interactions) * share)
+    return (
+        int(interactions.timestamp[row]) if row < len(interactions) else int(interactions.timestamp[-1]) + 1
+    )
+
+
+def index_of(vocabulary: tuple[ItemId, ...]) -> dict[ItemId, int]:
+    """Item id -> model index."""
+    return {item_id: number for number, item_id in enumerate(vocabulary, start=1)}
+
+
+def _member(actions: Collection[str], names: frozenset[str]) -> Flags:
+    return np.array([action in names for action in actions], dtype=np.bool_)

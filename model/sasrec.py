@@ -1,0 +1,125 @@
+"""SASRec: a causal transformer over a user's history (Kang and McAuley 2018).
+
+Beside the paper: positions are counted from the oldest kept item, so a history that grows by one
+item changes nothing about the earlier ones; and each item has a bias, so an empty history is
+answered by popularity.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812 - its customary name
+from torch import Tensor, nn
+
+from model.interactions import Ints
+from model.recommender import Recommender
+
+
+@dataclass(frozen=True, slots=True)
+class SASRecConfig:
+    """The size of the model.
+
+    Attributes:
+        items: n, size of the vocabulary.
+        history_length: L, newest items that are looked at.
+        dim: D, width of an item's embedding.
+        layers: transformer blocks.
+        heads: attention heads; divides `dim`.
+        dropout: share of activations dropped in training.
+        k: items returned.
+    """
+
+    items: int
+    history_length: int = 100
+    dim: int = 64
+    layers: int = 2
+    heads: int = 2
+    dropout: float = 0.3
+    k: int = 100
+
+    def __post_init__(self) -> None:
+        if self.dim % self.heads:
+            msg = f"heads must divide dim, and {self.heads} does not divide {self.dim}"
+            raise ValueError(msg)
+
+
+class CausalAttention(nn.Module):
+    """Multi-head self-attention in which an item sees itself and the older items only."""
+
+    heads: int
+
+    def __init__(self, config: SASRecConfig) -> None:
+        super().__init__()
+        self.heads = config.heads
+        self.project_in = nn.Linear(config.dim, 3 * config.dim)
+        self.project_out = nn.Linear(config.dim, config.dim)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: (B, L, D), mask: bool (B, 1, L, L), True where a row may look -> (B, L, D)."""
+        batch, length, dim = x.shape
+        split = self.project_in(x).view(batch, length, 3, self.heads, dim // self.heads)
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, L, D / H) each
+        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
+        return self.project_out(mixed.transpose(1, 2).reshape(batch, length, dim))
+
+
+class Block(nn.Module):
+    """One transformer block: attention, then a feed-forward layer, each on a normed residual."""
+
+    def __init__(self, config: SASRecConfig) -> None:
+        super().__init__()
+        self.norm_attention = nn.LayerNorm(config.dim)
+        self.attention = CausalAttention(config)
+        self.norm_feed = nn.LayerNorm(config.dim)
+        self.feed = nn.Sequential(
+            nn.Linear(config.dim, 2 * config.dim), nn.GELU(), nn.Linear(2 * config.dim, config.dim)
+        )
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """x: (B, L, D), mask: bool (B, 1, L, L) -> (B, L, D)."""
+        x = x + self.drop(self.attention(self.norm_attention(x), mask))
+        return x + self.drop(self.feed(self.norm_feed(x)))
+
+
+class SASRec(Recommender):
+    """Scores items by the dot product of the newest hidden state with their embeddings.
+
+    It ignores `weight` and `age_s`: the order of the items is all it looks at.
+    """
+
+    history_length: int
+
+    def __init__(self, config: SASRecConfig, counts: Ints) -> None:
+        """Takes the occurrences of each model index in the training data, (n + 1,), as first bias."""
+        super().__init__(config.items, config.k)
+        self.history_length = config.history_length
+        self.item = nn.Embedding(config.items + 1, config.dim, padding_idx=0)
+        self.position = nn.Embedding(config.history_length + 1, config.dim, padding_idx=0)
+        self.blocks = nn.ModuleList([Block(config) for _ in range(config.layers)])
+        self.norm = nn.LayerNorm(config.dim)
+        self.drop = nn.Dropout(config.dropout)
+        nn.init.normal_(self.item.weight, std=0.02)
+        nn.init.normal_(self.position.weight, std=0.02)
+        share = torch.as_tensor(counts, dtype=torch.float32) + 1.0
+        self.bias = nn.Parameter(torch.log(share / share.sum()))
+
+    def hidden(self, history: Tensor) -> Tensor:
+        """The state after each item; zero at padding. (B, L) -> (B, L, D)."""
+        real = history > 0  # (B, L)
+        length = history.size(1)
+        causal = torch.ones(length, length, dtype=torch.bool, device=history.device).tril()
+        itself = torch.eye(length, dtype=torch.bool, device=history.device)
+        # Padding looks at itself only: a row of softmax over nothing would be NaN.
+        mask = (causal & real.unsqueeze(1) | itself).unsqueeze(1)  # (B, 1, L, L)
+        x = self.drop(self.item(history) + self.position(real.cumsum(1)))  # (B, L, D)
+        for block in self.blocks:
+            x = block(x, mask)
+        return self.norm(x) * real.unsqueeze(2)
+
+    def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
+        """Scores by the newest state; by the bias alone if there is no history. -> (B, n + 1)."""
+        if history.size(1) == 0:
+            return self.bias.unsqueeze(0).repeat(history.size(0), 1)
+        newest = self.hidden(history[:, -self.history_length :])[:, -1]  # (B, D)
+        return F.linear(newest, self.item.weight, self.bias)
