@@ -51,15 +51,14 @@ def query(tables_dir: Path, sql: str, parameters: Sequence[object] = ()) -> Quer
         QueryFailedError: DuckDB refused or failed it.
         TablesBusyError: a compactor held the lock for a minute.
     """
-    statement = check_reads_only(sql)
+    check_reads_only(sql)
     with connect(tables_dir) as connection:
-        return run(connection, statement, parameters)
+        return run(connection, sql, parameters)
 
 
-def run(
-    connection: duckdb.DuckDBPyConnection, statement: str, parameters: Sequence[object] = ()
-) -> QueryResult:
+def run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
     """Run one reading statement on an open connection; errors as in `query`."""
+    statement = check_reads_only(sql)
     started = time.perf_counter()
     try:
         _check_kind(connection, statement)

@@ -63,16 +63,17 @@ def query(tables_dir: Path, sql: str) -> QueryResult:
         TablesBusyError: another process held the lock for a minute.
         JavaNotFoundError: there is no Java that runs Flink.
     """
-    statement = check_reads_only(sql)
+    check_reads_only(sql)
     with connect(tables_dir) as environment:
-        return run(environment, statement)
+        return run(environment, sql)
 
 
-def run(environment: Any, statement: str) -> QueryResult:  # noqa: ANN401 - pyflink has no types
+def run(environment: Any, sql: str) -> QueryResult:  # noqa: ANN401 - pyflink has no types
     """Run one reading statement in an open environment; errors as in `query`."""
     from py4j.protocol import Py4JJavaError
     from pyflink.util.exceptions import TableException
 
+    statement = check_reads_only(sql)
     started = time.perf_counter()
     try:
         result = environment.execute_sql(for_flink(statement))

@@ -21,8 +21,14 @@ class QueryResult:
     seconds: float
 
     def records(self) -> list[dict[str, object]]:
-        """The rows as dictionaries by column name."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+        """The rows as dictionaries by column name; a name that comes again gets a number, as in `n_2`."""
+        names = [self._name(place) for place in range(len(self.columns))]
+        return [dict(zip(names, row, strict=True)) for row in self.rows]
+
+    def _name(self, place: int) -> str:
+        name = self.columns[place]
+        earlier = self.columns[:place].count(name)
+        return f"{name}_{earlier + 1}" if earlier else name
 
 
 def check_reads_only(sql: str) -> str:

@@ -4,9 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import duckdb
-
-from job.tables import duck
+from job.tables.query import QueryResult
 from job.tables.titles import Titles
 from model.records import ItemId, UserId
 
@@ -74,9 +72,11 @@ def look_up(tables_dir: Path, user_id: UserId, last: int, titles: Titles) -> Use
     Raises:
         TablesError: as `job.tables.duck.query`.
     """
+    from job.tables import duck  # the `recloop` command starts without it
+
     with duck.connect(tables_dir) as connection:
-        behaviors = _records(connection, _BEHAVIORS, [user_id, last])
-        current = next(iter(_records(connection, _CURRENT, [user_id])), None)
+        behaviors = duck.run(connection, _BEHAVIORS, [user_id, last]).records()
+        current = _first(duck.run(connection, _CURRENT, [user_id]))
         if current is None:
             return UserLists(user_id, behaviors, None, None, [], [])
         previous = duck.run(connection, _PREVIOUS, [user_id, current["list_version"]]).rows
@@ -110,8 +110,8 @@ def entries(current: Record, before: Sequence[ItemId], titles: Titles) -> list[E
     ]
 
 
-def _records(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]) -> list[Record]:
-    return duck.run(connection, sql, parameters).records()
+def _first(result: QueryResult) -> Record | None:
+    return next(iter(result.records()), None)
 
 
 def _texts(value: object) -> list[str]:
