@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from job.tables.dialect import FLINK_TYPES, for_flink, literal, quoted, quoted_list
 from job.tables.errors import QueryFailedError
@@ -22,6 +22,9 @@ from job.tables.files import settled
 from job.tables.query import QueryResult, check_reads_only
 from job.tables.schema import PARTITIONS, TABLES, Table
 from job.tables.views import FILES_SCHEMA, create_views
+
+if TYPE_CHECKING:
+    from pyflink.table import TableEnvironment
 
 _CONFIGURATION: Mapping[str, str] = {
     "execution.target": "local",
@@ -35,7 +38,7 @@ _CAUSE = re.compile(r"^(?:Caused by: |: )(?:[\w$]+\.)+[\w$]+: (.+)$", re.MULTILI
 
 
 @contextmanager
-def connect(tables_dir: Path) -> Iterator[Any]:
+def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
     """Open a batch TableEnvironment with the views of `job.tables.schema.VIEWS`.
 
     A swap that a killed compactor left half done is finished first. Compactors wait while the block runs.
@@ -68,7 +71,7 @@ def query(tables_dir: Path, sql: str) -> QueryResult:
         return run(environment, sql)
 
 
-def run(environment: Any, sql: str) -> QueryResult:  # noqa: ANN401 - pyflink has no types
+def run(environment: "TableEnvironment", sql: str) -> QueryResult:
     """Run one reading statement in an open environment; errors as in `query`."""
     from py4j.protocol import Py4JJavaError
     from pyflink.util.exceptions import TableException
@@ -104,7 +107,7 @@ def _create_base_table(table: Table, tables_dir: Path) -> str:
     )
 
 
-def _batch_environment() -> Any:  # noqa: ANN401 - pyflink has no types
+def _batch_environment() -> "TableEnvironment":
     with _java_variables():
         from pyflink.common import Configuration
         from pyflink.java_gateway import get_gateway

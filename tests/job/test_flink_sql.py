@@ -1,0 +1,102 @@
+"""The same queries through DuckDB and through Flink, over the same files."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from job.tables import duck, flink, journal
+from job.tables.compaction import Compactor
+from job.tables.errors import QueryFailedError
+from job.tables.journal import Step
+from job.tables.query import Rows
+from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit, made_list, minute
+
+if TYPE_CHECKING:
+    from pyflink.table import TableEnvironment
+
+pytestmark = [
+    pytest.mark.cluster,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+
+QUERIES = [
+    'SELECT count(*), min(dt), max("hour") FROM user_behavior_all WHERE item_id <> \'a "quoted" text\'',
+    'SELECT log_offset, item_id, "position", "timestamp", event_time FROM user_behavior',
+    "SELECT user_id, items, scores, list_version, epoch FROM latest_recommendation_lists",
+    "SELECT list_version, items FROM recommendation_lists",
+    'SELECT "minute", revision, events, freshness_p50_ms, minute_time FROM feedback_metrics',
+    "SELECT * FROM prediction_results",
+    "WITH b AS (SELECT user_id, count(*) AS n FROM user_behavior GROUP BY user_id) SELECT n FROM b",
+]
+
+
+class Killed(BaseException):
+    """Ends a compactor in the middle of a swap."""
+
+
+@pytest.fixture(scope="module")
+def tables_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("tables") / "env=test"
+    behaviors = folder / "user_behavior" / HOUR
+    commit(behaviors, "part-a-0", [behavior(0, item="old"), behavior(1)])
+    commit(behaviors, "part-b-0", [behavior(0, epoch=2, item="new"), behavior(2, user="u2")])
+    (behaviors / ".part-c-0.inprogress").write_text('{"user_id": "half')
+    lists = [made_list(9, ["stale"]), made_list(7, ["x", "y"], epoch=2), made_list(1, [], user="u2")]
+    commit(folder / "recommendation_lists" / HOUR, "part-a-0", lists)
+    commit(
+        folder / "feedback_metrics" / HOUR, "part-a-0", [minute(1, 9, 5), minute(2, 1, 7), minute(2, 0, 6)]
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def environment(tables_dir: Path) -> Iterator["TableEnvironment"]:
+    _kill_a_compactor_in_its_swap(tables_dir)
+    with flink.connect(tables_dir) as connected:
+        yield connected
+
+
+def _kill_a_compactor_in_its_swap(tables_dir: Path) -> None:
+    def die(step: Step) -> None:
+        if step is Step.ONE_GONE:
+            raise Killed
+
+    with pytest.raises(Killed):
+        Compactor(tables_dir, on_step=die).run_once(CLOSED_MS)
+
+
+def test_the_folder_is_settled_before_flink_reads_it(
+    environment: "TableEnvironment", tables_dir: Path
+) -> None:
+    assert journal.pending(tables_dir) is None
+
+
+@pytest.mark.parametrize("sql", QUERIES)
+def test_both_engines_give_the_same_rows(sql: str, environment: "TableEnvironment", tables_dir: Path) -> None:
+    assert _ordered(flink.run(environment, sql).rows) == _ordered(duck.query(tables_dir, sql).rows)
+
+
+def test_flinks_views_have_the_same_columns(environment: "TableEnvironment", tables_dir: Path) -> None:
+    sql = "SELECT * FROM dead_letters"
+    assert flink.run(environment, sql).columns == duck.query(tables_dir, sql).columns
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        ("SELECT nosuch FROM user_behavior", "nosuch"),
+        ("SELECT timestamp FROM user_behavior", "timestamp"),
+        ("SELECT CAST('x' AS INT)", "Invalid"),
+    ],
+)
+def test_flinks_errors_are_one_line(sql: str, said: str, environment: "TableEnvironment") -> None:
+    with pytest.raises(QueryFailedError, match=said) as caught:
+        flink.run(environment, sql)
+    assert "\n" not in str(caught.value)
+
+
+def _ordered(rows: Rows) -> list[str]:
+    return sorted(map(repr, rows))
