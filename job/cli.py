@@ -1,0 +1,32 @@
+"""The `recloop` command."""
+
+import typer
+
+from job.commands import cluster, compact, data, deploy, lists, replay, sql, status, train
+
+app = typer.Typer(
+    name="recloop",
+    help="Session-fresh recommendations from a jar-less Python job on Apache Flink. Begin with: recloop demo",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_show_locals=False,
+)
+app.add_typer(cluster.app, name="cluster")
+app.add_typer(data.app, name="data")
+app.command()(train.train)
+app.command()(deploy.deploy)
+app.add_typer(deploy.app, name="config")
+app.command()(status.status)
+app.command()(replay.replay)
+app.command()(sql.sql)
+app.command()(lists.lists)
+app.command()(compact.compact)
+
+
+def main() -> None:
+    """Runs the command line."""
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""`recloop deploy` and `recloop config`: the job onto a cluster, and the settings it gets."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from job.cluster import FlinkRest
+from job.commands.options import (
+    DEFAULT_CLUSTER,
+    AsJson,
+    ClusterDirectory,
+    Overrides,
+    SettingsFile,
+    console,
+    running_cluster,
+    told_errors,
+)
+from job.deploy import Deployment, Target
+from job.deploy import deploy as deploy_job
+from job.settings import load
+
+app = typer.Typer(help="The settings that `deploy` would use.", no_args_is_help=True)
+
+
+def deploy(
+    settings_file: SettingsFile = None,
+    overrides: Overrides = None,
+    directory: ClusterDirectory = DEFAULT_CLUSTER,
+    jobmanager: Annotated[
+        str | None, typer.Option(metavar="URL", help="A cluster elsewhere, as http://jobmanager:8081.")
+    ] = None,
+    fresh: Annotated[bool, typer.Option(help="Begin anew: empty state, from the log's start.")] = False,
+    start_from: Annotated[
+        str | None, typer.Option("--from", metavar="URI", help="A savepoint or checkpoint to go on from.")
+    ] = None,
+    wait_s: Annotated[float, typer.Option("--wait", help="Seconds until all tasks must run.")] = 60,
+    as_json: AsJson = False,
+) -> None:
+    """Put the job onto a cluster; one of the same name is stopped, and the new one goes on from its state.
+
+    The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.recloop/models/ml-100k
+    """
+    with told_errors(), console.status("reading the settings") as spinner:
+        settings = load(settings_file, overrides or ())
+        if jobmanager:
+            target = Target.remote(jobmanager, Path(".recloop/deployments"))
+        else:
+            target = Target.local(running_cluster(directory))
+        target.folder.mkdir(parents=True, exist_ok=True)
+        done = deploy_job(target, settings, fresh=fresh, start_from=start_from, on_progress=spinner.update)
+        spinner.update("waiting for all tasks to run")
+        with FlinkRest(target.rest_url) as rest:
+            rest.wait_until_running(done.job_id, timeout_s=wait_s)
+    if as_json:
+        typer.echo(json.dumps(asdict(done), default=str))
+    else:
+        _show(done, target)
+
+
+@app.command()
+def show(settings_file: SettingsFile = None, overrides: Overrides = None) -> None:
+    """Print all settings as JSON, as the job would get them."""
+    with told_errors():
+        typer.echo(load(settings_file, overrides or ()).resolved().model_dump_json(indent=2))
+
+
+def _show(done: Deployment, target: Target) -> None:
+    state = f"went on from {done.restored_from}" if done.restored_from else "began with empty state"
+    console.print(f"Job [bold]{done.job_id}[/bold] runs; it {escape(state)}")
+    console.print(f"code {done.code}, settings {escape(str(done.settings))}, web page {target.rest_url}")

@@ -1,0 +1,70 @@
+"""Options that several commands share, and how commands end when something is wrong."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from job.cluster import DEFAULT_DIRECTORY, ClusterError, NotRunningError, RunningCluster, find
+from job.deploy import DeployError
+from job.log_writer import LogError
+from job.replay import ReplayMismatchError
+from job.settings import SettingsError
+from job.shipping import ShippingError
+from model.bundle import BundleError
+from model.datasets.errors import DatasetError
+
+console = Console(stderr=True)
+
+SettingsFile = Annotated[
+    Path | None, typer.Option("--settings", "-s", help="A TOML file, one table a group: [lists] length = 20.")
+]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="GROUP.NAME=VALUE", help="One setting, above the file; repeatable."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+ClusterDirectory = Annotated[Path, typer.Option("--dir", help="The cluster's state folder.")]
+DEFAULT_CLUSTER = DEFAULT_DIRECTORY
+
+_EXPECTED = (
+    BundleError,
+    ClusterError,
+    DatasetError,
+    DeployError,
+    LogError,
+    ReplayMismatchError,
+    SettingsError,
+    ShippingError,
+)
+
+
+def fail(message: object) -> NoReturn:
+    """Says what is wrong, and ends with 1."""
+    console.print(f"[red]{escape(str(message))}[/red]")
+    raise typer.Exit(1)
+
+
+@contextmanager
+def told_errors() -> Iterator[None]:
+    """Errors that a user can do something about become one message; others keep their trace."""
+    try:
+        yield
+    except _EXPECTED as error:
+        fail(error)
+
+
+def running_cluster(directory: Path) -> RunningCluster:
+    """The cluster of the state folder.
+
+    Raises:
+        NotRunningError: there is none.
+    """
+    if (cluster := find(directory)) is None:
+        msg = f"no cluster runs in {directory}: recloop cluster start"
+        raise NotRunningError(msg)
+    return cluster

@@ -1,0 +1,67 @@
+"""`recloop status`: how the job does."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from job.cluster import FlinkRest
+from job.commands.options import (
+    DEFAULT_CLUSTER,
+    AsJson,
+    ClusterDirectory,
+    console,
+    fail,
+    running_cluster,
+    told_errors,
+)
+from job.status import JobStatus, find_job, read_status
+
+
+def status(
+    directory: ClusterDirectory = DEFAULT_CLUSTER,
+    jobmanager: Annotated[str | None, typer.Option(metavar="URL", help="A cluster elsewhere.")] = None,
+    job_name: Annotated[str, typer.Option(help="The job's name.")] = "recloop",
+    log: Annotated[Path, typer.Option(help="The log's folder.")] = Path(".recloop/log"),
+    as_json: AsJson = False,
+) -> None:
+    """Show the job's state, rate, last checkpoint, restarts, and lag behind the log."""
+    with told_errors():
+        url = jobmanager or running_cluster(directory).rest_url
+        with FlinkRest(url) as rest, console.status("measuring for 2 s"):
+            job = find_job(rest, job_name)
+            if job is None:
+                fail(f"no job named {job_name} on {url}: recloop deploy")
+            told = read_status(rest, job.job_id, log if log.is_dir() else None)
+    if as_json:
+        typer.echo(json.dumps({**asdict(told), "lag": told.lag}))
+    else:
+        console.print(_table(told))
+
+
+def _table(told: JobStatus) -> Table:
+    table = Table(title=f"{told.name} {told.job_id}", show_header=False)
+    rows = {
+        "state": f"{told.state}, {told.tasks} tasks, for {told.running_s:,.0f} s",
+        "lists a second": f"{told.lists_per_s:,.0f}",
+        "behind the log": f"{told.lag:,} records in {len(told.partitions)} partitions",
+        "last checkpoint": _checkpoint(told),
+        "restarts": f"{told.restarts}" + (f" (last: {told.last_failure})" if told.last_failure else ""),
+        "since the last start": f"{told.fallbacks:,} fallbacks, {told.dead_letters:,} dead letters",
+    }
+    for name, value in rows.items():
+        table.add_row(name, escape(value))
+    return table
+
+
+def _checkpoint(told: JobStatus) -> str:
+    if told.checkpoint_age_s is None or told.checkpoint_bytes is None:
+        return f"none yet, {told.checkpoints_failed} failed"
+    return (
+        f"{told.checkpoint_age_s:.1f} s ago, took {told.checkpoint_ms} ms, "
+        f"{told.checkpoint_bytes / 1e6:.1f} MB, {told.checkpoints_failed} failed"
+    )

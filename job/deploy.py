@@ -1,0 +1,201 @@
+"""Deploying the job: packing the code, choosing the state to go on from, and submitting by Flink's command line."""
+
+import json
+import os
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from job.cluster import FlinkRest, RunningCluster
+from job.cluster.java import find_java
+from job.cluster.layout import flink_home
+from job.cluster.records import JobSummary
+from job.settings import JobSettings
+from job.shipping import pack
+from model.bundle import Bundle
+
+_SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
+_SUBMIT_TIMEOUT_S = 120.0
+_ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
+
+Progress = Callable[[str], None]
+
+
+class DeployError(Exception):
+    """The job was not deployed; the message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A cluster to deploy to.
+
+    Attributes:
+        rest_url: its REST interface.
+        environment: the variables `flink run` needs.
+        folder: where deployments are written down.
+        checkpoints: the folder of retained checkpoints, where this machine sees it.
+    """
+
+    rest_url: str
+    environment: dict[str, str]
+    folder: Path
+    checkpoints: Path | None
+
+    @classmethod
+    def local(cls, cluster: RunningCluster) -> "Target":
+        """A cluster started by `recloop cluster start`."""
+        folder = cluster.directory / "deployments"
+        return cls(cluster.rest_url, cluster.environment(), folder, cluster.layout.checkpoints)
+
+    @classmethod
+    def remote(cls, rest_url: str, folder: Path) -> "Target":
+        """Any other cluster; the same Python environment has to be on its TaskManagers."""
+        home, java = flink_home(), find_java(os.environ)
+        path = f"{java.home / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        variables = {"FLINK_HOME": str(home), "JAVA_HOME": str(java.home), "PATH": path}
+        conf = {"FLINK_CONF_DIR": os.environ.get("FLINK_CONF_DIR", str(home / "conf"))}
+        return cls(rest_url, {**os.environ, **variables, **conf}, folder, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """A job that runs.
+
+    Attributes:
+        job_id: Flink's id.
+        code: the name its code travels under.
+        restored_from: URI of the savepoint or checkpoint it went on from; None if it began anew.
+        replaced: id of the job it took over from, or None.
+        settings: the file with all its settings.
+    """
+
+    job_id: str
+    code: str
+    restored_from: str | None
+    replaced: str | None
+    settings: Path
+
+
+def deploy(
+    target: Target,
+    settings: JobSettings,
+    *,
+    fresh: bool = False,
+    start_from: str | None = None,
+    on_progress: Progress = lambda _: None,
+) -> Deployment:
+    """Submits the job, in place of the one of the same name.
+
+    Without further word it goes on where that job is: a running one is stopped with a savepoint, else the newest
+    retained checkpoint of its earlier runs is taken.
+
+    Args:
+        target: the cluster.
+        settings: as they were loaded; the bundle's hash is added.
+        fresh: begin anew, with empty state, at the log's start.
+        start_from: URI of a savepoint or checkpoint to go on from.
+        on_progress: hears what is being done.
+
+    Raises:
+        DeployError: the job can't be packed or Flink refused it.
+        BundleError: the bundle is not whole.
+    """
+    settings = _pinned(settings.resolved())
+    history = _History(target.folder / f"{settings.job_name}.json")
+    with FlinkRest(target.rest_url) as rest:
+        running = [job for job in rest.jobs() if job.name == settings.job_name and job.state not in _ENDED]
+        state = start_from or _hand_over(rest, running, fresh=fresh, on_progress=on_progress)
+        _end(rest, running)
+    if state is None and not fresh and target.checkpoints is not None:
+        state = newest_checkpoint(target.checkpoints, history.job_ids())
+    on_progress("packing the code")
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    settings_file = target.folder / f"{settings.job_name}-{stamp}.json"
+    settings.to_file(settings_file)
+    shipment = pack(target.folder / "code")
+    on_progress("submitting")
+    options = ["-s", state] if state else []
+    files = ["-pyfs", str(shipment.archive), "-py", str(shipment.entry), "--settings", str(settings_file)]
+    job_id = _submit(target, [*options, *files])
+    history.add(job_id)
+    return Deployment(job_id, shipment.name, state, running[0].job_id if running else None, settings_file)
+
+
+def newest_checkpoint(folder: Path, job_ids: list[str]) -> str | None:
+    """URI of the newest retained checkpoint of any of the jobs; None where there is none."""
+    found = [done for job_id in job_ids for done in (folder / job_id).glob("chk-*/_metadata")]
+    newest = max(found, key=lambda done: done.stat().st_mtime, default=None)
+    return None if newest is None else newest.parent.absolute().as_uri()
+
+
+def _pinned(settings: JobSettings) -> JobSettings:
+    """The settings with the hash of the bundle as it is now, so that no TaskManager loads another one."""
+    if settings.scoring.bundle is None:
+        return settings
+    pinned = {"bundle_hash": Bundle.load(settings.scoring.bundle).hash}
+    return settings.model_copy(update={"scoring": settings.scoring.model_copy(update=pinned)})
+
+
+class _History:
+    """The ids of a job's earlier runs, oldest first, in a file."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def job_ids(self) -> list[str]:
+        return list(json.loads(self._file.read_text())) if self._file.is_file() else []
+
+    def add(self, job_id: str) -> None:
+        self._file.write_text(json.dumps([*self.job_ids(), job_id]))
+
+
+def _hand_over(rest: FlinkRest, running: list[JobSummary], *, fresh: bool, on_progress: Progress) -> str | None:
+    """Stops the running job with a savepoint, and says where that is; a failing job has none to give."""
+    if fresh or not running or running[0].state != "RUNNING":
+        return None
+    on_progress("stopping the running job with a savepoint")
+    return rest.stop_with_savepoint(running[0].job_id)
+
+
+def _end(rest: FlinkRest, running: list[JobSummary]) -> None:
+    for job in running:
+        if not rest.job(job.job_id).is_over:
+            rest.cancel(job.job_id)
+        rest.wait_for_job(job.job_id, lambda told: told.is_over, timeout_s=60, what="the end of the old job")
+
+
+def _submit(target: Target, arguments: list[str]) -> str:
+    """Runs `flink run`; its output says the job's id, or why there is none."""
+    flink = Path(target.environment["FLINK_HOME"]) / "bin" / "flink"
+    command = [str(flink), "run", "--detached", "--jobmanager", urlsplit(target.rest_url).netloc, *arguments]
+    try:
+        done = subprocess.run(
+            command,
+            env=target.environment,
+            capture_output=True,
+            text=True,
+            timeout=_SUBMIT_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"Flink's command line was not done in {_SUBMIT_TIMEOUT_S:g} s: is {target.rest_url} healthy?"
+        raise DeployError(msg) from error
+    if submitted := _SUBMITTED.search(done.stdout):
+        return submitted.group(1)
+    output = f"{done.stdout}\n{done.stderr}"
+    log = target.folder / "last-refusal.log"
+    log.write_text(output)
+    msg = f"Flink did not take the job: {_cause(output)}\nAll it said is in {log}"
+    raise DeployError(msg)
+
+
+def _cause(output: str) -> str:
+    """The line that says most: Python's own error, else the innermost cause, else the last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    causes = [line for line in lines if line.startswith("Caused by:")]
+    return (causes or errors or lines or ["it said nothing"])[-1]

@@ -1,0 +1,46 @@
+"""The job's entry point: `flink run -py main.py --settings FILE` on a machine that reaches the cluster."""
+
+import argparse
+from pathlib import Path
+
+from pyflink.common import Configuration
+from pyflink.datastream import StreamExecutionEnvironment
+
+from job.pipeline import build
+from job.settings import JobSettings
+
+
+def flink_settings(settings: JobSettings) -> dict[str, str]:
+    """The Flink settings the job brings itself."""
+    flink = settings.flink
+    return {
+        "execution.buffer-timeout.interval": f"{flink.buffer_timeout_ms} ms",
+        "execution.checkpointing.interval": f"{int(flink.checkpoint_interval.total_seconds() * 1000)} ms",
+        "python.fn-execution.bundle.time": str(flink.bundle_time_ms),
+        "python.fn-execution.bundle.size": str(flink.bundle_size),
+    }
+
+
+def environment(settings: JobSettings) -> StreamExecutionEnvironment:
+    """Flink's environment for these settings."""
+    configuration = Configuration()
+    for key, value in flink_settings(settings).items():
+        configuration.set_string(key, value)
+    env = StreamExecutionEnvironment.get_execution_environment(configuration)
+    env.set_parallelism(settings.flink.parallelism)
+    env.set_max_parallelism(settings.flink.buckets)
+    return env
+
+
+def main() -> None:
+    """Declares the job from the settings file, and submits it to where Flink's command line says."""
+    parser = argparse.ArgumentParser(prog="main.py", description=main.__doc__)
+    parser.add_argument("--settings", type=Path, required=True, help="written by `recloop deploy`")
+    settings = JobSettings.of_file(parser.parse_args().settings)
+    env = environment(settings)
+    build(env, settings)
+    env.execute(settings.job_name)
+
+
+if __name__ == "__main__":
+    main()

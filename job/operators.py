@@ -1,0 +1,88 @@
+"""The operators of one deployment: plain values from the settings, put into the functions that run in Flink."""
+
+from datetime import timedelta
+from types import MappingProxyType
+
+from job.settings import JobSettings
+from model.actions import Action, ActionTable
+from udfs.batching import BatchRules
+from udfs.fallbacks import BundleFallbacks
+from udfs.file_log import FileLog
+from udfs.measure_feedback import MeasureFeedback
+from udfs.parsing import ParsingRules
+from udfs.poll_log import FindPartitions, PollLog, PollRules
+from udfs.profile import ProfileRules
+from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
+from udfs.scoring import ScoringRules
+from udfs.track_users import TrackUsers
+from udfs.update_lists import UpdateLists, UpdateRules
+from udfs.user_list import ListRules
+
+
+class Operators:
+    """What `job.pipeline` wires together."""
+
+    def __init__(self, settings: JobSettings) -> None:
+        actions = action_table(settings)
+        log = FileLog(settings.log.folder)
+        buckets = settings.flink.buckets
+        self.in_flight = settings.scoring.elements_in_flight
+        self.find_partitions = FindPartitions(log, buckets)
+        self.poll_log = PollLog(log, _poll_rules(settings, actions))
+        self.track_users = TrackUsers(_profile_rules(settings, actions))
+        self.score_candidates = _scoring(settings, actions)
+        self.update_lists = UpdateLists(
+            UpdateRules(_list_rules(settings, actions), settings.tables.prediction_sample_rate),
+            BundleFallbacks(settings.scoring.bundle, with_groups=settings.lists.max_per_group is not None),
+        )
+        self.measure_feedback = MeasureFeedback()
+
+
+def action_table(settings: JobSettings) -> ActionTable:
+    """The action table that the settings describe."""
+    return MappingProxyType(
+        {
+            name: Action(row.code, row.kind, row.weight, row.half_life.total_seconds())
+            for name, row in settings.actions.items()
+        }
+    )
+
+
+def _ms(duration: timedelta) -> int:
+    return int(duration.total_seconds() * 1000)
+
+
+def _poll_rules(settings: JobSettings, actions: ActionTable) -> PollRules:
+    log = settings.log
+    parsing = ParsingRules(actions, log.earliest_ms, _ms(log.max_ahead), _ms(log.allowed_lateness))
+    return PollRules(log.poll_interval_ms, log.max_poll_records, settings.flink.buckets, parsing)
+
+
+def _profile_rules(settings: JobSettings, actions: ActionTable) -> ProfileRules:
+    return ProfileRules(
+        actions,
+        **settings.profile.model_dump(),
+        exclude_seen=settings.lists.exclude_seen,
+        disliked_neighborhoods=settings.scoring.disliked_neighborhoods,
+    )
+
+
+def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | PassUnscored:
+    scoring, lists = settings.scoring, settings.lists
+    if scoring.bundle is None:
+        return PassUnscored()
+    batches = BatchRules(scoring.batch_max_size, scoring.linger_ms, scoring.score_deadline_ms)
+    serving = Serving(scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, scoring.device, batches)
+    rules = ScoringRules(
+        actions,
+        lists.exclude_seen,
+        scoring.neighbors_of_disliked,
+        frozenset(lists.withdrawn),
+        scoring.batch_max_size if scoring.fixed_batch else None,
+    )
+    return ScoreCandidates(serving, rules)
+
+
+def _list_rules(settings: JobSettings, actions: ActionTable) -> ListRules:
+    values = settings.lists.model_dump(exclude={"withdrawn"})
+    return ListRules(actions, **values, withdrawn=frozenset(settings.lists.withdrawn))

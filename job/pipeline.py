@@ -1,0 +1,49 @@
+"""The topology: one event's way from the behaviour log to the output tables."""
+
+from pyflink.common import Time, Types
+from pyflink.datastream import AsyncDataStream, StreamExecutionEnvironment
+
+from job.operators import Operators
+from job.settings import JobSettings
+from job.sinks import write_table
+from job.streams import element_type, keyed, side_output, step, ticks, use_process_mode, use_thread_mode
+from udfs.tags import DEAD_LETTERS, FEEDBACK, PREDICTION_RESULTS, USER_BEHAVIOR
+
+
+def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
+    """Declares the job; `settings` are resolved."""
+    operators = Operators(settings)
+    tables = settings.tables.folder
+
+    use_thread_mode(env)
+    partitions = step(ticks(env).process(operators.find_partitions, element_type()), "find-partitions")
+    partitions.set_parallelism(1)
+    # Row(partition's key, partition)
+
+    polled = step(keyed(partitions).process(operators.poll_log, element_type()), "poll-log")
+    # Row(bucket's key, PolledElement): all behaviours that one poll found for one user bucket
+    write_table(side_output(polled, DEAD_LETTERS), "dead_letters", tables)
+
+    tracked = step(keyed(polled).process(operators.track_users, element_type()), "track-users")
+    # Row(bucket's key, TrackedElement): each behaviour with its user's profile as it stood right after it
+    write_table(side_output(tracked, USER_BEHAVIOR), "user_behavior", tables)
+
+    use_process_mode(env)
+    # No timeout of Flink's: it would start a thread a record. The deadline is the function's own.
+    asked = AsyncDataStream.ordered_wait(
+        keyed(tracked), operators.score_candidates, Time.seconds(0), operators.in_flight, element_type()
+    )
+    scored = step(asked, "score-candidates")
+    # Row(bucket's key, ScoredElement): the same behaviours, in the same order, with candidates or without
+
+    use_thread_mode(env)
+    lists = step(keyed(scored).process(operators.update_lists, Types.STRING()), "update-lists")
+    # rows of recommendation_lists: one new list a behaviour
+    write_table(lists, "recommendation_lists", tables)
+    write_table(side_output(lists, PREDICTION_RESULTS), "prediction_results", tables)
+
+    minutes = keyed(side_output(lists, FEEDBACK))
+    feedback = step(minutes.process(operators.measure_feedback, Types.STRING()), "measure-feedback")
+    feedback.set_parallelism(1)
+    # rows of feedback_metrics: one a minute
+    write_table(feedback, "feedback_metrics", tables)

@@ -1,0 +1,173 @@
+"""Replaying a data set into the embedded log, in time order, at a chosen pace; stopped and resumed without loss.
+
+How far a replay came is read off the log itself: each partition holds a prefix of the data set's behaviours of that
+partition, after the lines that were there before. So a replay that was killed at any point goes on exactly.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Protocol
+
+from job.log_writer import LogWriter
+from model.datasets.prepared import Dataset
+from model.records import UserBehavior
+from udfs.hashing import stable_hash
+from udfs.log_reader import partition_file
+
+_BATCH = 1024
+_SLICE_S = 0.005
+
+
+class ReplayMismatchError(Exception):
+    """The log holds another replay than the one that should go on."""
+
+
+class Clock(Protocol):
+    """Time, as a replay sees it."""
+
+    def now(self) -> float:
+        """Seconds since any fixed moment."""
+
+    def sleep(self, seconds: float) -> None:
+        """Waits."""
+
+
+class WallClock:
+    """The machine's own clock."""
+
+    def now(self) -> float:
+        """As `time.monotonic`."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """As `time.sleep`."""
+        time.sleep(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast behaviours are appended; with neither, as fast as the disk takes them.
+
+    Attributes:
+        speed: event time runs so many times faster than the clock.
+        rate: behaviours a second.
+    """
+
+    speed: float | None = None
+    rate: float | None = None
+
+    def due_s(self, number: int, behavior: UserBehavior, first_ms: int) -> float:
+        """When the number-th behaviour (from 0) is due, in seconds from the start."""
+        if self.rate is not None:
+            return number / self.rate
+        if self.speed is not None:
+            return (behavior.timestamp - first_ms) / 1000 / self.speed
+        return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay did.
+
+    Attributes:
+        appended: behaviours appended now.
+        before: behaviours that an earlier run of the same replay had appended.
+        seconds: how long it took.
+    """
+
+    appended: int
+    before: int
+    seconds: float
+
+
+def replay(
+    dataset: Dataset,
+    log: Path,
+    *,
+    partitions: int = 4,
+    pace: Pace = Pace(),
+    limit: int | None = None,
+    on_progress: Callable[[int], None] = lambda _: None,
+    clock: Clock = WallClock(),  # noqa: B008 - stateless
+) -> Replayed:
+    """Appends the data set's first `limit` behaviours to the log; goes on where an earlier run stopped.
+
+    Args:
+        dataset: a prepared data set.
+        log: the log's folder; made where there is none.
+        partitions: how many partitions the log has.
+        pace: how fast.
+        limit: how many of its behaviours; None takes all.
+        on_progress: hears how many are in the log, those of earlier runs included.
+        clock: time.
+
+    Raises:
+        LogLockedError: somebody else writes the log.
+        PartitionCountError: the log has another number of partitions.
+        ReplayMismatchError: the log was grown by something else since this replay began.
+    """
+    began = clock.now()
+    with LogWriter(log, partitions) as writer:
+        there = _already_there(dataset, log, partitions)
+        before = sum(there)
+        on_progress(before)
+        fresh = _skip(islice(dataset.behaviors(), limit), there)
+        appended = 0
+        for batch in _due(fresh, pace, clock):
+            writer.append(batch)
+            appended += len(batch)
+            on_progress(before + appended)
+    return Replayed(appended, before, clock.now() - began)
+
+
+def _already_there(dataset: Dataset, log: Path, partitions: int) -> list[int]:
+    """For each partition how many of the data set's behaviours are in it."""
+    lines = [count_lines(partition_file(log, partition)) for partition in range(partitions)]
+    file = log / f"replay-{dataset.info.name}.json"
+    if not file.exists():
+        file.write_text(json.dumps({"fingerprint": dataset.info.fingerprint, "base": lines}))
+    told = json.loads(file.read_text())
+    there = [now - base for now, base in zip(lines, told["base"], strict=True)]
+    if told["fingerprint"] != dataset.info.fingerprint or min(there) < 0:
+        msg = f"{file} tells of a replay that {log} does not hold: remove it to append the data set once more"
+        raise ReplayMismatchError(msg)
+    return there
+
+
+def _skip(behaviors: Iterator[UserBehavior], there: list[int]) -> Iterator[UserBehavior]:
+    left = list(there)
+    for behavior in behaviors:
+        partition = stable_hash(behavior.user_id) % len(left)
+        if left[partition]:
+            left[partition] -= 1
+        else:
+            yield behavior
+
+
+def _due(behaviors: Iterator[UserBehavior], pace: Pace, clock: Clock) -> Iterator[list[UserBehavior]]:
+    """Batches, each when its behaviours are due."""
+    start, first_ms = clock.now(), None
+    batch: list[UserBehavior] = []
+    for number, behavior in enumerate(behaviors):
+        first_ms = behavior.timestamp if first_ms is None else first_ms
+        wait_s = start + pace.due_s(number, behavior, first_ms) - clock.now()
+        if batch and (wait_s > 0 or len(batch) == _BATCH):
+            yield batch
+            batch = []
+        if wait_s > 0:
+            clock.sleep(max(wait_s, _SLICE_S if pace.rate and pace.rate > 1 / _SLICE_S else 0))
+        batch.append(behavior)
+    if batch:
+        yield batch
+
+
+def count_lines(file: Path) -> int:
+    """How many complete lines a file has; 0 where it is not there."""
+    if not file.exists():
+        return 0
+    with file.open("rb") as lines:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 20), b""))

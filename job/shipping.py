@@ -1,0 +1,88 @@
+"""The packages as one zip whose name is its content, so that a TaskManager never runs an older deployment's code.
+
+A TaskManager's embedded interpreter lives as long as its JVM and keeps every module it imported: a second job with
+changed code under the same package names would run the old code in its thread-mode operators. So the packages travel
+inside one package named after the hash of their code, with their imports rewritten to it. Two deployments with the
+same code share a name; different ones can even run side by side.
+"""
+
+import hashlib
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGES = ("job", "udfs", "model")
+_ROOT = Path(__file__).resolve().parent.parent
+_NAMES = "|".join(PACKAGES)
+_FROM = re.compile(rf"^(\s*from )({_NAMES})(?=[. ])", re.MULTILINE)
+_PLAIN = re.compile(rf"^\s*import ({_NAMES})\b.*$", re.MULTILINE)
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class ShippingError(Exception):
+    """The packages can't be shipped as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """What goes to the cluster.
+
+    Attributes:
+        name: the outer package: "recloop_" and 12 hex digits of the code's hash.
+        archive: the zip, for Flink's `-pyfs`.
+        entry: the script, for Flink's `-py`.
+    """
+
+    name: str
+    archive: Path
+    entry: Path
+
+
+def pack(folder: Path, root: Path = _ROOT) -> Shipment:
+    """Writes zip and script into the folder.
+
+    Args:
+        folder: where to; made if it is not there.
+        root: the folder that holds the packages.
+
+    Raises:
+        ShippingError: a module imports one of the packages in a way that can't be rewritten.
+    """
+    sources = read_sources(root)
+    name = f"recloop_{code_hash(sources)[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / f"{name}.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr(zipfile.ZipInfo(f"{name}/__init__.py", _EPOCH), "")
+        for path, text in sources.items():
+            out.writestr(zipfile.ZipInfo(f"{name}/{path}", _EPOCH), rename_imports(text, name, path))
+    entry = folder / f"{name}_main.py"
+    entry.write_text(f"from {name}.job.main import main\n\nmain()\n")
+    return Shipment(name, archive, entry)
+
+
+def read_sources(root: Path) -> dict[str, str]:
+    """Every module of the packages: path below the root -> text."""
+    files = (file for package in PACKAGES for file in sorted((root / package).rglob("*.py")))
+    return {file.relative_to(root).as_posix(): file.read_text() for file in files}
+
+
+def code_hash(sources: dict[str, str]) -> str:
+    """SHA-256 over all paths and texts, hex."""
+    digest = hashlib.sha256()
+    for path, text in sources.items():
+        digest.update(f"{path}\0{text}\0".encode())
+    return digest.hexdigest()
+
+
+def rename_imports(text: str, name: str, path: str) -> str:
+    """The module's text with imports from the packages pointing into the outer one.
+
+    Raises:
+        ShippingError: it says `import job`, `import udfs.x` or the like; only `from ... import` is rewritten.
+    """
+    if plain := _PLAIN.search(text):
+        msg = f"{path}: write {plain.group().strip()!r} as from ... import ..., so that it can be shipped"
+        raise ShippingError(msg)
+    return _FROM.sub(rf"\1{name}.\2", text)

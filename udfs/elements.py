@@ -1,0 +1,123 @@
+"""What travels between the operators: one element carries all behaviours that one poll found for one bucket.
+
+Elements are MessagePack arrays. They are never stored (a checkpoint barrier waits until none is in flight inside
+an operator), so their layout may change between releases; state and tables may not.
+"""
+
+import msgspec
+
+
+class LoggedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A `UserBehavior` and where the log holds it.
+
+    Attributes:
+        appended_at: when the log was appended to, epoch ms; None if the producer did not say.
+    """
+
+    user_id: str
+    action: str
+    item_id: str
+    timestamp: int
+    event_id: str | None
+    request_id: str | None
+    position: int | None
+    log_partition: int
+    log_offset: int
+    appended_at: int | None
+
+
+class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An applied behaviour and its user's profile as it stood right after it.
+
+    Attributes:
+        user_seq: this is the user's user_seq-th applied behaviour, from 1.
+        history: the items of the kept history, oldest first; at most 99.
+        actions: their action codes, one byte each.
+        times: their event times, epoch ms.
+        excluded: packed hashes of what must not be shown (bought, disliked, and seen before the kept history).
+        disliked: packed hashes of the newest dislikes, whose neighbours must not be shown either.
+        shown: (hash, how often shown without an act) of the impressions that were not acted on.
+    """
+
+    behavior: LoggedBehavior
+    user_seq: int
+    history: list[str]
+    actions: bytes
+    times: list[int]
+    excluded: bytes
+    disliked: bytes
+    shown: list[tuple[int, int]]
+
+
+class Candidate(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An item the model proposes.
+
+    Attributes:
+        score: on the model's own scale.
+        because: an item of the user's recent history that this one is a near neighbour of, or None.
+    """
+
+    item_id: str
+    score: float
+    because: str | None
+
+
+class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An applied behaviour and what the model says now.
+
+    Attributes:
+        history: as in `TrackedBehavior`.
+        excluded: as in `TrackedBehavior`, and the neighbours of the newest dislikes.
+        candidates: best first; None if the rules alone have to make the list.
+        fallback_reason: why there are no candidates: see `udfs.scoring.FallbackReason`.
+        model: which of the element's models scored it; None if none did.
+        batch_size: how many histories the model scored in the same call.
+    """
+
+    behavior: LoggedBehavior
+    user_seq: int
+    history: list[str]
+    excluded: bytes
+    shown: list[tuple[int, int]]
+    candidates: list[Candidate] | None
+    fallback_reason: str | None
+    model: int | None
+    batch_size: int | None
+
+
+class ModelRef(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Which model scored, as written on every row it had a part in."""
+
+    version: str
+    hash: str
+    variant: str
+
+
+class PolledElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """From poll-log to track-users."""
+
+    epoch: int
+    behaviors: list[LoggedBehavior]
+
+
+class TrackedElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """From track-users to score-candidates; `duplicates` counts the repeated events that were dropped."""
+
+    epoch: int
+    duplicates: int
+    behaviors: list[TrackedBehavior]
+
+
+class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """From score-candidates to update-lists."""
+
+    epoch: int
+    duplicates: int
+    models: list[ModelRef]
+    behaviors: list[ScoredBehavior]
+
+
+encode = msgspec.msgpack.Encoder().encode
+decode_polled = msgspec.msgpack.Decoder(PolledElement).decode
+decode_tracked = msgspec.msgpack.Decoder(TrackedElement).decode
+decode_scored = msgspec.msgpack.Decoder(ScoredElement).decode

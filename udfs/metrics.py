@@ -1,0 +1,40 @@
+"""The metrics operators report to Flink, by name; the Prometheus reporter and `recloop status` read them."""
+
+from enum import StrEnum
+from typing import Any, Protocol
+
+
+class Metric(StrEnum):
+    """Counters; all but the last count from the operator's latest start."""
+
+    POLLS = "polls"
+    """poll-log: reads of one partition, empty ones included."""
+    DEAD_LETTERS = "dead_letters"
+    """poll-log: records that were no behaviour."""
+    BEHAVIORS_APPLIED = "behaviors_applied"
+    """track-users: behaviours that changed a profile."""
+    DUPLICATES = "duplicates"
+    """track-users: repeated event ids."""
+    BATCHES = "batches"
+    """score-candidates: calls of the model."""
+    HISTORIES_SCORED = "histories_scored"
+    """score-candidates: histories in those calls."""
+    FALLBACKS = "fallbacks"
+    """score-candidates: behaviours that went on without scores."""
+    LISTS = "lists"
+    """update-lists: lists made."""
+    NEXT_OFFSET = "next_offset"
+    """poll-log, group `partition.N`: the offset that is read next."""
+
+
+class Counter(Protocol):
+    """The part of PyFlink's counter that is used here."""
+
+    def inc(self, n: int = 1) -> None:
+        """Counts n more."""
+
+
+def counters(context: Any, *metrics: Metric) -> list[Counter]:
+    """The counters of an operator, given its RuntimeContext."""
+    group = context.get_metrics_group()
+    return [group.counter(metric.value) for metric in metrics]

@@ -1,0 +1,153 @@
+"""From a record of the log to a behaviour, or to a dead letter with its reason.
+
+Nothing here raises on bad input: whatever the bytes are, one of the two comes back.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+
+from model.actions import ActionTable
+from udfs.elements import LoggedBehavior
+
+MAX_ID_BYTES = 256
+MAX_RAW_BYTES = 64 * 1024
+"""A dead letter keeps so many of the record's first bytes."""
+
+
+class Reason(StrEnum):
+    """Why a record is a dead letter."""
+
+    NOT_JSON = "not_json"
+    MISSING_FIELD = "missing_field"
+    MISTYPED_FIELD = "mistyped_field"
+    UNKNOWN_ACTION = "unknown_action"
+    EMPTY_ID = "empty_id"
+    LONG_ID = "long_id"
+    IMPOSSIBLE_TIME = "impossible_time"
+    LATE = "late"
+    LONG_RECORD = "long_record"
+
+
+@dataclass(frozen=True, slots=True)
+class LogRecord:
+    """One record of the log as it was read.
+
+    Attributes:
+        offset: its number in the partition, from 0.
+        raw: its bytes without the line's end; of a record over the log's bound only the first 64 KiB.
+        size: how many bytes the whole record has.
+        appended_at: when it was appended, epoch ms, where the log itself knows.
+    """
+
+    partition: int
+    offset: int
+    raw: bytes
+    size: int
+    appended_at: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that is no behaviour, and why; `timestamp` is its event time where that much was readable."""
+
+    record: LogRecord
+    reason: Reason
+    detail: str
+    timestamp: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ParsingRules:
+    """What is accepted.
+
+    Attributes:
+        actions: the action table; others are unknown.
+        earliest_ms: smallest possible event time, epoch ms.
+        max_ahead_ms: how far an event time may lie after the clock.
+        allowed_lateness_ms: how far an event time may lie before the newest of its partition.
+    """
+
+    actions: ActionTable
+    earliest_ms: int = 0
+    max_ahead_ms: int = 86_400_000
+    allowed_lateness_ms: int = 7 * 86_400_000
+
+
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class _Line(msgspec.Struct, gc=False):
+    """A record's JSON: the fields of `UserBehavior`, and the time the embedded log's writer adds."""
+
+    user_id: str
+    action: str
+    item_id: str
+    timestamp: Int64
+    event_id: str | None = None
+    request_id: str | None = None
+    position: Int64 | None = None
+    appended_at: Int64 | None = None
+
+
+_decode = msgspec.json.Decoder(_Line).decode
+_MISSING = re.compile(r"missing required field")
+
+
+def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int) -> LoggedBehavior | DeadLetter:
+    """Checks one record, given its partition's newest event time so far and the clock, both epoch ms."""
+    try:
+        line = _decode(record.raw)
+    except msgspec.ValidationError as error:
+        reason = Reason.MISSING_FIELD if _MISSING.search(str(error)) else Reason.MISTYPED_FIELD
+        return DeadLetter(record, reason, str(error))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return DeadLetter(record, Reason.NOT_JSON, str(error))
+    return _wrong_value(record, line, rules, newest_ms, now_ms) or _behavior(record, line)
+
+
+def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
+    return LoggedBehavior(
+        line.user_id,
+        line.action,
+        line.item_id,
+        line.timestamp,
+        line.event_id,
+        line.request_id,
+        line.position,
+        record.partition,
+        record.offset,
+        line.appended_at if record.appended_at is None else record.appended_at,
+    )
+
+
+def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int) -> DeadLetter | None:
+    for name, identifier in (
+        ("user_id", line.user_id),
+        ("item_id", line.item_id),
+        ("event_id", line.event_id),
+    ):
+        if identifier is not None and (wrong := _wrong_id(name, identifier)):
+            return DeadLetter(record, *wrong)
+    if line.action not in rules.actions:
+        return DeadLetter(record, Reason.UNKNOWN_ACTION, f"action {line.action[:64]!r} is not in the table")
+    latest_ms = now_ms + rules.max_ahead_ms
+    if not rules.earliest_ms <= line.timestamp <= latest_ms:
+        detail = f"timestamp {line.timestamp} is not within {rules.earliest_ms} to {latest_ms}"
+        return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
+    if line.timestamp < newest_ms - rules.allowed_lateness_ms:
+        detail = f"{newest_ms - line.timestamp} ms older than the partition's newest event"
+        return DeadLetter(record, Reason.LATE, detail, line.timestamp)
+    return None
+
+
+def _wrong_id(name: str, identifier: str) -> tuple[Reason, str] | None:
+    if not identifier:
+        return Reason.EMPTY_ID, f"{name} is empty"
+    size = len(identifier) if identifier.isascii() else len(identifier.encode())
+    if size > MAX_ID_BYTES:
+        return Reason.LONG_ID, f"{name} has {size} bytes, over {MAX_ID_BYTES}"
+    return None

@@ -1,0 +1,156 @@
+"""poll-log: reads the behaviour log, one key a partition, and hands on what it finds, one element a user bucket.
+
+PyFlink can't define a source in Python, so a keyed function polls: a processing-time timer arms itself again after
+every poll, and the next offset is in managed keyed state, in the same checkpoint as everything made of the records.
+"""
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pyflink.common import Row, Types
+from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
+from pyflink.datastream.state import ValueStateDescriptor
+
+from udfs.buckets import bucket_keys, partition_keys
+from udfs.codec import decode_position, encode_position
+from udfs.elements import LoggedBehavior, PolledElement, encode
+from udfs.hashing import stable_hash
+from udfs.keyed_state import bytes_value_state
+from udfs.log_position import LogPosition
+from udfs.log_reader import LogReader
+from udfs.metrics import Metric, counters
+from udfs.parsing import DeadLetter, LogRecord, ParsingRules, parse
+from udfs.rows import dead_letter_row
+from udfs.tags import DEAD_LETTERS
+
+REARM_AFTER_MS = 5_000
+"""A poll overdue by so much has lost its timer: the next tick arms a new one."""
+
+
+class Log(Protocol):
+    """Where a log is: small, and pickled into the job."""
+
+    def open(self) -> LogReader:
+        """A reader of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PollRules:
+    """How the log is polled.
+
+    Attributes:
+        interval_ms: from one poll of a partition to the next, when the log has no more.
+        max_records: what one poll takes at most.
+        max_parallelism: how many user buckets there are.
+        parsing: what is accepted.
+    """
+
+    interval_ms: int
+    max_records: int
+    max_parallelism: int
+    parsing: ParsingRules
+
+
+class FindPartitions(ProcessFunction):
+    """find-partitions: at every tick one empty element a partition, which arms the partition's polling."""
+
+    def __init__(self, log: Log, max_parallelism: int) -> None:
+        self._log = log
+        self._max_parallelism = max_parallelism
+
+    def open(self, _context: RuntimeContext) -> None:
+        """Opens the log."""
+        self._reader = self._log.open()
+
+    def close(self) -> None:
+        """Closes the log."""
+        self._reader.close()
+
+    def process_element(self, _tick: Any, _context: Any) -> Iterator[Row]:
+        """One tick to (partition's key, partition number as bytes)."""
+        keys = partition_keys(self._reader.partitions(), self._max_parallelism)
+        for partition, key in enumerate(keys):
+            yield Row(key, partition.to_bytes(4, "little"))
+
+
+class PollLog(KeyedProcessFunction):
+    """Keyed by log partition. In: ticks. Out: PolledElement by user bucket; side output: dead letters."""
+
+    def __init__(self, log: Log, rules: PollRules) -> None:
+        self._log = log
+        self._rules = rules
+        self._keys = bucket_keys(rules.max_parallelism)
+
+    def open(self, context: RuntimeContext) -> None:
+        """Opens the log and the state."""
+        self._reader = self._log.open()
+        self._stored = bytes_value_state(context, "log_position")
+        self._next_poll = context.get_state(ValueStateDescriptor("next_poll", Types.LONG()))
+        self._positions: dict[int, LogPosition] = {}
+        self._context = context
+        self._polls, self._dead_letters = counters(context, Metric.POLLS, Metric.DEAD_LETTERS)
+
+    def close(self) -> None:
+        """Closes the log."""
+        self._reader.close()
+
+    def process_element(self, partition: bytes, context: Any) -> Iterable[Any]:
+        """Arms the partition's polling unless it is armed: doing so again changes nothing."""
+        self._position(context.get_current_key(), LogPosition(int.from_bytes(partition, "little")))
+        now = context.timer_service().current_processing_time()
+        armed_for = self._next_poll.value()
+        if armed_for is None or armed_for < now - REARM_AFTER_MS:
+            self._arm(context, now)
+        return ()
+
+    def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
+        """Polls once. A timer that is not the armed one is left over, and does nothing."""
+        if timestamp != self._next_poll.value():
+            return
+        self._polls.inc()
+        position = self._position(context.get_current_key())
+        poll = self._reader.poll(position.partition, position.next_offset, position.cursor, self._rules.max_records)
+        if poll.records:
+            yield from self._hand_on(poll.records, position)
+            position.advance(poll.next_offset, poll.cursor)
+            self._stored.update(encode_position(position))
+        now = context.timer_service().current_processing_time()
+        self._arm(context, max(now, timestamp + 1) if poll.more else now + self._rules.interval_ms)
+
+    def _arm(self, context: Any, at_ms: int) -> None:
+        self._next_poll.update(at_ms)
+        context.timer_service().register_processing_time_timer(at_ms)
+
+    def _position(self, key: int, unread: LogPosition | None = None) -> LogPosition:
+        """Where this key's partition is read on; the first call after a start or restore begins a new epoch."""
+        if key in self._positions:
+            return self._positions[key]
+        stored = self._stored.value()
+        position = unread if stored is None else decode_position(stored)
+        position.epoch = max(position.epoch + 1, int(time.time() * 1000))
+        self._stored.update(encode_position(position))
+        group = self._context.get_metrics_group().add_group("partition", str(position.partition))
+        position.offset_metric = group.counter(Metric.NEXT_OFFSET.value)
+        position.offset_metric.inc(position.next_offset)
+        self._positions[key] = position
+        return position
+
+    def _hand_on(self, records: list[LogRecord], position: LogPosition) -> Iterator[Any]:
+        """Dead letters to the side, behaviours on, grouped by user bucket."""
+        now_ms = int(time.time() * 1000)
+        buckets: dict[int, list[LoggedBehavior]] = {}
+        letters = []
+        for record in records:
+            parsed = parse(record, self._rules.parsing, newest_ms=position.newest_ms, now_ms=now_ms)
+            if isinstance(parsed, DeadLetter):
+                letters.append(dead_letter_row(parsed, position.epoch, now_ms))
+                continue
+            position.newest_ms = max(position.newest_ms, parsed.timestamp)
+            buckets.setdefault(stable_hash(parsed.user_id) % len(self._keys), []).append(parsed)
+        if letters:
+            self._dead_letters.inc(len(letters))
+            yield DEAD_LETTERS, "\n".join(letters)
+        for bucket, behaviors in buckets.items():
+            yield Row(self._keys[bucket], encode(PolledElement(position.epoch, behaviors)))

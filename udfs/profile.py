@@ -1,0 +1,186 @@
+"""A user's profile: what track-users keeps of each user, and how one behaviour changes it.
+
+Pure: no Flink, no clock, no input or output. The same behaviours in the same order give the same profile.
+"""
+
+from array import array
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Final
+
+from model.actions import Action, ActionTable, Kind
+from udfs.elements import LoggedBehavior, TrackedBehavior
+from udfs.hashing import HASH_TYPECODE, id_hash, pack
+
+
+@dataclass(frozen=True, slots=True)
+class ProfileRules:
+    """The bounds of a profile, and the action table that drives it.
+
+    Attributes:
+        actions: what each action does.
+        history_block: the history grows to twice this; then the oldest block goes. A model's state is then a
+            function of exactly the kept history, whatever way it was reached.
+        seen_limit: how many items are remembered as seen after they left the history.
+        bought_limit: how many owned items are remembered.
+        disliked_limit: how many disliked items are remembered.
+        event_ids_limit: how many of the newest event ids are known for dropping repeated events.
+        shown_limit: how many items shown without an act are counted.
+        exclude_seen: whether a seen item may not be recommended again.
+        disliked_neighborhoods: of how many newest dislikes the neighbours are kept out of the list as well.
+    """
+
+    actions: ActionTable
+    history_block: int = 50
+    seen_limit: int = 500
+    bought_limit: int = 1000
+    disliked_limit: int = 1000
+    event_ids_limit: int = 64
+    shown_limit: int = 100
+    exclude_seen: bool = True
+    disliked_neighborhoods: int = 10
+
+
+def _hashes() -> "array[int]":
+    return array(HASH_TYPECODE)
+
+
+@dataclass(slots=True)
+class UserProfile:
+    """Everything kept of a user between behaviours; all collections oldest first, all bounded.
+
+    Attributes:
+        user_seq: how many behaviours were applied.
+        items: the kept history.
+        actions: the action code of each history item.
+        times: the event time of each history item, epoch ms.
+        seen: hashes of items that left the history.
+        bought: hashes of owned items.
+        disliked: hashes of disliked items.
+        event_ids: hashes of the newest event ids.
+        shown: hash of an item -> how often it was shown since the user last acted on it.
+        forgotten: how many entries went beyond a bound.
+    """
+
+    user_seq: int = 0
+    items: list[str] = field(default_factory=list)
+    actions: bytearray = field(default_factory=bytearray)
+    times: list[int] = field(default_factory=list)
+    seen: "array[int]" = field(default_factory=_hashes)
+    bought: "array[int]" = field(default_factory=_hashes)
+    disliked: "array[int]" = field(default_factory=_hashes)
+    event_ids: "array[int]" = field(default_factory=_hashes)
+    shown: dict[int, int] = field(default_factory=dict)
+    forgotten: int = 0
+
+
+class Applied(Enum):
+    """What became of a behaviour."""
+
+    YES = auto()
+    DUPLICATE = auto()
+
+
+def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -> Applied:
+    """Changes the profile by one behaviour, unless its event id was applied before.
+
+    Raises:
+        KeyError: the action is not in the table (poll-log lets none through).
+    """
+    if behavior.event_id is not None and not _is_new_event(profile, behavior.event_id, rules):
+        return Applied.DUPLICATE
+    profile.user_seq += 1
+    action = rules.actions[behavior.action]
+    _EFFECTS[action.kind](profile, behavior, action, rules)
+    return Applied.YES
+
+
+def snapshot(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -> TrackedBehavior:
+    """The behaviour with the profile as it stands right after it."""
+    excluded = pack(profile.bought) + pack(profile.disliked)
+    if rules.exclude_seen:
+        excluded += pack(profile.seen)
+    return TrackedBehavior(
+        behavior,
+        profile.user_seq,
+        profile.items.copy(),
+        bytes(profile.actions),
+        profile.times.copy(),
+        excluded,
+        pack(profile.disliked[-rules.disliked_neighborhoods :]) if rules.disliked_neighborhoods else b"",
+        list(profile.shown.items()),
+    )
+
+
+def _is_new_event(profile: UserProfile, event_id: str, rules: ProfileRules) -> bool:
+    event = id_hash(event_id)
+    if event in profile.event_ids:
+        return False
+    profile.event_ids.append(event)
+    del profile.event_ids[: -rules.event_ids_limit]
+    return True
+
+
+def _positive(profile: UserProfile, behavior: LoggedBehavior, action: Action, rules: ProfileRules) -> None:
+    item = id_hash(behavior.item_id)
+    profile.items.append(behavior.item_id)
+    profile.actions.append(action.code)
+    profile.times.append(behavior.timestamp)
+    profile.shown.pop(item, None)
+    _discard(profile.disliked, item)
+    if len(profile.items) >= 2 * rules.history_block:
+        _drop_oldest_block(profile, rules)
+
+
+def _terminal(profile: UserProfile, behavior: LoggedBehavior, action: Action, rules: ProfileRules) -> None:
+    _positive(profile, behavior, action, rules)
+    _remember(profile, profile.bought, id_hash(behavior.item_id), rules.bought_limit)
+
+
+def _reversal(profile: UserProfile, behavior: LoggedBehavior, _action: Action, _rules: ProfileRules) -> None:
+    _discard(profile.bought, id_hash(behavior.item_id))
+
+
+def _negative(profile: UserProfile, behavior: LoggedBehavior, _action: Action, rules: ProfileRules) -> None:
+    item = id_hash(behavior.item_id)
+    profile.shown.pop(item, None)
+    _remember(profile, profile.disliked, item, rules.disliked_limit)
+
+
+def _exposure(profile: UserProfile, behavior: LoggedBehavior, _action: Action, rules: ProfileRules) -> None:
+    item = id_hash(behavior.item_id)
+    profile.shown[item] = profile.shown.pop(item, 0) + 1
+    if len(profile.shown) > rules.shown_limit:
+        del profile.shown[next(iter(profile.shown))]
+        profile.forgotten += 1
+
+
+_EFFECTS: Final = {
+    Kind.POSITIVE: _positive,
+    Kind.TERMINAL: _terminal,
+    Kind.REVERSAL: _reversal,
+    Kind.NEGATIVE: _negative,
+    Kind.EXPOSURE: _exposure,
+}
+
+
+def _drop_oldest_block(profile: UserProfile, rules: ProfileRules) -> None:
+    dropped, profile.items = profile.items[: rules.history_block], profile.items[rules.history_block :]
+    del profile.actions[: rules.history_block]
+    del profile.times[: rules.history_block]
+    for item_id in dropped:
+        _remember(profile, profile.seen, id_hash(item_id), rules.seen_limit)
+
+
+def _remember(profile: UserProfile, hashes: "array[int]", item: int, limit: int) -> None:
+    """Puts the item at the newest end, once, and lets the oldest go beyond the limit."""
+    _discard(hashes, item)
+    hashes.append(item)
+    if len(hashes) > limit:
+        del hashes[0]
+        profile.forgotten += 1
+
+
+def _discard(hashes: "array[int]", item: int) -> None:
+    if item in hashes:
+        hashes.remove(item)

@@ -1,0 +1,233 @@
+"""The rows of the output tables as lines of JSON; the columns are documented in job/tables/schema.py.
+
+All times are epoch milliseconds UTC: `timestamp` is event time, `appended_at` the log's, `written_at` the clock's when
+the row was made (also the moment up to which freshness is measured).
+"""
+
+import base64
+
+import msgspec
+
+from udfs.elements import Candidate, LoggedBehavior, ModelRef, ScoredBehavior
+from udfs.parsing import MAX_RAW_BYTES, DeadLetter
+from udfs.user_list import Policy, UserList, reason_text
+
+_encode = msgspec.json.Encoder().encode
+
+
+class UserBehaviorRow(msgspec.Struct, gc=False):
+    """One behaviour of the log that was applied, or dropped as a duplicate."""
+
+    user_id: str
+    action: str
+    item_id: str
+    timestamp: int
+    event_id: str | None
+    request_id: str | None
+    position: int | None
+    outcome: str
+    user_seq: int | None
+    log_partition: int
+    log_offset: int
+    appended_at: int | None
+    written_at: int
+    epoch: int
+
+
+class DeadLetterRow(msgspec.Struct, gc=False):
+    """One record of the log that was no behaviour."""
+
+    log_partition: int
+    log_offset: int
+    reason: str
+    detail: str
+    raw_base64: str
+    raw_bytes: int
+    truncated: bool
+    timestamp: int | None
+    written_at: int
+    epoch: int
+
+
+class RecommendationListRow(msgspec.Struct, gc=False):
+    """One list, and everything it was made from."""
+
+    user_id: str
+    items: list[str]
+    scores: list[float]
+    reasons: list[str]
+    list_version: int
+    user_seq: int
+    action: str
+    item_id: str
+    log_partition: int
+    log_offset: int
+    policy: str
+    source: str
+    fallback_reason: str | None
+    model_version: str | None
+    model_hash: str | None
+    variant: str | None
+    trend_snapshot: int | None
+    batch_size: int | None
+    timestamp: int
+    appended_at: int | None
+    written_at: int
+    epoch: int
+
+
+class PredictionResultRow(msgspec.Struct, gc=False):
+    """One item's score in one call of the model."""
+
+    user_id: str
+    item_id: str
+    score: float
+    rank: int
+    user_seq: int
+    log_partition: int
+    log_offset: int
+    model_version: str
+    model_hash: str
+    variant: str
+    timestamp: int
+    written_at: int
+    epoch: int
+
+
+class FeedbackMetricsRow(msgspec.Struct, gc=False):
+    """One minute of the whole loop."""
+
+    minute: int
+    revision: int
+    events: int
+    duplicates: int
+    lists: int
+    scored: int
+    fallbacks: int
+    batch_size_mean: float | None
+    batch_size_max: int | None
+    freshness_count: int
+    freshness_p50_ms: float | None
+    freshness_p95_ms: float | None
+    freshness_p99_ms: float | None
+    freshness_max_ms: float | None
+    written_at: int
+    epoch: int
+
+
+Row = UserBehaviorRow | DeadLetterRow | RecommendationListRow | PredictionResultRow | FeedbackMetricsRow
+
+
+def to_line(row: Row) -> str:
+    """The row as JSON, without a newline."""
+    return _encode(row).decode()
+
+
+def user_behavior_row(behavior: LoggedBehavior, user_seq: int | None, epoch: int, now_ms: int) -> str:
+    """The line of an applied behaviour, or, without a user_seq, of a duplicate."""
+    outcome = "duplicate" if user_seq is None else "applied"
+    return to_line(
+        UserBehaviorRow(
+            behavior.user_id,
+            behavior.action,
+            behavior.item_id,
+            behavior.timestamp,
+            behavior.event_id,
+            behavior.request_id,
+            behavior.position,
+            outcome,
+            user_seq,
+            behavior.log_partition,
+            behavior.log_offset,
+            behavior.appended_at,
+            now_ms,
+            epoch,
+        )
+    )
+
+
+def dead_letter_row(letter: DeadLetter, epoch: int, now_ms: int) -> str:
+    """The line of a dead letter, with up to 64 KiB of the record's own bytes."""
+    record = letter.record
+    raw = record.raw[:MAX_RAW_BYTES]
+    return to_line(
+        DeadLetterRow(
+            record.partition,
+            record.offset,
+            letter.reason.value,
+            letter.detail,
+            base64.b64encode(raw).decode(),
+            record.size,
+            record.size > len(raw),
+            letter.timestamp,
+            now_ms,
+            epoch,
+        )
+    )
+
+
+def recommendation_list_row(
+    user_list: UserList,
+    scored: ScoredBehavior,
+    model: ModelRef | None,
+    policy: Policy,
+    stamp: tuple[int, int],
+) -> str:
+    """The line of a list; `stamp` is (clock, epoch)."""
+    behavior = scored.behavior
+    return to_line(
+        RecommendationListRow(
+            behavior.user_id,
+            user_list.items,
+            [round(score, 6) for score in user_list.scores],
+            [reason_text(reason) for reason in user_list.reasons],
+            user_list.list_version,
+            user_list.user_seq,
+            behavior.action,
+            behavior.item_id,
+            behavior.log_partition,
+            behavior.log_offset,
+            policy.value,
+            _source(scored, policy),
+            scored.fallback_reason,
+            model and model.version,
+            model and model.hash,
+            model and model.variant,
+            None,
+            scored.batch_size,
+            behavior.timestamp,
+            behavior.appended_at,
+            *stamp,
+        )
+    )
+
+
+def prediction_result_rows(
+    scored: ScoredBehavior, candidates: list[Candidate], model: ModelRef, stamp: tuple[int, int]
+) -> str:
+    """The lines of all candidates of one behaviour; `stamp` is (clock, epoch)."""
+    behavior = scored.behavior
+    rows = (
+        PredictionResultRow(
+            behavior.user_id,
+            candidate.item_id,
+            candidate.score,
+            rank,
+            scored.user_seq,
+            behavior.log_partition,
+            behavior.log_offset,
+            model.version,
+            model.hash,
+            model.variant,
+            behavior.timestamp,
+            *stamp,
+        )
+        for rank, candidate in enumerate(candidates)
+    )
+    return "\n".join(map(to_line, rows))
+
+
+def _source(scored: ScoredBehavior, policy: Policy) -> str:
+    if policy is Policy.HISTORY:
+        return "rules"
+    return "scored" if scored.candidates is not None else "fallback"

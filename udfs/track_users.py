@@ -1,0 +1,62 @@
+"""track-users: applies each behaviour to its user's profile, in order, once."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from udfs.codec import decode_profile, encode_profile
+from udfs.elements import TrackedBehavior, TrackedElement, decode_polled, encode
+from udfs.keyed_state import bytes_map_state
+from udfs.metrics import Metric, counters
+from udfs.profile import Applied, ProfileRules, UserProfile, apply, snapshot
+from udfs.rows import user_behavior_row
+from udfs.tags import USER_BEHAVIOR
+
+
+class TrackUsers(KeyedProcessFunction):
+    """Keyed by user bucket. In: PolledElement. Out: TrackedElement; side output: rows of user_behavior."""
+
+    def __init__(self, rules: ProfileRules) -> None:
+        self._rules = rules
+
+    def open(self, context: RuntimeContext) -> None:
+        """Opens the state."""
+        self._profiles = bytes_map_state(context, "user_profile")
+        self._epoch = 0
+        self._applied, self._duplicates = counters(context, Metric.BEHAVIORS_APPLIED, Metric.DUPLICATES)
+
+    def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
+        """Applies the element's behaviours; a user's profile is read and written once an element."""
+        element = decode_polled(value)
+        # A user's rows have one rising epoch even when new log partitions move the user to another one.
+        self._epoch = max(self._epoch, element.epoch)
+        now_ms = int(time.time() * 1000)
+        profiles: dict[str, UserProfile] = {}
+        tracked: list[TrackedBehavior] = []
+        rows = []
+        for behavior in element.behaviors:
+            profile = profiles.get(behavior.user_id) or self._load(behavior.user_id, profiles)
+            applied = apply(profile, behavior, self._rules) is Applied.YES
+            if applied:
+                tracked.append(snapshot(profile, behavior, self._rules))
+            user_seq = profile.user_seq if applied else None
+            rows.append(user_behavior_row(behavior, user_seq, self._epoch, now_ms))
+        for user_id, profile in profiles.items():
+            self._profiles.put(user_id, encode_profile(profile))
+        self._count(len(tracked), len(rows) - len(tracked))
+        yield USER_BEHAVIOR, "\n".join(rows)
+        out = TrackedElement(self._epoch, len(rows) - len(tracked), tracked)
+        yield Row(context.get_current_key(), encode(out))
+
+    def _load(self, user_id: str, profiles: dict[str, UserProfile]) -> UserProfile:
+        state = self._profiles.get(user_id)
+        profiles[user_id] = UserProfile() if state is None else decode_profile(state)
+        return profiles[user_id]
+
+    def _count(self, applied: int, duplicates: int) -> None:
+        self._applied.inc(applied)
+        if duplicates:
+            self._duplicates.inc(duplicates)

@@ -1,0 +1,118 @@
+"""update-lists: makes one new list a behaviour, in order, and the rows that say what it was made from."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from udfs.codec import decode_list, encode_list
+from udfs.elements import ScoredBehavior, ScoredElement, decode_scored
+from udfs.feedback import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
+from udfs.hashing import id_hash
+from udfs.keyed_state import bytes_map_state, bytes_value_state
+from udfs.metrics import Metric, counters
+from udfs.rows import prediction_result_rows, recommendation_list_row
+from udfs.tags import FEEDBACK, PREDICTION_RESULTS
+from udfs.user_list import Fallbacks, ListRules, UserList, update
+
+FEEDBACK_KEY = 0
+"""The key of the one that adds all buckets' minutes up."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRules:
+    """How lists are made and reported.
+
+    Attributes:
+        lists: how a behaviour changes a list.
+        prediction_sample_rate: of which share of the behaviours (0 to 1) the predictions are written.
+    """
+
+    lists: ListRules
+    prediction_sample_rate: float
+
+
+class UpdateLists(KeyedProcessFunction):
+    """Keyed by user bucket. In: ScoredElement. Out: rows of recommendation_lists, as lines of JSON.
+
+    Side outputs: rows of prediction_results; a bucket's minutes for measure-feedback.
+    """
+
+    def __init__(self, rules: UpdateRules, load_fallbacks: Callable[[], Fallbacks]) -> None:
+        self._rules = rules
+        self._load_fallbacks = load_fallbacks
+
+    def open(self, context: RuntimeContext) -> None:
+        """Opens the state, and loads what fills short lists."""
+        self._lists = bytes_map_state(context, "recommendation_list")
+        self._minute = bytes_value_state(context, "feedback_minute")
+        self._fallbacks = self._load_fallbacks()
+        (self._lists_made,) = counters(context, Metric.LISTS)
+
+    def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
+        """Updates one list a behaviour; a user's list is read and written once an element.
+
+        Raises:
+            SequenceGapError: a behaviour was lost or doubled on the way.
+        """
+        element = decode_scored(value)
+        users: dict[str, UserList] = {}
+        rows, predictions = [], []
+        now_ms = int(time.time() * 1000)
+        for scored in element.behaviors:
+            user_id = scored.behavior.user_id
+            previous = users.get(user_id) or self._load(user_id)
+            users[user_id] = update(previous, scored, self._rules.lists, self._fallbacks)
+            rows.append(self._row(users[user_id], scored, element, now_ms))
+            if scored.candidates and self._is_sampled(scored):
+                stamp = (now_ms, element.epoch)
+                model = element.models[scored.model or 0]
+                predictions.append(prediction_result_rows(scored, scored.candidates, model, stamp))
+        for user_id, user_list in users.items():
+            self._lists.put(user_id, encode_list(user_list))
+        self._lists_made.inc(len(rows))
+        yield from self._measure(element, now_ms, context)
+        if predictions:
+            yield PREDICTION_RESULTS, "\n".join(predictions)
+        if rows:
+            yield "\n".join(rows)
+
+    def on_timer(self, _timestamp: int, _context: Any) -> Iterator[Any]:
+        """A minute is over: hands on what it counted."""
+        if state := self._minute.value():
+            self._minute.clear()
+            yield FEEDBACK, Row(FEEDBACK_KEY, state)
+
+    def _load(self, user_id: str) -> UserList:
+        state = self._lists.get(user_id)
+        return UserList() if state is None else decode_list(state)
+
+    def _row(self, user_list: UserList, scored: ScoredBehavior, element: ScoredElement, now_ms: int) -> str:
+        model = None if scored.model is None else element.models[scored.model]
+        stamp = (now_ms, element.epoch)
+        return recommendation_list_row(user_list, scored, model, self._rules.lists.policy, stamp)
+
+    def _is_sampled(self, scored: ScoredBehavior) -> bool:
+        """The same behaviours in every run over the same log."""
+        share = self._rules.prediction_sample_rate
+        if share >= 1:
+            return True
+        return share > 0 and (id_hash(f"{scored.behavior.user_id}/{scored.user_seq}") & 0xFFFF) < share * 0x10000
+
+    def _measure(self, element: ScoredElement, now_ms: int, context: Any) -> Iterator[Any]:
+        """Counts the element in its minute; hands the minute before on, if no timer did."""
+        state = self._minute.value()
+        minute = Minute(minute_of(now_ms)) if state is None else decode_minute(state)
+        if minute.minute != minute_of(now_ms):
+            yield FEEDBACK, Row(FEEDBACK_KEY, state)
+            state, minute = None, Minute(minute_of(now_ms))
+        if state is None:
+            context.timer_service().register_processing_time_timer(minute.minute + MINUTE_MS)
+        minute.epoch = max(minute.epoch, element.epoch)
+        minute.duplicates += element.duplicates
+        for scored in element.behaviors:
+            minute.count(scored, now_ms)
+        self._minute.update(encode_minute(minute))
