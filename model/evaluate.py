@@ -1,4 +1,4 @@
-"""How well a recommender foresees what users really did next."""
+"""How well a recommender foresees what users really did next; `PROTOCOL` says how that is counted."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,12 +11,14 @@ from torch import nn
 from model.interactions import Flags, Floats, Interactions, Ints
 from model.records import EpochMs
 
+Gains = npt.NDArray[np.float64]
 TOP = 10
 PROTOCOL = (
-    "time split: every behaviour after the cut-off that enters histories and is about an item new to its user "
-    "is a target; the model sees the user's history just before it, later behaviours advancing it; all items of "
-    "the vocabulary are ranked, those the user has met are masked; a target outside the vocabulary is a miss. "
-    "'known' are users with history before the cut-off, 'everyone' adds new users from their second behaviour on"
+    "Time split. A target is a behaviour after the cut-off that enters histories and is about an item new "
+    "to its user. The model sees the user's history just before it; later behaviours advance the history. "
+    "All items of the vocabulary are ranked, those the user has met are masked, and a target outside the "
+    "vocabulary is a miss. 'known' are users with history before the cut-off; 'everyone' adds new users, "
+    "from their second behaviour on."
 )
 
 
@@ -135,7 +137,7 @@ def _batches(count: int, size: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def _ranks(recommender: nn.Module, targets: Targets, rows: slice) -> npt.NDArray[np.float64]:
+def _ranks(recommender: nn.Module, targets: Targets, rows: slice) -> Gains:
     """NDCG gain of each target of a batch: 1 / log2(rank + 1), or 0 beyond the top. (B,)."""
     exclude = _pad_right(targets.seen[rows])
     inputs = (targets.history[rows], targets.weight[rows], targets.age_s[rows], exclude)
@@ -143,7 +145,8 @@ def _ranks(recommender: nn.Module, targets: Targets, rows: slice) -> npt.NDArray
     wanted = torch.from_numpy(targets.target[rows]).unsqueeze(1)  # (B, 1)
     hits = (items[:, :TOP] == wanted) & (wanted > 0)
     gains = 1.0 / torch.log2(torch.arange(hits.size(1)) + 2.0)
-    return (hits * gains).sum(1).double().numpy()
+    gain: Gains = (hits * gains).sum(1).double().numpy()
+    return gain
 
 
 def _pad_right(rows: tuple[Ints, ...]) -> Ints:
@@ -153,7 +156,7 @@ def _pad_right(rows: tuple[Ints, ...]) -> Ints:
     return padded
 
 
-def _accuracy(gain: npt.NDArray[np.float64]) -> Accuracy:
+def _accuracy(gain: Gains) -> Accuracy:
     if not len(gain):
         return Accuracy(0, 0.0, 0.0)
     return Accuracy(len(gain), float((gain > 0).mean()), float(gain.mean()))

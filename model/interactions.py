@@ -136,9 +136,8 @@ def cut_off_at(interactions: Interactions, share: float) -> EpochMs:
         msg = f"--cut is above 0 and at most 1, not {share}"
         raise ValueError(msg)
     row = int(len(interactions) * share)
-    return (
-        int(interactions.timestamp[row]) if row < len(interactions) else int(interactions.timestamp[-1]) + 1
-    )
+    newest = int(interactions.timestamp[-1])
+    return int(interactions.timestamp[row]) if row < len(interactions) else newest + 1
 
 
 def index_of(vocabulary: tuple[ItemId, ...]) -> dict[ItemId, int]:

@@ -32,7 +32,7 @@ def masked_top_k(scores: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tenso
     return torch.where(torch.isinf(best), torch.zeros_like(items), items), best
 
 
-class Recommender(nn.Module):
+class Recommender(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """A model that scores all items from a live history, so users it never saw are served too.
 
     Attributes:

@@ -8,7 +8,7 @@ answered by popularity.
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F  # noqa: N812 - its customary name
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.interactions import Ints
@@ -43,7 +43,7 @@ class SASRecConfig:
             raise ValueError(msg)
 
 
-class CausalAttention(nn.Module):
+class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """Multi-head self-attention in which an item sees itself and the older items only."""
 
     heads: int
@@ -63,7 +63,7 @@ class CausalAttention(nn.Module):
         return self.project_out(mixed.transpose(1, 2).reshape(batch, length, dim))
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """One transformer block: attention, then a feed-forward layer, each on a normed residual."""
 
     def __init__(self, config: SASRecConfig) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812 - its customary name
+import torch.nn.functional as F
 from torch import Tensor
 
 from model.interactions import Interactions, Ints
@@ -71,12 +71,14 @@ def train(
     histories = training.histories()
     sequences = [histories.item[rows] for _, rows in histories.rows_by_user() if len(rows) > 1]
     if not sequences:
-        msg = "no user has two behaviours that enter histories before the cut-off; take more data or a later one"
+        msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
         raise ValueError(msg)
     torch.manual_seed(how.seed)
-    model = SASRec(config, histories.counts()).to(how.device)
+    model = SASRec(config, histories.counts())
+    model.to(how.device)
     _Loop(model, sequences, config.history_length, how).run(progress)
-    return model.eval()
+    model.eval()
+    return model
 
 
 class _Loop:
@@ -115,7 +117,7 @@ class _Loop:
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
         self._optimizer.step()
         self._schedule.step()
-        return loss.item()
+        return float(loss.detach())
 
 
 def draw_windows(sequences: list[Ints], length: int, random: np.random.Generator) -> Ints:

@@ -1,0 +1,273 @@
+"""The bundle: a folder with a trained recommender and everything needed to serve it.
+
+- manifest.json: a `Manifest`, with the sha256 of every other file.
+- model.pt: TorchScript, `forward` as `model.recommender` has it.
+- vocabulary.json: item ids; model index i + 1 belongs to the i-th, 0 pads.
+- catalog.json: {"titles", "groups"}, parallel to the vocabulary.
+- neighbors.npy: int32 (n + 1, M), each item's nearest first, 0 pads.
+- popularity.json: [[item id, count], ...], best first.
+
+Nothing is read before its sha256 is checked, nothing in it is pickled, and torch is imported by
+`load_module` alone, so reading titles is quick.
+"""
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from model.datasets.folders import whole_folder
+from model.manifest import (
+    CONTRACT_VERSION,
+    BundleContractError,
+    BundleCorruptError,
+    BundleError,
+    BundleMissingError,
+    Manifest,
+    Training,
+)
+from model.records import ItemId
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "Bundle",
+    "BundleContractError",
+    "BundleCorruptError",
+    "BundleError",
+    "BundleMissingError",
+    "Contents",
+    "Manifest",
+    "Training",
+    "load_module",
+    "read_manifest",
+    "read_popularity",
+    "write_bundle",
+]
+
+MANIFEST = "manifest.json"
+MODEL = "model.pt"
+VOCABULARY = "vocabulary.json"
+CATALOG = "catalog.json"
+NEIGHBORS = "neighbors.npy"
+POPULARITY = "popularity.json"
+FILES = (MODEL, VOCABULARY, CATALOG, NEIGHBORS, POPULARITY)
+
+Popular = tuple[tuple[ItemId, int], ...]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checked bundle.
+
+    Attributes:
+        path: the folder.
+        manifest: what it is.
+        hash: sha256 of manifest.json in hex; it covers every file.
+        vocabulary: item ids; index i + 1 belongs to `vocabulary[i]`.
+        index_of: item id -> model index.
+        titles: parallel to the vocabulary.
+        groups: parallel to the vocabulary.
+        neighbors: int32 (n + 1, M), nearest first, 0 pads; not writable.
+        popularity: items and their counts, best first.
+        device: where `load_module` puts the model.
+    """
+
+    path: Path
+    manifest: Manifest
+    hash: str
+    vocabulary: tuple[ItemId, ...]
+    index_of: Mapping[ItemId, int]
+    titles: tuple[str, ...]
+    groups: tuple[str, ...]
+    neighbors: npt.NDArray[np.int32]
+    popularity: Popular
+    device: str = "cpu"
+
+    @classmethod
+    def load(cls, path: Path, *, device: str = "cpu") -> "Bundle":
+        """Reads a bundle; checks the contract version and every sha256 first.
+
+        Raises:
+            BundleMissingError: there is no bundle, or one of its files is missing.
+            BundleCorruptError: a file is not what the manifest says.
+            BundleContractError: it was made for another version of the contract.
+        """
+        return _assemble(path, *_checked(path), device)
+
+
+def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
+    """Loads the TorchScript module of a bundle, ready to be called; the file is checked once more.
+
+    Args:
+        bundle: a loaded bundle.
+        device: cpu, cuda, cuda:1; the bundle's own if None.
+
+    Raises:
+        BundleCorruptError: model.pt changed since the bundle was loaded.
+    """
+    from model.export import load_script  # torch takes seconds to import
+
+    content = _read(bundle.path, MODEL, bundle.manifest.files[MODEL])
+    return load_script(content, device or bundle.device)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads the manifest of the bundle at `path`, and nothing else.
+
+    Raises:
+        BundleMissingError: there is none.
+        BundleCorruptError: it cannot be understood.
+        BundleContractError: it was made for another version of the contract.
+    """
+    return _manifest(path)[0]
+
+
+def read_popularity(path: Path) -> Popular:
+    """Reads the most popular items of the bundle at `path`, best first; raises as `Bundle.load`."""
+    manifest = read_manifest(path)
+    content = _read(path, POPULARITY, manifest.files[POPULARITY])
+    return _decode(path, POPULARITY, content, Popular)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a bundle is written from; lengths and shapes as in `Bundle`.
+
+    Attributes:
+        model: bytes of the TorchScript file.
+        vocabulary: item ids.
+        titles: parallel to the vocabulary.
+        groups: parallel to the vocabulary.
+        neighbors: int32 (n + 1, M).
+        popularity: items and counts, best first.
+    """
+
+    model: bytes
+    vocabulary: tuple[ItemId, ...]
+    titles: tuple[str, ...]
+    groups: tuple[str, ...]
+    neighbors: npt.NDArray[np.int32]
+    popularity: Popular
+
+    def files(self) -> dict[str, bytes]:
+        """Name -> content of every file but the manifest."""
+        table = io.BytesIO()
+        np.save(table, np.ascontiguousarray(self.neighbors, dtype=np.int32), allow_pickle=False)
+        return {
+            MODEL: self.model,
+            VOCABULARY: msgspec.json.encode(self.vocabulary),
+            CATALOG: msgspec.json.encode({"titles": self.titles, "groups": self.groups}),
+            NEIGHBORS: table.getvalue(),
+            POPULARITY: msgspec.json.encode(self.popularity),
+        }
+
+
+def write_bundle(path: Path, contents: Contents, manifest: Manifest) -> Bundle:
+    """Writes a bundle in one piece and reads it back.
+
+    Args:
+        path: the folder; replaced if it exists.
+        contents: what goes into it.
+        manifest: its `files`, `items` and `neighbors` are filled in from the contents.
+
+    Raises:
+        BundleError: what was written is no valid bundle.
+    """
+    files = contents.files()
+    full = replace(
+        manifest,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        items=len(contents.vocabulary),
+        neighbors=contents.neighbors.shape[1],
+    )
+    with whole_folder(path) as folder:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(full), indent=2) + b"\n")
+        Bundle.load(folder)
+    return Bundle.load(path)
+
+
+def _manifest(path: Path) -> tuple[Manifest, str]:
+    file = path / MANIFEST
+    if not file.is_file():
+        msg = f"{path} holds no bundle ({MANIFEST} is missing); make one with: recloop train"
+        raise BundleMissingError(msg)
+    content = file.read_bytes()
+    manifest = _decode(path, MANIFEST, content, Manifest)
+    if manifest.contract_version != CONTRACT_VERSION:
+        msg = (
+            f"{path} keeps contract version {manifest.contract_version}, this program serves version "
+            f"{CONTRACT_VERSION}; train the model again with: recloop train"
+        )
+        raise BundleContractError(msg)
+    if missing := [name for name in FILES if name not in manifest.files]:
+        msg = f"{file} lists no sha256 of {', '.join(missing)}; train the model again"
+        raise BundleCorruptError(msg)
+    return manifest, hashlib.sha256(content).hexdigest()
+
+
+def _checked(path: Path) -> tuple[Manifest, str, dict[str, bytes]]:
+    manifest, digest = _manifest(path)
+    return manifest, digest, {name: _read(path, name, manifest.files[name]) for name in FILES}
+
+
+def _read(path: Path, name: str, expected: str) -> bytes:
+    file = path / name
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError as error:
+        msg = f"{file} is missing; copy the whole bundle again or train the model again"
+        raise BundleMissingError(msg) from error
+    if hashlib.sha256(content).hexdigest() != expected:
+        msg = f"{file} is corrupt: its sha256 is not the manifest's; copy the bundle again"
+        raise BundleCorruptError(msg)
+    return content
+
+
+def _decode(path: Path, name: str, content: bytes, kind: type[T]) -> T:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        msg = f"{path / name} cannot be understood: {error}; train the model again"
+        raise BundleCorruptError(msg) from error
+
+
+def _assemble(path: Path, manifest: Manifest, digest: str, files: dict[str, bytes], device: str) -> Bundle:
+    vocabulary: tuple[ItemId, ...] = _decode(path, VOCABULARY, files[VOCABULARY], tuple[ItemId, ...])
+    catalog: dict[str, tuple[str, ...]] = _decode(path, CATALOG, files[CATALOG], dict[str, tuple[str, ...]])
+    neighbors = _neighbors(path, files[NEIGHBORS], (manifest.items + 1, manifest.neighbors))
+    titles, groups = catalog.get("titles", ()), catalog.get("groups", ())
+    if {len(vocabulary), len(titles), len(groups)} != {manifest.items}:
+        msg = f"{path}: vocabulary and catalogue do not have the manifest's {manifest.items} items"
+        raise BundleCorruptError(msg)
+    return Bundle(
+        path=path,
+        manifest=manifest,
+        hash=digest,
+        vocabulary=vocabulary,
+        index_of={item_id: number for number, item_id in enumerate(vocabulary, start=1)},
+        titles=titles,
+        groups=groups,
+        neighbors=neighbors,
+        popularity=_decode(path, POPULARITY, files[POPULARITY], Popular),
+        device=device,
+    )
+
+
+def _neighbors(path: Path, content: bytes, shape: tuple[int, int]) -> npt.NDArray[np.int32]:
+    table = np.load(io.BytesIO(content), allow_pickle=False)
+    if table.shape != shape or table.dtype != np.int32:
+        msg = f"{path / NEIGHBORS} is {table.dtype} {table.shape}, not int32 {shape}; train the model again"
+        raise BundleCorruptError(msg)
+    table.flags.writeable = False
+    return np.asarray(table)

@@ -1,0 +1,78 @@
+"""The manifest of a bundle, and what can be wrong with a bundle."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from model.records import EpochMs
+
+CONTRACT_VERSION = 1
+
+
+class BundleError(Exception):
+    """A bundle cannot be used; the message says which file and what to do.
+
+    BundleError
+    ├── BundleMissingError     there is no bundle, or one of its files is missing
+    ├── BundleCorruptError     a file is not what the manifest says
+    └── BundleContractError    it was made for another version of the contract
+    """
+
+
+class BundleMissingError(BundleError):
+    """There is no bundle at the path, or one of its files is missing."""
+
+
+class BundleCorruptError(BundleError):
+    """A file's sha256 or shape is not what the manifest says."""
+
+
+class BundleContractError(BundleError):
+    """The bundle was made for another version of the contract."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """What a bundle was trained on.
+
+    Attributes:
+        dataset: name of the data set.
+        fingerprint: sha256 of its behaviours.
+        cut_off: epoch milliseconds; only older behaviours were used.
+        behaviors: how many these were.
+    """
+
+    dataset: str
+    fingerprint: str
+    cut_off: EpochMs
+    behaviors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a bundle is.
+
+    Attributes:
+        name: of the model.
+        version: of this training of it.
+        contract_version: of the contract that it keeps.
+        created_at: ISO 8601, UTC.
+        files: name -> sha256 in hex.
+        items: n, size of the vocabulary.
+        history_length: L, the newest items that the model looks at.
+        k: items it returns.
+        neighbors: M, columns of the neighbour table.
+        training: what it was trained on.
+        metrics: name -> value, as measured after training.
+    """
+
+    name: str
+    version: str
+    contract_version: int = CONTRACT_VERSION
+    created_at: str
+    history_length: int
+    k: int
+    training: Training
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    items: int = 0
+    neighbors: int = 0
+    files: Mapping[str, str] = field(default_factory=dict)
