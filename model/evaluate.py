@@ -79,9 +79,7 @@ class _Target:
     known: bool
 
 
-def find_targets(
-    log: Interactions, cut_off: EpochMs, history_length: int, *, at_most: int = 20_000
-) -> Targets:
+def find_targets(log: Interactions, cut_off: EpochMs, history_length: int, *, at_most: int = 20_000) -> Targets:
     """Collects the targets of the protocol.
 
     Args:

@@ -50,8 +50,6 @@ class Recommender(nn.Module):  # type: ignore[misc]  # torch is untyped here
         """Scores every model index. (B, L) each -> (B, n + 1)."""
         raise NotImplementedError
 
-    def forward(
-        self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
         """Keeps the contract of this module. (B, L) x 3, (B, E) -> (B, K) x 2."""
         return masked_top_k(self.scores(history, weight, age_s), exclude, self.k)

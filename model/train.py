@@ -90,9 +90,7 @@ class _Loop:
         self._length = length
         self._how = how
         self._random = np.random.default_rng(how.seed)
-        self._optimizer = torch.optim.AdamW(
-            model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay
-        )
+        self._optimizer = torch.optim.AdamW(model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
         steps = how.epochs * (sum(len(s) // length + 2 for s in sequences) // how.batch_size + 1)
         self._schedule = torch.optim.lr_scheduler.OneCycleLR(
             self._optimizer, how.learning_rate, total_steps=steps, pct_start=0.1

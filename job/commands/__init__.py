@@ -1,1 +1,1 @@
-"""The functions behind the `recloop` command, one file a subject."""
+"""The subjects of the `recloop` command, a module each; heavy imports happen when a command runs."""

@@ -46,9 +46,7 @@ def identity_map(names: Collection[str] = tuple(DEFAULT_ACTIONS)) -> ActionMap:
     return ActionMap({name: name for name in names})
 
 
-def parse_action_map(
-    text: str, default: ActionMap, known: Collection[str] = tuple(DEFAULT_ACTIONS)
-) -> ActionMap:
+def parse_action_map(text: str, default: ActionMap, known: Collection[str] = tuple(DEFAULT_ACTIONS)) -> ActionMap:
     """Reads `5=favorite,3=click` or `all=click`.
 
     Args:

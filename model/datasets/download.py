@@ -15,9 +15,7 @@ from pathlib import Path
 from model.datasets.errors import DownloadError
 from model.datasets.folders import whole_folder
 
-REQUIREMENT = (
-    "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407\n"
-)
+REQUIREMENT = "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407\n"
 INSIDE_WHEEL = Path("recbole/dataset_example/ml-100k")
 SHA256 = {
     "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",

@@ -14,9 +14,7 @@ Keyed = tuple[EpochMs, bytes]
 _TIME = itemgetter(0)
 
 
-def sorted_lines(
-    behaviors: Iterable[UserBehavior], scratch: Path, *, chunk_rows: int = CHUNK_ROWS
-) -> Iterator[bytes]:
+def sorted_lines(behaviors: Iterable[UserBehavior], scratch: Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[bytes]:
     """Yields the behaviours as JSON lines, oldest first; equal times keep their order.
 
     Args:

@@ -91,9 +91,7 @@ class World:
         return items
 
 
-def generate(
-    shape: Synthetic, out: Path, name: str, progress: Callable[[int], None] = lambda _: None
-) -> Dataset:
+def generate(shape: Synthetic, out: Path, name: str, progress: Callable[[int], None] = lambda _: None) -> Dataset:
     """Writes a prepared data set into the folder `out`.
 
     Args:

@@ -76,9 +76,7 @@ class _Tally:
             yield behavior
 
 
-def prepare(
-    request: Request, out: Path, *, force: bool = False, progress: Progress = lambda _: None
-) -> Outcome:
+def prepare(request: Request, out: Path, *, force: bool = False, progress: Progress = lambda _: None) -> Outcome:
     """Prepares `request` into the folder `out`, or finds it already there.
 
     Raises:

@@ -1,0 +1,141 @@
+"""`recloop train`: trains SASRec on a prepared data set and writes a bundle with its measured accuracy."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from job.commands.data import DATA_DIR, find_dataset
+from job.commands.output import print_json, stop_on
+from model.datasets.errors import DatasetError
+
+if TYPE_CHECKING:
+    from model.evaluate import Evaluation
+    from model.fit import FitConfig, Fitted
+    from model.train import EpochDone
+
+MODELS_DIR = Path(".recloop/models")
+
+
+def train(
+    dataset: Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")],
+    cut: Annotated[float, typer.Option(help="Share of the behaviours to train on, oldest first.")] = 0.8,
+    cut_off: Annotated[
+        int | None, typer.Option(help="Train on what is older than this, epoch milliseconds; replaces --cut.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle.")] = None,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 12,
+    history_length: Annotated[int, typer.Option(min=1, help="Newest items the model looks at.")] = 50,
+    dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
+    k: Annotated[int, typer.Option(min=10, help="Items a prediction returns.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes what torch likes.")] = 0,
+    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train SASRec before a cut-off, measure it after, and write a bundle that can be served.
+
+    Examples:
+      recloop train ml-100k
+
+      recloop train ml-100k --cut 0.9 --epochs 20 --out .recloop/models/long
+
+      recloop train mine --cut-off 1700000000000 --json
+    """
+    with stop_on(DatasetError, ValueError):
+        prepared = find_dataset(dataset, data_dir)
+        _use_threads(threads)
+        config = _config(cut, cut_off, (history_length, dim, k), (epochs, seed, device))
+        from model.fit import fit
+
+        with _Progress(epochs) as progress:
+            target = out or MODELS_DIR / prepared.info.name
+            fitted = fit(prepared, target, config, datetime.now(UTC), progress)
+    if as_json:
+        print_json(_as_dict(fitted))
+    else:
+        _print(fitted)
+
+
+def _use_threads(threads: int) -> None:
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+def _config(cut: float, cut_off: int | None, size: tuple[int, int, int], how: tuple[int, int, str]) -> FitConfig:
+    """Torch takes seconds to import: only here, when a model is really trained."""
+    from model.fit import FitConfig
+    from model.sasrec import SASRecConfig
+    from model.train import TrainConfig
+
+    history_length, dim, k = size
+    epochs, seed, device = how
+    return FitConfig(
+        cut=cut,
+        cut_off=cut_off,
+        size=SASRecConfig(items=0, history_length=history_length, dim=dim, k=k),
+        how=TrainConfig(epochs=epochs, seed=seed, device=device),
+    )
+
+
+class _Progress:
+    """Shows stages and epochs on standard error."""
+
+    def __init__(self, epochs: int) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._task: TaskID = self._bar.add_task("starting", total=epochs)
+
+    def __enter__(self) -> _Progress:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, news: EpochDone | str) -> None:
+        if isinstance(news, str):
+            self._bar.update(self._task, description=news)
+        else:
+            self._bar.update(self._task, completed=news.epoch, description=f"training, loss {news.loss:.3f}")
+
+
+def _as_dict(fitted: Fitted) -> dict[str, object]:
+    return {
+        "bundle": str(fitted.bundle.path),
+        "hash": fitted.bundle.hash,
+        "items": fitted.bundle.manifest.items,
+        "training": asdict(fitted.bundle.manifest.training),
+        "model": asdict(fitted.model),
+        "popularity": asdict(fitted.popularity),
+        "train_s": round(fitted.train_s, 2),
+        "evaluate_s": round(fitted.evaluate_s, 2),
+    }
+
+
+def _print(fitted: Fitted) -> None:
+    from model.evaluate import PROTOCOL
+
+    table = Table("", "users", "targets", "HR@10", "NDCG@10", title=str(fitted.bundle.path))
+    for name, evaluation in (("SASRec", fitted.model), ("popularity", fitted.popularity)):
+        for row in _rows(name, evaluation):
+            table.add_row(*row)
+    console = Console()
+    console.print(table)
+    console.print(PROTOCOL, style="dim")
+    console.print(f"Trained in {fitted.train_s:.1f} s, evaluated in {fitted.evaluate_s:.1f} s.")
+
+
+def _rows(name: str, evaluation: Evaluation) -> list[tuple[str, ...]]:
+    parts = (("known", evaluation.known), ("everyone", evaluation.everyone))
+    return [(name, who, f"{a.targets:,}", f"{a.hr_10:.4f}", f"{a.ndcg_10:.4f}") for who, a in parts]
