@@ -18,9 +18,7 @@ def lists(
     user: Annotated[str, typer.Argument(help="User id.")],
     *,
     tables_dir: Annotated[Path, typer.Option(help="The job's output folder.")] = DEFAULT_TABLES_DIR,
-    bundle: Annotated[
-        Path | None, typer.Option(help="Bundle or prepared data set to take titles from.")
-    ] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Bundle or prepared data set to take titles from.")] = None,
     last: Annotated[int, typer.Option(min=1, help="How many behaviours.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

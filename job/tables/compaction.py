@@ -35,13 +35,13 @@ class Policy:
         max_small_files: an open hour with more small files than these is merged.
         small_bytes: larger files of an open hour are left until it closes.
         close_after_s: an hour is closed so long after its end; above the checkpoint interval.
-        patience_s: how long to wait for readers before a swap is put off to the next pass.
+        patience_s: how long to wait for readers, and let new ones wait, before a swap is put off.
     """
 
     max_small_files: int = 32
     small_bytes: int = 32 << 20
     close_after_s: float = 120.0
-    patience_s: float = 5.0
+    patience_s: float = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Report:
         files_after: what is left of these.
         merges: hour folders whose files were merged.
         bytes_merged: size of the merged files.
-        postponed: merges put off because readers held the lock too long.
+        postponed: 1 where readers held the lock too long, and the rest was left to the next pass.
         recovered: swaps of a killed compactor that were finished or undone.
     """
 
@@ -96,7 +96,8 @@ class Compactor:
             report = Report(recovered=int(recovered))
             for folder in self._folders():
                 _remove_leftovers(folder)
-                report += self._compact_folder(folder, now_ms, skip=stop())
+                skip = stop() or report.postponed > 0
+                report += self._compact_folder(folder, now_ms, skip=skip)
             return report
 
     def _folders(self) -> Iterator[Path]:
@@ -120,9 +121,7 @@ class Compactor:
         return small if len(small) > self.policy.max_small_files else []
 
     def _swap(self, folder: Path, merged: "_Merged", files_before: int) -> Report:
-        swap = Swap(
-            str(folder.relative_to(self.tables_dir)), merged.hidden_name, merged.visible_name, merged.sources
-        )
+        swap = Swap(str(folder.relative_to(self.tables_dir)), merged.hidden_name, merged.visible_name, merged.sources)
         try:
             with locks.exclusive(self.tables_dir, self.policy.patience_s):
                 journal.carry_out(self.tables_dir, swap, self.on_step)

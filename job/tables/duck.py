@@ -76,9 +76,7 @@ def _create_base_view(table: Table, files: Sequence[Path]) -> str:
         names = quoted_list(tuple(column.name for column in columns))
         select = f"SELECT {names} FROM {_read_json(table, files)}"
     else:
-        nulls = ", ".join(
-            f"CAST(NULL AS {DUCKDB_TYPES[each.type]}) AS {quoted(each.name)}" for each in columns
-        )
+        nulls = ", ".join(f"CAST(NULL AS {DUCKDB_TYPES[each.type]}) AS {quoted(each.name)}" for each in columns)
         select = f"SELECT {nulls} WHERE FALSE"
     return f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS {select}"
 

@@ -49,10 +49,7 @@ def snapshot(tables_dir: Path) -> Snapshot:
     hidden = journal.hidden_files(tables_dir)
     return {
         name: tuple(
-            path
-            for folder in hour_folders(tables_dir, name)
-            for path in committed(folder)
-            if path not in hidden
+            path for folder in hour_folders(tables_dir, name) for path in committed(folder) if path not in hidden
         )
         for name in TABLES
     }

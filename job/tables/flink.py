@@ -96,9 +96,7 @@ def root_cause(trace: str) -> str:
 
 
 def _create_base_table(table: Table, tables_dir: Path) -> str:
-    columns = ", ".join(
-        f"{quoted(each.name)} {FLINK_TYPES[each.type]}" for each in (*table.columns, *PARTITIONS)
-    )
+    columns = ", ".join(f"{quoted(each.name)} {FLINK_TYPES[each.type]}" for each in (*table.columns, *PARTITIONS))
     partitions = quoted_list(tuple(each.name for each in PARTITIONS))
     path = literal(f"file://{(tables_dir / table.name).absolute()}")  # Flink does not decode %3D and the like
     return (

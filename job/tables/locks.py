@@ -1,6 +1,7 @@
 """The lock of a tables folder: readers share it, a compactor's swap holds it alone.
 
-It is an flock on `<tables>/.lock`, so the kernel frees it whenever its holder ends, killed or not.
+It is an flock on `<tables>/.lock`, so the kernel frees it whenever its holder ends, killed or not. Both pass a gate
+before it, so that readers who come and go without a pause do not keep a compactor out.
 """
 
 import fcntl
@@ -13,6 +14,7 @@ from pathlib import Path
 from job.tables.errors import TablesBusyError
 
 LOCK_NAME = ".lock"
+GATE_NAME = ".gate"
 COMPACTOR_LOCK_NAME = ".compactor.lock"
 READER_PATIENCE_S = 60.0
 _POLL_S = 0.005
@@ -25,25 +27,29 @@ def shared(tables_dir: Path, patience_s: float = READER_PATIENCE_S) -> Iterator[
     A folder that is missing, or has no lock file and lets none be made, is read without: nothing swaps there.
 
     Raises:
-        TablesBusyError: a swap held the lock for `patience_s` seconds.
+        TablesBusyError: a compactor held the lock, or waited for it, for `patience_s` seconds.
     """
-    lock = _open_to_read(tables_dir / LOCK_NAME)
-    if lock is None:
-        yield
-        return
-    with _held(lock, fcntl.LOCK_SH, patience_s, f"a compactor holds {tables_dir / LOCK_NAME}"):
+    busy = f"a compactor holds {tables_dir / LOCK_NAME}"
+    lock, gate = (_open_to_read(tables_dir / name) for name in (LOCK_NAME, GATE_NAME))
+    with _closing(lock):
+        with _closing(gate):
+            _take(gate, fcntl.LOCK_SH, patience_s, busy)
+            _take(lock, fcntl.LOCK_SH, patience_s, busy)
         yield
 
 
 @contextmanager
 def exclusive(tables_dir: Path, patience_s: float) -> Iterator[None]:
-    """Keep readers and other swaps out while the block runs.
+    """Keep readers and other swaps out while the block runs; readers that come wait behind it at the gate.
 
     Raises:
         TablesBusyError: readers held the lock for `patience_s` seconds.
     """
-    lock = os.open(tables_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
-    with _held(lock, fcntl.LOCK_EX, patience_s, f"a query is reading {tables_dir}"):
+    busy = f"a query is reading {tables_dir}"
+    lock, gate = (_open_to_write(tables_dir / name) for name in (LOCK_NAME, GATE_NAME))
+    with _closing(lock, gate):
+        _take(gate, fcntl.LOCK_EX, patience_s, busy)
+        _take(lock, fcntl.LOCK_EX, patience_s, busy)
         yield
 
 
@@ -54,32 +60,43 @@ def sole_compactor(tables_dir: Path) -> Iterator[None]:
     Raises:
         TablesBusyError: another compactor is at work there.
     """
-    lock = os.open(tables_dir / COMPACTOR_LOCK_NAME, os.O_RDWR | os.O_CREAT, 0o666)
-    with _held(lock, fcntl.LOCK_EX, 0.0, f"another compactor is at work in {tables_dir}"):
+    lock = _open_to_write(tables_dir / COMPACTOR_LOCK_NAME)
+    with _closing(lock):
+        _take(lock, fcntl.LOCK_EX, 0.0, f"another compactor is at work in {tables_dir}")
         yield
+
+
+@contextmanager
+def _closing(*handles: int | None) -> Iterator[None]:
+    """Close the handles that are there, which frees their locks, when the block ends."""
+    try:
+        yield
+    finally:
+        for handle in handles:
+            if handle is not None:
+                os.close(handle)
+
+
+def _open_to_write(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
 
 
 def _open_to_read(path: Path) -> int | None:
     try:
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        return _open_to_write(path)
     except FileNotFoundError:
         return None
     except OSError:
         return os.open(path, os.O_RDONLY) if path.exists() else None
 
 
-@contextmanager
-def _held(lock: int, kind: int, patience_s: float, busy: str) -> Iterator[None]:
-    try:
-        deadline = time.monotonic() + patience_s
-        while not _try(lock, kind):
-            if time.monotonic() >= deadline:
-                msg = f"{busy}: try again later"
-                raise TablesBusyError(msg)
-            time.sleep(_POLL_S)
-        yield
-    finally:
-        os.close(lock)
+def _take(lock: int | None, kind: int, patience_s: float, busy: str) -> None:
+    deadline = time.monotonic() + patience_s
+    while lock is not None and not _try(lock, kind):
+        if time.monotonic() >= deadline:
+            msg = f"{busy}: try again later"
+            raise TablesBusyError(msg)
+        time.sleep(_POLL_S)
 
 
 def _try(lock: int, kind: int) -> bool:

@@ -46,9 +46,7 @@ def tables_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (behaviors / ".part-c-0.inprogress").write_text('{"user_id": "half')
     lists = [made_list(9, ["stale"]), made_list(7, ["x", "y"], epoch=2), made_list(1, [], user="u2")]
     commit(folder / "recommendation_lists" / HOUR, "part-a-0", lists)
-    commit(
-        folder / "feedback_metrics" / HOUR, "part-a-0", [minute(1, 9, 5), minute(2, 1, 7), minute(2, 0, 6)]
-    )
+    commit(folder / "feedback_metrics" / HOUR, "part-a-0", [minute(1, 9, 5), minute(2, 1, 7), minute(2, 0, 6)])
     return folder
 
 
@@ -68,9 +66,7 @@ def _kill_a_compactor_in_its_swap(tables_dir: Path) -> None:
         Compactor(tables_dir, on_step=die).run_once(CLOSED_MS)
 
 
-def test_the_folder_is_settled_before_flink_reads_it(
-    environment: "TableEnvironment", tables_dir: Path
-) -> None:
+def test_the_folder_is_settled_before_flink_reads_it(environment: "TableEnvironment", tables_dir: Path) -> None:
     assert journal.pending(tables_dir) is None
 
 

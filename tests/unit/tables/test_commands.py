@@ -5,12 +5,14 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner, Result
 
 from job.commands import compact, lists, sql
 from job.tables.compaction import Compactor, Report
+from model.bundle import Contents, Manifest, Training, write_bundle
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list
 
 app = typer.Typer()
@@ -41,9 +43,7 @@ def test_sql_prints_rows_count_and_time(tables_dir: Path) -> None:
 def test_sql_prints_json(tables_dir: Path) -> None:
     statement = "SELECT items, event_time, NULL AS none FROM latest_recommendation_lists"
     answer = json.loads(call("sql", statement, "--json", "--tables-dir", tables_dir).output)
-    assert answer["rows"] == [
-        {"items": ["b", "a", "d"], "event_time": "2023-11-14T22:13:20.123000", "none": None}
-    ]
+    assert answer["rows"] == [{"items": ["b", "a", "d"], "event_time": "2023-11-14T22:13:20.123000", "none": None}]
     assert answer["row_count"] == 1
 
 
@@ -71,9 +71,7 @@ def test_a_missing_folder_says_what_to_give(tmp_path: Path) -> None:
 def test_tables_are_listed_with_their_columns() -> None:
     assert "rises by one a list, per user" in call("sql", "--tables").output
     listed = json.loads(call("sql", "--tables", "--json").output)
-    assert {"user_behavior", "user_behavior_all", "latest_recommendation_lists"} <= {
-        view["name"] for view in listed
-    }
+    assert {"user_behavior", "user_behavior_all", "latest_recommendation_lists"} <= {view["name"] for view in listed}
 
 
 def test_lists_says_what_changed(tables_dir: Path) -> None:
@@ -88,11 +86,20 @@ def test_lists_says_what_changed(tables_dir: Path) -> None:
 
 
 def test_lists_for_people_has_titles_of_a_bundle(tables_dir: Path) -> None:
-    bundle = tables_dir / "bundle"
-    bundle.mkdir()
-    (bundle / "vocabulary.json").write_text('["a", "b", "c", "d"]')
-    (bundle / "catalog.json").write_text('{"titles": ["Alpha", "Beta", "Gamma [1]", ""], "groups": []}')
-    output = call("lists", "u1", "--bundle", bundle, "--tables-dir", tables_dir).output
+    training = Training(dataset="d", fingerprint="f", cut_off=0, behaviors=1)
+    manifest = Manifest(
+        name="m", version="1", created_at="2026-03-01T00:00:00Z", history_length=5, k=3, training=training
+    )
+    contents = Contents(
+        model=b"",
+        vocabulary=("a", "b", "c", "d"),
+        titles=("Alpha", "Beta", "Gamma [1]", ""),
+        groups=("g",) * 4,
+        neighbors=np.zeros((5, 1), dtype=np.int32),
+        popularity=(("a", 1),),
+    )
+    write_bundle(tables_dir / "bundle", contents, manifest)
+    output = call("lists", "u1", "--bundle", tables_dir / "bundle", "--tables-dir", tables_dir).output
     for part in ("Alpha", "Beta", "up 1", "down 1", "new", "gone: c Gamma [1]"):
         assert part in output
 
@@ -118,9 +125,7 @@ def test_compact_reports_a_pass(tables_dir: Path) -> None:
     assert (report["files_before"], report["files_after"], report["merges"]) == (3, 2, 1)
 
 
-def test_a_watching_compactor_ends_cleanly_on_ctrl_c(
-    tables_dir: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_watching_compactor_ends_cleanly_on_ctrl_c(tables_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_arguments: object) -> Report:
         os.kill(os.getpid(), signal.SIGINT)
         return Report(merges=1)

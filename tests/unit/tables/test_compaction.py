@@ -123,6 +123,27 @@ def test_a_query_puts_a_merge_off_and_nothing_is_left_of_it(tmp_path: Path) -> N
     assert sorted(path.name for path in hour(tmp_path).iterdir()) == ["part-a-0", "part-a-1"]
 
 
+def test_readers_who_leave_no_pause_do_not_keep_a_compactor_out(tmp_path: Path) -> None:
+    fill(tmp_path, 2)
+    done, reading_now = threading.Event(), threading.Barrier(4)
+
+    def read_again_and_again() -> None:
+        reading_now.wait()
+        while not done.is_set():
+            with locks.shared(tmp_path):
+                done.wait(0.02)
+
+    readers = [threading.Thread(target=read_again_and_again) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    reading_now.wait()
+    report = Compactor(tmp_path, Policy(patience_s=2.0)).run_once(CLOSED_MS)
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert (report.merges, report.postponed) == (1, 0)
+
+
 def test_a_second_compactor_is_refused(tmp_path: Path) -> None:
     with locks.sole_compactor(tmp_path), pytest.raises(TablesBusyError, match="another compactor"):
         Compactor(tmp_path).run_once(CLOSED_MS)
@@ -169,7 +190,7 @@ actions = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(st.lists(actions, min_size=1, max_size=8))
 def test_writes_passes_and_kills_in_any_order_lose_and_double_nothing(
     steps: Sequence[tuple[str, int | None]],
