@@ -169,18 +169,34 @@ def test_a_swap_whose_merged_file_is_lost_is_undone(tmp_path: Path) -> None:
     assert names(tmp_path) == ["part-a-0", "part-a-1"]
 
 
-@pytest.mark.parametrize("step", [step for step in Step if step is not Step.LISTED])
+KILLS = [step for step in Step if step is not Step.LISTED]
+NOTED_KILLS = {Step.NOTED, Step.SHOWN, Step.ONE_GONE, Step.ALL_GONE}
+
+
+def kill_at(step: Step, tables_dir: Path) -> None:
+    with pytest.raises(Killed):
+        Compactor(tables_dir, PATIENT, killer(step)).run_once(CLOSED_MS)
+
+
+@pytest.mark.parametrize("step", KILLS)
 def test_every_reader_is_right_after_a_kill_at_any_step(step: Step, tmp_path: Path) -> None:
     fill(tmp_path, 3)
-    with pytest.raises(Killed):
-        Compactor(tmp_path, PATIENT, killer(step)).run_once(CLOSED_MS)
+    kill_at(step, tmp_path)
     assert duck.query(tmp_path, "SELECT count(*) FROM user_behavior_all").rows == [(6,)]
     with settled(tmp_path):  # what Flink's reader does: it lists the folders itself
         rows = [line for path in committed(hour(tmp_path)) for line in path.read_text().splitlines()]
     assert len(rows) == 6
-    Compactor(tmp_path, PATIENT).run_once(CLOSED_MS)
+
+
+@pytest.mark.parametrize("step", KILLS)
+def test_the_next_pass_clears_up_after_a_kill_at_any_step(step: Step, tmp_path: Path) -> None:
+    fill(tmp_path, 3)
+    kill_at(step, tmp_path)
+    report = Compactor(tmp_path, PATIENT).run_once(CLOSED_MS)
+    assert report.recovered == (step in NOTED_KILLS)
     assert len(list(hour(tmp_path).iterdir())) == 1
     assert not (tmp_path / journal.JOURNAL_NAME).exists()
+    assert offsets(tmp_path) == list(range(6))
 
 
 actions = st.one_of(
