@@ -44,7 +44,8 @@ def _show(out: Console, found: UserLists, titles: Titles) -> None:
     if found.current is None:
         out.print("no list yet")
         return
-    out.print(_list(found, found.current))
+    out.print(Text(_headline(found, found.current)))
+    out.print(_list(found))
     if found.gone:
         names = (f"{item} {titles.get(item, '')}".rstrip() for item in found.gone)
         out.print(Text("gone: " + ", ".join(names)))
@@ -68,8 +69,8 @@ def _behaviors(behaviors: list[Record], titles: Titles) -> RichTable:
     return grid
 
 
-def _list(found: UserLists, current: Record) -> RichTable:
-    grid = RichTable(title=Text(_headline(found, current)), title_justify="left")
+def _list(found: UserLists) -> RichTable:
+    grid = RichTable()
     for name in ("#", "item", "title", "score", "reason", "change"):
         grid.add_column(name, justify="right" if name in {"#", "score"} else "left", overflow="fold")
     for entry in found.entries:
@@ -79,11 +80,12 @@ def _list(found: UserLists, current: Record) -> RichTable:
 
 
 def _headline(found: UserLists, current: Record) -> str:
-    model = f"model {current['model_version']}" if current["model_version"] else current["fallback_reason"]
+    model = f"model {current['model_version']}" if current["model_version"] else None
+    made_by = ", ".join(str(each) for each in (current["source"], current["fallback_reason"], model) if each)
     compared = f"against version {found.previous_version}" if found.previous_version else "the first list"
     return (
         f"list version {current['list_version']} of {found.user_id}, {compared}: "
-        f"after {current['action']} {current['item_id']}, {current['source']}, {model}"
+        f"after {current['action']} {current['item_id']}, {made_by}"
     )
 
 
