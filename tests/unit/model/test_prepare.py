@@ -1,0 +1,127 @@
+"""Preparing: time order, counts, and folders that appear whole."""
+
+import hashlib
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.datasets.errors import NotPreparedError, SourceError
+from model.datasets.external_sort import sorted_lines
+from model.datasets.folders import whole_folder
+from model.datasets.generate import Synthetic, generate
+from model.datasets.json_lines import decode_behavior, encode_behavior
+from model.datasets.prepare import Request, prepare
+from model.datasets.prepared import Dataset
+from model.datasets.sources import SOURCES
+from model.records import UserBehavior
+
+texts = st.text(min_size=1, max_size=20)
+behaviors = st.builds(
+    UserBehavior,
+    texts,
+    texts,
+    texts,
+    st.integers(0, 2**53),
+    st.none() | texts,
+    st.none() | texts,
+    st.none() | st.integers(0, 99),
+)
+
+
+def a_request(tmp_path: Path) -> Request:
+    path = tmp_path / "log.jsonl"
+    rows = [UserBehavior(f"u{n % 3}", "click", f"i{n}", 100 - n) for n in range(10)]
+    path.write_bytes(b"\n".join(map(encode_behavior, rows)))
+    return Request("mine", "jsonl", path, SOURCES["jsonl"].actions)
+
+
+@settings(max_examples=50)
+@given(behaviors)
+def test_a_behaviour_survives_its_line(behavior: UserBehavior) -> None:
+    assert decode_behavior(encode_behavior(behavior)) == behavior
+
+
+def test_fields_that_are_none_are_left_out() -> None:
+    line = encode_behavior(UserBehavior("u", "click", "i", 5))
+    assert line == b'{"user_id":"u","action":"click","item_id":"i","timestamp":5}'
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(1, 7))
+def test_sorting_is_by_time_and_stable_however_small_the_chunks(times: list[int], chunk_rows: int) -> None:
+    rows = [UserBehavior("u", "click", str(n), time) for n, time in enumerate(times)]
+    with TemporaryDirectory() as scratch:
+        lines = list(sorted_lines(rows, Path(scratch), chunk_rows=chunk_rows))
+    assert list(map(decode_behavior, lines)) == sorted(rows, key=lambda row: row.timestamp)
+
+
+def test_a_prepared_set_says_what_is_in_it(tmp_path: Path) -> None:
+    dataset = prepare(a_request(tmp_path), tmp_path / "out").dataset
+    info = dataset.info
+    assert (info.behaviors, info.users, info.items) == (10, 3, 10)
+    assert (info.first_timestamp, info.last_timestamp) == (91, 100)
+    assert info.fingerprint == hashlib.sha256(dataset.behaviors_path.read_bytes()).hexdigest()
+    assert [b.timestamp for b in dataset.behaviors()] == list(range(91, 101))
+    assert dataset.items().keys() == {f"i{n}" for n in range(10)}
+
+
+def test_preparing_again_changes_nothing(tmp_path: Path) -> None:
+    request = a_request(tmp_path)
+    prepare(request, tmp_path / "out")
+    assert prepare(request, tmp_path / "out").report is None
+    assert prepare(request, tmp_path / "out", force=True).report is not None
+
+
+def test_a_changed_source_is_prepared_again(tmp_path: Path) -> None:
+    request = a_request(tmp_path)
+    prepare(request, tmp_path / "out")
+    request.path.write_bytes(encode_behavior(UserBehavior("u", "click", "i", 1)))
+    assert prepare(request, tmp_path / "out").dataset.info.behaviors == 1
+
+
+def test_a_source_without_a_usable_row_leaves_nothing(tmp_path: Path) -> None:
+    request = a_request(tmp_path)
+    request.path.write_text("{}\n")
+    with pytest.raises(SourceError, match="none of 1 rows"):
+        prepare(request, tmp_path / "out")
+    assert [entry.name for entry in tmp_path.iterdir()] == ["log.jsonl"]
+
+
+def test_a_failed_write_leaves_the_old_folder(tmp_path: Path) -> None:
+    target = tmp_path / "kept"
+    target.mkdir()
+    (target / "old").touch()
+    with pytest.raises(FileNotFoundError), whole_folder(target) as draft:
+        (draft / "absent" / "new").touch()
+    assert [path.name for path in tmp_path.rglob("*")] == ["kept", "old"]
+
+
+def test_an_ordinary_folder_is_no_data_set(tmp_path: Path) -> None:
+    with pytest.raises(NotPreparedError, match="recloop data prepare"):
+        Dataset.open(tmp_path)
+
+
+def test_generating_twice_gives_equal_bytes(tmp_path: Path) -> None:
+    shape = Synthetic(users=50, items=40, behaviors=500, tastes=4, seed=7)
+    first, second = (generate(shape, tmp_path / name, "synthetic") for name in ("a", "b"))
+    assert first.info == second.info
+    times = [b.timestamp for b in first.behaviors()]
+    assert times == sorted(times)
+    assert (times[0], times[-1]) == (first.info.first_timestamp, first.info.last_timestamp)
+
+
+def test_generated_users_lean_to_few_tastes(tmp_path: Path) -> None:
+    dataset = generate(Synthetic(users=1, items=400, behaviors=400, tastes=20), tmp_path / "out", "s")
+    items = dataset.items()
+    groups = [items[b.item_id].group for b in dataset.behaviors()]
+    share_of_two = sum(sorted((groups.count(g) for g in set(groups)), reverse=True)[:2]) / len(groups)
+    assert share_of_two > 0.8
+
+
+@pytest.mark.parametrize("wrong", [{"users": 0}, {"tastes": 9, "items": 3}, {"zipf": -1.0}])
+def test_an_impossible_shape_is_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(ValueError, match="or more"):
+        Synthetic(**wrong)
