@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from job.cluster import FlinkRest, RunningCluster
+from job.cluster import FlinkRest, RefusedError, RunningCluster, TimedOutError
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
 from job.cluster.records import JobSummary
@@ -154,11 +154,18 @@ class _History:
 
 
 def _hand_over(rest: FlinkRest, running: list[JobSummary], *, fresh: bool, on_progress: Progress) -> str | None:
-    """Stops the running job with a savepoint, and says where that is; a failing job has none to give."""
+    """Stops the running job with a savepoint, and says where that is; a failing job has none to give.
+
+    Nothing is lost without one: the newest checkpoint is taken instead, and what came after it is done again.
+    """
     if fresh or not running or running[0].state != "RUNNING":
         return None
     on_progress("stopping the running job with a savepoint")
-    return rest.stop_with_savepoint(running[0].job_id)
+    try:
+        return rest.stop_with_savepoint(running[0].job_id)
+    except (RefusedError, TimedOutError):
+        on_progress("no savepoint to be had: going on from the newest checkpoint")
+        return None
 
 
 def _end(rest: FlinkRest, running: list[JobSummary]) -> None:

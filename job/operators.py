@@ -13,7 +13,7 @@ from udfs.parsing import ParsingRules
 from udfs.poll_log import FindPartitions, PollLog, PollRules
 from udfs.profile import ProfileRules
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
-from udfs.scoring import ScoringRules
+from udfs.scoring_rules import ScoringRules
 from udfs.track_users import TrackUsers
 from udfs.update_lists import UpdateLists, UpdateRules
 from udfs.user_list import ListRules

@@ -14,7 +14,8 @@ from pyflink.datastream.connectors.file_system import BucketAssigner, FileSink, 
 def write_table(rows: DataStream, table: str, folder: Path) -> None:
     """Writes strings of one or more lines to FOLDER/TABLE/dt=.../hour=.../, UTC."""
     sink = (
-        FileSink.for_row_format((folder / table).as_uri(), Encoder.simple_string_encoder())
+        # Not as_uri(): Flink takes the path literally, %3D stays %3D.
+        FileSink.for_row_format(f"file://{folder.absolute() / table}", Encoder.simple_string_encoder())
         .with_rolling_policy(RollingPolicy.on_checkpoint_rolling_policy())
         .with_bucket_assigner(BucketAssigner.date_time_bucket_assigner("'dt='yyyy-MM-dd/'hour='HH", "UTC"))
         .build()

@@ -5,7 +5,6 @@ Pure: no Flink, no clock.
 """
 
 import math
-from collections import Counter
 from dataclasses import dataclass, field
 
 import msgspec
@@ -38,7 +37,7 @@ class Minute:
     fallbacks: int = 0
     batch_sizes: int = 0
     batch_size_max: int = 0
-    freshness: Counter[int] = field(default_factory=Counter)
+    freshness: dict[int, int] = field(default_factory=dict)
     freshness_max_ms: int = 0
     epoch: int = 0
     revision: int = 0
@@ -54,7 +53,8 @@ class Minute:
         self.fallbacks += scored.fallback_reason is not None
         if scored.behavior.appended_at is not None:
             freshness_ms = max(0, now_ms - scored.behavior.appended_at)
-            self.freshness[_step(freshness_ms)] += 1
+            step = _step(freshness_ms)
+            self.freshness[step] = self.freshness.get(step, 0) + 1
             self.freshness_max_ms = max(self.freshness_max_ms, freshness_ms)
 
     def add(self, other: "Minute") -> None:
@@ -66,7 +66,8 @@ class Minute:
         self.fallbacks += other.fallbacks
         self.batch_sizes += other.batch_sizes
         self.batch_size_max = max(self.batch_size_max, other.batch_size_max)
-        self.freshness.update(other.freshness)
+        for step, count in other.freshness.items():
+            self.freshness[step] = self.freshness.get(step, 0) + count
         self.freshness_max_ms = max(self.freshness_max_ms, other.freshness_max_ms)
         self.epoch = max(self.epoch, other.epoch)
 
@@ -74,7 +75,7 @@ class Minute:
         """The freshness that this share (0 to 1) of the lists kept within; None where nothing was measured."""
         if not self.freshness:
             return None
-        rank = math.ceil(share * self.freshness.total())
+        rank = math.ceil(share * sum(self.freshness.values()))
         for step in sorted(self.freshness):
             rank -= self.freshness[step]
             if rank <= 0:
@@ -94,7 +95,7 @@ class Minute:
             fallbacks=self.fallbacks,
             batch_size_mean=self.batch_sizes / self.scored if self.scored else None,
             batch_size_max=self.batch_size_max or None,
-            freshness_count=self.freshness.total(),
+            freshness_count=sum(self.freshness.values()),
             freshness_p50_ms=self.percentile_ms(0.50),
             freshness_p95_ms=self.percentile_ms(0.95),
             freshness_p99_ms=self.percentile_ms(0.99),

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from pyflink.common import Row
 from pyflink.datastream import AsyncFunction, RuntimeContext
 
@@ -26,7 +25,7 @@ from udfs.elements import (
     encode,
 )
 from udfs.metrics import Metric, counters
-from udfs.scoring import Scorer, ScoringRules
+from udfs.scoring_rules import ScoringRules
 
 _log = logging.getLogger(__name__)
 _Batcher = MicroBatcher[TrackedBehavior, list[Candidate]]
@@ -70,6 +69,11 @@ class ScoreCandidates(AsyncFunction):
             BundleError: it is not whole.
             BundleChangedError: it is not the one the job was deployed with.
         """
+        # Imported where it is used: torch takes seconds, and whoever submits the job needs none of it.
+        import torch
+
+        from udfs.scoring import Scorer
+
         serving = self._serving
         torch.set_num_threads(serving.threads)
         bundle = Bundle.load(serving.bundle)

@@ -4,40 +4,19 @@ The one place that maps item ids to a bundle's own vocabulary: items it does not
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 
-from model.actions import ActionTable
-from model.bundle import Bundle
+from model.bundle import Bundle, load_module
 from udfs.elements import Candidate, TrackedBehavior
 from udfs.hashing import HASH_TYPECODE, id_hash, unpack
+from udfs.scoring_rules import ScoringRules
 
 _REASON_ITEMS = 5
 """How many of the newest history items may be given as the reason for a candidate."""
 _EXCLUDE_STEP = 64
 """`exclude` is padded to a multiple of this: few shapes, so that TorchScript specialises seldom."""
-
-
-@dataclass(frozen=True, slots=True)
-class ScoringRules:
-    """What the model is asked.
-
-    Attributes:
-        actions: the action table, whose weights go in with the history.
-        exclude_seen: whether an item of the history may not be recommended again.
-        neighbors_of_disliked: how many nearest neighbours of a disliked item are kept out.
-        withdrawn: items that nobody may be shown.
-        fixed_batch: pads every call to this many histories, so that results do not depend on how many there
-            were; None does not.
-    """
-
-    actions: ActionTable
-    exclude_seen: bool = True
-    neighbors_of_disliked: int = 5
-    withdrawn: frozenset[str] = frozenset()
-    fixed_batch: int | None = None
 
 
 class Scorer:
@@ -47,7 +26,7 @@ class Scorer:
         self._bundle = bundle
         self._rules = rules
         self._device = device
-        self._module = bundle.load_module(device)
+        self._module = load_module(bundle, device)
         self._length = bundle.manifest.history_length
         self._hashes = np.array([0, *map(id_hash, bundle.vocabulary)], dtype=np.int64)
         self._index_of_hash = {item: index for index, item in enumerate(self._hashes.tolist()) if index}

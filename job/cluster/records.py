@@ -1,5 +1,6 @@
 """What Flink's REST interface tells, as typed records; times are epoch milliseconds, as Flink writes them."""
 
+import re
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -198,9 +199,14 @@ class Failure:
 
     @property
     def root_cause(self) -> str:
-        """The innermost cause that the stack trace names, in one line."""
+        """Python's own error where there is one, else the innermost cause that the stack trace names; one line."""
+        if python := _PYTHON_ERROR.findall(self.stack_trace):
+            return str(python[-1])
         causes = [line for line in self.stack_trace.splitlines() if line.startswith("Caused by: ")]
         return causes[-1].removeprefix("Caused by: ") if causes else first_line(self.stack_trace)
+
+_PYTHON_ERROR = re.compile(r"^(?!Caused by|java\.|org\.)[\w.]*(?:Error|Exception): .+$", re.MULTILINE)
+"""The last line of a Python traceback inside a Java one."""
 
 
 def first_line(text: str) -> str:
