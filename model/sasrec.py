@@ -30,7 +30,7 @@ class SASRecConfig:
     """
 
     items: int
-    history_length: int = 100
+    history_length: int = 50
     dim: int = 64
     layers: int = 2
     heads: int = 2

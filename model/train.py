@@ -28,7 +28,7 @@ class TrainConfig:
         device: cpu or cuda.
     """
 
-    epochs: int = 30
+    epochs: int = 20
     batch_size: int = 64
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2

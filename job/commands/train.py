@@ -31,7 +31,7 @@ def train(
         int | None, typer.Option(help="Train on what is older than this, epoch milliseconds; replaces --cut.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 12,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 20,
     history_length: Annotated[int, typer.Option(min=1, help="Newest items the model looks at.")] = 50,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     k: Annotated[int, typer.Option(min=10, help="Items a prediction returns.")] = 100,
