@@ -117,7 +117,9 @@ class FlinkSettings(_Group):
     checkpoint_interval: timedelta = Field(timedelta(seconds=2), description="from one checkpoint to the next")
     buffer_timeout_ms: int = Field(1, ge=0, description="how long a network buffer waits to be filled")
     bundle_time_ms: Positive = Field(10, description="how long elements wait for the Python worker")
-    bundle_size: Positive = Field(256, description="elements handed to the Python worker at once at most")
+    bundle_size: Positive = Field(
+        16, description="elements handed to the Python worker at once at most; a checkpoint waits for them"
+    )
 
 
 class JobSettings(BaseSettings):

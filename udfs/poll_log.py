@@ -13,6 +13,7 @@ from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 from pyflink.datastream.state import ValueStateDescriptor
 
+from udfs.backpressure import BackpressurePause
 from udfs.buckets import bucket_keys, partition_keys
 from udfs.codec import decode_position, encode_position
 from udfs.elements import LoggedBehavior, PolledElement, encode
@@ -90,6 +91,7 @@ class PollLog(KeyedProcessFunction):
         self._next_poll = context.get_state(ValueStateDescriptor("next_poll", Types.LONG()))
         self._positions: dict[int, LogPosition] = {}
         self._context = context
+        self._pause = BackpressurePause()
         self._polls, self._dead_letters = counters(context, Metric.POLLS, Metric.DEAD_LETTERS)
 
     def close(self) -> None:
@@ -109,15 +111,23 @@ class PollLog(KeyedProcessFunction):
         """Polls once. A timer that is not the armed one is left over, and does nothing."""
         if timestamp != self._next_poll.value():
             return
+        key = context.get_current_key()
+        now = context.timer_service().current_processing_time()
+        if now < self._pause.until_ms:
+            self._arm(context, self._pause.turn(key))
+            return
         self._polls.inc()
-        position = self._position(context.get_current_key())
-        poll = self._reader.poll(position.partition, position.next_offset, position.cursor, self._rules.max_records)
+        position = self._position(key)
+        poll = self._reader.poll(
+            position.partition, position.next_offset, position.cursor, self._rules.max_records
+        )
         if poll.records:
             yield from self._hand_on(poll.records, position)
             position.advance(poll.next_offset, poll.cursor)
             self._stored.update(encode_position(position))
-        now = context.timer_service().current_processing_time()
-        self._arm(context, max(now, timestamp + 1) if poll.more else now + self._rules.interval_ms)
+        done = context.timer_service().current_processing_time()
+        self._pause.polled(key, now, done)
+        self._arm(context, max(done, timestamp + 1) if poll.more else done + self._rules.interval_ms)
 
     def _arm(self, context: Any, at_ms: int) -> None:
         self._next_poll.update(at_ms)

@@ -1,7 +1,7 @@
 """Every Flink setting that a local cluster starts with.
 
-Flink ignores a key it does not know without a word, so all keys are listed by one function and a contract test
-asks Flink for each. What belongs to a job (buffer timeout, bundle time, parallelism) is set by the job.
+Flink ignores a key it does not know without a word, so all keys are listed by one function and a contract
+test asks Flink for each. What belongs to a job (buffer timeout, bundle time, parallelism) is set by the job.
 """
 
 import json
@@ -9,19 +9,19 @@ import re
 import sys
 from pathlib import Path
 
-from job.cluster.layout import Layout
+from job.cluster.layout import Layout, flink_home
 from job.cluster.spec import ClusterSpec
 
 LOOPBACK = "127.0.0.1"
 _JAVA_OPTIONS = re.compile(r"^\s+all: (--add-.*)$", re.MULTILINE)
 
 
-def flink_configuration(spec: ClusterSpec, home: Path) -> dict[str, str]:
+def flink_configuration(spec: ClusterSpec, home: Path | None = None) -> dict[str, str]:
     """All Flink settings of a cluster, the extra ones of its spec included.
 
     Args:
         spec: the cluster; a port of None is written as 0, a free one.
-        home: the installed Flink, whose own options for the JVM are taken over.
+        home: the Flink distribution whose own options for the JVM are taken over; None is the installed one.
     """
     return {
         **_network(spec),
@@ -29,7 +29,7 @@ def flink_configuration(spec: ClusterSpec, home: Path) -> dict[str, str]:
         **_recovery(),
         **_memory(),
         **_python(),
-        "env.java.opts.all": java_options(home),
+        "env.java.opts.all": java_options(home or flink_home()),
         "metrics.fetcher.update-interval": "1 s",
         **spec.extra_config,
     }
@@ -107,8 +107,8 @@ def _recovery() -> dict[str, str]:
 def _memory() -> dict[str, str]:
     """A TaskManager of 1.75 GiB and a JobManager of about 1 GiB.
 
-    All parts are given, so no JVM has to run first to work them out. RocksDB takes 70 % of the managed memory where
-    process-mode operators take the rest; Python's own memory comes on top.
+    All parts are given, so no JVM has to run first to work them out. RocksDB takes 70 % of the managed memory
+    where process-mode operators take the rest; Python's own memory comes on top.
     """
     return {
         "taskmanager.numberOfTaskSlots": "1",
@@ -120,6 +120,7 @@ def _memory() -> dict[str, str]:
         "taskmanager.memory.task.off-heap.size": "0m",
         "taskmanager.memory.network.min": "128m",
         "taskmanager.memory.network.max": "128m",
+        "taskmanager.memory.segment-size": "8kb",
         "taskmanager.memory.jvm-metaspace.size": "256m",
         "taskmanager.memory.jvm-overhead.min": "192m",
         "taskmanager.memory.jvm-overhead.max": "192m",

@@ -205,6 +205,7 @@ class Failure:
         causes = [line for line in self.stack_trace.splitlines() if line.startswith("Caused by: ")]
         return causes[-1].removeprefix("Caused by: ") if causes else first_line(self.stack_trace)
 
+
 _PYTHON_ERROR = re.compile(r"^(?!Caused by|java\.|org\.)[\w.]*(?:Error|Exception): .+$", re.MULTILINE)
 """The last line of a Python traceback inside a Java one."""
 

@@ -113,9 +113,7 @@ class FlinkRest:
 
     def wait_until_running(self, job_id: str, *, timeout_s: float = 60.0) -> JobDetail:
         """Polls until all tasks of a job run."""
-        return self.wait_for_job(
-            job_id, lambda job: job.all_running, timeout_s=timeout_s, what="all tasks running"
-        )
+        return self.wait_for_job(job_id, lambda job: job.all_running, timeout_s=timeout_s, what="all tasks running")
 
     def stop_with_savepoint(
         self,
@@ -154,14 +152,13 @@ class FlinkRest:
             RefusedError: if the job runs under another scheduler.
         """
         bounds = {
-            vertex: {"parallelism": {"lowerBound": 1, "upperBound": number}}
-            for vertex, number in parallelism.items()
+            vertex: {"parallelism": {"lowerBound": 1, "upperBound": number}} for vertex, number in parallelism.items()
         }
         self.call("PUT", f"/jobs/{job_id}/resource-requirements", json=bounds)
 
     def get(self, path: str, **params: str) -> Any:  # noqa: ANN401 - JSON
         """The JSON that a path answers with."""
-        return self.call("GET", path, params=params)
+        return self.call("GET", path, params=params or None)
 
     def call(self, method: str, path: str, **request: Any) -> Any:  # noqa: ANN401 - JSON in and out
         """One request.
@@ -190,9 +187,7 @@ class FlinkRest:
         deadline = time.monotonic() + timeout_s
         while (told := self.get(path))["status"]["id"] != "COMPLETED":
             if time.monotonic() > deadline:
-                msg = (
-                    f"{path} was not done in {timeout_s:g} s; it may still end: look at the job's checkpoints"
-                )
+                msg = f"{path} was not done in {timeout_s:g} s; it may still end: look at the job's checkpoints"
                 raise TimedOutError(msg)
             time.sleep(_POLL_S)
         done: dict[str, Any] = told["operation"]

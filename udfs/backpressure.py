@@ -1,0 +1,31 @@
+"""Pauses between polls while the operators downstream are slower than the log.
+
+Flink handles a checkpoint barrier only when no timer is due and the operator's output has room. A poll that had to
+wait for room leaves none behind, and the next timer is due at once: no checkpoint would complete before the backlog is
+read. So after a poll that waited, all partitions of the subtask pause for as long as it waited; meanwhile downstream
+works from its buffers. Pure: the clock is passed in.
+"""
+
+_LONGEST_PAUSE_MS = 250
+_UNHINDERED_MS = 5
+"""A poll that took no longer did not wait for anybody."""
+
+
+class BackpressurePause:
+    """When the partitions of one subtask may be polled again, and in which order."""
+
+    def __init__(self) -> None:
+        self.until_ms = 0
+        self._polled_ms: dict[int, int] = {}
+
+    def polled(self, key: int, began_ms: int, done_ms: int) -> None:
+        """A partition was polled, and all it held handed on, between the two moments (epoch ms)."""
+        self._polled_ms[key] = done_ms
+        waited_ms = done_ms - began_ms
+        if waited_ms > _UNHINDERED_MS:
+            self.until_ms = done_ms + min(waited_ms, _LONGEST_PAUSE_MS)
+
+    def turn(self, key: int) -> int:
+        """When this partition may try again, epoch ms: the one that has waited longest goes first."""
+        mine = self._polled_ms.get(key, 0)
+        return self.until_ms + sum(1 for other in self._polled_ms.values() if other < mine)
