@@ -108,7 +108,8 @@ def _memory() -> dict[str, str]:
     """A TaskManager of 1.75 GiB and a JobManager of about 1 GiB.
 
     All parts are given, so no JVM has to run first to work them out. RocksDB takes 70 % of the managed memory
-    where process-mode operators take the rest; Python's own memory comes on top.
+    where process-mode operators take the rest; Python's own memory comes on top. Small network buffers hold less
+    work back, so that a checkpoint's barrier comes through a backlog sooner.
     """
     return {
         "taskmanager.numberOfTaskSlots": "1",
