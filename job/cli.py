@@ -2,7 +2,7 @@
 
 import typer
 
-from job.commands import cluster, compact, data, deploy, lists, replay, sql, status, train
+from job.commands import cluster, compact, data, demo, deploy, lists, replay, sql, status, train
 
 app = typer.Typer(
     name="recloop",
@@ -11,6 +11,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_show_locals=False,
 )
+app.command()(demo.demo)
 app.add_typer(cluster.app, name="cluster")
 app.add_typer(data.app, name="data")
 app.command()(train.train)

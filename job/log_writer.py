@@ -125,6 +125,14 @@ class LogWriter:
         self.close()
 
 
+def count_lines(file: Path) -> int:
+    """How many complete lines a file has; 0 where it is not there."""
+    if not file.exists():
+        return 0
+    with file.open("rb") as lines:
+        return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 20), b""))
+
+
 def _cut_half_line(file: BinaryIO) -> None:
     """Cuts the file back to its last newline."""
     end = file.seek(0, os.SEEK_END)

@@ -78,6 +78,7 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
         lists.exclude_seen,
         scoring.neighbors_of_disliked,
         frozenset(lists.withdrawn),
+        scoring.candidates,
         scoring.batch_max_size if scoring.fixed_batch else None,
     )
     return ScoreCandidates(serving, rules)

@@ -12,7 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from job.log_writer import LogWriter
+from job.log_writer import LogWriter, count_lines
 from model.datasets.prepared import Dataset
 from model.records import UserBehavior
 from udfs.hashing import stable_hash
@@ -163,11 +163,3 @@ def _due(behaviors: Iterator[UserBehavior], pace: Pace, clock: Clock) -> Iterato
         batch.append(behavior)
     if batch:
         yield batch
-
-
-def count_lines(file: Path) -> int:
-    """How many complete lines a file has; 0 where it is not there."""
-    if not file.exists():
-        return 0
-    with file.open("rb") as lines:
-        return sum(chunk.count(b"\n") for chunk in iter(lambda: lines.read(1 << 20), b""))

@@ -81,6 +81,7 @@ class ScoringSettings(_Group):
     score_deadline_ms: float | None = Field(
         200.0, gt=0, description="a call that takes longer: the rules alone make the lists"
     )
+    candidates: Positive = Field(30, description="items the model proposes for a list at most")
     neighbors_of_disliked: int = Field(5, ge=0, description="neighbours of a disliked item that are kept out")
     disliked_neighborhoods: int = Field(10, ge=0, description="of how many newest dislikes")
     fixed_batch: bool = Field(False, description="pad every call to batch_max_size")

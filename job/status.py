@@ -7,7 +7,7 @@ from pathlib import Path
 
 from job.cluster import FlinkRest
 from job.cluster.records import JobDetail, JobSummary
-from job.replay import count_lines
+from job.log_writer import count_lines
 from udfs.log_reader import FileLogReader, partition_file
 from udfs.metrics import Metric
 

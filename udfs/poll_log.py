@@ -100,7 +100,7 @@ class PollLog(KeyedProcessFunction):
 
     def process_element(self, partition: bytes, context: Any) -> Iterable[Any]:
         """Arms the partition's polling unless it is armed: doing so again changes nothing."""
-        self._position(context.get_current_key(), LogPosition(int.from_bytes(partition, "little")))
+        self._position(context.get_current_key(), partition)
         now = context.timer_service().current_processing_time()
         armed_for = self._next_poll.value()
         if armed_for is None or armed_for < now - REARM_AFTER_MS:
@@ -118,9 +118,7 @@ class PollLog(KeyedProcessFunction):
             return
         self._polls.inc()
         position = self._position(key)
-        poll = self._reader.poll(
-            position.partition, position.next_offset, position.cursor, self._rules.max_records
-        )
+        poll = self._reader.poll(position.partition, position.next_offset, position.cursor, self._rules.max_records)
         if poll.records:
             yield from self._hand_on(poll.records, position)
             position.advance(poll.next_offset, poll.cursor)
@@ -133,12 +131,13 @@ class PollLog(KeyedProcessFunction):
         self._next_poll.update(at_ms)
         context.timer_service().register_processing_time_timer(at_ms)
 
-    def _position(self, key: int, unread: LogPosition | None = None) -> LogPosition:
+    def _position(self, key: int, partition: bytes = b"") -> LogPosition:
         """Where this key's partition is read on; the first call after a start or restore begins a new epoch."""
         if key in self._positions:
             return self._positions[key]
         stored = self._stored.value()
-        position = unread if stored is None else decode_position(stored)
+        fresh = LogPosition(int.from_bytes(partition, "little"))
+        position = fresh if stored is None else decode_position(stored)
         position.epoch = max(position.epoch + 1, int(time.time() * 1000))
         self._stored.update(encode_position(position))
         group = self._context.get_metrics_group().add_group("partition", str(position.partition))

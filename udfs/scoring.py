@@ -6,6 +6,7 @@ The one place that maps item ids to a bundle's own vocabulary: items it does not
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from model.bundle import Bundle, load_module
@@ -45,7 +46,7 @@ class Scorer:
                 self._module(history, zeros, zeros, exclude)
 
     def score(self, tracked: Sequence[TrackedBehavior]) -> list[list[Candidate]]:
-        """Each history's candidates, best first: at most the bundle's k, none of them excluded."""
+        """Each history's candidates, best first, none of them excluded."""
         rows = self._rules.fixed_batch or len(tracked)
         known = [self._known(behavior) for behavior in tracked]
         history = np.zeros((rows, self._length), dtype=np.int64)
@@ -82,7 +83,7 @@ class Scorer:
 
     def _exclude(
         self, tracked: Sequence[TrackedBehavior], known: Iterable[tuple[list[int], list[int]]], rows: int
-    ) -> np.ndarray:
+    ) -> npt.NDArray[np.int64]:
         """int64[rows, E]: what each user may not be shown, 0 padded."""
         index_of = self._index_of_hash
         excluded: list[list[int]] = []
@@ -98,10 +99,11 @@ class Scorer:
             exclude[number, : len(row)] = row
         return exclude
 
-    def _call(self, *inputs: np.ndarray) -> tuple[list[list[int]], list[list[float]]]:
+    def _call(self, *inputs: npt.NDArray[np.generic]) -> tuple[list[list[int]], list[list[float]]]:
         with torch.inference_mode():
             items, scores = self._module(*(torch.from_numpy(array).to(self._device) for array in inputs))
-        return items.cpu().tolist(), scores.cpu().tolist()
+        best = slice(self._rules.candidates)
+        return items[:, best].cpu().tolist(), scores[:, best].cpu().tolist()
 
     def _candidates(self, items: list[int], scores: list[float], history: list[int]) -> list[Candidate]:
         vocabulary = self._bundle.vocabulary

@@ -12,8 +12,9 @@ from job.cluster.errors import (
     TimedOutError,
     UnreachableError,
 )
-from job.cluster.lifecycle import RunningCluster, TaskManagerProcess, find, start, stop
+from job.cluster.lifecycle import start, stop
 from job.cluster.rest import FlinkRest
+from job.cluster.running import RunningCluster, TaskManagerProcess, find
 from job.cluster.spec import DEFAULT_DIRECTORY, ClusterSpec
 
 __all__ = [

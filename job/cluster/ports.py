@@ -1,7 +1,7 @@
 """Free ports on loopback for a cluster, remembered from one start to the next.
 
-Ports are taken from below the range that the kernel gives to outgoing connections, so none is lost to one of those
-between the check and the start.
+Ports are taken from below the range that the kernel gives to outgoing connections, so none is lost to one of
+those between the check and the start.
 """
 
 import random
@@ -21,7 +21,7 @@ _ATTEMPTS = 200
 def with_ports(
     spec: ClusterSpec, remembered: Mapping[str, int], is_free: Callable[[int], bool] | None = None
 ) -> ClusterSpec:
-    """The spec with every port set: the one asked for, else the remembered one if it is free, else any free one.
+    """The spec with every port set: the one asked for, else the remembered one, if free, else any free one.
 
     Raises:
         StartFailedError: if a port that was asked for is taken, or no free one is found.

@@ -12,18 +12,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import IO
 
 import psutil
 
 from job.cluster import supervisor
+from job.cluster.errors import ClusterError
 from job.cluster.jvm import MARK
 from job.cluster.layout import Layout
 
 _GONE_S = 5.0
 _STOP_S = 15.0
+_EXCLUSIVE_S = 60.0
 _POLL_S = 0.02
 
 
@@ -130,6 +132,44 @@ def sweep(layout: Layout) -> int:
         gone, _ = psutil.wait_procs(left, timeout=1)
         ended += len(gone)
     return ended
+
+
+def end_all(layout: Layout) -> int:
+    """Ends every process of the cluster of this folder, in order if its supervisor lives.
+
+    Returns:
+        How many there were.
+    """
+    count = len(marked(layout))
+    stop_supervisor(layout)
+    sweep(layout)
+    layout.state.unlink(missing_ok=True)
+    return count
+
+
+@contextlib.contextmanager
+def exclusive(layout: Layout) -> Iterator[None]:
+    """Lets one start or stop at a time work on a folder.
+
+    Raises:
+        ClusterError: if another one takes too long.
+    """
+    deadline = time.monotonic() + _EXCLUSIVE_S
+    with layout.start_lock.open("w") as lock:
+        while not _locked(lock):
+            if time.monotonic() > deadline:
+                msg = f"another start or stop has been at work in {layout.root} for {_EXCLUSIVE_S:.0f} s"
+                raise ClusterError(msg)
+            time.sleep(_POLL_S)
+        yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _is_marked(process: psutil.Process, root: str) -> bool:

@@ -156,11 +156,11 @@ class FlinkRest:
         }
         self.call("PUT", f"/jobs/{job_id}/resource-requirements", json=bounds)
 
-    def get(self, path: str, **params: str) -> Any:  # noqa: ANN401 - JSON
+    def get(self, path: str, **params: str) -> Any:
         """The JSON that a path answers with."""
         return self.call("GET", path, params=params or None)
 
-    def call(self, method: str, path: str, **request: Any) -> Any:  # noqa: ANN401 - JSON in and out
+    def call(self, method: str, path: str, **request: Any) -> Any:
         """One request.
 
         Raises:

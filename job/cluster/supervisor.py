@@ -121,8 +121,7 @@ class Supervisor:
         wanted = {entry["name"]: entry for entry in plan}
         self._end([member for name, member in self._members.items() if name not in wanted])
         self._members = {
-            name: self._members.get(name)
-            or Member(name, entry["argv"], Path(entry["scratch"]), Path(entry["out"]))
+            name: self._members.get(name) or Member(name, entry["argv"], Path(entry["scratch"]), Path(entry["out"]))
             for name, entry in wanted.items()
         }
         self._write_state()

@@ -15,9 +15,7 @@ from job import cluster
 from job.cluster.layout import Layout
 from job.cluster.processes import marked
 
-app = typer.Typer(
-    help="A local Flink cluster: a JobManager and TaskManagers, supervised.", no_args_is_help=True
-)
+app = typer.Typer(help="A local Flink cluster: a JobManager and TaskManagers, supervised.", no_args_is_help=True)
 
 Directory = Annotated[Path, typer.Option("--dir", help="State folder: logs, checkpoints, ports.")]
 
@@ -40,23 +38,17 @@ class Status:
 def start(
     directory: Directory = cluster.DEFAULT_DIRECTORY,
     task_managers: Annotated[int, typer.Option("--task-managers", "-n", min=1, help="One slot each.")] = 1,
-    rest_port: Annotated[
-        int | None, typer.Option(help="The web page's port; a free one if not given.")
-    ] = None,
+    rest_port: Annotated[int | None, typer.Option(help="The web page's port; a free one if not given.")] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A Flink setting; repeatable.")
     ] = None,
-    timeout_s: Annotated[
-        float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")
-    ] = 15,
+    timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")] = 15,
 ) -> None:
     """Start a cluster, or say that it runs."""
     console = Console(stderr=True)
     began = time.monotonic()
     try:
-        spec = cluster.ClusterSpec(
-            directory, task_managers, rest_port, extra_config=parse_settings(setting or [])
-        )
+        spec = cluster.ClusterSpec(directory, task_managers, rest_port, extra_config=parse_settings(setting or []))
         if (running := cluster.find(directory)) is not None:
             console.print(f"A cluster already runs in {escape(str(directory))}: {running.rest_url}")
             return
@@ -99,15 +91,14 @@ def read_status(directory: Path) -> Status:
     if (running := cluster.find(directory)) is None:
         return Status("stopped", str(layout.root), None, None, None, [], 0, len(marked(layout)))
     task_managers = running.task_managers()
-    ready, jobs_running = _ask(running, len(task_managers))
     return Status(
-        state="ready" if ready else "starting",
+        state="ready" if all(each.resource_id for each in task_managers) else "starting",
         directory=str(layout.root),
         rest_url=running.rest_url,
         supervisor_pid=running.supervisor_pid,
         job_manager_pid=running.job_manager_pid,
         task_managers=task_managers,
-        jobs_running=jobs_running,
+        jobs_running=_jobs_running(running),
         processes_left=0,
     )
 
@@ -128,13 +119,12 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
     return parsed
 
 
-def _ask(running: cluster.RunningCluster, wanted: int) -> tuple[bool, int]:
+def _jobs_running(running: cluster.RunningCluster) -> int:
     try:
         with running.rest() as rest:
-            overview = rest.overview()
+            return rest.overview().jobs_running
     except cluster.RestError:
-        return False, 0
-    return overview.task_managers == wanted, overview.jobs_running
+        return 0
 
 
 def _show(told: Status) -> None:
@@ -147,9 +137,7 @@ def _show(told: Status) -> None:
     table = Table("process", "pid", "starts", "registered as")
     table.add_row("jobmanager", str(told.job_manager_pid or "down"), "", "")
     for each in told.task_managers:
-        table.add_row(
-            each.name, str(each.pid or "down"), str(each.incarnation), each.resource_id or "not yet"
-        )
+        table.add_row(each.name, str(each.pid or "down"), str(each.incarnation), each.resource_id or "not yet")
     console.print(table)
 
 

@@ -11,12 +11,12 @@ from rich.markup import escape
 
 from job.cluster import DEFAULT_DIRECTORY, ClusterError, NotRunningError, RunningCluster, find
 from job.deploy import DeployError
-from job.log_writer import LogError
 from job.replay import ReplayMismatchError
 from job.settings import SettingsError
 from job.shipping import ShippingError
 from model.bundle import BundleError
 from model.datasets.errors import DatasetError
+from udfs.log_reader import LogError
 
 console = Console(stderr=True)
 

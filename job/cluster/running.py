@@ -1,0 +1,217 @@
+"""A cluster that runs: its processes, its REST interface, and what may be done to them."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.cluster.config import LOOPBACK
+from job.cluster.errors import NotRunningError, RestError, StartFailedError
+from job.cluster.java import find_java
+from job.cluster.jvm import environment
+from job.cluster.layout import JOB_MANAGER, Layout, flink_home, task_manager_name
+from job.cluster.logs import first_error
+from job.cluster.plan import read_spec, remembered_ports, write_plan
+from job.cluster.processes import Supervised, SupervisorState, end_all, exclusive, read_state
+from job.cluster.rest import FlinkRest
+
+_POLL_S = 0.05
+_REACTION_S = 2.0
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TaskManagerProcess:
+    """A TaskManager of a running cluster.
+
+    Attributes:
+        index: its number, from 0.
+        name: its name, which its files carry too.
+        pid: the JVM's process id; None while it is down.
+        pgid: the group of the JVM and its Python workers; None while it is down.
+        incarnation: how many times it was started.
+        resource_id: the id it is registered under; None while it is not registered.
+    """
+
+    index: int
+    name: str
+    pid: int | None
+    pgid: int | None
+    incarnation: int
+    resource_id: str | None
+
+
+@dataclass(frozen=True)
+class RunningCluster:
+    """A cluster whose supervisor lives.
+
+    Attributes:
+        directory: its state folder.
+        rest_url: where its REST interface and web page are.
+        supervisor_pid: the process id of its supervisor.
+    """
+
+    directory: Path
+    rest_url: str
+    supervisor_pid: int
+
+    @property
+    def layout(self) -> Layout:
+        """The paths in the state folder."""
+        return Layout(self.directory)
+
+    @property
+    def job_manager_pid(self) -> int | None:
+        """The JobManager's process id; None while it is down."""
+        member = self._state().member(JOB_MANAGER)
+        return member.pid if member else None
+
+    def rest(self) -> FlinkRest:
+        """A client of the REST interface; close it, or use it in a with statement."""
+        return FlinkRest(self.rest_url)
+
+    def task_managers(self) -> list[TaskManagerProcess]:
+        """The TaskManagers, by index.
+
+        Raises:
+            NotRunningError: if the cluster has been stopped.
+        """
+        members = [each for each in self._state().members if each.name != JOB_MANAGER]
+        registered = self._registered() or set()
+        return [_task_manager(index, member, registered) for index, member in enumerate(members)]
+
+    def kill_task_manager(self, index: int, signal: int = signal.SIGKILL) -> int:
+        """Signals the JVM of a TaskManager and no other process; the supervisor ends its workers.
+
+        After a SIGKILL it returns when the supervisor has noticed, within a tenth of a second.
+
+        Returns:
+            The process id that was signalled.
+
+        Raises:
+            NotRunningError: if there is no such TaskManager, or it is down.
+        """
+        name = task_manager_name(index)
+        member = self._state().member(name)
+        if member is None or member.pid is None:
+            msg = f"TaskManager {index} of {self.directory} is not running"
+            raise NotRunningError(msg)
+        killed = member.pid
+        os.kill(killed, signal)
+        if signal == _KILL:
+            self._await(lambda state: (state.member(name) or member).pid != killed)
+        return killed
+
+    def wait_until_ready(self, *, timeout_s: float = 15.0, on_progress: Progress | None = None) -> None:
+        """Waits until the present start of every TaskManager is registered.
+
+        Raises:
+            StartFailedError: if that takes too long; the text holds the log's first error.
+            NotRunningError: if the cluster is stopped meanwhile.
+        """
+        self.wait_for_registration(timeout_s, on_progress or (lambda _: None), forgive_deaths=True)
+
+    def wait_for_registration(self, timeout_s: float, on_progress: Progress, *, forgive_deaths: bool) -> None:
+        """As wait_until_ready; a process that died makes it fail at once unless deaths are forgiven."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            state = self._state()
+            dead = [each for each in state.members if each.exit_status is not None]
+            if dead and not forgive_deaths:
+                raise _failure(f"{dead[0].name} {_how_it_ended(dead[0])}", self.layout, dead[0].name)
+            wanted = {_resource_id(each) for each in state.members if each.name != JOB_MANAGER}
+            registered = self._registered()
+            if registered is not None and wanted <= registered:
+                return
+            on_progress(_waiting_for(registered, wanted))
+            if time.monotonic() > deadline:
+                late = JOB_MANAGER if registered is None else min(wanted - registered).rpartition("-")[0]
+                what = f"not ready in {timeout_s:.0f} s, {_waiting_for(registered, wanted)}"
+                raise _failure(what, self.layout, late)
+            time.sleep(_POLL_S)
+
+    def scale(self, task_managers: int) -> None:
+        """Changes how many TaskManagers run; those of the highest index go first.
+
+        It returns when the supervisor has taken it up: wait_until_ready() waits for the new ones.
+        """
+        with exclusive(self.layout):
+            spec = read_spec(self.layout, task_managers=task_managers)
+            write_plan(spec, find_java(os.environ), flink_home())
+            os.kill(self._state().pid, _RELOAD)
+            self._await(lambda state: len(state.members) == task_managers + 1)
+
+    def stop(self) -> int:
+        """Ends every process of the cluster.
+
+        Returns:
+            How many processes there were.
+        """
+        with exclusive(self.layout):
+            return end_all(self.layout)
+
+    def environment(self) -> dict[str, str]:
+        """The environment variables under which `flink run` works with this cluster."""
+        return {**os.environ, **environment(find_java(os.environ), self.layout, flink_home())}
+
+    def _state(self) -> SupervisorState:
+        state = read_state(self.layout)
+        if state is None:
+            msg = f"no cluster runs in {self.directory}: recloop cluster start"
+            raise NotRunningError(msg)
+        return state
+
+    def _await(self, wanted: Callable[[SupervisorState], bool]) -> None:
+        deadline = time.monotonic() + _REACTION_S
+        while not wanted(self._state()) and time.monotonic() < deadline:
+            time.sleep(_POLL_S / 10)
+
+    def _registered(self) -> set[str] | None:
+        """The ids that the JobManager knows; None while it does not answer."""
+        try:
+            with self.rest() as rest:
+                return {each.resource_id for each in rest.task_managers()}
+        except RestError:
+            return None
+
+
+_KILL = signal.SIGKILL
+_RELOAD = signal.SIGHUP
+
+
+def find(directory: Path) -> RunningCluster | None:
+    """The cluster that runs in a state folder, ready or not; None if none does."""
+    layout = Layout(Path(directory).absolute())
+    state = read_state(layout)
+    if state is None:
+        return None
+    url = f"http://{LOOPBACK}:{remembered_ports(layout)['rest_port']}"
+    return RunningCluster(layout.root, url, state.pid)
+
+
+def _resource_id(member: Supervised) -> str:
+    return f"{member.name}-{member.incarnation}"
+
+
+def _task_manager(index: int, member: Supervised, registered: set[str]) -> TaskManagerProcess:
+    known = _resource_id(member) if _resource_id(member) in registered and member.pid else None
+    return TaskManagerProcess(index, member.name, member.pid, member.pid, member.incarnation, known)
+
+
+def _waiting_for(registered: set[str] | None, wanted: set[str]) -> str:
+    if registered is None:
+        return "waiting for the JobManager"
+    return f"{len(wanted & registered)} of {len(wanted)} TaskManagers registered"
+
+
+def _how_it_ended(member: Supervised) -> str:
+    status = member.exit_status or 0
+    return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+
+
+def _failure(what: str, layout: Layout, name: str) -> StartFailedError:
+    line = first_error((layout.log(name), layout.out(name)))
+    return StartFailedError(f"the cluster did not start: {what}\n{line or f'no error in {layout.log(name)}'}")

@@ -1,0 +1,184 @@
+"""`recloop demo`: the demonstration, told as it goes."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from job import demo as steps
+from job.cluster import RunningCluster, stop
+from job.commands.options import fail, told_errors
+from job.commands.sql import show_result
+from job.demo import DemoError, Folders
+from model.bundle import Bundle
+from model.datasets.prepared import Dataset
+
+_console = Console()
+
+_QUERIES = (
+    "SELECT action, count(*) AS behaviors, count(DISTINCT user_id) AS users FROM user_behavior"
+    " WHERE outcome = 'applied' GROUP BY action ORDER BY behaviors DESC",
+    "SELECT item_id, count(*) AS lists FROM (SELECT unnest(items) AS item_id FROM latest_recommendation_lists)"
+    " GROUP BY item_id ORDER BY lists DESC, item_id LIMIT 5",
+)
+
+_NEXT = """[bold]What to try next[/bold]
+  make demo ARGS=--keep      leave the cluster running, then:
+  recloop status --dir .recloop/demo/cluster --log .recloop/demo/log
+  recloop lists {user} --tables-dir .recloop/demo/tables --bundle .recloop/demo/bundle
+  recloop sql --tables-dir .recloop/demo/tables "SELECT * FROM feedback_metrics"
+  recloop drill --smoke --out drill      kill a TaskManager, and see that nothing is lost"""
+
+
+def demo(
+    keep: Annotated[bool, typer.Option(help="Leave cluster and job running.")] = False,
+    root: Annotated[Path, typer.Option(help="Folder for all that it makes.")] = Path(".recloop"),
+) -> None:
+    """Run the whole loop on MovieLens-100K: cluster, data, model, job, 100,000 behaviours, fresh lists.
+
+    Takes minutes, ends by itself, and leaves nothing running unless --keep.
+    """
+    folders = Folders(root.absolute())
+    began = time.monotonic()
+    cluster: RunningCluster | None = None
+    with told_errors():
+        try:
+            with _step("cluster") as say:
+                cluster = steps.start_cluster(folders, say)
+            dataset, bundle = _learn(folders)
+            _run(cluster, folders, dataset, bundle)
+        except DemoError as error:
+            fail(error)
+        except KeyboardInterrupt:
+            _console.print("Stopped.")
+            raise typer.Exit(130) from None
+        finally:
+            if cluster is not None and not keep:
+                stop(folders.cluster)
+    _console.print(
+        f"\nDone in {time.monotonic() - began:.0f} s; " + ("the job runs on." if keep else "nothing runs on.")
+    )
+
+
+def _learn(folders: Folders) -> tuple[Dataset, Bundle]:
+    with _step("data") as say:
+        dataset = steps.prepare_data(folders, lambda done: say(f"{done:,} behaviours"))
+    with _step("model") as say:
+        bundle = steps.train_bundle(dataset, folders, say)
+    metrics = bundle.manifest.metrics
+    table = Table("on behaviours after the cut-off", "HR@10", "NDCG@10")
+    for name, prefix in (("SASRec", ""), ("popularity", "popularity_")):
+        table.add_row(name, f"{metrics[f'{prefix}hr_10_everyone']:.3f}", f"{metrics[f'{prefix}ndcg_10_everyone']:.3f}")
+    _console.print(table)
+    return dataset, bundle
+
+
+def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bundle) -> None:
+    with _step("job") as say:
+        done = steps.deploy_job(cluster, folders, say)
+    _console.print(f"job {done.job_id} runs; Flink's page is {cluster.rest_url}")
+    with _bar("replay", dataset.info.behaviors - steps.SAMPLES) as count:
+        steps.replay_through(dataset, folders, count)
+    with _bar("10 a second", steps.SAMPLES) as count:
+        steps.measure_freshness(dataset, folders, count)
+    _tell_counts(folders)
+    _tell_users(folders, bundle)
+    for query in _QUERIES:
+        _console.print(f'\nrecloop sql "{escape(query)}"', highlight=False)
+        show_result(steps.ask(folders, query), as_json=False)
+    report = steps.compact_tables(folders)
+    _console.print(f"recloop compact merged {json.dumps(report.to_json())}")
+    newest = steps.ask(folders, "SELECT user_id FROM user_behavior ORDER BY written_at DESC LIMIT 1").rows[0][0]
+    _console.print("\n" + _NEXT.format(user=newest), highlight=False)
+
+
+def _tell_counts(folders: Folders) -> None:
+    """Every offset accounted for, how fast, how fresh."""
+    (applied, duplicates), *_ = steps.ask(
+        folders,
+        "SELECT count(*) FILTER (outcome = 'applied'), count(*) FILTER (outcome = 'duplicate') FROM user_behavior",
+    ).rows
+    letters = steps.ask(folders, "SELECT count(*) FROM dead_letters").rows[0][0]
+    _console.print(
+        f"\n[bold]{steps.offsets(folders):,} offsets = {applied:,} applied + {duplicates:,} duplicates"
+        f" + {letters:,} dead letters[/bold]"
+    )
+    bulk = f"""
+        WITH slow AS (SELECT appended_at FROM recommendation_lists ORDER BY appended_at DESC LIMIT {steps.SAMPLES}),
+        bulk AS (SELECT * FROM recommendation_lists WHERE appended_at < (SELECT min(appended_at) FROM slow))
+        SELECT count(*), 1000.0 * count(*) / (max(written_at) - min(written_at)),
+               count(*) FILTER (source = 'fallback') FROM bulk"""
+    lists, rate, fallbacks = steps.ask(folders, bulk).rows[0]
+    _console.print(f"{lists:,} lists at {rate:,.0f} events a second, {fallbacks:,} of them by the rules alone")
+    fresh = f"""
+        SELECT count(*), quantile_cont(ms, 0.5), quantile_cont(ms, 0.95), quantile_cont(ms, 0.99), max(ms)
+        FROM (SELECT written_at - appended_at AS ms FROM recommendation_lists
+              ORDER BY appended_at DESC LIMIT {steps.SAMPLES})"""
+    count, p50, p95, p99, longest = steps.ask(folders, fresh).rows[0]
+    _console.print(
+        f"freshness of {count} behaviours at {steps.SAMPLES_PER_S:g} a second, from append to new list:"
+        f" p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms, longest {longest:.0f} ms"
+    )
+
+
+def _tell_users(folders: Folders, bundle: Bundle) -> None:
+    """Three users' lists before and after their newest behaviour."""
+    rows = steps.ask(
+        folders,
+        """
+        SELECT after.user_id, after.action, after.item_id, before.items, after.items, after.reasons
+        FROM recommendation_lists AS after JOIN recommendation_lists AS before
+          ON before.user_id = after.user_id AND before.list_version = after.list_version - 1
+        JOIN latest_recommendation_lists AS latest
+          ON latest.user_id = after.user_id AND latest.list_version = after.list_version
+        WHERE after.action = 'favorite'
+        ORDER BY after.written_at DESC LIMIT 3""",
+    ).rows
+    titles = dict(zip(bundle.vocabulary, bundle.titles, strict=True))
+    for user, action, item, before, after, reasons in rows:
+        title = titles.get(str(item), str(item))
+        table = Table("before", "after", "why", title=escape(f"user {user}: {action} {title}"), title_justify="left")
+        for left, right, reason in zip(
+            _names(before, titles), _names(after, titles), _whys(reasons, titles), strict=False
+        ):
+            table.add_row(*map(escape, (left, right, reason)))
+        _console.print(table)
+
+
+def _names(items: object, titles: dict[str, str]) -> list[str]:
+    return [titles.get(item, item) for item in list(items)[:5]] if isinstance(items, list) else []
+
+
+def _whys(reasons: object, titles: dict[str, str]) -> list[str]:
+    """Reasons with the title of the item they name."""
+    told = []
+    for reason in list(reasons)[:5] if isinstance(reasons, list) else []:
+        kind, _, item = str(reason).partition(":")
+        told.append(f"because of {titles.get(item, item)}" if item else kind)
+    return told
+
+
+@contextmanager
+def _step(name: str) -> Iterator[steps.Progress]:
+    """Shows what a step is at, and how long it took."""
+    began = time.monotonic()
+    with _console.status(name) as spinner:
+        yield lambda news: spinner.update(f"{name}: {escape(news)}")
+    _console.print(f"{name}: {time.monotonic() - began:.1f} s", style="dim")
+
+
+@contextmanager
+def _bar(name: str, total: int) -> Iterator[steps.Count]:
+    """A progress bar for counted work."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=_console) as bar:
+        task = bar.add_task(name, total=total)
+        yield lambda done: bar.update(task, completed=done)

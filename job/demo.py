@@ -1,0 +1,183 @@
+"""The demonstration: everything from an empty folder to fresh lists, on real data, step by step.
+
+It uses folders of its own below .recloop/demo, so that it never touches a log or tables of yours.
+"""
+
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from job.cluster import ClusterSpec, FlinkRest, RunningCluster, find, start
+from job.deploy import Deployment, Target, deploy
+from job.log_writer import count_lines
+from job.replay import Pace, replay
+from job.settings import load
+from job.tables import duck
+from job.tables.compaction import Compactor, Report
+from job.tables.query import QueryResult
+from model.bundle import Bundle
+from model.datasets.action_map import parse_action_map
+from model.datasets.download import fetch_ml_100k
+from model.datasets.prepare import Request, prepare
+from model.datasets.prepared import Dataset
+from model.datasets.sources import SOURCES
+from model.manifest import BundleError
+from udfs.log_reader import partition_file
+
+CUT = 0.8
+SAMPLES = 300
+SAMPLES_PER_S = 10.0
+PARTITIONS = 4
+_POLL_S = 0.5
+
+Progress = Callable[[str], None]
+Count = Callable[[int], None]
+
+
+class DemoError(Exception):
+    """A step did not come to its end; the message says where to look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the demonstration keeps what it makes."""
+
+    root: Path = Path(".recloop")
+
+    @property
+    def data(self) -> Path:
+        """The prepared data set."""
+        return self.root / "data" / "ml-100k"
+
+    @property
+    def bundle(self) -> Path:
+        """The trained bundle."""
+        return self.root / "demo" / "bundle"
+
+    @property
+    def cluster(self) -> Path:
+        """The cluster's state folder."""
+        return self.root / "demo" / "cluster"
+
+    @property
+    def log(self) -> Path:
+        """The embedded log."""
+        return self.root / "demo" / "log"
+
+    @property
+    def tables(self) -> Path:
+        """The output tables."""
+        return self.root / "demo" / "tables"
+
+
+def start_cluster(folders: Folders, on_progress: Progress) -> RunningCluster:
+    """A JobManager and one TaskManager, and empty log and tables; one that an earlier run kept is stopped."""
+    if (kept := find(folders.cluster)) is not None:
+        on_progress("stopping the one of an earlier run")
+        kept.stop()
+    for folder in (folders.log, folders.tables):
+        shutil.rmtree(folder, ignore_errors=True)
+    return start(ClusterSpec(folders.cluster), timeout_s=60, on_progress=on_progress)
+
+
+def prepare_data(folders: Folders, on_progress: Count) -> Dataset:
+    """MovieLens-100K as behaviours in time order; fetched once."""
+    path = fetch_ml_100k(folders.root / "cache")
+    request = Request("ml-100k", "ml-100k", path, parse_action_map("", SOURCES["ml-100k"].actions))
+    return prepare(request, folders.data, progress=on_progress).dataset
+
+
+def train_bundle(dataset: Dataset, folders: Folders, on_progress: Progress) -> Bundle:
+    """SASRec on the first 80 %; the one of an earlier run where its training data is the same."""
+    try:
+        there = Bundle.load(folders.bundle)
+    except BundleError:
+        there = None
+    if there is not None and there.manifest.training.fingerprint == dataset.info.fingerprint:
+        on_progress("using the bundle of an earlier run")
+        return there
+    # Imported where it is used: torch takes seconds.
+    from model.fit import FitConfig, fit
+    from model.train import EpochDone
+
+    def told(news: EpochDone | str) -> None:
+        on_progress(news if isinstance(news, str) else f"epoch {news.epoch}, loss {news.loss:.3f}")
+
+    return fit(dataset, folders.bundle, FitConfig(cut=CUT), datetime.now(UTC), told).bundle
+
+
+def deploy_job(cluster: RunningCluster, folders: Folders, on_progress: Progress) -> Deployment:
+    """The job, with empty state."""
+    settings = load(
+        defaults={
+            "log": {"folder": folders.log},
+            "tables": {"folder": folders.tables},
+            "scoring": {"bundle": folders.bundle},
+        }
+    )
+    target = Target.local(cluster)
+    done = deploy(target, settings, fresh=True, on_progress=on_progress)
+    with FlinkRest(cluster.rest_url) as rest:
+        on_progress("waiting for all tasks to run")
+        rest.wait_until_running(done.job_id, timeout_s=90)
+    return done
+
+
+def replay_through(dataset: Dataset, folders: Folders, on_progress: Count) -> None:
+    """All but the last 300 behaviours as fast as the job takes them."""
+    bulk = dataset.info.behaviors - SAMPLES
+    replay(dataset, folders.log, partitions=PARTITIONS, limit=bulk)
+    _wait_for(folders, bulk, on_progress, timeout_s=300)
+
+
+def measure_freshness(dataset: Dataset, folders: Folders, on_progress: Count) -> None:
+    """The last 300 at 10 a second, as a live log would grow."""
+    bulk = dataset.info.behaviors - SAMPLES
+    replay(
+        dataset,
+        folders.log,
+        partitions=PARTITIONS,
+        pace=Pace(rate=SAMPLES_PER_S),
+        on_progress=lambda there: on_progress(there - bulk),
+    )
+    _wait_for(folders, dataset.info.behaviors, lambda _: None, timeout_s=60)
+
+
+def compact_tables(folders: Folders) -> Report:
+    """Merges the small files that the checkpoints left."""
+    return Compactor(folders.tables).run_once(int(time.time() * 1000))
+
+
+def ask(folders: Folders, sql: str) -> QueryResult:
+    """An answer from the tables."""
+    return duck.query(folders.tables, sql)
+
+
+def offsets(folders: Folders) -> int:
+    """How many records the log holds."""
+    return sum(count_lines(partition_file(folders.log, partition)) for partition in range(PARTITIONS))
+
+
+def _wait_for(folders: Folders, wanted: int, on_progress: Count, *, timeout_s: float) -> None:
+    """Until the tables hold a row for so many offsets, and a list for every applied behaviour."""
+    deadline = time.monotonic() + timeout_s
+    while (seen := _accounted(folders)) < wanted:
+        on_progress(seen)
+        if time.monotonic() > deadline:
+            msg = f"only {seen:,} of {wanted:,} offsets were in the tables after {timeout_s:g} s: recloop status"
+            raise DemoError(msg)
+        time.sleep(_POLL_S)
+    on_progress(seen)
+
+
+def _accounted(folders: Folders) -> int:
+    rows = ask(
+        folders,
+        "SELECT (SELECT count(*) FROM recommendation_lists)"
+        " + (SELECT count(*) FROM user_behavior WHERE outcome = 'duplicate')"
+        " + (SELECT count(*) FROM dead_letters)",
+    ).rows
+    return int(str(rows[0][0]))
