@@ -31,12 +31,14 @@ def train(
         int | None, typer.Option(help="Train on what is older than this, epoch milliseconds; replaces --cut.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 20,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 14,
     history_length: Annotated[int, typer.Option(min=1, help="Newest items the model looks at.")] = 50,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     k: Annotated[int, typer.Option(min=10, help="Items a prediction returns.")] = 100,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 takes what torch likes.")] = 0,
+    threads: Annotated[
+        int, typer.Option(min=0, help="CPU threads; 0 lets torch choose. On small models more only wait.")
+    ] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
