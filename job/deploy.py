@@ -14,9 +14,11 @@ from job.cluster import FlinkRest, RefusedError, RunningCluster, TimedOutError
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
 from job.cluster.records import JobSummary
+from job.log_writer import create_log
 from job.settings import JobSettings
 from job.shipping import pack
 from model.bundle import Bundle
+from udfs.log_reader import MANIFEST
 
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 _SUBMIT_TIMEOUT_S = 120.0
@@ -93,6 +95,8 @@ def deploy(
     Without further word it goes on where that job is: a running one is stopped with a savepoint, else the newest
     retained checkpoint of its earlier runs is taken.
 
+    A log that is not there yet is made, empty.
+
     Args:
         target: the cluster.
         settings: as they were loaded; the bundle's hash is added.
@@ -105,6 +109,8 @@ def deploy(
         BundleError: the bundle is not whole.
     """
     settings = _pinned(settings.resolved())
+    if not (settings.log.folder / MANIFEST).exists():
+        create_log(settings.log.folder, settings.log.partitions)
     history = _History(target.folder / f"{settings.job_name}.json")
     with FlinkRest(target.rest_url) as rest:
         running = [job for job in rest.jobs() if job.name == settings.job_name and job.state not in _ENDED]

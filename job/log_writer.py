@@ -29,8 +29,15 @@ class PartitionCountError(LogError):
     """The log exists with another number of partitions."""
 
 
-def create_log(folder: Path, partitions: int) -> None:
-    """Makes the folder and its log.json; does nothing where they are there with as many partitions.
+DEFAULT_PARTITIONS = 4
+
+
+def create_log(folder: Path, partitions: int | None = None) -> int:
+    """Makes the folder and its log.json where they are not there, and says how many partitions the log has.
+
+    Args:
+        folder: where.
+        partitions: how many it must have; None takes what is there, or 4.
 
     Raises:
         PartitionCountError: the log has another number of partitions.
@@ -39,13 +46,15 @@ def create_log(folder: Path, partitions: int) -> None:
     manifest = folder / MANIFEST
     if manifest.exists():
         there = json.loads(manifest.read_bytes())["partitions"]
-        if there != partitions:
+        if partitions not in {None, there}:
             msg = f"{folder} has {there} partitions, not {partitions}: use as many, or another folder"
             raise PartitionCountError(msg)
-        return
+        return int(there)
     staged = folder / f".{MANIFEST}"
+    partitions = partitions or DEFAULT_PARTITIONS
     staged.write_text(json.dumps({"format": 1, "partitions": partitions}))
     staged.replace(manifest)
+    return partitions
 
 
 class PartitionWriter:
@@ -84,17 +93,17 @@ class PartitionWriter:
 class LogWriter:
     """Appends behaviours to all partitions, each by its user's hash, stamped with the time of appending."""
 
-    def __init__(self, folder: Path, partitions: int) -> None:
+    def __init__(self, folder: Path, partitions: int | None = None) -> None:
         """Makes the log where there is none, and locks all its partitions.
 
         Raises:
             LogLockedError: a partition has a writer.
             PartitionCountError: the log has another number of partitions.
         """
-        create_log(folder, partitions)
+        self.partitions = create_log(folder, partitions)
         self._writers: list[PartitionWriter] = []
         try:
-            for partition in range(partitions):
+            for partition in range(self.partitions):
                 self._writers.append(PartitionWriter(folder, partition))
         except LogLockedError:
             self.close()

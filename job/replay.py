@@ -88,7 +88,7 @@ def replay(
     dataset: Dataset,
     log: Path,
     *,
-    partitions: int = 4,
+    partitions: int | None = None,
     pace: Pace = Pace(),
     limit: int | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
@@ -99,7 +99,7 @@ def replay(
     Args:
         dataset: a prepared data set.
         log: the log's folder; made where there is none.
-        partitions: how many partitions the log has.
+        partitions: of a log that is not there yet; None takes 4, or what is there.
         pace: how fast.
         limit: how many of its behaviours; None takes all.
         on_progress: hears how many are in the log, those of earlier runs included.
@@ -112,7 +112,7 @@ def replay(
     """
     began = clock.now()
     with LogWriter(log, partitions) as writer:
-        there = _already_there(dataset, log, partitions)
+        there = _already_there(dataset, log, writer.partitions)
         before = sum(there)
         on_progress(before)
         fresh = _skip(islice(dataset.behaviors(), limit), there)

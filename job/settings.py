@@ -39,6 +39,7 @@ class LogSettings(_Group):
     """Where behaviours come from."""
 
     folder: Path = Field(Path(".recloop/log"), description="the embedded log: a folder of JSON-lines files")
+    partitions: Positive = Field(4, description="of a log that is not there yet; `recloop deploy` makes it")
     poll_interval_ms: Positive = Field(10, description="from one poll of a partition to the next")
     max_poll_records: Positive = Field(512, description="records one poll takes at most")
     allowed_lateness: timedelta = Field(

@@ -143,15 +143,15 @@ class FileLogReader:
     def _open(self, partition: int, place: _Cursor) -> BinaryIO | None:
         """The partition's file, checked against the place where reading goes on when it is opened (again)."""
         path = partition_file(self._folder, partition)
-        file = self._files.get(partition)
         try:
-            same = file is not None and os.path.samestat(os.fstat(file.fileno()), path.stat())
+            there = path.stat()
         except FileNotFoundError:
             if place.position:
                 msg = f"{path} is gone, after {place.position} bytes of it were read"
                 raise LogReplacedError(msg) from None
             return None
-        if file is None or not same:
+        file = self._files.get(partition)
+        if file is None or not os.path.samestat(os.fstat(file.fileno()), there):
             if file is not None:
                 file.close()
             file = self._files[partition] = path.open("rb")

@@ -105,7 +105,7 @@ class FlinkRest:
         while not wanted(job := self.job(job_id)):
             if time.monotonic() > deadline:
                 failures = self.exceptions(job_id)
-                told = f"; last failure: {first_line(failures[0].stack_trace)}" if failures else ""
+                told = f"; last failure: {failures[0].root_cause}" if failures else ""
                 msg = f"{what} was not reached in {timeout_s:g} s: job {job_id} is {job.state}{told}"
                 raise TimedOutError(msg)
             time.sleep(_POLL_S)

@@ -23,7 +23,7 @@ def replay(
     ] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Behaviours a second.")] = None,
     log: Annotated[Path, typer.Option(help="The log's folder; made if it is not there.")] = Path(".recloop/log"),
-    partitions: Annotated[int, typer.Option(min=1, help="Of a log that is not there yet.")] = 4,
+    partitions: Annotated[int | None, typer.Option(min=1, help="Of a log that is not there yet; 4.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
     as_json: AsJson = False,
 ) -> None:
