@@ -1,0 +1,16 @@
+"""What all tests share."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from job.cluster import ClusterSpec, RunningCluster, start
+
+
+@pytest.fixture(scope="session")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
+    """One JobManager and two TaskManagers of one slot each, on free ports; shared by all tests that need a cluster."""
+    spec = ClusterSpec(tmp_path_factory.mktemp("cluster"), task_managers=2)
+    running = start(spec, timeout_s=60)
+    yield running
+    running.stop()
