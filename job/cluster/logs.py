@@ -3,11 +3,12 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
-_ERROR = re.compile(
-    r"\b(ERROR|FATAL)\b|^Error\b|^(Caused by: )?[\w.$]+(Exception|Error)\b|^Unrecognized|^Traceback|No such file"
-)
+_ERROR = re.compile(r"\b(ERROR|FATAL)\b|^Error\b|^(Caused by: )?[\w.$]+(Exception|Error)\b|^Unrecognized|^Traceback")
+_CAUSE = "Caused by: "
+_STACK = re.compile(r"^(\s+at |\s+\.\.\. |Caused by: |[\w.$]+(Exception|Error)\b)")
 
 
 @dataclass(frozen=True)
@@ -18,14 +19,17 @@ class LogLine:
         path: the file.
         number: the line's number, from 1.
         text: the line.
+        cause: the innermost cause of the stack trace that follows it, if one does.
     """
 
     path: Path
     number: int
     text: str
+    cause: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.path}:{self.number}: {self.text}"
+        cause = f"\n{_CAUSE}{self.cause}" if self.cause else ""
+        return f"{self.path}:{self.number}: {self.text}{cause}"
 
 
 def first_error(paths: Iterable[Path]) -> LogLine | None:
@@ -42,5 +46,11 @@ def _first_in(path: Path) -> LogLine | None:
     with path.open(errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if _ERROR.search(line):
-                return LogLine(path, number, line.strip())
+                return LogLine(path, number, line.strip(), _innermost_cause(lines))
     return None
+
+
+def _innermost_cause(following: Iterable[str]) -> str | None:
+    stack = takewhile(_STACK.match, following)
+    causes = [line.removeprefix(_CAUSE).strip() for line in stack if line.startswith(_CAUSE)]
+    return causes[-1] if causes else None

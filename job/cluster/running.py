@@ -121,7 +121,8 @@ class RunningCluster:
             state = self._state()
             dead = [each for each in state.members if each.exit_status is not None]
             if dead and not forgive_deaths:
-                raise _failure(f"{dead[0].name} {_how_it_ended(dead[0])}", self.layout, dead[0].name)
+                what = f"{dead[0].name} {_how_it_ended(dead[0])}"
+                raise _failure(what, self.layout, dead[0].name)
             wanted = {_resource_id(each) for each in state.members if each.name != JOB_MANAGER}
             registered = self._registered()
             if registered is not None and wanted <= registered:
