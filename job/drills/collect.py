@@ -1,0 +1,127 @@
+"""Reading a run's evidence: its tables by DuckDB, its checkpoints by Flink's REST interface."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from job.cluster import FlinkRest
+from job.drills.evidence import (
+    CompletedCheckpoint,
+    Offset,
+    Output,
+    Repeat,
+    Restore,
+    SeenBehavior,
+    SeenLetter,
+    SeenList,
+)
+from job.drills.feeder import Fed
+from job.drills.uncommitted import uncommitted_behaviors
+from job.log_writer import count_lines
+from job.tables import duck
+from job.tables.schema import TABLES
+from udfs.log_reader import FileLogReader, partition_file
+
+IDLE_MS = 500
+"""A job is level with its log when records are processed within so long after they were appended."""
+_JUDGED = ("user_behavior", "recommendation_lists", "dead_letters")
+
+_BEHAVIORS = """
+    SELECT log_partition, log_offset, user_id, "action", item_id, outcome, user_seq, epoch, written_at
+    FROM user_behavior"""
+_LISTS = """
+    SELECT log_partition, log_offset, user_id, list_version, user_seq, items, scores, reasons, written_at FROM """
+_LETTERS = "SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters"
+_ACCOUNTED = """
+    SELECT (SELECT count(*) FROM recommendation_lists) + (SELECT count(*) FROM dead_letters)
+         + (SELECT count(*) FROM user_behavior WHERE outcome = 'duplicate')"""
+
+
+def log_ends(log: Path) -> dict[int, int]:
+    """How many records each partition holds."""
+    partitions = range(FileLogReader(log).partitions())
+    return {partition: count_lines(partition_file(log, partition)) for partition in partitions}
+
+
+def accounted(tables: Path) -> int:
+    """How many records of the log ended as a list, a duplicate or a dead letter, as far as committed."""
+    return int(str(duck.query(tables, _ACCOUNTED).rows[0][0]))
+
+
+def read_output(log: Path, tables: Path) -> Output:
+    """All that the judges ask of the tables, of one moment."""
+    with duck.connect(tables) as connection:
+
+        def rows(sql: str) -> list[Any]:
+            return list(duck.run(connection, sql).rows)
+
+        return Output(
+            ends=log_ends(log),
+            behaviors=tuple(SeenBehavior(*row) for row in rows(_BEHAVIORS)),
+            lists=tuple(map(_list, rows(_LISTS + "recommendation_lists"))),
+            latest=tuple(map(_list, rows(_LISTS + "latest_recommendation_lists"))),
+            letters=tuple(SeenLetter(*row) for row in rows(_LETTERS)),
+            repeats=tuple(
+                Repeat(table, str(key), tuple(epochs)) for table in _JUDGED for key, epochs in rows(_repeats(table))
+            ),
+        )
+
+
+def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:
+    """All completed checkpoints that Flink remembers, and the newest restore."""
+    told: Mapping[str, Any] = rest.get(f"/jobs/{job_id}/checkpoints")
+    completed = tuple(
+        CompletedCheckpoint(each["id"], each["external_path"], each["latest_ack_timestamp"])
+        for each in told["history"]
+        if each["status"] == "COMPLETED"
+    )
+    restored = told["latest"].get("restored")
+    if restored is None:
+        return completed, None
+    return completed, Restore(restored["id"], restored.get("external_path") or "", restored["restore_timestamp"])
+
+
+def count_reprocessed(tables: Path, output: Output, injected_ms: int) -> int:
+    """How many behaviours were processed before a fault, not committed, and are in the tables by a later attempt.
+
+    Epochs are no lower than the clock at their attempt's start, and no attempt starts at the moment of the fault.
+    """
+    before = {(row.log_partition, row.log_offset) for row in uncommitted_behaviors(tables) if row.epoch < injected_ms}
+    return sum(row.epoch > injected_ms and row.at in before for row in output.behaviors)
+
+
+def caught_up_ms(fed: Sequence[Fed], output: Output, restarted_ms: int | None) -> int | None:
+    """When the job was level with its log after a restart, epoch ms: from then on it is no later than usual.
+
+    That is when the first records that were appended after it, and processed within `IDLE_MS`, were processed; where
+    there are none, when the last record was.
+    """
+    if restarted_ms is None:
+        return None
+    done = _done_by_growth(fed, output)
+    level = (end for at, end in done if end >= restarted_ms and end - at <= IDLE_MS)
+    return next(level, max((end for _, end in done), default=None))
+
+
+def _done_by_growth(fed: Sequence[Fed], output: Output) -> list[tuple[int, int]]:
+    """For each growth of the log: when it was, and when all records up to there had become what they became."""
+    written: dict[Offset, int] = {row.at: row.written_at for row in (*output.behaviors, *output.letters)}
+    written |= {row.at: row.written_at for row in output.lists}
+    ends = dict.fromkeys(output.ends, 0)
+    latest, done = 0, []
+    for growth in fed:
+        for partition, end in enumerate(growth.ends):
+            latest = max([latest, *(written.get((partition, n), 0) for n in range(ends[partition], end))])
+            ends[partition] = end
+        done.append((growth.at_ms, latest))
+    return done
+
+
+def _repeats(table: str) -> str:
+    keys = " || '/' || ".join(TABLES[table].key)
+    return f"SELECT {keys} AS k, list(epoch ORDER BY epoch) FROM {table}_all GROUP BY k HAVING count(*) > 1"
+
+
+def _list(row: Sequence[Any]) -> SeenList:
+    *place, items, scores, reasons, written_at = row
+    return SeenList(*place, tuple(items), tuple(scores), tuple(reasons), written_at)

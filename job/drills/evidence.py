@@ -1,0 +1,158 @@
+"""What a run leaves behind, as the judges see it: plain rows and moments, without files and without Flink.
+
+Moments are epoch milliseconds UTC, all by the clock of the one machine that a drill runs on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+Offset = tuple[int, int]
+"""(log partition, offset in it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenBehavior:
+    """A row of user_behavior; `user_seq` is None for a duplicate."""
+
+    partition: int
+    offset: int
+    user_id: str
+    action: str
+    item_id: str
+    outcome: str
+    user_seq: int | None
+    epoch: int
+    written_at: int
+
+    @property
+    def at(self) -> Offset:
+        """Where in the log it stands."""
+        return self.partition, self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class SeenList:
+    """A row of recommendation_lists."""
+
+    partition: int
+    offset: int
+    user_id: str
+    list_version: int
+    user_seq: int
+    items: tuple[str, ...]
+    scores: tuple[float, ...]
+    reasons: tuple[str, ...]
+    written_at: int
+
+    @property
+    def at(self) -> Offset:
+        """Where in the log the behaviour stands that caused it."""
+        return self.partition, self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class SeenLetter:
+    """A row of dead_letters."""
+
+    partition: int
+    offset: int
+    reason: str
+    epoch: int
+    written_at: int
+
+    @property
+    def at(self) -> Offset:
+        """Where in the log the record stands."""
+        return self.partition, self.offset
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Committed rows of one table that have the same key, and the epoch of each."""
+
+    table: str
+    key: str
+    epochs: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A run's tables when everything was processed.
+
+    Attributes:
+        ends: log partition -> how many records it holds.
+        behaviors: the view user_behavior.
+        lists: the view recommendation_lists.
+        latest: the view latest_recommendation_lists.
+        letters: the view dead_letters.
+        repeats: keys that were committed more than once, in any epoch: the views show one row of each.
+    """
+
+    ends: Mapping[int, int]
+    behaviors: tuple[SeenBehavior, ...]
+    lists: tuple[SeenList, ...]
+    latest: tuple[SeenList, ...]
+    letters: tuple[SeenLetter, ...]
+    repeats: tuple[Repeat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CompletedCheckpoint:
+    """A checkpoint, its folder's URI and when it was complete."""
+
+    checkpoint_id: int
+    path: str
+    completed_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """The newest restore: of which checkpoint, from which URI, and when."""
+
+    checkpoint_id: int
+    path: str
+    restored_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """How the job came back; a moment that was never reached is None.
+
+    Attributes:
+        injected_ms: when the fault struck.
+        detected_ms: the job was first seen with a task that did not run.
+        restarted_ms: all tasks were seen running again, for good.
+        caught_up_ms: records were processed as they were appended again.
+        checkpoints: all that were completed, before and after.
+        restored: the newest restore, or None.
+        reprocessed: behaviours that were processed before the fault and again after it.
+    """
+
+    injected_ms: int
+    detected_ms: int | None
+    restarted_ms: int | None
+    caught_up_ms: int | None
+    checkpoints: tuple[CompletedCheckpoint, ...]
+    restored: Restore | None
+    reprocessed: int
+
+    def seconds(self, moment_ms: int | None) -> float | None:
+        """Seconds from the fault to a moment."""
+        return None if moment_ms is None else round((moment_ms - self.injected_ms) / 1000, 3)
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a fault does to a job that recovers as it should.
+
+    Attributes:
+        restarts: tasks fail and start again from a checkpoint.
+        reprocesses: behaviours that came after that checkpoint are processed again; if none is, the fault came at
+            a moment that proves nothing, and does not count.
+        falls_back: the job may go on from an older checkpoint than its newest: rows that were committed since are
+            there once more, in a higher epoch.
+    """
+
+    restarts: bool = True
+    reprocesses: bool = True
+    falls_back: bool = False

@@ -1,0 +1,95 @@
+"""Appending a finished log to another one little by little, so that a fault strikes in the middle of work.
+
+All partitions grow evenly. In the end both logs have the same bytes.
+"""
+
+import shutil
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from job.log_writer import PartitionWriter, create_log
+from udfs.log_reader import partition_file
+
+_TICK_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """How far the log had grown at a moment (epoch ms): the end offset of each partition."""
+
+    at_ms: int
+    ends: tuple[int, ...]
+
+
+def read_partitions(log: Path) -> list[list[bytes]]:
+    """The lines of each partition, without their ends."""
+    files = sorted(log.glob("partition-*.jsonl"))
+    return [file.read_bytes().split(b"\n")[:-1] for file in files]
+
+
+def copy_log(source: Path, target: Path) -> list[Fed]:
+    """The whole log at once."""
+    shutil.copytree(source, target)
+    return [Fed(int(time.time() * 1000), tuple(map(len, read_partitions(source))))]
+
+
+class Feeder:
+    """Copies a log at a rate, in a thread of its own, from entering to leaving or to the log's end."""
+
+    def __init__(self, source: Path, target: Path, rate: float) -> None:
+        """Makes the target; `rate` is in records a second over all partitions."""
+        self._lines = read_partitions(source)
+        self._target = target
+        create_log(target, len(self._lines))
+        self._seconds = sum(map(len, self._lines)) / rate
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
+        self._error: Exception | None = None
+        self.fed: list[Fed] = []
+        self.done = False
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raises what ended the thread, if something did."""
+        if self._error is not None:
+            raise self._error
+
+    def _run(self) -> None:
+        try:
+            self._feed()
+        except Exception as error:  # handed to whoever asks by check()
+            self._error = error
+
+    def _feed(self) -> None:
+        writers = [PartitionWriter(self._target, partition) for partition in range(len(self._lines))]
+        ends = [0] * len(writers)
+        began = time.monotonic()
+        while not self.done and not self._stop.wait(_TICK_S):
+            share = min(1.0, (time.monotonic() - began) / self._seconds)
+            for partition, (writer, lines) in enumerate(zip(writers, self._lines, strict=True)):
+                end = round(share * len(lines))
+                writer.append(lines[ends[partition] : end])
+                ends[partition] = end
+            self.fed.append(Fed(int(time.time() * 1000), tuple(ends)))
+            self.done = share == 1.0
+        for writer in writers:
+            writer.close()
+
+
+def same_bytes(log: Path, other: Path) -> bool:
+    """Whether two logs hold the same."""
+    partitions = range(len(list(log.glob("partition-*.jsonl"))))
+    return all(partition_file(log, n).read_bytes() == partition_file(other, n).read_bytes() for n in partitions)

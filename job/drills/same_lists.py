@@ -1,0 +1,39 @@
+"""Whether two runs made the same list: scores may differ by a hair, and items as close as that may swap.
+
+Only items that were scored may swap: what fills a short list has a fixed order.
+"""
+
+from job.drills.evidence import SeenList
+
+TOLERANCE = 1e-5
+_FILLS = frozenset({"trending", "popular"})
+
+
+def difference(mine: SeenList, other: SeenList) -> str | None:
+    """What sets two lists apart, in words; None where they are the same."""
+    if mine.user_seq != other.user_seq:
+        return f"user_seq {mine.user_seq} in place of {other.user_seq}"
+    if len(mine.items) != len(other.items):
+        return f"{len(mine.items)} items in place of {len(other.items)}"
+    for place, (score, wanted) in enumerate(zip(mine.scores, other.scores, strict=True)):
+        if abs(score - wanted) > TOLERANCE:
+            return f"score {score} in place of {wanted} at place {place}"
+    for place in range(len(mine.items)):
+        if told := _wrong_item(mine, other, place):
+            return told
+    return None
+
+
+def _wrong_item(mine: SeenList, other: SeenList, place: int) -> str | None:
+    item, reason, score = mine.items[place], mine.reasons[place], mine.scores[place]
+    if (item, reason) == (other.items[place], other.reasons[place]):
+        return None
+    told = f"{item} ({reason}) in place of {other.items[place]} ({other.reasons[place]}) at place {place}"
+    if reason in _FILLS or other.reasons[place] in _FILLS or mine.items.count(item) > 1:
+        return told
+    if item in other.items:
+        there = other.items.index(item)
+        swapped = abs(score - other.scores[there]) <= TOLERANCE and reason == other.reasons[there]
+        return None if swapped else told
+    # The one that is not there can only be the one that just missed the other list's end.
+    return None if abs(score - other.scores[-1]) <= TOLERANCE else told
