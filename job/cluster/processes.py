@@ -123,15 +123,15 @@ def sweep(layout: Layout) -> int:
     Returns:
         How many were ended.
     """
-    ended = 0
+    ended: set[psutil.Process] = set()
     deadline = time.monotonic() + _GONE_S
     while (left := marked(layout)) and time.monotonic() < deadline:
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        gone, _ = psutil.wait_procs(left, timeout=1)
-        ended += len(gone)
-    return ended
+        ended.update(left)
+        time.sleep(_POLL_S)
+    return len(ended)
 
 
 def end_all(layout: Layout) -> int:

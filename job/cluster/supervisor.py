@@ -29,7 +29,7 @@ from typing import NoReturn
 _PR_SET_CHILD_SUBREAPER = 36
 _QUICK_S = 5.0  # whoever dies younger than this waits before it is started again
 _LONGEST_DELAY_S = 5.0
-_STOP_GRACE_S = 3.0
+_STOP_GRACE_S = 2.0
 _CANNOT_RUN = 127  # as a shell says it
 _OUT_LIMIT_BYTES = 20 * 2**20
 _TICK_S = 1.0

@@ -1,0 +1,85 @@
+"""Every Flink setting that a cluster starts with exists in Flink, is not a deprecated name, and has a fit value.
+
+Flink ignores a key it does not know. So a JVM with Flink's jars is asked for all its options.
+"""
+
+import os
+import re
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
+
+from job.cluster import ClusterSpec
+from job.cluster.config import flink_configuration
+from job.cluster.java import find_java
+from job.cluster.layout import flink_home
+
+OPTION_CLASS = re.compile(r"org/apache/flink/[\w/]*(Options|PythonConfig)\.class")
+READ_BY_SCRIPTS = {"env.java.opts.all"}
+
+
+@pytest.fixture(scope="module")
+def jvm() -> Iterator[Any]:
+    jars = os.pathsep.join(map(str, option_jars()))
+    java = str(find_java(os.environ).executable)
+    port, process = launch_gateway(classpath=jars, java_path=java, die_on_exit=True, return_proc=True)
+    gateway = JavaGateway(gateway_parameters=GatewayParameters(port=port))
+    yield gateway.jvm
+    gateway.shutdown()
+    process.stdin.close()
+    process.wait(10)
+
+
+@pytest.fixture(scope="module")
+def options(jvm: Any) -> dict[str, Any]:
+    """Flink's options by their present names."""
+    return {option.key(): option for name in option_classes() for option in static_options(jvm, name)}
+
+
+def option_jars() -> list[Path]:
+    home = flink_home()
+    return [*(home / "lib").glob("*.jar"), *(home / "opt").glob("flink-python-*.jar")]
+
+
+def option_classes() -> Iterator[str]:
+    for jar in option_jars():
+        if "planner-loader" in jar.name:
+            continue
+        with zipfile.ZipFile(jar) as entries:
+            for entry in entries.namelist():
+                if OPTION_CLASS.fullmatch(entry):
+                    yield entry.removesuffix(".class").replace("/", ".")
+
+
+def static_options(jvm: Any, class_name: str) -> Iterator[Any]:
+    """The options that a class declares; a class that lacks what it extends has none for us."""
+    try:
+        fields = jvm.java.lang.Class.forName(class_name).getFields()
+    except Exception as error:
+        if "NoClassDefFoundError" in str(error):
+            return
+        raise
+    for field in fields:
+        if field.getType().getName() == "org.apache.flink.configuration.ConfigOption":
+            yield field.get(None)
+
+
+def test_every_key_that_is_set_is_one_of_flinks(tmp_path: Path, options: dict[str, Any]) -> None:
+    assert len(options) > 500
+    unknown = set(flink_configuration(ClusterSpec(tmp_path))) - set(options) - READ_BY_SCRIPTS
+    assert unknown == set()
+
+
+def test_every_value_that_is_set_is_read_by_flink(tmp_path: Path, jvm: Any, options: dict[str, Any]) -> None:
+    settings = flink_configuration(ClusterSpec(tmp_path))
+    configuration = jvm.org.apache.flink.configuration.Configuration()
+    for key, value in settings.items():
+        configuration.setString(key, value)
+
+    unread = [key for key in settings if key in options and configuration.get(options[key]) is None]
+
+    assert unread == []

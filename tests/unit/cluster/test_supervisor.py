@@ -1,0 +1,201 @@
+"""The supervisor, with shells in the place of JVMs."""
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from job.cluster.layout import Layout
+from job.cluster.processes import (
+    SupervisorState,
+    end_all,
+    marked,
+    read_state,
+    start_supervisor,
+    supervisor_lives,
+    sweep,
+)
+
+WITH_A_WORKER = "sleep 600 & echo started $0; wait"
+DEADLINE_S = 10.0
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Iterator[Layout]:
+    layout = Layout(tmp_path)
+    layout.logs.mkdir()
+    yield layout
+    end_all(layout)
+
+
+def plan(layout: Layout, **scripts: str) -> None:
+    """Plans one shell for each name."""
+    entries = [
+        {
+            "name": name,
+            "argv": ["/bin/sh", "-c", script, "{incarnation}"],
+            "scratch": str(layout.scratch(name)),
+            "out": str(layout.out(name)),
+        }
+        for name, script in scripts.items()
+    ]
+    layout.plan.write_text(json.dumps(entries))
+
+
+def supervise(layout: Layout, **scripts: str) -> SupervisorState:
+    """Starts a supervisor; returns when all its members have been started."""
+    plan(layout, **scripts)
+    start_supervisor(layout, {})
+    return until(layout, lambda state: all(each.incarnation for each in state.members))
+
+
+def until(layout: Layout, wanted: Callable[[SupervisorState], bool]) -> SupervisorState:
+    """The supervisor's state once it is as wanted."""
+    deadline = time.monotonic() + DEADLINE_S
+    while (state := read_state(layout)) is None or not wanted(state):
+        assert time.monotonic() < deadline, f"not reached: {state}"
+        time.sleep(0.005)
+    return state
+
+
+def pid_of(state: SupervisorState, name: str) -> int:
+    member = state.member(name)
+    assert member is not None
+    assert member.pid is not None
+    return member.pid
+
+
+def living(group: int) -> list[int]:
+    """The processes of a group that are not just waiting to be reaped."""
+    found = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
+                found.append(process.pid)
+        except ProcessLookupError:
+            continue
+    return found
+
+
+def wait_for_worker(group: int) -> None:
+    deadline = time.monotonic() + DEADLINE_S
+    while len(living(group)) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_members_run_in_groups_of_their_own(layout: Layout) -> None:
+    state = supervise(layout, one=WITH_A_WORKER, two=WITH_A_WORKER)
+
+    groups = [os.getpgid(pid_of(state, name)) for name in ("one", "two")]
+
+    assert groups == [pid_of(state, name) for name in ("one", "two")]
+    assert os.getsid(pid_of(state, "one")) == state.pid
+
+
+def test_a_killed_member_is_started_again_and_its_worker_is_ended(layout: Layout) -> None:
+    first = pid_of(supervise(layout, one=WITH_A_WORKER), "one")
+    wait_for_worker(first)
+
+    os.kill(first, signal.SIGKILL)
+    state = until(layout, lambda state: state.member("one").pid not in (None, first))  # type: ignore[union-attr]
+
+    member = state.member("one")
+    assert member is not None
+    assert (member.incarnation, member.exit_status) == (2, -signal.SIGKILL)
+    assert living(first) == []
+
+
+def test_a_member_that_cannot_live_is_not_started_in_a_tight_loop(layout: Layout) -> None:
+    began = time.monotonic()
+    supervise(layout, one="exit 3")
+
+    state = until(layout, lambda state: state.members[0].incarnation == 4)
+
+    assert state.members[0].exit_status == 3
+    assert time.monotonic() - began > 0.1 + 0.2 + 0.4
+
+
+def test_a_command_that_cannot_be_run_is_told_and_the_others_go_on(layout: Layout) -> None:
+    plan(layout, one="exit", two=WITH_A_WORKER)
+    entries = json.loads(layout.plan.read_text())
+    entries[0]["argv"] = ["/nowhere/java"]
+    layout.plan.write_text(json.dumps(entries))
+
+    start_supervisor(layout, {})
+    state = until(layout, lambda state: state.members[0].exit_status == 127 and state.members[1].pid is not None)
+
+    assert "/nowhere/java cannot be run" in layout.out("one").read_text()
+    assert living(pid_of(state, "two"))
+
+
+def test_scratch_folder_is_empty_at_every_start(layout: Layout) -> None:
+    first = pid_of(supervise(layout, one="touch here; sleep 600"), "one")
+    (layout.scratch("one") / "left").touch()
+
+    os.kill(first, signal.SIGKILL)
+    until(layout, lambda state: state.members[0].incarnation == 2)
+
+    assert not (layout.scratch("one") / "left").exists()
+
+
+def test_changed_plan_starts_the_new_and_ends_the_old(layout: Layout) -> None:
+    state = supervise(layout, one=WITH_A_WORKER, two=WITH_A_WORKER)
+    kept, ended = pid_of(state, "one"), pid_of(state, "two")
+
+    plan(layout, one=WITH_A_WORKER, three=WITH_A_WORKER)
+    os.kill(state.pid, signal.SIGHUP)
+    after = until(layout, lambda state: (state.member("three") or state.members[0]).pid not in (None, kept))
+
+    assert pid_of(after, "one") == kept
+    assert living(ended) == []
+
+
+def test_ending_leaves_nothing(layout: Layout) -> None:
+    state = supervise(layout, one=WITH_A_WORKER, two=WITH_A_WORKER)
+    wait_for_worker(pid_of(state, "one"))
+
+    assert end_all(layout) >= 3
+    assert marked(layout) == []
+    assert not supervisor_lives(layout)
+    assert read_state(layout) is None
+
+
+def test_ending_takes_what_a_killed_supervisor_left(layout: Layout) -> None:
+    state = supervise(layout, one=WITH_A_WORKER)
+    os.kill(state.pid, signal.SIGKILL)
+    deadline = time.monotonic() + DEADLINE_S
+    while supervisor_lives(layout) and time.monotonic() < deadline:
+        time.sleep(0.005)
+
+    assert read_state(layout) is None
+    assert marked(layout) != []
+    assert sweep(layout) > 0
+    assert marked(layout) == []
+
+
+@pytest.mark.slow
+def test_a_member_that_ignores_the_request_to_end_is_ended(layout: Layout) -> None:
+    supervise(layout, one="trap '' TERM; while :; do sleep 1; done")
+
+    end_all(layout)
+
+    assert marked(layout) == []
+
+
+def test_one_supervisor_holds_a_folder(layout: Layout) -> None:
+    state = supervise(layout, one=WITH_A_WORKER)
+
+    start_supervisor(layout, {})
+    deadline = time.monotonic() + DEADLINE_S
+    while "another supervisor" not in layout.log("supervisor").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+    assert supervisor_lives(layout)
+    assert living(pid_of(state, "one"))
