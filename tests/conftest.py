@@ -3,14 +3,18 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from job.cluster import ClusterSpec, RunningCluster, start
+
+settings.register_profile("recloop", max_examples=50, deadline=None)
+settings.load_profile("recloop")
 
 
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
     """One JobManager and two TaskManagers of one slot each, on free ports; shared by all tests that need a cluster."""
     spec = ClusterSpec(tmp_path_factory.mktemp("cluster"), task_managers=2)
-    running = start(spec, timeout_s=60)
+    running = start(spec, timeout_s=120)
     yield running
     running.stop()

@@ -106,7 +106,7 @@ class FileLogReader:
         """
         try:
             return int(json.loads((self._folder / MANIFEST).read_bytes())["partitions"])
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             msg = f"no behaviour log in {self._folder}: `recloop replay` makes one, or set log.folder"
             raise MissingLogError(msg) from error
 
@@ -124,7 +124,7 @@ class FileLogReader:
         if (size := os.fstat(file.fileno()).st_size) <= place.position:
             _check_size(file, size, place)
             return Poll([], next_offset, cursor, more=False)
-        file.seek(place.position)
+        _check_tail(file, place)
         chunk = file.read(_CHUNK_BYTES)
         lines, used = _complete_lines(chunk, limit)
         if not lines and len(chunk) == _CHUNK_BYTES:
@@ -154,7 +154,8 @@ class FileLogReader:
         if file is None or not os.path.samestat(os.fstat(file.fileno()), there):
             if file is not None:
                 file.close()
-            file = self._files[partition] = path.open("rb")
+            # Unbuffered: what was read ahead may be cut off and written anew.
+            file = self._files[partition] = path.open("rb", buffering=0)
             _check_tail(file, place)
         return file
 
@@ -170,11 +171,6 @@ class FileLogReader:
                 moved = _encode_cursor(_tail(chunk, place.position + size))
                 return Poll([record], offset + 1, moved, more=True)
         return Poll([], offset, _encode_cursor(place), more=False)
-
-
-def is_long(record: LogRecord) -> bool:
-    """Whether only the record's beginning was read, because it is over 1 MiB."""
-    return record.size > len(record.raw)
 
 
 def _complete_lines(chunk: bytes, limit: int) -> tuple[list[bytes], int]:
@@ -196,6 +192,7 @@ def _check_size(file: BinaryIO, size: int, place: _Cursor) -> None:
 
 
 def _check_tail(file: BinaryIO, place: _Cursor) -> None:
+    """Leaves the file at the place where reading goes on."""
     _check_size(file, os.fstat(file.fileno()).st_size, place)
     file.seek(place.position - place.tail_size)
     if crc32(file.read(place.tail_size)) != place.tail_crc:

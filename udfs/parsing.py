@@ -99,6 +99,9 @@ _MISSING = re.compile(r"missing required field")
 
 def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int) -> LoggedBehavior | DeadLetter:
     """Checks one record, given its partition's newest event time so far and the clock, both epoch ms."""
+    if record.size > len(record.raw):
+        detail = f"the record has {record.size} bytes: only its beginning was read"
+        return DeadLetter(record, Reason.LONG_RECORD, detail)
     try:
         line = _decode(record.raw)
     except msgspec.ValidationError as error:

@@ -1,0 +1,48 @@
+"""Behaviours, records and scored behaviours with only what a test is about spelled out."""
+
+from collections.abc import Iterable, Sequence
+
+from model.actions import DEFAULT_ACTIONS
+from udfs.elements import Candidate, LoggedBehavior, ScoredBehavior
+from udfs.hashing import id_hash
+from udfs.parsing import LogRecord, ParsingRules
+from udfs.profile import ProfileRules
+
+NOW_MS = 1_700_000_000_000
+PARSING = ParsingRules(DEFAULT_ACTIONS)
+PROFILE = ProfileRules(DEFAULT_ACTIONS)
+
+
+def record(raw: bytes, *, size: int | None = None) -> LogRecord:
+    return LogRecord(3, 17, raw, len(raw) if size is None else size)
+
+
+def behavior(
+    item: str = "i1", action: str = "click", *, event: str | None = None, at: int = NOW_MS, user: str = "u"
+) -> LoggedBehavior:
+    return LoggedBehavior(user, action, item, at, event, None, None, 0, 0, None)
+
+
+def hashes(*items: str) -> bytes:
+    return b"".join(id_hash(item).to_bytes(8, "little", signed=True) for item in items)
+
+
+def proposals(*items: str) -> list[Candidate]:
+    """Candidates, best first, a whole score apart."""
+    return [Candidate(item, float(-rank), None) for rank, item in enumerate(items)]
+
+
+def scored(
+    candidates: Sequence[Candidate] | None = (),
+    *,
+    seq: int = 1,
+    did: LoggedBehavior | None = None,
+    history: Iterable[str] = (),
+    excluded: bytes = b"",
+    shown: Iterable[tuple[int, int]] = (),
+) -> ScoredBehavior:
+    proposed = None if candidates is None else list(candidates)
+    reason = "deadline" if candidates is None else None
+    return ScoredBehavior(
+        did or behavior("acted"), seq, list(history), excluded, list(shown), proposed, reason, None, None
+    )
