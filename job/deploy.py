@@ -16,7 +16,7 @@ from job.cluster.layout import flink_home
 from job.cluster.records import JobSummary
 from job.log_writer import create_log
 from job.settings import JobSettings
-from job.shipping import pack
+from job.shipping import PROJECT, pack
 from model.bundle import Bundle
 from udfs.log_reader import MANIFEST
 
@@ -88,6 +88,7 @@ def deploy(
     *,
     fresh: bool = False,
     start_from: str | None = None,
+    code: Path = PROJECT,
     on_progress: Progress = lambda _: None,
 ) -> Deployment:
     """Submits the job, in place of the one of the same name.
@@ -102,6 +103,7 @@ def deploy(
         settings: as they were loaded; the bundle's hash is added.
         fresh: begin anew, with empty state, at the log's start.
         start_from: URI of a savepoint or checkpoint to go on from.
+        code: the folder that holds the packages.
         on_progress: hears what is being done.
 
     Raises:
@@ -122,7 +124,7 @@ def deploy(
     stamp = time.strftime("%Y%m%d-%H%M%S")
     settings_file = target.folder / f"{settings.job_name}-{stamp}.json"
     settings.to_file(settings_file)
-    shipment = pack(target.folder / "code")
+    shipment = pack(target.folder / "code", code)
     on_progress("submitting")
     options = ["-s", state] if state else []
     files = ["-pyfs", str(shipment.archive), "-py", str(shipment.entry), "--settings", str(settings_file)]

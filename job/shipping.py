@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGES = ("job", "udfs", "model")
-_ROOT = Path(__file__).resolve().parent.parent
+PROJECT = Path(__file__).resolve().parent.parent
+"""The folder that holds the packages that run now."""
 _NAMES = "|".join(PACKAGES)
 _FROM = re.compile(rf"^(\s*from )({_NAMES})(?=[. ])", re.MULTILINE)
 _PLAIN = re.compile(rf"^\s*import ({_NAMES})\b.*$", re.MULTILINE)
@@ -39,7 +40,7 @@ class Shipment:
     entry: Path
 
 
-def pack(folder: Path, root: Path = _ROOT) -> Shipment:
+def pack(folder: Path, root: Path = PROJECT) -> Shipment:
     """Writes zip and script into the folder.
 
     Args:

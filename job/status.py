@@ -12,6 +12,8 @@ from udfs.log_reader import FileLogReader, partition_file
 from udfs.metrics import Metric
 
 _SAMPLE_S = 2.0
+_FETCH_S = 1.1
+"""Flink fetches metrics at most once a second."""
 _PARTITION = re.compile(r"\.partition\.(\d+)\.next_offset$")
 
 
@@ -86,12 +88,12 @@ def find_job(rest: FlinkRest, name: str) -> JobSummary | None:
 
 def read_status(rest: FlinkRest, job_id: str, log: Path | None, *, sample_s: float = _SAMPLE_S) -> JobStatus:
     """Asks Flink, twice within `sample_s` for the rate, and looks at the log's files."""
-    before = counted(rest, rest.job(job_id))
+    before = fresh_counts(rest, job_id)
     began = time.monotonic()
     time.sleep(sample_s)
-    job = rest.job(job_id)
-    counts = counted(rest, job)
+    counts = fresh_counts(rest, job_id)
     seconds = time.monotonic() - began
+    job = rest.job(job_id)
     checkpoints = rest.checkpoints(job_id)
     newest = checkpoints.latest
     failures = rest.exceptions(job_id)
@@ -131,6 +133,17 @@ class Counts:
     def total(self, metric: Metric) -> int:
         """0 where nothing was reported yet."""
         return self.totals.get(metric.value, 0)
+
+
+def fresh_counts(rest: FlinkRest, job_id: str) -> Counts:
+    """The job's metrics as they are now.
+
+    Flink answers with what it fetched after the question before, so the first answer is thrown away.
+    """
+    job = rest.job(job_id)
+    counted(rest, job)
+    time.sleep(_FETCH_S)
+    return counted(rest, job)
 
 
 def counted(rest: FlinkRest, job: JobDetail) -> Counts:

@@ -13,6 +13,7 @@ from job.cluster import FlinkRest, RunningCluster
 from job.deploy import Deployment, Target, deploy
 from job.log_writer import PartitionWriter, create_log
 from job.settings import load
+from job.shipping import PROJECT
 from job.tables import duck
 from model.bundle import Bundle
 from model.datasets.action_map import parse_action_map
@@ -81,6 +82,10 @@ class Run:
 
         wait_until(accounted, timeout_s=timeout_s, what=f"{offsets:,} offsets in the tables")
 
+    def wait_for_lists(self, lists: int, *, timeout_s: float = 60) -> None:
+        """Until the table holds so many."""
+        wait_until(lambda: self.count("recommendation_lists") >= lists, timeout_s=timeout_s, what=f"{lists:,} lists")
+
 
 @pytest.fixture(scope="session")
 def ml_100k(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
@@ -140,7 +145,9 @@ def run_job(cluster: RunningCluster, bundle: Bundle, tmp_path: Path) -> Iterator
     """Deploys over a log, with tables of its own; whatever was deployed is cancelled in the end."""
     deployed: list[str] = []
 
-    def deployed_run(log: Path, *settings: str, tables: str = "tables", fresh: bool = True) -> Run:
+    def deployed_run(
+        log: Path, *settings: str, tables: str = "tables", fresh: bool = True, code: Path = PROJECT
+    ) -> Run:
         overrides = [
             f"log.folder={json.dumps(str(log))}",
             f"tables.folder={json.dumps(str(tmp_path / tables))}",
@@ -148,7 +155,7 @@ def run_job(cluster: RunningCluster, bundle: Bundle, tmp_path: Path) -> Iterator
             *settings,
         ]
         target = Target.local(cluster)
-        done = deploy(target, load(overrides=overrides), fresh=fresh)
+        done = deploy(target, load(overrides=overrides), fresh=fresh, code=code)
         deployed.append(done.job_id)
         with FlinkRest(cluster.rest_url) as rest:
             rest.wait_until_running(done.job_id, timeout_s=120)

@@ -19,7 +19,7 @@ from job.cluster.processes import marked
 from job.commands.cluster import app
 
 pytestmark = pytest.mark.cluster
-READY_S = 90.0  # a machine that runs much else beside
+READY_S = 180.0  # a machine that runs much else beside
 BROKEN = {"jobmanager.memory.jvm-metaspace.size": "1k"}
 
 
@@ -131,7 +131,7 @@ def test_a_start_that_fails_tells_the_logs_line_and_leaves_nothing(tmp_path: Pat
 
 
 def test_a_start_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "job.cli", "cluster", "start", "--dir", str(tmp_path), "--timeout", "90"]
+    command = [sys.executable, "-m", "job.cli", "cluster", "start", "--dir", str(tmp_path), "--timeout", "180"]
     layout = Layout(tmp_path)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as starting:
         deadline = time.monotonic() + READY_S

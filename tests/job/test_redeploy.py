@@ -1,0 +1,52 @@
+"""Deploying again onto the same TaskManagers: the state goes on, and every operator runs the new code."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from job.log_writer import LogWriter
+from job.shipping import PACKAGES, PROJECT
+from model.records import UserBehavior
+from tests.job.conftest import Deploy
+
+pytestmark = pytest.mark.cluster
+
+CHANGES = {
+    # track-users and update-lists run in the TaskManager's own interpreter, score-candidates in a worker beside it.
+    "udfs/rows.py": [('else "applied"', 'else "applied anew"'), ('return "rules"', 'return "new rules"')],
+    "udfs/score_candidates.py": [("serving.variant)", 'serving.variant + " anew")')],
+}
+
+
+def changed_code(folder: Path) -> Path:
+    for package in PACKAGES:
+        shutil.copytree(PROJECT / package, folder / package)
+    for name, changes in CHANGES.items():
+        text = (folder / name).read_text()
+        for old, new in changes:
+            assert old in text, old
+            text = text.replace(old, new)
+        (folder / name).write_text(text)
+    return folder
+
+
+def test_a_redeploy_goes_on_from_the_state_with_new_code_in_every_operator(run_job: Deploy, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    first = run_job(log)
+    with LogWriter(log) as writer:
+        writer.append([UserBehavior(f"user-{n}", "click", "50", 1_000) for n in range(20)])
+    first.wait_for_offsets(20, timeout_s=60)
+
+    second = run_job(log, fresh=False, code=changed_code(tmp_path / "changed"))
+    with LogWriter(log) as writer:
+        writer.append([UserBehavior(f"user-{n}", "favorite", "181", 2_000) for n in range(20)])
+
+    second.wait_for_lists(40)
+    assert second.deployment.replaced == first.deployment.job_id
+    assert second.deployment.restored_from is not None
+    assert second.deployment.code != first.deployment.code
+    told = second.rows("SELECT user_seq, outcome, count(*) FROM user_behavior GROUP BY ALL ORDER BY ALL")
+    assert told == [(1, "applied", 20), (2, "applied anew", 20)]
+    told = second.rows("SELECT list_version, variant, count(*) FROM recommendation_lists GROUP BY ALL ORDER BY ALL")
+    assert told == [(1, "default", 20), (2, "default anew", 20)]
