@@ -105,7 +105,8 @@ def caught_up_ms(fed: Sequence[Fed], output: Output, restarted_ms: int | None) -
 
 def _done_by_growth(fed: Sequence[Fed], output: Output) -> list[tuple[int, int]]:
     """For each growth of the log: when it was, and when all records up to there had become what they became."""
-    written: dict[Offset, int] = {row.at: row.written_at for row in (*output.behaviors, *output.letters)}
+    written: dict[Offset, int] = {row.at: row.written_at for row in output.letters}
+    written |= {row.at: row.written_at for row in output.behaviors}
     written |= {row.at: row.written_at for row in output.lists}
     ends = dict.fromkeys(output.ends, 0)
     latest, done = 0, []
@@ -123,5 +124,5 @@ def _repeats(table: str) -> str:
 
 
 def _list(row: Sequence[Any]) -> SeenList:
-    *place, items, scores, reasons, written_at = row
-    return SeenList(*place, tuple(items), tuple(scores), tuple(reasons), written_at)
+    partition, offset, user, version, seq, items, scores, reasons, written_at = row
+    return SeenList(partition, offset, user, version, seq, tuple(items), tuple(scores), tuple(reasons), written_at)

@@ -38,7 +38,7 @@ def copy_log(source: Path, target: Path) -> list[Fed]:
 
 
 class Feeder:
-    """Copies a log at a rate, in a thread of its own, from entering to leaving or to the log's end."""
+    """Copies a log at a rate, in a thread of its own, from `start` to the end; leaving the block stops it."""
 
     def __init__(self, source: Path, target: Path, rate: float) -> None:
         """Makes the target; `rate` is in records a second over all partitions."""
@@ -50,41 +50,44 @@ class Feeder:
         self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
         self._error: Exception | None = None
         self.fed: list[Fed] = []
-        self.done = False
 
     def __enter__(self) -> Self:
-        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
 
-    def check(self) -> None:
-        """Raises what ended the thread, if something did."""
+    def start(self) -> None:
+        """Begins."""
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Waits for the log's end; raises what kept the thread from it."""
+        self._thread.join()
         if self._error is not None:
             raise self._error
 
     def _run(self) -> None:
         try:
             self._feed()
-        except Exception as error:  # handed to whoever asks by check()
+        except Exception as error:  # raised by finish()
             self._error = error
 
     def _feed(self) -> None:
         writers = [PartitionWriter(self._target, partition) for partition in range(len(self._lines))]
         ends = [0] * len(writers)
-        began = time.monotonic()
-        while not self.done and not self._stop.wait(_TICK_S):
+        share, began = 0.0, time.monotonic()
+        while share < 1 and not self._stop.wait(_TICK_S):
             share = min(1.0, (time.monotonic() - began) / self._seconds)
             for partition, (writer, lines) in enumerate(zip(writers, self._lines, strict=True)):
                 end = round(share * len(lines))
                 writer.append(lines[ends[partition] : end])
                 ends[partition] = end
             self.fed.append(Fed(int(time.time() * 1000), tuple(ends)))
-            self.done = share == 1.0
         for writer in writers:
             writer.close()
 

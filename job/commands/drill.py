@@ -1,0 +1,148 @@
+"""`recloop drill`: break a running job on purpose, and see whether anybody could tell."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Table
+
+from job.cluster import ClusterError
+from job.commands.options import AsJson, console
+from job.deploy import DeployError
+from job.drills.drill import run_drill
+from job.drills.errors import DrillError
+from job.drills.faults import FAULTS, SMOKE_FAULTS, Fault
+from job.drills.report import COLUMNS, cells, complaints
+from job.drills.verdict import Verdict
+from job.shipping import ShippingError
+from job.tables.errors import TablesError
+from model.bundle import BundleError
+from udfs.log_reader import LogError
+
+_CANT_RUN = (BundleError, ClusterError, DeployError, DrillError, LogError, OSError, ShippingError, TablesError)
+_NOT_RUN = 2
+_BROKEN_OFF = 130
+
+
+def drill(
+    smoke: Annotated[bool, typer.Option("--smoke", help="The control run, and a TaskManager killed.")] = False,
+    fault: Annotated[
+        list[str] | None, typer.Option("--fault", metavar="NAME", help="A fault from --list; repeatable.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder for all that it makes; an earlier drill's is replaced.")] = Path(
+        ".recloop/drill"
+    ),
+    listing: Annotated[bool, typer.Option("--list", help="Show the faults there are.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the job undisturbed and with faults over the same log, on clusters of its own, and judge what is left.
+
+    Exit code 0: everything holds. 1: something does not. 2: the drill could not be run.
+    """
+    if listing:
+        _list(as_json=as_json)
+        return
+    faults = _chosen(smoke=smoke, names=fault or ())
+    began = time.monotonic()
+    with _told(), _phases() as say:
+        verdict = run_drill(faults, out, say)
+    _show(verdict, out, time.monotonic() - began)
+    if as_json:
+        typer.echo(json.dumps(verdict.to_json(), indent=2))
+    raise typer.Exit(0 if verdict.ok else 1)
+
+
+def _chosen(*, smoke: bool, names: list[str] | tuple[str, ...]) -> list[Fault]:
+    wanted = dict.fromkeys([*(SMOKE_FAULTS if smoke else ()), *names])
+    if not wanted:
+        _fail("say what to run: --smoke, or --fault NAME (--list shows the names)")
+    if unknown := [name for name in wanted if name not in FAULTS]:
+        _fail(f"there is no fault {unknown[0]!r}; there are: {', '.join(FAULTS)}")
+    return [FAULTS[name] for name in wanted]
+
+
+def _list(*, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({fault.name: fault.doc for fault in FAULTS.values()}))
+        return
+    table = Table("fault", "what it does")
+    for fault in FAULTS.values():
+        table.add_row(fault.name, escape(fault.doc))
+    console.print(table)
+
+
+def _fail(message: object) -> NoReturn:
+    console.print(f"[red]{escape(str(message))}[/red]")
+    raise typer.Exit(_NOT_RUN)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """A drill that can't be run ends with 2, whatever the cause: 1 would say that recovery failed."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        yield
+    except _CANT_RUN as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing runs on.")
+        raise typer.Exit(_BROKEN_OFF) from None
+    except Exception:  # a bug: its trace is shown
+        console.print_exception()
+        raise typer.Exit(_NOT_RUN) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    """SIGTERM ends a drill as Ctrl-C does: its clusters are stopped."""
+    raise KeyboardInterrupt
+
+
+class _Phases:
+    """Shows what is being done, and how long each run took."""
+
+    def __init__(self, spinner: Status) -> None:
+        self._spinner = spinner
+        self._run = ""
+        self._began = 0.0
+
+    def __call__(self, news: str) -> None:
+        run = news.partition(":")[0]
+        if run != self._run:
+            self.close()
+            self._run, self._began = run, time.monotonic()
+        self._spinner.update(escape(news))
+
+    def close(self) -> None:
+        """Says how long the last one took."""
+        if self._run:
+            console.print(f"{self._run}: {time.monotonic() - self._began:.1f} s", style="dim", highlight=False)
+
+
+@contextmanager
+def _phases() -> Iterator[_Phases]:
+    with console.status("drill") as spinner:
+        phases = _Phases(spinner)
+        yield phases
+        phases.close()
+
+
+def _show(verdict: Verdict, out: Path, seconds: float) -> None:
+    runs = (verdict.control, *verdict.faults)
+    table = Table(*COLUMNS)
+    for run in runs:
+        table.add_row(*map(escape, cells(run)))
+    console.print(table)
+    for line in (line for run in runs for line in complaints(run)):
+        console.print(f"[red]{escape(line)}[/red]")
+    answer = "[green]Everything holds[/green]" if verdict.ok else "[red]Not everything holds[/red]"
+    console.print(f"{answer}, in {seconds:.0f} s; {escape(str(out / 'verdict.json'))} has it all")

@@ -1,0 +1,5 @@
+"""Why a drill could not be run; what it found is no error but a verdict."""
+
+
+class DrillError(Exception):
+    """A drill did not come to its verdict; the message says where to look."""

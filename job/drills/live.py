@@ -1,0 +1,150 @@
+"""A cluster with the job on it, for the time of one run: nothing of it is left afterwards."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
+from job.deploy import Target, deploy
+from job.drills.collect import accounted, read_checkpoints
+from job.drills.drill_log import Scale
+from job.drills.errors import DrillError
+from job.drills.faults import RunningJob
+from job.drills.uncommitted import uncommitted_behaviors
+from job.settings import FlinkSettings, JobSettings, LogSettings, ScoringSettings, TableSettings
+
+_CHECKPOINT_INTERVAL = timedelta(seconds=1)
+_FLINK = {
+    # Otherwise Flink answers for 3 s from memory, and forgets all but 10 checkpoints.
+    "web.refresh-interval": "50 ms",
+    "web.checkpoints.history": "1000",
+}
+_START_S = 60.0
+_RUNNING_S = 120.0
+_MOMENT_S = 90.0
+_PATIENCE_S = 60.0
+_WARM_CHECKPOINTS = 2
+_IN_FLIGHT = 50
+_POLL_S = 0.05
+_TABLES_POLL_S = 1.0
+
+Say = Callable[[str], None]
+"""Told in a few words what is being done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What all runs of a drill share.
+
+    Attributes:
+        scale: how large it is.
+        log: the finished log, which each run gets a copy of.
+        records: how many it holds.
+        bundle: the folder of the bundle.
+    """
+
+    scale: Scale
+    log: Path
+    records: int
+    bundle: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A running job on its cluster."""
+
+    cluster: RunningCluster
+    job: RunningJob
+    say: Say
+
+
+@contextmanager
+def live_job(setup: Setup, folder: Path, say: Say) -> Iterator[Live]:
+    """Deploys the job over FOLDER/log on a cluster of its own in FOLDER/cluster; both end with the block.
+
+    Raises:
+        ClusterError: the cluster did not start, or the job did not get to run.
+        DeployError: Flink did not take the job.
+    """
+    spec = ClusterSpec(folder / "cluster", task_managers=setup.scale.parallelism, extra_config=_FLINK)
+    try:
+        say("starting a cluster")
+        cluster = start(spec, timeout_s=_START_S)
+        target = Target.local(cluster)
+        target.folder.mkdir(parents=True, exist_ok=True)
+        deployed = deploy(target, _settings(setup, folder), fresh=True, on_progress=say)
+        with FlinkRest(cluster.rest_url) as rest:
+            say("waiting for all tasks to run")
+            rest.wait_until_running(deployed.job_id, timeout_s=_RUNNING_S)
+            yield Live(cluster, RunningJob(rest, deployed.job_id, folder / "log", folder / "tables"), say)
+    finally:
+        say("stopping the cluster")
+        stop(spec.directory)
+
+
+def wait_for_moment(live: Live) -> None:
+    """Until two checkpoints are complete, and rows are written that none of them holds.
+
+    Raises:
+        DrillError: that did not happen in time.
+    """
+    live.say("waiting for checkpoints, and for rows after them")
+    deadline = time.monotonic() + _MOMENT_S
+    while not _is_amid_work(live.job):
+        if time.monotonic() > deadline:
+            msg = f"no moment for a fault in {_MOMENT_S:g} s: look at {live.cluster.layout.logs}"
+            raise DrillError(msg)
+        time.sleep(_POLL_S)
+
+
+def settle(live: Live, records: int) -> bool:
+    """Waits until all records of the log are accounted for in the tables, and for two checkpoints more.
+
+    What those bring to light is judged as well.
+
+    Returns:
+        Whether that point was reached: False if the job ended, or nothing changed for a minute.
+    """
+    seen, changed = -1, time.monotonic()
+    while (now := accounted(live.job.tables)) < records:
+        if now != seen:
+            seen, changed = now, time.monotonic()
+        live.say(f"{max(0, seen):,} of {records:,} records in the tables")
+        if live.job.rest.job(live.job.job_id).is_over or time.monotonic() - changed > _PATIENCE_S:
+            return False
+        time.sleep(_TABLES_POLL_S)
+    live.say("waiting for two more checkpoints")
+    return _two_more_checkpoints(live.job)
+
+
+def _two_more_checkpoints(job: RunningJob) -> bool:
+    wanted = job.rest.checkpoints(job.job_id).completed + 2
+    deadline = time.monotonic() + _PATIENCE_S
+    while job.rest.checkpoints(job.job_id).completed < wanted:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_S)
+    return True
+
+
+def _is_amid_work(job: RunningJob) -> bool:
+    completed, _ = read_checkpoints(job.rest, job.job_id)
+    if len(completed) < _WARM_CHECKPOINTS:
+        return False
+    newest_ms = max(each.completed_ms for each in completed)
+    return sum(row.written_at > newest_ms for row in uncommitted_behaviors(job.tables)) >= _IN_FLIGHT
+
+
+def _settings(setup: Setup, folder: Path) -> JobSettings:
+    """Repeatable, so that a run with a fault can be compared with one without; nothing from the environment."""
+    return JobSettings(
+        job_name="recloop-drill",
+        preset="replayable",
+        log=LogSettings(folder=folder / "log", partitions=setup.scale.partitions),
+        scoring=ScoringSettings(bundle=setup.bundle),
+        tables=TableSettings(folder=folder / "tables"),
+        flink=FlinkSettings(parallelism=setup.scale.parallelism, checkpoint_interval=_CHECKPOINT_INTERVAL),
+    )

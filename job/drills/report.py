@@ -1,0 +1,63 @@
+"""The verdict as a page of Markdown: a table, and what speaks against it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from job.drills.verdict import QUESTIONS, Judged, Verdict
+
+COLUMNS = ("run", "reprocessed", "detected", "restarted", "caught up", "lost", "doubled", "wrong lists", *QUESTIONS)
+
+
+def cells(judged: Judged) -> list[str]:
+    """A run's row under `COLUMNS`."""
+    recovery = judged.recovery
+    times = ["", "", "", ""]
+    if recovery is not None:
+        moments = (recovery.detected_ms, recovery.restarted_ms, recovery.caught_up_ms)
+        times = [f"{recovery.reprocessed:,}", *(_seconds(recovery.seconds(moment)) for moment in moments)]
+    counts = [f"{count:,}" for count in (judged.lost, judged.doubled, judged.wrong_lists)]
+    return [judged.name, *times, *counts, *(_mark(finding.holds) for finding in judged.findings.values())]
+
+
+def complaints(judged: Judged) -> Iterator[str]:
+    """What speaks against a run, a question a line, with examples."""
+    for name, finding in judged.findings.items():
+        if finding.holds is False:
+            more = (
+                f" (and {finding.broken - len(finding.examples):,} more)"
+                if finding.broken > len(finding.examples)
+                else ""
+            )
+            yield f"{judged.name} {name}, {QUESTIONS[name]}: {'; '.join(finding.examples)}{more}"
+
+
+def write_report(verdict: Verdict, path: Path) -> None:
+    """Writes the page."""
+    runs = [verdict.control, *verdict.faults]
+    lines = [
+        "# Recovery drill",
+        "",
+        "Everything holds." if verdict.ok else "**Not everything holds.**",
+        "",
+        _row(COLUMNS),
+        _row(["---"] * len(COLUMNS)),
+        *(_row(cells(run)) for run in runs),
+        "",
+        *(f"- {name}: {question}" for name, question in QUESTIONS.items()),
+        "",
+        *(f"- {run.name}: {run.what}" for run in verdict.faults),
+    ]
+    told = [f"- {line}" for run in runs for line in complaints(run)]
+    path.write_text("\n".join([*lines, *(["", "## What does not hold", "", *told] if told else [])]) + "\n")
+
+
+def _row(row: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(row)} |"
+
+
+def _seconds(value: float | None) -> str:
+    return "never" if value is None else f"{value:.1f} s"
+
+
+def _mark(holds: bool | None) -> str:
+    return {True: "yes", False: "NO", None: "n/a"}[holds]

@@ -1,0 +1,96 @@
+"""The two kinds of runs a drill has: the control, and one with a fault in the middle of work."""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.cluster import RestError
+from job.drills.collect import caught_up_ms, count_reprocessed, read_checkpoints, read_output
+from job.drills.errors import DrillError
+from job.drills.evidence import Output, Recovery
+from job.drills.faults import Fault, Injected
+from job.drills.feeder import Feeder, copy_log, same_bytes
+from job.drills.live import Live, Say, Setup, live_job, settle, wait_for_moment
+from job.drills.watcher import Watcher, outage
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A run with a fault: what it left, how it came back, and what was done to it."""
+
+    fault: Fault
+    injected: Injected
+    output: Output
+    recovery: Recovery
+
+
+def run_control(setup: Setup, folder: Path, say: Say) -> Output:
+    """The whole log at once, undisturbed; the output all others are compared with.
+
+    Raises:
+        DrillError: even undisturbed the job did not get through the log.
+    """
+    folder.mkdir(parents=True)
+    copy_log(setup.log, folder / "log")
+    with live_job(setup, folder, say) as live:
+        if not settle(live, setup.records):
+            msg = f"the control run came to a halt{_last_failure(live)}: look at {live.cluster.layout.logs}"
+            raise DrillError(msg)
+        output = read_output(live.job.log, live.job.tables)
+    _drop_cluster(folder)
+    return output
+
+
+def run_fault(setup: Setup, folder: Path, fault: Fault, say: Say) -> Struck:
+    """The same log little by little, with the fault in the middle of it.
+
+    A job that does not come back is no error: what is in the tables then is judged.
+
+    Raises:
+        DrillError: there was no moment to inject the fault.
+    """
+    folder.mkdir(parents=True)
+    with (
+        Feeder(setup.log, folder / "log", setup.scale.rate) as feeder,
+        live_job(setup, folder, say) as live,
+        Watcher(live.cluster.rest_url, live.job.job_id) as watcher,
+    ):
+        feeder.start()
+        wait_for_moment(live)
+        say(fault.doc)
+        injected = fault.inject(live.cluster, live.job)
+        settle(live, setup.records)
+        feeder.finish()
+        samples = list(watcher.samples)
+        output = read_output(live.job.log, live.job.tables)
+        checkpoints, restored = read_checkpoints(live.job.rest, live.job.job_id)
+    if not same_bytes(setup.log, folder / "log"):
+        msg = f"{folder / 'log'} is not the control's log: its feeder stopped early"
+        raise DrillError(msg)
+    detected_ms, restarted_ms = outage(samples, injected.at_ms)
+    since_ms = restarted_ms if fault.expects.restarts else injected.at_ms
+    recovery = Recovery(
+        injected_ms=injected.at_ms,
+        detected_ms=detected_ms,
+        restarted_ms=restarted_ms,
+        caught_up_ms=caught_up_ms(feeder.fed, output, since_ms),
+        checkpoints=checkpoints,
+        restored=restored,
+        reprocessed=count_reprocessed(folder / "tables", output, injected.at_ms),
+    )
+    _drop_cluster(folder)
+    return Struck(fault, injected, output, recovery)
+
+
+def _last_failure(live: Live) -> str:
+    try:
+        failures = live.job.rest.exceptions(live.job.job_id)
+    except RestError:
+        return ""
+    return f" ({failures[0].root_cause})" if failures else ""
+
+
+def _drop_cluster(folder: Path) -> None:
+    """Removes checkpoints and code, which nobody reads once the cluster is stopped; its logs stay."""
+    for name in ("checkpoints", "savepoints", "deployments", "tmp", "lib", "plugins"):
+        shutil.rmtree(folder / "cluster" / name, ignore_errors=True)

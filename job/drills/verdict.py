@@ -1,0 +1,144 @@
+"""The verdict on a drill: the judges' findings on each run, and whether all of them hold."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.drills.evidence import Expectation, Output, Recovery
+from job.drills.findings import Finding
+from job.drills.judges import (
+    as_control,
+    came_back,
+    doubled,
+    every_record_once,
+    list_version_unbroken,
+    lost,
+    nothing_unwanted_shown,
+    restored_from_newest,
+    user_seq_unbroken,
+    wrong_lists,
+)
+from model.actions import DEFAULT_ACTIONS
+
+QUESTIONS: Mapping[str, str] = {
+    "I1": "every record applied, a duplicate or a dead letter; the sums agree",
+    "I2": "user_seq without gap or repeat",
+    "I3": "final lists and tables equal to the control's",
+    "I4": "list_version rises by one",
+    "I5": "nothing bought or disliked in a later list",
+    "I6": "restored from the newest checkpoint, and a new one completed",
+    "I7": "detected, restarted, caught up; behaviours processed again",
+}
+CONTROL = "control"
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One run under judgement.
+
+    Attributes:
+        name: the fault's, or "control".
+        what: what was struck, in words.
+        recovery: None for the control.
+        lost: records without a row, and behaviours without a list.
+        doubled: rows too many.
+        wrong_lists: lists, of all versions, that are not the control's.
+        findings: by the question's name.
+    """
+
+    name: str
+    what: str
+    recovery: Recovery | None
+    lost: int
+    doubled: int
+    wrong_lists: int
+    findings: Mapping[str, Finding]
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing speaks against it."""
+        return all(finding.holds is not False for finding in self.findings.values())
+
+    def to_json(self) -> dict[str, object]:
+        """As verdict.json has it; times are seconds from the fault."""
+        return {
+            "name": self.name,
+            **self._recovery(),
+            "lost": self.lost,
+            "doubled": self.doubled,
+            "wrong_lists": self.wrong_lists,
+            **{name: finding.verdict for name, finding in self.findings.items()},
+        }
+
+    def _recovery(self) -> dict[str, object]:
+        recovery = self.recovery
+        if recovery is None:
+            return {}
+        return {
+            "reprocessed": recovery.reprocessed,
+            "detected_s": recovery.seconds(recovery.detected_ms),
+            "restarted_s": recovery.seconds(recovery.restarted_ms),
+            "caught_up_s": recovery.seconds(recovery.caught_up_ms),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """All runs of a drill."""
+
+    control: Judged
+    faults: Sequence[Judged]
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything holds, of the control too."""
+        return self.control.ok and all(fault.ok for fault in self.faults)
+
+    def to_json(self) -> dict[str, object]:
+        """{"ok", "faults": one object a fault, "control": the same without times}."""
+        return {
+            "ok": self.ok,
+            "faults": [fault.to_json() for fault in self.faults],
+            "control": self.control.to_json(),
+        }
+
+    def to_file(self, path: Path) -> None:
+        """Writes it as JSON."""
+        path.write_text(json.dumps(self.to_json(), indent=2) + "\n")
+
+
+def judge_control(control: Output) -> Judged:
+    """What can be said of a run without looking at another."""
+    return _judge(CONTROL, "nothing", (control, None), None, Expectation())
+
+
+def judge_fault(
+    name: str, what: str, outputs: tuple[Output, Output], recovery: Recovery, expected: Expectation
+) -> Judged:
+    """The run with a fault beside the control; `outputs` are theirs, in this order."""
+    return _judge(name, what, outputs, recovery, expected)
+
+
+def _judge(
+    name: str, what: str, outputs: tuple[Output, Output | None], recovery: Recovery | None, expected: Expectation
+) -> Judged:
+    output, control = outputs
+    falls_back = expected.falls_back
+    return Judged(
+        name=name,
+        what=what,
+        recovery=recovery,
+        lost=len(lost(output)),
+        doubled=len(doubled(output, falls_back=falls_back)),
+        wrong_lists=len(wrong_lists(output, control)) if control else 0,
+        findings={
+            "I1": every_record_once(output, falls_back=falls_back),
+            "I2": user_seq_unbroken(output),
+            "I3": as_control(output, control),
+            "I4": list_version_unbroken(output),
+            "I5": nothing_unwanted_shown(output, DEFAULT_ACTIONS),
+            "I6": restored_from_newest(recovery, expected),
+            "I7": came_back(recovery, expected),
+        },
+    )
