@@ -86,7 +86,8 @@ def _checkpoints(layout: Layout) -> dict[str, str]:
 def _recovery() -> dict[str, str]:
     """A dead process is noticed and replaced in seconds.
 
-    By default a TaskManager that comes up before the JobManager waits 10 s before it tries again.
+    By default a TaskManager that comes up before the JobManager waits 10 s before it tries again, and a JVM that
+    needs more than 10 s for its first actors, as on a machine at load 15, gives up.
     """
     return {
         "restart-strategy.type": "exponential-delay",
@@ -98,6 +99,7 @@ def _recovery() -> dict[str, str]:
         "heartbeat.interval": "1000 ms",
         "heartbeat.timeout": "4000 ms",
         "heartbeat.rpc-failure-threshold": "1",
+        "pekko.startup-timeout": "60 s",
         "cluster.registration.error-delay": "200 ms",
         "cluster.registration.max-timeout": "1 s",
         "cluster.registration.refused-registration-delay": "1 s",

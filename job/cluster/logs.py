@@ -7,6 +7,7 @@ from itertools import takewhile
 from pathlib import Path
 
 _ERROR = re.compile(r"\b(ERROR|FATAL)\b|^Error\b|^(Caused by: )?[\w.$]+(Exception|Error)\b|^Unrecognized|^Traceback")
+_VM_ERROR = "Error occurred during initialization of VM"  # its reason is on the next line
 _CAUSE = "Caused by: "
 _STACK = re.compile(r"^(\s+at |\s+\.\.\. |Caused by: |[\w.$]+(Exception|Error)\b)")
 
@@ -19,7 +20,7 @@ class LogLine:
         path: the file.
         number: the line's number, from 1.
         text: the line.
-        cause: the innermost cause of the stack trace that follows it, if one does.
+        cause: the reason that follows it: the innermost cause of a stack trace, or what a JVM could not do.
     """
 
     path: Path
@@ -46,7 +47,8 @@ def _first_in(path: Path) -> LogLine | None:
     with path.open(errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if _ERROR.search(line):
-                return LogLine(path, number, line.strip(), _innermost_cause(lines))
+                reason = next(lines, "").strip() if line.startswith(_VM_ERROR) else _innermost_cause(lines)
+                return LogLine(path, number, line.strip(), reason or None)
     return None
 
 

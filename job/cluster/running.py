@@ -115,7 +115,7 @@ class RunningCluster:
         self.wait_for_registration(timeout_s, on_progress or (lambda _: None), forgive_deaths=True)
 
     def wait_for_registration(self, timeout_s: float, on_progress: Progress, *, forgive_deaths: bool) -> None:
-        """As wait_until_ready; a process that died makes it fail at once unless deaths are forgiven."""
+        """As wait_until_ready(); a process that died makes it fail at once unless deaths are forgiven."""
         deadline = time.monotonic() + timeout_s
         while True:
             state = self._state()
@@ -171,10 +171,10 @@ class RunningCluster:
             time.sleep(_POLL_S / 10)
 
     def _registered(self) -> set[str] | None:
-        """The ids that the JobManager knows; None while it does not answer."""
+        """The ids of the TaskManagers whose slot the JobManager knows; None while it does not answer."""
         try:
             with self.rest() as rest:
-                return {each.resource_id for each in rest.task_managers()}
+                return {each.resource_id for each in rest.task_managers() if each.slots}
         except RestError:
             return None
 
@@ -194,11 +194,12 @@ def find(directory: Path) -> RunningCluster | None:
 
 
 def _resource_id(member: Supervised) -> str:
-    return f"{member.name}-{member.incarnation}"
+    """The id of the present start, or of the next one while it is down."""
+    return f"{member.name}-{member.incarnation if member.pid else member.incarnation + 1}"
 
 
 def _task_manager(index: int, member: Supervised, registered: set[str]) -> TaskManagerProcess:
-    known = _resource_id(member) if _resource_id(member) in registered and member.pid else None
+    known = _resource_id(member) if _resource_id(member) in registered else None
     return TaskManagerProcess(index, member.name, member.pid, member.pid, member.incarnation, known)
 
 

@@ -85,11 +85,11 @@ def test_a_killed_task_manager_is_replaced_and_its_group_ended(own: RunningClust
     assert old.pgid is not None
 
     own.kill_task_manager(0)
-    replaced = own.task_managers()[0]
     own.wait_until_ready(timeout_s=READY_S)
+    new = own.task_managers()[0]
 
-    assert replaced.incarnation == old.incarnation + 1
-    assert own.task_managers()[0].resource_id == f"taskmanager-0-{replaced.incarnation}"
+    assert new.incarnation == old.incarnation + 1
+    assert new.resource_id == f"taskmanager-0-{new.incarnation}"
     assert group_members(old.pgid) == []
 
 

@@ -51,6 +51,16 @@ def test_what_a_jvm_says_when_it_does_not_start_is_an_error(tmp_path: Path, line
     assert str(first_error([tmp_path / "missing.log", out])) == f"{out}:2: {line}"
 
 
+def test_a_jvm_that_does_not_start_gives_its_reason_on_the_next_line(tmp_path: Path) -> None:
+    out = tmp_path / "a.out"
+    out.write_text("Error occurred during initialization of VM\nMaxMetaspaceSize is too small.\n")
+
+    found = first_error([out])
+
+    assert found is not None
+    assert found.cause == "MaxMetaspaceSize is too small."
+
+
 def test_a_log_without_errors_tells_nothing(tmp_path: Path) -> None:
     log = tmp_path / "a.log"
     log.write_text("INFO ErrorHandler is set\nINFO no exceptions so far\n")
