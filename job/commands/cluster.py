@@ -39,6 +39,8 @@ def start(
     directory: Directory = cluster.DEFAULT_DIRECTORY,
     task_managers: Annotated[int, typer.Option("--task-managers", "-n", min=1, help="One slot each.")] = 1,
     rest_port: Annotated[int | None, typer.Option(help="The web page's port; a free one if not given.")] = None,
+    rpc_port: Annotated[int | None, typer.Option(help="Where TaskManagers reach the JobManager; as above.")] = None,
+    blob_port: Annotated[int | None, typer.Option(help="Where code is fetched from; as above.")] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A Flink setting; repeatable.")
     ] = None,
@@ -48,7 +50,8 @@ def start(
     console = Console(stderr=True)
     began = time.monotonic()
     try:
-        spec = cluster.ClusterSpec(directory, task_managers, rest_port, extra_config=parse_settings(setting or []))
+        extra_config = parse_settings(setting or [])
+        spec = cluster.ClusterSpec(directory, task_managers, rest_port, rpc_port, blob_port, extra_config)
         if (running := cluster.find(directory)) is not None:
             console.print(f"A cluster already runs in {escape(str(directory))}: {running.rest_url}")
             return
