@@ -8,6 +8,7 @@ from model.actions import Action, ActionTable
 from udfs.batching import BatchRules
 from udfs.fallbacks import BundleFallbacks
 from udfs.file_log import FileLog
+from udfs.find_trends import FindTrends
 from udfs.measure_feedback import MeasureFeedback
 from udfs.parsing import ParsingRules
 from udfs.poll_log import FindPartitions, PollLog, PollRules
@@ -15,6 +16,7 @@ from udfs.profile import ProfileRules
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
 from udfs.scoring_rules import ScoringRules
 from udfs.track_users import TrackUsers
+from udfs.trends import TrendRules
 from udfs.update_lists import UpdateLists, UpdateRules
 from udfs.user_list import ListRules
 
@@ -29,7 +31,8 @@ class Operators:
         self.in_flight = settings.scoring.elements_in_flight
         self.find_partitions = FindPartitions(log, buckets)
         self.poll_log = PollLog(log, _poll_rules(settings, actions))
-        self.track_users = TrackUsers(_profile_rules(settings, actions))
+        self.track_users = TrackUsers(_profile_rules(settings, actions), with_trends=settings.lists.trend_weight > 0)
+        self.find_trends = FindTrends(_trend_rules(settings), buckets)
         self.score_candidates = _scoring(settings, actions)
         self.update_lists = UpdateLists(
             UpdateRules(_list_rules(settings, actions), settings.tables.prediction_sample_rate),
@@ -56,6 +59,11 @@ def _poll_rules(settings: JobSettings, actions: ActionTable) -> PollRules:
     log = settings.log
     parsing = ParsingRules(actions, log.earliest_ms, _ms(log.max_ahead), _ms(log.allowed_lateness))
     return PollRules(log.poll_interval_ms, log.max_poll_records, settings.flink.buckets, parsing)
+
+
+def _trend_rules(settings: JobSettings) -> TrendRules:
+    trends = settings.trends
+    return TrendRules(_ms(trends.half_life), trends.capacity, trends.size, _ms(trends.interval))
 
 
 def _profile_rules(settings: JobSettings, actions: ActionTable) -> ProfileRules:

@@ -7,7 +7,14 @@ from job.operators import Operators
 from job.settings import JobSettings
 from job.sinks import write_table
 from job.streams import element_type, keyed, side_output, step, ticks, use_process_mode, use_thread_mode
-from udfs.tags import DEAD_LETTERS, FEEDBACK, PREDICTION_RESULTS, USER_BEHAVIOR
+from udfs.tags import (
+    DEAD_LETTERS,
+    FEEDBACK,
+    PREDICTION_RESULTS,
+    TREND_PARTS,
+    TREND_SNAPSHOTS,
+    USER_BEHAVIOR,
+)
 
 
 def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
@@ -28,6 +35,11 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     # Row(bucket's key, TrackedElement): each behaviour with its user's profile as it stood right after it
     write_table(side_output(tracked, USER_BEHAVIOR), "user_behavior", tables)
 
+    parts = keyed(side_output(tracked, TREND_PARTS))
+    trends = step(parts.process(operators.find_trends, element_type()), "find-trends").set_parallelism(1)
+    # Row(bucket's key, TrendSnapshot): what is trending, to every bucket, every few seconds
+    write_table(side_output(trends, TREND_SNAPSHOTS), "trend_snapshots", tables)
+
     use_process_mode(env)
     # No timeout of Flink's: it would start a thread a record. The deadline is the function's own.
     asked = AsyncDataStream.ordered_wait(
@@ -37,7 +49,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     # Row(bucket's key, ScoredElement): the same behaviours, in the same order, with candidates or without
 
     use_thread_mode(env)
-    lists = step(keyed(scored).process(operators.update_lists, Types.STRING()), "update-lists")
+    lists = step(keyed(scored.union(trends)).process(operators.update_lists, Types.STRING()), "update-lists")
     # rows of recommendation_lists: one new list a behaviour
     write_table(lists, "recommendation_lists", tables)
     write_table(side_output(lists, PREDICTION_RESULTS), "prediction_results", tables)

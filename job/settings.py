@@ -102,6 +102,17 @@ class ListSettings(_Group):
     withdrawn: tuple[str, ...] = Field((), description="items that nobody may be shown")
 
 
+class TrendSettings(_Group):
+    """What counts as trending; lists.trend_weight says how much that counts, and 0 turns it off."""
+
+    half_life: timedelta = Field(
+        timedelta(hours=6), gt=timedelta(0), description="after so much event time a behaviour counts half"
+    )
+    capacity: Positive = Field(5_000, description="items whose trend is kept")
+    size: Positive = Field(200, description="items that are told to be trending")
+    interval: timedelta = Field(timedelta(seconds=5), gt=timedelta(0), description="how often they are told")
+
+
 class TableSettings(_Group):
     """Where rows go."""
 
@@ -140,6 +151,7 @@ class JobSettings(BaseSettings):
     profile: ProfileSettings = ProfileSettings()
     scoring: ScoringSettings = ScoringSettings()
     lists: ListSettings = ListSettings()
+    trends: TrendSettings = TrendSettings()
     tables: TableSettings = TableSettings()
     flink: FlinkSettings = FlinkSettings()
 

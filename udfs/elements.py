@@ -108,7 +108,7 @@ class TrackedElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     behaviors: list[TrackedBehavior]
 
 
-class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="scored"):
     """From score-candidates to update-lists."""
 
     epoch: int
@@ -117,7 +117,28 @@ class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     behaviors: list[ScoredBehavior]
 
 
+class TrendPart(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """From track-users to find-trends: (item, weight, event time) of one element's behaviours."""
+
+    epoch: int
+    weights: list[tuple[str, float, int]]
+
+
+class TrendSnapshot(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="trends"):
+    """From find-trends to update-lists.
+
+    Attributes:
+        snapshot_id: when it was made, epoch ms; written on every row it had a part in.
+        strengths: item -> 0 to 1, strongest first.
+    """
+
+    snapshot_id: int
+    strengths: dict[str, float]
+
+
 encode = msgspec.msgpack.Encoder().encode
 decode_polled = msgspec.msgpack.Decoder(PolledElement).decode
 decode_tracked = msgspec.msgpack.Decoder(TrackedElement).decode
-decode_scored = msgspec.msgpack.Decoder(ScoredElement).decode
+decode_update = msgspec.msgpack.Decoder(ScoredElement | TrendSnapshot).decode
+decode_trend_part = msgspec.msgpack.Decoder(TrendPart).decode
+decode_trend_snapshot = msgspec.msgpack.Decoder(TrendSnapshot).decode

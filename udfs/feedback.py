@@ -23,6 +23,7 @@ class Minute:
 
     Attributes:
         minute: its start, epoch ms.
+        events: behaviours that were applied, each of which made a list.
         freshness: histogram step -> lists; only of behaviours whose append time is known.
         batch_sizes: the sum over scored behaviours of the size of the batch that scored them.
         epoch: the highest of the behaviours'.
@@ -88,7 +89,7 @@ class Minute:
         return FeedbackMetricsRow(
             minute=self.minute,
             revision=self.revision,
-            events=self.events,
+            events=self.events + self.duplicates,
             duplicates=self.duplicates,
             lists=self.events,
             scored=self.scored,

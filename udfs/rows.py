@@ -5,6 +5,7 @@ the row was made (also the moment up to which freshness is measured).
 """
 
 import base64
+from typing import NamedTuple
 
 import msgspec
 
@@ -115,7 +116,31 @@ class FeedbackMetricsRow(msgspec.Struct, gc=False):
     epoch: int
 
 
-Row = UserBehaviorRow | DeadLetterRow | RecommendationListRow | PredictionResultRow | FeedbackMetricsRow
+class TrendSnapshotRow(msgspec.Struct, gc=False):
+    """What was trending at one moment."""
+
+    snapshot_id: int
+    items: list[str]
+    strengths: list[float]
+    written_at: int
+    epoch: int
+
+
+Row = (
+    UserBehaviorRow
+    | DeadLetterRow
+    | RecommendationListRow
+    | PredictionResultRow
+    | FeedbackMetricsRow
+    | TrendSnapshotRow
+)
+
+
+class MadeFrom(NamedTuple):
+    """Which model and which trends had a part in a list; None where none had."""
+
+    model: ModelRef | None
+    trend_snapshot: int | None
 
 
 def to_line(row: Row) -> str:
@@ -167,13 +192,10 @@ def dead_letter_row(letter: DeadLetter, epoch: int, now_ms: int) -> str:
 
 
 def recommendation_list_row(
-    user_list: UserList,
-    scored: ScoredBehavior,
-    model: ModelRef | None,
-    policy: Policy,
-    stamp: tuple[int, int],
+    user_list: UserList, scored: ScoredBehavior, made_from: MadeFrom, policy: Policy, stamp: tuple[int, int]
 ) -> str:
     """The line of a list; `stamp` is (clock, epoch)."""
+    model = made_from.model
     behavior = scored.behavior
     return to_line(
         RecommendationListRow(
@@ -193,7 +215,7 @@ def recommendation_list_row(
             None if model is None else model.version,
             None if model is None else model.hash,
             None if model is None else model.variant,
-            None,
+            made_from.trend_snapshot,
             scored.batch_size,
             behavior.timestamp,
             behavior.appended_at,

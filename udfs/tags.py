@@ -1,4 +1,4 @@
-"""The side outputs, one an output table; each record is one or more lines of JSON."""
+"""The side outputs: those named like an output table carry its rows, one or more lines of JSON a record."""
 
 from pyflink.common import Types
 from pyflink.datastream import OutputTag
@@ -6,5 +6,8 @@ from pyflink.datastream import OutputTag
 USER_BEHAVIOR = OutputTag("user-behavior", Types.STRING())
 PREDICTION_RESULTS = OutputTag("prediction-results", Types.STRING())
 DEAD_LETTERS = OutputTag("dead-letters", Types.STRING())
+TREND_SNAPSHOTS = OutputTag("trend-snapshots", Types.STRING())
+TREND_PARTS = OutputTag("trend-parts", Types.ROW([Types.INT(), Types.PRIMITIVE_ARRAY(Types.BYTE())]))
+"""Not a table: what one element adds to the trends, for find-trends."""
 FEEDBACK = OutputTag("feedback", Types.ROW([Types.INT(), Types.PRIMITIVE_ARRAY(Types.BYTE())]))
 """Not a table yet: one bucket's minute, for measure-feedback."""

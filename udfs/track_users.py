@@ -8,19 +8,26 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from udfs.codec import decode_profile, encode_profile
-from udfs.elements import TrackedBehavior, TrackedElement, decode_polled, encode
+from udfs.elements import TrackedBehavior, TrackedElement, TrendPart, decode_polled, encode
 from udfs.keyed_state import bytes_map_state
 from udfs.metrics import Metric, counters
 from udfs.profile import Applied, ProfileRules, UserProfile, apply, snapshot
 from udfs.rows import user_behavior_row
-from udfs.tags import USER_BEHAVIOR
+from udfs.tags import TREND_PARTS, USER_BEHAVIOR
+
+TRENDS_KEY = 0
+"""The key of the one that finds the trends."""
 
 
 class TrackUsers(KeyedProcessFunction):
-    """Keyed by user bucket. In: PolledElement. Out: TrackedElement; side output: rows of user_behavior."""
+    """Keyed by user bucket. In: PolledElement. Out: TrackedElement.
 
-    def __init__(self, rules: ProfileRules) -> None:
+    Side outputs: rows of user_behavior; what the element adds to the trends, unless `with_trends` is off.
+    """
+
+    def __init__(self, rules: ProfileRules, *, with_trends: bool) -> None:
         self._rules = rules
+        self._with_trends = with_trends
 
     def open(self, context: RuntimeContext) -> None:
         """Opens the state."""
@@ -48,6 +55,8 @@ class TrackUsers(KeyedProcessFunction):
             self._profiles.put(user_id, encode_profile(profile))
         self._count(len(tracked), len(rows) - len(tracked))
         yield USER_BEHAVIOR, "\n".join(rows)
+        if self._with_trends and (weights := self._weights(tracked)):
+            yield TREND_PARTS, Row(TRENDS_KEY, encode(TrendPart(self._epoch, weights)))
         out = TrackedElement(self._epoch, len(rows) - len(tracked), tracked)
         yield Row(context.get_current_key(), encode(out))
 
@@ -55,6 +64,12 @@ class TrackUsers(KeyedProcessFunction):
         state = self._profiles.get(user_id)
         profiles[user_id] = UserProfile() if state is None else decode_profile(state)
         return profiles[user_id]
+
+    def _weights(self, tracked: list[TrackedBehavior]) -> list[tuple[str, float, int]]:
+        """(item, action's weight, event time) of the acts that speak for their item."""
+        actions = self._rules.actions
+        behaviors = [each.behavior for each in tracked]
+        return [(b.item_id, weight, b.timestamp) for b in behaviors if (weight := actions[b.action].weight) > 0]
 
     def _count(self, applied: int, duplicates: int) -> None:
         self._applied.inc(applied)

@@ -2,19 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from udfs.codec import decode_list, encode_list
-from udfs.elements import ScoredBehavior, ScoredElement, decode_scored
+from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, decode_trend_snapshot, decode_update
 from udfs.feedback import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
 from udfs.hashing import id_hash
 from udfs.keyed_state import bytes_map_state, bytes_value_state
 from udfs.metrics import Metric, counters
-from udfs.rows import prediction_result_rows, recommendation_list_row
+from udfs.rows import MadeFrom, prediction_result_rows, recommendation_list_row
 from udfs.tags import FEEDBACK, PREDICTION_RESULTS
 from udfs.user_list import Fallbacks, ListRules, UserList, update
 
@@ -36,7 +36,7 @@ class UpdateRules:
 
 
 class UpdateLists(KeyedProcessFunction):
-    """Keyed by user bucket. In: ScoredElement. Out: rows of recommendation_lists, as lines of JSON.
+    """Keyed by user bucket. In: ScoredElement or TrendSnapshot. Out: rows of recommendation_lists, as lines of JSON.
 
     Side outputs: rows of prediction_results; a bucket's minutes for measure-feedback.
     """
@@ -49,27 +49,39 @@ class UpdateLists(KeyedProcessFunction):
         """Opens the state, and loads what fills short lists."""
         self._lists = bytes_map_state(context, "recommendation_list")
         self._minute = bytes_value_state(context, "feedback_minute")
-        self._fallbacks = self._load_fallbacks()
+        self._trends = bytes_value_state(context, "trend_snapshot")
+        self._without_trends = self._load_fallbacks()
+        self._fallbacks: dict[int, Fallbacks] = {}
         (self._lists_made,) = counters(context, Metric.LISTS)
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
-        """Updates one list a behaviour; a user's list is read and written once an element.
+        """Updates one list a behaviour, or learns what is trending.
 
         Raises:
             SequenceGapError: a behaviour was lost or doubled on the way.
         """
-        element = decode_scored(value)
+        element = decode_update(value)
+        if isinstance(element, TrendSnapshot):
+            self._trends.update(value)
+            self._fallbacks[context.get_current_key()] = self._with(element)
+        else:
+            yield from self._update(element, context)
+
+    def _update(self, element: ScoredElement, context: Any) -> Iterator[Any]:
+        """A user's list is read and written once an element."""
+        fallbacks = self._current(context.get_current_key())
         users: dict[str, UserList] = {}
         rows, predictions = [], []
         now_ms = int(time.time() * 1000)
+        stamp = (now_ms, element.epoch)
         for scored in element.behaviors:
             user_id = scored.behavior.user_id
             previous = users.get(user_id) or self._load(user_id)
-            users[user_id] = update(previous, scored, self._rules.lists, self._fallbacks)
-            rows.append(self._row(users[user_id], scored, element, now_ms))
-            if scored.candidates and self._is_sampled(scored):
-                stamp = (now_ms, element.epoch)
-                model = element.models[scored.model or 0]
+            users[user_id] = update(previous, scored, self._rules.lists, fallbacks)
+            model = None if scored.model is None else element.models[scored.model]
+            made_from = MadeFrom(model, fallbacks.snapshot_id)
+            rows.append(recommendation_list_row(users[user_id], scored, made_from, self._rules.lists.policy, stamp))
+            if scored.candidates and model is not None and self._is_sampled(scored):
                 predictions.append(prediction_result_rows(scored, scored.candidates, model, stamp))
         for user_id, user_list in users.items():
             self._lists.put(user_id, encode_list(user_list))
@@ -90,10 +102,16 @@ class UpdateLists(KeyedProcessFunction):
         state = self._lists.get(user_id)
         return UserList() if state is None else decode_list(state)
 
-    def _row(self, user_list: UserList, scored: ScoredBehavior, element: ScoredElement, now_ms: int) -> str:
-        model = None if scored.model is None else element.models[scored.model]
-        stamp = (now_ms, element.epoch)
-        return recommendation_list_row(user_list, scored, model, self._rules.lists.policy, stamp)
+    def _current(self, key: int) -> Fallbacks:
+        """What fills short lists now; the trends outlive a restore."""
+        if key not in self._fallbacks:
+            state = self._trends.value()
+            stored = None if state is None else self._with(decode_trend_snapshot(state))
+            self._fallbacks[key] = stored or self._without_trends
+        return self._fallbacks[key]
+
+    def _with(self, snapshot: TrendSnapshot) -> Fallbacks:
+        return replace(self._without_trends, trending=snapshot.strengths, snapshot_id=snapshot.snapshot_id)
 
     def _is_sampled(self, scored: ScoredBehavior) -> bool:
         """The same behaviours in every run over the same log."""

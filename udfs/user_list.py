@@ -91,12 +91,14 @@ class Fallbacks:
 
     Attributes:
         popular: item ids, most popular first.
-        trending: item id -> strength, 0 to 1, strongest first.
+        trending: item id -> strength, 0 to 1, strongest first; also blended into the model's scores.
+        snapshot_id: which trends these are; None where there are none.
         groups: item id -> group; needed only where `max_per_group` is set.
     """
 
     popular: Sequence[str] = ()
     trending: Mapping[str, float] = field(default_factory=dict)
+    snapshot_id: int | None = None
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -150,7 +152,8 @@ def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fal
     ranked = sorted(_blend(proposed, scored, rules, fallbacks), key=lambda entry: (-entry.score, entry.item_id))
     if rules.max_new_items is not None and before:
         ranked = _calm(ranked, before, rules.max_new_items, rules.length)
-    return _pick(chain(ranked, _fill(kept, fallbacks)), rules, fallbacks)
+    picked = _pick(chain(ranked, _fill(kept, fallbacks)), rules, fallbacks)
+    return sorted(picked, key=lambda entry: -entry.score)
 
 
 class _Filter:
@@ -189,15 +192,19 @@ def _blend(entries: Iterable[Entry], scored: ScoredBehavior, rules: ListRules, f
 
 
 def _calm(ranked: list[Entry], before: list[Entry], max_new: int, length: int) -> list[Entry]:
-    """At most `max_new` newcomers; what was there before keeps the other places, at its new or old score."""
+    """Of the newcomers that are among the best, at most `max_new`; what was there before takes the other places.
+
+    It does so at its new or old score. Who was there and found no place comes last: a full group may yet make room.
+    """
     scores_now = {entry.item_id: entry for entry in ranked}
     stayed = [scores_now.get(entry.item_id, entry) for entry in before]
-    known = {entry.item_id for entry in before}
-    allowed = max(max_new, length - len(before))
-    newcomers = [entry for entry in ranked if entry.item_id not in known]
     stayed.sort(key=lambda entry: (-entry.score, entry.item_id))
-    chosen = stayed[: max(0, length - min(allowed, len(newcomers)))] + newcomers[:allowed]
-    return sorted(chosen, key=lambda entry: (-entry.score, entry.item_id))
+    known = {entry.item_id for entry in before}
+    newcomers = [entry for entry in ranked[:length] if entry.item_id not in known]
+    newcomers = newcomers[: max(max_new, length - len(before))]
+    places = length - len(newcomers)
+    chosen = sorted(stayed[:places] + newcomers, key=lambda entry: (-entry.score, entry.item_id))
+    return chosen + stayed[places:]
 
 
 def _fill(kept: _Filter, fallbacks: Fallbacks) -> Iterator[Entry]:

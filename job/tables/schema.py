@@ -268,10 +268,31 @@ FEEDBACK_METRICS = Table(
     time_view_column="minute_time",
 )
 
+TREND_SNAPSHOTS = Table(
+    "trend_snapshots",
+    "what was trending at one moment, as lists name it in trend_snapshot",
+    ("snapshot_id",),
+    (
+        _long("snapshot_id", "when it was made, epoch ms"),
+        Column("items", ColumnType.STRINGS, "item ids, strongest first"),
+        Column("strengths", ColumnType.DOUBLES, "1 for the strongest, down to 0"),
+        *_WRITTEN,
+    ),
+    time_column="snapshot_id",
+    time_view_column="snapshot_time",
+)
+
 TABLES: Mapping[str, Table] = MappingProxyType(
     {
         table.name: table
-        for table in (USER_BEHAVIOR, RECOMMENDATION_LISTS, PREDICTION_RESULTS, DEAD_LETTERS, FEEDBACK_METRICS)
+        for table in (
+            USER_BEHAVIOR,
+            RECOMMENDATION_LISTS,
+            PREDICTION_RESULTS,
+            DEAD_LETTERS,
+            FEEDBACK_METRICS,
+            TREND_SNAPSHOTS,
+        )
     }
 )
 

@@ -15,6 +15,7 @@ WRITTEN: dict[str, type[msgspec.Struct]] = {
     "prediction_results": rows.PredictionResultRow,
     "dead_letters": rows.DeadLetterRow,
     "feedback_metrics": rows.FeedbackMetricsRow,
+    "trend_snapshots": rows.TrendSnapshotRow,
 }
 PYTHON_TYPES: dict[ColumnType, object] = {
     ColumnType.STRING: str,

@@ -75,4 +75,4 @@ def test_flinks_views_hold_no_double_quotes() -> None:
 
     statements = [for_flink(statement) for statement in create_views()]
     assert not any('"' in statement for statement in statements)
-    assert all(re.search(r"`(timestamp|minute)`", statement) for statement in statements)
+    assert all(re.search(r"`(timestamp|minute|snapshot_id)`", statement) for statement in statements)
