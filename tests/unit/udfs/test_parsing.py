@@ -119,7 +119,7 @@ numbers = st.integers() | st.floats() | st.sampled_from([2**63 - 1, 2**63, -(2**
 texts = st.text(max_size=4) | st.sampled_from(["\ud800", "\0", "click", "\U0001f600", "x" * 300])
 scalars = st.none() | st.booleans() | numbers | texts
 values = scalars | st.lists(scalars, max_size=1) | st.dictionaries(texts, scalars, max_size=1)
-fields = {name: st.just(good) | values for name, good in GOOD.items()}
+fields = {name: st.just(good) | st.just(good) | values for name, good in GOOD.items()}
 optional = dict.fromkeys(("event_id", "request_id", "position", "appended_at", "other"), values)
 objects = st.fixed_dictionaries(fields, optional=optional)
 json_lines = st.builds(lambda value, ascii_only: dumps(value, ascii_only=ascii_only), objects, st.booleans())
