@@ -4,6 +4,10 @@ A TaskManager's embedded interpreter lives as long as its JVM and keeps every mo
 changed code under the same package names would run the old code in its thread-mode operators. So the packages travel
 inside one package named after the hash of their code, with their imports rewritten to it. Two deployments with the
 same code share a name; different ones can even run side by side.
+
+Flink removes the zip when tasks restart, and the interpreter would look for a module that it has not imported yet in
+the zip that is gone: an operator that moves to a surviving TaskManager would never start there. So the outer package
+imports everything that thread-mode operators may need at once.
 """
 
 import hashlib
@@ -18,6 +22,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 _NAMES = "|".join(PACKAGES)
 _FROM = re.compile(rf"^(\s*from )({_NAMES})(?=[. ])", re.MULTILINE)
 _PLAIN = re.compile(rf"^\s*import ({_NAMES})\b.*$", re.MULTILINE)
+_TORCH = re.compile(r"^(import|from) torch\b", re.MULTILINE)
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -55,12 +60,23 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"{name}.zip"
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as out:
-        out.writestr(zipfile.ZipInfo(f"{name}/__init__.py", _EPOCH), "")
+        out.writestr(zipfile.ZipInfo(f"{name}/__init__.py", _EPOCH), import_all(sources))
         for path, text in sources.items():
             out.writestr(zipfile.ZipInfo(f"{name}/{path}", _EPOCH), rename_imports(text, name, path))
     entry = folder / f"{name}_main.py"
     entry.write_text(f"from {name}.job.main import main\n\nmain()\n")
     return Shipment(name, archive, entry)
+
+
+def import_all(sources: dict[str, str]) -> str:
+    """The outer package's own code: imports every module of udfs.
+
+    Those that need torch are left out: only worker processes score, and each of them is started with its own zip.
+    """
+    names = (path.removesuffix(".py").replace("/", ".") for path, text in sources.items() if not _TORCH.search(text))
+    modules = [name for name in names if name.startswith("udfs.") and not name.endswith("__init__")]
+    lines = [f'import_module(f"{{__name__}}.{module}")' for module in modules]
+    return "\n".join(["from importlib import import_module", "", *lines, ""])
 
 
 def read_sources(root: Path) -> dict[str, str]:

@@ -21,7 +21,7 @@ from job.drills.drill import run_drill
 from job.drills.errors import DrillError
 from job.drills.faults import FAULTS, SMOKE_FAULTS, Fault
 from job.drills.report import COLUMNS, cells, complaints
-from job.drills.verdict import Verdict
+from job.drills.verdict import QUESTIONS, Verdict
 from job.shipping import ShippingError
 from job.tables.errors import TablesError
 from model.bundle import BundleError
@@ -138,9 +138,9 @@ def _phases() -> Iterator[_Phases]:
 
 def _show(verdict: Verdict, out: Path, seconds: float) -> None:
     runs = (verdict.control, *verdict.faults)
-    table = Table(*COLUMNS)
-    for run in runs:
-        table.add_row(*map(escape, cells(run)))
+    table = Table(*(escape(cell) for cell in (COLUMNS[0], *(cells(run)[0] for run in runs))))
+    for name, *told in list(zip(COLUMNS, *map(cells, runs), strict=True))[1:]:
+        table.add_row(escape(f"{name} {QUESTIONS.get(name, '')}".strip()), *map(escape, told))
     console.print(table)
     for line in (line for run in runs for line in complaints(run)):
         console.print(f"[red]{escape(line)}[/red]")
