@@ -32,7 +32,7 @@ def run_drill(faults: Sequence[Fault], out: Path, say: Say, scale: Scale = SMOKE
         DeployError: as DrillError.
     """
     out = out.absolute()
-    _make_room(out)
+    make_room(out)
     setup = prepare(scale, out / "setup", say)
     control = run_control(setup, out / CONTROL, _about(CONTROL, say))
     judged = []
@@ -56,7 +56,7 @@ def prepare(scale: Scale, folder: Path, say: Say) -> Setup:
     return Setup(scale, folder / "log", records, folder / "bundle")
 
 
-def _make_room(out: Path) -> None:
+def make_room(out: Path) -> None:
     """Empties the folder of an earlier drill, whose clusters are stopped; other folders are left alone."""
     if out.exists() and any(out.iterdir()) and not (out / _MARK).exists():
         msg = f"{out} holds something that is no drill's: give a new folder with --out"

@@ -1,0 +1,103 @@
+"""When a job was down, when it caught up, and what it did again."""
+
+import json
+import threading
+from dataclasses import replace
+from pathlib import Path
+
+from job.drills.collect import caught_up_ms, count_reprocessed
+from job.drills.evidence import Output
+from job.drills.feeder import Fed, Feeder, copy_log, same_bytes
+from job.drills.uncommitted import uncommitted_behaviors
+from job.drills.watcher import Sample, outage
+from job.log_writer import PartitionWriter, create_log
+from tests.unit.drills.outputs import behavior, good_output
+
+
+def samples(*seen: tuple[int, bool]) -> list[Sample]:
+    return [Sample(at_ms, running) for at_ms, running in seen]
+
+
+def test_an_outage_begins_with_the_first_sample_that_is_down_and_ends_with_the_last_that_comes_up() -> None:
+    seen = samples((1, False), (5, True), (10, True), (12, False), (20, True), (21, False), (30, True), (31, True))
+    assert outage(seen, 9) == (12, 30)
+
+
+def test_a_job_that_is_down_in_the_end_never_restarted() -> None:
+    assert outage(samples((10, True), (12, False), (20, True), (21, False)), 9) == (12, None)
+
+
+def test_a_job_that_never_went_down_was_not_detected() -> None:
+    assert outage(samples((10, True), (12, True)), 9) == (None, None)
+
+
+def grown(*growths: tuple[int, int]) -> list[Fed]:
+    return [Fed(at_ms, (end,)) for at_ms, end in growths]
+
+
+def output_written_at(*written: int) -> Output:
+    rows = tuple(replace(behavior(n, "view", "a", n + 1), written_at=at) for n, at in enumerate(written))
+    return Output({0: len(rows)}, rows, (), (), ())
+
+
+def test_a_job_has_caught_up_when_new_records_are_processed_at_once() -> None:
+    output = output_written_at(1_010, 9_000, 9_100, 9_200, 9_650)
+    fed = grown((1_000, 1), (2_000, 2), (5_000, 3), (8_900, 4), (9_600, 5))
+    assert caught_up_ms(fed, output, 8_000) == 9_200
+
+
+def test_a_job_that_is_always_late_has_caught_up_with_the_last_record() -> None:
+    assert caught_up_ms(grown((1_000, 1), (2_000, 2)), output_written_at(8_000, 9_000), 8_000) == 9_000
+
+
+def test_a_job_that_never_restarted_has_not_caught_up() -> None:
+    assert caught_up_ms(grown((1_000, 1)), output_written_at(1_100), None) is None
+
+
+def hidden_file(tables: Path, rows: list[tuple[int, int]]) -> None:
+    folder = tables / "user_behavior" / "dt=2026-01-01" / "hour=00"
+    folder.mkdir(parents=True)
+    lines = [
+        json.dumps({"log_partition": 0, "log_offset": offset, "epoch": epoch, "written_at": 1, "user_id": "u"})
+        for offset, epoch in rows
+    ]
+    (folder / ".part-a-0.inprogress.b").write_text("\n".join([*lines, '{"log_par']))
+    (folder / "part-a-0").write_text(lines[0] + "\n")
+
+
+def test_only_hidden_rows_of_the_killed_attempt_that_are_there_anew_were_reprocessed(tmp_path: Path) -> None:
+    hidden_file(tmp_path, [(0, 50), (1, 50), (9, 50), (3, 150)])
+    output = replace(good_output(), behaviors=tuple(replace(row, epoch=150) for row in good_output().behaviors))
+    assert [row.log_offset for row in uncommitted_behaviors(tmp_path)] == [0, 1, 9, 3]
+    assert count_reprocessed(tmp_path, output, 100) == 2
+    assert count_reprocessed(tmp_path, good_output(), 100) == 0
+
+
+def make_log(folder: Path) -> Path:
+    create_log(folder, 2)
+    for partition in range(2):
+        writer = PartitionWriter(folder, partition)
+        writer.append(b"%d" % n for n in range(40 * (partition + 1)))
+        writer.close()
+    return folder
+
+
+def test_a_fed_log_ends_with_the_same_bytes(tmp_path: Path) -> None:
+    source = make_log(tmp_path / "source")
+    with Feeder(source, tmp_path / "target", rate=2_000) as feeder:
+        feeder.start()
+        feeder.finish()
+    assert same_bytes(source, tmp_path / "target")
+    assert feeder.fed[-1].ends == (40, 80)
+
+
+def test_a_feeder_that_is_left_early_stops(tmp_path: Path) -> None:
+    with Feeder(make_log(tmp_path / "source"), tmp_path / "target", rate=1) as feeder:
+        feeder.start()
+    assert "feeder" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_copied_log_is_there_at_once(tmp_path: Path) -> None:
+    source = make_log(tmp_path / "source")
+    assert [fed.ends for fed in copy_log(source, tmp_path / "target")] == [(40, 80)]
+    assert same_bytes(source, tmp_path / "target")

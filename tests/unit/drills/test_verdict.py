@@ -1,0 +1,98 @@
+"""verdict.json, the report, and the log that a drill is run over."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from job.drills.drill import make_room
+from job.drills.drill_log import Scale, make_dataset, mixed, write_log
+from job.drills.errors import DrillError
+from job.drills.evidence import Expectation, Output
+from job.drills.faults import FAULTS
+from job.drills.report import COLUMNS, cells, complaints, write_report
+from job.drills.verdict import Judged, Verdict, judge_control, judge_fault
+from model.records import UserBehavior
+from tests.unit.drills.outputs import good_output, good_recovery, without_behavior
+
+CONTROL = judge_control(good_output())
+FIELDS = ["name", "reprocessed", "detected_s", "restarted_s", "caught_up_s", "lost", "doubled", "wrong_lists"]
+
+
+def judged(output: Output) -> Judged:
+    return judge_fault("kill", "a process", (output, good_output()), good_recovery(), Expectation())
+
+
+def test_a_good_run_has_a_good_verdict(tmp_path: Path) -> None:
+    Verdict(CONTROL, [judged(good_output())]).to_file(tmp_path / "verdict.json")
+    told = json.loads((tmp_path / "verdict.json").read_text())
+    assert told["ok"] is True
+    assert list(told["faults"][0]) == [*FIELDS, "I1", "I2", "I3", "I4", "I5", "I6", "I7"]
+    assert told["faults"][0] == {
+        **dict(zip(FIELDS, ["kill", 40, 0.2, 5.0, 6.0, 0, 0, 0], strict=True)),
+        **{f"I{n}": True for n in range(1, 8)},
+    }
+    assert told["control"]["I7"] == "n/a: nothing was broken"
+
+
+def test_one_thing_that_does_not_hold_spoils_the_verdict() -> None:
+    lost = judged(without_behavior(good_output(), 2))
+    assert not Verdict(CONTROL, [judged(good_output()), lost]).ok
+    assert lost.to_json()["lost"] == 1
+    assert lost.to_json()["I1"] is False
+
+
+def test_a_control_that_does_not_hold_spoils_the_verdict() -> None:
+    assert not Verdict(judge_control(without_behavior(good_output(), 2)), [judged(good_output())]).ok
+
+
+def test_the_report_tells_what_does_not_hold(tmp_path: Path) -> None:
+    write_report(Verdict(CONTROL, [judged(without_behavior(good_output(), 2))]), tmp_path / "report.md")
+    assert "record 0/2 is in no table" in (tmp_path / "report.md").read_text()
+
+
+def test_a_run_has_a_cell_a_column() -> None:
+    assert len(cells(CONTROL)) == len(COLUMNS)
+    assert list(complaints(CONTROL)) == []
+
+
+def test_every_fault_says_what_it_does() -> None:
+    assert all(fault.name == name and fault.doc for name, fault in FAULTS.items())
+
+
+def test_equal_scales_give_equal_logs_with_everything_in_them(tmp_path: Path) -> None:
+    scale = Scale(users=20, items=50, behaviors=600)
+    dataset = make_dataset(scale, tmp_path / "data")
+    records = write_log(dataset, scale, tmp_path / "one")
+    assert write_log(dataset, scale, tmp_path / "two") == records > 600
+    logs = [b"".join(file.read_bytes() for file in sorted((tmp_path / n).glob("*.jsonl"))) for n in ("one", "two")]
+    assert logs[0] == logs[1]
+    assert all(word in logs[0] for word in (b'"return"', b'"dislike"', b'"gaze"', b"no text"))
+
+
+def test_named_behaviours_are_repeated_as_they_were() -> None:
+    behaviors = [UserBehavior("u", "view", f"i{n}", 1_000_000_000_000 + n) for n in range(600)]
+    lines = [line for _, line in mixed(iter(behaviors), Random(1)) if line.endswith(b"}") and b"event_id" in line]
+    assert len(set(lines)) < len(lines)
+
+
+def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "thesis.txt").touch()
+    with pytest.raises(DrillError, match="new folder"):
+        make_room(tmp_path)
+
+
+def test_an_earlier_drill_is_replaced(tmp_path: Path) -> None:
+    make_room(tmp_path / "out")
+    (tmp_path / "out" / "verdict.json").touch()
+    make_room(tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["drill.txt"]
+
+
+def test_a_moment_that_never_came_is_null() -> None:
+    never = replace(good_recovery(), restarted_ms=None)
+    told = judge_fault("kill", "", (good_output(), good_output()), never, Expectation()).to_json()
+    assert told["restarted_s"] is None
+    assert told["I7"] is False
