@@ -69,7 +69,9 @@ def test_a_positive_act_takes_a_dislike_back() -> None:
 
 
 def test_impressions_are_counted() -> None:
-    assert after(behavior("i", "impression"), behavior("i", "impression")).shown == {id_hash("i"): 2}
+    assert after(behavior("i", "impression"), behavior("i", "impression")).shown[id_hash("i")].count == pytest.approx(
+        2, abs=0.01
+    )
 
 
 @pytest.mark.parametrize("action", ["click", "buy", "dislike"])
@@ -122,7 +124,7 @@ def test_disliked_items_are_forgotten_oldest_first() -> None:
 
 def test_impressions_are_forgotten_oldest_first() -> None:
     profile = after(*(behavior(item, "impression") for item in "abac"), rules=SMALL)
-    assert (profile.shown, profile.forgotten) == ({id_hash("a"): 2, id_hash("c"): 1}, 1)
+    assert (list(profile.shown), profile.forgotten) == ([id_hash("a"), id_hash("c")], 1)
 
 
 def test_event_ids_are_forgotten_oldest_first() -> None:

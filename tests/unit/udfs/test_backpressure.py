@@ -1,0 +1,37 @@
+"""Polls pause for as long as the last one had to wait, and then take turns."""
+
+from udfs.backpressure import BackpressurePause
+
+
+def after(*polls: tuple[int, int, int]) -> BackpressurePause:
+    """After these polls: (partition's key, when it began, when it was done)."""
+    pause = BackpressurePause()
+    for key, began_ms, done_ms in polls:
+        pause.polled(key, began_ms, done_ms)
+    return pause
+
+
+def test_a_poll_that_did_not_wait_pauses_nobody() -> None:
+    assert after((1, 1_000, 1_005)).until_ms == 0
+
+
+def test_a_poll_that_waited_pauses_all_for_as_long() -> None:
+    assert after((1, 1_000, 1_100)).until_ms == 1_200
+
+
+def test_no_pause_is_longer_than_a_quarter_of_a_second() -> None:
+    assert after((1, 1_000, 61_000)).until_ms == 61_250
+
+
+def test_a_quick_poll_does_not_end_a_pause() -> None:
+    assert after((1, 1_000, 1_100), (2, 1_150, 1_151)).until_ms == 1_200
+
+
+def test_after_a_pause_who_waited_longest_goes_first() -> None:
+    pause = after((1, 1_000, 1_001), (2, 1_010, 1_011), (3, 1_020, 1_120))
+    assert pause.turn(1) < pause.turn(2) < pause.turn(3)
+
+
+def test_a_partition_never_polled_goes_with_the_first() -> None:
+    pause = after((1, 1_000, 1_100), (2, 1_100, 1_200))
+    assert pause.turn(7) == pause.turn(1) == pause.until_ms

@@ -1,0 +1,335 @@
+"""MicroBatcher on a real event loop with a real thread: nothing lost, doubled or swapped, whatever the model does."""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from udfs.batching import Answered, BatchRules, FallbackReason, MicroBatcher
+
+LINGER_MS = 10.0
+DEADLINE_MS = 200.0
+
+
+class Loop(asyncio.SelectorEventLoop):
+    """An event loop whose clock stands still until a test moves it."""
+
+    now_s = 0.0
+
+    def time(self) -> float:
+        return self.now_s
+
+
+class Model:
+    """Answers ten times the question; can be held up, and told to fail."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[int]] = []
+        self.may_go = threading.Event()
+        self.may_go.set()
+        self.error: Exception | None = None
+        self.short_of = 0
+
+    def __call__(self, questions: Sequence[int]) -> list[int]:
+        self.batches.append(list(questions))
+        assert self.may_go.wait(60)
+        if self.error is not None:
+            raise self.error
+        return [question * 10 for question in questions][self.short_of :]
+
+
+class Bench:
+    """A model, its batcher, and what the batcher said of failures."""
+
+    def __init__(self, loop: Loop, executor: ThreadPoolExecutor, rules: BatchRules) -> None:
+        self.loop = loop
+        self.model = Model()
+        self.failures: list[BaseException] = []
+        self.executor = executor
+        self.batcher = MicroBatcher(self.model, rules, executor, self.failures.append)
+
+    def ask(self, *questions: int) -> "asyncio.Task[list[Answered[int]]]":
+        return self.loop.create_task(self.batcher.submit(questions))
+
+    async def pass_time(self, milliseconds: float) -> None:
+        self.loop.now_s += milliseconds / 1000
+        await settled()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Meanwhile the model answers nothing."""
+        self.model.may_go.clear()
+        try:
+            yield
+        finally:
+            self.model.may_go.set()
+
+    async def behind_a_call(self, question: int) -> "asyncio.Task[list[Answered[int]]]":
+        """Asks while the model is at question 1, and waits until that is answered."""
+        with self.held():
+            first = self.ask(1)
+            await settled()
+            behind = self.ask(question)
+            await settled()
+        await first
+        await settled()
+        return behind
+
+    async def late(self, question: int) -> set[FallbackReason | None]:
+        """Asks, and lets the deadline pass."""
+        asked = self.ask(question)
+        await settled()
+        await self.pass_time(DEADLINE_MS)
+        return failures(await asked)
+
+    async def model_is_free(self) -> None:
+        await self.loop.run_in_executor(self.executor, int)
+
+
+async def settled() -> None:
+    """All that can run without the model or the clock has run."""
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def on_a_loop(
+    script: Callable[[Bench], Coroutine[Any, Any, None]],
+    *,
+    max_size: int = 4,
+    linger_ms: float = LINGER_MS,
+) -> None:
+    loop, rules = Loop(), BatchRules(max_size, linger_ms, DEADLINE_MS)
+    with ThreadPoolExecutor(1) as executor, asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(script(Bench(loop, executor, rules)))
+
+
+def scored(answers: Sequence[Answered[int]]) -> list[int | None]:
+    return [answered.answer for answered in answers]
+
+
+def failures(answers: Sequence[Answered[int]]) -> set[FallbackReason | None]:
+    return {answered.failure for answered in answers}
+
+
+def test_a_question_that_finds_the_model_idle_never_waits() -> None:
+    async def script(bench: Bench) -> None:
+        assert await bench.ask(1) == [Answered(10, None, 1)]
+        assert await bench.ask(2) == [Answered(20, None, 1)]
+
+    on_a_loop(script)
+
+
+def test_no_questions_have_no_answers_and_no_call() -> None:
+    async def script(bench: Bench) -> None:
+        assert await bench.ask() == []
+        assert bench.model.batches == []
+
+    on_a_loop(script)
+
+
+def test_what_comes_during_a_call_waits_for_a_full_batch() -> None:
+    async def script(bench: Bench) -> None:
+        second = await bench.behind_a_call(2)
+        await bench.pass_time(LINGER_MS - 1)
+        assert bench.model.batches == [[1]]
+        third = bench.ask(3, 4, 5)
+        assert scored(await second + await third) == [20, 30, 40, 50]
+        assert bench.model.batches == [[1], [2, 3, 4, 5]]
+
+    on_a_loop(script)
+
+
+def test_what_comes_during_a_call_waits_no_longer_than_the_linger() -> None:
+    async def script(bench: Bench) -> None:
+        second = await bench.behind_a_call(2)
+        await bench.pass_time(LINGER_MS)
+        assert await second == [Answered(20, None, 1)]
+
+    on_a_loop(script)
+
+
+def test_what_waited_longer_than_the_linger_during_a_call_is_sent_at_once() -> None:
+    async def script(bench: Bench) -> None:
+        with bench.held():
+            first = bench.ask(1)
+            await settled()
+            second = bench.ask(2)
+            await settled()
+            await bench.pass_time(LINGER_MS)
+        assert scored(await first + await second) == [10, 20]
+
+    on_a_loop(script)
+
+
+def test_a_large_submission_is_spread_over_full_batches() -> None:
+    async def script(bench: Bench) -> None:
+        answers = await bench.ask(*range(9))
+        assert scored(answers) == list(range(0, 90, 10))
+        assert [answered.batch_size for answered in answers] == [4] * 8 + [1]
+
+    on_a_loop(script, linger_ms=0)
+
+
+def test_a_call_over_the_deadline_ends_without_scores() -> None:
+    async def script(bench: Bench) -> None:
+        with bench.held():
+            asked = bench.ask(1, 2)
+            await settled()
+            await bench.pass_time(DEADLINE_MS - 1)
+            assert not asked.done()
+            await bench.pass_time(1)
+            assert await asked == [Answered(None, FallbackReason.DEADLINE, 2)] * 2
+
+    on_a_loop(script)
+
+
+def test_until_the_late_call_is_back_the_model_is_busy_then_it_scores_again() -> None:
+    async def script(bench: Bench) -> None:
+        with bench.held():
+            assert await bench.late(1) == {FallbackReason.DEADLINE}
+            assert failures(await bench.ask(2)) == {FallbackReason.MODEL_BUSY}
+            assert failures(await bench.ask(3)) == {FallbackReason.MODEL_BUSY}
+        await bench.model_is_free()
+        assert scored(await bench.ask(4)) == [40]
+        assert bench.model.batches == [[1], [4]]
+
+    on_a_loop(script)
+
+
+def test_an_error_of_the_model_ends_its_batch_without_scores_and_is_heard_of() -> None:
+    async def script(bench: Bench) -> None:
+        bench.model.error = ValueError("broken")
+        assert await bench.ask(1, 2) == [Answered(None, FallbackReason.MODEL_ERROR, 2)] * 2
+        assert bench.failures == [bench.model.error]
+
+    on_a_loop(script)
+
+
+def test_after_an_error_the_model_scores_again() -> None:
+    async def script(bench: Bench) -> None:
+        bench.model.error = ValueError("broken")
+        await bench.ask(1)
+        bench.model.error = None
+        assert scored(await bench.ask(2)) == [20]
+
+    on_a_loop(script)
+
+
+def test_an_error_of_a_late_call_is_heard_of_too() -> None:
+    async def script(bench: Bench) -> None:
+        bench.model.error = ValueError("broken")
+        with bench.held():
+            await bench.late(1)
+        await bench.model_is_free()
+        assert bench.failures == [bench.model.error]
+
+    on_a_loop(script)
+
+
+def test_a_wrong_number_of_answers_fails_everybody_who_waits() -> None:
+    async def script(bench: Bench) -> None:
+        bench.model.short_of = 1
+        with bench.held():
+            waiting = [bench.ask(1)]
+            await settled()
+            waiting += [bench.ask(2), bench.ask(3)]
+            await settled()
+        for asked in waiting:
+            with pytest.raises(RuntimeError, match="the model gave 0 answers to 1 questions"):
+                await asked
+
+    on_a_loop(script)
+
+
+def test_after_a_wrong_number_of_answers_the_next_question_is_scored() -> None:
+    async def script(bench: Bench) -> None:
+        bench.model.short_of = 1
+        with pytest.raises(RuntimeError):
+            await bench.ask(1, 2)
+        bench.model.short_of = 0
+        assert scored(await bench.ask(3)) == [30]
+
+    on_a_loop(script)
+
+
+def test_a_stopped_executor_fails_who_asks() -> None:
+    async def script(bench: Bench) -> None:
+        bench.executor.shutdown()
+        with pytest.raises(RuntimeError, match="after shutdown"):
+            await bench.ask(1)
+
+    on_a_loop(script)
+
+
+def test_a_caller_that_goes_away_takes_nobody_along() -> None:
+    async def script(bench: Bench) -> None:
+        with bench.held():
+            first = bench.ask(1)
+            await settled()
+            gone, third = bench.ask(2), bench.ask(3)
+            await settled()
+            gone.cancel()
+        assert scored(await first + await third) == [10, 30]
+
+    on_a_loop(script, linger_ms=0)
+
+
+def test_a_batch_holds_at_least_one_question() -> None:
+    with pytest.raises(ValueError, match="max_size is at least 1, not 0"):
+        on_a_loop(lambda bench: settled(), max_size=0)
+
+
+sizes = st.lists(st.integers(0, 7), max_size=12)
+
+
+@settings(max_examples=30)
+@given(sizes, st.integers(1, 5), st.sampled_from([0.0, LINGER_MS]), st.sets(st.integers(0, 11)))
+def test_nothing_is_lost_doubled_or_swapped_and_no_batch_is_too_large(
+    submitted: list[int], max_size: int, linger_ms: float, held: set[int]
+) -> None:
+    """Submissions in `held` are made while the model is held up."""
+    starts = [sum(submitted[:number]) for number in range(len(submitted))]
+    questions = [list(range(start, start + size)) for start, size in zip(starts, submitted, strict=True)]
+
+    async def script(bench: Bench) -> None:
+        asked = []
+        for number, its_questions in enumerate(questions):
+            with bench.held() if number in held else nullcontext():
+                asked.append(bench.ask(*its_questions))
+                await settled()
+        while not all(its.done() for its in asked):
+            await bench.pass_time(1)
+        answers = [its.result() for its in asked]
+        assert [scored(its) for its in answers] == [[10 * question for question in its] for its in questions]
+        assert [question for batch in bench.model.batches for question in batch] == list(range(sum(submitted)))
+        assert all(1 <= len(batch) <= max_size for batch in bench.model.batches)
+
+    on_a_loop(script, max_size=max_size, linger_ms=linger_ms)
+
+
+@settings(max_examples=20)
+@given(sizes, st.integers(1, 5), st.sets(st.integers(0, 11)))
+def test_under_failures_every_question_still_has_one_answer_or_one_reason(
+    submitted: list[int], max_size: int, failing: set[int]
+) -> None:
+    async def script(bench: Bench) -> None:
+        asked = []
+        for number, size in enumerate(submitted):
+            bench.model.error = ValueError("broken") if number in failing else None
+            asked.append(bench.ask(*range(size)))
+            await settled()
+        for size, answers in zip(submitted, await asyncio.gather(*asked), strict=True):
+            reasons = {FallbackReason.MODEL_ERROR}
+            assert len(answers) == size
+            assert all(
+                answered.answer == 10 * question if answered.failure is None else {answered.failure} == reasons
+                for question, answered in enumerate(answers)
+            )
+
+    on_a_loop(script, max_size=max_size, linger_ms=0)
