@@ -3,11 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
+from job.cluster.jvm import MARK
 from job.deploy import Target, deploy
 from job.drills.collect import accounted, read_checkpoints
 from job.drills.drill_log import Scale
@@ -73,9 +74,7 @@ def live_job(setup: Setup, folder: Path, say: Say) -> Iterator[Live]:
     try:
         say("starting a cluster")
         cluster = start(spec, timeout_s=_START_S)
-        target = Target.local(cluster)
-        target.folder.mkdir(parents=True, exist_ok=True)
-        deployed = deploy(target, _settings(setup, folder), fresh=True, on_progress=say)
+        deployed = deploy(_target(cluster), _settings(setup, folder), fresh=True, on_progress=say)
         with FlinkRest(cluster.rest_url) as rest:
             say("waiting for all tasks to run")
             rest.wait_until_running(deployed.job_id, timeout_s=_RUNNING_S)
@@ -136,6 +135,13 @@ def _is_amid_work(job: RunningJob) -> bool:
         return False
     newest_ms = max(each.completed_ms for each in completed)
     return sum(row.written_at > newest_ms for row in uncommitted_behaviors(job.tables)) >= _IN_FLIGHT
+
+
+def _target(cluster: RunningCluster) -> Target:
+    """The cluster; Flink's command line gets its mark, so that it ends with the cluster if the drill is broken off."""
+    target = Target.local(cluster)
+    target.folder.mkdir(parents=True, exist_ok=True)
+    return replace(target, environment={**target.environment, MARK: str(cluster.directory)})
 
 
 def _settings(setup: Setup, folder: Path) -> JobSettings:
