@@ -24,13 +24,17 @@ from udfs.log_reader import FileLogReader, partition_file
 
 IDLE_MS = 500
 """A job is level with its log when records are processed within so long after they were appended."""
-_JUDGED = ("user_behavior", "recommendation_lists", "dead_letters")
+_JUDGED = ("user_behavior", "recommendation_lists", "prediction_results", "dead_letters")
 
 _BEHAVIORS = """
     SELECT log_partition, log_offset, user_id, "action", item_id, outcome, user_seq, epoch, written_at
     FROM user_behavior"""
 _LISTS = """
     SELECT log_partition, log_offset, user_id, list_version, user_seq, items, scores, reasons, written_at FROM """
+_PREDICTIONS = """
+    SELECT log_partition, log_offset, user_id, user_seq, user_seq, list(item_id ORDER BY rank),
+           list(score ORDER BY rank), list('model'), max(written_at)
+    FROM prediction_results GROUP BY log_partition, log_offset, user_id, user_seq"""
 _LETTERS = "SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters"
 _ACCOUNTED = """
     SELECT (SELECT count(*) FROM recommendation_lists) + (SELECT count(*) FROM dead_letters)
@@ -61,6 +65,7 @@ def read_output(log: Path, tables: Path) -> Output:
             lists=tuple(map(_list, rows(_LISTS + "recommendation_lists"))),
             latest=tuple(map(_list, rows(_LISTS + "latest_recommendation_lists"))),
             letters=tuple(SeenLetter(*row) for row in rows(_LETTERS)),
+            predictions=tuple(map(_list, rows(_PREDICTIONS))),
             repeats=tuple(
                 Repeat(table, str(key), tuple(epochs)) for table in _JUDGED for key, epochs in rows(_repeats(table))
             ),

@@ -85,6 +85,7 @@ class Output:
         lists: the view recommendation_lists.
         latest: the view latest_recommendation_lists.
         letters: the view dead_letters.
+        predictions: the view prediction_results, those of one behaviour as one list.
         repeats: keys that were committed more than once, in any epoch: the views show one row of each.
     """
 
@@ -93,6 +94,7 @@ class Output:
     lists: tuple[SeenList, ...]
     latest: tuple[SeenList, ...]
     letters: tuple[SeenLetter, ...]
+    predictions: tuple[SeenList, ...] = ()
     repeats: tuple[Repeat, ...] = ()
 
 

@@ -75,7 +75,9 @@ def as_control(output: Output, control: Output | None) -> Finding:
     )
     rows = [told for table, mine, theirs in tables for told in _unequal(table, mine, theirs)]
     latest = [f"final list of {told}" for told in _different(_latest(output), _latest(control))]
-    return Finding.of([*latest, *wrong_lists(output, control), *rows])
+    said = _different(_by_version(output.predictions), _by_version(control.predictions))
+    predictions = [f"predictions of {told}" for told in said]
+    return Finding.of([*latest, *wrong_lists(output, control), *predictions, *rows])
 
 
 def wrong_lists(output: Output, control: Output) -> list[str]:

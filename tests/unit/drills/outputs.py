@@ -42,7 +42,8 @@ def good_output() -> Output:
         made_list(5, 1, "d", "e", "f", user="u2"),
         made_list(6, 2, "c", "e", "f", user="u2"),
     )
-    return Output({0: 7}, behaviors, lists, (lists[2], lists[4]), (SeenLetter(0, 4, "not_json", 1, 5_004),))
+    letters = (SeenLetter(0, 4, "not_json", 1, 5_004),)
+    return Output({0: 7}, behaviors, lists, (lists[2], lists[4]), letters, (made_list(0, 1, "b", "c", "d", "x"),))
 
 
 def with_list(output: Output, number: int, **changes: object) -> Output:

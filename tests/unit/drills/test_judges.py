@@ -110,6 +110,8 @@ BROKEN_LISTS = {
     "a missing list": without_list(GOOD),
     "a missing behaviour": without_behavior(GOOD, 1),
     "another outcome": with_behavior(GOOD, 2, outcome="applied", user_seq=3),
+    "other predictions": replace(GOOD, predictions=(made_list(0, 1, "b", "c", "d", "y"),)),
+    "missing predictions": replace(GOOD, predictions=()),
     "another dead letter": replace(GOOD, letters=(SeenLetter(0, 4, "late", 1, 5_004),)),
 }
 
