@@ -34,7 +34,8 @@ class Action:
         code: 1 to 255, what state stores; 32 and above are free for a deployment's own actions.
         kind: what it does to the profile.
         weight: strength of the interest, 0 and above; 1.0 is a click.
-        half_life_s: after so many seconds of event time the weight counts half.
+        half_life_s: after so many seconds of event time an exposure counts half. Models get weight and age apart
+            and fade acts as they learned.
     """
 
     code: int

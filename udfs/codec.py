@@ -10,7 +10,7 @@ import msgspec
 
 from udfs.hashing import pack, unpack
 from udfs.log_position import LogPosition
-from udfs.profile import UserProfile
+from udfs.profile import Shown, UserProfile
 from udfs.user_list import UserList
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -34,7 +34,7 @@ def encode_profile(profile: UserProfile) -> bytes:
             pack(profile.bought),
             pack(profile.disliked),
             pack(profile.event_ids),
-            [number for entry in profile.shown.items() for number in entry],
+            [(item, *shown) for item, shown in profile.shown.items()],
             profile.forgotten,
         )
     )
@@ -56,7 +56,7 @@ def decode_profile(state: bytes) -> UserProfile:
         unpack(bought),
         unpack(disliked),
         unpack(event_ids),
-        dict(zip(shown[::2], shown[1::2], strict=True)),
+        {item: Shown(count, time_ms) for item, count, time_ms in shown},
         forgotten,
     )
 

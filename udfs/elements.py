@@ -36,7 +36,7 @@ class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
         times: their event times, epoch ms.
         excluded: packed hashes of what must not be shown (bought, disliked, and seen before the kept history).
         disliked: packed hashes of the newest dislikes, whose neighbours must not be shown either.
-        shown: (hash, how often shown without an act) of the impressions that were not acted on.
+        shown: (hash, how often shown without an act, faded by now) of the impressions that were not acted on.
     """
 
     behavior: LoggedBehavior
@@ -46,7 +46,7 @@ class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     times: list[int]
     excluded: bytes
     disliked: bytes
-    shown: list[tuple[int, int]]
+    shown: list[tuple[int, float]]
 
 
 class Candidate(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -78,7 +78,7 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     user_seq: int
     history: list[str]
     excluded: bytes
-    shown: list[tuple[int, int]]
+    shown: list[tuple[int, float]]
     candidates: list[Candidate] | None
     fallback_reason: str | None
     model: int | None

@@ -6,7 +6,7 @@ Pure: no Flink, no clock, no input or output. The same behaviours in the same or
 from array import array
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final
+from typing import Final, NamedTuple
 
 from model.actions import Action, ActionTable, Kind
 from udfs.elements import LoggedBehavior, TrackedBehavior
@@ -45,6 +45,22 @@ def _hashes() -> "array[int]":
     return array(HASH_TYPECODE)
 
 
+class Shown(NamedTuple):
+    """How often an item was shown without an act; each impression fades by its action's half-life.
+
+    Attributes:
+        impressions: how many there were, faded as at `time_ms`.
+        time_ms: event time of the newest impression.
+    """
+
+    impressions: float
+    time_ms: int
+
+    def at(self, time_ms: int, half_life_s: float) -> float:
+        """The count as it stands at a later event time."""
+        return float(self.impressions * 0.5 ** (max(0, time_ms - self.time_ms) / 1000 / half_life_s))
+
+
 @dataclass(slots=True)
 class UserProfile:
     """Everything kept of a user between behaviours; all collections oldest first, all bounded.
@@ -58,7 +74,7 @@ class UserProfile:
         bought: hashes of owned items.
         disliked: hashes of disliked items.
         event_ids: hashes of the newest event ids.
-        shown: hash of an item -> how often it was shown since the user last acted on it.
+        shown: hash of an item -> its impressions since the user last acted on it.
         forgotten: how many entries went beyond a bound.
     """
 
@@ -70,7 +86,7 @@ class UserProfile:
     bought: "array[int]" = field(default_factory=_hashes)
     disliked: "array[int]" = field(default_factory=_hashes)
     event_ids: "array[int]" = field(default_factory=_hashes)
-    shown: dict[int, int] = field(default_factory=dict)
+    shown: dict[int, Shown] = field(default_factory=dict)
     forgotten: int = 0
 
 
@@ -108,8 +124,20 @@ def snapshot(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules
         profile.times.copy(),
         excluded,
         pack(profile.disliked[-rules.disliked_neighborhoods :]) if rules.disliked_neighborhoods else b"",
-        list(profile.shown.items()),
+        _faded(profile, behavior.timestamp, rules),
     )
+
+
+def _faded(profile: UserProfile, now_ms: int, rules: ProfileRules) -> list[tuple[int, float]]:
+    if not profile.shown:
+        return []
+    half_life_s = _exposure_half_life_s(rules.actions)
+    return [(item, shown.at(now_ms, half_life_s)) for item, shown in profile.shown.items()]
+
+
+def _exposure_half_life_s(actions: ActionTable) -> float:
+    """That of the exposures; where a table has several, the longest."""
+    return max((action.half_life_s for action in actions.values() if action.kind is Kind.EXPOSURE), default=1.0)
 
 
 def _is_new_event(profile: UserProfile, event_id: str, rules: ProfileRules) -> bool:
@@ -147,9 +175,11 @@ def _negative(profile: UserProfile, behavior: LoggedBehavior, _action: Action, r
     _remember(profile, profile.disliked, item, rules.disliked_limit)
 
 
-def _exposure(profile: UserProfile, behavior: LoggedBehavior, _action: Action, rules: ProfileRules) -> None:
-    item = id_hash(behavior.item_id)
-    profile.shown[item] = profile.shown.pop(item, 0) + 1
+def _exposure(profile: UserProfile, behavior: LoggedBehavior, action: Action, rules: ProfileRules) -> None:
+    item, now_ms = id_hash(behavior.item_id), behavior.timestamp
+    before = profile.shown.pop(item, None)
+    count = 1.0 if before is None else 1.0 + before.at(now_ms, action.half_life_s)
+    profile.shown[item] = Shown(count, now_ms)
     if len(profile.shown) > rules.shown_limit:
         del profile.shown[next(iter(profile.shown))]
         profile.forgotten += 1

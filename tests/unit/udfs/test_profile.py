@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.udfs.examples import PROFILE, behavior, hashes
+from tests.unit.udfs.examples import NOW_MS, PROFILE, behavior, hashes
 from udfs.codec import decode_profile, encode_profile
 from udfs.elements import LoggedBehavior, TrackedBehavior
 from udfs.hashing import id_hash, pack
-from udfs.profile import Applied, ProfileRules, UserProfile, apply, snapshot
+from udfs.profile import Applied, ProfileRules, Shown, UserProfile, apply, snapshot
 
 SMALL = replace(
     PROFILE, history_block=2, seen_limit=3, bought_limit=2, disliked_limit=2, event_ids_limit=2, shown_limit=2
@@ -69,9 +69,13 @@ def test_a_positive_act_takes_a_dislike_back() -> None:
 
 
 def test_impressions_are_counted() -> None:
-    assert after(behavior("i", "impression"), behavior("i", "impression")).shown[id_hash("i")].count == pytest.approx(
-        2, abs=0.01
-    )
+    profile = after(behavior("i", "impression"), behavior("i", "impression"))
+    assert profile.shown == {id_hash("i"): Shown(2, NOW_MS)}
+
+
+def test_an_impression_fades_by_half_in_its_half_life() -> None:
+    profile = after(behavior("i", "impression"), behavior("i", "impression", at=NOW_MS + 86_400_000))
+    assert profile.shown[id_hash("i")].impressions == pytest.approx(1.5)
 
 
 @pytest.mark.parametrize("action", ["click", "buy", "dislike"])
