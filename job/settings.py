@@ -13,26 +13,23 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
-    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
+from job.settings_sources import SettingsError, merge, of_environment, of_overrides, of_toml
 from model.actions import DEFAULT_ACTIONS, Kind
 from udfs.user_list import Policy
+
+__all__ = ["JobSettings", "SettingsError", "load"]
 
 Positive = Annotated[int, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
-class SettingsError(Exception):
-    """A setting is unknown or has a value that can't be; the message names it."""
-
-
 class _Group(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # No infinity: JSON, as which the job gets its settings, has none.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LogSettings(_Group):
@@ -43,10 +40,12 @@ class LogSettings(_Group):
     poll_interval_ms: Positive = Field(10, description="from one poll of a partition to the next")
     max_poll_records: Positive = Field(512, description="records one poll takes at most")
     allowed_lateness: timedelta = Field(
-        timedelta(days=7), description="older than its partition's newest event by more: a dead letter"
+        timedelta(days=7), ge=timedelta(0), description="older than its partition's newest event by more: a dead letter"
     )
     earliest_ms: int = Field(0, ge=0, description="smallest possible event time, epoch ms")
-    max_ahead: timedelta = Field(timedelta(days=1), description="how far an event time may lie after the clock")
+    max_ahead: timedelta = Field(
+        timedelta(days=1), ge=timedelta(0), description="how far an event time may lie after the clock"
+    )
 
 
 class ActionSettings(_Group):
@@ -127,7 +126,9 @@ class FlinkSettings(_Group):
     buckets: Positive = Field(
         32, le=32768, description="user buckets = Flink's max parallelism; fixed at the first deployment"
     )
-    checkpoint_interval: timedelta = Field(timedelta(seconds=2), description="from one checkpoint to the next")
+    checkpoint_interval: timedelta = Field(
+        timedelta(seconds=2), ge=timedelta(milliseconds=10), description="from one checkpoint to the next"
+    )
     buffer_timeout_ms: int = Field(1, ge=0, description="how long a network buffer waits to be filled")
     bundle_time_ms: Positive = Field(10, description="how long elements wait for the Python worker")
     bundle_size: Positive = Field(
@@ -158,7 +159,8 @@ class JobSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _complete_actions(cls, values: dict[str, Any]) -> dict[str, Any]:
-        return {**values, "actions": {**_default_actions(), **values.get("actions", {})}}
+        given = values.get("actions", {})
+        return {**values, "actions": {**_default_actions(), **given}} if isinstance(given, Mapping) else values
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -223,18 +225,9 @@ def load(
     Raises:
         SettingsError: naming the first settings that can't be.
     """
-    sources: list[PydanticBaseSettingsSource] = [
-        InitSettingsSource(JobSettings, _nested(overrides)),
-        EnvSettingsSource(JobSettings),
-    ]
-    if file is not None:
-        if not file.is_file():
-            msg = f"no settings file {file}"
-            raise SettingsError(msg)
-        sources.append(TomlConfigSettingsSource(JobSettings, file))
     values: dict[str, Any] = dict(defaults or {})
-    for source in reversed(sources):
-        values = _merge(values, source())
+    for source in (of_toml(file, JobSettings), of_environment(JobSettings), of_overrides(overrides)):
+        values = merge(values, source)
     try:
         return JobSettings(**values)
     except ValidationError as error:
@@ -251,35 +244,6 @@ def _default_actions() -> dict[str, Any]:
         }
         for name, action in DEFAULT_ACTIONS.items()
     }
-
-
-def _nested(overrides: Sequence[str]) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    for override in overrides:
-        key, equals, text = override.partition("=")
-        if not equals:
-            msg = f"--set takes name=value, as lists.length=20, not {override!r}"
-            raise SettingsError(msg)
-        value: Any = _value(text)
-        for part in reversed(key.strip().split(".")):
-            value = {part: value}
-        values = _merge(values, value)
-    return values
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def _merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(below)
-    for key, value in above.items():
-        old = merged.get(key)
-        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
-    return merged
 
 
 def _told(error: ValidationError) -> str:

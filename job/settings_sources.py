@@ -1,0 +1,85 @@
+"""Where settings come from, apart from their defaults: each source as nested values that nobody checked yet."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings.exceptions import SettingsError as SettingsSourceError
+
+
+class SettingsError(Exception):
+    """A setting is unknown or has a value that can't be; the message names it."""
+
+
+def of_toml(file: Path | None, settings: type[BaseSettings]) -> dict[str, Any]:
+    """What a TOML file says, one table a group.
+
+    Raises:
+        SettingsError: there is no such file, or it is no TOML.
+    """
+    if file is None:
+        return {}
+    if not file.is_file():
+        msg = f"no settings file {file}"
+        raise SettingsError(msg)
+    try:
+        return TomlConfigSettingsSource(settings, file)()
+    except ValueError as error:
+        msg = f"{file} is no TOML file: {error}"
+        raise SettingsError(msg) from error
+
+
+def of_environment(settings: type[BaseSettings]) -> dict[str, Any]:
+    """What variables say: RECLOOP_LISTS__LENGTH=20.
+
+    Raises:
+        SettingsError: one names no group, or its value is no JSON where that is needed.
+    """
+    source = EnvSettingsSource(settings)
+    for name in source.env_vars:
+        group, nested, _ = name.removeprefix("recloop_").partition("__")
+        if name.startswith("recloop_") and nested and group not in settings.model_fields:
+            msg = f"{group}: there is no such group of settings, but a variable {name.upper()}"
+            raise SettingsError(msg)
+    try:
+        return source()
+    except SettingsSourceError as error:
+        msg = f"RECLOOP_ variables: {error}: groups and lists are given as JSON"
+        raise SettingsError(msg) from error
+
+
+def of_overrides(overrides: Sequence[str]) -> dict[str, Any]:
+    """What "group.name=value" say, value as JSON or a plain word.
+
+    Raises:
+        SettingsError: one has no "=".
+    """
+    values: dict[str, Any] = {}
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals:
+            msg = f"--set takes name=value, as lists.length=20, not {override!r}"
+            raise SettingsError(msg)
+        value: Any = _value(text)
+        for part in reversed(key.strip().split(".")):
+            value = {part: value}
+        values = merge(values, value)
+    return values
+
+
+def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Both, group by group; of two values the one above."""
+    merged = dict(below)
+    for key, value in above.items():
+        old = merged.get(key)
+        merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,204 @@
+"""Settings: which source wins, what is refused and how that reads, and what a preset fixes."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from job.settings import JobSettings, SettingsError, load
+from udfs.user_list import Policy
+
+BUNDLE = "scoring.bundle=bundle"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RECLOOP_LISTS__LENGTH", raising=False)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    file = tmp_path / "recloop.toml"
+    file.write_text('job_name = "of-the-file"\n[lists]\nlength = 30\n[scoring]\nbundle = "bundle"\n')
+    return file
+
+
+def refusal(*overrides: str, file: Path | None = None) -> str:
+    with pytest.raises(SettingsError) as refused:
+        load(file, [BUNDLE, *overrides])
+    return str(refused.value)
+
+
+def test_every_setting_but_the_bundle_has_a_default() -> None:
+    assert load(overrides=[BUNDLE]).lists.length == 10
+
+
+def test_given_defaults_go_before_the_built_in_ones() -> None:
+    assert load(overrides=[BUNDLE], defaults={"lists": {"length": 15}}).lists.length == 15
+
+
+def test_the_file_goes_before_given_defaults(file: Path) -> None:
+    assert load(file, defaults={"lists": {"length": 15}}).lists.length == 30
+
+
+def test_the_environment_goes_before_the_file(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_LISTS__LENGTH", "40")
+    assert load(file).lists.length == 40
+
+
+def test_set_goes_before_everything(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_LISTS__LENGTH", "40")
+    assert load(file, ["lists.length=50"]).lists.length == 50
+
+
+def test_of_two_sets_the_last_counts() -> None:
+    assert load(overrides=[BUNDLE, "lists.length=5", "lists.length=6"]).lists.length == 6
+
+
+def test_sources_are_merged_value_by_value(file: Path) -> None:
+    settings = load(file, ["lists.max_per_group=2"])
+    assert (settings.lists.length, settings.lists.max_per_group, settings.job_name) == (30, 2, "of-the-file")
+
+
+@pytest.mark.parametrize(
+    ("override", "group", "name", "value"),
+    [
+        ("lists.policy=history", "lists", "policy", Policy.HISTORY),
+        ('lists.withdrawn=["1", "2"]', "lists", "withdrawn", ("1", "2")),
+        ("scoring.score_deadline_ms=null", "scoring", "score_deadline_ms", None),
+        ("log.folder=/some/where", "log", "folder", Path("/some/where")),
+        ("log.allowed_lateness=P2D", "log", "allowed_lateness", timedelta(days=2)),
+    ],
+)
+def test_a_value_is_json_or_a_plain_word(override: str, group: str, name: str, value: object) -> None:
+    assert getattr(getattr(load(overrides=[BUNDLE, override]), group), name) == value
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("lists.lenght=5", "lists.lenght: Extra inputs are not permitted"),
+        ("list.length=5", "list: Extra inputs are not permitted"),
+        ("lists=5", "lists: "),
+        ("lists.length=0", "lists.length: "),
+        ("lists.length=many", "lists.length: "),
+        ("lists.policy=best", "lists.policy: "),
+        ("lists.trend_weight=1.5", "lists.trend_weight: "),
+        ("lists.trend_weight=NaN", "lists.trend_weight: "),
+        ("scoring.linger_ms=Infinity", "scoring.linger_ms: "),
+        ("scoring.linger_ms=-1", "scoring.linger_ms: "),
+        ("log.allowed_lateness=-1", "log.allowed_lateness: "),
+        ("log.max_ahead=-1", "log.max_ahead: "),
+        ("flink.checkpoint_interval=0", "flink.checkpoint_interval: "),
+        ("flink.buckets=40000", "flink.buckets: "),
+        ("preset=fast", "preset: "),
+        ("actions=5", "actions: "),
+        ("actions.click=5", "actions.click: "),
+        ("actions.gaze.weight=1", "actions.gaze.code: Field required"),
+        ("lists.length", "--set takes name=value, as lists.length=20, not 'lists.length'"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name(override: str, told: str) -> None:
+    assert refusal(override).startswith(told)
+
+
+def test_all_wrong_settings_are_named_at_once() -> None:
+    told = refusal("lists.length=0", "flink.parallelism=0")
+    assert [line.split(":")[0] for line in told.splitlines()] == ["lists.length", "flink.parallelism"]
+
+
+def test_the_bundle_is_asked_for() -> None:
+    with pytest.raises(SettingsError, match=r"^scoring\.bundle is needed: `recloop train` makes one"):
+        load()
+
+
+def test_the_history_policy_needs_no_bundle() -> None:
+    assert load(overrides=["lists.policy=history"]).scoring.bundle is None
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("RECLOOP_LISTS__LENGHT", "5", "lists.lenght: "),
+        ("RECLOOP_LISTS__LENGTH", "many", "lists.length: "),
+        ("RECLOOP_LISTS", "no json", "lists"),
+        ("RECLOOP_LISTS__WITHDRAWN", "no json", "lists"),
+        ("RECLOOP_ACTIONS", "[1]", "actions: "),
+        ("RECLOOP_LIST__LENGTH", "5", "list"),
+    ],
+)
+def test_a_wrong_variable_is_refused_by_name(name: str, value: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    assert told in refusal()
+
+
+def test_other_programs_variables_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RECLOOP_CLUSTER", "/somewhere")
+    assert load(overrides=[BUNDLE]).job_name == "recloop"
+
+
+def test_a_missing_file_is_refused_by_name(tmp_path: Path) -> None:
+    assert refusal(file=tmp_path / "none.toml") == f"no settings file {tmp_path / 'none.toml'}"
+
+
+@pytest.mark.parametrize("content", [b"[lists\nlength = 5", b"\xff\xfe"])
+def test_a_file_that_is_no_toml_is_refused_by_name(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    assert refusal(file=file).startswith(f"{file} is no TOML file: ")
+
+
+def test_an_action_of_ones_own_is_added_to_the_table() -> None:
+    row = '{"code": 40, "kind": "positive", "weight": 1.5, "half_life": 60}'
+    actions = load(overrides=[BUNDLE, f"actions.gaze={row}"]).actions
+    assert (actions["gaze"].weight, actions["click"].weight) == (1.5, 1.0)
+
+
+def test_two_actions_may_not_share_a_code() -> None:
+    row = '{"code": 2, "kind": "positive", "weight": 1.5, "half_life": 60}'
+    assert refusal(f"actions.gaze={row}") == "actions: two of them have the same code"
+
+
+def test_resolved_settings_have_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    resolved = load(overrides=[BUNDLE, "log.folder=log", "tables.folder=tables"]).resolved()
+    paths = (resolved.scoring.bundle, resolved.log.folder, resolved.tables.folder)
+    assert paths == (tmp_path / "bundle", tmp_path / "log", tmp_path / "tables")
+
+
+def test_the_replayable_preset_fixes_what_a_replay_depends_on() -> None:
+    resolved = load(overrides=[BUNDLE, "preset=replayable", "scoring.threads=4"]).resolved()
+    scoring = resolved.scoring
+    assert (scoring.score_deadline_ms, scoring.threads, scoring.fixed_batch) == (None, 1, True)
+    assert resolved.lists.trend_weight == 0
+
+
+def test_the_live_preset_changes_nothing() -> None:
+    settings = load(overrides=[BUNDLE, "scoring.threads=4"])
+    assert settings.resolved().scoring.threads == 4
+    assert settings.resolved().lists == settings.lists
+
+
+values: dict[str, st.SearchStrategy[Any]] = {
+    "lists.length": st.integers(1, 1000),
+    "lists.max_per_group": st.none() | st.integers(1, 9),
+    "lists.withdrawn": st.lists(st.text(max_size=3), max_size=3),
+    "lists.trend_weight": st.floats(0, 1),
+    "scoring.score_deadline_ms": st.none() | st.floats(0.001, 1e9),
+    "scoring.linger_ms": st.floats(0, allow_infinity=False, max_value=1e308),
+    "log.allowed_lateness": st.timedeltas(timedelta(0), timedelta(days=10_000)),
+    "preset": st.sampled_from(["live", "replayable"]),
+}
+
+
+@given(st.fixed_dictionaries({}, optional=values))
+def test_stored_settings_come_back(tmp_path_factory: pytest.TempPathFactory, changed: dict[str, Any]) -> None:
+    nested: dict[str, Any] = {"scoring": {"bundle": "b"}, "lists": {}, "log": {}}
+    for name, value in changed.items():
+        *group, field = name.split(".")
+        (nested[group[0]] if group else nested)[field] = value
+    settings, path = load(defaults=nested).resolved(), tmp_path_factory.getbasetemp() / "settings" / "job.json"
+    settings.to_file(path)
+    assert JobSettings.of_file(path) == settings
