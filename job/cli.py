@@ -2,7 +2,7 @@
 
 import typer
 
-from job.commands import cluster, compact, data, demo, deploy, lists, replay, sql, status, train
+from job.commands import cluster, compact, data, demo, deploy, drill, lists, replay, sql, status, train
 
 app = typer.Typer(
     name="recloop",
@@ -22,6 +22,7 @@ app.command()(replay.replay)
 app.command()(sql.sql)
 app.command()(lists.lists)
 app.command()(compact.compact)
+app.command()(drill.drill)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from job.commands.options import (
 from job.deploy import Deployment, Target
 from job.deploy import deploy as deploy_job
 from job.settings import load
+from job.settings_table import settings_table
 
 app = typer.Typer(help="The settings that `deploy` would use.", no_args_is_help=True)
 
@@ -66,6 +67,12 @@ def show(settings_file: SettingsFile = None, overrides: Overrides = None) -> Non
     """Print all settings as JSON, as the job would get them."""
     with told_errors():
         typer.echo(load(settings_file, overrides or ()).resolved().model_dump_json(indent=2))
+
+
+@app.command()
+def table() -> None:
+    """Print what each setting means, and its default, as a Markdown table."""
+    typer.echo(settings_table())
 
 
 def _show(done: Deployment, target: Target) -> None:
