@@ -1,7 +1,6 @@
 """Options that several commands share, and how commands end when something is wrong."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -10,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from job.cluster import DEFAULT_DIRECTORY, ClusterError, NotRunningError, RunningCluster, find
+from job.commands.output import stop_on
 from job.deploy import DeployError
 from job.replay import ReplayMismatchError
 from job.settings import SettingsError
@@ -49,13 +49,9 @@ def fail(message: object) -> NoReturn:
     raise typer.Exit(1)
 
 
-@contextmanager
-def told_errors() -> Iterator[None]:
+def told_errors() -> AbstractContextManager[None]:
     """Errors that a user can do something about become one message; others keep their trace."""
-    try:
-        yield
-    except _EXPECTED as error:
-        fail(error)
+    return stop_on(*_EXPECTED)
 
 
 def running_cluster(directory: Path) -> RunningCluster:
