@@ -10,6 +10,7 @@ from pathlib import Path
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
 from job.cluster.jvm import MARK
 from job.deploy import Target, deploy
+from job.drills.asking import asked
 from job.drills.collect import accounted, read_checkpoints
 from job.drills.drill_log import Scale
 from job.drills.errors import DrillError
@@ -112,17 +113,25 @@ def settle(live: Live, records: int) -> bool:
         if now != seen:
             seen, changed = now, time.monotonic()
         live.say(f"{max(0, seen):,} of {records:,} records in the tables")
-        if live.job.rest.job(live.job.job_id).is_over or time.monotonic() - changed > _PATIENCE_S:
+        if _is_over(live.job) or time.monotonic() - changed > _PATIENCE_S:
             return False
         time.sleep(_TABLES_POLL_S)
     live.say("waiting for two more checkpoints")
     return _two_more_checkpoints(live.job)
 
 
+def _is_over(job: RunningJob) -> bool:
+    return asked(lambda: job.rest.job(job.job_id)).is_over
+
+
+def _completed(job: RunningJob) -> int:
+    return asked(lambda: job.rest.checkpoints(job.job_id)).completed
+
+
 def _two_more_checkpoints(job: RunningJob) -> bool:
-    wanted = job.rest.checkpoints(job.job_id).completed + 2
+    wanted = _completed(job) + 2
     deadline = time.monotonic() + _PATIENCE_S
-    while job.rest.checkpoints(job.job_id).completed < wanted:
+    while _completed(job) < wanted:
         if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_S)

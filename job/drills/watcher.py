@@ -8,7 +8,7 @@ from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
-from job.cluster import FlinkRest, RestError
+from job.cluster import FlinkRest, RefusedError, RestError
 
 _POLL_S = 0.05
 
@@ -57,13 +57,17 @@ class Watcher:
         self._thread.join()
 
     def _run(self) -> None:
-        with FlinkRest(self._rest_url, timeout_s=2) as rest:
+        with FlinkRest(self._rest_url) as rest:
             while not self._stop.wait(_POLL_S):
                 running = self._all_running(rest)
-                self.samples.append(Sample(int(time.time() * 1000), running))
+                if running is not None:
+                    self.samples.append(Sample(int(time.time() * 1000), running))
 
-    def _all_running(self, rest: FlinkRest) -> bool:
+    def _all_running(self, rest: FlinkRest) -> bool | None:
+        """None where Flink refuses an answer, as it does in the moment in which tasks are cancelled."""
         try:
             return rest.job(self._job_id).all_running
+        except RefusedError:
+            return None
         except RestError:
             return False
