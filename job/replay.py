@@ -5,6 +5,7 @@ partition, after the lines that were there before. So a replay that was killed a
 """
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from job.log_writer import LogWriter, count_lines
+from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
 from model.records import UserBehavior
 from udfs.hashing import stable_hash
@@ -20,6 +22,7 @@ from udfs.log_reader import partition_file
 
 _BATCH = 1024
 _SLICE_S = 0.005
+_LONGEST_LINE = 1 << 16
 
 
 class ReplayMismatchError(Exception):
@@ -115,7 +118,8 @@ def replay(
         there = _already_there(dataset, log, writer.partitions)
         before = sum(there)
         on_progress(before)
-        fresh = _skip(islice(dataset.behaviors(), limit), there)
+        ends = [_last_line(partition_file(log, partition)) for partition in range(writer.partitions)]
+        fresh = _skip(islice(dataset.behaviors(), limit), there, ends, _mismatch(dataset, log))
         appended = 0
         for batch in _due(fresh, pace, clock):
             writer.append(batch)
@@ -127,25 +131,48 @@ def replay(
 def _already_there(dataset: Dataset, log: Path, partitions: int) -> list[int]:
     """For each partition how many of the data set's behaviours are in it."""
     lines = [count_lines(partition_file(log, partition)) for partition in range(partitions)]
-    file = log / f"replay-{dataset.info.name}.json"
+    file = _notes(dataset, log)
     if not file.exists():
-        file.write_text(json.dumps({"fingerprint": dataset.info.fingerprint, "base": lines}))
+        staged = file.with_name(f".{file.name}")
+        staged.write_text(json.dumps({"fingerprint": dataset.info.fingerprint, "base": lines}))
+        staged.replace(file)
     told = json.loads(file.read_text())
     there = [now - base for now, base in zip(lines, told["base"], strict=True)]
     if told["fingerprint"] != dataset.info.fingerprint or min(there) < 0:
-        msg = f"{file} tells of a replay that {log} does not hold: remove it to append the data set once more"
-        raise ReplayMismatchError(msg)
+        raise _mismatch(dataset, log)
     return there
 
 
-def _skip(behaviors: Iterator[UserBehavior], there: list[int]) -> Iterator[UserBehavior]:
+def _notes(dataset: Dataset, log: Path) -> Path:
+    return log / f"replay-{dataset.info.name}.json"
+
+
+def _mismatch(dataset: Dataset, log: Path) -> ReplayMismatchError:
+    told = f"{_notes(dataset, log)} tells of a replay that {log} does not hold"
+    return ReplayMismatchError(f"{told}: remove it to append the data set once more")
+
+
+def _last_line(file: Path) -> bytes:
+    """The last line of a file of whole lines; of a long one its end. b"" where there is none."""
+    with file.open("rb") as lines:
+        size = lines.seek(0, os.SEEK_END)
+        lines.seek(max(0, size - _LONGEST_LINE))
+        return lines.read().split(b"\n")[-2:][0]
+
+
+def _skip(
+    behaviors: Iterator[UserBehavior], there: list[int], ends: list[bytes], mismatch: ReplayMismatchError
+) -> Iterator[UserBehavior]:
+    """The behaviours that are not there yet, if the last one there in each partition is this data set's."""
     left = list(there)
     for behavior in behaviors:
         partition = stable_hash(behavior.user_id) % len(left)
-        if left[partition]:
-            left[partition] -= 1
-        else:
+        if not left[partition]:
             yield behavior
+            continue
+        left[partition] -= 1
+        if not left[partition] and not ends[partition].startswith(encode_behavior(behavior)[:-1] + b","):
+            raise mismatch
 
 
 def _due(behaviors: Iterator[UserBehavior], pace: Pace, clock: Clock) -> Iterator[list[UserBehavior]]:

@@ -1,0 +1,226 @@
+"""A replay appends exactly the data set, at its pace, whatever stops it and however often."""
+
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from job.log_writer import LogWriter
+from job.replay import Pace, ReplayMismatchError, replay
+from model.datasets.json_lines import decode_behavior, encode_behavior
+from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors
+from model.records import UserBehavior
+from udfs.hashing import stable_hash
+from udfs.log_reader import partition_file
+
+PARTITIONS = 3
+START_MS = 1_700_000_000_000
+
+
+class Stopped(BaseException):
+    """As if the process had been killed."""
+
+
+class Clock:
+    """A clock that only sleeping moves; it notes what the log held whenever it was asked to sleep."""
+
+    def __init__(self) -> None:
+        self.time_s = 100.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.time_s
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.time_s += seconds
+
+
+def behaviors(count: int, step_ms: int = 1000) -> list[UserBehavior]:
+    return [UserBehavior(f"u{n % 5}", "click", f"i{n}", START_MS + n * step_ms) for n in range(count)]
+
+
+def dataset(folder: Path, rows: list[UserBehavior], name: str = "tiny") -> Dataset:
+    folder.mkdir(parents=True, exist_ok=True)
+    fingerprint = write_behaviors(folder, (encode_behavior(row) + b"\n" for row in rows))
+    info = DatasetInfo(
+        name=name, behaviors=len(rows), users=5, items=len(rows), first_timestamp=0, last_timestamp=0,
+        fingerprint=fingerprint, actions="", source={}, skipped={},
+    )  # fmt: skip
+    return Dataset(folder, info)
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Dataset:
+    return dataset(tmp_path / "tiny", behaviors(10))
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Path:
+    return tmp_path / "log"
+
+
+def held(log: Path) -> list[list[UserBehavior]]:
+    files = (partition_file(log, partition) for partition in range(PARTITIONS))
+    return [[decode_behavior(line) for line in file.read_bytes().splitlines()] for file in files]
+
+
+def expected(rows: list[UserBehavior]) -> list[list[UserBehavior]]:
+    return [[row for row in rows if stable_hash(row.user_id) % PARTITIONS == each] for each in range(PARTITIONS)]
+
+
+def test_a_replay_appends_the_whole_data_set(tiny: Dataset, log: Path) -> None:
+    done = replay(tiny, log, partitions=PARTITIONS)
+    assert (done.appended, done.before, held(log)) == (10, 0, expected(behaviors(10)))
+
+
+def test_a_replay_that_is_through_appends_nothing_more(tiny: Dataset, log: Path) -> None:
+    replay(tiny, log, partitions=PARTITIONS)
+    again = replay(tiny, log)
+    assert (again.appended, again.before, held(log)) == (0, 10, expected(behaviors(10)))
+
+
+def test_a_limited_replay_goes_on_later(tiny: Dataset, log: Path) -> None:
+    replay(tiny, log, partitions=PARTITIONS, limit=4)
+    assert sum(map(len, held(log))) == 4
+    assert replay(tiny, log).before == 4
+    assert held(log) == expected(behaviors(10))
+
+
+def test_a_replay_goes_behind_what_the_log_held_before(tiny: Dataset, log: Path) -> None:
+    others = [UserBehavior("other", "click", "x", 1)] * 5
+    with LogWriter(log, PARTITIONS) as writer:
+        writer.append(others)
+    replay(tiny, log, limit=6)
+    replay(tiny, log)
+    assert held(log) == expected(others + behaviors(10))
+
+
+def test_progress_counts_earlier_runs(tiny: Dataset, log: Path) -> None:
+    heard: list[int] = []
+    replay(tiny, log, partitions=PARTITIONS, limit=4)
+    replay(tiny, log, on_progress=heard.append)
+    assert (heard[0], heard[-1]) == (4, 10)
+
+
+def test_without_a_pace_nobody_sleeps(tiny: Dataset, log: Path) -> None:
+    clock = Clock()
+    replay(tiny, log, clock=clock)
+    assert clock.slept == []
+
+
+def test_a_rate_spaces_the_behaviors_evenly(tiny: Dataset, log: Path) -> None:
+    clock = Clock()
+    done = replay(tiny, log, pace=Pace(rate=2), clock=clock)
+    assert clock.slept == [0.5] * 9
+    assert done.seconds == 4.5
+
+
+def test_a_high_rate_is_kept_on_the_whole(tmp_path: Path, log: Path) -> None:
+    clock = Clock()
+    done = replay(dataset(tmp_path / "many", behaviors(3_001)), log, pace=Pace(rate=1_000), clock=clock)
+    assert done.seconds == pytest.approx(3, abs=0.01)
+    assert min(clock.slept) >= 0.005
+
+
+def test_a_speed_keeps_the_gaps_of_event_time(tmp_path: Path, log: Path) -> None:
+    clock = Clock()
+    replay(dataset(tmp_path / "slow", behaviors(4, step_ms=60_000)), log, pace=Pace(speed=10), clock=clock)
+    assert clock.slept == [6.0, 6.0, 6.0]
+
+
+def test_what_is_due_is_in_the_log_before_the_replay_sleeps(tiny: Dataset, log: Path) -> None:
+    in_log: list[int] = []
+
+    class Watch(Clock):
+        def sleep(self, seconds: float) -> None:
+            in_log.append(sum(map(len, held(log))))
+            super().sleep(seconds)
+
+    replay(tiny, log, partitions=PARTITIONS, pace=Pace(rate=2), clock=Watch())
+    assert in_log == list(range(1, 10))
+
+
+def test_a_resumed_replay_keeps_its_pace_from_where_it_is(tiny: Dataset, log: Path) -> None:
+    clock = Clock()
+    replay(tiny, log, limit=8)
+    replay(tiny, log, pace=Pace(rate=2), clock=clock)
+    assert clock.slept == [0.5]
+
+
+def test_another_data_set_of_the_same_name_is_refused(tiny: Dataset, log: Path, tmp_path: Path) -> None:
+    replay(tiny, log, limit=4)
+    with pytest.raises(ReplayMismatchError, match=r"replay-tiny\.json tells of a replay"):
+        replay(dataset(tmp_path / "other", behaviors(11)), log)
+
+
+def test_a_log_that_lost_lines_is_refused(tiny: Dataset, log: Path) -> None:
+    with LogWriter(log, PARTITIONS) as writer:
+        writer.append(behaviors(10))
+    replay(tiny, log, limit=4)
+    partition_file(log, 0).write_bytes(b"")
+    with pytest.raises(ReplayMismatchError):
+        replay(tiny, log)
+
+
+def test_a_log_that_something_else_appended_to_midway_is_refused(tiny: Dataset, log: Path) -> None:
+    replay(tiny, log, partitions=PARTITIONS, limit=4)
+    with LogWriter(log) as writer:
+        writer.append([UserBehavior("u0", "click", "x", 1)])
+    with pytest.raises(ReplayMismatchError, match="tells of a replay"):
+        replay(tiny, log)
+
+
+def test_what_is_appended_after_a_whole_replay_is_none_of_its_business(tiny: Dataset, log: Path) -> None:
+    replay(tiny, log, partitions=PARTITIONS)
+    with LogWriter(log) as writer:
+        writer.append([UserBehavior("u0", "click", "x", 1)])
+    assert replay(tiny, log).appended == 0
+
+
+def test_a_replay_whose_notes_found_no_room_on_the_disk_starts_anew(tiny: Dataset, log: Path) -> None:
+    with LogWriter(log, PARTITIONS), files_no_larger_than(10):
+        pass
+    with files_no_larger_than(10), pytest.raises(OSError, match="File too large"):
+        replay(tiny, log)
+    assert replay(tiny, log).appended == 10
+
+
+@contextmanager
+def files_no_larger_than(size: int) -> Iterator[None]:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 6), st.binary(max_size=3), st.integers(0, 2)), max_size=4))
+def test_killed_at_any_point_and_resumed_it_appends_exactly_the_data_set(kills: list[tuple[int, bytes, int]]) -> None:
+    """A kill: after so many sleeps, leaving half a line in one partition."""
+    with TemporaryDirectory() as folder:
+        tiny, log = dataset(Path(folder) / "tiny", behaviors(20)), Path(folder) / "log"
+        for sleeps, half, partition in kills:
+            with suppress(Stopped):
+                replay(tiny, log, partitions=PARTITIONS, pace=Pace(rate=2), clock=killer(sleeps))
+            with partition_file(log, partition).open("ab") as out:
+                out.write(half.replace(b"\n", b" "))
+        replay(tiny, log, partitions=PARTITIONS)
+        assert held(log) == expected(behaviors(20))
+
+
+def killer(sleeps: int) -> Clock:
+    class Killer(Clock):
+        def sleep(self, seconds: float) -> None:
+            super().sleep(seconds)
+            if len(self.slept) > sleeps:
+                raise Stopped
+
+    return Killer()
