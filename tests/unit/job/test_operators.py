@@ -1,0 +1,126 @@
+"""The settings reach the rules that the operators work by."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cloudpickle import dumps  # type: ignore[import-untyped]
+
+from job.operators import Operators, action_table
+from job.settings import JobSettings, load
+from model.actions import DEFAULT_ACTIONS, Action, Kind
+from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
+from udfs.scoring_rules import ScoringRules
+
+
+def settings(*overrides: str) -> JobSettings:
+    return load(overrides=["scoring.bundle=bundle", *overrides])
+
+
+def rules(operator: object) -> Any:
+    return vars(operator)["_rules"]
+
+
+def scoring(*overrides: str) -> tuple[Serving, ScoringRules]:
+    operator = Operators(settings(*overrides)).score_candidates
+    assert isinstance(operator, ScoreCandidates)
+    return vars(operator)["_serving"], rules(operator)
+
+
+def test_the_default_action_table_is_the_built_in_one() -> None:
+    assert action_table(settings()) == DEFAULT_ACTIONS
+
+
+def test_an_action_of_ones_own_reaches_the_table() -> None:
+    row = '{"code": 40, "kind": "positive", "weight": 1.5, "half_life": 60}'
+    assert action_table(settings(f"actions.gaze={row}"))["gaze"] == Action(40, Kind.POSITIVE, 1.5, 60.0)
+
+
+def test_polling_heeds_its_settings() -> None:
+    polling = rules(Operators(settings("log.poll_interval_ms=7", "log.max_poll_records=8", "flink.buckets=9")).poll_log)
+    assert (polling.interval_ms, polling.max_records, polling.max_parallelism) == (7, 8, 9)
+
+
+def test_parsing_heeds_its_settings() -> None:
+    parsing = rules(
+        Operators(settings("log.earliest_ms=5", "log.max_ahead=6", "log.allowed_lateness=7")).poll_log
+    ).parsing
+    assert (parsing.earliest_ms, parsing.max_ahead_ms, parsing.allowed_lateness_ms) == (5, 6_000, 7_000)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["history_block", "seen_limit", "bought_limit", "disliked_limit", "event_ids_limit", "shown_limit"],
+)
+def test_profiles_heed_every_bound(name: str) -> None:
+    assert getattr(rules(Operators(settings(f"profile.{name}=3")).track_users), name) == 3
+
+
+def test_profiles_heed_what_lists_and_scoring_say_of_them() -> None:
+    profile = rules(Operators(settings("lists.exclude_seen=false", "scoring.disliked_neighborhoods=4")).track_users)
+    assert (profile.exclude_seen, profile.disliked_neighborhoods) == (False, 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("length", 7),
+        ("max_per_group", 2),
+        ("max_new_items", 3),
+        ("trend_weight", 0.5),
+        ("impression_discount", 0.25),
+        ("exclude_seen", False),
+    ],
+)
+def test_lists_heed_every_setting(name: str, value: object) -> None:
+    updating = rules(Operators(settings(f"lists.{name}={str(value).lower()}")).update_lists)
+    assert getattr(updating.lists, name) == value
+
+
+def test_withdrawn_items_reach_lists_and_scoring() -> None:
+    withdrawn = settings('lists.withdrawn=["a"]')
+    assert rules(Operators(withdrawn).update_lists).lists.withdrawn == {"a"}
+    assert rules(Operators(withdrawn).score_candidates).withdrawn == {"a"}
+
+
+def test_batches_heed_their_settings() -> None:
+    serving, _ = scoring("scoring.batch_max_size=5", "scoring.linger_ms=6", "scoring.score_deadline_ms=7")
+    batches = serving.batches
+    assert (batches.max_size, batches.linger_ms, batches.deadline_ms) == (5, 6.0, 7.0)
+
+
+def test_serving_heeds_its_settings() -> None:
+    serving, _ = scoring("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2", "scoring.device=cuda:0")
+    assert (serving.bundle, serving.bundle_hash, serving.variant) == (Path("bundle"), "abc", "b")
+    assert (serving.threads, serving.device) == (2, "cuda:0")
+
+
+def test_the_model_is_asked_as_the_settings_say() -> None:
+    _, asked = scoring("scoring.candidates=4", "scoring.neighbors_of_disliked=2", "lists.exclude_seen=false")
+    assert (asked.candidates, asked.neighbors_of_disliked, asked.exclude_seen) == (4, 2, False)
+
+
+@pytest.mark.parametrize(("fixed", "batch"), [("false", None), ("true", 64)])
+def test_a_fixed_batch_is_as_large_as_batches_may_be(fixed: str, batch: int | None) -> None:
+    assert scoring(f"scoring.fixed_batch={fixed}")[1].fixed_batch == batch
+
+
+def test_without_a_bundle_nothing_is_scored() -> None:
+    operators = Operators(load(overrides=["lists.policy=history"]))
+    assert isinstance(operators.score_candidates, PassUnscored)
+
+
+def test_trends_heed_their_settings() -> None:
+    trends = rules(
+        Operators(settings("trends.half_life=2", "trends.interval=3", "trends.capacity=4", "trends.size=5")).find_trends
+    )
+    assert (trends.half_life_ms, trends.interval_ms, trends.capacity, trends.size) == (2_000, 3_000, 4, 5)
+
+
+def test_predictions_are_sampled_as_the_settings_say() -> None:
+    assert rules(Operators(settings("tables.prediction_sample_rate=0.5")).update_lists).prediction_sample_rate == 0.5
+
+
+def test_the_operators_can_be_pickled_into_the_job() -> None:
+    for operator in vars(Operators(settings())).values():
+        dumps(operator)
