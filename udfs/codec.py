@@ -1,4 +1,4 @@
-"""The bytes in which managed keyed state holds profiles, lists and log positions.
+"""The bytes in which managed keyed state holds profiles, lists, log positions and trends.
 
 Layout: one version byte, then a MessagePack array. A decoder reads every version that was ever written;
 tests/contract keeps fixtures of each. Nothing is pickled: state outlives the code that wrote it.
@@ -8,23 +8,20 @@ from typing import Any
 
 import msgspec
 
+from udfs.elements import TrendSnapshot
 from udfs.hashing import pack, unpack
 from udfs.log_position import LogPosition
 from udfs.profile import Shown, UserProfile
+from udfs.state_version import VERSION_1, version_1
 from udfs.user_list import UserList
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode
-_VERSION_1 = b"\x01"
-
-
-class StateVersionError(Exception):
-    """State was written by a release this one does not know; deploy that release or a newer one."""
 
 
 def encode_profile(profile: UserProfile) -> bytes:
     """A profile's state: 30 bytes and, an item of the history, 7 to 12 more."""
-    return _VERSION_1 + _pack(
+    return VERSION_1 + _pack(
         (
             profile.user_seq,
             profile.items,
@@ -63,7 +60,7 @@ def decode_profile(state: bytes) -> UserProfile:
 
 def encode_list(user_list: UserList) -> bytes:
     """A list's state: about 14 bytes an item."""
-    return _VERSION_1 + _pack(
+    return VERSION_1 + _pack(
         (
             user_list.list_version,
             user_list.user_seq,
@@ -88,7 +85,7 @@ def decode_list(state: bytes) -> UserList:
 
 def encode_position(position: LogPosition) -> bytes:
     """A log partition's state."""
-    return _VERSION_1 + _pack(
+    return VERSION_1 + _pack(
         (position.partition, position.next_offset, position.cursor, position.newest_ms, position.epoch)
     )
 
@@ -102,11 +99,22 @@ def decode_position(state: bytes) -> LogPosition:
     return LogPosition(*_fields(state))
 
 
+def encode_trends(snapshot: TrendSnapshot) -> bytes:
+    """The trends a bucket was told last."""
+    return VERSION_1 + _pack((snapshot.snapshot_id, snapshot.strengths))
+
+
+def decode_trends(state: bytes) -> TrendSnapshot:
+    """The inverse of `encode_trends`.
+
+    Raises:
+        StateVersionError: the version byte is unknown.
+    """
+    return TrendSnapshot(*_fields(state))
+
+
 def _fields(state: bytes) -> Any:
-    if state[:1] != _VERSION_1:
-        msg = f"state has version {state[:1].hex() or 'nothing'}; this release reads 01"
-        raise StateVersionError(msg)
-    return _unpack(memoryview(state)[1:])
+    return _unpack(version_1(state))
 
 
 def _deltas(times: list[int]) -> list[int]:

@@ -141,4 +141,3 @@ decode_polled = msgspec.msgpack.Decoder(PolledElement).decode
 decode_tracked = msgspec.msgpack.Decoder(TrackedElement).decode
 decode_update = msgspec.msgpack.Decoder(ScoredElement | TrendSnapshot).decode
 decode_trend_part = msgspec.msgpack.Decoder(TrendPart).decode
-decode_trend_snapshot = msgspec.msgpack.Decoder(TrendSnapshot).decode

@@ -11,6 +11,7 @@ import msgspec
 
 from udfs.elements import ScoredBehavior
 from udfs.rows import FeedbackMetricsRow
+from udfs.state_version import VERSION_1, version_1
 
 MINUTE_MS = 60_000
 _STEPS_PER_OCTAVE = 16
@@ -111,25 +112,21 @@ def minute_of(time_ms: int) -> int:
     return time_ms - time_ms % MINUTE_MS
 
 
-_VERSION_1 = b"\x01"
 _decode = msgspec.msgpack.Decoder(Minute).decode
 
 
 def encode_minute(minute: Minute) -> bytes:
     """A minute's state: a version byte, then MessagePack."""
-    return _VERSION_1 + msgspec.msgpack.encode(minute)
+    return VERSION_1 + msgspec.msgpack.encode(minute)
 
 
 def decode_minute(state: bytes) -> Minute:
     """The inverse of `encode_minute`.
 
     Raises:
-        ValueError: the version byte is unknown.
+        StateVersionError: the version byte is unknown.
     """
-    if state[:1] != _VERSION_1:
-        msg = f"a minute's state has version {state[:1].hex()}; this release reads 01"
-        raise ValueError(msg)
-    return _decode(memoryview(state)[1:])
+    return _decode(version_1(state))
 
 
 def _step(freshness_ms: int) -> int:

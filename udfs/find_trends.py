@@ -13,7 +13,7 @@ from udfs.elements import TrendSnapshot, decode_trend_part, encode
 from udfs.keyed_state import bytes_map_state
 from udfs.rows import TrendSnapshotRow, to_line
 from udfs.tags import TREND_SNAPSHOTS
-from udfs.trends import TrendRules, Trends, decode_sums, encode_sum
+from udfs.trends import TrendRules, Trends, decode_sum, encode_sum
 
 
 class FindTrends(KeyedProcessFunction):
@@ -70,5 +70,6 @@ class FindTrends(KeyedProcessFunction):
 
     def _loaded(self) -> Trends:
         if self._trends is None:
-            self._trends = Trends(self._landmark.value(), dict(decode_sums(self._sums.items())))
+            sums = {item: decode_sum(state) for item, state in self._sums.items()}
+            self._trends = Trends(self._landmark.value(), sums)
         return self._trends

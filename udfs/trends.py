@@ -7,8 +7,9 @@ touched as time goes on. Pure: no Flink, no clock.
 
 import heapq
 import struct
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+from udfs.state_version import VERSION_1, version_1
 
 _RENEW_AT_HALF_LIVES = 60.0
 """Beyond this the landmark moves: 2 ** 60 times a weight still adds exactly enough in a double."""
@@ -75,11 +76,15 @@ class Trends:
 
 
 def encode_sum(total: float) -> bytes:
-    """An item's state: 8 bytes."""
-    return _NUMBER.pack(total)
+    """An item's state: a version byte and 8 more."""
+    return VERSION_1 + _NUMBER.pack(total)
 
 
-def decode_sums(states: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, float]]:
-    """The inverse, for all items."""
-    for item, state in states:
-        yield item, _NUMBER.unpack(state)[0]
+def decode_sum(state: bytes) -> float:
+    """The inverse of `encode_sum`.
+
+    Raises:
+        StateVersionError: the version byte is unknown.
+    """
+    (total,) = _NUMBER.unpack(version_1(state))
+    return float(total)

@@ -8,8 +8,8 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from udfs.codec import decode_list, encode_list
-from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, decode_trend_snapshot, decode_update
+from udfs.codec import decode_list, decode_trends, encode_list, encode_trends
+from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, decode_update
 from udfs.feedback import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
 from udfs.hashing import id_hash
 from udfs.keyed_state import bytes_map_state, bytes_value_state
@@ -62,7 +62,7 @@ class UpdateLists(KeyedProcessFunction):
         """
         element = decode_update(value)
         if isinstance(element, TrendSnapshot):
-            self._trends.update(value)
+            self._trends.update(encode_trends(element))
             self._fallbacks[context.get_current_key()] = self._with(element)
         else:
             yield from self._update(element, context)
@@ -106,7 +106,7 @@ class UpdateLists(KeyedProcessFunction):
         """What fills short lists now; the trends outlive a restore."""
         if key not in self._fallbacks:
             state = self._trends.value()
-            stored = None if state is None else self._with(decode_trend_snapshot(state))
+            stored = None if state is None else self._with(decode_trends(state))
             self._fallbacks[key] = stored or self._without_trends
         return self._fallbacks[key]
 

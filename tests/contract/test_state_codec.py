@@ -1,0 +1,121 @@
+"""State that any release wrote is read for ever: the fixtures are the bytes, and are never changed, only added to."""
+
+from array import array
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from udfs.codec import (
+    decode_list,
+    decode_position,
+    decode_profile,
+    decode_trends,
+    encode_list,
+    encode_position,
+    encode_profile,
+    encode_trends,
+)
+from udfs.elements import TrendSnapshot
+from udfs.feedback import Minute, decode_minute, encode_minute
+from udfs.hashing import HASH_TYPECODE
+from udfs.log_position import LogPosition
+from udfs.profile import Shown, UserProfile
+from udfs.state_version import StateVersionError
+from udfs.trends import decode_sum, encode_sum
+from udfs.user_list import ReasonCode, UserList
+
+FIXTURES = Path(__file__).parent / "fixtures"
+
+
+@dataclass(frozen=True)
+class Format:
+    """One version of one state: what the fixture of that name holds, and who reads and writes it."""
+
+    name: str
+    holds: object
+    decode: Callable[[bytes], Any]
+    encode: Callable[[Any], bytes]
+
+    @property
+    def stored(self) -> bytes:
+        return bytes.fromhex((FIXTURES / f"{self.name}.hex").read_text())
+
+
+def hashes(*numbers: int) -> "array[int]":
+    return array(HASH_TYPECODE, numbers)
+
+
+PROFILE = UserProfile(
+    user_seq=130,
+    items=["1682", "ü", "a" * 40],
+    actions=bytearray([1, 2, 255]),
+    times=[1_700_000_000_000, 1_700_000_000_500, 1_699_999_999_000],
+    seen=hashes(1, -1),
+    bought=hashes(2**63 - 1),
+    disliked=hashes(-(2**63)),
+    event_ids=hashes(7, 8),
+    shown={-5: Shown(1.5, 1_700_000_000_000), 2**62: Shown(2.0, 0)},
+    forgotten=3,
+)
+LIST = UserList(
+    list_version=129,
+    user_seq=130,
+    items=["1682", "ü"],
+    scores=array("f", [1.0, 0.25]),
+    reasons=[ReasonCode.TRENDING, "because of this item"],
+)
+MINUTE = Minute(
+    minute=1_700_000_040_000,
+    events=5,
+    duplicates=1,
+    scored=4,
+    fallbacks=1,
+    batch_sizes=9,
+    batch_size_max=3,
+    freshness={-1: 1, 70: 3},
+    freshness_max_ms=21,
+    epoch=1_700_000_000_001,
+    revision=2,
+    changed=True,
+)
+POSITION = LogPosition(
+    partition=3, next_offset=70_000, cursor=b"\x93\x01\x02\x03", newest_ms=1_700_000_000_000, epoch=1_700_000_000_001
+)
+
+FORMATS = [
+    Format("profile-1", PROFILE, decode_profile, encode_profile),
+    Format("empty-profile-1", UserProfile(), decode_profile, encode_profile),
+    Format("list-1", LIST, decode_list, encode_list),
+    Format("log-position-1", POSITION, decode_position, encode_position),
+    Format("minute-1", MINUTE, decode_minute, encode_minute),
+    Format("trends-1", TrendSnapshot(1_700_000_000_000, {"1682": 1.0, "ü": 0.5}), decode_trends, encode_trends),
+    Format("trend-sum-1", 1234.5, decode_sum, encode_sum),
+]
+NEWEST = FORMATS
+"""Those that this release writes."""
+each_format = pytest.mark.parametrize("stored", FORMATS, ids=lambda stored: stored.name)
+
+
+@each_format
+def test_stored_state_is_read(stored: Format) -> None:
+    assert stored.decode(stored.stored) == stored.holds
+
+
+@pytest.mark.parametrize("written", NEWEST, ids=lambda written: written.name)
+def test_what_this_release_writes_is_frozen(written: Format) -> None:
+    assert written.encode(written.holds).hex() == written.stored.hex()
+
+
+def test_every_fixture_is_tested() -> None:
+    assert {file.stem for file in FIXTURES.glob("*.hex")} == {stored.name for stored in FORMATS}
+
+
+@each_format
+@pytest.mark.parametrize("version", [b"", b"\x00", b"\x02", b"\xff"])
+def test_state_of_an_unknown_version_is_refused(stored: Format, version: bytes) -> None:
+    rest = stored.stored[1:] if version else b""
+    with pytest.raises(StateVersionError, match=f"state has version {version.hex() or 'nothing'}"):
+        stored.decode(version + rest)
