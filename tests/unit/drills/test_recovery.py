@@ -36,13 +36,12 @@ def test_a_job_that_never_went_down_was_not_detected() -> None:
 
 
 def test_flink_is_asked_again_when_it_refuses() -> None:
-    answers = iter([RefusedError("500"), "told"])
+    refusals = [RefusedError("500")]
 
     def question() -> str:
-        answer = next(answers)
-        if isinstance(answer, RefusedError):
-            raise answer
-        return answer
+        if refusals:
+            raise refusals.pop()
+        return "told"
 
     assert asked(question) == "told"
 
