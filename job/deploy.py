@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -178,7 +179,7 @@ def _hand_over(rest: FlinkRest, running: list[JobSummary], *, fresh: bool, on_pr
 
 def _end(rest: FlinkRest, running: list[JobSummary]) -> None:
     for job in running:
-        if not rest.job(job.job_id).is_over:
+        with suppress(RefusedError):  # it ended meanwhile
             rest.cancel(job.job_id)
         rest.wait_for_job(job.job_id, lambda told: told.is_over, timeout_s=60, what="the end of the old job")
 

@@ -9,6 +9,7 @@ ClusterError                  the root; its text says what to do
     ├── UnreachableError      nobody answers
     ├── NotFoundError         Flink does not know this job, vertex or path
     ├── RefusedError          Flink said no; the text holds its reason
+    │   └── FaultError        Flink is at fault itself
     └── TimedOutError         polling ended before Flink was done
 """
 
@@ -47,6 +48,10 @@ class NotFoundError(RestError):
 
 class RefusedError(RestError):
     """Flink refused the request; the text holds its reason."""
+
+
+class FaultError(RefusedError):
+    """Flink answered with an error of its own, as it does in the moment in which tasks are cancelled."""
 
 
 class TimedOutError(RestError):

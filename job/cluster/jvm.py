@@ -63,9 +63,13 @@ def task_manager_command(java: Java, layout: Layout, configuration: Mapping[str,
 
 
 def environment(java: Java, layout: Layout, home: Path) -> dict[str, str]:
-    """The variables under which Flink's commands use this cluster's folders and this Python."""
+    """The variables under which Flink's commands use this cluster's folders and this Python.
+
+    Commands carry the cluster's mark, so that stopping it ends one that was broken off.
+    """
     bin_folders = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{java.home / 'bin'}"
     return {
+        MARK: str(layout.root),
         "JAVA_HOME": str(java.home),
         "FLINK_HOME": str(home),
         "FLINK_CONF_DIR": str(layout.conf),

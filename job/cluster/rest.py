@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import httpx
 
-from job.cluster.errors import NotFoundError, RefusedError, TimedOutError, UnreachableError
+from job.cluster.errors import FaultError, NotFoundError, RefusedError, RestError, TimedOutError, UnreachableError
 from job.cluster.records import (
     CheckpointStats,
     Failure,
@@ -24,6 +24,7 @@ from job.cluster.records import (
 )
 
 _POLL_S = 0.1
+_KINDS: Mapping[int, type[RestError]] = {httpx.codes.NOT_FOUND: NotFoundError}
 
 
 class FlinkRest:
@@ -33,8 +34,9 @@ class FlinkRest:
         url: the address, such as http://127.0.0.1:8081.
     """
 
-    def __init__(self, url: str, *, timeout_s: float = 10.0) -> None:
+    def __init__(self, url: str, *, timeout_s: float = 10.0, patience_s: float = 10.0) -> None:
         self.url = url.rstrip("/")
+        self._patience_s = patience_s
         self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
 
     def __enter__(self) -> Self:
@@ -157,8 +159,18 @@ class FlinkRest:
         self.call("PUT", f"/jobs/{job_id}/resource-requirements", json=bounds)
 
     def get(self, path: str, **params: str) -> Any:
-        """The JSON that a path answers with."""
-        return self.call("GET", path, params=params or None)
+        """The JSON that a path answers with.
+
+        In the moment in which tasks are cancelled Flink answers with an error of its own; then it is asked again.
+        """
+        deadline = time.monotonic() + self._patience_s
+        while True:
+            try:
+                return self.call("GET", path, params=params or None)
+            except FaultError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_POLL_S)
 
     def call(self, method: str, path: str, **request: Any) -> Any:
         """One request.
@@ -166,7 +178,7 @@ class FlinkRest:
         Raises:
             UnreachableError: if nobody answers in time.
             NotFoundError: if Flink does not know what the path names.
-            RefusedError: if Flink says no.
+            RefusedError: if Flink says no; FaultError if it is at fault itself.
         """
         try:
             answer = self._http.request(method, path, **request)
@@ -174,7 +186,7 @@ class FlinkRest:
             msg = f"no answer from {self.url}{path} ({error}): is the cluster up? See recloop cluster status"
             raise UnreachableError(msg) from error
         if answer.is_error:
-            kind = NotFoundError if answer.status_code == httpx.codes.NOT_FOUND else RefusedError
+            kind = _KINDS.get(answer.status_code, FaultError if answer.is_server_error else RefusedError)
             msg = f"Flink refused {method} {path} ({answer.status_code}): {_reason(answer)}"
             raise kind(msg)
         return answer.json() if answer.content else {}

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from job.cluster import FlinkRest
-from job.drills.asking import asked
 from job.drills.evidence import (
     CompletedCheckpoint,
     Offset,
@@ -75,7 +74,7 @@ def read_output(log: Path, tables: Path) -> Output:
 
 def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:
     """All completed checkpoints that Flink remembers, and the newest restore."""
-    told: Mapping[str, Any] = asked(lambda: rest.get(f"/jobs/{job_id}/checkpoints"))
+    told: Mapping[str, Any] = rest.get(f"/jobs/{job_id}/checkpoints")
     completed = tuple(
         CompletedCheckpoint(each["id"], each["external_path"], each["latest_ack_timestamp"])
         for each in told["history"]

@@ -3,14 +3,12 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
-from job.cluster.jvm import MARK
 from job.deploy import Target, deploy
-from job.drills.asking import asked
 from job.drills.collect import accounted, read_checkpoints
 from job.drills.drill_log import Scale
 from job.drills.errors import DrillError
@@ -121,11 +119,11 @@ def settle(live: Live, records: int) -> bool:
 
 
 def _is_over(job: RunningJob) -> bool:
-    return asked(lambda: job.rest.job(job.job_id)).is_over
+    return job.rest.job(job.job_id).is_over
 
 
 def _completed(job: RunningJob) -> int:
-    return asked(lambda: job.rest.checkpoints(job.job_id)).completed
+    return job.rest.checkpoints(job.job_id).completed
 
 
 def _two_more_checkpoints(job: RunningJob) -> bool:
@@ -147,10 +145,9 @@ def _is_amid_work(job: RunningJob) -> bool:
 
 
 def _target(cluster: RunningCluster) -> Target:
-    """The cluster; Flink's command line gets its mark, so that it ends with the cluster if the drill is broken off."""
     target = Target.local(cluster)
     target.folder.mkdir(parents=True, exist_ok=True)
-    return replace(target, environment={**target.environment, MARK: str(cluster.directory)})
+    return target
 
 
 def _settings(setup: Setup, folder: Path) -> JobSettings:

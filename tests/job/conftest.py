@@ -3,13 +3,14 @@
 import json
 import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from job.cluster import FlinkRest, RunningCluster
+from job.cluster import FlinkRest, RefusedError, RunningCluster
 from job.deploy import Deployment, Target, deploy
 from job.log_writer import PartitionWriter, create_log
 from job.settings import load
@@ -164,6 +165,6 @@ def run_job(cluster: RunningCluster, bundle: Bundle, tmp_path: Path) -> Iterator
     yield deployed_run
     with FlinkRest(cluster.rest_url) as rest:
         for job_id in deployed:
-            if not rest.job(job_id).is_over:
+            with suppress(RefusedError):  # it is over already
                 rest.cancel(job_id)
             rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=60)

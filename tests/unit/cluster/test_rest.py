@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from job.cluster import FlinkRest, NotFoundError, RefusedError, TimedOutError, UnreachableError
+from job.cluster.errors import FaultError
 from job.cluster.records import Failure, JobDetail
 
 JOB = {
@@ -200,6 +201,19 @@ def test_what_flink_refuses_is_told_in_one_line(server: Server, rest: FlinkRest)
 
     with pytest.raises(RefusedError, match=r"not so$"):
         rest.cancel("j1")
+
+
+def test_flink_is_asked_again_when_it_is_at_fault_itself(server: Server, rest: FlinkRest) -> None:
+    server.answers["GET", "/jobs/j1"] = [(500, {"errors": ["CancellationException"]}), (200, JOB)]
+
+    assert rest.job("j1").state == "RUNNING"
+
+
+def test_a_lasting_fault_of_flinks_is_an_error(server: Server) -> None:
+    server.answer("GET", "/jobs/j1", {"errors": ["broken"]}, status=500)
+
+    with FlinkRest(server.url, patience_s=0) as rest, pytest.raises(FaultError, match="broken"):
+        rest.job("j1")
 
 
 def test_nobody_there_is_told_with_what_to_do() -> None:

@@ -5,10 +5,6 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from job.cluster import RefusedError
-from job.drills.asking import asked
 from job.drills.collect import caught_up_ms, count_reprocessed
 from job.drills.evidence import Output
 from job.drills.feeder import Fed, Feeder, copy_log, same_bytes
@@ -33,25 +29,6 @@ def test_a_job_that_is_down_in_the_end_never_restarted() -> None:
 
 def test_a_job_that_never_went_down_was_not_detected() -> None:
     assert outage(samples((10, True), (12, True)), 9) == (None, None)
-
-
-def test_flink_is_asked_again_when_it_refuses() -> None:
-    refusals = [RefusedError("500")]
-
-    def question() -> str:
-        if refusals:
-            raise refusals.pop()
-        return "told"
-
-    assert asked(question) == "told"
-
-
-def test_a_lasting_refusal_is_an_error() -> None:
-    def question() -> None:
-        raise RefusedError
-
-    with pytest.raises(RefusedError):
-        asked(question, patience_s=0)
 
 
 def grown(*growths: tuple[int, int]) -> list[Fed]:
