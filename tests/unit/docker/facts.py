@@ -79,6 +79,8 @@ def _recloop_problem(arguments: Sequence[str]) -> str | None:
     command, rest = get_command(app), list(arguments)
     while rest and (below := getattr(command, "commands", {}).get(rest[0])) is not None:
         command, rest = below, rest[1:]
+    if hasattr(command, "commands") and rest[:1] != ["--help"]:
+        return f"recloop {' '.join(arguments)}: no such command"
     try:
         told = command.make_context("recloop", rest).params
         if told.get("overrides"):

@@ -1,0 +1,178 @@
+"""The image's entry point: a JobManager or a TaskManager in the foreground, or any other command.
+
+    jobmanager  [--set KEY=VALUE]...
+    taskmanager [--set KEY=VALUE]...
+    recloop deploy ... (or whatever else)
+
+Flink's settings and the JVMs' command lines are those of `recloop cluster start`; only the addresses and the folder of
+the checkpoints differ, because here every process has a machine of its own. What is asked for takes this one's place.
+"""
+
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from job.cluster import ClusterError, ClusterSpec
+from job.cluster.config import flink_configuration, render
+from job.cluster.java import Java, find_java
+from job.cluster.jvm import INCARNATION, environment, job_manager_command, task_manager_command
+from job.cluster.layout import JOB_MANAGER, Layout, flink_home, task_manager_name
+from job.commands.cluster import parse_settings
+
+TASK_MANAGER = "taskmanager"
+STATE = Path("/var/lib/recloop")
+HEALTH = "health.json"
+REST_PORT, RPC_PORT, BLOB_PORT = 8081, 6123, 6124
+_EVERYWHERE = "0.0.0.0"  # of the container: compose.yaml says which port the host gets, and on which address
+
+_CONSOLE = """\
+rootLogger.appenderRef.console.ref = Console
+appender.console.name = Console
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c [%t] - %m%n
+"""
+
+
+@dataclass(frozen=True)
+class Container:
+    """The machine that this container is.
+
+    Attributes:
+        name: its host name.
+        job_manager: the host name of the JobManager.
+        state: the folder of what is this container's own.
+        shared: the folder that all containers see.
+    """
+
+    name: str
+    job_manager: str
+    state: Path
+    shared: Path
+
+    @property
+    def layout(self) -> Layout:
+        """The paths of its own folder."""
+        return Layout(self.state)
+
+    def settings(self, extra: Mapping[str, str]) -> dict[str, str]:
+        """All Flink settings, the extra ones last."""
+        spec = ClusterSpec(
+            self.state,
+            rest_port=REST_PORT,
+            rpc_port=RPC_PORT,
+            blob_port=BLOB_PORT,
+            extra_config={**_network(self.job_manager), **_shared(self.shared), **extra},
+        )
+        told = flink_configuration(spec)
+        if "taskmanager.host" not in extra:
+            del told["taskmanager.host"]  # Flink then takes the address that reaches the JobManager
+        return told
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What takes the entry point's place.
+
+    Attributes:
+        argv: the command.
+        folder: where it runs.
+        environment: under which variables.
+    """
+
+    argv: list[str]
+    folder: Path
+    environment: dict[str, str]
+
+    def become(self) -> NoReturn:
+        """Gives this process to it."""
+        os.chdir(self.folder)
+        os.execvpe(self.argv[0], self.argv, self.environment)
+
+
+def prepare(arguments: Sequence[str], container: Container) -> Execution:
+    """Writes what the command needs into the container's own folder.
+
+    Raises:
+        ClusterError: no Java, or a setting that cannot work.
+    """
+    role = arguments[0] if arguments else ""
+    is_flink = role in (JOB_MANAGER, TASK_MANAGER)
+    java, home, layout = find_java(os.environ), flink_home(), container.layout
+    settings = container.settings(_options(arguments[1:]) if is_flink else {})
+    layout.prepare(home)
+    (layout.conf / "config.yaml").write_text(render(settings))
+    variables = {**os.environ, **environment(java, layout, home)}
+    if not is_flink:
+        return Execution(list(arguments), Path.cwd(), variables)
+    log4j = layout.conf / "log4j.properties"
+    log4j.write_text(log4j.read_text() + _CONSOLE)
+    argv = _job_manager(container, java, settings) if role == JOB_MANAGER else _task_manager(container, java, settings)
+    scratch = layout.scratch(JOB_MANAGER if role == JOB_MANAGER else task_manager_name(0))
+    scratch.mkdir(parents=True, exist_ok=True)
+    return Execution(argv, scratch, variables)
+
+
+def main() -> NoReturn:
+    """Reads the command line and the host name of the JobManager, and becomes what is asked for."""
+    host = os.environ.get("JOBMANAGER_HOST", JOB_MANAGER)
+    container = Container(platform.node(), host, STATE, Path.cwd() / ".recloop")
+    try:
+        execution = prepare(sys.argv[1:], container)
+    except ClusterError as error:
+        sys.exit(str(error))
+    execution.become()
+
+
+def _network(job_manager: str) -> dict[str, str]:
+    return {
+        "rest.address": job_manager,
+        "rest.bind-address": _EVERYWHERE,
+        "jobmanager.rpc.address": job_manager,
+        "jobmanager.bind-host": _EVERYWHERE,
+        "taskmanager.bind-host": _EVERYWHERE,
+    }
+
+
+def _shared(folder: Path) -> dict[str, str]:
+    return {
+        "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
+        "execution.checkpointing.savepoint-dir": (folder / "savepoints").as_uri(),
+    }
+
+
+def _options(words: Sequence[str]) -> dict[str, str]:
+    """Flink settings from `--set KEY=VALUE` words."""
+    flags, pairs = words[::2], words[1::2]
+    if len(flags) != len(pairs) or any(flag != "--set" for flag in flags):
+        sys.exit(f"only --set KEY=VALUE may follow, not {' '.join(words)}")
+    return parse_settings(list(pairs))
+
+
+def _job_manager(container: Container, java: Java, settings: Mapping[str, str]) -> list[str]:
+    _tell_health(container, "overview", "")
+    return job_manager_command(java, container.layout, settings)
+
+
+def _task_manager(container: Container, java: Java, settings: Mapping[str, str]) -> list[str]:
+    """Its id differs from start to start, as it does locally: the JobManager may still wait for the old one."""
+    this_start = f"{container.name}-{time.time_ns():x}"
+    argv = task_manager_command(java, container.layout, settings, 0)
+    _tell_health(container, "taskmanagers", f"{task_manager_name(0)}-{this_start}")
+    return [part.replace(INCARNATION, this_start) for part in argv]
+
+
+def _tell_health(container: Container, path: str, expected: str) -> None:
+    """Writes what health.py asks, and what the answer must hold."""
+    asked = {"url": f"http://{container.job_manager}:{REST_PORT}/{path}", "expected": expected}
+    (container.state / HEALTH).write_text(json.dumps(asked))
+
+
+if __name__ == "__main__":
+    main()

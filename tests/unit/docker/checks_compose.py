@@ -1,0 +1,112 @@
+"""Everything that can be wrong with the compose files and seen without an engine."""
+
+from collections.abc import Iterator
+from ipaddress import ip_address
+from pathlib import PurePosixPath
+from typing import Any
+
+from tests.unit.docker.checks_dockerfile import image_problem
+from tests.unit.docker.dockerfile import Dockerfile, expand
+from tests.unit.docker.facts import ROOT, command_problem, version
+
+Service = dict[str, Any]
+_ENDLESS = frozenset({"always", "unless-stopped"})
+
+
+def problems(project: dict[str, Any], dockerfile: Dockerfile) -> list[str]:
+    """What is wrong with a project as `compose.load` reads it, in words; nothing if nothing is."""
+    services: dict[str, Service] = project["services"]
+    found = []
+    for name, service in services.items():
+        checks = (_image(service, dockerfile), _command(service), _ports(service, dockerfile))
+        found += [f"{name}: {problem}" for check in checks for problem in check]
+        found += [f"{name}: {problem}" for problem in _volumes(service, project.get("volumes") or {}, dockerfile)]
+        found += [f"{name}: {problem}" for problem in _dependencies(name, services, dockerfile)]
+    return found
+
+
+def _image(service: Service, dockerfile: Dockerfile) -> Iterator[str]:
+    image = service.get("image", "")
+    if problem := image_problem(image):
+        yield problem
+    if (build := service.get("build")) is None:
+        return
+    place = ROOT / "docker" / build["context"]
+    if place.resolve() != ROOT or not (place / build["dockerfile"]).is_file():
+        yield f"there is no {build['dockerfile']} in {build['context']}"
+    arguments = build.get("args", {})
+    declared = {
+        *dockerfile.arguments,
+        *(name for each in dockerfile.stages for arg in each.every("ARG") for name in arg.pairs),
+    }
+    yield from (f"the Dockerfile has no ARG {name}" for name in arguments if name not in declared)
+    if image != f"recloop:{version()}-{arguments.get('DEVICE')}":
+        yield f"image {image} is not of this version and device"
+
+
+def _command(service: Service) -> Iterator[str]:
+    words = service.get("command")
+    if not isinstance(words, list):
+        yield "command is not a list of words"
+    elif problem := command_problem([str(word) for word in words]):
+        yield problem
+
+
+def _ports(service: Service, dockerfile: Dockerfile) -> Iterator[str]:
+    exposed = {each.text for stage in dockerfile.stages for each in stage.every("EXPOSE")}
+    for port in service.get("ports", []):
+        address, _, rest = str(port).partition(":")
+        if not _is_loopback(address):
+            yield f"port {port} is not on loopback only"
+        elif rest.partition(":")[2] not in exposed:
+            yield f"port {port} is none that the image exposes"
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ip_address(address).is_loopback
+    except ValueError:
+        return False
+
+
+def _volumes(service: Service, declared: dict[str, Any], dockerfile: Dockerfile) -> Iterator[str]:
+    """Named volumes are declared, and the commands' default folder is the shared one."""
+    directory = dockerfile.stages[-1].last("WORKDIR")
+    assert directory is not None
+    shared = PurePosixPath(directory.text) / ".recloop"
+    targets = set()
+    for volume in service.get("volumes", []):
+        source, _, target = str(volume).partition(":")
+        targets.add(PurePosixPath(target.partition(":")[0]))
+        if not source.startswith((".", "/")) and source not in declared:
+            yield f"volume {source} is not declared"
+    if shared not in targets:
+        yield f"{shared} is not shared"
+
+
+def _dependencies(name: str, services: dict[str, Service], dockerfile: Dockerfile) -> Iterator[str]:
+    for needed, how in services[name].get("depends_on", {}).items():
+        if (target := services.get(needed)) is None:
+            yield f"depends on {needed}, which is no service"
+            continue
+        if how["condition"] == "service_healthy" and not _is_checked(target, dockerfile):
+            yield f"waits for the health of {needed}, which has no check"
+        if how["condition"] == "service_completed_successfully" and target.get("restart") in _ENDLESS:
+            yield f"waits for the end of {needed}, which is started again and again"
+        if extra := set(target.get("profiles", [])) - set(services[name].get("profiles", [])):
+            yield f"depends on {needed}, which only profile {', '.join(extra)} has"
+    if _reaches(name, name, services):
+        yield "waits for itself"
+
+
+def _is_checked(service: Service, dockerfile: Dockerfile) -> bool:
+    own = service.get("healthcheck")
+    if own is not None:
+        return "test" in own and not own.get("disable")
+    device = {"DEVICE": expand("${DEVICE:-cpu}", service.get("build", {}).get("args", {}))}
+    return any(stage.every("HEALTHCHECK") for stage in dockerfile.lineage(dockerfile.stages[-1], device))
+
+
+def _reaches(start: str, goal: str, services: dict[str, Service], seen: frozenset[str] = frozenset()) -> bool:
+    below = set(services.get(start, {}).get("depends_on", {})) - seen
+    return goal in below or any(_reaches(each, goal, services, seen | below) for each in below)
