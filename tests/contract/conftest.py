@@ -2,6 +2,7 @@
 
 import os
 import struct
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,9 +49,10 @@ def _server(told: Path) -> Iterator[int]:
 
 
 def _variables(folder: Path) -> dict[str, str]:
-    """Java as the cluster finds it; configuration and logs away from the installed package."""
+    """Python and Java as the cluster finds them; configuration and logs away from the installed package."""
     java = find_java(os.environ)
-    path = f"{java.home / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    folders = (Path(sys.executable).parent, java.home / "bin", os.environ.get("PATH", os.defpath))
+    path = os.pathsep.join(map(str, folders))
     (folder / "config.yaml").write_text("parallelism.default: 1\n")
     paths = {"FLINK_HOME": flink_home(), "JAVA_HOME": java.home, "FLINK_CONF_DIR": folder, "FLINK_LOG_DIR": folder}
     opened = {"JVM_ARGS": "--add-opens=java.base/java.util=ALL-UNNAMED"}  # as Flink's own configuration has it
