@@ -13,7 +13,7 @@ setup: .venv/.ready
 
 .venv/.ready: .uv/.ready requirements/dev.txt setup.py
 	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) .venv
-	.uv/bin/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	.uv/bin/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes requirements/dev.txt
 	.uv/bin/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 

@@ -55,13 +55,13 @@ class Target:
         return cls(cluster.rest_url, cluster.environment(), folder, cluster.layout.checkpoints)
 
     @classmethod
-    def remote(cls, rest_url: str, folder: Path) -> "Target":
+    def remote(cls, rest_url: str, folder: Path, checkpoints: Path | None = None) -> "Target":
         """Any other cluster; the same Python environment has to be on its TaskManagers."""
         home, java = flink_home(), find_java(os.environ)
         path = f"{java.home / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         variables = {"FLINK_HOME": str(home), "JAVA_HOME": str(java.home), "PATH": path}
         conf = {"FLINK_CONF_DIR": os.environ.get("FLINK_CONF_DIR", str(home / "conf"))}
-        return cls(rest_url, {**os.environ, **variables, **conf}, folder, None)
+        return cls(rest_url, {**os.environ, **variables, **conf}, folder, checkpoints)
 
 
 @dataclass(frozen=True, slots=True)

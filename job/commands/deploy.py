@@ -34,6 +34,9 @@ def deploy(
     jobmanager: Annotated[
         str | None, typer.Option(metavar="URL", help="A cluster elsewhere, as http://jobmanager:8081.")
     ] = None,
+    checkpoints: Annotated[
+        Path | None, typer.Option(help="That cluster's checkpoint folder, where this machine sees it.")
+    ] = None,
     fresh: Annotated[bool, typer.Option(help="Begin anew: empty state, from the log's start.")] = False,
     start_from: Annotated[
         str | None, typer.Option("--from", metavar="URI", help="A savepoint or checkpoint to go on from.")
@@ -48,7 +51,7 @@ def deploy(
     with told_errors(), console.status("reading the settings") as spinner:
         settings = load(settings_file, overrides or ())
         if jobmanager:
-            target = Target.remote(jobmanager, Path(".recloop/deployments"))
+            target = Target.remote(jobmanager, Path(".recloop/deployments"), checkpoints)
         else:
             target = Target.local(running_cluster(directory))
         target.folder.mkdir(parents=True, exist_ok=True)
