@@ -30,3 +30,8 @@ def test_the_records_fields_are_frozen(record: type) -> None:
     types = get_type_hints(record)
     found = [(each.name, types[each.name], each.default is not MISSING) for each in fields(record)]
     assert found == GOLDEN[record]
+
+
+def test_what_is_left_out_is_none() -> None:
+    behavior = UserBehavior("u", "click", "i", 1)
+    assert (behavior.event_id, behavior.request_id, behavior.position) == (None, None, None)

@@ -23,6 +23,10 @@ def test_bucket_keys_hit_the_bucket_with_the_groups_number(max_parallelism: int)
     assert groups == list(range(max_parallelism))
 
 
+def test_the_first_bucket_keys_are_frozen() -> None:
+    assert bucket_keys(32)[:8] == (13, 0, 53, 117, 39, 11, 62, 50)
+
+
 def test_a_user_is_in_the_bucket_of_the_users_hash() -> None:
     assert key_group(bucket_key("u1", 32), 32) == stable_hash("u1") % 32
 
