@@ -11,12 +11,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, find, start
+from job.compacting import keep_compacted
 from job.deploy import Deployment, Target, deploy
 from job.log_writer import count_lines
 from job.replay import Pace, replay
 from job.settings import load
 from job.tables import duck
-from job.tables.compaction import Compactor, Report
 from job.tables.query import QueryResult
 from model.bundle import Bundle
 from model.datasets.action_map import parse_action_map
@@ -119,6 +119,7 @@ def deploy_job(cluster: RunningCluster, folders: Folders, on_progress: Progress)
         }
     )
     target = Target.local(cluster)
+    keep_compacted(cluster, folders.tables)
     done = deploy(target, settings, fresh=True, on_progress=on_progress)
     with FlinkRest(cluster.rest_url) as rest:
         on_progress("waiting for all tasks to run")
@@ -146,9 +147,9 @@ def measure_freshness(dataset: Dataset, folders: Folders, on_progress: Count) ->
     _wait_for(folders, dataset.info.behaviors, lambda _: None, timeout_s=60)
 
 
-def compact_tables(folders: Folders) -> Report:
-    """Merges the small files that the checkpoints left."""
-    return Compactor(folders.tables).run_once(int(time.time() * 1000))
+def count_files(folders: Folders) -> int:
+    """How many files the tables have; a compactor beside the job keeps them few."""
+    return sum(1 for file in folders.tables.rglob("*") if file.is_file() and not file.name.startswith("."))
 
 
 def ask(folders: Folders, sql: str) -> QueryResult:

@@ -11,6 +11,7 @@ from pathlib import Path
 from job.cluster.errors import ClusterError
 
 JOB_MANAGER = "jobmanager"
+_TASK_MANAGER = "taskmanager-"
 _KEPT_LOGS = 3
 
 _LOG4J = """\
@@ -48,9 +49,14 @@ def flink_home() -> Path:
     return Path(found.origin).parent
 
 
+def is_task_manager(name: str) -> bool:
+    """Whether a supervised process is a TaskManager."""
+    return name.startswith(_TASK_MANAGER)
+
+
 def task_manager_name(index: int) -> str:
     """The name of a TaskManager's process, its log files and its scratch folder."""
-    return f"taskmanager-{index}"
+    return f"{_TASK_MANAGER}{index}"
 
 
 @dataclass(frozen=True)
@@ -98,6 +104,11 @@ class Layout:
     def plan(self) -> Path:
         """What the supervisor is to keep running (JSON)."""
         return self.root / "plan.json"
+
+    @property
+    def services(self) -> Path:
+        """The commands that run beside Flink's processes."""
+        return self.root / "services.json"
 
     @property
     def state(self) -> Path:

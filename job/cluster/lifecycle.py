@@ -62,6 +62,7 @@ def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Pro
     on_progress(f"Java {java.version} from {java.home}")
     chosen = with_ports(spec, remembered_ports(layout))
     layout.prepare(home)
+    layout.services.unlink(missing_ok=True)
     write_plan(chosen, java, home)
     start_supervisor(layout, environment(java, layout, home))
     running = _find_soon(layout)

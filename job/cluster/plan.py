@@ -21,12 +21,23 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
     commands = {JOB_MANAGER: job_manager_command(java, layout, configuration)}
     for index in range(spec.task_managers):
         commands[task_manager_name(index)] = task_manager_command(java, layout, configuration, index)
+    commands.update(read_services(layout))
     plan = [
         {"name": name, "argv": argv, "scratch": str(layout.scratch(name)), "out": str(layout.out(name))}
         for name, argv in commands.items()
     ]
     layout.plan.write_text(json.dumps(plan, indent=1))
     _write_settings(layout, spec)
+
+
+def read_services(layout: Layout) -> dict[str, list[str]]:
+    """The commands that run beside Flink's processes, by name."""
+    return dict(json.loads(layout.services.read_text())) if layout.services.exists() else {}
+
+
+def add_service(layout: Layout, name: str, command: list[str]) -> None:
+    """Has a command run beside Flink's processes, from the next plan on."""
+    layout.services.write_text(json.dumps({**read_services(layout), name: command}, indent=1))
 
 
 def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:

@@ -11,9 +11,9 @@ from job.cluster.config import LOOPBACK
 from job.cluster.errors import NotRunningError, RestError, StartFailedError
 from job.cluster.java import find_java
 from job.cluster.jvm import environment
-from job.cluster.layout import JOB_MANAGER, Layout, flink_home, task_manager_name
+from job.cluster.layout import JOB_MANAGER, Layout, flink_home, is_task_manager, task_manager_name
 from job.cluster.logs import first_error
-from job.cluster.plan import read_spec, remembered_ports, write_plan
+from job.cluster.plan import add_service, read_spec, remembered_ports, write_plan
 from job.cluster.processes import Supervised, SupervisorState, end_all, exclusive, read_state
 from job.cluster.rest import FlinkRest
 
@@ -79,7 +79,7 @@ class RunningCluster:
         Raises:
             NotRunningError: if the cluster has been stopped.
         """
-        members = [each for each in self._state().members if each.name != JOB_MANAGER]
+        members = [each for each in self._state().members if is_task_manager(each.name)]
         registered = self._registered() or set()
         return [_task_manager(index, member, registered) for index, member in enumerate(members)]
 
@@ -123,7 +123,7 @@ class RunningCluster:
             if dead and not forgive_deaths:
                 what = f"{dead[0].name} {_how_it_ended(dead[0])}"
                 raise _failure(what, self.layout, dead[0].name)
-            wanted = {_resource_id(each) for each in state.members if each.name != JOB_MANAGER}
+            wanted = {_resource_id(each) for each in state.members if is_task_manager(each.name)}
             registered = self._registered()
             if registered is not None and wanted <= registered:
                 return
@@ -143,7 +143,21 @@ class RunningCluster:
             spec = read_spec(self.layout, task_managers=task_managers)
             write_plan(spec, find_java(os.environ), flink_home())
             os.kill(self._state().pid, _RELOAD)
-            self._await(lambda state: len(state.members) == task_managers + 1)
+            self._await(lambda state: sum(is_task_manager(each.name) for each in state.members) == task_managers)
+
+    def supervise(self, name: str, command: list[str]) -> None:
+        """Has a command run beside Flink's processes until the cluster is stopped; does nothing if it does.
+
+        It is started again when it ends, and has the cluster's log folder for its output.
+        """
+        with exclusive(self.layout):
+            if self._state().member(name) is not None:
+                return
+            add_service(self.layout, name, command)
+            count = sum(is_task_manager(each.name) for each in self._state().members)
+            write_plan(read_spec(self.layout, task_managers=count), find_java(os.environ), flink_home())
+            os.kill(self._state().pid, _RELOAD)
+            self._await(lambda state: state.member(name) is not None)
 
     def stop(self) -> int:
         """Ends every process of the cluster.

@@ -1,6 +1,5 @@
 """`recloop demo`: the demonstration, told as it goes."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -94,8 +93,7 @@ def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bu
     for query in _QUERIES:
         _console.print(f'\nrecloop sql "{escape(query)}"', highlight=False)
         show_result(steps.ask(folders, query), as_json=False)
-    report = steps.compact_tables(folders)
-    _console.print(f"recloop compact merged {json.dumps(report.to_json())}")
+    _console.print(f"\nthe tables are {steps.count_files(folders)} files; a compactor beside the job keeps them few")
     newest = steps.ask(folders, "SELECT user_id FROM user_behavior ORDER BY written_at DESC LIMIT 1").rows[0][0]
     _console.print("\n" + _NEXT.format(user=newest), highlight=False)
 

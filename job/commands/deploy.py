@@ -19,6 +19,7 @@ from job.commands.options import (
     running_cluster,
     told_errors,
 )
+from job.compacting import keep_compacted
 from job.deploy import Deployment, Target
 from job.deploy import deploy as deploy_job
 from job.settings import load
@@ -46,6 +47,8 @@ def deploy(
 ) -> None:
     """Put the job onto a cluster; one of the same name is stopped, and the new one goes on from its state.
 
+    On a cluster of `recloop cluster start` a compactor keeps the tables in few files from then on.
+
     The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.recloop/models/ml-100k
     """
     with told_errors(), console.status("reading the settings") as spinner:
@@ -53,7 +56,9 @@ def deploy(
         if jobmanager:
             target = Target.remote(jobmanager, Path(".recloop/deployments"), checkpoints)
         else:
-            target = Target.local(running_cluster(directory))
+            cluster = running_cluster(directory)
+            target = Target.local(cluster)
+            keep_compacted(cluster, settings.resolved().tables.folder)
         target.folder.mkdir(parents=True, exist_ok=True)
         done = deploy_job(target, settings, fresh=fresh, start_from=start_from, on_progress=spinner.update)
         spinner.update("waiting for all tasks to run")

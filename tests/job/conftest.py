@@ -2,6 +2,7 @@
 
 import json
 import random
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -16,6 +17,7 @@ from job.log_writer import PartitionWriter, create_log
 from job.settings import load
 from job.shipping import PROJECT
 from job.tables import duck
+from job.tables.compaction import Compactor, Policy
 from model.bundle import Bundle
 from model.datasets.action_map import parse_action_map
 from model.datasets.download import fetch_ml_100k
@@ -73,10 +75,18 @@ class Run:
     def count(self, view: str, condition: str = "true") -> int:
         return int(str(self.rows(f"SELECT count(*) FROM {view} WHERE {condition}")[0][0]))
 
+    def compact(self) -> None:
+        """One pass over the tables, as a compactor beside the job makes it; also of few files."""
+        Compactor(self.tables, Policy(max_small_files=4)).run_once(int(time.time() * 1000))
+
     def wait_for_offsets(self, offsets: int, *, timeout_s: float = 240) -> None:
-        """Until the tables hold something of every offset, and a list of every applied behaviour."""
+        """Until the tables hold something of every offset, and a list of every applied behaviour.
+
+        They are compacted meanwhile: no count may change by that, and no restore may stumble over it.
+        """
 
         def accounted() -> bool:
+            self.compact()
             applied = self.count("user_behavior", "outcome = 'applied'")
             others = self.count("user_behavior", "outcome = 'duplicate'") + self.count("dead_letters")
             return applied + others >= offsets and self.count("recommendation_lists") >= applied

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from job.cluster import ClusterSpec, RunningCluster, StartFailedError, find, start, stop
 from job.cluster.layout import Layout
-from job.cluster.processes import marked
+from job.cluster.processes import marked, read_state
 from job.commands.cluster import app
 
 pytestmark = pytest.mark.cluster
@@ -105,6 +105,27 @@ def test_task_managers_register_again_with_a_new_job_manager(own: RunningCluster
     own.wait_until_ready(timeout_s=READY_S)
 
     assert all(each.resource_id for each in own.task_managers())
+
+
+def test_a_command_is_supervised_beside_flink(own: RunningCluster) -> None:
+    name, command = "waits", [sys.executable, "-c", "import time; time.sleep(600)"]
+    own.supervise(name, command)
+    own.supervise(name, command)
+    first = pid_of(own, name)
+    os.kill(first, signal.SIGKILL)
+
+    deadline = time.monotonic() + 10
+    while (second := pid_of(own, name)) in {first, -1}:
+        assert time.monotonic() < deadline, "it was started again"
+        time.sleep(0.05)
+    assert len(own.task_managers()) == 2, "it is no TaskManager"
+    assert psutil.pid_exists(second)
+
+
+def pid_of(cluster: RunningCluster, name: str) -> int:
+    state = read_state(cluster.layout)
+    member = state.member(name) if state else None
+    return (member.pid if member else None) or -1
 
 
 def test_scaling_changes_the_number_of_task_managers(own: RunningCluster) -> None:

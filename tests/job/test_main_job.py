@@ -108,6 +108,7 @@ def test_parallelism_2_with_a_taskmanager_killed_gives_the_same(run_job: Deploy,
         # Rows that no checkpoint holds yet: what was made of them will have to be made again.
         wait_until(lambda: unseen_lists(rest, run) >= 500, timeout_s=60, what="lists after the last checkpoint")
         before = rest.checkpoints(job_id).latest
+        run.compact()
         made_before, killed_ms = counted_lists(rest, job_id), int(time.time() * 1000)
         run.cluster.kill_task_manager(0)
         wait_until(lambda: rest.checkpoints(job_id).restored > 0, timeout_s=60, what="a restore")
