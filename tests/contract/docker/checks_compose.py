@@ -5,9 +5,9 @@ from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Any
 
-from tests.unit.docker.checks_dockerfile import image_problem
-from tests.unit.docker.dockerfile import Dockerfile, expand
-from tests.unit.docker.facts import ROOT, command_problem, version
+from tests.contract.docker.checks_dockerfile import image_problem
+from tests.contract.docker.dockerfile import Dockerfile, expand
+from tests.contract.docker.facts import ROOT, command_problem, version
 
 Service = dict[str, Any]
 _ENDLESS = frozenset({"always", "unless-stopped"})

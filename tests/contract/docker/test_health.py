@@ -8,7 +8,7 @@ from threading import Thread
 
 import pytest
 
-from tests.unit.docker.facts import script
+from tests.contract.docker.facts import script
 
 health = script("health")
 

@@ -5,8 +5,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 
-from tests.unit.docker.dockerfile import Dockerfile, Stage, expand
-from tests.unit.docker.facts import ROOT, command_problem, in_context
+from tests.contract.docker.dockerfile import Dockerfile, Stage, expand
+from tests.contract.docker.facts import ROOT, command_problem, in_context
 
 DEVICES = ("cpu", "cuda")
 _REQUIREMENTS = re.compile(r"requirements/[\w.-]+\.txt")

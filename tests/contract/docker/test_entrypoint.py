@@ -10,7 +10,7 @@ import yaml
 
 from job.cluster import ClusterSpec, SettingRefusedError
 from job.cluster.config import flink_configuration
-from tests.unit.docker.facts import script
+from tests.contract.docker.facts import script
 
 entrypoint = script("entrypoint")
 

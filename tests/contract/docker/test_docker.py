@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from job.settings import load as load_settings
-from tests.unit.docker.checks_compose import problems as compose_problems
-from tests.unit.docker.checks_dockerfile import problems as dockerfile_problems
-from tests.unit.docker.compose import load
-from tests.unit.docker.dockerfile import DockerfileError, expand, parse
-from tests.unit.docker.facts import COMPOSE, COMPOSE_CUDA, DOCKERFILE, ROOT, in_context
+from tests.contract.docker.checks_compose import problems as compose_problems
+from tests.contract.docker.checks_dockerfile import problems as dockerfile_problems
+from tests.contract.docker.compose import load
+from tests.contract.docker.dockerfile import DockerfileError, expand, parse
+from tests.contract.docker.facts import COMPOSE, COMPOSE_CUDA, DOCKERFILE, ROOT, in_context
 
 IGNORED = (ROOT / ".dockerignore").read_text()
 TEXT = DOCKERFILE.read_text()
