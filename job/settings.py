@@ -159,14 +159,18 @@ class JobSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _complete_actions(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Given rows are laid over the built-in ones, field by field."""
         given = values.get("actions", {})
-        return {**values, "actions": {**_default_actions(), **given}} if isinstance(given, Mapping) else values
+        return {**values, "actions": merge(_default_actions(), given)} if isinstance(given, Mapping) else values
 
     @model_validator(mode="after")
     def _check(self) -> Self:
         codes = [action.code for action in self.actions.values()]
         if len(set(codes)) < len(codes):
             msg = "actions: two of them have the same code"
+            raise ValueError(msg)
+        if self.flink.parallelism > self.flink.buckets:
+            msg = f"flink.parallelism: {self.flink.parallelism} subtasks can't share {self.flink.buckets} buckets"
             raise ValueError(msg)
         if self.lists.policy is Policy.RECOMMEND and self.scoring.bundle is None:
             msg = "scoring.bundle is needed: `recloop train` makes one (or set lists.policy=history)"

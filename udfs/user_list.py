@@ -146,10 +146,11 @@ def _entries(user_list: UserList) -> Iterator[Entry]:
 def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
     kept = _Filter(scored, rules)
     before = [entry for entry in _entries(previous) if kept(entry.item_id)]
-    proposed: Iterable[Entry] = before
+    # Without scores what was there stays, at scores that trends and impressions are in already.
+    ranked = before
     if scored.candidates is not None:
         proposed = (entry for entry in _unit_scores(scored.candidates) if kept(entry.item_id))
-    ranked = sorted(_blend(proposed, scored, rules, fallbacks), key=lambda entry: (-entry.score, entry.item_id))
+        ranked = sorted(_blend(proposed, scored, rules, fallbacks), key=lambda entry: (-entry.score, entry.item_id))
     if rules.max_new_items is not None and before:
         ranked = _calm(ranked, before, rules.max_new_items, rules.length)
     picked = _pick(chain(ranked, _fill(kept, fallbacks)), rules, fallbacks)
@@ -235,15 +236,15 @@ def _pick(entries: Iterable[Entry], rules: ListRules, fallbacks: Fallbacks) -> l
 def _history(previous: UserList, scored: ScoredBehavior, rules: ListRules, _fallbacks: Fallbacks) -> list[Entry]:
     action = rules.actions[scored.behavior.action]
     item_id = scored.behavior.item_id
-    entries = list(_entries(previous))
-    if action.kind in {Kind.EXPOSURE}:
+    entries = [entry for entry in _entries(previous) if entry.item_id not in rules.withdrawn]
+    if action.kind is Kind.EXPOSURE:
         return entries
     entries = [entry for entry in entries if entry.item_id != item_id]
-    if action.kind in {Kind.POSITIVE, Kind.TERMINAL}:
+    if action.kind in {Kind.POSITIVE, Kind.TERMINAL} and item_id not in rules.withdrawn:
         entries.append(Entry(item_id, action.weight, ReasonCode.HISTORY))
     if action.kind is Kind.TERMINAL:
-        entries.sort(key=lambda entry: -entry.score)
-    return entries[-rules.length :] if action.kind is not Kind.TERMINAL else entries[: rules.length]
+        return sorted(entries, key=lambda entry: -entry.score)[: rules.length]
+    return entries[-rules.length :]
 
 
 _POLICIES = {Policy.RECOMMEND: _recommend, Policy.HISTORY: _history}

@@ -202,3 +202,13 @@ def test_stored_settings_come_back(tmp_path_factory: pytest.TempPathFactory, cha
     settings, path = load(defaults=nested).resolved(), tmp_path_factory.getbasetemp() / "settings" / "job.json"
     settings.to_file(path)
     assert JobSettings.of_file(path) == settings
+
+
+def test_one_field_of_a_built_in_action_is_changed_alone() -> None:
+    click = load(overrides=["actions.click.weight=2", "lists.policy=history"]).actions["click"]
+    assert (click.code, click.weight) == (2, 2.0)
+
+
+def test_more_subtasks_than_buckets_are_refused_by_name() -> None:
+    with pytest.raises(SettingsError, match=r"flink\.parallelism: 8 subtasks can't share 4 buckets"):
+        load(overrides=["flink.parallelism=8", "flink.buckets=4", "lists.policy=history"])

@@ -291,3 +291,14 @@ def test_the_same_behaviors_make_the_same_lists_however_they_are_grouped(
 def largest_group(listed: Iterable[str], groups: Mapping[str, str]) -> int:
     named = [group for item in listed if (group := groups.get(item))]
     return max(map(named.count, named), default=0)
+
+
+def test_repeated_fallbacks_discount_an_impression_no_further() -> None:
+    first = made(scored(None, seq=1, shown=[(id_hash("a"), 1.0)]), before=standing("ab"))
+    second = made(scored(None, seq=2, shown=[(id_hash("a"), 1.0)]), before=first)
+    assert (second.items, second.scores) == (first.items, first.scores)
+
+
+def test_a_withdrawn_item_is_in_no_history_list_either() -> None:
+    rules = replace(HISTORY, withdrawn=frozenset("b"))
+    assert played(("click", "a"), ("click", "b"), ("click", "c"), rules=rules) == "ac"
