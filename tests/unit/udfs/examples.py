@@ -39,7 +39,7 @@ def scored(
     did: LoggedBehavior | None = None,
     history: Iterable[str] = (),
     excluded: bytes = b"",
-    shown: Iterable[tuple[int, int]] = (),
+    shown: Iterable[tuple[int, float]] = (),
 ) -> ScoredBehavior:
     proposed = None if candidates is None else list(candidates)
     reason = "deadline" if candidates is None else None
