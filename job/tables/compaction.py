@@ -85,12 +85,14 @@ class Compactor:
     on_step: OnStep = ignore_step
 
     def run_once(self, now_ms: EpochMs, stop: Callable[[], bool] = lambda: False) -> Report:
-        """Do one pass over all tables; `stop` is asked before each merge.
+        """Do one pass over all tables; `stop` is asked before each merge. A folder that is not there has none.
 
         Raises:
             TablesBusyError: another compactor is at work here, or a killed one's swap waits for readers.
             OSError: a file could not be read or written; what was merged so far stays.
         """
+        if not self.tables_dir.is_dir():
+            return Report()
         with locks.sole_compactor(self.tables_dir):
             recovered = journal.recover(self.tables_dir, self.policy.patience_s, self.on_step)
             report = Report(recovered=int(recovered))

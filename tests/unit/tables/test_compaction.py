@@ -259,3 +259,8 @@ def test_a_reader_never_counts_wrong_while_a_job_writes_and_a_compactor_runs(tmp
         thread.join()
     assert duck.query(tmp_path, "SELECT count(*) FROM user_behavior_all").rows == [(120,)]
     assert len(names(tmp_path)) < 60
+
+
+def test_a_folder_that_is_not_there_yet_holds_nothing_to_merge(tmp_path: Path) -> None:
+    assert Compactor(tmp_path / "tables").run_once(0) == Report()
+    assert not (tmp_path / "tables").exists()
