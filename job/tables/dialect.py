@@ -5,7 +5,7 @@ SQL is written with standard double quotes here; Flink's parser wants backticks.
 
 import re
 
-from job.tables.schema import ColumnType
+from job.tables.columns import ColumnType
 
 DUCKDB_TYPES = {
     ColumnType.STRING: "VARCHAR",

@@ -6,7 +6,8 @@ import typing
 import msgspec
 import pytest
 
-from job.tables.schema import TABLES, ColumnType
+from job.tables.columns import ColumnType
+from job.tables.schema import TABLES
 from udfs import rows
 
 WRITTEN: dict[str, type[msgspec.Struct]] = {

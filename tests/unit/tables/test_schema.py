@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from job.tables import duck
+from job.tables.columns import ColumnType
 from job.tables.dialect import DUCKDB_TYPES, FLINK_TYPES, for_flink
-from job.tables.schema import TABLES, USER_BEHAVIOR, VIEWS, ColumnType
+from job.tables.schema import TABLES, USER_BEHAVIOR, VIEWS
 from tests.unit.tables.rows import behavior, made_list, minute
 
 
