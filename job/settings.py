@@ -255,5 +255,8 @@ def _told(error: ValidationError) -> str:
     lines = []
     for wrong in error.errors():
         name = ".".join(map(str, wrong["loc"]))
+        if wrong["type"] == "extra_forbidden":
+            lines.append(f"{name}: there is no such setting (recloop config table lists them all)")
+            continue
         lines.append(f"{name}: {wrong['msg']}" if name else wrong["msg"].removeprefix("Value error, "))
     return "\n".join(lines)

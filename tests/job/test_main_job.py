@@ -30,6 +30,20 @@ class Outcome:
 _outcomes: dict[str, Outcome] = {}
 
 
+def run_undisturbed(run_job: Deploy, log: Log) -> Run:
+    run = run_job(log.folder, REPLAYABLE, tables="undisturbed")
+    run.wait_for_offsets(log.offsets)
+    _outcomes["undisturbed"] = outcome_of(run)
+    return run
+
+
+def undisturbed_outcome(run_job: Deploy, log: Log) -> Outcome:
+    """That of the test before, where it ran."""
+    if "undisturbed" not in _outcomes:
+        run_undisturbed(run_job, log)
+    return _outcomes["undisturbed"]
+
+
 def outcome_of(run: Run) -> Outcome:
     lists = {
         str(user): (int(str(version)), dict(zip(items, scores, strict=True)))  # type: ignore[call-overload]
@@ -56,6 +70,12 @@ def assert_same_lists(ours: FinalLists, theirs: FinalLists) -> None:
             assert other_scores.get(item, lowest) == pytest.approx(score, abs=2e-5), (user, item)
 
 
+def assert_same(ours: Outcome, theirs: Outcome) -> None:
+    assert ours.behaviors == theirs.behaviors
+    assert ours.versions == theirs.versions
+    assert_same_lists(ours.lists, theirs.lists)
+
+
 def assert_all_accounted_for(run: Run, log: Log) -> None:
     assert run.count("user_behavior", "outcome = 'applied'") == log.applied
     assert run.count("user_behavior", "outcome = 'duplicate'") == log.duplicates
@@ -79,8 +99,7 @@ def assert_sequences_whole(run: Run) -> None:
 
 
 def test_every_offset_is_applied_a_duplicate_or_a_dead_letter(run_job: Deploy, faulty_log: Log) -> None:
-    run = run_job(faulty_log.folder, REPLAYABLE)
-    run.wait_for_offsets(faulty_log.offsets)
+    run = run_undisturbed(run_job, faulty_log)
     assert_all_accounted_for(run, faulty_log)
     assert_sequences_whole(run)
     reasons = Counter(str(reason) for (reason,) in run.rows("SELECT reason FROM dead_letters"))
@@ -95,12 +114,18 @@ def test_every_offset_is_applied_a_duplicate_or_a_dead_letter(run_job: Deploy, f
         "late": 100,
     }
     assert run.count("recommendation_lists", "source <> 'scored'") == 0
-    _outcomes["undisturbed"] = outcome_of(run)
+
+
+@pytest.mark.slow
+def test_parallelism_2_gives_the_same(run_job: Deploy, faulty_log: Log) -> None:
+    undisturbed = undisturbed_outcome(run_job, faulty_log)
+    run = run_job(faulty_log.folder, REPLAYABLE, "flink.parallelism=2")
+    run.wait_for_offsets(faulty_log.offsets)
+    assert_same(outcome_of(run), undisturbed)
 
 
 def test_parallelism_2_with_a_taskmanager_killed_gives_the_same(run_job: Deploy, faulty_log: Log) -> None:
-    if "undisturbed" not in _outcomes:
-        pytest.skip("needs the undisturbed run of the test before")
+    undisturbed = undisturbed_outcome(run_job, faulty_log)
     run = run_job(faulty_log.folder, REPLAYABLE, "flink.parallelism=2")
     job_id = run.deployment.job_id
     with FlinkRest(run.cluster.rest_url) as rest:
@@ -120,10 +145,7 @@ def test_parallelism_2_with_a_taskmanager_killed_gives_the_same(run_job: Deploy,
     assert_all_accounted_for(run, faulty_log)
     assert_sequences_whole(run)
     assert run.count("recommendation_lists", f"epoch < {killed_ms}") < made_before, "behaviours were processed again"
-    ours, theirs = outcome_of(run), _outcomes["undisturbed"]
-    assert ours.behaviors == theirs.behaviors
-    assert ours.versions == theirs.versions
-    assert_same_lists(ours.lists, theirs.lists)
+    assert_same(outcome_of(run), undisturbed)
 
 
 def unseen_lists(rest: FlinkRest, run: Run) -> int:

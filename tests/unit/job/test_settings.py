@@ -80,8 +80,8 @@ def test_a_value_is_json_or_a_plain_word(override: str, group: str, name: str, v
 @pytest.mark.parametrize(
     ("override", "told"),
     [
-        ("lists.lenght=5", "lists.lenght: Extra inputs are not permitted"),
-        ("list.length=5", "list: Extra inputs are not permitted"),
+        ("lists.lenght=5", "lists.lenght: there is no such setting"),
+        ("list.length=5", "list: there is no such setting"),
         ("lists=5", "lists: "),
         ("lists.length=0", "lists.length: "),
         ("lists.length=many", "lists.length: "),
