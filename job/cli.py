@@ -2,7 +2,7 @@
 
 import typer
 
-from job.commands import cluster, compact, data, demo, deploy, drill, lists, replay, sql, status, train
+from job.commands import cluster, compact, data, demo, deploy, drill, kafka, lists, replay, sql, status, train
 
 app = typer.Typer(
     name="recloop",
@@ -13,6 +13,7 @@ app = typer.Typer(
 )
 app.command()(demo.demo)
 app.add_typer(cluster.app, name="cluster")
+app.add_typer(kafka.app, name="kafka")
 app.add_typer(data.app, name="data")
 app.command()(train.train)
 app.command()(deploy.deploy)

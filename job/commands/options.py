@@ -11,6 +11,7 @@ from rich.markup import escape
 from job.cluster import DEFAULT_DIRECTORY, ClusterError, NotRunningError, RunningCluster, find
 from job.commands.output import stop_on
 from job.deploy import DeployError
+from job.kafka.errors import KafkaToolError
 from job.replay import ReplayMismatchError
 from job.settings import SettingsError
 from job.shipping import ShippingError
@@ -36,6 +37,7 @@ _EXPECTED = (
     ClusterError,
     DatasetError,
     DeployError,
+    KafkaToolError,
     LogError,
     ReplayMismatchError,
     SettingsError,

@@ -1,0 +1,100 @@
+"""`recloop kafka start|stop|topics|lag`: a Kafka broker for development, and a look at any other."""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+from rich.table import Table
+
+from job.commands.options import AsJson, console, fail, told_errors
+from job.kafka import broker, topics
+
+app = typer.Typer(help="A Kafka broker for development, on loopback; topics and lags.", no_args_is_help=True)
+
+Directory = Annotated[Path, typer.Option("--dir", help="The broker's state folder: topics, log, ports.")]
+Bootstrap = Annotated[
+    str | None, typer.Option(metavar="HOST:PORT", help="Other brokers than the one of the state folder.")
+]
+
+
+@app.command()
+def start(
+    directory: Directory = broker.DEFAULT_DIRECTORY,
+    port: Annotated[int | None, typer.Option(help="Where clients connect; a free one if not given.")] = None,
+    timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")] = 30,
+) -> None:
+    """Start a single-node Kafka, or say that it runs; the first time Maven fetches it."""
+    began = time.monotonic()
+    with told_errors():
+        if (running := broker.find(directory)) is not None:
+            console.print(f"A broker already runs in {escape(str(directory))}: {running.bootstrap}")
+            return
+        with console.status("starting") as spinner:
+            spec = broker.BrokerSpec(directory, port)
+            started = broker.start(spec, timeout_s=timeout_s, on_progress=spinner.update)
+    console.print(f"Ready in {time.monotonic() - began:.1f} s: {started.bootstrap}")
+
+
+@app.command()
+def stop(directory: Directory = broker.DEFAULT_DIRECTORY) -> None:
+    """End the broker; its topics stay in the folder."""
+    running = broker.find(directory)
+    if running is not None:
+        running.stop()
+    console.print("Stopped" if running else "No broker was running")
+
+
+@app.command("topics")
+def show_topics(
+    directory: Directory = broker.DEFAULT_DIRECTORY,
+    bootstrap: Bootstrap = None,
+    create: Annotated[str | None, typer.Option(metavar="NAME", help="Make this topic first.")] = None,
+    partitions: Annotated[int, typer.Option(min=1, help="Of the topic that is made.")] = 4,
+    as_json: AsJson = False,
+) -> None:
+    """List topics with their partitions and how many offsets they hold."""
+    with told_errors():
+        client = _client(bootstrap, directory)
+        if create is not None:
+            topics.create_topic(client, create, partitions)
+        found = topics.topics(client)
+    _show(["topic", "partitions", "offsets"], [asdict(each) for each in found], as_json=as_json)
+
+
+@app.command()
+def lag(
+    group: Annotated[str, typer.Argument(help="The consumer group; the job's is log.kafka.group.")] = "recloop",
+    directory: Directory = broker.DEFAULT_DIRECTORY,
+    bootstrap: Bootstrap = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show how far a consumer group is behind the ends of its partitions."""
+    with told_errors():
+        found = topics.group_lags(_client(bootstrap, directory), group)
+    rows = [{**asdict(each), "lag": each.lag} for each in found]
+    _show(["topic", "partition", "committed", "end", "lag"], rows, as_json=as_json)
+
+
+def _client(bootstrap: str | None, directory: Path) -> dict[str, Any]:
+    """How to connect to the brokers that are meant."""
+    if bootstrap is None:
+        running = broker.find(directory)
+        if running is None:
+            fail(f"no broker runs in {directory}: recloop kafka start, or give --bootstrap")
+        bootstrap = running.bootstrap
+    return {"bootstrap_servers": bootstrap.split(",")}
+
+
+def _show(titles: Sequence[str], rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(rows))
+        return
+    table = Table(*titles)
+    for row in rows:
+        table.add_row(*(escape(str(value)) for value in row.values()))
+    console.print(table)

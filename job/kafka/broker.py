@@ -1,0 +1,228 @@
+"""A real single-node Kafka (KRaft) for development and tests, on loopback: started, found again, stopped.
+
+It runs in a session and process group of its own, from a state folder that holds its topics, its log and
+broker.json (process, ports). Stopping leaves no process; topics stay in the folder.
+"""
+
+import base64
+import contextlib
+import json
+import os
+import random
+import signal
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import psutil
+
+from job.cluster.java import find_java
+from job.cluster.ports import port_is_free
+from job.kafka.artifacts import CACHE, broker_jars
+from job.kafka.errors import BrokerFailedError
+from job.kafka.server_properties import LOOPBACK, as_text, server_properties
+
+DEFAULT_DIRECTORY = Path(".recloop/kafka")
+_STARTED = "Kafka Server started"
+_BAD_LINES = ("Exception", "ERROR", "FATAL", "Error:")
+_PORTS = range(18_000, 32_000)
+_STOP_S = 10.0
+_POLL_S = 0.05
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSpec:
+    """How a broker is to run.
+
+    Attributes:
+        directory: its state folder.
+        port: where clients connect; None takes the one it had, or a free one.
+        heap: the most its JVM's heap may grow to.
+        cache: where fetched artifacts are kept.
+        properties: in place of, or beside, our server.properties.
+        jvm_options: for Java, as -Dname=value.
+    """
+
+    directory: Path = DEFAULT_DIRECTORY
+    port: int | None = None
+    heap: str = "512m"
+    cache: Path = CACHE
+    properties: Mapping[str, str] = field(default_factory=dict)
+    jvm_options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Record:
+    """What broker.json says; the time of creation tells a process from a later one of the same number."""
+
+    pid: int
+    created: float
+    port: int
+    controller_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBroker:
+    """A broker that was ready.
+
+    Attributes:
+        bootstrap: where clients connect, host:port.
+        pid: its process, and its process group.
+        directory: its state folder.
+    """
+
+    bootstrap: str
+    pid: int
+    directory: Path
+
+    def stop(self) -> None:
+        """Ends it in order, or by force when that takes over 10 s."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """Ends it as a crash would (SIGKILL)."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            process = psutil.Process(self.pid)
+            os.killpg(self.pid, how)
+            try:
+                process.wait(_STOP_S)
+            except psutil.TimeoutExpired:
+                os.killpg(self.pid, signal.SIGKILL)
+                process.wait(_STOP_S)
+
+
+def start(
+    spec: BrokerSpec = BrokerSpec(), *, timeout_s: float = 30, on_progress: Progress = lambda _: None
+) -> RunningBroker:
+    """Starts a broker, or finds the one that runs in the folder; returns when it serves.
+
+    Raises:
+        NoMavenError, FetchFailedError: its artifacts are not there and can't be fetched.
+        BrokerFailedError: it did not get ready; the text holds its log's line.
+        JavaNotFoundError: there is no Java for it.
+    """
+    if (running := find(spec.directory)) is not None:
+        return running
+    jars = broker_jars(spec.cache, on_progress)
+    directory = spec.directory.absolute()
+    directory.mkdir(parents=True, exist_ok=True)
+    port, controller_port = _ports(spec.port, _read(directory))
+    config = directory / "server.properties"
+    config.write_text(as_text(server_properties(directory / "data", port, controller_port, spec.properties)))
+    java = [str(find_java(os.environ).executable), f"-Xmx{spec.heap}", *spec.jvm_options, "-cp", f"{jars}/*"]
+    if not (directory / "data" / "meta.properties").exists():
+        on_progress("formatting its folder")
+        _format(java, config)
+    on_progress("starting the broker")
+    pid = _spawn([*java, "kafka.Kafka", str(config)], directory / "broker.log")
+    broker = RunningBroker(f"{LOOPBACK}:{port}", pid, directory)
+    _await_ready(broker, directory / "broker.log", time.monotonic() + timeout_s)
+    record = _Record(pid, psutil.Process(pid).create_time(), port, controller_port)
+    (directory / "broker.json").write_text(json.dumps(asdict(record)))
+    return broker
+
+
+def find(directory: Path = DEFAULT_DIRECTORY) -> RunningBroker | None:
+    """The broker that runs in a state folder; None where none does."""
+    record = _read(directory)
+    if record is None:
+        return None
+    try:
+        process = psutil.Process(record.pid)
+        alive = process.create_time() == record.created and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return None
+    return RunningBroker(f"{LOOPBACK}:{record.port}", record.pid, directory.absolute()) if alive else None
+
+
+def _read(directory: Path) -> _Record | None:
+    try:
+        return _Record(**json.loads((directory / "broker.json").read_text()))
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+
+
+def _ports(wanted: int | None, before: _Record | None) -> tuple[int, int]:
+    """Ports of the broker and its controller: as wanted, as before, else free ones.
+
+    Raises:
+        BrokerFailedError: the wanted port is taken.
+    """
+    if wanted is not None and not port_is_free(wanted):
+        msg = f"port {wanted} is taken: choose another, or end the process that has it"
+        raise BrokerFailedError(msg)
+    port = wanted or _port_like(before.port if before else None, taken=None)
+    return port, _port_like(before.controller_port if before else None, taken=port)
+
+
+def _port_like(before: int | None, taken: int | None) -> int:
+    candidates = [before] if before else []
+    candidates += random.sample(_PORTS, 200)
+    return next(port for port in candidates if port != taken and port_is_free(port))
+
+
+def _format(java: list[str], config: Path) -> None:
+    """Makes the data folder a KRaft one, with a cluster id of its own."""
+    # A leading "-" would be taken for an option.
+    cluster_id = "-"
+    while cluster_id.startswith("-"):
+        cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        msg = f"Kafka could not format its folder: {_telling_line(done.stdout + done.stderr)}"
+        raise BrokerFailedError(msg)
+
+
+def _spawn(command: list[str], log: Path) -> int:
+    """Starts the command in a session of its own, its output in the log; says its process id."""
+    to_log = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    actions = [no_input, to_log, (os.POSIX_SPAWN_DUP2, 1, 2)]
+    return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+
+
+def _await_ready(broker: RunningBroker, log: Path, deadline: float) -> None:
+    while True:
+        said = log.read_text(errors="replace") if log.exists() else ""
+        if _STARTED in said and _answers(broker.bootstrap):
+            return
+        dead = _is_dead(broker.pid)
+        if dead or time.monotonic() > deadline:
+            broker.kill()
+            what = "died" if dead else "was not ready in time"
+            msg = f"the broker {what}: {_telling_line(said)}\nIts log is {log}"
+            raise BrokerFailedError(msg)
+        time.sleep(_POLL_S)
+
+
+def _answers(bootstrap: str) -> bool:
+    host, _, port = bootstrap.partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _is_dead(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def _telling_line(said: str) -> str:
+    """The first line that tells of an error, else the last one."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    bad = (line for line in lines if any(word in line for word in _BAD_LINES))
+    return next(bad, lines[-1] if lines else "it said nothing")

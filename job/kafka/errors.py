@@ -1,0 +1,28 @@
+"""What can go wrong beside the reading itself: one tree of exceptions.
+
+KafkaToolError            the root; its text says what to do
+├── NoMavenError          no Maven client to fetch the broker's artifacts with
+├── FetchFailedError      the Maven client could not fetch them
+├── BrokerFailedError     the broker died or was not ready in time
+└── TopicError            a topic is missing, or is not as it was asked for
+"""
+
+
+class KafkaToolError(Exception):
+    """Anything wrong with a development broker or its topics."""
+
+
+class NoMavenError(KafkaToolError):
+    """There is no Maven client on the PATH."""
+
+
+class FetchFailedError(KafkaToolError):
+    """The Maven client did not bring the artifacts; the text holds its reason."""
+
+
+class BrokerFailedError(KafkaToolError):
+    """The broker did not get ready; what was started of it has been ended."""
+
+
+class TopicError(KafkaToolError):
+    """A topic that is missing, or has other partitions than asked for."""

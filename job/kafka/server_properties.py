@@ -1,0 +1,45 @@
+"""A development broker's server.properties: one node that is broker and controller, on loopback."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+LOOPBACK = "127.0.0.1"
+
+_ALONE = {
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    "group.initial.rebalance.delay.ms": "0",
+    "auto.create.topics.enable": "false",
+}
+_FAST_RESTART = {
+    # After a kill -9 a broker is fenced until its old session has ended: 5.8 s to reopen instead of 16.8 s.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "500",
+    "offsets.topic.num.partitions": "4",
+    "transaction.state.log.num.partitions": "4",
+    "share.coordinator.state.topic.num.partitions": "4",
+}
+
+
+def server_properties(data: Path, port: int, controller_port: int, more: Mapping[str, str]) -> dict[str, str]:
+    """All properties of the broker; `more` replaces and adds."""
+    return {
+        "process.roles": "broker,controller",
+        "node.id": "1",
+        "controller.quorum.voters": f"1@{LOOPBACK}:{controller_port}",
+        "listeners": f"PLAINTEXT://{LOOPBACK}:{port},CONTROLLER://{LOOPBACK}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{LOOPBACK}:{port}",
+        "controller.listener.names": "CONTROLLER",
+        "log.dirs": str(data),
+        **_ALONE,
+        **_FAST_RESTART,
+        **more,
+    }
+
+
+def as_text(properties: Mapping[str, str]) -> str:
+    """The file's text."""
+    return "".join(f"{name}={value}\n" for name, value in properties.items())

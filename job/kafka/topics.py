@@ -1,0 +1,167 @@
+"""Topics of a Kafka cluster and how far its consumer groups are: what `recloop kafka topics|lag` show."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from job.kafka.errors import TopicError
+
+_TIMEOUT_MS = 10_000
+_RETRY_S = 0.2
+
+Client = Mapping[str, Any]
+"""How kafka-python connects: bootstrap_servers and what security needs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic.
+
+    Attributes:
+        name: its name.
+        partitions: how many it has.
+        offsets: how many offsets it holds now, over all partitions.
+    """
+
+    name: str
+    partitions: int
+    offsets: int
+
+
+@dataclass(frozen=True, slots=True)
+class GroupLag:
+    """How far a consumer group is in one partition.
+
+    Attributes:
+        topic: the topic's name.
+        partition: its number.
+        committed: the offset the group reads next.
+        end_offset: the offset the next record gets.
+    """
+
+    topic: str
+    partition: int
+    committed: int
+    end_offset: int
+
+    @property
+    def lag(self) -> int:
+        """Offsets not read yet."""
+        return self.end_offset - self.committed
+
+
+def create_topic(client: Client, name: str, partitions: int, configs: Mapping[str, str] | None = None) -> None:
+    """Makes a topic of one replica.
+
+    Raises:
+        TopicError: it is there already.
+    """
+    from kafka.admin import NewTopic
+    from kafka.errors import TopicAlreadyExistsError
+
+    new = NewTopic(name=name, num_partitions=partitions, replication_factor=1, topic_configs=dict(configs or {}))
+    with _admin(client) as admin, told(f"topic {name}"):
+        try:
+            admin.create_topics([new])
+        except TopicAlreadyExistsError as error:
+            msg = f"topic {name} is there already"
+            raise TopicError(msg) from error
+
+
+def topics(client: Client) -> list[Topic]:
+    """All topics but Kafka's own, by name."""
+    with _consumer(client) as consumer, told("the topics"):
+        names = sorted(name for name in consumer.topics() if not name.startswith("__"))
+        return [_topic(consumer, name) for name in names]
+
+
+def end_offsets(client: Client, topic: str) -> dict[int, int]:
+    """For each partition of a topic the offset that its next record gets.
+
+    Raises:
+        TopicError: there is no such topic, or the brokers do not answer.
+    """
+    with _consumer(client) as consumer, told(f"topic {topic}"):
+        return _ends(consumer, topic)
+
+
+def group_lags(client: Client, group: str) -> list[GroupLag]:
+    """Where a consumer group is, in each partition it ever committed an offset of."""
+    with _admin(client) as admin, _consumer(client) as consumer, told(f"group {group}"):
+        committed = _committed(admin, group)
+        ends = consumer.end_offsets(list(committed), timeout_ms=_TIMEOUT_MS) if committed else {}
+    return [GroupLag(tp.topic, tp.partition, committed[tp], ends[tp]) for tp in sorted(committed)]
+
+
+def _committed(admin: Any, group: str) -> dict[Any, int]:
+    """The group's offsets; a broker that was never asked for any group first makes a topic for them."""
+    from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
+
+    deadline = time.monotonic() + _TIMEOUT_MS / 1000
+    while True:
+        try:
+            found = admin.list_group_offsets([group])[group]
+        except (CoordinatorLoadInProgressError, CoordinatorNotAvailableError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_RETRY_S)
+        else:
+            return {tp: at.offset for tp, at in found.items() if at.offset >= 0}
+
+
+def _topic(consumer: Any, name: str) -> Topic:
+    from kafka import TopicPartition
+
+    ends = _ends(consumer, name)
+    partitions = [TopicPartition(name, partition) for partition in ends]
+    begins = consumer.beginning_offsets(partitions, timeout_ms=_TIMEOUT_MS)
+    return Topic(name, len(ends), sum(ends.values()) - sum(begins.values()))
+
+
+def _ends(consumer: Any, topic: str) -> dict[int, int]:
+    from kafka import TopicPartition
+
+    numbers: Iterable[int] = consumer.partitions_for_topic(topic)
+    if not numbers:
+        msg = f"there is no topic {topic}: recloop kafka topics --create {topic} --partitions 4"
+        raise TopicError(msg)
+    found = consumer.end_offsets([TopicPartition(topic, each) for each in sorted(numbers)], timeout_ms=_TIMEOUT_MS)
+    return {tp.partition: offset for tp, offset in found.items()}
+
+
+@contextmanager
+def told(what: str) -> Iterator[None]:
+    """Kafka's errors as one of ours.
+
+    Raises:
+        TopicError: what went wrong, and with what.
+    """
+    from kafka.errors import KafkaError
+
+    try:
+        yield
+    except KafkaError as error:
+        msg = f"{what}: {type(error).__name__}: {error}"
+        raise TopicError(msg) from error
+
+
+@contextmanager
+def _admin(client: Client) -> Iterator[Any]:
+    from kafka import KafkaAdminClient
+
+    with told("the brokers do not answer"):
+        made = KafkaAdminClient(**client, bootstrap_timeout_ms=_TIMEOUT_MS)
+    with closing(made):
+        yield made
+
+
+@contextmanager
+def _consumer(client: Client) -> Iterator[Any]:
+    from kafka import KafkaConsumer
+
+    with told("the brokers do not answer"):
+        made = KafkaConsumer(**client, bootstrap_timeout_ms=_TIMEOUT_MS, allow_auto_create_topics=False)
+    with closing(made):
+        yield made
