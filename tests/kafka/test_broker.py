@@ -10,7 +10,7 @@ from job.kafka.errors import BrokerFailedError, TopicError
 from job.kafka.topics import Topic, create_topic, end_offsets, group_lags, topics
 from tests.kafka.conftest import broker_spec, produce
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def test_a_running_broker_is_found_in_its_folder(broker: RunningBroker) -> None:
