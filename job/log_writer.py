@@ -81,10 +81,6 @@ class PartitionWriter:
         self._file.write(b"".join(line + b"\n" for line in lines))
         self._file.flush()
 
-    def sync(self) -> None:
-        """Waits until everything appended is on the disk."""
-        os.fsync(self._file.fileno())
-
     def close(self) -> None:
         """Gives the lock back."""
         self._file.close()

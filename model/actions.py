@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-BUILT_IN_CODES = range(1, 32)
-CUSTOM_CODES = range(32, 256)
-
 
 class Kind(StrEnum):
     """What an action does to a user's profile."""

@@ -48,7 +48,6 @@ __all__ = [
     "Training",
     "load_module",
     "read_manifest",
-    "read_popularity",
     "write_bundle",
 ]
 
@@ -129,13 +128,6 @@ def read_manifest(path: Path) -> Manifest:
         BundleContractError: it was made for another version of the contract.
     """
     return _manifest(path)[0]
-
-
-def read_popularity(path: Path) -> Popular:
-    """Reads the most popular items of the bundle at `path`, best first; raises as `Bundle.load`."""
-    manifest = read_manifest(path)
-    content = _read(path, POPULARITY, manifest.files[POPULARITY])
-    return _decode(path, POPULARITY, content, Popular)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

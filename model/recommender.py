@@ -15,8 +15,6 @@ Any L and any E will do, 0 included. A model may ignore an input.
 import torch
 from torch import Tensor, nn
 
-MINUS_INFINITY = float("-inf")
-
 
 def masked_top_k(scores: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k best items that are neither excluded nor the padding index.

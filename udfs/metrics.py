@@ -5,7 +5,11 @@ from typing import Any, Protocol
 
 
 class Metric(StrEnum):
-    """Counters; all but the last count from the operator's latest start."""
+    """Counters; all but the last count from the operator's latest start.
+
+    None is score-candidates': a counter of a process-mode operator is lost where another thread than the worker's
+    own counts, as an AsyncFunction's event loop and executor do.
+    """
 
     POLLS = "polls"
     """poll-log: reads of one partition, empty ones included."""
@@ -15,14 +19,12 @@ class Metric(StrEnum):
     """track-users: behaviours that changed a profile."""
     DUPLICATES = "duplicates"
     """track-users: repeated event ids."""
-    BATCHES = "batches"
-    """score-candidates: calls of the model."""
-    HISTORIES_SCORED = "histories_scored"
-    """score-candidates: histories in those calls."""
-    FALLBACKS = "fallbacks"
-    """score-candidates: behaviours that went on without scores."""
     LISTS = "lists"
     """update-lists: lists made."""
+    HISTORIES_SCORED = "histories_scored"
+    """update-lists: of these, from a model's scores."""
+    FALLBACKS = "fallbacks"
+    """update-lists: of these, by the rules alone because the model was late or failed."""
     NEXT_OFFSET = "next_offset"
     """poll-log, group `partition.N`: the offset that is read next."""
 

@@ -14,10 +14,9 @@ from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeCon
 from pyflink.datastream.state import ValueStateDescriptor
 
 from udfs.backpressure import BackpressurePause
-from udfs.buckets import bucket_keys, partition_keys
+from udfs.buckets import bucket_key, partition_keys
 from udfs.codec import decode_position, encode_position
 from udfs.elements import LoggedBehavior, PolledElement, encode
-from udfs.hashing import stable_hash
 from udfs.keyed_state import bytes_value_state
 from udfs.log_position import LogPosition
 from udfs.log_reader import LogReader
@@ -82,7 +81,6 @@ class PollLog(KeyedProcessFunction):
     def __init__(self, log: Log, rules: PollRules) -> None:
         self._log = log
         self._rules = rules
-        self._keys = bucket_keys(rules.max_parallelism)
 
     def open(self, context: RuntimeContext) -> None:
         """Opens the log and the state."""
@@ -157,9 +155,10 @@ class PollLog(KeyedProcessFunction):
                 letters.append(dead_letter_row(parsed, position.epoch, now_ms))
                 continue
             position.newest_ms = max(position.newest_ms, parsed.timestamp)
-            buckets.setdefault(stable_hash(parsed.user_id) % len(self._keys), []).append(parsed)
+            key = bucket_key(parsed.user_id, self._rules.max_parallelism)
+            buckets.setdefault(key, []).append(parsed)
         if letters:
             self._dead_letters.inc(len(letters))
             yield DEAD_LETTERS, "\n".join(letters)
-        for bucket, behaviors in buckets.items():
-            yield Row(self._keys[bucket], encode(PolledElement(position.epoch, behaviors)))
+        for key, behaviors in buckets.items():
+            yield Row(key, encode(PolledElement(position.epoch, behaviors)))

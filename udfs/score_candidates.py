@@ -8,7 +8,6 @@ import logging
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from pyflink.common import Row
 from pyflink.datastream import AsyncFunction, RuntimeContext
@@ -24,7 +23,6 @@ from udfs.elements import (
     decode_tracked,
     encode,
 )
-from udfs.metrics import Metric, counters
 from udfs.scoring_rules import ScoringRules
 
 _log = logging.getLogger(__name__)
@@ -62,7 +60,7 @@ class ScoreCandidates(AsyncFunction):
         self._serving = serving
         self._rules = rules
 
-    def open(self, context: RuntimeContext) -> None:
+    def open(self, _context: RuntimeContext) -> None:
         """Loads the bundle, its hashes checked, and warms the model up.
 
         Raises:
@@ -85,9 +83,6 @@ class ScoreCandidates(AsyncFunction):
         self._models = [ModelRef(bundle.manifest.version, bundle.hash, serving.variant)]
         self._executor = ThreadPoolExecutor(1, "model")
         self._batcher: _Batcher | None = None
-        self._batches, self._histories, self._fallbacks = counters(
-            context, Metric.BATCHES, Metric.HISTORIES_SCORED, Metric.FALLBACKS
-        )
         self._model_errors = 0
 
     def close(self) -> None:
@@ -105,18 +100,10 @@ class ScoreCandidates(AsyncFunction):
     def _on_this_loop(self) -> _Batcher:
         """The batcher; made here because only here the event loop is there."""
         if self._batcher is None:
-            self._batcher = _Batcher(self._score, self._serving.batches, self._executor, self._hear_of_failure)
+            self._batcher = _Batcher(self._scorer.score, self._serving.batches, self._executor, self._hear_of_failure)
         return self._batcher
 
-    def _score(self, questions: Any) -> list[list[Candidate]]:
-        answers = self._scorer.score(questions)
-        self._batches.inc()
-        self._histories.inc(len(questions))
-        return answers
-
     def _scored(self, tracked: TrackedBehavior, answered: Answered[list[Candidate]]) -> ScoredBehavior:
-        if answered.failure is not None:
-            self._fallbacks.inc()
         return ScoredBehavior(
             tracked.behavior,
             tracked.user_seq,

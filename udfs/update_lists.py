@@ -52,7 +52,9 @@ class UpdateLists(KeyedProcessFunction):
         self._trends = bytes_value_state(context, "trend_snapshot")
         self._without_trends = self._load_fallbacks()
         self._fallbacks: dict[int, Fallbacks] = {}
-        (self._lists_made,) = counters(context, Metric.LISTS)
+        self._lists_made, self._scored, self._fallen_back = counters(
+            context, Metric.LISTS, Metric.HISTORIES_SCORED, Metric.FALLBACKS
+        )
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
         """Updates one list a behaviour, or learns what is trending.
@@ -85,7 +87,7 @@ class UpdateLists(KeyedProcessFunction):
                 predictions.append(prediction_result_rows(scored, scored.candidates, model, stamp))
         for user_id, user_list in users.items():
             self._lists.put(user_id, encode_list(user_list))
-        self._lists_made.inc(len(rows))
+        self._count(element.behaviors)
         yield from self._measure(element, now_ms, context)
         if predictions:
             yield PREDICTION_RESULTS, "\n".join(predictions)
@@ -112,6 +114,11 @@ class UpdateLists(KeyedProcessFunction):
 
     def _with(self, snapshot: TrendSnapshot) -> Fallbacks:
         return replace(self._without_trends, trending=snapshot.strengths, snapshot_id=snapshot.snapshot_id)
+
+    def _count(self, behaviors: list[ScoredBehavior]) -> None:
+        self._lists_made.inc(len(behaviors))
+        self._scored.inc(sum(scored.candidates is not None for scored in behaviors))
+        self._fallen_back.inc(sum(scored.fallback_reason is not None for scored in behaviors))
 
     def _is_sampled(self, scored: ScoredBehavior) -> bool:
         """The same behaviours in every run over the same log."""

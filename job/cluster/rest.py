@@ -147,17 +147,6 @@ class FlinkRest:
         done = self._poll_operation(f"/jobs/{job_id}/savepoints/{trigger}", timeout_s)
         return str(done["location"])
 
-    def rescale(self, job_id: str, parallelism: Mapping[str, int]) -> None:
-        """Asks the adaptive scheduler for another parallelism, by vertex id.
-
-        Raises:
-            RefusedError: if the job runs under another scheduler.
-        """
-        bounds = {
-            vertex: {"parallelism": {"lowerBound": 1, "upperBound": number}} for vertex, number in parallelism.items()
-        }
-        self.call("PUT", f"/jobs/{job_id}/resource-requirements", json=bounds)
-
     def get(self, path: str, **params: str) -> Any:
         """The JSON that a path answers with.
 

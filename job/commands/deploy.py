@@ -53,17 +53,18 @@ def deploy(
     """
     with told_errors(), console.status("reading the settings") as spinner:
         settings = load(settings_file, overrides or ())
-        if jobmanager:
-            target = Target.remote(jobmanager, Path(".recloop/deployments"), checkpoints)
-        else:
-            cluster = running_cluster(directory)
+        cluster = None if jobmanager else running_cluster(directory)
+        if cluster is not None:
             target = Target.local(cluster)
-            keep_compacted(cluster, settings.resolved().tables.folder)
+        else:
+            target = Target.remote(str(jobmanager), Path(".recloop/deployments"), checkpoints)
         target.folder.mkdir(parents=True, exist_ok=True)
         done = deploy_job(target, settings, fresh=fresh, start_from=start_from, on_progress=spinner.update)
         spinner.update("waiting for all tasks to run")
         with FlinkRest(target.rest_url) as rest:
             rest.wait_until_running(done.job_id, timeout_s=wait_s)
+        if cluster is not None:
+            keep_compacted(cluster, settings.tables.folder)
     if as_json:
         typer.echo(json.dumps(asdict(done), default=str))
     else:

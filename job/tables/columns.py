@@ -1,4 +1,4 @@
-"""A column of a table: its name, its type, what it means, and whether a value fits it."""
+"""A column of a table: its name, its type and what it means."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,28 +31,6 @@ class Column:
     type: ColumnType
     doc: str
     nullable: bool = False
-
-
-def fits(column: Column, value: object) -> bool:
-    """Whether a field's value is one the column may hold."""
-    if value is None:
-        return column.nullable
-    match column.type:
-        case ColumnType.STRING:
-            return isinstance(value, str)
-        case ColumnType.BOOLEAN:
-            return isinstance(value, bool)
-        case ColumnType.INT | ColumnType.LONG:
-            bits = 31 if column.type is ColumnType.INT else 63
-            return type(value) is int and -(2**bits) <= value < 2**bits
-        case ColumnType.DOUBLE:
-            return type(value) in {int, float}
-        case ColumnType.STRINGS:
-            return isinstance(value, list | tuple) and all(isinstance(each, str) for each in value)
-        case ColumnType.DOUBLES:
-            return isinstance(value, list | tuple) and all(type(each) in {int, float} for each in value)
-        case ColumnType.TIMESTAMP:
-            return False
 
 
 def string_column(name: str, doc: str, *, nullable: bool = False) -> Column:

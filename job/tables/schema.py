@@ -1,6 +1,6 @@
 """The columns, keys and views of the output tables, once and as data.
 
-DuckDB's and Flink's DDL, the views, `recloop sql --tables` and the checks of rows are made from these.
+DuckDB's and Flink's DDL, the views and `recloop sql --tables` are made from these; a test holds the job's rows to them.
 Times are epoch milliseconds UTC unless a column says otherwise.
 """
 
@@ -12,7 +12,6 @@ from job.tables.columns import (
     Column,
     ColumnType,
     double_column,
-    fits,
     int_column,
     long_column,
     string_column,
@@ -41,16 +40,6 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """Names in the order of the definition, without the partition columns."""
         return tuple(column.name for column in self.columns)
-
-    def problems(self, row: Mapping[str, object]) -> list[str]:
-        """Say what keeps `row` from being a row of this table; empty when it is one."""
-        unknown = [f"{self.name}: unknown field {name!r}" for name in row if name not in self.column_names]
-        wrong = [
-            f"{self.name}.{column.name}: not a {column.type.value}: {row.get(column.name)!r}"
-            for column in self.columns
-            if not fits(column, row.get(column.name))
-        ]
-        return unknown + wrong
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ import pytest
 
 from job.cluster import FlinkRest
 from job.log_writer import LogWriter
+from job.status import fresh_counts
 from model.records import UserBehavior
 from tests.job.conftest import Deploy
 from tests.job.faulty_model import HANGS_AFTER, ITEMS, RAISES_AFTER, write_faulty_bundle
+from udfs.metrics import Metric
 
 pytestmark = pytest.mark.cluster
 
@@ -43,3 +45,6 @@ def test_behaviors_the_model_fails_on_get_a_list_by_the_rules(run_job: Deploy, t
     ]
     with FlinkRest(run.cluster.rest_url) as rest:
         assert rest.exceptions(run.deployment.job_id) == []
+        counts = fresh_counts(rest, run.deployment.job_id)
+    assert counts.total(Metric.FALLBACKS) == run.count("recommendation_lists", "source = 'fallback'") >= 2
+    assert counts.total(Metric.HISTORIES_SCORED) == run.count("recommendation_lists", "source = 'scored'") >= 3

@@ -182,14 +182,6 @@ def test_metrics_are_asked_for_by_their_quoted_names(server: Server, rest: Flink
     assert rest.job_metrics("j1", "a b", "c") == {"a b": "1"}
 
 
-def test_rescaling_names_each_vertex(server: Server, rest: FlinkRest) -> None:
-    server.answer("PUT", "/jobs/j1/resource-requirements", {})
-
-    rest.rescale("j1", {"v1": 2})
-
-    assert server.bodies == [{"v1": {"parallelism": {"lowerBound": 1, "upperBound": 2}}}]
-
-
 def test_what_flink_does_not_know_is_not_found(rest: FlinkRest) -> None:
     with pytest.raises(NotFoundError, match=r"GET /jobs/j9 \(404\): Not found: x"):
         rest.job("j9")

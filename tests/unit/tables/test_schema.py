@@ -8,8 +8,7 @@ import pytest
 from job.tables import duck
 from job.tables.columns import ColumnType
 from job.tables.dialect import DUCKDB_TYPES, FLINK_TYPES, for_flink
-from job.tables.schema import TABLES, USER_BEHAVIOR, VIEWS
-from tests.unit.tables.rows import behavior, made_list, minute
+from job.tables.schema import TABLES, VIEWS
 
 
 def test_an_empty_folder_gives_every_view_with_its_columns(tmp_path: Path) -> None:
@@ -34,27 +33,6 @@ def test_every_column_says_what_it_is() -> None:
 
 def test_both_engines_name_every_type_of_a_row() -> None:
     assert DUCKDB_TYPES.keys() == FLINK_TYPES.keys() == set(ColumnType) - {ColumnType.TIMESTAMP}
-
-
-def test_rows_as_the_job_writes_them_have_no_problems() -> None:
-    assert USER_BEHAVIOR.problems(behavior(1)) == []
-    assert TABLES["recommendation_lists"].problems(made_list(1, ["a"])) == []
-    assert TABLES["feedback_metrics"].problems(minute(1, 0, 5)) == []
-
-
-@pytest.mark.parametrize(
-    ("change", "named"),
-    [
-        ({"user_id": 5}, "user_behavior.user_id"),
-        ({"epoch": None}, "user_behavior.epoch"),
-        ({"epoch": True}, "user_behavior.epoch"),
-        ({"position": 2**31}, "user_behavior.position"),
-        ({"colour": "red"}, "unknown field 'colour'"),
-    ],
-)
-def test_a_wrong_field_is_named(change: dict[str, object], named: str) -> None:
-    (problem,) = USER_BEHAVIOR.problems(behavior(1) | change)
-    assert named in problem
 
 
 @pytest.mark.parametrize(
