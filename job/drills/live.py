@@ -14,7 +14,8 @@ from job.drills.drill_log import Scale
 from job.drills.errors import DrillError
 from job.drills.faults import RunningJob
 from job.drills.uncommitted import uncommitted_behaviors
-from job.settings import FlinkSettings, JobSettings, LogSettings, ScoringSettings, TableSettings
+from job.setting_groups import FlinkSettings, LogSettings, ScoringSettings, TableSettings
+from job.settings import JobSettings
 
 _CHECKPOINT_INTERVAL = timedelta(seconds=1)
 _FLINK = {

@@ -1,6 +1,6 @@
 """Settings: which source wins, what is refused and how that reads, and what a preset fixes."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -212,3 +212,30 @@ def test_one_field_of_a_built_in_action_is_changed_alone() -> None:
 def test_more_subtasks_than_buckets_are_refused_by_name() -> None:
     with pytest.raises(SettingsError, match=r"flink\.parallelism: 8 subtasks can't share 4 buckets"):
         load(overrides=["flink.parallelism=8", "flink.buckets=4", "lists.policy=history"])
+
+
+def test_a_secret_itself_is_refused_and_not_repeated() -> None:
+    with pytest.raises(SettingsError, match="kafka.password: give the place") as refused:
+        load(overrides=["kafka.password=hunter2", BUNDLE])
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_topic_needs_brokers_and_sasl_a_user() -> None:
+    with pytest.raises(SettingsError, match="kafka.brokers is needed"):
+        load(overrides=["log.kind=kafka", BUNDLE])
+    with pytest.raises(SettingsError, match="SASL_SSL needs kafka.mechanism"):
+        load(overrides=["kafka.security=SASL_SSL", BUNDLE])
+
+
+def test_a_start_is_a_word_or_a_time_with_its_zone() -> None:
+    assert load(overrides=["log.start=latest", BUNDLE]).log.start == "latest"
+    timed = load(overrides=["log.start=2026-01-31T12:00Z", BUNDLE]).log.start
+    assert timed == datetime(2026, 1, 31, 12, tzinfo=UTC)
+    with pytest.raises(SettingsError, match="log.start: give earliest"):
+        load(overrides=["log.start=2026-01-31T12:00", BUNDLE])
+
+
+def test_files_of_the_connection_are_resolved(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    kafka = load(overrides=["kafka.password=file:secret", "kafka.ca_file=ca.pem", BUNDLE]).resolved().kafka
+    assert (kafka.password, kafka.ca_file) == (f"file:{tmp_path}/secret", tmp_path / "ca.pem")
