@@ -25,7 +25,7 @@ from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.sources import SOURCES
 from model.manifest import BundleError
-from udfs.log_reader import partition_file
+from udfs.file_log import partition_file
 
 CUT = 0.8
 SAMPLES = 300

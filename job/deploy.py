@@ -19,7 +19,7 @@ from job.log_writer import create_log
 from job.settings import JobSettings
 from job.shipping import PROJECT, pack
 from model.bundle import Bundle
-from udfs.log_reader import MANIFEST
+from udfs.file_log import MANIFEST
 
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 _SUBMIT_TIMEOUT_S = 120.0

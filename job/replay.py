@@ -17,8 +17,8 @@ from job.log_writer import LogWriter, count_lines
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
 from model.records import UserBehavior
+from udfs.file_log import partition_file
 from udfs.hashing import stable_hash
-from udfs.log_reader import partition_file
 
 _BATCH = 1024
 _SLICE_S = 0.005

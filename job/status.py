@@ -8,7 +8,7 @@ from pathlib import Path
 from job.cluster import FlinkRest
 from job.cluster.records import JobDetail, JobSummary
 from job.log_writer import count_lines
-from udfs.log_reader import FileLogReader, partition_file
+from udfs.file_log import FileLogReader, partition_file
 from udfs.metrics import Metric
 
 _SAMPLE_S = 2.0

@@ -1,34 +1,24 @@
-"""Reading a behaviour log: what poll-log asks of a log, and the embedded one of JSON-lines files.
+"""What poll-log asks of a behaviour log: numbered records in partitions, read without ever waiting.
 
-The embedded log is a folder: `log.json` says how many partitions there are, `partition-0000.jsonl` and so on hold
-one record a line. Files only grow. A last line without its newline is not there yet. A file that shrank, or whose
-content before the read position changed, is an error that names it: offsets would mean something else.
+Two logs keep it: the embedded one of files (`udfs/file_log.py`) and a Kafka topic (`udfs/kafka_log.py`).
 """
 
-import json
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, Protocol
-from zlib import crc32
+from typing import Protocol
 
-import msgspec
-
-from udfs.parsing import MAX_RAW_BYTES, LogRecord
-
-MANIFEST = "log.json"
-_CHUNK_BYTES = 1 << 20
-"""What one read takes at most; also the longest line that is a record rather than a dead letter."""
-_TAIL_BYTES = 64
+from udfs.parsing import LogRecord
 
 
 class LogError(Exception):
     """The log can't be read on; the root of this module's errors.
 
     LogError
-    |- MissingLogError      no such folder, or no log.json in it
+    |- MissingLogError      no such folder, or no log.json in it; no such topic
     |- LogTruncatedError    a file is shorter than what was read of it
-    `- LogReplacedError     a file's content before the read position changed
+    |- LogReplacedError     a file's content before the read position changed; a topic was made anew
+    |- OffsetsGoneError     records were removed before they were read
+    |- LogRefusedError      the brokers do not let us read
+    `- SecretMissingError   what the brokers want to see is not where the settings say (udfs/kafka_connection.py)
     """
 
 
@@ -37,11 +27,19 @@ class MissingLogError(LogError):
 
 
 class LogTruncatedError(LogError):
-    """A partition's file lost bytes that were read."""
+    """A partition lost records that were read."""
 
 
 class LogReplacedError(LogError):
-    """A partition's file is another one than was read."""
+    """A partition is another one than was read."""
+
+
+class OffsetsGoneError(LogError):
+    """Retention removed records before they were read."""
+
+
+class LogRefusedError(LogError):
+    """The log is there, and can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,136 +63,20 @@ class LogReader(Protocol):
     """A log of numbered records in partitions."""
 
     def partitions(self) -> int:
-        """How many partitions there are now."""
+        """How many partitions there are now; 0 while that is not known."""
 
     def poll(self, partition: int, next_offset: int, cursor: bytes, limit: int) -> Poll:
         """Up to `limit` records from `next_offset` on, at once; `cursor` is b"" where nothing was read yet."""
+
+    def silent_ms(self) -> int:
+        """For how long the log has not answered; 0 while it does."""
 
     def close(self) -> None:
         """Lets go of files and connections."""
 
 
-def partition_file(folder: Path, partition: int) -> Path:
-    """Where a partition's records are."""
-    return folder / f"partition-{partition:04d}.jsonl"
+class Log(Protocol):
+    """Where a log is: small, and pickled into the job."""
 
-
-class _Cursor(msgspec.Struct, array_like=True, frozen=True):
-    """How far a file was read, and a check of the last bytes before that place."""
-
-    position: int = 0
-    tail_size: int = 0
-    tail_crc: int = 0
-
-
-_encode_cursor = msgspec.msgpack.Encoder().encode
-_decode_cursor = msgspec.msgpack.Decoder(_Cursor).decode
-
-
-class FileLogReader:
-    """The embedded log's reader; one per subtask."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._files: dict[int, BinaryIO] = {}
-
-    def partitions(self) -> int:
-        """As `log.json` says.
-
-        Raises:
-            MissingLogError: there is none.
-        """
-        try:
-            return int(json.loads((self._folder / MANIFEST).read_bytes())["partitions"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            msg = f"no behaviour log in {self._folder}: `recloop replay` makes one, or set log.folder"
-            raise MissingLogError(msg) from error
-
-    def poll(self, partition: int, next_offset: int, cursor: bytes, limit: int) -> Poll:
-        """Up to `limit` lines that are complete.
-
-        Raises:
-            LogTruncatedError: the file is shorter than what was read of it.
-            LogReplacedError: what was read of it is no longer there.
-        """
-        place = _decode_cursor(cursor) if cursor else _Cursor()
-        file = self._open(partition, place)
-        if file is None:
-            return Poll([], next_offset, cursor, more=False)
-        if (size := os.fstat(file.fileno()).st_size) <= place.position:
-            _check_size(file, size, place)
-            return Poll([], next_offset, cursor, more=False)
-        _check_tail(file, place)
-        chunk = file.read(_CHUNK_BYTES)
-        lines, used = _complete_lines(chunk, limit)
-        if not lines and len(chunk) == _CHUNK_BYTES:
-            return self._long_line(file, partition, next_offset, place, chunk)
-        records = [LogRecord(partition, next_offset + i, line, len(line)) for i, line in enumerate(lines)]
-        position = place.position + used
-        moved = _encode_cursor(_tail(chunk[:used], position)) if used else cursor
-        return Poll(records, next_offset + len(records), moved, more=position < size and bool(lines))
-
-    def close(self) -> None:
-        """Closes the partitions' files."""
-        for file in self._files.values():
-            file.close()
-        self._files.clear()
-
-    def _open(self, partition: int, place: _Cursor) -> BinaryIO | None:
-        """The partition's file, checked against the place where reading goes on when it is opened (again)."""
-        path = partition_file(self._folder, partition)
-        try:
-            there = path.stat()
-        except FileNotFoundError:
-            if place.position:
-                msg = f"{path} is gone, after {place.position} bytes of it were read"
-                raise LogReplacedError(msg) from None
-            return None
-        file = self._files.get(partition)
-        if file is None or not os.path.samestat(os.fstat(file.fileno()), there):
-            if file is not None:
-                file.close()
-            # Unbuffered: what was read ahead may be cut off and written anew.
-            file = self._files[partition] = path.open("rb", buffering=0)
-            _check_tail(file, place)
-        return file
-
-    def _long_line(self, file: BinaryIO, partition: int, offset: int, place: _Cursor, start: bytes) -> Poll:
-        """Steps over one line longer than a chunk; it becomes a dead letter of its first bytes."""
-        size, chunk = len(start), b""
-        while piece := file.read(_CHUNK_BYTES):
-            end = piece.find(b"\n")
-            chunk = piece if end < 0 else piece[: end + 1]
-            size += len(chunk)
-            if end >= 0:
-                record = LogRecord(partition, offset, start[:MAX_RAW_BYTES], size - 1)
-                moved = _encode_cursor(_tail(chunk, place.position + size))
-                return Poll([record], offset + 1, moved, more=True)
-        return Poll([], offset, _encode_cursor(place), more=False)
-
-
-def _complete_lines(chunk: bytes, limit: int) -> tuple[list[bytes], int]:
-    """The complete lines of a chunk, at most `limit`, and how many bytes they take with their newlines."""
-    lines = chunk.split(b"\n", limit)
-    rest = lines.pop()
-    return lines, len(chunk) - len(rest)
-
-
-def _tail(read: bytes, position: int) -> _Cursor:
-    tail = read[-_TAIL_BYTES:]
-    return _Cursor(position, len(tail), crc32(tail))
-
-
-def _check_size(file: BinaryIO, size: int, place: _Cursor) -> None:
-    if size < place.position:
-        msg = f"{file.name} has {size} bytes, but {place.position} were read: it was truncated"
-        raise LogTruncatedError(msg)
-
-
-def _check_tail(file: BinaryIO, place: _Cursor) -> None:
-    """Leaves the file at the place where reading goes on."""
-    _check_size(file, os.fstat(file.fileno()).st_size, place)
-    file.seek(place.position - place.tail_size)
-    if crc32(file.read(place.tail_size)) != place.tail_crc:
-        msg = f"{file.name} no longer holds what was read before byte {place.position}: it was replaced"
-        raise LogReplacedError(msg)
+    def open(self) -> LogReader:
+        """A reader of it, one a subtask."""

@@ -16,6 +16,8 @@ from udfs.elements import LoggedBehavior
 MAX_ID_BYTES = 256
 MAX_RAW_BYTES = 64 * 1024
 """A dead letter keeps so many of the record's first bytes."""
+LONGEST_RECORD_BYTES = 1 << 20
+"""A longer record is a dead letter."""
 
 
 class Reason(StrEnum):
@@ -30,6 +32,23 @@ class Reason(StrEnum):
     IMPOSSIBLE_TIME = "impossible_time"
     LATE = "late"
     LONG_RECORD = "long_record"
+    TOMBSTONE = "tombstone"
+    OFFSETS_GONE = "offsets_gone"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What the log itself knows to be wrong with a record.
+
+    Attributes:
+        reason: why it is a dead letter.
+        detail: in words.
+        offsets: how many offsets it stands for.
+    """
+
+    reason: Reason
+    detail: str
+    offsets: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +60,7 @@ class LogRecord:
         raw: its bytes without the line's end; of a record over the log's bound only the first 64 KiB.
         size: how many bytes the whole record has.
         appended_at: when it was appended, epoch ms, where the log itself knows.
+        problem: what makes it a dead letter, whatever its bytes are.
     """
 
     partition: int
@@ -48,6 +68,7 @@ class LogRecord:
     raw: bytes
     size: int
     appended_at: int | None = None
+    problem: Problem | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +120,8 @@ _MISSING = re.compile(r"missing required field")
 
 def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int) -> LoggedBehavior | DeadLetter:
     """Checks one record, given its partition's newest event time so far and the clock, both epoch ms."""
+    if record.problem is not None:
+        return DeadLetter(record, record.problem.reason, record.problem.detail)
     if record.size > len(record.raw):
         detail = f"the record has {record.size} bytes: only its beginning was read"
         return DeadLetter(record, Reason.LONG_RECORD, detail)

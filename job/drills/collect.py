@@ -20,7 +20,7 @@ from job.drills.uncommitted import uncommitted_behaviors
 from job.log_writer import count_lines
 from job.tables import duck
 from job.tables.schema import TABLES
-from udfs.log_reader import FileLogReader, partition_file
+from udfs.file_log import FileLogReader, partition_file
 
 IDLE_MS = 500
 """A job is level with its log when records are processed within so long after they were appended."""

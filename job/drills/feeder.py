@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import Self
 
 from job.log_writer import PartitionWriter, create_log
-from udfs.log_reader import partition_file
+from udfs.file_log import partition_file
 
 _TICK_S = 0.05
 

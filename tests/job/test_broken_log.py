@@ -9,8 +9,8 @@ from job.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.conftest import Deploy
 from tests.job.waiting import wait_until
+from udfs.file_log import partition_file
 from udfs.hashing import stable_hash
-from udfs.log_reader import partition_file
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

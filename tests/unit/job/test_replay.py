@@ -15,8 +15,8 @@ from job.replay import Pace, ReplayMismatchError, replay
 from model.datasets.json_lines import decode_behavior, encode_behavior
 from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors
 from model.records import UserBehavior
+from udfs.file_log import partition_file
 from udfs.hashing import stable_hash
-from udfs.log_reader import partition_file
 
 PARTITIONS = 3
 START_MS = 1_700_000_000_000

@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.log_reader import (
-    FileLogReader,
-    LogReplacedError,
-    LogTruncatedError,
-    MissingLogError,
-    Poll,
-    partition_file,
-)
+from udfs.file_log import FileLogReader, partition_file
+from udfs.log_reader import LogReplacedError, LogTruncatedError, MissingLogError, Poll
 from udfs.parsing import MAX_RAW_BYTES, LogRecord
 
 MIB = 1 << 20
