@@ -9,6 +9,8 @@ from udfs.batching import BatchRules
 from udfs.fallbacks import BundleFallbacks
 from udfs.file_log import FileLog
 from udfs.find_trends import FindTrends
+from udfs.kafka_log import KafkaLog
+from udfs.log_reader import Log
 from udfs.measure_feedback import MeasureFeedback
 from udfs.parsing import ParsingRules
 from udfs.poll_log import FindPartitions, PollLog, PollRules
@@ -26,7 +28,7 @@ class Operators:
 
     def __init__(self, settings: JobSettings) -> None:
         actions = action_table(settings)
-        log = FileLog(settings.log.folder)
+        log = behavior_log(settings)
         buckets = settings.flink.buckets
         self.in_flight = settings.scoring.elements_in_flight
         self.find_partitions = FindPartitions(log, buckets)
@@ -39,6 +41,15 @@ class Operators:
             BundleFallbacks(settings.scoring.bundle, with_groups=settings.lists.max_per_group is not None),
         )
         self.measure_feedback = MeasureFeedback()
+
+
+def behavior_log(settings: JobSettings) -> Log:
+    """Where behaviours are read."""
+    log = settings.log
+    if log.kind == "files":
+        return FileLog(log.folder)
+    connection = settings.kafka.connection()
+    return KafkaLog(connection, log.topic, log.group, log.start_offsets, skip_gone=log.gone == "skip")
 
 
 def action_table(settings: JobSettings) -> ActionTable:

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 
 class Metric(StrEnum):
-    """Counters; all but the last count from the operator's latest start.
+    """Counters; all but `next_offset` begin with the operator's latest start.
 
     None is score-candidates': a counter of a process-mode operator is lost where another thread than the worker's
     own counts, as an AsyncFunction's event loop and executor do.
@@ -15,6 +15,10 @@ class Metric(StrEnum):
     """poll-log: reads of one partition, empty ones included."""
     DEAD_LETTERS = "dead_letters"
     """poll-log: records that were no behaviour."""
+    OFFSETS_GONE = "offsets_gone"
+    """poll-log: offsets that were removed before they were read, and stepped over."""
+    LOG_SILENT_MS = "log_silent_ms"
+    """poll-log: a level, not a count: for how long the log's brokers have not answered this subtask."""
     BEHAVIORS_APPLIED = "behaviors_applied"
     """track-users: behaviours that changed a profile."""
     DUPLICATES = "duplicates"
@@ -34,6 +38,20 @@ class Counter(Protocol):
 
     def inc(self, n: int = 1) -> None:
         """Counts n more."""
+
+
+class Level:
+    """A counter that goes up and down: PyFlink's gauges are asked from other threads than the operator's."""
+
+    def __init__(self, context: Any, metric: Metric) -> None:
+        self._counter = context.get_metrics_group().counter(metric.value)
+        self._value = 0
+
+    def set(self, value: int) -> None:
+        """What it shows from now on."""
+        if value != self._value:
+            self._counter.inc(value - self._value)
+            self._value = value
 
 
 def counters(context: Any, *metrics: Metric) -> list[Counter]:

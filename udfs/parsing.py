@@ -135,6 +135,12 @@ def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int
     return _wrong_value(record, line, rules, newest_ms, now_ms) or _behavior(record, line)
 
 
+def offsets_gone(letter: DeadLetter) -> int:
+    """How many offsets a dead letter tells of that were removed before they were read."""
+    problem = letter.record.problem
+    return problem.offsets if problem is not None and problem.reason is Reason.OFFSETS_GONE else 0
+
+
 def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
     return LoggedBehavior(
         line.user_id,

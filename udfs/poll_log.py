@@ -7,7 +7,7 @@ every poll, and the next offset is in managed keyed state, in the same checkpoin
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from pyflink.common import Row, Types
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
@@ -19,21 +19,14 @@ from udfs.codec import decode_position, encode_position
 from udfs.elements import LoggedBehavior, PolledElement, encode
 from udfs.keyed_state import bytes_value_state
 from udfs.log_position import LogPosition
-from udfs.log_reader import LogReader
-from udfs.metrics import Metric, counters
-from udfs.parsing import DeadLetter, LogRecord, ParsingRules, parse
+from udfs.log_reader import Log, Poll
+from udfs.metrics import Level, Metric, counters
+from udfs.parsing import DeadLetter, LogRecord, ParsingRules, offsets_gone, parse
 from udfs.rows import dead_letter_row
 from udfs.tags import DEAD_LETTERS
 
 REARM_AFTER_MS = 5_000
 """A poll overdue by so much has lost its timer: the next tick arms a new one."""
-
-
-class Log(Protocol):
-    """Where a log is: small, and pickled into the job."""
-
-    def open(self) -> LogReader:
-        """A reader of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +83,9 @@ class PollLog(KeyedProcessFunction):
         self._positions: dict[int, LogPosition] = {}
         self._context = context
         self._pause = BackpressurePause()
-        self._polls, self._dead_letters = counters(context, Metric.POLLS, Metric.DEAD_LETTERS)
+        wanted = (Metric.POLLS, Metric.DEAD_LETTERS, Metric.OFFSETS_GONE)
+        self._polls, self._dead_letters, self._gone = counters(context, *wanted)
+        self._silence = Level(context, Metric.LOG_SILENT_MS)
 
     def close(self) -> None:
         """Closes the log."""
@@ -117,13 +112,19 @@ class PollLog(KeyedProcessFunction):
         self._polls.inc()
         position = self._position(key)
         poll = self._reader.poll(position.partition, position.next_offset, position.cursor, self._rules.max_records)
-        if poll.records:
-            yield from self._hand_on(poll.records, position)
-            position.advance(poll.next_offset, poll.cursor)
-            self._stored.update(encode_position(position))
+        self._silence.set(self._reader.silent_ms())
+        yield from self._take(poll, position)
         done = context.timer_service().current_processing_time()
         self._pause.polled(key, now, done)
         self._arm(context, max(done, timestamp + 1) if poll.more else done + self._rules.interval_ms)
+
+    def _take(self, poll: Poll, position: LogPosition) -> Iterator[Any]:
+        """Hands on the records, and stores the new place, which a log may have moved on without records too."""
+        if poll.records:
+            yield from self._hand_on(poll.records, position)
+        if (poll.next_offset, poll.cursor) != (position.next_offset, position.cursor):
+            position.advance(poll.next_offset, poll.cursor)
+            self._stored.update(encode_position(position))
 
     def _arm(self, context: Any, at_ms: int) -> None:
         self._next_poll.update(at_ms)
@@ -153,6 +154,7 @@ class PollLog(KeyedProcessFunction):
             parsed = parse(record, self._rules.parsing, newest_ms=position.newest_ms, now_ms=now_ms)
             if isinstance(parsed, DeadLetter):
                 letters.append(dead_letter_row(parsed, position.epoch, now_ms))
+                self._gone.inc(offsets_gone(parsed))
                 continue
             position.newest_ms = max(position.newest_ms, parsed.timestamp)
             key = bucket_key(parsed.user_id, self._rules.max_parallelism)

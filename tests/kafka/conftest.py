@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -37,11 +38,11 @@ def broker_spec(directory: Path) -> BrokerSpec:
     return BrokerSpec(directory, cache=CACHE)
 
 
-def produce(broker: RunningBroker, topic: str, partition: int, values: Sequence[bytes | None]) -> None:
+def produce(broker: RunningBroker, topic: str, partition: int, values: Sequence[bytes | None], **options: Any) -> None:
     """Appends values to one partition, and waits until they are acknowledged."""
     from kafka import KafkaProducer
 
-    producer = KafkaProducer(bootstrap_servers=broker.bootstrap)
+    producer = KafkaProducer(bootstrap_servers=broker.bootstrap, **options)
     for value in values:
         producer.send(topic, value=value, key=b"key", partition=partition)
     producer.flush()

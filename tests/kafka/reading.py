@@ -1,0 +1,40 @@
+"""Polling a reader as poll-log does, until what is wanted is there."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from udfs.kafka_log import KafkaLogReader
+from udfs.log_reader import Poll
+from udfs.parsing import LogRecord
+
+TIMEOUT_S = 30.0
+
+
+def until(found: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + TIMEOUT_S
+    while not (it := found()):
+        assert time.monotonic() < deadline, "not within 30 s"
+        time.sleep(0.01)
+    return it
+
+
+def read(
+    reader: KafkaLogReader, records: int, *, partition: int = 0, after: Poll | None = None
+) -> tuple[list[LogRecord], Poll]:
+    """At least so many records, each poll asking where the one before ended."""
+    poll = after or Poll([], 0, b"", more=False)
+    found: list[LogRecord] = []
+
+    def enough() -> bool:
+        nonlocal poll
+        poll = reader.poll(partition, poll.next_offset, poll.cursor, 512)
+        found.extend(poll.records)
+        return len(found) >= records and bool(poll.cursor)
+
+    until(enough)
+    return found, poll
+
+
+def values(records: list[LogRecord]) -> list[bytes]:
+    return [record.raw for record in records]
