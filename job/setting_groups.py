@@ -3,7 +3,7 @@
 Frozen, typed; `job/settings.py` puts them together and says where values come from.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -45,7 +45,8 @@ def _start(value: object) -> object:
 
 Positive = Annotated[int, Field(gt=0)]
 SecretPlace = Annotated[str, BeforeValidator(_place)]
-Start = Annotated[Literal["earliest", "latest", "committed"] | AwareDatetime, BeforeValidator(_start)]
+Start = Literal["earliest", "latest", "committed"] | datetime
+GivenStart = Annotated[Literal["earliest", "latest", "committed"] | AwareDatetime, BeforeValidator(_start)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -60,7 +61,7 @@ class LogSettings(_Group):
     kind: Literal["files", "kafka"] = Field("files", description="the embedded log, or a Kafka topic")
     folder: Path = Field(Path(".recloop/log"), description="the embedded log: a folder of JSON-lines files")
     topic: str = Field("behaviors", min_length=1, description="the Kafka topic")
-    start: Start = Field(
+    start: GivenStart = Field(
         "earliest",
         description="where a topic is begun: earliest, latest, committed (by log.group), or a time, 2026-01-31T12:00Z",
     )

@@ -11,15 +11,14 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from job.commands.options import AsJson, console, fail, told_errors
+from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
 from job.kafka import broker, topics
+from job.settings import load
+from udfs.kafka_connection import KafkaConnection
 
 app = typer.Typer(help="A Kafka broker for development, on loopback; topics and lags.", no_args_is_help=True)
 
 Directory = Annotated[Path, typer.Option("--dir", help="The broker's state folder: topics, log, ports.")]
-Bootstrap = Annotated[
-    str | None, typer.Option(metavar="HOST:PORT", help="Other brokers than the one of the state folder.")
-]
 
 
 @app.command()
@@ -52,42 +51,49 @@ def stop(directory: Directory = broker.DEFAULT_DIRECTORY) -> None:
 @app.command("topics")
 def show_topics(
     directory: Directory = broker.DEFAULT_DIRECTORY,
-    bootstrap: Bootstrap = None,
+    settings_file: SettingsFile = None,
+    overrides: Overrides = None,
     create: Annotated[str | None, typer.Option(metavar="NAME", help="Make this topic first.")] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Of the topic that is made.")] = 4,
     as_json: AsJson = False,
 ) -> None:
     """List topics with their partitions and how many offsets they hold."""
     with told_errors():
-        client = _client(bootstrap, directory)
+        connection = connection_of(settings_file, overrides, directory)
         if create is not None:
-            topics.create_topic(client, create, partitions)
-        found = topics.topics(client)
+            topics.create_topic(connection, create, partitions)
+        found = topics.topics(connection)
     _show(["topic", "partitions", "offsets"], [asdict(each) for each in found], as_json=as_json)
 
 
 @app.command()
 def lag(
-    group: Annotated[str, typer.Argument(help="The consumer group; the job's is log.kafka.group.")] = "recloop",
+    group: Annotated[str, typer.Argument(help="The consumer group; the job's is log.group.")] = "recloop",
     directory: Directory = broker.DEFAULT_DIRECTORY,
-    bootstrap: Bootstrap = None,
+    settings_file: SettingsFile = None,
+    overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
     """Show how far a consumer group is behind the ends of its partitions."""
     with told_errors():
-        found = topics.group_lags(_client(bootstrap, directory), group)
+        found = topics.group_lags(connection_of(settings_file, overrides, directory), group)
     rows = [{**asdict(each), "lag": each.lag} for each in found]
     _show(["topic", "partition", "committed", "end", "lag"], rows, as_json=as_json)
 
 
-def _client(bootstrap: str | None, directory: Path) -> dict[str, Any]:
-    """How to connect to the brokers that are meant."""
-    if bootstrap is None:
-        running = broker.find(directory)
-        if running is None:
-            fail(f"no broker runs in {directory}: recloop kafka start, or give --bootstrap")
-        bootstrap = running.bootstrap
-    return {"bootstrap_servers": bootstrap.split(",")}
+def connection_of(settings_file: Path | None, overrides: list[str] | None, directory: Path) -> KafkaConnection:
+    """The brokers that the settings name, else the one of the state folder.
+
+    Raises:
+        SettingsError: the settings can't be.
+    """
+    defaults: dict[str, Any] = {"lists": {"policy": "history"}}
+    if (running := broker.find(directory)) is not None:
+        defaults["kafka"] = {"brokers": running.bootstrap}
+    kafka = load(settings_file, overrides or (), defaults=defaults).resolved().kafka
+    if kafka.brokers is None:
+        fail(f"no broker runs in {directory}: recloop kafka start, or --set kafka.brokers=HOST:PORT")
+    return kafka.connection()
 
 
 def _show(titles: Sequence[str], rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:

@@ -6,13 +6,22 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
+from kafka.admin import NewTopic
+from kafka.errors import (
+    CoordinatorLoadInProgressError,
+    CoordinatorNotAvailableError,
+    KafkaError,
+    TopicAlreadyExistsError,
+)
+
 from job.kafka.errors import TopicError
+from job.setting_groups import Start
+from udfs.kafka_client import connect
+from udfs.kafka_connection import KafkaConnection
 
 _TIMEOUT_MS = 10_000
 _RETRY_S = 0.2
-
-Client = Mapping[str, Any]
-"""How kafka-python connects: bootstrap_servers and what security needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +61,16 @@ class GroupLag:
         return self.end_offset - self.committed
 
 
-def create_topic(client: Client, name: str, partitions: int, configs: Mapping[str, str] | None = None) -> None:
+def create_topic(
+    connection: KafkaConnection, name: str, partitions: int, configs: Mapping[str, str] | None = None
+) -> None:
     """Makes a topic of one replica.
 
     Raises:
         TopicError: it is there already.
     """
-    from kafka.admin import NewTopic
-    from kafka.errors import TopicAlreadyExistsError
-
     new = NewTopic(name=name, num_partitions=partitions, replication_factor=1, topic_configs=dict(configs or {}))
-    with _admin(client) as admin, told(f"topic {name}"):
+    with _admin(connection) as admin, told(f"topic {name}"):
         try:
             admin.create_topics([new])
         except TopicAlreadyExistsError as error:
@@ -70,26 +78,26 @@ def create_topic(client: Client, name: str, partitions: int, configs: Mapping[st
             raise TopicError(msg) from error
 
 
-def topics(client: Client) -> list[Topic]:
+def topics(connection: KafkaConnection) -> list[Topic]:
     """All topics but Kafka's own, by name."""
-    with _consumer(client) as consumer, told("the topics"):
+    with _consumer(connection) as consumer, told("the topics"):
         names = sorted(name for name in consumer.topics() if not name.startswith("__"))
         return [_topic(consumer, name) for name in names]
 
 
-def end_offsets(client: Client, topic: str) -> dict[int, int]:
+def end_offsets(connection: KafkaConnection, topic: str) -> dict[int, int]:
     """For each partition of a topic the offset that its next record gets.
 
     Raises:
         TopicError: there is no such topic, or the brokers do not answer.
     """
-    with _consumer(client) as consumer, told(f"topic {topic}"):
+    with _consumer(connection) as consumer, told(f"topic {topic}"):
         return _ends(consumer, topic)
 
 
-def group_lags(client: Client, group: str) -> list[GroupLag]:
+def group_lags(connection: KafkaConnection, group: str) -> list[GroupLag]:
     """Where a consumer group is, in each partition it ever committed an offset of."""
-    with _admin(client) as admin, _consumer(client) as consumer, told(f"group {group}"):
+    with _admin(connection) as admin, _consumer(connection) as consumer, told(f"group {group}"):
         committed = _committed(admin, group)
         ends = consumer.end_offsets(list(committed), timeout_ms=_TIMEOUT_MS) if committed else {}
     return [GroupLag(tp.topic, tp.partition, committed[tp], ends[tp]) for tp in sorted(committed)]
@@ -97,8 +105,6 @@ def group_lags(client: Client, group: str) -> list[GroupLag]:
 
 def _committed(admin: Any, group: str) -> dict[Any, int]:
     """The group's offsets; a broker that was never asked for any group first makes a topic for them."""
-    from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
-
     deadline = time.monotonic() + _TIMEOUT_MS / 1000
     while True:
         try:
@@ -112,23 +118,52 @@ def _committed(admin: Any, group: str) -> dict[Any, int]:
 
 
 def _topic(consumer: Any, name: str) -> Topic:
-    from kafka import TopicPartition
-
     ends = _ends(consumer, name)
-    partitions = [TopicPartition(name, partition) for partition in ends]
-    begins = consumer.beginning_offsets(partitions, timeout_ms=_TIMEOUT_MS)
+    begins = consumer.beginning_offsets([TopicPartition(name, each) for each in ends], timeout_ms=_TIMEOUT_MS)
     return Topic(name, len(ends), sum(ends.values()) - sum(begins.values()))
 
 
 def _ends(consumer: Any, topic: str) -> dict[int, int]:
-    from kafka import TopicPartition
+    found = consumer.end_offsets(_partitions(consumer, topic), timeout_ms=_TIMEOUT_MS)
+    return {tp.partition: offset for tp, offset in found.items()}
 
+
+def _partitions(consumer: Any, topic: str) -> list[Any]:
     numbers: Iterable[int] = consumer.partitions_for_topic(topic)
     if not numbers:
         msg = f"there is no topic {topic}: recloop kafka topics --create {topic} --partitions 4"
         raise TopicError(msg)
-    found = consumer.end_offsets([TopicPartition(topic, each) for each in sorted(numbers)], timeout_ms=_TIMEOUT_MS)
-    return {tp.partition: offset for tp, offset in found.items()}
+    return [TopicPartition(topic, each) for each in sorted(numbers)]
+
+
+def start_offsets(connection: KafkaConnection, topic: str, start: Start, group: str) -> tuple[int, ...]:
+    """Where each partition of a topic begins; empty where all begin with their oldest record.
+
+    Args:
+        connection: to the brokers.
+        topic: its name.
+        start: "earliest", "latest", "committed" by the group (a partition it never read begins with its oldest
+            record), or a time: the first record that is not older, or the end.
+        group: the consumer group.
+
+    Raises:
+        TopicError: there is no such topic, or the brokers do not answer.
+    """
+    with _consumer(connection) as consumer, told(f"topic {topic}"):
+        partitions = _partitions(consumer, topic)
+        if start == "earliest":
+            return ()
+        if start == "committed":
+            with _admin(connection) as admin:
+                found = _committed(admin, group)
+            begins = consumer.beginning_offsets(partitions, timeout_ms=_TIMEOUT_MS)
+            return tuple(found.get(tp, begins[tp]) for tp in partitions)
+        ends = consumer.end_offsets(partitions, timeout_ms=_TIMEOUT_MS)
+        if start == "latest":
+            return tuple(ends[tp] for tp in partitions)
+        since_ms = int(start.timestamp() * 1000)
+        first = consumer.offsets_for_times(dict.fromkeys(partitions, since_ms), timeout_ms=_TIMEOUT_MS)
+        return tuple(first[tp].offset if first[tp] else ends[tp] for tp in partitions)
 
 
 @contextmanager
@@ -138,8 +173,6 @@ def told(what: str) -> Iterator[None]:
     Raises:
         TopicError: what went wrong, and with what.
     """
-    from kafka.errors import KafkaError
-
     try:
         yield
     except KafkaError as error:
@@ -148,20 +181,16 @@ def told(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def _admin(client: Client) -> Iterator[Any]:
-    from kafka import KafkaAdminClient
-
-    with told("the brokers do not answer"):
-        made = KafkaAdminClient(**client, bootstrap_timeout_ms=_TIMEOUT_MS)
+def _admin(connection: KafkaConnection) -> Iterator[Any]:
+    with told(f"Kafka at {connection.brokers}"):
+        made, _ = connect(KafkaAdminClient, connection)
     with closing(made):
         yield made
 
 
 @contextmanager
-def _consumer(client: Client) -> Iterator[Any]:
-    from kafka import KafkaConsumer
-
-    with told("the brokers do not answer"):
-        made = KafkaConsumer(**client, bootstrap_timeout_ms=_TIMEOUT_MS, allow_auto_create_topics=False)
+def _consumer(connection: KafkaConnection) -> Iterator[Any]:
+    with told(f"Kafka at {connection.brokers}"):
+        made, _ = connect(KafkaConsumer, connection, isolation_level="read_committed")
     with closing(made):
         yield made

@@ -10,6 +10,7 @@ import pytest
 from job.kafka.artifacts import VERSION, has_maven
 from job.kafka.broker import BrokerSpec, RunningBroker, start
 from job.kafka.topics import create_topic
+from udfs.kafka_connection import KafkaConnection
 
 CACHE = Path(".recloop/cache").absolute()
 _numbers = count()
@@ -27,7 +28,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBroker]:
 def topic(broker: RunningBroker) -> str:
     """A topic of its own, of two partitions."""
     name = f"topic-{next(_numbers)}"
-    create_topic({"bootstrap_servers": broker.bootstrap}, name, 2)
+    create_topic(KafkaConnection(brokers=broker.bootstrap), name, 2)
     return name
 
 

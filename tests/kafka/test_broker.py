@@ -9,6 +9,7 @@ from job.kafka.broker import BrokerSpec, RunningBroker, find, start
 from job.kafka.errors import BrokerFailedError, TopicError
 from job.kafka.topics import Topic, create_topic, end_offsets, group_lags, topics
 from tests.kafka.conftest import broker_spec, produce
+from udfs.kafka_connection import KafkaConnection
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -20,13 +21,13 @@ def test_a_running_broker_is_found_in_its_folder(broker: RunningBroker) -> None:
 
 def test_topics_are_listed_with_what_they_hold(broker: RunningBroker, topic: str) -> None:
     produce(broker, topic, 1, [b"a", b"b"])
-    client = {"bootstrap_servers": broker.bootstrap}
+    client = KafkaConnection(brokers=broker.bootstrap)
     assert Topic(topic, 2, 2) in topics(client)
     assert end_offsets(client, topic) == {0: 0, 1: 2}
 
 
 def test_a_topic_that_is_there_or_is_not_is_told(broker: RunningBroker, topic: str) -> None:
-    client = {"bootstrap_servers": broker.bootstrap}
+    client = KafkaConnection(brokers=broker.bootstrap)
     with pytest.raises(TopicError, match="there already"):
         create_topic(client, topic, 2)
     with pytest.raises(TopicError, match="there is no topic nowhere"):
@@ -34,7 +35,7 @@ def test_a_topic_that_is_there_or_is_not_is_told(broker: RunningBroker, topic: s
 
 
 def test_a_group_that_never_read_has_no_lag(broker: RunningBroker) -> None:
-    assert group_lags({"bootstrap_servers": broker.bootstrap}, "nobody") == []
+    assert group_lags(KafkaConnection(brokers=broker.bootstrap), "nobody") == []
 
 
 def test_a_wrong_property_is_told_by_the_log_s_line(tmp_path: Path) -> None:
@@ -49,14 +50,14 @@ def test_a_wrong_property_is_told_by_the_log_s_line(tmp_path: Path) -> None:
 def test_stopped_and_started_again_it_has_its_port_and_topics(tmp_path: Path) -> None:
     spec = broker_spec(tmp_path)
     first = start(spec, timeout_s=60)
-    create_topic({"bootstrap_servers": first.bootstrap}, "kept", 1)
+    create_topic(KafkaConnection(brokers=first.bootstrap), "kept", 1)
     first.stop()
     assert not psutil.pid_exists(first.pid)
     assert find(tmp_path) is None
     again = start(spec, timeout_s=60)
     try:
         assert again.bootstrap == first.bootstrap
-        assert Topic("kept", 1, 0) in topics({"bootstrap_servers": again.bootstrap})
+        assert Topic("kept", 1, 0) in topics(KafkaConnection(brokers=again.bootstrap))
     finally:
         again.kill()
     assert find(tmp_path) is None

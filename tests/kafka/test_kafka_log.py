@@ -179,7 +179,7 @@ def made_anew(log: KafkaLog) -> bool:
     from job.kafka.errors import TopicError
 
     try:
-        create_topic({"bootstrap_servers": log.connection.brokers}, log.topic, 2)
+        create_topic(KafkaConnection(brokers=log.connection.brokers), log.topic, 2)
     except (TopicError, KafkaError):
         return False
     return True
@@ -189,14 +189,14 @@ def test_the_group_is_told_how_far_the_poller_is(broker: RunningBroker, log: Kaf
     produce(broker, log.topic, 0, [b"%d" % n for n in range(600)])
     with closing(log.open()) as reader:
         until(lambda: reader.poll(0, 0, b"", 512).records)
-    (told,) = group_lags({"bootstrap_servers": broker.bootstrap}, log.group)
+    (told,) = group_lags(KafkaConnection(brokers=broker.bootstrap), log.group)
     assert (told.topic, told.partition, told.committed, told.lag) == (log.topic, 0, 512, 88)
 
 
 def test_a_broker_away_is_waited_for_and_told(tmp_path: Path) -> None:
     spec = broker_spec(tmp_path)
     broker = start(spec, timeout_s=60)
-    create_topic({"bootstrap_servers": broker.bootstrap}, "lasting", 1)
+    create_topic(KafkaConnection(brokers=broker.bootstrap), "lasting", 1)
     produce(broker, "lasting", 0, [b"before"])
     log = KafkaLog(KafkaConnection(brokers=broker.bootstrap), "lasting", "recloop")
     with closing(log.open()) as reader:

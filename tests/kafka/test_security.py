@@ -61,7 +61,7 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     broker = start(spec, timeout_s=60)
     try:
         add_scram_user(broker)
-        create_topic({"bootstrap_servers": broker.bootstrap}, "guarded", 1)
+        create_topic(KafkaConnection(brokers=broker.bootstrap), "guarded", 1)
         produce(broker, "guarded", 0, [b"secret"])
         yield Guarded(broker, ports, folder)
     finally:
