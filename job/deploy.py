@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from job.behavior_log import begun, make_ready
 from job.cluster import FlinkRest, RefusedError, RunningCluster, TimedOutError
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
 from job.cluster.records import JobSummary
-from job.log_writer import create_log
 from job.settings import JobSettings
 from job.shipping import PROJECT, pack
 from model.bundle import Bundle
-from udfs.file_log import MANIFEST
 
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 _SUBMIT_TIMEOUT_S = 120.0
+REMOTE_DEPLOYMENTS = Path(".recloop/deployments")
+"""Where deployments to a cluster elsewhere are written down."""
 _ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
 Progress = Callable[[str], None]
@@ -97,12 +98,12 @@ def deploy(
     Without further word it goes on where that job is: a running one is stopped with a savepoint, else the newest
     retained checkpoint of its earlier runs is taken.
 
-    A log that is not there yet is made, empty.
+    An embedded log that is not there yet is made, empty; a topic has to be there.
 
     Args:
         target: the cluster.
         settings: as they were loaded; the bundle's hash is added.
-        fresh: begin anew, with empty state, at the log's start.
+        fresh: begin anew, with empty state, where log.start says; an embedded log at its beginning.
         start_from: URI of a savepoint or checkpoint to go on from.
         code: the folder that holds the packages.
         on_progress: hears what is being done.
@@ -110,10 +111,10 @@ def deploy(
     Raises:
         DeployError: the job can't be packed or Flink refused it.
         BundleError: the bundle is not whole.
+        TopicError: the topic is not there, or its brokers do not answer.
     """
     settings = _pinned(settings.resolved())
-    if not (settings.log.folder / MANIFEST).exists():
-        create_log(settings.log.folder, settings.log.partitions)
+    make_ready(settings)
     history = _History(target.folder / f"{settings.job_name}.json")
     with FlinkRest(target.rest_url) as rest:
         running = [job for job in rest.jobs() if job.name == settings.job_name and job.state not in _ENDED]
@@ -121,6 +122,8 @@ def deploy(
         _end(rest, running)
     if state is None and not fresh and target.checkpoints is not None:
         state = newest_checkpoint(target.checkpoints, history.job_ids())
+    if state is None:
+        settings = begun(settings)
     on_progress("packing the code")
     stamp = time.strftime("%Y%m%d-%H%M%S")
     settings_file = target.folder / f"{settings.job_name}-{stamp}.json"
@@ -132,6 +135,13 @@ def deploy(
     job_id = _submit(target, [*options, *files])
     history.add(job_id)
     return Deployment(job_id, shipment.name, state, running[0].job_id if running else None, settings_file)
+
+
+def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:
+    """The settings of the job's newest deployment that is written down in the folder; None where none is."""
+    stamped = re.compile(rf"{re.escape(job_name)}-\d{{8}}-\d{{6}}\.json")
+    newest = max((file for file in folder.glob("*.json") if stamped.fullmatch(file.name)), default=None)
+    return None if newest is None else JobSettings.of_file(newest)
 
 
 def newest_checkpoint(folder: Path, job_ids: list[str]) -> str | None:

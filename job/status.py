@@ -3,12 +3,13 @@
 import re
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
+from job.behavior_log import ends
 from job.cluster import FlinkRest
 from job.cluster.records import JobDetail, JobSummary
-from job.log_writer import count_lines
-from udfs.file_log import FileLogReader, partition_file
+from job.kafka.errors import KafkaToolError
+from job.settings import JobSettings
+from udfs.log_reader import LogError
 from udfs.metrics import Metric
 
 _SAMPLE_S = 2.0
@@ -50,12 +51,15 @@ class JobStatus:
         lists_per_s: lists made a second, over the last two seconds.
         fallbacks: behaviours that went on without scores since the last start.
         dead_letters: records that were no behaviour since the last start.
+        offsets_gone: offsets removed before they were read, and stepped over, since the last start.
         restarts: how often Flink restarted it.
         last_failure: the newest failure's cause, or None.
         checkpoint_age_s: seconds since the newest complete checkpoint was triggered, or None.
         checkpoint_ms: how long that took.
         checkpoint_bytes: how much state it holds.
         checkpoints_failed: how many failed.
+        log_silent_s: for how long the log's brokers have not answered the job; 0 while they do.
+        log_problem: why `partitions` is empty, or None.
         partitions: the log, partition by partition.
     """
 
@@ -67,12 +71,15 @@ class JobStatus:
     lists_per_s: float
     fallbacks: int
     dead_letters: int
+    offsets_gone: int
     restarts: int
     last_failure: str | None
     checkpoint_age_s: float | None
     checkpoint_ms: int | None
     checkpoint_bytes: int | None
     checkpoints_failed: int
+    log_silent_s: float
+    log_problem: str | None
     partitions: list[PartitionLag]
 
     @property
@@ -86,8 +93,10 @@ def find_job(rest: FlinkRest, name: str) -> JobSummary | None:
     return next((job for job in rest.jobs() if job.name == name), None)
 
 
-def read_status(rest: FlinkRest, job_id: str, log: Path | None, *, sample_s: float = _SAMPLE_S) -> JobStatus:
-    """Asks Flink, twice within `sample_s` for the rate, and looks at the log's files."""
+def read_status(
+    rest: FlinkRest, job_id: str, settings: JobSettings | None, *, sample_s: float = _SAMPLE_S
+) -> JobStatus:
+    """Asks Flink, twice within `sample_s` for the rate, and looks at the log that the settings name."""
     before = fresh_counts(rest, job_id)
     began = time.monotonic()
     time.sleep(sample_s)
@@ -98,6 +107,7 @@ def read_status(rest: FlinkRest, job_id: str, log: Path | None, *, sample_s: flo
     newest = checkpoints.latest
     failures = rest.exceptions(job_id)
     lists = counts.total(Metric.LISTS) - before.total(Metric.LISTS)
+    partitions, problem = lags(settings, counts.next_offsets)
     restarts = rest.job_metrics(job_id, "numRestarts").get("numRestarts", "0")
     return JobStatus(
         job_id=job_id,
@@ -108,22 +118,25 @@ def read_status(rest: FlinkRest, job_id: str, log: Path | None, *, sample_s: flo
         lists_per_s=max(0.0, lists / seconds),
         fallbacks=counts.total(Metric.FALLBACKS),
         dead_letters=counts.total(Metric.DEAD_LETTERS),
+        offsets_gone=counts.total(Metric.OFFSETS_GONE),
         restarts=int(restarts),
         last_failure=failures[0].root_cause if failures else None,
         checkpoint_age_s=time.time() - newest.trigger_ms / 1000 if newest else None,
         checkpoint_ms=newest.duration_ms if newest else None,
         checkpoint_bytes=newest.size_bytes if newest else None,
         checkpoints_failed=checkpoints.failed,
-        partitions=[] if log is None else lags(log, counts.next_offsets),
+        log_silent_s=counts.total(Metric.LOG_SILENT_MS) / 1000,
+        log_problem=problem,
+        partitions=partitions,
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The job's own metrics, summed over subtasks.
+    """The job's own metrics, over all subtasks.
 
     Attributes:
-        totals: metric -> count since the last start.
+        totals: metric -> count since the last start; of `log_silent_ms` the highest level.
         next_offsets: log partition -> the offset that is read next.
     """
 
@@ -161,17 +174,20 @@ def counted(rest: FlinkRest, job: JobDetail) -> Counts:
                 offsets[int(partition.group(1))] = int(value)
             else:
                 metric = name.rpartition(".")[2]
-                totals[metric] = totals.get(metric, 0) + int(value)
+                before = totals.get(metric, 0)
+                totals[metric] = max(before, int(value)) if metric == Metric.LOG_SILENT_MS else before + int(value)
     return Counts(totals, offsets)
 
 
-def lags(log: Path, next_offsets: dict[int, int]) -> list[PartitionLag]:
-    """Each partition of the embedded log beside what was read of it."""
-    reader = FileLogReader(log)
-    return [
-        PartitionLag(partition, next_offsets.get(partition), count_lines(partition_file(log, partition)))
-        for partition in range(reader.partitions())
-    ]
+def lags(settings: JobSettings | None, next_offsets: dict[int, int]) -> tuple[list[PartitionLag], str | None]:
+    """Each partition of the log beside what was read of it; or why that can't be told."""
+    if settings is None:
+        return [], "nothing is known here of how the job was deployed"
+    try:
+        found = ends(settings)
+    except (LogError, KafkaToolError) as error:
+        return [], str(error)
+    return [PartitionLag(partition, next_offsets.get(partition), end) for partition, end in found.items()], None
 
 
 def _tasks(job: JobDetail) -> str:

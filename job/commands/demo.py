@@ -31,7 +31,7 @@ _QUERIES = (
 
 _NEXT = """[bold]What to try next[/bold]
   make demo ARGS=--keep      leave the cluster running, then:
-  recloop status --dir .recloop/demo/cluster --log .recloop/demo/log
+  recloop status --dir .recloop/demo/cluster
   recloop lists {user} --tables-dir .recloop/demo/tables --bundle .recloop/demo/bundle
   recloop sql --tables-dir .recloop/demo/tables "SELECT * FROM feedback_metrics"
   recloop drill --smoke --out drill      kill a TaskManager, and see that nothing is lost"""

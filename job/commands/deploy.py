@@ -20,7 +20,7 @@ from job.commands.options import (
     told_errors,
 )
 from job.compacting import keep_compacted
-from job.deploy import Deployment, Target
+from job.deploy import REMOTE_DEPLOYMENTS, Deployment, Target
 from job.deploy import deploy as deploy_job
 from job.settings import load
 from job.settings_table import settings_table
@@ -38,7 +38,7 @@ def deploy(
     checkpoints: Annotated[
         Path | None, typer.Option(help="That cluster's checkpoint folder, where this machine sees it.")
     ] = None,
-    fresh: Annotated[bool, typer.Option(help="Begin anew: empty state, from the log's start.")] = False,
+    fresh: Annotated[bool, typer.Option(help="Begin anew: empty state, from where log.start says.")] = False,
     start_from: Annotated[
         str | None, typer.Option("--from", metavar="URI", help="A savepoint or checkpoint to go on from.")
     ] = None,
@@ -50,6 +50,8 @@ def deploy(
     On a cluster of `recloop cluster start` a compactor keeps the tables in few files from then on.
 
     The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.recloop/models/ml-100k
+
+    From a Kafka topic: recloop deploy --set log.kind=kafka --set kafka.brokers=HOST:9092 --set log.topic=behaviors ...
     """
     with told_errors(), console.status("reading the settings") as spinner:
         settings = load(settings_file, overrides or ())
@@ -57,7 +59,7 @@ def deploy(
         if cluster is not None:
             target = Target.local(cluster)
         else:
-            target = Target.remote(str(jobmanager), Path(".recloop/deployments"), checkpoints)
+            target = Target.remote(str(jobmanager), REMOTE_DEPLOYMENTS, checkpoints)
         target.folder.mkdir(parents=True, exist_ok=True)
         done = deploy_job(target, settings, fresh=fresh, start_from=start_from, on_progress=spinner.update)
         spinner.update("waiting for all tasks to run")

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,6 +18,7 @@ from job.commands.options import (
     running_cluster,
     told_errors,
 )
+from job.deploy import REMOTE_DEPLOYMENTS, deployed_settings
 from job.status import JobStatus, find_job, read_status
 
 
@@ -26,17 +26,17 @@ def status(
     directory: ClusterDirectory = DEFAULT_CLUSTER,
     jobmanager: Annotated[str | None, typer.Option(metavar="URL", help="A cluster elsewhere.")] = None,
     job_name: Annotated[str, typer.Option(help="The job's name.")] = "recloop",
-    log: Annotated[Path, typer.Option(help="The log's folder.")] = Path(".recloop/log"),
     as_json: AsJson = False,
 ) -> None:
-    """Show the job's state, rate, last checkpoint, restarts, and lag behind the log."""
+    """Show the job's state, rate, last checkpoint, restarts, and lag behind the log it was deployed with."""
     with told_errors():
         url = jobmanager or running_cluster(directory).rest_url
+        deployments = REMOTE_DEPLOYMENTS if jobmanager else directory / "deployments"
         with FlinkRest(url) as rest, console.status("measuring for 2 s"):
             job = find_job(rest, job_name)
             if job is None:
                 fail(f"no job named {job_name} on {url}: recloop deploy")
-            told = read_status(rest, job.job_id, log if log.is_dir() else None)
+            told = read_status(rest, job.job_id, deployed_settings(deployments, job_name))
     if as_json:
         typer.echo(json.dumps({**asdict(told), "lag": told.lag}))
     else:
@@ -48,14 +48,24 @@ def _table(told: JobStatus) -> Table:
     rows = {
         "state": f"{told.state}, {told.tasks} tasks, for {told.running_s:,.0f} s",
         "lists a second": f"{told.lists_per_s:,.0f}",
-        "behind the log": f"{told.lag:,} records in {len(told.partitions)} partitions",
+        "behind the log": _lag(told),
         "last checkpoint": _checkpoint(told),
         "restarts": f"{told.restarts}" + (f" (last: {told.last_failure})" if told.last_failure else ""),
-        "since the last start": f"{told.fallbacks:,} fallbacks, {told.dead_letters:,} dead letters",
+        "since the last start": f"{told.fallbacks:,} fallbacks, {told.dead_letters:,} dead letters{_gone(told)}",
     }
     for name, value in rows.items():
         table.add_row(name, escape(value))
     return table
+
+
+def _lag(told: JobStatus) -> str:
+    lag = told.log_problem or f"{told.lag:,} records in {len(told.partitions)} partitions"
+    silent = f"; it has not answered the job for {told.log_silent_s:,.0f} s" if told.log_silent_s else ""
+    return f"{lag}{silent}"
+
+
+def _gone(told: JobStatus) -> str:
+    return f", {told.offsets_gone:,} offsets gone before they were read" if told.offsets_gone else ""
 
 
 def _checkpoint(told: JobStatus) -> str:
