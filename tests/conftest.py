@@ -7,6 +7,8 @@ from hypothesis import settings
 
 from job.cluster import ClusterSpec, RunningCluster, start
 
+pytest_plugins = ["tests.job.fixtures", "tests.kafka.fixtures"]
+
 settings.register_profile("recloop", max_examples=50, deadline=None)
 settings.load_profile("recloop")
 

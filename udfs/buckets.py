@@ -38,7 +38,7 @@ def partition_keys(partitions: int, max_parallelism: int) -> tuple[int, ...]:
     is in state. Consecutive partitions lie far apart (a van der Corput sequence over the key groups).
     """
     order = _spread(max_parallelism)
-    rounds = -(-partitions // max_parallelism)
+    rounds = max(1, -(-partitions // max_parallelism))
     keys = _first_keys(max_parallelism, rounds)
     return tuple(keys[p // max_parallelism][order[p % max_parallelism]] for p in range(partitions))
 

@@ -106,14 +106,21 @@ def _java(java: Java, layout: Layout, configuration: Mapping[str, str], name: st
         str(java.executable),
         *shlex.split(configuration["env.java.opts.all"]),
         *security,
-        f"-Dlog.file={layout.log(name)}",
+        # Not log.file: Flink would have RocksDB write its own log beside, in a file whose name is the whole path of
+        # the state's folder. When a restore opens a folder below that, the name is over the 255 bytes a name may have.
+        f"-Drecloop.log.file={layout.log(name)}",
         f"-Dlog4j.configurationFile={log4j}",
         *("-classpath", class_path(layout.lib)),
     ]
 
 
 def _scratch(layout: Layout, name: str) -> list[str]:
-    return ["-D", f"io.tmp.dirs={layout.scratch(name)}"]
+    return ["-D", f"io.tmp.dirs={layout.scratch(name)}", *_shown_log(layout, name)]
+
+
+def _shown_log(layout: Layout, name: str) -> list[str]:
+    """Where Flink's web page finds the log of a process."""
+    return [part for key in ("web.log.path", "taskmanager.log.path") for part in ("-D", f"{key}={layout.log(name)}")]
 
 
 def class_path(lib: Path) -> str:

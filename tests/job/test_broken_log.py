@@ -7,7 +7,7 @@ import pytest
 from job.cluster import FlinkRest
 from job.log_writer import LogWriter
 from model.records import UserBehavior
-from tests.job.conftest import Deploy
+from tests.job.fixtures import Deploy
 from tests.job.waiting import wait_until
 from udfs.file_log import partition_file
 from udfs.hashing import stable_hash

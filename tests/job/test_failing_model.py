@@ -9,8 +9,8 @@ from job.cluster import FlinkRest
 from job.log_writer import LogWriter
 from job.status import fresh_counts
 from model.records import UserBehavior
-from tests.job.conftest import Deploy
 from tests.job.faulty_model import HANGS_AFTER, ITEMS, RAISES_AFTER, write_faulty_bundle
+from tests.job.fixtures import Deploy
 from udfs.metrics import Metric
 
 pytestmark = pytest.mark.cluster

@@ -10,7 +10,7 @@ import pytest
 from job.cluster import FlinkRest, RunningCluster
 from job.log_writer import LogWriter
 from model.records import UserBehavior
-from tests.job.conftest import Deploy
+from tests.job.fixtures import Deploy
 from tests.job.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]

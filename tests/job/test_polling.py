@@ -8,7 +8,7 @@ import pytest
 from job.cluster import FlinkRest
 from job.log_writer import create_log
 from job.status import fresh_counts
-from tests.job.conftest import Deploy, Run
+from tests.job.fixtures import Deploy, Run
 from tests.job.waiting import wait_until
 from udfs.metrics import Metric
 

@@ -8,7 +8,7 @@ import pytest
 from job.log_writer import LogWriter
 from job.shipping import PACKAGES, PROJECT
 from model.records import UserBehavior
-from tests.job.conftest import Deploy
+from tests.job.fixtures import Deploy
 
 pytestmark = pytest.mark.cluster
 

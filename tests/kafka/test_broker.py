@@ -8,7 +8,7 @@ import pytest
 from job.kafka.broker import BrokerSpec, RunningBroker, find, start
 from job.kafka.errors import BrokerFailedError, TopicError
 from job.kafka.topics import Topic, create_topic, end_offsets, group_lags, topics
-from tests.kafka.conftest import broker_spec, produce
+from tests.kafka.fixtures import broker_spec, produce
 from udfs.kafka_connection import KafkaConnection
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]

@@ -12,7 +12,7 @@ import pytest
 
 from job.kafka.broker import RunningBroker, start
 from job.kafka.topics import create_topic, group_lags
-from tests.kafka.conftest import broker_spec, produce
+from tests.kafka.fixtures import broker_spec, produce
 from tests.kafka.reading import read, until, values
 from udfs.kafka_connection import KafkaConnection
 from udfs.kafka_log import KafkaLog, KafkaLogReader

@@ -11,7 +11,7 @@ import pytest
 from job.cluster.ports import port_is_free
 from job.kafka.broker import BrokerSpec, RunningBroker, start
 from job.kafka.topics import create_topic
-from tests.kafka.conftest import broker_spec, produce
+from tests.kafka.fixtures import broker_spec, produce
 from tests.kafka.reading import read, until, values
 from udfs.kafka_connection import KafkaConnection, Secret, SecretMissingError
 from udfs.kafka_log import KafkaLog

@@ -58,3 +58,7 @@ def test_a_partitions_key_does_not_depend_on_how_many_there_are(few: int, more: 
 def test_four_partitions_spread_over_the_subtasks(parallelism: int) -> None:
     counts = subtasks([key_group(key, 32) for key in partition_keys(4, 32)], 32, parallelism)
     assert set(counts.values()) == {4 // parallelism}
+
+
+def test_a_log_whose_partitions_are_not_known_yet_has_no_keys() -> None:
+    assert partition_keys(0, 32) == ()

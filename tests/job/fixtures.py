@@ -157,10 +157,10 @@ def run_job(cluster: RunningCluster, bundle: Bundle, tmp_path: Path) -> Iterator
     deployed: list[str] = []
 
     def deployed_run(
-        log: Path, *settings: str, tables: str = "tables", fresh: bool = True, code: Path = PROJECT
+        log: Path | None, *settings: str, tables: str = "tables", fresh: bool = True, code: Path = PROJECT
     ) -> Run:
         overrides = [
-            f"log.folder={json.dumps(str(log))}",
+            *([f"log.folder={json.dumps(str(log))}"] if log else []),
             f"tables.folder={json.dumps(str(tmp_path / tables))}",
             f"scoring.bundle={json.dumps(str(bundle.path))}",
             *settings,
