@@ -5,13 +5,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from job.files_target import FilesTarget
 from job.log_writer import LogWriter
-from job.replay import Pace, ReplayMismatchError, replay
+from job.replay import Pace, Replayed, ReplayMismatchError
+from job.replay import replay as replay_into
 from model.datasets.json_lines import decode_behavior, encode_behavior
 from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors
 from model.records import UserBehavior
@@ -63,6 +66,11 @@ def tiny(tmp_path: Path) -> Dataset:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
+
+
+def replay(dataset: Dataset, log: Path, partitions: int | None = None, **options: Any) -> Replayed:
+    with FilesTarget(log, partitions) as target:
+        return replay_into(dataset, target, **options)
 
 
 def held(log: Path) -> list[list[UserBehavior]]:
