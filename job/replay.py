@@ -26,7 +26,7 @@ class ReplayMismatchError(Exception):
 
 
 class ReplayTarget(Protocol):
-    """A log that a replay alone appends to: the files' (`job/files_target.py`), or a topic (`job/kafka/topic_target.py`).
+    """A log that a replay alone appends to: files (`job/files_target.py`), or a topic (`job/kafka/topic_target.py`).
 
     A user's behaviours go into the partition `stable_hash(user_id) % number of partitions`. Whenever a process dies,
     each partition holds a prefix of what it was given.
