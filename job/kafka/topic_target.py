@@ -15,7 +15,7 @@ from typing import Any, Self
 from zlib import crc32
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, UnknownError
 
 from job.kafka.errors import ProduceError, TopicError
 from job.kafka.topics import create_topic, told
@@ -103,7 +103,9 @@ class TopicTarget:
         """
         try:
             sent = [self._send(behavior) for behavior in behaviors]
-            self._producer.flush(_ACKNOWLEDGE_S)
+            # Of a batch that was too long and is sent in parts, it says that it is not done: each record's future knows.
+            with suppress(UnknownError):
+                self._producer.flush(_ACKNOWLEDGE_S)
             acknowledged = [future.get(_ACKNOWLEDGE_S) for future in sent]
         except KafkaError as error:
             reason = self._failure or error

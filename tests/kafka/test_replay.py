@@ -1,5 +1,7 @@
 """A replay into a topic of a real broker: every behaviour once and in its place, whatever ends it and however often."""
 
+import gc
+import logging
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ from job.kafka.topics import create_topic, end_offsets
 from job.log_writer import LogLockedError
 from job.replay import Pace, ReplayMismatchError, replay
 from model.datasets.json_lines import encode_behavior
-from model.datasets.prepared import Dataset
+from model.datasets.prepared import Dataset, write_info
 from model.records import UserBehavior
 from tests.kafka.conftest import broker_spec, produce
 from tests.kafka.reading import until
@@ -36,6 +38,14 @@ pytestmark = [
 ROWS = [UserBehavior(f"u{n % 7}", "click", f"i{n}", 1_700_000_000_000 + n) for n in range(3_000)]
 
 
+@pytest.fixture(autouse=True)
+def _collect_sockets(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    # A kept log record keeps its connection, beyond this fixture.
+    caplog.set_level(logging.CRITICAL, logger="kafka")
+    yield
+    gc.collect()
+
+
 @pytest.fixture
 def connection(broker: RunningBroker) -> KafkaConnection:
     return KafkaConnection(brokers=broker.bootstrap)
@@ -43,7 +53,9 @@ def connection(broker: RunningBroker) -> KafkaConnection:
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Dataset:
-    return dataset(tmp_path / "rows", ROWS, name="rows")
+    made = dataset(tmp_path / "rows", ROWS, name="rows")
+    write_info(made.path, made.info)
+    return made
 
 
 @pytest.fixture
