@@ -59,12 +59,12 @@ def replay(
 ) -> None:
     """Append a data set's behaviours to a log, in time order; Ctrl-C stops, the same command goes on.
 
-    Without --speed or --rate as fast as the log takes them. A user's behaviours are in the partition
-    crc32(user_id) % partitions. Nothing is appended twice, whenever the command was ended; so nothing else may append
-    to the log before it is through.
+    Without --speed or --rate as fast as the log takes them. A user's behaviours are in the
+    partition crc32(user_id) % partitions. Nothing is appended twice, whatever ended the command;
+    so nothing else may append to the log before it is through.
 
-    A topic is found on the brokers of the settings (kafka.brokers and what belongs to it), else on the development
-    broker of --dir, as recloop kafka start runs it.
+    A topic is on the brokers of the settings (kafka.brokers and what belongs to it), else on the
+    development broker of --dir, as recloop kafka start runs it.
 
     Examples:
       recloop replay ml-100k --speed 1000x
