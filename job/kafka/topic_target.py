@@ -103,7 +103,7 @@ class TopicTarget:
         """
         try:
             sent = [self._send(behavior) for behavior in behaviors]
-            # Of a batch that was too long and is sent in parts, it says that it is not done: each record's future knows.
+            # So it says of a batch that was too long and is sent in parts; each record's future knows better.
             with suppress(UnknownError):
                 self._producer.flush(_ACKNOWLEDGE_S)
             acknowledged = [future.get(_ACKNOWLEDGE_S) for future in sent]
