@@ -1,7 +1,6 @@
 """`recloop replay`: a data set into the embedded log or a Kafka topic, at a pace."""
 
 import json
-from contextlib import AbstractContextManager
 from dataclasses import asdict
 from enum import StrEnum
 from pathlib import Path
@@ -76,19 +75,19 @@ def replay(
     with told_errors():
         source = open_dataset(dataset)
         pace = _pace(speed, rate)
-        target: AbstractContextManager[FilesTarget | TopicTarget]
+        opened: FilesTarget | TopicTarget
         if to is To.FILES:
-            target = FilesTarget(log, partitions)
+            opened = FilesTarget(log, partitions)
         else:
             squeezed = None if compression is Compression.NONE else compression.value
             connection = connection_of(settings_file, overrides, directory)
-            target = TopicTarget(connection, topic, partitions, compression=squeezed)
-        with target as opened:
-            done = _replay(source, opened, pace, limit)
+            opened = TopicTarget(connection, topic, partitions, compression=squeezed)
+        with opened as target:
+            done = _replay(source, target, pace, limit)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     else:
-        _show(done, opened.name)
+        _show(done, target.name)
 
 
 def open_dataset(name: str) -> Dataset:

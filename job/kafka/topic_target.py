@@ -109,7 +109,7 @@ class TopicTarget:
             acknowledged = [future.get(_ACKNOWLEDGE_S) for future in sent]
         except KafkaError as error:
             reason = self._failure or error
-            msg = f"{self.name}: {type(reason).__name__}: {reason}\nWhat was acknowledged stays: {_GO_ON}"
+            msg = f"{self.name}: {reason}\nWhat was acknowledged stays: {_GO_ON}"
             raise ProduceError(msg) from reason
         for record in acknowledged:
             if record.offset != self._ends[record.partition]:
