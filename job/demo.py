@@ -13,6 +13,7 @@ from pathlib import Path
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, find, start
 from job.compacting import keep_compacted
 from job.deploy import Deployment, Target, deploy
+from job.files_target import FilesTarget
 from job.log_writer import count_lines
 from job.replay import Pace, replay
 from job.settings import load
@@ -130,20 +131,16 @@ def deploy_job(cluster: RunningCluster, folders: Folders, on_progress: Progress)
 def replay_through(dataset: Dataset, folders: Folders, on_progress: Count) -> None:
     """All but the last 300 behaviours as fast as the job takes them."""
     bulk = dataset.info.behaviors - SAMPLES
-    replay(dataset, folders.log, partitions=PARTITIONS, limit=bulk)
+    with FilesTarget(folders.log, PARTITIONS) as log:
+        replay(dataset, log, limit=bulk)
     _wait_for(folders, bulk, on_progress, timeout_s=300)
 
 
 def measure_freshness(dataset: Dataset, folders: Folders, on_progress: Count) -> None:
     """The last 300 at 10 a second, as a live log would grow."""
     bulk = dataset.info.behaviors - SAMPLES
-    replay(
-        dataset,
-        folders.log,
-        partitions=PARTITIONS,
-        pace=Pace(rate=SAMPLES_PER_S),
-        on_progress=lambda there: on_progress(there - bulk),
-    )
+    with FilesTarget(folders.log, PARTITIONS) as log:
+        replay(dataset, log, pace=Pace(rate=SAMPLES_PER_S), on_progress=lambda there: on_progress(there - bulk))
     _wait_for(folders, dataset.info.behaviors, lambda _: None, timeout_s=60)
 
 

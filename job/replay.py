@@ -1,32 +1,52 @@
-"""Replaying a data set into the embedded log, in time order, at a chosen pace; stopped and resumed without loss.
+"""Replaying a data set into a log, in time order, at a chosen pace; stopped and resumed without loss.
 
 How far a replay came is read off the log itself: each partition holds a prefix of the data set's behaviours of that
-partition, after the lines that were there before. So a replay that was killed at any point goes on exactly.
+partition, after the records that were there before. So a replay that was killed at any point goes on exactly.
 """
 
 import json
-import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Protocol
 
-from job.log_writer import LogWriter, count_lines
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
 from model.records import UserBehavior
-from udfs.file_log import partition_file
 from udfs.hashing import stable_hash
 
 _BATCH = 1024
 _SLICE_S = 0.005
-_LONGEST_LINE = 1 << 16
 
 
 class ReplayMismatchError(Exception):
     """The log holds another replay than the one that should go on."""
+
+
+class ReplayTarget(Protocol):
+    """A log that a replay alone appends to: files (`job/files_target.py`), or a topic (`job/kafka/topic_target.py`).
+
+    A user's behaviours go into the partition `stable_hash(user_id) % number of partitions`. Whenever a process dies,
+    each partition holds a prefix of what it was given.
+
+    Attributes:
+        name: what messages call it.
+        notes: the folder for what replays note about it; another log has another.
+    """
+
+    name: str
+    notes: Path
+
+    def lengths(self) -> list[int]:
+        """For each partition how many records were ever appended to it; asked before the first append."""
+
+    def last_records(self) -> list[bytes]:
+        """Of each partition the last one, as `encode_behavior` writes it; something else where it is no such record."""
+
+    def append(self, behaviors: Sequence[UserBehavior]) -> None:
+        """Appends in the order given; all are there on return."""
 
 
 class Clock(Protocol):
@@ -53,7 +73,7 @@ class WallClock:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast behaviours are appended; with neither, as fast as the disk takes them.
+    """How fast behaviours are appended; with neither, as fast as the log takes them.
 
     Attributes:
         speed: event time runs so many times faster than the clock.
@@ -89,75 +109,61 @@ class Replayed:
 
 def replay(
     dataset: Dataset,
-    log: Path,
+    target: ReplayTarget,
     *,
-    partitions: int | None = None,
     pace: Pace = Pace(),
     limit: int | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
     clock: Clock = WallClock(),  # noqa: B008 - stateless
 ) -> Replayed:
-    """Appends the data set's first `limit` behaviours to the log; goes on where an earlier run stopped.
+    """Appends the data set's first `limit` behaviours to a log; goes on where an earlier run stopped.
 
     Args:
         dataset: a prepared data set.
-        log: the log's folder; made where there is none.
-        partitions: of a log that is not there yet; None takes 4, or what is there.
+        target: the log.
         pace: how fast.
         limit: how many of its behaviours; None takes all.
         on_progress: hears how many are in the log, those of earlier runs included.
         clock: time.
 
     Raises:
-        LogLockedError: somebody else writes the log.
-        PartitionCountError: the log has another number of partitions.
         ReplayMismatchError: the log was grown by something else since this replay began.
     """
     began = clock.now()
-    with LogWriter(log, partitions) as writer:
-        there = _already_there(dataset, log, writer.partitions)
-        before = sum(there)
-        on_progress(before)
-        ends = [_last_line(partition_file(log, partition)) for partition in range(writer.partitions)]
-        fresh = _skip(islice(dataset.behaviors(), limit), there, ends, _mismatch(dataset, log))
-        appended = 0
-        for batch in _due(fresh, pace, clock):
-            writer.append(batch)
-            appended += len(batch)
-            on_progress(before + appended)
+    there = _already_there(dataset, target)
+    before = sum(there)
+    on_progress(before)
+    fresh = _skip(islice(dataset.behaviors(), limit), there, target.last_records(), _mismatch(dataset, target))
+    appended = 0
+    for batch in _due(fresh, pace, clock):
+        target.append(batch)
+        appended += len(batch)
+        on_progress(before + appended)
     return Replayed(appended, before, clock.now() - began)
 
 
-def _already_there(dataset: Dataset, log: Path, partitions: int) -> list[int]:
+def _already_there(dataset: Dataset, target: ReplayTarget) -> list[int]:
     """For each partition how many of the data set's behaviours are in it."""
-    lines = [count_lines(partition_file(log, partition)) for partition in range(partitions)]
-    file = _notes(dataset, log)
+    lengths = target.lengths()
+    file = _notes(dataset, target)
     if not file.exists():
         staged = file.with_name(f".{file.name}")
-        staged.write_text(json.dumps({"fingerprint": dataset.info.fingerprint, "base": lines}))
+        staged.write_text(json.dumps({"fingerprint": dataset.info.fingerprint, "base": lengths}))
         staged.replace(file)
     told = json.loads(file.read_text())
-    there = [now - base for now, base in zip(lines, told["base"], strict=True)]
-    if told["fingerprint"] != dataset.info.fingerprint or min(there) < 0:
-        raise _mismatch(dataset, log)
+    there = [now - base for now, base in zip(lengths, told["base"], strict=False)]
+    if (told["fingerprint"], len(told["base"])) != (dataset.info.fingerprint, len(lengths)) or min(there) < 0:
+        raise _mismatch(dataset, target)
     return there
 
 
-def _notes(dataset: Dataset, log: Path) -> Path:
-    return log / f"replay-{dataset.info.name}.json"
+def _notes(dataset: Dataset, target: ReplayTarget) -> Path:
+    return target.notes / f"replay-{dataset.info.name}.json"
 
 
-def _mismatch(dataset: Dataset, log: Path) -> ReplayMismatchError:
-    told = f"{_notes(dataset, log)} tells of a replay that {log} does not hold"
+def _mismatch(dataset: Dataset, target: ReplayTarget) -> ReplayMismatchError:
+    told = f"{_notes(dataset, target)} tells of a replay that {target.name} does not hold"
     return ReplayMismatchError(f"{told}: remove it to append the data set once more")
-
-
-def _last_line(file: Path) -> bytes:
-    """The last line of a file of whole lines; of a long one its end. b"" where there is none."""
-    with file.open("rb") as lines:
-        size = lines.seek(0, os.SEEK_END)
-        lines.seek(max(0, size - _LONGEST_LINE))
-        return lines.read().split(b"\n")[-2:][0]
 
 
 def _skip(
@@ -171,7 +177,7 @@ def _skip(
             yield behavior
             continue
         left[partition] -= 1
-        if not left[partition] and not ends[partition].startswith(encode_behavior(behavior)[:-1] + b","):
+        if not left[partition] and ends[partition] != encode_behavior(behavior):
             raise mismatch
 
 

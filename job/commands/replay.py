@@ -1,14 +1,20 @@
-"""`recloop replay`: a data set into the embedded log, at a pace."""
+"""`recloop replay`: a data set into the embedded log or a Kafka topic, at a pace."""
 
 import json
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from job.commands.options import AsJson, console, fail, told_errors
+from job.commands.kafka import Directory, connection_of
+from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
+from job.files_target import FilesTarget
+from job.kafka.broker import DEFAULT_DIRECTORY
+from job.kafka.topic_target import TopicTarget
 from job.replay import Pace, Replayed
 from job.replay import replay as replay_dataset
 from model.datasets.prepared import Dataset
@@ -16,44 +22,72 @@ from model.datasets.prepared import Dataset
 DATA = Path(".recloop/data")
 
 
+class To(StrEnum):
+    """What is appended to."""
+
+    FILES = "files"
+    KAFKA = "kafka"
+
+
+class Compression(StrEnum):
+    """Of the batches that a producer sends."""
+
+    NONE = "none"
+    LZ4 = "lz4"
+    ZSTD = "zstd"
+    SNAPPY = "snappy"
+    GZIP = "gzip"
+
+
 def replay(
     dataset: Annotated[str, typer.Argument(help="A prepared data set: its name or folder.")],
+    to: Annotated[To, typer.Option(help="The embedded log of files, or a Kafka topic.")] = To.FILES,
     speed: Annotated[
         str | None, typer.Option(metavar="FACTORx", help="Event time runs so many times faster, as 1000x.")
     ] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Behaviours a second.")] = None,
-    log: Annotated[Path, typer.Option(help="The log's folder; made if it is not there.")] = Path(".recloop/log"),
-    partitions: Annotated[int | None, typer.Option(min=1, help="Of a log that is not there yet; 4.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
+    partitions: Annotated[int | None, typer.Option(min=1, help="Of a log or topic that is not there yet; 4.")] = None,
+    log: Annotated[Path, typer.Option(help="files: the log's folder; made if not there.")] = Path(".recloop/log"),
+    topic: Annotated[str, typer.Option(help="kafka: the topic; made if not there.")] = "behaviors",
+    compression: Annotated[Compression, typer.Option(help="kafka: of the batches.")] = Compression.LZ4,
+    directory: Directory = DEFAULT_DIRECTORY,
+    settings_file: SettingsFile = None,
+    overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Append a data set's behaviours to the log, in time order; Ctrl-C stops, the same command goes on.
+    """Append a data set's behaviours to a log, in time order; Ctrl-C stops, the same command goes on.
 
-    Without --speed or --rate as fast as the disk takes them.
+    Without --speed or --rate as fast as the log takes them. A user's behaviours are in the
+    partition crc32(user_id) % partitions. Nothing is appended twice, whatever ended the command;
+    so nothing else may append to the log before it is through.
+
+    A topic is on the brokers of the settings (kafka.brokers and what belongs to it), else on the
+    development broker of --dir, as recloop kafka start runs it.
+
+    Examples:
+      recloop replay ml-100k --speed 1000x
+
+      recloop kafka start && recloop replay ml-100k --to kafka --rate 500
+
+      recloop replay ml-100k --to kafka --topic clicks --set kafka.brokers=kafka-1:9092,kafka-2:9092
     """
     with told_errors():
         source = open_dataset(dataset)
         pace = _pace(speed, rate)
-        total = min(source.info.behaviors, limit or source.info.behaviors)
-        with _bar() as bar:
-            task = bar.add_task(source.info.name, total=total)
-            try:
-                done = replay_dataset(
-                    source,
-                    log,
-                    partitions=partitions,
-                    pace=pace,
-                    limit=limit,
-                    on_progress=lambda count: bar.update(task, completed=count),
-                )
-            except KeyboardInterrupt:
-                bar.stop()
-                console.print("Stopped. The same command goes on from here.")
-                raise typer.Exit(130) from None
+        opened: FilesTarget | TopicTarget
+        if to is To.FILES:
+            opened = FilesTarget(log, partitions)
+        else:
+            squeezed = None if compression is Compression.NONE else compression.value
+            connection = connection_of(settings_file, overrides, directory)
+            opened = TopicTarget(connection, topic, partitions, compression=squeezed)
+        with opened as target:
+            done = _replay(source, target, pace, limit)
     if as_json:
         typer.echo(json.dumps(asdict(done)))
     else:
-        _show(done, log)
+        _show(done, target.name)
 
 
 def open_dataset(name: str) -> Dataset:
@@ -64,6 +98,24 @@ def open_dataset(name: str) -> Dataset:
     """
     named = DATA / name
     return Dataset.open(named if named.is_dir() else Path(name))
+
+
+def _replay(source: Dataset, target: FilesTarget | TopicTarget, pace: Pace, limit: int | None) -> Replayed:
+    """Replays with a bar."""
+    with _bar() as bar:
+        task = bar.add_task(source.info.name, total=min(source.info.behaviors, limit or source.info.behaviors))
+        try:
+            return replay_dataset(
+                source,
+                target,
+                pace=pace,
+                limit=limit,
+                on_progress=lambda count: bar.update(task, completed=count),
+            )
+        except KeyboardInterrupt:
+            bar.stop()
+            console.print("Stopped. The same command goes on from here.")
+            raise typer.Exit(130) from None
 
 
 def _pace(speed: str | None, rate: float | None) -> Pace:
@@ -85,9 +137,9 @@ def _bar() -> Progress:
     return Progress(*columns, console=console)
 
 
-def _show(done: Replayed, log: Path) -> None:
+def _show(done: Replayed, log: str) -> None:
     if not done.appended:
-        console.print(f"All {done.before:,} behaviours were in {log} already.")
+        console.print(f"All {done.before:,} behaviours were in {escape(log)} already.")
         return
     earlier = f", {done.before:,} were there" if done.before else ""
-    console.print(f"Appended {done.appended:,} behaviours to {log} in {done.seconds:.1f} s{earlier}.")
+    console.print(f"Appended {done.appended:,} behaviours to {escape(log)} in {done.seconds:.1f} s{earlier}.")

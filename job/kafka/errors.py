@@ -4,7 +4,8 @@ KafkaToolError            the root; its text says what to do
 ├── NoMavenError          no Maven client to fetch the broker's artifacts with
 ├── FetchFailedError      the Maven client could not fetch them
 ├── BrokerFailedError     the broker died or was not ready in time
-└── TopicError            a topic is missing, or is not as it was asked for
+├── TopicError            a topic is missing, or is not as it was asked for
+└── ProduceError          records were not acknowledged
 """
 
 
@@ -26,3 +27,7 @@ class BrokerFailedError(KafkaToolError):
 
 class TopicError(KafkaToolError):
     """A topic that is missing, or has other partitions than asked for."""
+
+
+class ProduceError(KafkaToolError):
+    """The brokers refused records, or did not answer for them."""

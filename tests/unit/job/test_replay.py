@@ -1,17 +1,20 @@
 """A replay appends exactly the data set, at its pace, whatever stops it and however often."""
 
 import resource
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from job.files_target import FilesTarget
 from job.log_writer import LogWriter
-from job.replay import Pace, ReplayMismatchError, replay
+from job.replay import Pace, Replayed, ReplayMismatchError
+from job.replay import replay as replay_into
 from model.datasets.json_lines import decode_behavior, encode_behavior
 from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors
 from model.records import UserBehavior
@@ -63,6 +66,11 @@ def tiny(tmp_path: Path) -> Dataset:
 @pytest.fixture
 def log(tmp_path: Path) -> Path:
     return tmp_path / "log"
+
+
+def replay(dataset: Dataset, log: Path, partitions: int | None = None, **options: Any) -> Replayed:
+    with FilesTarget(log, partitions) as target:
+        return replay_into(dataset, target, **options)
 
 
 def held(log: Path) -> list[list[UserBehavior]]:
@@ -214,6 +222,61 @@ def test_killed_at_any_point_and_resumed_it_appends_exactly_the_data_set(kills: 
                 out.write(half.replace(b"\n", b" "))
         replay(tiny, log, partitions=PARTITIONS)
         assert held(log) == expected(behaviors(20))
+
+
+class Lists:
+    """A log in memory that outlives its process, which dies in its n-th append, if that is asked for.
+
+    What it was given last is then there in part: a prefix in each partition.
+    """
+
+    name = "the lists"
+
+    def __init__(self, notes: Path) -> None:
+        self.notes = notes
+        self.lists: list[list[UserBehavior]] = [[] for _ in range(PARTITIONS)]
+        self.dies_in: int | None = None
+        self.keeps = (0,) * PARTITIONS
+
+    def lengths(self) -> list[int]:
+        return [len(each) for each in self.lists]
+
+    def last_records(self) -> list[bytes]:
+        return [encode_behavior(each[-1]) if each else b"" for each in self.lists]
+
+    def append(self, behaviors: Sequence[UserBehavior]) -> None:
+        parts = expected(list(behaviors))
+        if self.dies_in == 0:
+            parts = [part[:kept] for part, kept in zip(parts, self.keeps, strict=True)]
+        for there, part in zip(self.lists, parts, strict=True):
+            there.extend(part)
+        if self.dies_in == 0:
+            raise Stopped
+        self.dies_in = self.dies_in and self.dies_in - 1
+
+
+@settings(max_examples=20)
+@given(st.lists(st.tuples(st.integers(0, 2), st.tuples(*[st.integers(0, 400)] * PARTITIONS)), max_size=4))
+def test_killed_while_appending_and_resumed_it_appends_exactly_the_data_set(
+    kills: list[tuple[int, tuple[int, int, int]]],
+) -> None:
+    rows = behaviors(2_500)
+    with TemporaryDirectory() as folder:
+        many, target = dataset(Path(folder) / "many", rows), Lists(Path(folder))
+        for target.dies_in, target.keeps in kills:
+            with suppress(Stopped):
+                replay_into(many, target)
+        target.dies_in = None
+        replay_into(many, target)
+        assert target.lists == expected(rows)
+
+
+def test_a_log_that_got_more_partitions_is_refused(tiny: Dataset, tmp_path: Path) -> None:
+    target = Lists(tmp_path)
+    replay_into(tiny, target, limit=4)
+    target.lists.append([])
+    with pytest.raises(ReplayMismatchError, match="that the lists does not hold"):
+        replay_into(tiny, target)
 
 
 def killer(sleeps: int) -> Clock:
