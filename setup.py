@@ -7,8 +7,8 @@ from setuptools import find_packages, setup
 _ROOT = Path(__file__).parent
 
 
-def _requirements() -> list[str]:
-    lines = (_ROOT / "requirements" / "base.in").read_text().splitlines()
+def _requirements(name: str) -> list[str]:
+    lines = (_ROOT / "requirements" / f"{name}.in").read_text().splitlines()
     return [bare for line in lines if (bare := line.split("#")[0].strip())]
 
 
@@ -20,6 +20,7 @@ setup(
     long_description_content_type="text/markdown",
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["job*", "udfs*", "model*"]),
-    install_requires=_requirements(),
+    install_requires=_requirements("base"),
+    extras_require={"models": _requirements("models")},
     entry_points={"console_scripts": ["recloop=job.cli:main"]},
 )
