@@ -17,6 +17,7 @@ from udfs.poll_log import FindPartitions, PollLog, PollRules
 from udfs.profile import ProfileRules
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
 from udfs.scoring_rules import ScoringRules
+from udfs.take_records import TakeRecords
 from udfs.track_users import TrackUsers
 from udfs.trends import TrendRules
 from udfs.update_lists import UpdateLists, UpdateRules
@@ -32,7 +33,8 @@ class Operators:
         buckets = settings.flink.buckets
         self.in_flight = settings.scoring.elements_in_flight
         self.find_partitions = FindPartitions(log, buckets)
-        self.poll_log = PollLog(log, _poll_rules(settings, actions))
+        rules = _poll_rules(settings, actions)
+        self.poll_log = TakeRecords(rules.parsing, buckets) if settings.reads_natively else PollLog(log, rules)
         self.track_users = TrackUsers(_profile_rules(settings, actions), with_trends=settings.lists.trend_weight > 0)
         self.find_trends = FindTrends(_trend_rules(settings), buckets)
         self.score_candidates = _scoring(settings, actions)

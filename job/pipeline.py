@@ -6,7 +6,8 @@ from pyflink.datastream import AsyncDataStream, StreamExecutionEnvironment
 from job.operators import Operators
 from job.settings import JobSettings
 from job.sinks import write_table
-from job.streams import element_type, keyed, side_output, step, ticks, use_process_mode, use_thread_mode
+from job.sources import log_input
+from job.streams import element_type, keyed, side_output, step, use_process_mode, use_thread_mode
 from udfs.tags import (
     DEAD_LETTERS,
     FEEDBACK,
@@ -23,11 +24,10 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     tables = settings.tables.folder
 
     use_thread_mode(env)
-    partitions = step(ticks(env).process(operators.find_partitions, element_type()), "find-partitions")
-    partitions.set_parallelism(1)
-    # Row(partition's key, partition)
+    read = log_input(env, operators, settings)
+    # Row(log partition's key, its number or records of it)
 
-    polled = step(keyed(partitions).process(operators.poll_log, element_type()), "poll-log")
+    polled = step(keyed(read).process(operators.poll_log, element_type()), "poll-log")
     # Row(bucket's key, PolledElement): all behaviours that one poll found for one user bucket
     write_table(side_output(polled, DEAD_LETTERS), "dead_letters", tables)
 

@@ -90,6 +90,9 @@ class KafkaSettings(_Group):
     brokers: str | None = Field(
         None, description="host:port, separated by commas; needed where a topic is read or written"
     )
+    connector: Literal["python", "native"] = Field(
+        "python", description="native: Flink's own, where its jar is on the cluster"
+    )
     security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
@@ -130,7 +133,7 @@ class KafkaSettings(_Group):
             brokers=self.brokers,
             password=_secret(self.password),
             key_password=_secret(self.key_password),
-            **self.model_dump(exclude={"brokers", "password", "key_password"}),
+            **self.model_dump(exclude={"brokers", "connector", "password", "key_password"}),
         )
 
 

@@ -75,6 +75,9 @@ class JobSettings(BaseSettings):
         if self.log.kind == "kafka" and self.kafka.brokers is None:
             msg = "kafka.brokers is needed with log.kind=kafka, as --set kafka.brokers=host:9092"
             raise ValueError(msg)
+        if self.reads_natively and self.log.gone == "skip":
+            msg = "log.gone=skip needs kafka.connector=python: Flink's own can't tell what it skipped"
+            raise ValueError(msg)
         if self.lists.policy is Policy.RECOMMEND and self.scoring.bundle is None:
             msg = "scoring.bundle is needed: `recloop train` makes one (or set lists.policy=history)"
             raise ValueError(msg)
@@ -91,6 +94,11 @@ class JobSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `load` and `JobSettings.of_file` hand in; nothing else reads the environment."""
         return (init_settings,)
+
+    @property
+    def reads_natively(self) -> bool:
+        """Whether Flink's own connector reads the topic."""
+        return self.log.kind == "kafka" and self.kafka.connector == "native"
 
     def resolved(self) -> "JobSettings":
         """The preset applied, and every path absolute."""

@@ -19,7 +19,8 @@ from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError
 from udfs.kafka_client import connect
 from udfs.kafka_connection import KafkaConnection
 from udfs.log_reader import LogError, LogRefusedError, LogReplacedError, OffsetsGoneError
-from udfs.parsing import LONGEST_RECORD_BYTES, MAX_RAW_BYTES, LogRecord, Problem, Reason
+from udfs.log_record import log_record
+from udfs.parsing import LogRecord, Problem, Reason
 from udfs.partition_buffer import PartitionBuffer
 
 _POLL_MS = 50
@@ -252,10 +253,4 @@ def _topic_id(cluster: Any, topic: str) -> bytes | None:
 
 def _log_record(record: Any) -> LogRecord:
     appended_at = record.timestamp if record.timestamp is not None and record.timestamp >= 0 else None
-    raw = record.value
-    if raw is None:
-        problem = Problem(Reason.TOMBSTONE, "the record has no value")
-        return LogRecord(record.partition, record.offset, b"", 0, appended_at, problem)
-    size = len(raw)
-    kept = raw[:MAX_RAW_BYTES] if size > LONGEST_RECORD_BYTES else raw
-    return LogRecord(record.partition, record.offset, kept, size, appended_at)
+    return log_record(record.partition, record.offset, appended_at, record.value)

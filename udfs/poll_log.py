@@ -4,7 +4,6 @@ PyFlink can't define a source in Python, so a keyed function polls: a processing
 every poll, and the next offset is in managed keyed state, in the same checkpoint as everything made of the records.
 """
 
-import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,16 +13,12 @@ from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeCon
 from pyflink.datastream.state import ValueStateDescriptor
 
 from udfs.backpressure import BackpressurePause
-from udfs.buckets import bucket_key, partition_keys
-from udfs.codec import decode_position, encode_position
-from udfs.elements import LoggedBehavior, PolledElement, encode
-from udfs.keyed_state import bytes_value_state
+from udfs.buckets import partition_keys
 from udfs.log_position import LogPosition
 from udfs.log_reader import Log, Poll
 from udfs.metrics import Level, Metric, counters
-from udfs.parsing import DeadLetter, LogRecord, ParsingRules, offsets_gone, parse
-from udfs.rows import dead_letter_row
-from udfs.tags import DEAD_LETTERS
+from udfs.parsing import ParsingRules
+from udfs.sort_records import LogPositions, SortRecords
 
 REARM_AFTER_MS = 5_000
 """A poll overdue by so much has lost its timer: the next tick arms a new one."""
@@ -78,13 +73,11 @@ class PollLog(KeyedProcessFunction):
     def open(self, context: RuntimeContext) -> None:
         """Opens the log and the state."""
         self._reader = self._log.open()
-        self._stored = bytes_value_state(context, "log_position")
+        self._positions = LogPositions(context)
+        self._sorter = SortRecords(context, self._rules.parsing, self._rules.max_parallelism)
         self._next_poll = context.get_state(ValueStateDescriptor("next_poll", Types.LONG()))
-        self._positions: dict[int, LogPosition] = {}
-        self._context = context
         self._pause = BackpressurePause()
-        wanted = (Metric.POLLS, Metric.DEAD_LETTERS, Metric.OFFSETS_GONE)
-        self._polls, self._dead_letters, self._gone = counters(context, *wanted)
+        (self._polls,) = counters(context, Metric.POLLS)
         self._silence = Level(context, Metric.LOG_SILENT_MS)
 
     def close(self) -> None:
@@ -93,7 +86,7 @@ class PollLog(KeyedProcessFunction):
 
     def process_element(self, partition: bytes, context: Any) -> Iterable[Any]:
         """Arms the partition's polling unless it is armed: doing so again changes nothing."""
-        self._position(context.get_current_key(), partition)
+        self._positions.of(context.get_current_key(), int.from_bytes(partition, "little"))
         now = context.timer_service().current_processing_time()
         armed_for = self._next_poll.value()
         if armed_for is None or armed_for < now - REARM_AFTER_MS:
@@ -110,7 +103,7 @@ class PollLog(KeyedProcessFunction):
             self._arm(context, self._pause.turn(key))
             return
         self._polls.inc()
-        position = self._position(key)
+        position = self._positions.of(key)
         poll = self._reader.poll(position.partition, position.next_offset, position.cursor, self._rules.max_records)
         self._silence.set(self._reader.silent_ms())
         yield from self._take(poll, position)
@@ -121,46 +114,10 @@ class PollLog(KeyedProcessFunction):
     def _take(self, poll: Poll, position: LogPosition) -> Iterator[Any]:
         """Hands on the records, and stores the new place, which a log may have moved on without records too."""
         if poll.records:
-            yield from self._hand_on(poll.records, position)
+            yield from self._sorter.sort(poll.records, position)
         if (poll.next_offset, poll.cursor) != (position.next_offset, position.cursor):
-            position.advance(poll.next_offset, poll.cursor)
-            self._stored.update(encode_position(position))
+            self._positions.move(position, poll.next_offset, poll.cursor)
 
     def _arm(self, context: Any, at_ms: int) -> None:
         self._next_poll.update(at_ms)
         context.timer_service().register_processing_time_timer(at_ms)
-
-    def _position(self, key: int, partition: bytes = b"") -> LogPosition:
-        """Where this key's partition is read on; the first call after a start or restore begins a new epoch."""
-        if key in self._positions:
-            return self._positions[key]
-        stored = self._stored.value()
-        fresh = LogPosition(int.from_bytes(partition, "little"))
-        position = fresh if stored is None else decode_position(stored)
-        position.epoch = max(position.epoch + 1, int(time.time() * 1000))
-        self._stored.update(encode_position(position))
-        group = self._context.get_metrics_group().add_group("partition", str(position.partition))
-        position.offset_metric = group.counter(Metric.NEXT_OFFSET.value)
-        position.offset_metric.inc(position.next_offset)
-        self._positions[key] = position
-        return position
-
-    def _hand_on(self, records: list[LogRecord], position: LogPosition) -> Iterator[Any]:
-        """Dead letters to the side, behaviours on, grouped by user bucket."""
-        now_ms = int(time.time() * 1000)
-        buckets: dict[int, list[LoggedBehavior]] = {}
-        letters = []
-        for record in records:
-            parsed = parse(record, self._rules.parsing, newest_ms=position.newest_ms, now_ms=now_ms)
-            if isinstance(parsed, DeadLetter):
-                letters.append(dead_letter_row(parsed, position.epoch, now_ms))
-                self._gone.inc(offsets_gone(parsed))
-                continue
-            position.newest_ms = max(position.newest_ms, parsed.timestamp)
-            key = bucket_key(parsed.user_id, self._rules.max_parallelism)
-            buckets.setdefault(key, []).append(parsed)
-        if letters:
-            self._dead_letters.inc(len(letters))
-            yield DEAD_LETTERS, "\n".join(letters)
-        for key, behaviors in buckets.items():
-            yield Row(key, encode(PolledElement(position.epoch, behaviors)))

@@ -5,6 +5,7 @@ The installed package is only read; all that the cluster writes is under the sta
 
 import importlib.util
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -137,20 +138,20 @@ class Layout:
         """What one process writes to its standard output and error."""
         return self.logs / f"{name}.out"
 
-    def prepare(self, home: Path) -> None:
+    def prepare(self, home: Path, jars: Iterable[Path] = ()) -> None:
         """Makes all folders and links afresh; logs are put aside, checkpoints stay."""
         for folder in (self.conf, self.lib, self.plugins):
             shutil.rmtree(folder, ignore_errors=True)
         for folder in (self.conf, self.lib, self.plugins, self.logs, self.checkpoints, self.savepoints):
             folder.mkdir(parents=True, exist_ok=True)
-        self._link(home)
+        self._link(home, jars)
         for name in ("log4j.properties", "log4j-console.properties", "log4j-cli.properties"):
             (self.conf / name).write_text(_LOG4J)
         for path in (*self.logs.glob("*.log"), *self.logs.glob("*.out")):
             put_aside(path)
 
-    def _link(self, home: Path) -> None:
-        jars = [*(home / "lib").glob("*.jar"), *(home / "opt").glob("flink-python-*.jar")]
+    def _link(self, home: Path, more: Iterable[Path]) -> None:
+        jars = [*more, *(home / "lib").glob("*.jar"), *(home / "opt").glob("flink-python-*.jar")]
         plugins = [path for path in (home / "plugins").iterdir() if path.is_dir()]
         for folder, targets in ((self.lib, jars), (self.plugins, plugins)):
             for target in targets:

@@ -61,7 +61,7 @@ def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Pro
     java, home = find_java(os.environ), flink_home()
     on_progress(f"Java {java.version} from {java.home}")
     chosen = with_ports(spec, remembered_ports(layout))
-    layout.prepare(home)
+    layout.prepare(home, spec.jars)
     layout.services.unlink(missing_ok=True)
     write_plan(chosen, java, home)
     start_supervisor(layout, environment(java, layout, home))

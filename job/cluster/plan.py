@@ -57,4 +57,6 @@ def remembered_ports(layout: Layout) -> Mapping[str, int]:
 
 def _write_settings(layout: Layout, spec: ClusterSpec) -> None:
     settings = {name: getattr(spec, name) for name in (*PORT_NAMES, "task_managers")}
-    layout.settings.write_text(json.dumps({**settings, "extra_config": dict(spec.extra_config)}, indent=1))
+    layout.settings.write_text(
+        json.dumps({**settings, "extra_config": dict(spec.extra_config), "jars": list(map(str, spec.jars))}, indent=1)
+    )

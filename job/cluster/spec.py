@@ -31,6 +31,7 @@ class ClusterSpec:
         rpc_port: port that TaskManagers reach the JobManager at; None as above.
         blob_port: port that code is fetched from; None as above.
         extra_config: Flink settings that are added to ours or replace them.
+        jars: connectors and the like, loaded by every process.
 
     Raises:
         SettingRefusedError: for a number or a key that cannot work.
@@ -42,9 +43,14 @@ class ClusterSpec:
     rpc_port: int | None = None
     blob_port: int | None = None
     extra_config: Mapping[str, str] = field(default_factory=dict)
+    jars: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directory", Path(self.directory).absolute())
+        object.__setattr__(self, "jars", tuple(Path(jar).absolute() for jar in self.jars))
+        if missing := [str(jar) for jar in self.jars if not jar.is_file()]:
+            msg = f"there is no jar {missing[0]}"
+            raise SettingRefusedError(msg)
         if self.task_managers < 1:
             msg = f"task_managers is {self.task_managers}: a cluster needs at least 1"
             raise SettingRefusedError(msg)

@@ -44,6 +44,7 @@ def start(
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A Flink setting; repeatable.")
     ] = None,
+    jar: Annotated[list[Path] | None, typer.Option(help="A connector's jar, for every process; repeatable.")] = None,
     timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")] = 15,
 ) -> None:
     """Start a cluster, or say that it runs."""
@@ -51,7 +52,9 @@ def start(
     began = time.monotonic()
     try:
         extra_config = parse_settings(setting or [])
-        spec = cluster.ClusterSpec(directory, task_managers, rest_port, rpc_port, blob_port, extra_config)
+        spec = cluster.ClusterSpec(
+            directory, task_managers, rest_port, rpc_port, blob_port, extra_config, tuple(jar or ())
+        )
         if (running := cluster.find(directory)) is not None:
             console.print(f"A cluster already runs in {escape(str(directory))}: {running.rest_url}")
             return

@@ -22,7 +22,7 @@ from job.replay import Pace, ReplayMismatchError, replay
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset, write_info
 from model.records import UserBehavior
-from tests.kafka.conftest import broker_spec, produce
+from tests.kafka.fixtures import broker_spec, produce
 from tests.kafka.reading import until
 from tests.unit.job.test_replay import dataset
 from udfs.hashing import stable_hash

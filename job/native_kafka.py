@@ -1,0 +1,67 @@
+"""Kafka through Flink's own connector, where its jar (`flink-sql-connector-kafka`) is on the cluster.
+
+The connector hands on single records, and one call into Python a record is what costs most. So SQL joins the records
+of a partition that come within a few milliseconds into one text, in Java.
+"""
+
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from job.setting_groups import KafkaSettings
+from job.settings import JobSettings
+from udfs.take_records import FIELD_END, NO_VALUE, RECORD_END
+
+_SOURCE = """CREATE TEMPORARY TABLE behavior_log (
+  `partition` INT METADATA VIRTUAL,
+  `offset` BIGINT METADATA VIRTUAL,
+  `appended_at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  `value` STRING,
+  `read_at` AS PROCTIME()
+) WITH ({options})"""
+# One character a byte, whatever the bytes are.
+_FORMAT = {"format": "raw", "raw.charset": "ISO-8859-1"}
+_JOINED = """SELECT `partition`, ENCODE(LISTAGG(
+    CONCAT(CAST(`offset` AS STRING), '{field}', CAST(`appended_at` AS STRING), '{field}', COALESCE(`value`, '{none}')),
+    '{record}'), 'UTF-8') AS records
+FROM TABLE(TUMBLE(TABLE behavior_log, DESCRIPTOR(`read_at`), INTERVAL '0.{interval_ms:03d}' SECOND))
+GROUP BY window_start, window_end, `partition`"""
+
+
+def topic_records(env: StreamExecutionEnvironment, settings: JobSettings) -> DataStream:
+    """Row(partition, records of it as `udfs/take_records.py` reads them)."""
+    tables = StreamTableEnvironment.create(env)
+    tables.get_config().set("table.exec.uid.generation", "ALWAYS")
+    tables.get_config().set("table.local-time-zone", "UTC")
+    options = {**_connection(settings.kafka), **_FORMAT, **_start(settings)}
+    tables.execute_sql(_SOURCE.format(options=_sql(options)))
+    interval_ms = min(settings.log.poll_interval_ms, 999)
+    query = _JOINED.format(field=FIELD_END, record=RECORD_END, none=NO_VALUE, interval_ms=interval_ms)
+    return tables.to_data_stream(tables.sql_query(query))
+
+
+def _start(settings: JobSettings) -> dict[str, str]:
+    log = settings.log
+    options = {
+        "topic": log.topic,
+        "scan.topic-partition-discovery.interval": "1 s",
+        "properties.group.id": log.group,
+        "properties.isolation.level": "read_committed",
+        # Offsets that are gone fail the job.
+        "properties.auto.offset.reset": "none",
+    }
+    if not log.start_offsets:
+        return {**options, "scan.startup.mode": "earliest-offset"}
+    offsets = ";".join(f"partition:{partition},offset:{at}" for partition, at in enumerate(log.start_offsets))
+    return {**options, "scan.startup.mode": "specific-offsets", "scan.startup.specific-offsets": offsets}
+
+
+def _connection(kafka: KafkaSettings) -> dict[str, str]:
+    return {"connector": "kafka", "properties.bootstrap.servers": str(kafka.brokers)}
+
+
+def _sql(options: dict[str, str]) -> str:
+    return ", ".join(f"'{key}' = '{_quoted(value)}'" for key, value in options.items())
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

@@ -1,0 +1,16 @@
+"""Where poll-log gets its input: ticks that make it poll, or what Flink's own connector reads."""
+
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+
+from job.native_kafka import topic_records
+from job.operators import Operators
+from job.settings import JobSettings
+from job.streams import element_type, step, ticks
+
+
+def log_input(env: StreamExecutionEnvironment, operators: Operators, settings: JobSettings) -> DataStream:
+    """Row(key of a log partition, bytes): its number, once a second, or records of it."""
+    if settings.reads_natively:
+        return topic_records(env, settings)
+    partitions = step(ticks(env).process(operators.find_partitions, element_type()), "find-partitions")
+    return partitions.set_parallelism(1)

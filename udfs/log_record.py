@@ -1,0 +1,13 @@
+"""One record of a Kafka topic as a log record."""
+
+from udfs.parsing import LONGEST_RECORD_BYTES, MAX_RAW_BYTES, LogRecord, Problem, Reason
+
+
+def log_record(partition: int, offset: int, appended_at: int | None, value: bytes | None) -> LogRecord:
+    """The record; without a value it is a dead letter, and of a long one only the beginning is kept."""
+    if value is None:
+        problem = Problem(Reason.TOMBSTONE, "the record has no value")
+        return LogRecord(partition, offset, b"", 0, appended_at, problem)
+    size = len(value)
+    kept = value[:MAX_RAW_BYTES] if size > LONGEST_RECORD_BYTES else value
+    return LogRecord(partition, offset, kept, size, appended_at)

@@ -1,0 +1,74 @@
+"""From records of one log partition to behaviours by user bucket, and dead letters: what poll-log does with them."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.common import Row
+
+from udfs.buckets import bucket_key
+from udfs.codec import decode_position, encode_position
+from udfs.elements import LoggedBehavior, PolledElement, encode
+from udfs.keyed_state import bytes_value_state
+from udfs.log_position import LogPosition
+from udfs.metrics import Metric, counters
+from udfs.parsing import DeadLetter, LogRecord, ParsingRules, offsets_gone, parse
+from udfs.rows import dead_letter_row
+from udfs.tags import DEAD_LETTERS
+
+
+class LogPositions:
+    """How far each partition of this subtask was read: managed state, by key, and a metric of it."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._stored = bytes_value_state(context, "log_position")
+        self._positions: dict[int, LogPosition] = {}
+
+    def of(self, key: int, partition: int = 0) -> LogPosition:
+        """Where this key's partition is read on; the first call after a start or restore begins a new epoch."""
+        if key in self._positions:
+            return self._positions[key]
+        stored = self._stored.value()
+        position = LogPosition(partition) if stored is None else decode_position(stored)
+        position.epoch = max(position.epoch + 1, int(time.time() * 1000))
+        self._stored.update(encode_position(position))
+        group = self._context.get_metrics_group().add_group("partition", str(position.partition))
+        position.offset_metric = group.counter(Metric.NEXT_OFFSET.value)
+        position.offset_metric.inc(position.next_offset)
+        self._positions[key] = position
+        return position
+
+    def move(self, position: LogPosition, next_offset: int, cursor: bytes) -> None:
+        """Stores the new place of the current key's partition."""
+        position.advance(next_offset, cursor)
+        self._stored.update(encode_position(position))
+
+
+class SortRecords:
+    """Parses records, and groups them by bucket."""
+
+    def __init__(self, context: Any, rules: ParsingRules, max_parallelism: int) -> None:
+        self._rules = rules
+        self._max_parallelism = max_parallelism
+        self._dead_letters, self._gone = counters(context, Metric.DEAD_LETTERS, Metric.OFFSETS_GONE)
+
+    def sort(self, records: list[LogRecord], position: LogPosition) -> Iterator[Any]:
+        """Dead letters to the side, behaviours on, one element a bucket."""
+        now_ms = int(time.time() * 1000)
+        buckets: dict[int, list[LoggedBehavior]] = {}
+        letters = []
+        for record in records:
+            parsed = parse(record, self._rules, newest_ms=position.newest_ms, now_ms=now_ms)
+            if isinstance(parsed, DeadLetter):
+                letters.append(dead_letter_row(parsed, position.epoch, now_ms))
+                self._gone.inc(offsets_gone(parsed))
+                continue
+            position.newest_ms = max(position.newest_ms, parsed.timestamp)
+            key = bucket_key(parsed.user_id, self._max_parallelism)
+            buckets.setdefault(key, []).append(parsed)
+        if letters:
+            self._dead_letters.inc(len(letters))
+            yield DEAD_LETTERS, "\n".join(letters)
+        for key, behaviors in buckets.items():
+            yield Row(key, encode(PolledElement(position.epoch, behaviors)))

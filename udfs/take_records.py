@@ -1,0 +1,55 @@
+"""poll-log where Flink's own Kafka connector reads the topic: what it read is sorted as if it had been polled.
+
+An element holds the records of one partition that came within a few milliseconds, in order, as `job/native_kafka.py`
+writes them: text, in which a record's bytes are the characters of the same numbers, so that no byte is lost.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from udfs.log_record import log_record
+from udfs.parsing import LogRecord, ParsingRules
+from udfs.sort_records import LogPositions, SortRecords
+
+# None of them is one of the first 256 characters, of which records consist.
+RECORD_END = "\u241e"
+FIELD_END = "\u241f"
+NO_VALUE = "\u2400"
+
+
+class TakeRecords(KeyedProcessFunction):
+    """Keyed by log partition. In: its records. Out: PolledElement by user bucket; side output: dead letters."""
+
+    def __init__(self, rules: ParsingRules, max_parallelism: int) -> None:
+        self._rules = rules
+        self._max_parallelism = max_parallelism
+
+    def open(self, context: RuntimeContext) -> None:
+        """Opens the state."""
+        self._positions = LogPositions(context)
+        self._sorter = SortRecords(context, self._rules, self._max_parallelism)
+
+    def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
+        """Sorts the records that were not taken before: after a restore the connector may begin a little earlier."""
+        partition = context.get_current_key()
+        position = self._positions.of(partition, partition)
+        records = [record for record in read_records(element, partition) if record.offset >= position.next_offset]
+        if records:
+            yield from self._sorter.sort(records, position)
+            self._positions.move(position, records[-1].offset + 1, b"")
+
+
+def read_records(element: bytes, partition: int) -> list[LogRecord]:
+    """The records of an element, in offset order."""
+    fields = (text.split(FIELD_END) for text in element.decode().split(RECORD_END))
+    records = [_record(partition, int(offset), appended_at, value) for offset, appended_at, value in fields]
+    return sorted(records, key=lambda record: record.offset)
+
+
+def _record(partition: int, offset: int, appended_at: str, value: str) -> LogRecord:
+    raw = None if value == NO_VALUE else value.encode("latin-1")
+    appended_ms = int(datetime.fromisoformat(f"{appended_at}+00:00").timestamp() * 1000)
+    return log_record(partition, offset, appended_ms, raw)
