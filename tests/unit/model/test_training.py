@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.evaluate import evaluate, find_targets
-from model.export import most_popular, nearest_neighbors
+from model.export import most_popular
 from model.interactions import Interactions, cut_off_at, training_vocabulary
-from model.popularity import Popularity
+from model.neighbors import nearest_neighbors
+from model.recommenders.popularity import Popularity
 from model.sasrec import SASRec, SASRecConfig
 from model.train import TrainConfig, draw_windows, next_item_loss, train
 

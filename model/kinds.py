@@ -1,0 +1,133 @@
+"""Every kind of recommender by its name: the one table behind `recloop train` and `recloop evaluate`.
+
+To add a kind, write a file in `model/recommenders` and a line in `KINDS`. The file is a `Recipe`:
+
+- `HOW`, a `TrainConfig`: how it is trained unless something else is asked for.
+- `fit(data, size, how, progress) -> Learned`: trains on `data` alone. `how.seed` decides everything random, so
+  one thread count, seed and machine give one result. `progress` hears an `EpochDone` after each epoch.
+
+`Learned` is the recommender, on the CPU and in evaluation mode, and a function that makes its table of
+neighbouring items. This module imports no torch: names and summaries are there at once, a recipe when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from model.interactions import Interactions
+
+if TYPE_CHECKING:
+    from model.recommender import Recommender
+    from model.train import EpochDone, TrainConfig
+
+DEFAULT_KIND = "sasrec"
+
+NeighborTable = npt.NDArray[np.int32]
+"""(n + 1, M), nearest first, never the item itself, 0 pads."""
+Progress = Callable[["EpochDone | str"], None]
+"""Told each stage's name and each finished epoch."""
+
+
+class UnknownKindError(ValueError):
+    """There is no recommender of that name; the message lists those that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """What a recommender may learn from.
+
+    Attributes:
+        log: behaviours before the cut-off; its vocabulary is the model's.
+        titles: parallel to the vocabulary; an item's id where it has no title.
+    """
+
+    log: Interactions
+    titles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a recommender is; each kind takes what it has a use for.
+
+    Attributes:
+        history_length: L, newest items that are looked at.
+        dim: D, width of an item's embedding.
+        layers: of what the model is stacked from.
+        k: items returned.
+    """
+
+    history_length: int = 50
+    dim: int = 64
+    layers: int = 2
+    k: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A trained recommender.
+
+    Attributes:
+        recommender: on the CPU, in evaluation mode.
+        neighbors: makes the neighbour table with M columns; called once, when a bundle is written.
+    """
+
+    recommender: Recommender
+    neighbors: Callable[[int], NeighborTable]
+
+
+class Recipe(Protocol):
+    """What a file of `model/recommenders` holds."""
+
+    HOW: TrainConfig
+
+    def fit(self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+        """Trains one; ValueError says what is wrong with the data or the size."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One row of the table.
+
+    Attributes:
+        file: its module in `model/recommenders`.
+        summary: what it is, for --help.
+        seeded: whether another seed gives another model.
+        whole_catalogue: it also knows items that no history holds, by their text.
+    """
+
+    file: str
+    summary: str
+    seeded: bool = False
+    whole_catalogue: bool = False
+
+    def recipe(self) -> Recipe:
+        """Imports its file; torch takes seconds."""
+        return cast("Recipe", import_module(f"{__package__}.recommenders.{self.file}"))
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "sasrec": Kind(file="sasrec", summary="a causal transformer over the history", seeded=True),
+        "popularity": Kind(file="popularity", summary="what most behaviours were about lately"),
+    }
+)
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        UnknownKindError: there is none.
+    """
+    if (kind := KINDS.get(name)) is None:
+        msg = f"there is no recommender {name!r}; use one of {', '.join(KINDS)}"
+        raise UnknownKindError(msg)
+    return kind
