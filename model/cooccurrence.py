@@ -14,11 +14,26 @@ _CELLS_AT_ONCE = 1 << 24  # of a dense block
 def user_item_matrix(log: Interactions) -> Tensor:
     """1 where a user's history holds the item. Sparse float32 (users, n + 1), coalesced; column 0 is empty."""
     histories = log.histories()
-    pairs = np.unique(np.stack([histories.user, histories.item]), axis=1)  # (2, P), in order
+    pairs = np.ascontiguousarray(np.unique(np.stack([histories.user, histories.item]), axis=1))  # (2, P), in order
     size = (log.users, log.items + 1)
     return torch.sparse_coo_tensor(
         torch.from_numpy(pairs), torch.ones(pairs.shape[1]), size, is_coalesced=True, check_invariants=True
     )
+
+
+def common_users(log: Interactions) -> Callable[[Tensor], Tensor]:
+    """How many users met two items.
+
+    Returns:
+        A function from R model indexes to float32 (R, n + 1). It takes as many indexes as `rows_at_once` says.
+    """
+    by_item = user_item_matrix(log).t().coalesce()  # (n + 1, users)
+
+    def rows(items: Tensor) -> Tensor:
+        chosen = by_item.index_select(0, items).to_dense()  # (R, users)
+        return torch.sparse.mm(by_item, chosen.T).T
+
+    return rows
 
 
 def cosine_rows(log: Interactions, *, shrink: float = 0.0) -> Callable[[Tensor], Tensor]:
@@ -29,17 +44,13 @@ def cosine_rows(log: Interactions, *, shrink: float = 0.0) -> Callable[[Tensor],
         shrink: added to the denominator, so that few users in common count less.
 
     Returns:
-        A function from R model indexes to float32 (R, n + 1): users of both / (sqrt(users of one * users
-        of the other) + shrink). It takes as many indexes as `rows_at_once` says.
+        A function as `common_users` returns: users of both / (sqrt(users of one * users of the other) + shrink).
     """
-    by_item = user_item_matrix(log).t().coalesce()  # (n + 1, users)
-    users = torch.sparse.sum(by_item, 1).to_dense()  # (n + 1,)
-    norm = users.sqrt()
+    common = common_users(log)
+    norm = torch.sparse.sum(user_item_matrix(log), 0).to_dense().sqrt()  # (n + 1,)
 
     def rows(items: Tensor) -> Tensor:
-        chosen = by_item.index_select(0, items).to_dense()  # (R, users)
-        both = torch.sparse.mm(by_item, chosen.T).T  # (R, n + 1)
-        return both / (torch.outer(norm[items], norm) + shrink).clamp(min=1e-12)
+        return common(items) / (torch.outer(norm[items], norm) + shrink).clamp(min=1e-12)
 
     return rows
 

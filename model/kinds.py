@@ -117,6 +117,13 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "sasrec": Kind(file="sasrec", summary="a causal transformer over the history", seeded=True),
         "popularity": Kind(file="popularity", summary="what most behaviours were about lately"),
+        "item-cf": Kind(file="item_cf", summary="neighbours of the newest items, by who met both"),
+        "user-cf": Kind(file="user_cf", summary="what users with the like history met"),
+        "als": Kind(file="als", summary="matrix factorisation by weighted least squares", seeded=True),
+        "bpr": Kind(file="bpr", summary="matrix factorisation by pairwise ranking", seeded=True),
+        "ease": Kind(file="ease", summary="a linear model of items in closed form"),
+        "lightgcn": Kind(file="lightgcn", summary="embeddings smoothed over the graph of who met what", seeded=True),
+        "text": Kind(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
     }
 )
 
