@@ -28,7 +28,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
             learning_rate=how.learning_rate,
             regularization=L2,
             iterations=1,
-            random_state=np.random.RandomState(how.seed),
+            random_state=np.random.default_rng(how.seed),
             num_threads=1,
         )
         for done in range(how.epochs):

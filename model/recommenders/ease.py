@@ -39,9 +39,7 @@ def item_weights(log: Interactions, l2: float) -> Tensor:
         ValueError: the vocabulary is so large that B and its inverse take many gigabytes.
     """
     if log.items > ITEMS:
-        msg = (
-            f"ease keeps a matrix of items x items: at most {ITEMS:,}, not {log.items:,}; item-cf is like it and small"
-        )
+        msg = f"ease keeps items x items weights: at most {ITEMS:,} items, not {log.items:,}; take item-cf or als"
         raise ValueError(msg)
     common = common_users(log)
     blocks = [common(rows) for rows in torch.arange(log.items + 1).split(rows_at_once(log))]

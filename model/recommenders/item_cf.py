@@ -16,7 +16,7 @@ from model.recommenders.from_history import FromHistory
 from model.train import TrainConfig
 
 SHRINK = 20.0
-NEIGHBORS = 200
+NEIGHBORS = 20
 DECAY = 0.9
 HOW = TrainConfig()
 

@@ -17,8 +17,8 @@ from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.factors import MeanOfItems, with_neighbors_by
 from model.train import EpochDone, TrainConfig
 
-DECAY = 0.85
-HIDDEN = 0.5
+DECAY = 0.8
+HIDDEN = 0.3
 SCALE = 10.0
 FULL_SOFTMAX_ITEMS = 20_000  # above, drawn negatives: a batch of full logits would take gigabytes
 NEGATIVES = 4_096

@@ -19,8 +19,8 @@ from model.recommenders.from_history import FromHistory
 from model.train import TrainConfig
 
 CELLS = 50_000_000  # 200 MB in the bundle
-NEIGHBORS = 50
-SHRINK = 10.0
+NEIGHBORS = 20
+SHRINK = 3.0
 DECAY = 0.9
 HOW = TrainConfig()
 
@@ -60,12 +60,12 @@ class UserCF(FromHistory):
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
     """Keeps the histories; there is nothing to train."""
     log = data.log
-    met = user_item_matrix(log).index_select(0, _newest_users(log)).to_dense().T.contiguous()
+    met = user_item_matrix(log).index_select(0, newest_users(log)).to_dense().T.contiguous()
     model = UserCF(met, log.histories().counts(), size.k).eval()
     return Learned(model, partial(met_together, log))
 
 
-def _newest_users(log: Interactions) -> Tensor:
+def newest_users(log: Interactions) -> Tensor:
     """Numbers of the users with a history whose rows fit into the bundle, by their newest behaviour."""
     users, at = np.unique(log.histories().user[::-1], return_index=True)
     fitting = max(1, CELLS // (log.items + 1))
