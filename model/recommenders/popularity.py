@@ -13,7 +13,7 @@ from model.neighbors import met_together
 from model.recommender import Recommender
 from model.train import TrainConfig
 
-HALF_LIFE_DAYS = 60.0
+HALF_LIFE_DAYS = 30.0
 HOW = TrainConfig()
 
 

@@ -13,7 +13,7 @@ from model.kinds import KINDS, Kind, UnknownKindError, kind_named
 from model.neighbors import met_together
 from model.recommenders import ease, item_cf, lightgcn, user_cf
 from model.recommenders.als import ALS
-from model.recommenders.factors import MeanOfItems
+from model.recommenders.factors import MeanOfItems, padded
 from model.recommenders.from_history import FromHistory
 from model.recommenders.popularity import Popularity, faded_counts
 from tests.unit.model.planted import ITEMS, LIBRARIES, TASTE, learned, two_tastes
@@ -130,8 +130,7 @@ def test_ease_refuses_a_matrix_of_gigabytes(log: Interactions, monkeypatch: pyte
 
 def test_als_folds_a_user_in_as_least_squares_says(log: Interactions) -> None:
     vectors = np.random.default_rng(0).normal(size=(ITEMS, 4))
-    items = torch.nn.functional.pad(torch.from_numpy(vectors).float(), (0, 0, 1, 0))
-    model = ALS(items, log.counts(), 5, alpha=4.0, l2=0.5, decay=0.9)
+    model = ALS(padded(vectors), log.counts(), 5, alpha=4.0, l2=0.5, decay=0.9)
     confidence, wanted = np.ones(ITEMS), np.zeros(ITEMS)
     confidence[np.array(HISTORY) - 1] += 4.0 * 2.0 * np.array(RECENCY)
     wanted[np.array(HISTORY) - 1] = 1.0
@@ -144,8 +143,8 @@ def test_als_folds_a_user_in_as_least_squares_says(log: Interactions) -> None:
 def test_a_user_is_the_faded_mean_of_what_it_met(log: Interactions) -> None:
     random = np.random.default_rng(0)
     met, items, bias = random.normal(size=(ITEMS, 4)), random.normal(size=(ITEMS, 4)), random.normal(size=ITEMS)
-    padded = [torch.nn.functional.pad(torch.from_numpy(x).float(), (0, 0, 1, 0)) for x in (met, items)]
-    model = MeanOfItems(*padded, torch.from_numpy(np.append(0.0, bias)).float(), log.counts(), 5, decay=0.9)
+    biases = torch.from_numpy(np.append(0.0, bias)).float()
+    model = MeanOfItems(padded(met), padded(items), biases, log.counts(), 5, decay=0.9)
     user = np.average(met[np.array(HISTORY) - 1], axis=0, weights=RECENCY)
     assert scores_of(model, HISTORY) == pytest.approx(items @ user + bias, abs=1e-5)
 
@@ -157,9 +156,8 @@ def test_lightgcn_propagates_as_dense_matrices_do(log: Interactions, met: Array)
     for _ in range(2):
         users, items = [*users, edges @ items[-1]], [*items, edges.T @ users[-1]]
     graph = lightgcn.graph_of(log)
-    padded = torch.nn.functional.pad(torch.from_numpy(embedding).float(), (0, 0, 1, 0))
     everything = graph.matrix(torch.ones(len(graph.user), dtype=torch.bool))
-    summed, ranked = lightgcn.propagate(everything, padded, 2)
+    summed, ranked = lightgcn.propagate(everything, padded(embedding), 2)
     assert ranked[1:].double().numpy() == pytest.approx(np.mean(items, axis=0), abs=1e-5)
     assert (everything @ summed).double().numpy() == pytest.approx(np.mean(users, axis=0), abs=1e-5)
 
