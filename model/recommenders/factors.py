@@ -50,7 +50,7 @@ def user_items(log: Interactions, alpha: float) -> Any:
     return weighed
 
 
-def padded(vectors: npt.NDArray[np.float32]) -> Tensor:
+def padded(vectors: npt.NDArray[Any]) -> Tensor:
     """Implicit's item vectors, (n, D), with a row of zeros before them, (n + 1, D)."""
     return F.pad(torch.from_numpy(np.array(vectors, dtype=np.float32)), (0, 0, 1, 0))
 
