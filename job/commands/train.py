@@ -108,7 +108,7 @@ class TrainingProgress:
     def __call__(self, news: EpochDone | str) -> None:
         """Hears of a stage or of a finished epoch."""
         if isinstance(news, str):
-            self._bar.update(self._task, description=news)
+            self._bar.reset(self._task, description=news, total=None)
         else:
             told = f"training, loss {news.loss:.3f}"
             self._bar.update(self._task, completed=news.epoch, total=news.epochs, description=told)

@@ -30,9 +30,9 @@ class ALS(FromHistory):
 
     alpha: float
 
-    def __init__(self, items: Tensor, counts: Ints, k: int, *, alpha: float, l2: float, decay: float = DECAY) -> None:
+    def __init__(self, items: Tensor, counts: Ints, k: int, *, alpha: float, l2: float) -> None:
         """Takes item vectors, (n + 1, D)."""
-        super().__init__(counts, k, decay)
+        super().__init__(counts, k, DECAY)
         self.alpha = alpha
         self.register_buffer("items", items)
         self.register_buffer("gram", items.T @ items + l2 * torch.eye(items.size(1)))

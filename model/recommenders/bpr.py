@@ -21,7 +21,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
     """Draws as many pairs as there are behaviours, `how.epochs` times."""
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-    met = user_items(data.log, 0.0)
+    pairs = user_items(data.log, 0.0)
     with one_thread():
         trainer: Any = BayesianPersonalizedRanking(
             factors=size.dim,
@@ -32,10 +32,10 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
             num_threads=1,
         )
         for done in range(how.epochs):
-            trainer.fit(met, show_progress=False)
+            trainer.fit(pairs, show_progress=False)
             progress(f"training bpr, round {done + 1} of {how.epochs}")
-    learned = padded(trainer.item_factors)  # (n + 1, D + 1), the last column is the bias
-    items, bias = learned[:, :-1].contiguous(), learned[:, -1].contiguous()
-    centred = items - items[1:].mean(0)
+    items = padded(trainer.item_factors)  # (n + 1, D + 1), the last column is the bias
+    met = items - items[1:].mean(0)
+    met[:, -1] = 1.0
     counts = data.log.histories().counts()
-    return with_neighbors_by(items, MeanOfItems(centred, items, bias, counts, size.k, decay=DECAY))
+    return with_neighbors_by(items[:, :-1], MeanOfItems(met, items, counts, size.k, DECAY))

@@ -20,18 +20,17 @@ from model.recommenders.from_history import FromHistory
 class MeanOfItems(FromHistory):
     """The user is the mean of the history's vectors, newer ones counting more; items are ranked by dot product."""
 
-    def __init__(self, met: Tensor, items: Tensor, bias: Tensor, counts: Ints, k: int, *, decay: float) -> None:
-        """Takes vectors of items that were met, (n + 1, D), of items to rank, (n + 1, D), and a bias, (n + 1,)."""
+    def __init__(self, met: Tensor, items: Tensor, counts: Ints, k: int, decay: float) -> None:
+        """Takes vectors of items that were met, (n + 1, D), and of items to rank, (n + 1, D)."""
         super().__init__(counts, k, decay)
         self.register_buffer("met", met)
         self.register_buffer("items", items)
-        self.register_buffer("bias", bias)
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
         """(B, L) each -> (B, n + 1)."""
         share = recency / recency.sum(1, keepdim=True).clamp(min=1e-12)
         user = F.embedding_bag(history, self.met, mode="sum", per_sample_weights=share, padding_idx=0)  # (B, D)
-        return F.linear(user, self.items, self.bias)
+        return F.linear(user, self.items)
 
 
 def with_neighbors_by(vectors: Tensor, model: FromHistory) -> Learned:
@@ -51,7 +50,7 @@ def user_items(log: Interactions, alpha: float) -> Any:
 
 
 def padded(vectors: npt.NDArray[Any]) -> Tensor:
-    """Implicit's item vectors, (n, D), with a row of zeros before them, (n + 1, D)."""
+    """Vectors of the items, (n, D), as float32 with a row of zeros before them, (n + 1, D)."""
     return F.pad(torch.from_numpy(np.array(vectors, dtype=np.float32)), (0, 0, 1, 0))
 
 

@@ -88,7 +88,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
     users = torch.bincount(graph.item, minlength=graph.items + 1).clamp(min=1)
     met = summed * users.rsqrt().unsqueeze(1)
     counts = data.log.histories().counts()
-    return with_neighbors_by(items, MeanOfItems(met, items, torch.zeros(len(counts)), counts, size.k, decay=DECAY))
+    return with_neighbors_by(items, MeanOfItems(met, items, counts, size.k, DECAY))
 
 
 class _Loop:

@@ -36,9 +36,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
     """Looks the titles up; there is nothing to train."""
     vectors = F.pad(title_vectors(data.titles, progress), (0, 0, 1, 0))  # (n + 1, 256)
     counts = data.log.histories().counts()
-    return with_neighbors_by(
-        vectors, MeanOfItems(vectors, vectors, torch.zeros(len(counts)), counts, size.k, decay=DECAY)
-    )
+    return with_neighbors_by(vectors, MeanOfItems(vectors, vectors, counts, size.k, DECAY))
 
 
 def _words() -> Any:

@@ -31,18 +31,9 @@ class UserCF(FromHistory):
     neighbors: int
     shrink: float
 
-    def __init__(
-        self,
-        met: Tensor,
-        counts: Ints,
-        k: int,
-        *,
-        neighbors: int = NEIGHBORS,
-        shrink: float = SHRINK,
-        decay: float = DECAY,
-    ) -> None:
+    def __init__(self, met: Tensor, counts: Ints, k: int, neighbors: int, shrink: float) -> None:
         """Takes who met what, float32 (n + 1, U)."""
-        super().__init__(counts, k, decay)
+        super().__init__(counts, k, DECAY)
         self.neighbors = min(neighbors, met.size(1))
         self.shrink = shrink
         self.register_buffer("met", met)
@@ -61,7 +52,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
     """Keeps the histories; there is nothing to train."""
     log = data.log
     met = user_item_matrix(log).index_select(0, newest_users(log)).to_dense().T.contiguous()
-    model = UserCF(met, log.histories().counts(), size.k).eval()
+    model = UserCF(met, log.histories().counts(), size.k, NEIGHBORS, SHRINK).eval()
     return Learned(model, partial(met_together, log))
 
 

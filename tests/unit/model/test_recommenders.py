@@ -11,8 +11,7 @@ from model.cooccurrence import user_item_matrix
 from model.interactions import Interactions
 from model.kinds import KINDS, Kind, UnknownKindError, kind_named
 from model.neighbors import met_together
-from model.recommenders import ease, item_cf, lightgcn, user_cf
-from model.recommenders.als import ALS
+from model.recommenders import als, ease, item_cf, lightgcn, user_cf
 from model.recommenders.factors import MeanOfItems, padded
 from model.recommenders.from_history import FromHistory
 from model.recommenders.popularity import Popularity, faded_counts
@@ -86,7 +85,7 @@ def test_item_cf_equals_its_definition(log: Interactions, met: Array) -> None:
 
 def test_user_cf_equals_its_definition(log: Interactions, met: Array) -> None:
     model = user_cf.UserCF(
-        user_item_matrix(log).to_dense().T.contiguous(), log.counts(), 5, neighbors=log.users, shrink=3.0, decay=0.9
+        user_item_matrix(log).to_dense().T.contiguous(), log.counts(), 5, neighbors=log.users, shrink=3.0
     )
     mine = np.zeros(ITEMS)
     mine[np.array(HISTORY) - 1] = RECENCY
@@ -130,9 +129,9 @@ def test_ease_refuses_a_matrix_of_gigabytes(log: Interactions, monkeypatch: pyte
 
 def test_als_folds_a_user_in_as_least_squares_says(log: Interactions) -> None:
     vectors = np.random.default_rng(0).normal(size=(ITEMS, 4))
-    model = ALS(padded(vectors), log.counts(), 5, alpha=4.0, l2=0.5, decay=0.9)
+    model = als.ALS(padded(vectors), log.counts(), 5, alpha=4.0, l2=0.5)
     confidence, wanted = np.ones(ITEMS), np.zeros(ITEMS)
-    confidence[np.array(HISTORY) - 1] += 4.0 * 2.0 * np.array(RECENCY)
+    confidence[np.array(HISTORY) - 1] += 4.0 * 2.0 * als.DECAY ** np.array([2, 1, 0])
     wanted[np.array(HISTORY) - 1] = 1.0
     # The same minimum as an ordinary least squares with four more rows for the penalty.
     rows = np.vstack([vectors * np.sqrt(confidence)[:, np.newaxis], np.sqrt(0.5) * np.eye(4)])
@@ -141,12 +140,10 @@ def test_als_folds_a_user_in_as_least_squares_says(log: Interactions) -> None:
 
 
 def test_a_user_is_the_faded_mean_of_what_it_met(log: Interactions) -> None:
-    random = np.random.default_rng(0)
-    met, items, bias = random.normal(size=(ITEMS, 4)), random.normal(size=(ITEMS, 4)), random.normal(size=ITEMS)
-    biases = torch.from_numpy(np.append(0.0, bias)).float()
-    model = MeanOfItems(padded(met), padded(items), biases, log.counts(), 5, decay=0.9)
+    met, items = np.random.default_rng(0).normal(size=(2, ITEMS, 4))
+    model = MeanOfItems(padded(met), padded(items), log.counts(), 5, 0.9)
     user = np.average(met[np.array(HISTORY) - 1], axis=0, weights=RECENCY)
-    assert scores_of(model, HISTORY) == pytest.approx(items @ user + bias, abs=1e-5)
+    assert scores_of(model, HISTORY) == pytest.approx(items @ user, abs=1e-5)
 
 
 def test_lightgcn_propagates_as_dense_matrices_do(log: Interactions, met: Array) -> None:
