@@ -14,7 +14,7 @@ from model.train import TrainConfig
 
 L2 = 0.01
 DECAY = 0.85
-HOW = TrainConfig(epochs=300, learning_rate=0.05)
+HOW = TrainConfig(epochs=150, learning_rate=0.05)
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
