@@ -18,6 +18,10 @@ from model.records import EpochMs, ItemId
 from model.train import TrainConfig
 
 
+class MissingLibraryError(ValueError):
+    """A recommender is trained by a package that is not installed."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
     """What to fit.
@@ -101,9 +105,19 @@ def fit(
 
 
 def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
-    """Trains one recommender of that kind; in its kind's own way if `how` is None."""
+    """Trains one recommender of that kind; in its kind's own way if `how` is None.
+
+    Raises:
+        MissingLibraryError: it is trained by a package that is not installed.
+        ValueError: it cannot be trained on this data, or not in this size.
+    """
     recipe = kind.recipe()
-    return recipe.fit(data, size, recipe.HOW if how is None else how, progress)
+    try:
+        return recipe.fit(data, size, recipe.HOW if how is None else how, progress)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        msg = f"training {kind.summary} needs the package {package}; install it with: pip install {package}"
+        raise MissingLibraryError(msg) from error
 
 
 def vocabulary_of(kind: Kind, training: Interactions, catalogue: Mapping[ItemId, Item]) -> tuple[ItemId, ...]:

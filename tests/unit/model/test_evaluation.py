@@ -1,5 +1,6 @@
 """Splits, measures and intervals on logs small enough to know the answer; and what must not be measured."""
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -157,6 +158,13 @@ def test_the_command_says_what_is_wrong(dataset: Dataset, options: list[str], to
     shown = CliRunner().invoke(app, ["evaluate", str(dataset.path), *options])
     assert shown.exit_code == 1
     assert told in " ".join(shown.output.split())
+
+
+def test_a_missing_library_is_told(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "implicit", None)
+    shown = CliRunner().invoke(app, ["evaluate", str(dataset.path), "--recommender", "als"])
+    assert shown.exit_code == 1
+    assert "pip install implicit" in " ".join(shown.output.split())
 
 
 def test_the_command_measures_a_bundle_after_its_cut_off(dataset: Dataset, bundle: Bundle) -> None:
