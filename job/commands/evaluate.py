@@ -86,10 +86,7 @@ def evaluate(
             progress("reading")
             split = _split(prepared, chosen, on, (cut, cut_off or newest))
             comparison = _compare(prepared, split, [*bundles, *names], trial, progress)
-    if as_json:
-        print_json(asdict(comparison))
-    else:
-        _print(comparison)
+    print_json(asdict(comparison)) if as_json else _print(comparison)
 
 
 def _names(recommender: str | None, bundles: list[Bundle]) -> list[str]:
