@@ -94,17 +94,19 @@ class StepRecommender(Recommender):
         """Scores every model index by the state after the history. (B, L) each -> (B, n + 1)."""
         return self.scores_of(self.state_after(history, weight))
 
-    @torch.jit.export  # type: ignore[untyped-decorator]  # torch is untyped here
     def initial_state(self, batch: int) -> Tensor:
         """The state of users without history. -> (B, S)."""
         return self.start.unsqueeze(0).repeat(batch, 1)
 
-    @torch.jit.export  # type: ignore[untyped-decorator]
     def step(self, state: Tensor, item: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
         """The state after one more item; where the item is 0, as it was. (B, S), (B,) x 3 -> (B, S)."""
         return torch.where((item > 0).unsqueeze(1), self.advance(state, item, weight), state)
 
-    @torch.jit.export  # type: ignore[untyped-decorator]
     def score(self, state: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward` after the same items. (B, S), (B, E) -> (B, K) x 2."""
         return masked_top_k(self.scores_of(state), exclude, self.k)
+
+
+# TorchScript keeps only what `forward` calls, and what is marked; a subclass that replaces one of these would have to mark its own.
+for _method in (StepRecommender.initial_state, StepRecommender.step, StepRecommender.score):
+    torch.jit.export(_method)

@@ -6,11 +6,13 @@ answered by popularity.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.hstu import HSTUBlock
 from model.interactions import Ints
 from model.sequence import SequenceRecommender
 
@@ -23,9 +25,10 @@ class SASRecConfig:
         items: n, size of the vocabulary.
         history_length: L, newest items that are looked at.
         dim: D, width of an item's embedding.
-        layers: transformer blocks.
+        layers: blocks.
         heads: attention heads; divides `dim`.
         dropout: share of activations dropped in training.
+        block: what the layers are: transformer blocks, or those of `model.hstu`.
         k: items returned.
     """
 
@@ -35,6 +38,7 @@ class SASRecConfig:
     layers: int = 2
     heads: int = 2
     dropout: float = 0.3
+    block: Literal["transformer", "hstu"] = "transformer"
     k: int = 100
 
     def __post_init__(self) -> None:
@@ -67,7 +71,7 @@ class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return self.project_out(mixed.transpose(1, 2).reshape(batch, length, dim))
 
 
-class Block(nn.Module):  # type: ignore[misc]  # torch is untyped here
+class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """One transformer block: attention, then a feed-forward layer, each on a normed residual."""
 
     def __init__(self, config: SASRecConfig) -> None:
@@ -86,6 +90,12 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return x + self.drop(self.feed(self.norm_feed(x)))
 
 
+def _block(config: SASRecConfig) -> nn.Module:
+    if config.block == "hstu":
+        return HSTUBlock(config.dim, config.heads, config.history_length, config.dropout)
+    return TransformerBlock(config)
+
+
 class SASRec(SequenceRecommender):
     """Scores items by the dot product of the newest hidden state with their embeddings.
 
@@ -99,7 +109,7 @@ class SASRec(SequenceRecommender):
         super().__init__(config, counts)
         self.history_length = config.history_length
         self.position = nn.Embedding(config.history_length + 1, config.dim, padding_idx=0)
-        self.blocks = nn.ModuleList([Block(config) for _ in range(config.layers)])
+        self.blocks = nn.ModuleList([_block(config) for _ in range(config.layers)])
         self.norm = nn.LayerNorm(config.dim)
         self.drop = nn.Dropout(config.dropout)
         nn.init.normal_(self.item.weight, std=0.02)
