@@ -11,27 +11,20 @@ from torch import Tensor, nn
 
 from model.interactions import Ints
 from model.recurrent import RecurrentRecommender
+from model.sequence import SequenceConfig
 
 
 @dataclass(frozen=True, slots=True)
-class GRUConfig:
+class GRUConfig(SequenceConfig):
     """The size of the model.
 
     Attributes:
-        items: n, size of the vocabulary.
-        history_length: L, newest items that it is trained on.
-        dim: D, width of an item's embedding.
         state: S, width of a user's state.
-        dropout: share of the embeddings' and the state's numbers dropped in training.
-        k: items returned.
     """
 
-    items: int
     history_length: int = 99
-    dim: int = 64
-    state: int = 128
     dropout: float = 0.4
-    k: int = 100
+    state: int = 128
 
     def build(self, counts: Ints) -> "GRU":
         """The untrained model; counts as in `SequenceRecommender`."""

@@ -1,7 +1,7 @@
 """A block of the hierarchical sequential transduction unit, HSTU (Zhai et al. 2024), for a SASRec to be made of.
 
-Attention without softmax: how strongly an item looks at an older one does not depend on what else there is, so the strength of
-interests is kept. Of the paper's relative bias it has the part of the distance, not of the time.
+Attention without softmax: how strongly an item looks at an older one does not depend on what else there is, so the
+strength of interests is kept. Of the paper's relative bias it has the part of the distance, not of the time.
 """
 
 import torch

@@ -101,12 +101,14 @@ class Kind:
         summary: what it is, for --help.
         seeded: whether another seed gives another model.
         whole_catalogue: it also knows items that no history holds, by their text.
+        history_length: L unless another is asked for. A kind that steps has all of a kept history, which grows to 99.
     """
 
     file: str
     summary: str
     seeded: bool = False
     whole_catalogue: bool = False
+    history_length: int = 50
 
     def recipe(self) -> Recipe:
         """Imports its file; torch takes seconds."""
@@ -116,6 +118,19 @@ class Kind:
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "sasrec": Kind(file="sasrec", summary="a causal transformer over the history", seeded=True),
+        "hstu": Kind(file="hstu", summary="the same of pointwise attention blocks", seeded=True),
+        "gru": Kind(
+            file="gru",
+            summary="a recurrent network, which also goes on from a kept state",
+            seeded=True,
+            history_length=99,
+        ),
+        "linear-recurrence": Kind(
+            file="linear_recurrence",
+            summary="layers of gated linear recurrences, which also go on from a kept state",
+            seeded=True,
+            history_length=99,
+        ),
         "popularity": Kind(file="popularity", summary="what most behaviours were about lately"),
         "item-cf": Kind(file="item_cf", summary="neighbours of the newest items, by who met both"),
         "user-cf": Kind(file="user_cf", summary="what users with the like history met"),

@@ -1,7 +1,8 @@
 """A gated linear recurrence over a user's history: a state that forgets by itself, at a rate each item chooses.
 
-LRURec (Yue et al. 2024) showed linear recurrences for recommendation; the gates are those of the real-gated linear recurrent unit
-(De et al. 2024). A linear recurrence needs no loop over the items: in training, and for a whole history, log2(L) passes do.
+LRURec (Yue et al. 2024) brought linear recurrences to recommendation; the gates are those of the real-gated linear
+recurrent unit (De et al. 2024). No loop over the items is needed: in training, and for a whole history, log2(L)
+passes do.
 """
 
 from dataclasses import dataclass
@@ -12,28 +13,22 @@ from torch import Tensor, nn
 
 from model.interactions import Ints
 from model.recurrent import RecurrentRecommender
+from model.sequence import SequenceConfig
+
 
 @dataclass(frozen=True, slots=True)
-class LinearRecurrenceConfig:
+class LinearRecurrenceConfig(SequenceConfig):
     """The size of the model.
 
     Attributes:
-        items: n, size of the vocabulary.
-        history_length: L, newest items that it is trained on.
-        dim: D, width of an item's embedding.
         state: H, width of a layer's state; a user's state has layers x H + D numbers.
         layers: recurrent layers.
-        dropout: share of activations dropped in training.
-        k: items returned.
     """
 
-    items: int
     history_length: int = 99
-    dim: int = 64
+    dropout: float = 0.4
     state: int = 128
     layers: int = 2
-    dropout: float = 0.4
-    k: int = 100
 
     def build(self, counts: Ints) -> "LinearRecurrence":
         """The untrained model; counts as in `SequenceRecommender`."""

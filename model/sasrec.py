@@ -14,32 +14,22 @@ from torch import Tensor, nn
 
 from model.hstu import HSTUBlock
 from model.interactions import Ints
-from model.sequence import SequenceRecommender
+from model.sequence import SequenceConfig, SequenceRecommender
 
 
 @dataclass(frozen=True, slots=True)
-class SASRecConfig:
-    """The size of the model.
+class SASRecConfig(SequenceConfig):
+    """The size of the model; it looks at the newest `history_length` items only.
 
     Attributes:
-        items: n, size of the vocabulary.
-        history_length: L, newest items that are looked at.
-        dim: D, width of an item's embedding.
         layers: blocks.
         heads: attention heads; divides `dim`.
-        dropout: share of activations dropped in training.
         block: what the layers are: transformer blocks, or those of `model.hstu`.
-        k: items returned.
     """
 
-    items: int
-    history_length: int = 50
-    dim: int = 64
     layers: int = 2
     heads: int = 2
-    dropout: float = 0.3
     block: Literal["transformer", "hstu"] = "transformer"
-    k: int = 100
 
     def __post_init__(self) -> None:
         if self.dim % self.heads:

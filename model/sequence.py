@@ -4,7 +4,7 @@ An item is scored by the dot product of its embedding with the state after the n
 starts as its popularity: an empty history is answered by the bias alone.
 """
 
-from typing import Protocol
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -14,28 +14,27 @@ from model.interactions import Ints
 from model.recommender import Recommender
 
 
-class SequenceConfig(Protocol):
-    """The size of a model that can be trained on sequences.
+@dataclass(frozen=True, slots=True)
+class SequenceConfig:
+    """The size of a model of a history's next item.
 
     Attributes:
         items: n, size of the vocabulary.
         history_length: L, newest items that it is trained on.
         dim: D, width of an item's embedding.
+        dropout: share of activations dropped in training.
         k: items returned.
     """
 
-    @property
-    def items(self) -> int: ...
-    @property
-    def history_length(self) -> int: ...
-    @property
-    def dim(self) -> int: ...
-    @property
-    def k(self) -> int: ...
+    items: int
+    history_length: int = 50
+    dim: int = 64
+    dropout: float = 0.3
+    k: int = 100
 
     def build(self, counts: Ints) -> "SequenceRecommender":
         """The untrained model; counts as in `SequenceRecommender`."""
-        ...
+        raise NotImplementedError
 
 
 class SequenceRecommender(Recommender):

@@ -55,8 +55,8 @@ def full_softmax(model: SequenceRecommender, hidden: Tensor, wanted: Tensor) -> 
 def sampled_softmax(model: SequenceRecommender, hidden: Tensor, wanted: Tensor, drawn: Tensor) -> Tensor:
     """Cross entropy of the target against drawn items.
 
-    The drawn stand for all n items, so their logits are raised by log(n / S) (Jean et al. 2015): without it a target seems
-    likelier than it is, the more so the fewer are drawn (Petrov and Macdonald 2023 cure that in a binary loss).
+    The drawn stand for all n items, so their logits are raised by log(n / S) (Jean et al. 2015): without it a target
+    seems likelier than it is, the more so the fewer are drawn (Petrov and Macdonald 2023 cure that in a binary loss).
 
     Args:
         model: to train.

@@ -37,9 +37,18 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data; by default what suits the recommender.")
     ] = None,
-    history_length: Annotated[int, typer.Option(min=1, help="Newest items the model looks at.")] = 50,
+    history_length: Annotated[
+        int | None, typer.Option(min=1, help="Newest items the model looks at; by default what suits it.")
+    ] = None,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     k: Annotated[int, typer.Option(min=10, help="Items a prediction returns.")] = 100,
+    negatives: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     threads: Annotated[
         int, typer.Option(min=0, help="CPU threads; 0 lets torch choose. On small models more only wait.")
@@ -53,7 +62,7 @@ def train(
     Examples:
       recloop train ml-100k
 
-      recloop train ml-100k --recommender ease --out .recloop/models/ease
+      recloop train ml-100k --recommender gru --out .recloop/models/gru
 
       recloop train ml-100k --cut 0.9 --epochs 20 --out .recloop/models/long
 
@@ -61,12 +70,14 @@ def train(
     """
     with stop_on(DatasetError, ValueError):
         prepared = find_dataset(dataset, data_dir)
-        kind_named(recommender)
+        kind = kind_named(recommender)
         use_threads(threads)
         from model.fit import FitConfig, fit
 
-        size = Size(history_length=history_length, dim=dim, k=k)
+        size = Size(history_length=history_length or kind.history_length, dim=dim, k=k)
         how = training_of(recommender, epochs, seed, device)
+        if negatives is not None:
+            how = replace(how, negatives=negatives)
         config = FitConfig(recommender=recommender, cut=cut, cut_off=cut_off, size=size, how=how)
         with TrainingProgress() as progress:
             fitted = fit(prepared, out or MODELS_DIR / prepared.info.name, config, datetime.now(UTC), progress)

@@ -1,11 +1,9 @@
 """The recipe of SASRec; the model is in `model.sasrec`, its training in `model.train`."""
 
-from functools import partial
-
 from model.kinds import Learned, Progress, Size, TrainingSet
-from model.neighbors import nearest_neighbors
+from model.recommenders.next_item import learned
 from model.sasrec import SASRecConfig
-from model.train import TrainConfig, train
+from model.train import TrainConfig
 
 HOW = TrainConfig()
 
@@ -15,5 +13,4 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
     config = SASRecConfig(
         items=data.log.items, history_length=size.history_length, dim=size.dim, layers=size.layers, k=size.k
     )
-    model = train(data.log, config, how, progress).to("cpu")
-    return Learned(model, partial(nearest_neighbors, model.item.weight))
+    return learned(config, data, how, progress)

@@ -14,8 +14,9 @@ CPU = torch.device("cpu")
 
 def a_model(items: int, dim: int = 8) -> SASRec:
     torch.manual_seed(0)
-    model = SASRec(SASRecConfig(items=items, dim=dim, history_length=6), np.ones(items + 1, dtype=np.int64)).eval()
+    model = SASRec(SASRecConfig(items=items, dim=dim, history_length=6), np.ones(items + 1, dtype=np.int64))
     torch.nn.init.normal_(model.item.weight.detach())
+    model.eval()
     return model
 
 

@@ -35,7 +35,8 @@ batches = st.lists(histories, min_size=1, max_size=4)
 def build(name: str) -> SequenceRecommender:
     """An untrained model whose weights are all large enough to show a mistake."""
     torch.manual_seed(3)
-    model = CONFIGS[name].build(np.arange(ITEMS + 1)).eval()
+    model = CONFIGS[name].build(np.arange(ITEMS + 1))
+    model.eval()
     for weight in model.parameters():
         weight.data += 0.2 * torch.randn(weight.shape)
     return model
