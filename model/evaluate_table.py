@@ -175,7 +175,7 @@ def _trained(
     vocabulary = vocabulary_of(kind, split.log.where(split.training), catalogue)
     log = split.log.with_vocabulary(vocabulary)
     training = log.where(split.training)
-    targets = targets_at(log, split.rows, trial.size.history_length)
+    targets = targets_at(log, split.rows, kind.sized(trial.size).history_length)
     how = trial.how.get(name) or kind.recipe().HOW
     for seed in range(trial.seeds if kind.seeded else 1):
         progress(f"training {name}, seed {seed}" if kind.seeded else f"training {name}")

@@ -76,6 +76,7 @@ def fit(
         ValueError: there is too little data before the cut-off, the cut is no share, or there is no such recommender.
     """
     kind = kind_named(config.recommender)
+    size = kind.sized(config.size)
     progress("reading")
     log, catalogue = load_interactions(dataset), dataset.items()
     cut_off = cut_off_at(log, config.cut) if config.cut_off is None else config.cut_off
@@ -83,11 +84,11 @@ def fit(
     training = log.before(cut_off)
     progress("training")
     started = time.perf_counter()
-    learned = learn(kind, training_set(training, catalogue), config.size, config.how, progress)
+    learned = learn(kind, training_set(training, catalogue), size, config.how, progress)
     train_s = time.perf_counter() - started
     progress("evaluating")
     started = time.perf_counter()
-    accuracy, baseline = _evaluate(learned, log, cut_off, config.size)
+    accuracy, baseline = _evaluate(learned, log, cut_off, size)
     evaluate_s = time.perf_counter() - started
     progress("writing the bundle")
     manifest = Manifest(
@@ -95,7 +96,7 @@ def fit(
         recommender=config.recommender,
         version=created_at.strftime("%Y%m%dT%H%M%S"),
         created_at=created_at.isoformat(timespec="seconds"),
-        history_length=config.size.history_length,
+        history_length=size.history_length,
         k=learned.recommender.k,
         training=_describe(dataset, cut_off, len(training)),
         metrics=_metrics(accuracy, baseline),
@@ -113,7 +114,7 @@ def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, pr
     """
     recipe = kind.recipe()
     try:
-        return recipe.fit(data, size, recipe.HOW if how is None else how, progress)
+        return recipe.fit(data, kind.sized(size), recipe.HOW if how is None else how, progress)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         msg = f"training {kind.summary} needs the package {package}; install it with: pip install {package}"

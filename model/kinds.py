@@ -13,7 +13,7 @@ neighbouring items. This module imports no torch: names and summaries are there 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Protocol, cast
@@ -57,13 +57,13 @@ class Size:
     """How large a recommender is; each kind takes what it has a use for.
 
     Attributes:
-        history_length: L, newest items that are looked at.
+        history_length: L, newest items that are looked at; 0 is what suits the kind.
         dim: D, width of an item's embedding.
         layers: of what the model is stacked from.
         k: items returned.
     """
 
-    history_length: int = 50
+    history_length: int = 0
     dim: int = 64
     layers: int = 2
     k: int = 100
@@ -101,7 +101,7 @@ class Kind:
         summary: what it is, for --help.
         seeded: whether another seed gives another model.
         whole_catalogue: it also knows items that no history holds, by their text.
-        history_length: L unless another is asked for. A kind that steps has all of a kept history, which grows to 99.
+        history_length: L unless another is asked for. Kinds that step read all of a kept history, which grows to 99.
     """
 
     file: str
@@ -113,6 +113,10 @@ class Kind:
     def recipe(self) -> Recipe:
         """Imports its file; torch takes seconds."""
         return cast("Recipe", import_module(f"{__package__}.recommenders.{self.file}"))
+
+    def sized(self, size: Size) -> Size:
+        """That size, with the kind's own history length if none was asked for."""
+        return size if size.history_length else replace(size, history_length=self.history_length)
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(

@@ -54,7 +54,9 @@ def evaluate(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each recommender that draws.")] = 1,
     top: Annotated[int, typer.Option(min=1, help="Length of a list.")] = 10,
-    history_length: Annotated[int, typer.Option(min=1, help="Newest items a recommender looks at.")] = 50,
+    history_length: Annotated[
+        int, typer.Option(min=0, help="Newest items a recommender looks at; 0 is what suits each.")
+    ] = 0,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 lets torch choose.")] = 1,
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,

@@ -38,8 +38,8 @@ def train(
         int | None, typer.Option(min=1, help="Passes over the data; by default what suits the recommender.")
     ] = None,
     history_length: Annotated[
-        int | None, typer.Option(min=1, help="Newest items the model looks at; by default what suits it.")
-    ] = None,
+        int, typer.Option(min=0, help="Newest items the model looks at; 0 is what suits the recommender.")
+    ] = 0,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     k: Annotated[int, typer.Option(min=10, help="Items a prediction returns.")] = 100,
     negatives: Annotated[
@@ -70,11 +70,11 @@ def train(
     """
     with stop_on(DatasetError, ValueError):
         prepared = find_dataset(dataset, data_dir)
-        kind = kind_named(recommender)
+        kind_named(recommender)
         use_threads(threads)
         from model.fit import FitConfig, fit
 
-        size = Size(history_length=history_length or kind.history_length, dim=dim, k=k)
+        size = Size(history_length=history_length, dim=dim, k=k)
         how = training_of(recommender, epochs, seed, device)
         if negatives is not None:
             how = replace(how, negatives=negatives)
