@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 from model.evaluate import evaluate, find_targets
 from model.export import load_script, save_script
+from model.fit import learn
 from model.gru import GRUConfig
+from model.kinds import Size, TrainingSet, kind_named
 from model.linear_recurrence import LinearRecurrenceConfig
 from model.recommender import StepRecommender
 from model.sasrec import SASRecConfig
@@ -17,8 +19,8 @@ from model.sequence import SequenceConfig, SequenceRecommender
 from model.train import TrainConfig, train
 from tests.unit.model.test_training import ITEMS, cycles
 
-BLOCK = 5
-LENGTH = 2 * BLOCK - 1
+BLOCK = 50
+LENGTH = 9
 CONFIGS: dict[str, SequenceConfig] = {
     "gru": GRUConfig(items=ITEMS, history_length=LENGTH, dim=16, state=24, dropout=0.0, k=10),
     "linear": LinearRecurrenceConfig(items=ITEMS, history_length=LENGTH, dim=16, state=24, dropout=0.0, k=10),
@@ -115,13 +117,13 @@ def test_without_history_the_popular_come_first(name: str) -> None:
 
 @pytest.mark.parametrize("name", STEPPING)
 def test_steps_equal_the_whole_history_over_block_boundaries(served: dict[str, nn.Module], name: str) -> None:
-    """Histories grow from 5 to 9 items; then the oldest 5 go, and the state is made anew from what is left."""
+    """Histories grow to 99 items; then the oldest 50 go, and the state is made anew from what is left."""
     model = served[name]
-    drawn = torch.randint(1, ITEMS + 1, (2, 4 * BLOCK), generator=torch.Generator().manual_seed(0))
+    drawn = torch.randint(1, ITEMS + 1, (2, 3 * BLOCK + 2), generator=torch.Generator().manual_seed(0))
     kept, state = drawn[:, :0], model.initial_state(2)
     for item in drawn.split(1, dim=1):
         kept = torch.cat([kept, item], 1)
-        if kept.size(1) > LENGTH:
+        if kept.size(1) == 2 * BLOCK:
             kept = kept[:, BLOCK:]
             state = stepped(model, model.initial_state(2), kept)
         else:
@@ -173,3 +175,13 @@ def test_the_planted_pattern_is_learned(name: str, negatives: int | None) -> Non
     how = TrainConfig(epochs=15, batch_size=12, learning_rate=2e-2, negatives=negatives)
     model = train(log.before(7), CONFIGS[name], how)
     assert evaluate(model, find_targets(log, 7, 6)).known.ndcg_10 > 0.9
+
+
+@pytest.mark.parametrize("name", ["gru", "linear-recurrence", "sasrec", "hstu"])
+def test_every_kind_of_sequence_model_is_learned_from_a_log(name: str) -> None:
+    log, kind = cycles(users=6, length=5), kind_named(name)
+    size = Size(dim=8, k=10)
+    found = learn(kind, TrainingSet(log, log.vocabulary), size, TrainConfig(epochs=1), lambda _: None)
+    assert ask(found.recommender, padded([[1, 2, 3]], 5))[0].shape == (1, 10)
+    assert found.neighbors(4).shape == (ITEMS + 1, 4)
+    assert hasattr(found.recommender, "step") == (kind.sized(size).history_length == 99)
