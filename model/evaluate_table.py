@@ -34,7 +34,7 @@ class Trial:
 
     top: int = 10
     seeds: int = 1
-    size: Size = field(default_factory=Size)
+    size: Size = field(default_factory=lambda: Size(history_length=0))
     how: Mapping[str, TrainConfig] = field(default_factory=dict)
 
 

@@ -37,7 +37,7 @@ class FitConfig:
     recommender: str = DEFAULT_KIND
     cut: float = 0.8
     cut_off: EpochMs | None = None
-    size: Size = field(default_factory=Size)
+    size: Size = field(default_factory=lambda: Size(history_length=0))
     how: TrainConfig | None = None
 
 

@@ -63,7 +63,7 @@ class Size:
         k: items returned.
     """
 
-    history_length: int = 0
+    history_length: int = 50
     dim: int = 64
     layers: int = 2
     k: int = 100

@@ -5,7 +5,7 @@ from model.recommenders.next_item import learned
 from model.sasrec import SASRecConfig
 from model.train import TrainConfig
 
-HOW = TrainConfig()
+HOW = TrainConfig(epochs=28, learning_rate=4e-3)
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:

@@ -5,7 +5,7 @@ from model.linear_recurrence import LinearRecurrenceConfig
 from model.recommenders.next_item import learned
 from model.train import TrainConfig
 
-HOW = TrainConfig(epochs=20, learning_rate=4e-3)
+HOW = TrainConfig(epochs=30, learning_rate=3e-3)
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:

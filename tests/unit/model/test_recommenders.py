@@ -174,7 +174,7 @@ def test_neighbours_have_users_in_common() -> None:
 
 
 def test_an_unknown_kind_is_told_which_there_are() -> None:
-    with pytest.raises(UnknownKindError, match="use one of sasrec, popularity"):
+    with pytest.raises(UnknownKindError, match="use one of sasrec, hstu"):
         kind_named("magic")
 
 

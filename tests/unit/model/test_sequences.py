@@ -180,7 +180,7 @@ def test_the_planted_pattern_is_learned(name: str, negatives: int | None) -> Non
 @pytest.mark.parametrize("name", ["gru", "linear-recurrence", "sasrec", "hstu"])
 def test_every_kind_of_sequence_model_is_learned_from_a_log(name: str) -> None:
     log, kind = cycles(users=6, length=5), kind_named(name)
-    size = Size(dim=8, k=10)
+    size = Size(history_length=0, dim=8, k=10)
     found = learn(kind, TrainingSet(log, log.vocabulary), size, TrainConfig(epochs=1), lambda _: None)
     assert ask(found.recommender, padded([[1, 2, 3]], 5))[0].shape == (1, 10)
     assert found.neighbors(4).shape == (ITEMS + 1, 4)
