@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 MODELS_DIR = Path(".recloop/models")
 RECOMMENDERS_HELP = "One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 
 
 def train(
@@ -37,18 +38,10 @@ def train(
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Passes over the data; by default what suits the recommender.")
     ] = None,
-    history_length: Annotated[
-        int, typer.Option(min=0, help="Newest items the model looks at; 0 is what suits the recommender.")
-    ] = 0,
+    history_length: Annotated[int, typer.Option(min=0, help="Newest items looked at; 0 is what suits the model.")] = 0,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     k: Annotated[int, typer.Option(min=10, help="Items a prediction returns.")] = 100,
-    negatives: Annotated[
-        int | None,
-        typer.Option(
-            min=0,
-            help="Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items.",
-        ),
-    ] = None,
+    negatives: Annotated[int | None, typer.Option(min=0, help=NEGATIVES_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     threads: Annotated[
         int, typer.Option(min=0, help="CPU threads; 0 lets torch choose. On small models more only wait.")
@@ -75,9 +68,7 @@ def train(
         from model.fit import FitConfig, fit
 
         size = Size(history_length=history_length, dim=dim, k=k)
-        how = training_of(recommender, epochs, seed, device)
-        if negatives is not None:
-            how = replace(how, negatives=negatives)
+        how = training_of(recommender, epochs, seed, device, negatives)
         config = FitConfig(recommender=recommender, cut=cut, cut_off=cut_off, size=size, how=how)
         with TrainingProgress() as progress:
             fitted = fit(prepared, out or MODELS_DIR / prepared.info.name, config, datetime.now(UTC), progress)
@@ -95,10 +86,13 @@ def use_threads(threads: int) -> None:
         torch.set_num_threads(threads)
 
 
-def training_of(recommender: str, epochs: int | None, seed: int, device: str) -> TrainConfig:
+def training_of(
+    recommender: str, epochs: int | None, seed: int, device: str, negatives: int | None = None
+) -> TrainConfig:
     """How a kind is trained, with what was asked for laid over it; imports torch."""
     how = kind_named(recommender).recipe().HOW
-    return replace(how, epochs=epochs or how.epochs, seed=seed, device=device)
+    drawn = how.negatives if negatives is None else negatives
+    return replace(how, epochs=epochs or how.epochs, seed=seed, device=device, negatives=drawn)
 
 
 class TrainingProgress:
