@@ -1,4 +1,8 @@
-"""How well a recommender foresees what users really did next; `PROTOCOL` says how that is counted."""
+"""How well a recommender foresees what users really did next, through the contract that serving uses.
+
+`evaluate` is the time split that every bundle's manifest carries; `PROTOCOL` says how it counts. What it is made
+of serves other protocols too (`model.evaluate_splits`): rows to foresee, what is known before them, their ranks.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +31,7 @@ class Targets:
     """T behaviours to foresee, each with what is known just before it.
 
     Attributes:
+        user: (T,), whose they are.
         history: (T, L), 0 pads on the left.
         weight: (T, L).
         age_s: (T, L), seconds before the target.
@@ -35,6 +40,7 @@ class Targets:
         known: (T,), the user has history before the cut-off.
     """
 
+    user: Ints
     history: Ints
     weight: Floats
     age_s: Floats
@@ -70,6 +76,27 @@ class Evaluation:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranking:
+    """What a recommender answered to T targets.
+
+    Attributes:
+        items: (T, at most K), model indexes, best first; 0 where there was nothing left.
+        rank: (T,), the target's place from 1; 0 where it is not among the items.
+    """
+
+    items: Ints
+    rank: Ints
+
+    def gains(self, top: int) -> Gains:
+        """1 / log2(rank + 1) for targets among the first `top`, 0 for the others. (T,)."""
+        return np.where(self.hits(top), 1.0 / np.log2(np.maximum(self.rank, 1) + 1.0), 0.0)
+
+    def hits(self, top: int) -> Flags:
+        """Whether the target is among the first `top`. (T,)."""
+        return (self.rank > 0) & (self.rank <= top)
+
+
+@dataclass(frozen=True, slots=True)
 class _Target:
     """One row to foresee, and the rows of the same user that lie before it."""
 
@@ -88,12 +115,41 @@ def find_targets(log: Interactions, cut_off: EpochMs, history_length: int, *, at
         history_length: L.
         at_most: of more targets, so many are taken at even distances.
     """
-    found = [t for _, rows in log.rows_by_user() for t in _targets_of(log, rows, cut_off, history_length)]
-    step = max(1.0, len(found) / at_most)
-    chosen = [found[int(i * step)] for i in range(min(len(found), at_most))]
+    rows = thinned(rows_after(log, cut_off), at_most)
+    return targets_at(log, rows, history_length, cut_off=cut_off)
+
+
+def rows_after(log: Interactions, cut_off: EpochMs) -> Ints:
+    """The rows at or after the cut-off that enter histories, are new to their user and have a history before them.
+
+    They are grouped by user.
+    """
+    found = [rows[_foreseeable(log, rows) & (log.timestamp[rows] >= cut_off)] for _, rows in log.rows_by_user()]
+    return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+def thinned(rows: Ints, at_most: int) -> Ints:
+    """So many of the rows, at even distances."""
+    step = max(1.0, len(rows) / at_most)
+    return rows[(np.arange(min(len(rows), at_most)) * step).astype(np.int64)]
+
+
+def targets_at(log: Interactions, rows: Ints, history_length: int, *, cut_off: EpochMs | None = None) -> Targets:
+    """Makes targets of chosen rows.
+
+    Args:
+        log: the whole log, in the model's vocabulary.
+        rows: row numbers, those of a user together and in time order.
+        history_length: L.
+        cut_off: users with a history older than it are known; None knows everyone.
+    """
+    wanted = np.zeros(len(log), dtype=np.bool_)
+    wanted[rows] = True
+    chosen = [t for _, own in log.rows_by_user() for t in _targets_of(log, own, wanted, cut_off)]
     columns = [_pad_left(log, t, history_length) for t in chosen]
     shape = (len(chosen), history_length)
     return Targets(
+        user=np.array([log.user[t.row] for t in chosen], dtype=np.int64),
         history=np.array([c[0] for c in columns], dtype=np.int64).reshape(shape),
         weight=np.array([c[1] for c in columns], dtype=np.float32).reshape(shape),
         age_s=np.array([c[2] for c in columns], dtype=np.float32).reshape(shape),
@@ -104,29 +160,49 @@ def find_targets(log: Interactions, cut_off: EpochMs, history_length: int, *, at
 
 
 def evaluate(recommender: nn.Module, targets: Targets, *, batch_size: int = 256) -> Evaluation:
-    """Ranks every target by the protocol, through the contract that serving uses."""
-    recommender.eval()
-    with torch.inference_mode():
-        ranks = [_ranks(recommender, targets, rows) for rows in _batches(len(targets), batch_size)]
-    gain = np.concatenate(ranks) if ranks else np.zeros(0)
+    """Ranks every target by the protocol."""
+    gain = rank(recommender, targets, batch_size=batch_size).gains(TOP)
     return Evaluation(known=_accuracy(gain[targets.known]), everyone=_accuracy(gain))
 
 
-def _targets_of(log: Interactions, rows: Ints, cut_off: EpochMs, length: int) -> Iterator[_Target]:
-    items, times = log.item[rows], log.timestamp[rows]
-    enters = log.in_history[rows] & (items > 0)
-    known = bool((enters & (times < cut_off)).any())
+def rank(recommender: nn.Module, targets: Targets, *, batch_size: int = 256) -> Ranking:
+    """Asks the recommender for its list before every target."""
+    recommender.eval()
+    with torch.inference_mode():
+        items = [_answers(recommender, targets, rows) for rows in _batches(len(targets), batch_size)]
+    if not items:
+        return Ranking(np.zeros((0, 0), dtype=np.int64), np.zeros(0, dtype=np.int64))
+    answered = np.concatenate(items)
+    hits = (answered == targets.target[:, np.newaxis]) & (answered > 0)
+    return Ranking(answered, np.where(hits.any(1), hits.argmax(1) + 1, 0))
+
+
+def new_to_user(items: Ints) -> Flags:
+    """Which of a user's items, oldest first, are met for the first time; those outside the vocabulary all are."""
     _, first_at = np.unique(items, return_index=True)
-    is_new = np.isin(np.arange(len(rows)), first_at) | (items == 0)
-    for at in np.flatnonzero((times >= cut_off) & log.in_history[rows] & is_new).tolist():
-        history = rows[:at][enters[:at]][-length:]
-        if len(history):
-            yield _Target(int(rows[at]), history, np.unique(items[:at]), known)
+    new: Flags = items == 0
+    new[first_at] = True
+    return new
 
 
-def _pad_left(log: Interactions, target: _Target, length: int) -> tuple[Ints, Floats, Floats]:
-    rows, now = target.history_rows, log.timestamp[target.row]
-    pad = (length - len(rows), 0)
+def _foreseeable(log: Interactions, rows: Ints) -> Flags:
+    """Which of a user's rows, oldest first, enter histories, are new and come after something that is known."""
+    enters = log.in_history[rows] & (log.item[rows] > 0)
+    after_something = np.cumsum(enters) - enters > 0
+    return log.in_history[rows] & new_to_user(log.item[rows]) & after_something
+
+
+def _targets_of(log: Interactions, rows: Ints, wanted: Flags, cut_off: EpochMs | None) -> Iterator[_Target]:
+    items = log.item[rows]
+    enters = log.in_history[rows] & (items > 0)
+    known = cut_off is None or bool((enters & (log.timestamp[rows] < cut_off)).any())
+    for at in np.flatnonzero(wanted[rows]).tolist():
+        yield _Target(int(rows[at]), rows[:at][enters[:at]], np.unique(items[:at]), known)
+
+
+def _pad_left(log: Interactions, target: _Target, history_length: int) -> tuple[Ints, Floats, Floats]:
+    rows, now = target.history_rows[-history_length:], log.timestamp[target.row]
+    pad = (history_length - len(rows), 0)
     age_s = ((now - log.timestamp[rows]) / 1000).astype(np.float32)
     return np.pad(log.item[rows], pad), np.pad(log.weight[rows], pad), np.pad(age_s, pad)
 
@@ -135,20 +211,17 @@ def _batches(count: int, size: int) -> Iterator[slice]:
     return (slice(start, start + size) for start in range(0, count, size))
 
 
-def _ranks(recommender: nn.Module, targets: Targets, rows: slice) -> Gains:
-    """NDCG gain of each target of a batch: 1 / log2(rank + 1), or 0 beyond the top. (B,)."""
+def _answers(recommender: nn.Module, targets: Targets, rows: slice) -> Ints:
+    """The items returned for a batch of targets. (B, K)."""
     exclude = _pad_right(targets.seen[rows])
     inputs = (targets.history[rows], targets.weight[rows], targets.age_s[rows], exclude)
-    items, _ = recommender(*map(torch.from_numpy, inputs))  # (B, K)
-    wanted = torch.from_numpy(targets.target[rows]).unsqueeze(1)  # (B, 1)
-    hits = (items[:, :TOP] == wanted) & (wanted > 0)
-    gains = 1.0 / torch.log2(torch.arange(hits.size(1)) + 2.0)
-    gain: Gains = (hits * gains).sum(1).double().numpy()
-    return gain
+    items, _ = recommender(*map(torch.from_numpy, inputs))
+    answered: Ints = items.numpy()
+    return answered
 
 
 def _pad_right(rows: tuple[Ints, ...]) -> Ints:
-    padded = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
+    padded = np.zeros((len(rows), max(map(len, rows), default=0)), dtype=np.int64)
     for number, row in enumerate(rows):
         padded[number, : len(row)] = row
     return padded

@@ -1,23 +1,25 @@
 """From a prepared data set to a measured bundle: train before the cut-off, evaluate after it, export."""
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from model.bundle import Bundle, Manifest, Training, write_bundle
 from model.datasets.prepared import Dataset
-from model.evaluate import Evaluation, Targets, evaluate, find_targets
+from model.datasets.reading import Item
+from model.evaluate import Evaluation, evaluate, find_targets
 from model.export import contents_of
 from model.interactions import Interactions, cut_off_at, load_interactions, training_vocabulary
-from model.popularity import Popularity
-from model.records import EpochMs
-from model.sasrec import SASRec, SASRecConfig
-from model.train import EpochDone, TrainConfig, train
+from model.kinds import DEFAULT_KIND, Kind, Learned, Progress, Size, TrainingSet, kind_named
+from model.recommenders.popularity import Popularity
+from model.records import EpochMs, ItemId
+from model.train import TrainConfig
 
-Progress = Callable[[EpochDone | str], None]
-"""Told each stage's name and each finished epoch."""
+
+class MissingLibraryError(ValueError):
+    """A recommender is trained by a package that is not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,16 +27,18 @@ class FitConfig:
     """What to fit.
 
     Attributes:
+        recommender: its kind, a name in `model.kinds`.
         cut: share of the behaviours that lie before the cut-off, unless `cut_off` is given.
         cut_off: only older behaviours are trained on.
-        size: of the model; its `items` are set from the data.
-        how: optimiser and seed.
+        size: of the model.
+        how: optimiser and seed; the kind's own if None.
     """
 
+    recommender: str = DEFAULT_KIND
     cut: float = 0.8
     cut_off: EpochMs | None = None
-    size: SASRecConfig = field(default_factory=lambda: SASRecConfig(items=0))
-    how: TrainConfig = field(default_factory=TrainConfig)
+    size: Size = field(default_factory=lambda: Size(history_length=0))
+    how: TrainConfig | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,39 +73,69 @@ def fit(
         progress: told what happens.
 
     Raises:
-        ValueError: there is too little data before the cut-off, or the cut is no share.
+        ValueError: there is too little data before the cut-off, the cut is no share, or there is no such recommender.
     """
+    kind = kind_named(config.recommender)
+    size = kind.sized(config.size)
     progress("reading")
-    log = load_interactions(dataset)
+    log, catalogue = load_interactions(dataset), dataset.items()
     cut_off = cut_off_at(log, config.cut) if config.cut_off is None else config.cut_off
-    log = log.with_vocabulary(training_vocabulary(log.before(cut_off)))
+    log = log.with_vocabulary(vocabulary_of(kind, log.before(cut_off), catalogue))
     training = log.before(cut_off)
-    size = replace(config.size, items=log.items)
     progress("training")
     started = time.perf_counter()
-    model = train(training, size, config.how, progress)
+    learned = learn(kind, training_set(training, catalogue), size, config.how, progress)
     train_s = time.perf_counter() - started
     progress("evaluating")
     started = time.perf_counter()
-    accuracy, baseline = _evaluate(model.to("cpu"), training, find_targets(log, cut_off, size.history_length))
+    accuracy, baseline = _evaluate(learned, log, cut_off, size)
     evaluate_s = time.perf_counter() - started
     progress("writing the bundle")
     manifest = Manifest(
         name=out.name,
+        recommender=config.recommender,
         version=created_at.strftime("%Y%m%dT%H%M%S"),
         created_at=created_at.isoformat(timespec="seconds"),
         history_length=size.history_length,
-        k=model.k,
+        k=learned.recommender.k,
         training=_describe(dataset, cut_off, len(training)),
         metrics=_metrics(accuracy, baseline),
     )
-    bundle = write_bundle(out, contents_of(model, model.item.weight, training, dataset.items()), manifest)
+    bundle = write_bundle(out, contents_of(learned, training, catalogue), manifest)
     return Fitted(bundle, accuracy, baseline, train_s, evaluate_s)
 
 
-def _evaluate(model: SASRec, training: Interactions, targets: Targets) -> tuple[Evaluation, Evaluation]:
-    baseline = Popularity(training.histories().counts(), model.k)
-    return evaluate(model, targets), evaluate(baseline, targets)
+def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
+    """Trains one recommender of that kind; in its kind's own way if `how` is None.
+
+    Raises:
+        MissingLibraryError: it is trained by a package that is not installed.
+        ValueError: it cannot be trained on this data, or not in this size.
+    """
+    recipe = kind.recipe()
+    try:
+        return recipe.fit(data, kind.sized(size), recipe.HOW if how is None else how, progress)
+    except ModuleNotFoundError as error:
+        package = (error.name or "").partition(".")[0]
+        msg = f"training {kind.summary} needs the package {package}; install it with: pip install {package}"
+        raise MissingLibraryError(msg) from error
+
+
+def vocabulary_of(kind: Kind, training: Interactions, catalogue: Mapping[ItemId, Item]) -> tuple[ItemId, ...]:
+    """The items that a recommender of that kind knows after `training`, sorted by id."""
+    learned = training_vocabulary(training)
+    return tuple(sorted({*learned, *catalogue})) if kind.whole_catalogue else learned
+
+
+def training_set(training: Interactions, catalogue: Mapping[ItemId, Item]) -> TrainingSet:
+    """The behaviours and the titles of their vocabulary."""
+    return TrainingSet(training, tuple(catalogue[i].title if i in catalogue else i for i in training.vocabulary))
+
+
+def _evaluate(learned: Learned, log: Interactions, cut_off: EpochMs, size: Size) -> tuple[Evaluation, Evaluation]:
+    targets = find_targets(log, cut_off, size.history_length)
+    baseline = Popularity(log.before(cut_off).histories().counts(), learned.recommender.k)
+    return evaluate(learned.recommender, targets), evaluate(baseline, targets)
 
 
 def _describe(dataset: Dataset, cut_off: EpochMs, behaviors: int) -> Training:

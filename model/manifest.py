@@ -53,6 +53,7 @@ class Manifest:
 
     Attributes:
         name: of the model.
+        recommender: its kind, a name in `model.kinds`.
         version: of this training of it.
         contract_version: of the contract that it keeps.
         created_at: ISO 8601, UTC.
@@ -66,6 +67,7 @@ class Manifest:
     """
 
     name: str
+    recommender: str = "sasrec"
     version: str
     contract_version: int = CONTRACT_VERSION
     created_at: str

@@ -6,41 +6,39 @@ answered by popularity.
 """
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.hstu import HSTUBlock
 from model.interactions import Ints
-from model.recommender import Recommender
+from model.sequence import SequenceConfig, SequenceRecommender
 
 
 @dataclass(frozen=True, slots=True)
-class SASRecConfig:
-    """The size of the model.
+class SASRecConfig(SequenceConfig):
+    """The size of the model; it looks at the newest `history_length` items only.
 
     Attributes:
-        items: n, size of the vocabulary.
-        history_length: L, newest items that are looked at.
-        dim: D, width of an item's embedding.
-        layers: transformer blocks.
+        layers: blocks.
         heads: attention heads; divides `dim`.
-        dropout: share of activations dropped in training.
-        k: items returned.
+        block: what the layers are: transformer blocks, or those of `model.hstu`.
     """
 
-    items: int
-    history_length: int = 50
-    dim: int = 64
     layers: int = 2
     heads: int = 2
-    dropout: float = 0.3
-    k: int = 100
+    block: Literal["transformer", "hstu"] = "transformer"
 
     def __post_init__(self) -> None:
         if self.dim % self.heads:
             msg = f"heads must divide dim, and {self.heads} does not divide {self.dim}"
             raise ValueError(msg)
+
+    def build(self, counts: Ints) -> "SASRec":
+        """The untrained model; counts as in `SequenceRecommender`."""
+        return SASRec(self, counts)
 
 
 class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
@@ -63,7 +61,7 @@ class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return self.project_out(mixed.transpose(1, 2).reshape(batch, length, dim))
 
 
-class Block(nn.Module):  # type: ignore[misc]  # torch is untyped here
+class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """One transformer block: attention, then a feed-forward layer, each on a normed residual."""
 
     def __init__(self, config: SASRecConfig) -> None:
@@ -82,7 +80,13 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return x + self.drop(self.feed(self.norm_feed(x)))
 
 
-class SASRec(Recommender):
+def _block(config: SASRecConfig) -> nn.Module:
+    if config.block == "hstu":
+        return HSTUBlock(config.dim, config.heads, config.history_length, config.dropout)
+    return TransformerBlock(config)
+
+
+class SASRec(SequenceRecommender):
     """Scores items by the dot product of the newest hidden state with their embeddings.
 
     It ignores `weight` and `age_s`: the order of the items is all it looks at.
@@ -91,18 +95,15 @@ class SASRec(Recommender):
     history_length: int
 
     def __init__(self, config: SASRecConfig, counts: Ints) -> None:
-        """Takes the occurrences of each model index in the training data, (n + 1,), as first bias."""
-        super().__init__(config.items, config.k)
+        """The untrained model; counts as in `SequenceRecommender`."""
+        super().__init__(config, counts)
         self.history_length = config.history_length
-        self.item = nn.Embedding(config.items + 1, config.dim, padding_idx=0)
         self.position = nn.Embedding(config.history_length + 1, config.dim, padding_idx=0)
-        self.blocks = nn.ModuleList([Block(config) for _ in range(config.layers)])
+        self.blocks = nn.ModuleList([_block(config) for _ in range(config.layers)])
         self.norm = nn.LayerNorm(config.dim)
         self.drop = nn.Dropout(config.dropout)
         nn.init.normal_(self.item.weight, std=0.02)
         nn.init.normal_(self.position.weight, std=0.02)
-        share = torch.as_tensor(counts, dtype=torch.float32) + 1.0
-        self.bias = nn.Parameter(torch.log(share / share.sum()))
 
     def hidden(self, history: Tensor) -> Tensor:
         """The state after each item; zero at padding. (B, L) -> (B, L, D)."""
@@ -122,4 +123,4 @@ class SASRec(Recommender):
         if history.size(1) == 0:
             return self.bias.unsqueeze(0).repeat(history.size(0), 1)
         newest = self.hidden(history[:, -self.history_length :])[:, -1]  # (B, D)
-        return F.linear(newest, self.item.weight, self.bias)
+        return self.logits(newest)

@@ -1,18 +1,15 @@
-"""Trains SASRec on the histories of a log: a library; who wants to show progress passes a callback."""
+"""Trains a sequence model on the histories of a log: a library; who wants to show progress passes a callback."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from model.interactions import Interactions, Ints
-from model.sasrec import SASRec, SASRecConfig
-
-FULL_SOFTMAX_ITEMS = 20_000  # above, a sampled softmax: a batch of full logits would take gigabytes
-NEGATIVES = 4_096
+from model.sequence import SequenceConfig, SequenceRecommender
+from model.sequence_losses import negatives_for, next_item_loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +21,8 @@ class TrainConfig:
         batch_size: windows a step; 32 took less time than 64 on CPU and needs fewer epochs.
         learning_rate: peak of AdamW's; it rises for a tenth of the steps and then falls to zero.
         weight_decay: of AdamW.
+        negatives: items drawn a step to compare the next one with; 0 compares with all (full softmax), None
+            does so up to 20,000 items and draws 4,096 above.
         seed: of initial weights, order, windows and dropout.
         device: cpu or cuda.
     """
@@ -32,6 +31,7 @@ class TrainConfig:
     batch_size: int = 32
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
+    negatives: int | None = None
     seed: int = 0
     device: str = "cpu"
 
@@ -55,13 +55,13 @@ Progress = Callable[[EpochDone], None]
 
 
 def train(
-    training: Interactions, config: SASRecConfig, how: TrainConfig, progress: Progress = lambda _: None
-) -> SASRec:
+    training: Interactions, config: SequenceConfig, how: TrainConfig, progress: Progress = lambda _: None
+) -> SequenceRecommender:
     """Trains a model on the histories in `training`.
 
     Args:
         training: behaviours before the cut-off, in the vocabulary of `config.items` items.
-        config: size of the model.
+        config: size and kind of the model.
         how: optimiser and seed. One thread count, seed and machine give one result.
         progress: called after each epoch.
 
@@ -74,9 +74,9 @@ def train(
         msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
         raise ValueError(msg)
     torch.manual_seed(how.seed)
-    model = SASRec(config, histories.counts())
+    model = config.build(histories.counts())
     model.to(how.device)
-    _Loop(model, sequences, config.history_length, how).run(progress)
+    _Loop(model, sequences, config, how).run(progress)
     model.eval()
     return model
 
@@ -84,10 +84,13 @@ def train(
 class _Loop:
     """The training loop: windows in, steps out."""
 
-    def __init__(self, model: SASRec, sequences: list[Ints], length: int, how: TrainConfig) -> None:
+    def __init__(
+        self, model: SequenceRecommender, sequences: list[Ints], config: SequenceConfig, how: TrainConfig
+    ) -> None:
         self._model = model
         self._sequences = sequences
-        self._length = length
+        self._length = length = config.history_length
+        self._negatives = negatives_for(config.items, how.negatives)
         self._how = how
         self._random = np.random.default_rng(how.seed)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
@@ -110,7 +113,7 @@ class _Loop:
 
     def _step(self, windows: Tensor) -> float:
         self._optimizer.zero_grad(set_to_none=True)
-        loss = next_item_loss(self._model, windows)
+        loss = next_item_loss(self._model, windows, self._negatives)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self._model.parameters(), 1.0)
         self._optimizer.step()
@@ -137,29 +140,3 @@ def _cut(sequence: Ints, length: int, offset: int) -> Iterator[Ints]:
     starts = [*([0] if first else []), *range(first, len(sequence) - 1, length)]
     ends = [*starts[1:], len(sequence) - 1]
     return (sequence[start : end + 1] for start, end in zip(starts, ends, strict=True))
-
-
-def next_item_loss(model: SASRec, windows: Tensor) -> Tensor:
-    """Cross entropy of the next item at every real position. windows: (B, L + 1) -> scalar."""
-    inputs, targets = windows[:, :-1], windows[:, 1:]
-    real = inputs > 0
-    hidden = model.hidden(inputs)[real]  # (P, D)
-    wanted = targets[real]  # (P,)
-    if model.item.num_embeddings <= FULL_SOFTMAX_ITEMS:
-        logits = F.linear(hidden, model.item.weight[1:], model.bias[1:])  # (P, n)
-        return F.cross_entropy(logits, wanted - 1)
-    return _sampled_loss(model, hidden, wanted)
-
-
-def _sampled_loss(model: SASRec, hidden: Tensor, wanted: Tensor) -> Tensor:
-    """Cross entropy against the target and uniformly drawn negatives shared by the batch.
-
-    The negatives stand for all n items, so their logits are raised by log(n / drawn) (Jean et al. 2015).
-    """
-    items = model.item.num_embeddings - 1
-    drawn = torch.randint(1, items + 1, (NEGATIVES,), device=hidden.device)  # (S,)
-    negative = F.linear(hidden, model.item(drawn), model.bias[drawn])  # (P, S)
-    negative = negative + float(np.log(items / NEGATIVES))
-    negative = negative.masked_fill(drawn.unsqueeze(0) == wanted.unsqueeze(1), float("-inf"))
-    positive = (hidden * model.item(wanted)).sum(1) + model.bias[wanted]  # (P,)
-    return (torch.logsumexp(torch.cat([positive.unsqueeze(1), negative], 1), 1) - positive).mean()

@@ -1,8 +1,8 @@
-"""`recloop train`: trains SASRec on a prepared data set and writes a bundle with its measured accuracy."""
+"""`recloop train`: trains a recommender on a prepared data set and writes a bundle with its measured accuracy."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,26 +15,33 @@ from rich.table import Table
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.output import print_json, stop_on
 from model.datasets.errors import DatasetError
+from model.kinds import DEFAULT_KIND, KINDS, Size, kind_named
 
 if TYPE_CHECKING:
     from model.evaluate import Evaluation
-    from model.fit import FitConfig, Fitted
-    from model.train import EpochDone
+    from model.fit import Fitted
+    from model.train import EpochDone, TrainConfig
 
 MODELS_DIR = Path(".recloop/models")
+RECOMMENDERS_HELP = "One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 
 
 def train(
     dataset: Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")],
+    recommender: Annotated[str, typer.Option(help=RECOMMENDERS_HELP)] = DEFAULT_KIND,
     cut: Annotated[float, typer.Option(help="Share of the behaviours to train on, oldest first.")] = 0.8,
     cut_off: Annotated[
         int | None, typer.Option(help="Train on what is older than this, epoch milliseconds; replaces --cut.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder of the bundle.")] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the data.")] = 14,
-    history_length: Annotated[int, typer.Option(min=1, help="Newest items the model looks at.")] = 50,
+    out: Annotated[Path | None, typer.Option(help="Folder of the bundle; by default the data set's name.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Passes over the data; by default what suits the recommender.")
+    ] = None,
+    history_length: Annotated[int, typer.Option(min=0, help="Newest items looked at; 0 is what suits the model.")] = 0,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     k: Annotated[int, typer.Option(min=10, help="Items a prediction returns.")] = 100,
+    negatives: Annotated[int | None, typer.Option(min=0, help=NEGATIVES_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     threads: Annotated[
         int, typer.Option(min=0, help="CPU threads; 0 lets torch choose. On small models more only wait.")
@@ -43,10 +50,12 @@ def train(
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Train SASRec before a cut-off, measure it after, and write a bundle that can be served.
+    """Train a recommender before a cut-off, measure it after, and write a bundle that can be served.
 
     Examples:
       recloop train ml-100k
+
+      recloop train ml-100k --recommender gru --out .recloop/models/gru
 
       recloop train ml-100k --cut 0.9 --epochs 20 --out .recloop/models/long
 
@@ -54,51 +63,47 @@ def train(
     """
     with stop_on(DatasetError, ValueError):
         prepared = find_dataset(dataset, data_dir)
-        _use_threads(threads)
-        config = _config(cut, cut_off, (history_length, dim, k), (epochs, seed, device))
-        from model.fit import fit
+        kind_named(recommender)
+        use_threads(threads)
+        from model.fit import FitConfig, fit
 
-        with _Progress(epochs) as progress:
-            target = out or MODELS_DIR / prepared.info.name
-            fitted = fit(prepared, target, config, datetime.now(UTC), progress)
+        size = Size(history_length=history_length, dim=dim, k=k)
+        how = training_of(recommender, epochs, seed, device, negatives)
+        config = FitConfig(recommender=recommender, cut=cut, cut_off=cut_off, size=size, how=how)
+        with TrainingProgress() as progress:
+            fitted = fit(prepared, out or MODELS_DIR / prepared.info.name, config, datetime.now(UTC), progress)
     if as_json:
         print_json(_as_dict(fitted))
     else:
         _print(fitted)
 
 
-def _use_threads(threads: int) -> None:
+def use_threads(threads: int) -> None:
+    """Sets torch's threads; 0 lets it choose."""
     if threads:
         import torch
 
         torch.set_num_threads(threads)
 
 
-def _config(cut: float, cut_off: int | None, size: tuple[int, int, int], how: tuple[int, int, str]) -> FitConfig:
-    """Torch takes seconds to import: only here, when a model is really trained."""
-    from model.fit import FitConfig
-    from model.sasrec import SASRecConfig
-    from model.train import TrainConfig
-
-    history_length, dim, k = size
-    epochs, seed, device = how
-    return FitConfig(
-        cut=cut,
-        cut_off=cut_off,
-        size=SASRecConfig(items=0, history_length=history_length, dim=dim, k=k),
-        how=TrainConfig(epochs=epochs, seed=seed, device=device),
-    )
+def training_of(
+    recommender: str, epochs: int | None, seed: int, device: str, negatives: int | None = None
+) -> TrainConfig:
+    """How a kind is trained, with what was asked for laid over it; imports torch."""
+    how = kind_named(recommender).recipe().HOW
+    drawn = how.negatives if negatives is None else negatives
+    return replace(how, epochs=epochs or how.epochs, seed=seed, device=device, negatives=drawn)
 
 
-class _Progress:
+class TrainingProgress:
     """Shows stages and epochs on standard error."""
 
-    def __init__(self, epochs: int) -> None:
+    def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task: TaskID = self._bar.add_task("starting", total=epochs)
+        self._task: TaskID = self._bar.add_task("starting", total=None)
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> TrainingProgress:
         self._bar.start()
         return self
 
@@ -106,16 +111,19 @@ class _Progress:
         self._bar.stop()
 
     def __call__(self, news: EpochDone | str) -> None:
+        """Hears of a stage or of a finished epoch."""
         if isinstance(news, str):
-            self._bar.update(self._task, description=news)
+            self._bar.reset(self._task, description=news, total=None)
         else:
-            self._bar.update(self._task, completed=news.epoch, description=f"training, loss {news.loss:.3f}")
+            told = f"training, loss {news.loss:.3f}"
+            self._bar.update(self._task, completed=news.epoch, total=news.epochs, description=told)
 
 
 def _as_dict(fitted: Fitted) -> dict[str, object]:
     return {
         "bundle": str(fitted.bundle.path),
         "hash": fitted.bundle.hash,
+        "recommender": fitted.bundle.manifest.recommender,
         "items": fitted.bundle.manifest.items,
         "training": asdict(fitted.bundle.manifest.training),
         "model": asdict(fitted.model),
@@ -129,7 +137,10 @@ def _print(fitted: Fitted) -> None:
     from model.evaluate import PROTOCOL
 
     table = Table("", "users", "targets", "HR@10", "NDCG@10", title=str(fitted.bundle.path))
-    for name, evaluation in (("SASRec", fitted.model), ("popularity", fitted.popularity)):
+    for name, evaluation in (
+        (fitted.bundle.manifest.recommender, fitted.model),
+        ("all-time popularity", fitted.popularity),
+    ):
         for row in _rows(name, evaluation):
             table.add_row(*row)
     console = Console()

@@ -77,10 +77,10 @@ def train_bundle(dataset: Dataset, folder: Path) -> Bundle:
     """A small SASRec of one epoch: what it says matters less than that it says the same every time."""
     # Imported where it is used: torch takes seconds.
     from model.fit import FitConfig, fit
-    from model.sasrec import SASRecConfig
+    from model.kinds import Size
     from model.train import TrainConfig
 
-    size = SASRecConfig(items=0, history_length=20, dim=32, layers=1)
+    size = Size(history_length=20, dim=32, layers=1)
     return fit(dataset, folder, FitConfig(size=size, how=TrainConfig(epochs=1)), datetime.now(UTC)).bundle
 
 

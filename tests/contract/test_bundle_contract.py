@@ -25,9 +25,10 @@ from model.bundle import (
     load_module,
     write_bundle,
 )
-from model.export import nearest_neighbors, save_script
-from model.popularity import Popularity
+from model.export import save_script
+from model.neighbors import nearest_neighbors
 from model.recommender import Recommender
+from model.recommenders.popularity import Popularity
 from model.sasrec import SASRec, SASRecConfig
 
 ITEMS = 30

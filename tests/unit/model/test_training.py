@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.evaluate import evaluate, find_targets
-from model.export import most_popular, nearest_neighbors
+from model.export import most_popular
 from model.interactions import Interactions, cut_off_at, training_vocabulary
-from model.popularity import Popularity
-from model.sasrec import SASRec, SASRecConfig
-from model.train import TrainConfig, draw_windows, next_item_loss, train
+from model.neighbors import nearest_neighbors
+from model.recommenders.popularity import Popularity
+from model.sasrec import SASRecConfig
+from model.train import TrainConfig, draw_windows, train
 
 ITEMS = 12
 TINY = SASRecConfig(items=ITEMS, history_length=6, dim=16, layers=1, heads=1, dropout=0.0, k=10)
@@ -56,15 +57,6 @@ def test_training_twice_gives_the_same_model() -> None:
 def test_a_log_without_sequences_is_refused() -> None:
     with pytest.raises(ValueError, match="no user has two"):
         train(log_of([(0, 1, 1), (1, 2, 2)]), TINY, TrainConfig(epochs=1))
-
-
-def test_sampled_and_full_softmax_agree_at_the_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    torch.manual_seed(0)
-    model = SASRec(TINY, np.ones(ITEMS + 1, dtype=np.int64)).eval()
-    windows = torch.tensor([[0, 1, 2, 3, 4, 5, 6]])
-    full = next_item_loss(model, windows).item()
-    monkeypatch.setattr("model.train.FULL_SOFTMAX_ITEMS", 1)
-    assert next_item_loss(model, windows).item() == pytest.approx(full, rel=0.05)
 
 
 @settings(max_examples=50, deadline=None)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from model.actions import DEFAULT_ACTIONS
 from model.bundle import Bundle, Contents, Manifest, Training, write_bundle
 from model.export import save_script
-from model.popularity import Popularity
 from model.recommender import Recommender
+from model.recommenders.popularity import Popularity
 from model.sasrec import SASRec, SASRecConfig
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from udfs.elements import Candidate, TrackedBehavior

@@ -1,0 +1,82 @@
+"""A gated recurrent unit over a user's history (Cho et al. 2014; for recommendation Hidasi et al. 2016).
+
+Beside the papers: items are predicted with the embeddings they are read with, by the full softmax of the next
+item. Of everything here it foresees best, and a kept state costs 0.5 KB a user.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from model.interactions import Ints
+from model.recurrent import RecurrentRecommender
+from model.sequence import SequenceConfig
+
+
+@dataclass(frozen=True, slots=True)
+class GRUConfig(SequenceConfig):
+    """The size of the model.
+
+    Attributes:
+        state: S, width of a user's state.
+    """
+
+    history_length: int = 99
+    dropout: float = 0.4
+    state: int = 128
+
+    def build(self, counts: Ints) -> "GRU":
+        """The untrained model; counts as in `SequenceRecommender`."""
+        return GRU(self, counts)
+
+
+class GRU(RecurrentRecommender):
+    """One recurrent layer; its state is projected to an embedding's width."""
+
+    def __init__(self, config: GRUConfig, counts: Ints) -> None:
+        """The untrained model; counts as in `SequenceRecommender`."""
+        super().__init__(config, counts, config.state)
+        self.gru = nn.GRU(config.dim, config.state, batch_first=True)
+        self.project = nn.Linear(config.state, config.dim, bias=False)
+        self.drop = nn.Dropout(config.dropout)
+        nn.init.normal_(self.item.weight, std=config.dim**-0.5)
+
+    def hidden(self, history: Tensor) -> Tensor:
+        """The state after each item, projected. (B, L) -> (B, L, D)."""
+        history, place = left_aligned(history)
+        states, _ = self.gru(self.drop(self.item(history)))  # (B, L, S)
+        outputs = self.project(self.drop(states))  # (B, L, D)
+        return outputs.gather(1, place.clamp(min=0).unsqueeze(2).expand(-1, -1, outputs.size(2)))
+
+    def state_after(self, history: Tensor, weight: Tensor) -> Tensor:
+        """The state after a whole history. (B, L) x 2 -> (B, S)."""
+        if history.size(1) == 0:
+            return self.initial_state(history.size(0))
+        history, place = left_aligned(history)
+        states, _ = self.gru(self.item(history))  # (B, L, S)
+        last = place[:, -1:]  # (B, 1); -1 where there is no item
+        state = states.gather(1, last.clamp(min=0).unsqueeze(2).expand(-1, -1, states.size(2)))
+        return torch.where(last < 0, self.start, state.squeeze(1))
+
+    def advance(self, state: Tensor, item: Tensor, weight: Tensor) -> Tensor:
+        """The state after one more item. (B, S), (B,) x 2 -> (B, S)."""
+        _, after = self.gru(self.item(item).unsqueeze(1), state.unsqueeze(0))
+        return after.squeeze(0)
+
+    def output(self, state: Tensor) -> Tensor:
+        """The state, projected. (B, S) -> (B, D)."""
+        return self.project(state)
+
+
+def left_aligned(history: Tensor) -> tuple[Tensor, Tensor]:
+    """Moves the padding behind the items, so that a pass from the left meets the items first.
+
+    Returns:
+        The items, 0 pads on the right, and for each old column the new one, -1 for padding. (B, L) each.
+    """
+    columns = torch.arange(history.size(1), device=history.device).unsqueeze(0)  # (1, L)
+    padding = (history == 0).sum(1, keepdim=True)  # (B, 1)
+    source = (columns + padding).clamp(max=history.size(1) - 1)
+    moved = history.gather(1, source).masked_fill(columns + padding >= history.size(1), 0)
+    return moved, (columns - padding).clamp(min=-1)

@@ -1,0 +1,159 @@
+"""Every kind of recommender by its name: the one table behind `recloop train` and `recloop evaluate`.
+
+To add a kind, write a file in `model/recommenders` and a line in `KINDS`. The file is a `Recipe`:
+
+- `HOW`, a `TrainConfig`: how it is trained unless something else is asked for.
+- `fit(data, size, how, progress) -> Learned`: trains on `data` alone. `how.seed` decides everything random, so
+  one thread count, seed and machine give one result. `progress` hears an `EpochDone` after each epoch.
+
+`Learned` is the recommender, on the CPU and in evaluation mode, and a function that makes its table of
+neighbouring items. This module imports no torch: names and summaries are there at once, a recipe when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from model.interactions import Interactions
+
+if TYPE_CHECKING:
+    from model.recommender import Recommender
+    from model.train import EpochDone, TrainConfig
+
+DEFAULT_KIND = "sasrec"
+
+NeighborTable = npt.NDArray[np.int32]
+"""(n + 1, M), nearest first, never the item itself, 0 pads."""
+Progress = Callable[["EpochDone | str"], None]
+"""Told each stage's name and each finished epoch."""
+
+
+class UnknownKindError(ValueError):
+    """There is no recommender of that name; the message lists those that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """What a recommender may learn from.
+
+    Attributes:
+        log: behaviours before the cut-off; its vocabulary is the model's.
+        titles: parallel to the vocabulary; an item's id where it has no title.
+    """
+
+    log: Interactions
+    titles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a recommender is; each kind takes what it has a use for.
+
+    Attributes:
+        history_length: L, newest items that are looked at; 0 is what suits the kind.
+        dim: D, width of an item's embedding.
+        layers: of what the model is stacked from.
+        k: items returned.
+    """
+
+    history_length: int = 50
+    dim: int = 64
+    layers: int = 2
+    k: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A trained recommender.
+
+    Attributes:
+        recommender: on the CPU, in evaluation mode.
+        neighbors: makes the neighbour table with M columns; called once, when a bundle is written.
+    """
+
+    recommender: Recommender
+    neighbors: Callable[[int], NeighborTable]
+
+
+class Recipe(Protocol):
+    """What a file of `model/recommenders` holds."""
+
+    HOW: TrainConfig
+
+    def fit(self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+        """Trains one; ValueError says what is wrong with the data or the size."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One row of the table.
+
+    Attributes:
+        file: its module in `model/recommenders`.
+        summary: what it is, for --help.
+        seeded: whether another seed gives another model.
+        whole_catalogue: it also knows items that no history holds, by their text.
+        history_length: L unless another is asked for. Kinds that step read all of a kept history, which grows to 99.
+    """
+
+    file: str
+    summary: str
+    seeded: bool = False
+    whole_catalogue: bool = False
+    history_length: int = 50
+
+    def recipe(self) -> Recipe:
+        """Imports its file; torch takes seconds."""
+        return cast("Recipe", import_module(f"{__package__}.recommenders.{self.file}"))
+
+    def sized(self, size: Size) -> Size:
+        """That size, with the kind's own history length if none was asked for."""
+        return size if size.history_length else replace(size, history_length=self.history_length)
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "sasrec": Kind(file="sasrec", summary="a causal transformer over the history", seeded=True),
+        "hstu": Kind(file="hstu", summary="the same of pointwise attention blocks", seeded=True),
+        "gru": Kind(
+            file="gru",
+            summary="a recurrent network, which also goes on from a kept state",
+            seeded=True,
+            history_length=99,
+        ),
+        "linear-recurrence": Kind(
+            file="linear_recurrence",
+            summary="layers of gated linear recurrences, which also go on from a kept state",
+            seeded=True,
+            history_length=99,
+        ),
+        "popularity": Kind(file="popularity", summary="what most behaviours were about lately"),
+        "item-cf": Kind(file="item_cf", summary="neighbours of the newest items, by who met both"),
+        "user-cf": Kind(file="user_cf", summary="what users with the like history met"),
+        "als": Kind(file="als", summary="matrix factorisation by weighted least squares", seeded=True),
+        "bpr": Kind(file="bpr", summary="matrix factorisation by pairwise ranking", seeded=True),
+        "ease": Kind(file="ease", summary="a linear model of items in closed form"),
+        "lightgcn": Kind(file="lightgcn", summary="embeddings smoothed over the graph of who met what", seeded=True),
+        "text": Kind(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
+    }
+)
+
+
+def kind_named(name: str) -> Kind:
+    """The kind of that name.
+
+    Raises:
+        UnknownKindError: there is none.
+    """
+    if (kind := KINDS.get(name)) is None:
+        msg = f"there is no recommender {name!r}; use one of {', '.join(KINDS)}"
+        raise UnknownKindError(msg)
+    return kind

@@ -1,0 +1,62 @@
+"""Matrix factorisation by weighted alternating least squares (Hu, Koren and Volinsky 2008), trained by implicit.
+
+A user whom training never saw gets the vector that one more step of the same least squares would give.
+"""
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.interactions import Ints
+from model.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.factors import one_thread, padded, user_items, with_neighbors_by
+from model.recommenders.from_history import FromHistory
+from model.train import TrainConfig
+
+ALPHA = 20.0
+L2 = 50.0
+DECAY = 0.85
+HOW = TrainConfig(epochs=15)
+
+
+class ALS(FromHistory):
+    """Solves for the user's vector, then ranks by dot product.
+
+    The user is the vector u that minimises the sum over all items of c (p - u'y)^2, plus l2 |u|^2, where the history's
+    items have p = 1 and c = 1 + alpha * weight * recency, and all others p = 0 and c = 1.
+    """
+
+    alpha: float
+
+    def __init__(self, items: Tensor, counts: Ints, k: int, *, alpha: float, l2: float) -> None:
+        """Takes item vectors, (n + 1, D)."""
+        super().__init__(counts, k, DECAY)
+        self.alpha = alpha
+        self.register_buffer("items", items)
+        self.register_buffer("gram", items.T @ items + l2 * torch.eye(items.size(1)))
+
+    def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
+        """(B, L) each -> (B, n + 1)."""
+        met = self.items[history]  # (B, L, D)
+        extra = self.alpha * recency * weight  # (B, L)
+        left = self.gram + (met * extra.unsqueeze(2)).transpose(1, 2) @ met  # (B, D, D)
+        right = ((1.0 + extra).unsqueeze(1) @ met).transpose(1, 2)  # (B, D, 1); padding's vector is 0
+        return F.linear(torch.linalg.solve(left, right).squeeze(2), self.items)
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    """Alternates `how.epochs` times."""
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    def told(done: int, *_: object) -> None:
+        progress(f"training als, round {done + 1} of {how.epochs}")
+
+    with one_thread():
+        trainer: Any = AlternatingLeastSquares(
+            factors=size.dim, regularization=L2, iterations=how.epochs, random_state=how.seed, num_threads=1
+        )
+        trainer.fit(user_items(data.log, ALPHA), show_progress=False, callback=told)
+    items = padded(trainer.item_factors)
+    return with_neighbors_by(items, ALS(items, data.log.histories().counts(), size.k, alpha=ALPHA, l2=L2))

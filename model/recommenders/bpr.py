@@ -1,0 +1,41 @@
+"""Matrix factorisation by Bayesian personalised ranking (Rendle et al. 2009), trained by implicit.
+
+A user whom training never saw gets what one step of the same gradient makes of nothing: the mean of the vectors
+that were met, less that of all items, from which the negatives are drawn.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from model.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.factors import MeanOfItems, one_thread, padded, user_items, with_neighbors_by
+from model.train import TrainConfig
+
+L2 = 0.01
+DECAY = 0.85
+HOW = TrainConfig(epochs=150, learning_rate=0.05)
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    """Draws as many pairs as there are behaviours, `how.epochs` times."""
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+    pairs = user_items(data.log, 0.0)
+    with one_thread():
+        trainer: Any = BayesianPersonalizedRanking(
+            factors=size.dim,
+            learning_rate=how.learning_rate,
+            regularization=L2,
+            iterations=1,
+            random_state=np.random.default_rng(how.seed),
+            num_threads=1,
+        )
+        for done in range(how.epochs):
+            trainer.fit(pairs, show_progress=False)
+            progress(f"training bpr, round {done + 1} of {how.epochs}")
+    items = padded(trainer.item_factors)  # (n + 1, D + 1), the last column is the bias
+    met = items - items[1:].mean(0)
+    met[:, -1] = 1.0
+    counts = data.log.histories().counts()
+    return with_neighbors_by(items[:, :-1], MeanOfItems(met, items, counts, size.k, DECAY))

@@ -1,0 +1,63 @@
+"""Recommenders whose items are vectors: a user whom training never saw is the mean of what was met."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.interactions import Interactions, Ints
+from model.kinds import Learned
+from model.neighbors import nearest_neighbors
+from model.recommenders.from_history import FromHistory
+
+
+class MeanOfItems(FromHistory):
+    """The user is the mean of the history's vectors, newer ones counting more; items are ranked by dot product."""
+
+    def __init__(self, met: Tensor, items: Tensor, counts: Ints, k: int, decay: float) -> None:
+        """Takes vectors of items that were met, (n + 1, D), and of items to rank, (n + 1, D)."""
+        super().__init__(counts, k, decay)
+        self.register_buffer("met", met)
+        self.register_buffer("items", items)
+
+    def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
+        """(B, L) each -> (B, n + 1)."""
+        share = recency / recency.sum(1, keepdim=True).clamp(min=1e-12)
+        user = F.embedding_bag(history, self.met, mode="sum", per_sample_weights=share, padding_idx=0)  # (B, D)
+        return F.linear(user, self.items)
+
+
+def with_neighbors_by(vectors: Tensor, model: FromHistory) -> Learned:
+    """A finished recommender whose neighbours are those of the item vectors, (n + 1, D)."""
+    return Learned(model.eval(), partial(nearest_neighbors, vectors))
+
+
+def user_items(log: Interactions, alpha: float) -> Any:
+    """Confidences 1 + alpha * weight as implicit wants them: scipy's csr, (users, n), item i in column i - 1."""
+    from scipy.sparse import csr_matrix
+
+    histories = log.histories()
+    shape = (log.users, log.items)
+    weighed = csr_matrix((histories.weight, (histories.user, histories.item - 1)), shape)  # repeats add up
+    weighed.data = (1.0 + alpha * weighed.data).astype(np.float32)
+    return weighed
+
+
+def padded(vectors: npt.NDArray[Any]) -> Tensor:
+    """Vectors of the items, (n, D), as float32 with a row of zeros before them, (n + 1, D)."""
+    return F.pad(torch.from_numpy(np.array(vectors, dtype=np.float32)), (0, 0, 1, 0))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Implicit wants BLAS to leave the threads alone, and one thread gives one result."""
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(1, "blas"):
+        yield

@@ -1,0 +1,16 @@
+"""The recipe of the GRU; the model is in `model.gru`, its training in `model.train`."""
+
+from model.gru import GRUConfig
+from model.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.next_item import learned
+from model.train import TrainConfig
+
+HOW = TrainConfig(epochs=30, learning_rate=3e-3)
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    """Trains a GRU of one layer, its state twice as wide as an embedding; ValueError if no user has two items."""
+    config = GRUConfig(
+        items=data.log.items, history_length=size.history_length, dim=size.dim, state=2 * size.dim, k=size.k
+    )
+    return learned(config, data, how, progress)

@@ -1,0 +1,21 @@
+"""The recipe of a SASRec of HSTU blocks; they are in `model.hstu`."""
+
+from model.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.next_item import learned
+from model.sasrec import SASRecConfig
+from model.train import TrainConfig
+
+HOW = TrainConfig(epochs=28, learning_rate=4e-3)
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    """Trains a SASRec of HSTU blocks; ValueError if no user has two items."""
+    config = SASRecConfig(
+        items=data.log.items,
+        history_length=size.history_length,
+        dim=size.dim,
+        layers=size.layers,
+        block="hstu",
+        k=size.k,
+    )
+    return learned(config, data, how, progress)

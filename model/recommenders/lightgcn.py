@@ -1,0 +1,144 @@
+"""LightGCN: embeddings smoothed over the graph of who met what (He et al. 2020).
+
+Beside the paper: a user has no embedding of its own but starts as the sum of its items', so that a user whom
+training never saw is the same function of the history; and training hides a share of each user's items in every
+step and asks for them by a softmax over all items, which needs far fewer steps than pairs do.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.cooccurrence import user_item_matrix
+from model.interactions import Interactions
+from model.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.factors import MeanOfItems, with_neighbors_by
+from model.train import EpochDone, TrainConfig
+
+DECAY = 0.8
+HIDDEN = 0.3
+SCALE = 10.0
+FULL_SOFTMAX_ITEMS = 20_000  # above, drawn negatives: a batch of full logits would take gigabytes
+NEGATIVES = 4_096
+HOW = TrainConfig(epochs=200, batch_size=1_024, learning_rate=1e-2, weight_decay=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Who met what, E edges, each with 1 / sqrt(items of the user * users of the item).
+
+    Attributes:
+        user: (E,).
+        item: (E,), model indexes.
+        norm: (E,).
+        users: how many there are.
+        items: n.
+    """
+
+    user: Tensor
+    item: Tensor
+    norm: Tensor
+    users: int
+    items: int
+
+    def matrix(self, kept: Tensor) -> Tensor:
+        """The edges that are kept, bool (E,), as a sparse (users, n + 1) matrix."""
+        edges = torch.stack([self.user[kept], self.item[kept]])
+        size = (self.users, self.items + 1)
+        return torch.sparse_coo_tensor(edges, self.norm[kept], size, is_coalesced=True, check_invariants=False)
+
+
+def graph_of(log: Interactions) -> Graph:
+    """The graph of a log's histories."""
+    met = user_item_matrix(log)
+    user, item = met.indices()
+    degrees = torch.bincount(user, minlength=log.users)[user] * torch.bincount(item, minlength=log.items + 1)[item]
+    return Graph(user, item, degrees.float().rsqrt(), log.users, log.items)
+
+
+def propagate(edges: Tensor, embedding: Tensor, layers: int) -> tuple[Tensor, Tensor]:
+    """The means over the layers, from the items' embeddings alone.
+
+    Args:
+        edges: sparse (users, n + 1), normalised.
+        embedding: (n + 1, D).
+        layers: steps over the graph.
+
+    Returns:
+        What a user sums over the edges, (n + 1, D), and the items, (n + 1, D).
+    """
+    item, back = embedding, edges.t()
+    summed, items = embedding, embedding
+    user = torch.sparse.mm(edges, item)
+    for _ in range(layers):
+        summed = summed + item
+        item, user = torch.sparse.mm(back, user), torch.sparse.mm(edges, item)
+        items = items + item
+    return summed / (layers + 1), items / (layers + 1)
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    """Trains the items' embeddings; ValueError if nothing can be hidden and asked for."""
+    graph = graph_of(data.log)
+    embedding = _Loop(graph, size, how).run(progress)
+    with torch.no_grad():
+        summed, items = propagate(graph.matrix(torch.ones_like(graph.user, dtype=torch.bool)), embedding, size.layers)
+    users = torch.bincount(graph.item, minlength=graph.items + 1).clamp(min=1)
+    met = summed * users.rsqrt().unsqueeze(1)
+    counts = data.log.histories().counts()
+    return with_neighbors_by(items, MeanOfItems(met, items, counts, size.k, DECAY))
+
+
+class _Loop:
+    """The training loop: hides, propagates, asks."""
+
+    def __init__(self, graph: Graph, size: Size, how: TrainConfig) -> None:
+        if len(graph.user) <= graph.users:
+            msg = "hardly a user has two history behaviours before the cut-off; take more data or a later cut-off"
+            raise ValueError(msg)
+        self._graph = graph
+        self._layers = size.layers
+        self._how = how
+        self._random = torch.Generator().manual_seed(how.seed)
+        start = 0.1 * torch.randn(graph.items + 1, size.dim, generator=self._random)
+        start[0] = 0.0
+        self._embedding = start.requires_grad_()
+        self._optimizer = torch.optim.AdamW([self._embedding], lr=how.learning_rate, weight_decay=how.weight_decay)
+
+    def run(self, progress: Progress) -> Tensor:
+        """Trains; the items' embeddings, (n + 1, D)."""
+        for epoch in range(1, self._how.epochs + 1):
+            order = torch.randperm(self._graph.users, generator=self._random)
+            losses = [self._step(users) for users in order.split(self._how.batch_size)]
+            progress(EpochDone(epoch, self._how.epochs, float(np.mean(losses))))
+        return self._embedding.detach()
+
+    def _step(self, users: Tensor) -> float:
+        self._optimizer.zero_grad(set_to_none=True)
+        loss = self._loss(users)
+        loss.backward()
+        self._optimizer.step()
+        return float(loss.detach())
+
+    def _loss(self, users: Tensor) -> Tensor:
+        """Cross entropy of the hidden items of some users. (B,) -> scalar."""
+        graph = self._graph
+        hidden = torch.rand(len(graph.user), generator=self._random) < HIDDEN  # (E,)
+        edges = graph.matrix(~hidden)
+        met, items = propagate(edges, self._embedding, self._layers)
+        place = torch.full((graph.users,), -1).index_put_((users,), torch.arange(len(users)))
+        asked = hidden & (place[graph.user] >= 0)
+        user, item = place[graph.user[asked]], graph.item[asked]  # (P,), (P,)
+        vectors = SCALE * torch.sparse.mm(edges, met)[users]  # (B, D)
+        wanted = (vectors[user] * items[item]).sum(1)  # (P,)
+        return (self._normalizer(vectors, items)[user] - wanted).sum() / max(1, len(user))
+
+    def _normalizer(self, vectors: Tensor, items: Tensor) -> Tensor:
+        """Log of the sum over all items; drawn ones stand for all where there are too many. (B, D) -> (B,)."""
+        count = self._graph.items
+        if count <= FULL_SOFTMAX_ITEMS:
+            return torch.logsumexp(vectors @ items[1:].T, 1)
+        drawn = torch.randint(1, count + 1, (NEGATIVES,), generator=self._random)
+        return torch.logsumexp(vectors @ items[drawn].T, 1) + float(np.log(count / NEGATIVES))

@@ -1,0 +1,21 @@
+"""The recipe of the linear recurrence; the model is in `model.linear_recurrence`, its training in `model.train`."""
+
+from model.kinds import Learned, Progress, Size, TrainingSet
+from model.linear_recurrence import LinearRecurrenceConfig
+from model.recommenders.next_item import learned
+from model.train import TrainConfig
+
+HOW = TrainConfig(epochs=30, learning_rate=3e-3)
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    """Trains a linear recurrence, its states twice as wide as an embedding; ValueError if no user has two items."""
+    config = LinearRecurrenceConfig(
+        items=data.log.items,
+        history_length=size.history_length,
+        dim=size.dim,
+        state=2 * size.dim,
+        layers=size.layers,
+        k=size.k,
+    )
+    return learned(config, data, how, progress)

@@ -1,0 +1,44 @@
+"""Popularity that fades with time: everyone gets what most behaviours were about lately, less what is excluded."""
+
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from model.interactions import Floats, Interactions
+from model.kinds import Learned, Progress, Size, TrainingSet
+from model.neighbors import met_together
+from model.recommender import Recommender
+from model.train import TrainConfig
+
+HALF_LIFE_DAYS = 30.0
+HOW = TrainConfig()
+
+
+class Popularity(Recommender):
+    """Scores an item by how often it occurs in the training histories; ignores the user's own."""
+
+    def __init__(self, counts: npt.NDArray[np.generic], k: int) -> None:
+        """Takes the occurrences by model index, (n + 1,); they may be faded."""
+        super().__init__(len(counts) - 1, k)
+        self.register_buffer("counts", torch.as_tensor(counts, dtype=torch.float32))
+
+    def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
+        """The same row for everyone. (B, L) each -> (B, n + 1)."""
+        return self.counts.unsqueeze(0).repeat(history.size(0), 1)
+
+
+def faded_counts(log: Interactions, half_life_days: float) -> Floats:
+    """Occurrences in the histories of `log`; one that is a half-life older than the newest counts half. (n + 1,)."""
+    histories = log.histories()
+    age_days = (histories.timestamp.max(initial=0) - histories.timestamp) / 86_400_000
+    share = 0.5 ** (age_days / half_life_days)
+    return np.bincount(histories.item, share, histories.items + 1).astype(np.float32)
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    """Counts; there is nothing to train."""
+    model = Popularity(faded_counts(data.log, HALF_LIFE_DAYS), size.k).eval()
+    return Learned(model, partial(met_together, data.log))

@@ -1,0 +1,47 @@
+"""Text similarity: items whose titles mean the like, by the word vectors that the package wordllama brings along.
+
+It knows every item of the catalogue, those included that nobody has met.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.factors import MeanOfItems, with_neighbors_by
+from model.train import TrainConfig
+
+DECAY = 0.9
+_AT_ONCE = 4_096  # titles
+HOW = TrainConfig()
+
+
+def title_vectors(titles: tuple[str, ...], progress: Progress) -> Tensor:
+    """Unit vectors, less what all titles have in common. (n, 256)."""
+    words = _words()
+    blocks: list[npt.NDArray[np.float32]] = []
+    for start in range(0, len(titles), _AT_ONCE):
+        progress(f"reading titles, {start:,} of {len(titles):,}")
+        blocks.append(words.embed(list(titles[start : start + _AT_ONCE]), norm=True))
+    vectors = torch.from_numpy(np.concatenate(blocks)).float()
+    return F.normalize(vectors - vectors.mean(0), dim=1)
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    """Looks the titles up; there is nothing to train."""
+    vectors = F.pad(title_vectors(data.titles, progress), (0, 0, 1, 0))  # (n + 1, 256)
+    counts = data.log.histories().counts()
+    return with_neighbors_by(vectors, MeanOfItems(vectors, vectors, counts, size.k, DECAY))
+
+
+def _words() -> Any:
+    """The word vectors, from the package's own folder: it looks for its tokenizer in a cache, and would fetch it."""
+    import wordllama
+
+    folder = Path(wordllama.__file__).parent
+    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)

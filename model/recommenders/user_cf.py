@@ -1,0 +1,63 @@
+"""User-based collaborative filtering: what users met whose histories are most like this one (Herlocker et al. 1999).
+
+The bundle holds the histories it compares with: users x items, of which so many fit as `CELLS` says, the
+newest users first.
+"""
+
+from functools import partial
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.cooccurrence import user_item_matrix
+from model.interactions import Interactions, Ints
+from model.kinds import Learned, Progress, Size, TrainingSet
+from model.neighbors import met_together
+from model.recommenders.from_history import FromHistory
+from model.train import TrainConfig
+
+CELLS = 50_000_000  # 200 MB in the bundle
+NEIGHBORS = 20
+SHRINK = 3.0
+DECAY = 0.9
+HOW = TrainConfig()
+
+
+class UserCF(FromHistory):
+    """Sums what the nearest users met, each weighed by its similarity to the live history."""
+
+    neighbors: int
+    shrink: float
+
+    def __init__(self, met: Tensor, counts: Ints, k: int, neighbors: int, shrink: float) -> None:
+        """Takes who met what, float32 (n + 1, U)."""
+        super().__init__(counts, k, DECAY)
+        self.neighbors = min(neighbors, met.size(1))
+        self.shrink = shrink
+        self.register_buffer("met", met)
+        self.register_buffer("norm", met.sum(0).sqrt())
+
+    def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
+        """(B, L) each -> (B, n + 1)."""
+        common = F.embedding_bag(history, self.met, mode="sum", per_sample_weights=recency, padding_idx=0)  # (B, U)
+        mine = recency.square().sum(1, keepdim=True).sqrt()  # (B, 1)
+        alike = common / (mine * self.norm + self.shrink).clamp(min=1e-12)  # (B, U)
+        best, users = alike.topk(self.neighbors, dim=1)
+        return torch.zeros_like(alike).scatter(1, users, best) @ self.met.T
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    """Keeps the histories; there is nothing to train."""
+    log = data.log
+    met = user_item_matrix(log).index_select(0, newest_users(log)).to_dense().T.contiguous()
+    model = UserCF(met, log.histories().counts(), size.k, NEIGHBORS, SHRINK).eval()
+    return Learned(model, partial(met_together, log))
+
+
+def newest_users(log: Interactions) -> Tensor:
+    """Numbers of the users with a history whose rows fit into the bundle, by their newest behaviour."""
+    users, at = np.unique(log.histories().user[::-1], return_index=True)
+    fitting = max(1, CELLS // (log.items + 1))
+    return torch.from_numpy(np.sort(users[np.argsort(at, kind="stable")[:fitting]]))

@@ -1,0 +1,28 @@
+"""What recurrent models have in common: a whole history in one pass, or a kept state and one step a behaviour."""
+
+import torch
+from torch import Tensor
+
+from model.interactions import Ints
+from model.recommender import StepRecommender
+from model.sequence import SequenceConfig, SequenceRecommender
+
+
+class RecurrentRecommender(SequenceRecommender, StepRecommender):
+    """Predicts the next item from a state that each item changes; it ignores `weight` and `age_s`.
+
+    It looks at all of a history, however long; `history_length` of its configuration is what it is trained on.
+    """
+
+    def __init__(self, config: SequenceConfig, counts: Ints, state_size: int) -> None:
+        """The untrained model, with S = `state_size` numbers a user; counts as in `SequenceRecommender`."""
+        super().__init__(config, counts)
+        self.register_buffer("start", torch.zeros(state_size), persistent=False)
+
+    def output(self, state: Tensor) -> Tensor:
+        """What is multiplied with embeddings. (B, S) -> (B, D)."""
+        raise NotImplementedError
+
+    def scores_of(self, state: Tensor) -> Tensor:
+        """Scores every model index. (B, S) -> (B, n + 1)."""
+        return self.logits(self.output(state))

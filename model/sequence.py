@@ -1,0 +1,61 @@
+"""What the models that predict the next item of a history have in common, and what training asks of them.
+
+An item is scored by the dot product of its embedding with the state after the newest item, plus a bias that
+starts as its popularity: an empty history is answered by the bias alone.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from model.interactions import Ints
+from model.recommender import Recommender
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceConfig:
+    """The size of a model of a history's next item.
+
+    Attributes:
+        items: n, size of the vocabulary.
+        history_length: L, newest items that it is trained on.
+        dim: D, width of an item's embedding.
+        dropout: share of activations dropped in training.
+        k: items returned.
+    """
+
+    items: int
+    history_length: int = 50
+    dim: int = 64
+    dropout: float = 0.3
+    k: int = 100
+
+    def build(self, counts: Ints) -> "SequenceRecommender":
+        """The untrained model; counts as in `SequenceRecommender`."""
+        raise NotImplementedError
+
+
+class SequenceRecommender(Recommender):
+    """Predicts the next item after each item of a history.
+
+    Attributes:
+        item: the items' embeddings, (n + 1, D), both read and predicted with.
+        bias: (n + 1,), added to the scores.
+    """
+
+    def __init__(self, config: SequenceConfig, counts: Ints) -> None:
+        """Takes the occurrences of each model index in the training data, (n + 1,), as first bias."""
+        super().__init__(config.items, config.k)
+        self.item = nn.Embedding(config.items + 1, config.dim, padding_idx=0)
+        share = torch.as_tensor(counts, dtype=torch.float32) + 1.0
+        self.bias = nn.Parameter(torch.log(share / share.sum()))
+
+    def hidden(self, history: Tensor) -> Tensor:
+        """The state after each item, as it is multiplied with embeddings. (B, L) -> (B, L, D)."""
+        raise NotImplementedError
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """Scores of every model index. (B, D) -> (B, n + 1)."""
+        return F.linear(hidden, self.item.weight, self.bias)

@@ -1,0 +1,66 @@
+"""Every recommender keeps the one contract, as it is trained and as it is exported."""
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from model.export import load_script, save_script
+from model.kinds import KINDS
+from model.recommender import Recommender
+from tests.unit.model.planted import ITEMS, LIBRARIES, learned
+
+Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
+Pair = tuple[Recommender, torch.nn.Module]
+
+histories = st.lists(st.integers(1, ITEMS), max_size=8)
+few = settings(max_examples=10, deadline=None)
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def pair(request: pytest.FixtureRequest) -> Pair:
+    """A trained recommender, and what its bundle would serve."""
+    if library := LIBRARIES.get(request.param):
+        pytest.importorskip(library)
+    model = learned(request.param).recommender
+    return model, load_script(save_script(model), "cpu")
+
+
+def batch_of(rows: list[list[int]], exclude: list[int], length: int) -> Batch:
+    padded = [[0] * (length - len(row)) + row for row in rows]
+    history = torch.tensor(padded, dtype=torch.int64).view(len(rows), length)
+    ones = torch.ones(history.shape)
+    return history, ones, ones, torch.tensor(exclude, dtype=torch.int64).repeat(len(rows), 1)
+
+
+def close(left: torch.Tensor, right: torch.Tensor) -> bool:
+    return bool(torch.allclose(left, right, rtol=1e-5, atol=1e-5))
+
+
+@few
+@given(st.lists(histories, min_size=1, max_size=5))
+def test_torchscript_equals_eager(pair: Pair, rows: list[list[int]]) -> None:
+    batch = batch_of(rows, [], 8)
+    with torch.inference_mode():
+        (_, eager), (_, served) = pair[0](*batch), pair[1](*batch)
+    assert close(eager, served)
+
+
+@few
+@given(st.lists(histories, min_size=2, max_size=5), st.integers(8, 12))
+def test_batching_and_padding_change_no_score(pair: Pair, rows: list[list[int]], length: int) -> None:
+    with torch.inference_mode():
+        _, together = pair[1](*batch_of(rows, [], length))
+        alone = [pair[1](*batch_of([row], [], len(row)))[1] for row in rows]
+    assert close(together, torch.cat(alone))
+
+
+@few
+@given(histories, st.sets(st.integers(1, ITEMS)))
+def test_excluded_items_are_never_returned(pair: Pair, row: list[int], exclude: set[int]) -> None:
+    with torch.inference_mode():
+        items, scores = pair[1](*batch_of([row], sorted(exclude), 8))
+    returned = items[0][items[0] > 0].tolist()
+    assert not exclude & set(returned)
+    assert len(returned) == len(set(returned)) == min(10, ITEMS - len(exclude))
+    assert bool(torch.isinf(scores[items == 0]).all())

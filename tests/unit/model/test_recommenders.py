@@ -1,0 +1,183 @@
+"""Each recommender learns a planted pattern, and computes what a plain reference computes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+from model.cooccurrence import user_item_matrix
+from model.interactions import Interactions
+from model.kinds import KINDS, Kind, UnknownKindError, kind_named
+from model.neighbors import met_together
+from model.recommenders import als, ease, item_cf, lightgcn, user_cf
+from model.recommenders.factors import MeanOfItems, padded
+from model.recommenders.from_history import FromHistory
+from model.recommenders.popularity import Popularity, faded_counts
+from tests.unit.model.planted import ITEMS, LIBRARIES, TASTE, learned, two_tastes
+from tests.unit.model.test_training import log_of
+
+Array = npt.NDArray[np.float64]
+HISTORY = [3, 11, 1]
+RECENCY = [0.9**2, 0.9, 1.0]
+PERSONAL = [name for name in KINDS if name != "popularity"]
+
+
+@pytest.fixture(scope="module")
+def log() -> Interactions:
+    """The two tastes, with some users of both."""
+    pure = two_tastes()
+    mixed = pure.item.copy()
+    mixed[::7] = (mixed[::7] + TASTE - 1) % ITEMS + 1
+    return log_of(list(zip(pure.user.tolist(), mixed.tolist(), pure.timestamp.tolist(), strict=True)), ITEMS)
+
+
+@pytest.fixture(scope="module")
+def met(log: Interactions) -> Array:
+    """Who met what, (users, n)."""
+    table = np.zeros((log.users, ITEMS))
+    table[log.user, log.item - 1] = 1.0
+    return table
+
+
+def scores_of(model: FromHistory | Popularity, history: Sequence[int], weight: float = 1.0) -> Array:
+    row = torch.tensor([history], dtype=torch.int64)
+    filled = torch.full(row.shape, weight)
+    with torch.inference_mode():
+        found: Array = model.scores(row, filled, filled)[0, 1:].double().numpy()
+    return found
+
+
+@pytest.mark.parametrize("name", PERSONAL)
+def test_a_planted_taste_is_learned(name: str) -> None:
+    if library := LIBRARIES.get(name):
+        pytest.importorskip(library)
+    recommender = learned(name).recommender
+    for start in (1, 1 + TASTE):
+        history = torch.tensor([[start, start + 1]])
+        ones = torch.ones(history.shape)
+        items, _ = recommender(history, ones, ones, history)
+        assert all(start <= item < start + TASTE for item in items[0, :5].tolist())
+
+
+def test_popularity_follows_what_is_new() -> None:
+    day = 86_400_000
+    log = log_of([(0, 1, 0), (1, 1, 0), (2, 1, 0), (0, 2, 60 * day), (1, 2, 60 * day)], 2)
+    assert faded_counts(log, 60.0).tolist() == [0.0, 1.5, 2.0]
+    assert faded_counts(log, 1e9).tolist() == pytest.approx([0.0, 3.0, 2.0])
+
+
+def test_item_cf_equals_its_definition(log: Interactions, met: Array) -> None:
+    model = item_cf.ItemCF(*item_cf.similar_items(log, 2.0, 3), log.counts(), 5, 0.9)
+    expected = np.zeros(ITEMS)
+    for item, recency in zip(HISTORY, RECENCY, strict=True):
+        users = met[:, item - 1]
+        cosine = np.array([users @ met[:, j] / (np.sqrt(users.sum() * met[:, j].sum()) + 2.0) for j in range(ITEMS)])
+        cosine[item - 1] = 0.0
+        nearest = np.sort(cosine)[-3:]
+        found = scores_of(model, [item])
+        assert np.sort(found)[-3:] == pytest.approx(nearest, abs=1e-6)  # which of equal ones are kept is left open
+        assert np.flatnonzero(found).size == np.count_nonzero(nearest)
+        expected += recency * found
+    assert scores_of(model, HISTORY) == pytest.approx(expected, abs=1e-6)
+
+
+def test_user_cf_equals_its_definition(log: Interactions, met: Array) -> None:
+    model = user_cf.UserCF(
+        user_item_matrix(log).to_dense().T.contiguous(), log.counts(), 5, neighbors=log.users, shrink=3.0
+    )
+    mine = np.zeros(ITEMS)
+    mine[np.array(HISTORY) - 1] = RECENCY
+    expected = np.zeros(ITEMS)
+    for theirs in met:
+        expected += theirs * (mine @ theirs) / (np.linalg.norm(mine) * np.linalg.norm(theirs) + 3.0)
+    assert scores_of(model, HISTORY) == pytest.approx(expected, abs=1e-5)
+
+
+def test_user_cf_listens_to_the_nearest_alone() -> None:
+    log = log_of([(0, 1, 0), (0, 2, 1), (1, 1, 2), (1, 3, 3), (1, 4, 4)], 4)
+    met = user_item_matrix(log).to_dense().T.contiguous()
+    model = user_cf.UserCF(met, log.counts(), 4, neighbors=1, shrink=0.0)
+    assert np.flatnonzero(scores_of(model, [1])).tolist() == [0, 1]
+
+
+def test_user_cf_keeps_the_newest_users_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(user_cf, "CELLS", 2 * 4)
+    log = log_of([(0, 1, 0), (1, 2, 1), (2, 3, 2), (0, 2, 3)], 3)
+    assert user_cf.newest_users(log).tolist() == [0, 2]
+
+
+def test_ease_is_a_ridge_of_each_item_on_all_others(log: Interactions, met: Array) -> None:
+    expected = np.zeros((ITEMS, ITEMS))
+    for item in range(ITEMS):
+        others = np.delete(np.arange(ITEMS), item)
+        gram = met[:, others].T @ met[:, others] + 5.0 * np.eye(ITEMS - 1)
+        expected[others, item] = np.linalg.solve(gram, met[:, others].T @ met[:, item])
+    weights = ease.item_weights(log, 5.0)
+    assert weights[1:, 1:].double().numpy() == pytest.approx(expected, abs=1e-6)
+    model = ease.EASE(weights, log.counts(), 5, 0.9)
+    history = [expected[item - 1] * recency for item, recency in zip(HISTORY, RECENCY, strict=True)]
+    assert scores_of(model, HISTORY) == pytest.approx(np.sum(history, axis=0), abs=1e-5)
+
+
+def test_ease_refuses_a_matrix_of_gigabytes(log: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ease, "ITEMS", ITEMS - 1)
+    with pytest.raises(ValueError, match="at most 15 items, not 16; take"):
+        ease.item_weights(log, 5.0)
+
+
+def test_als_folds_a_user_in_as_least_squares_says(log: Interactions) -> None:
+    vectors = np.random.default_rng(0).normal(size=(ITEMS, 4))
+    model = als.ALS(padded(vectors), log.counts(), 5, alpha=4.0, l2=0.5)
+    confidence, wanted = np.ones(ITEMS), np.zeros(ITEMS)
+    confidence[np.array(HISTORY) - 1] += 4.0 * 2.0 * als.DECAY ** np.array([2, 1, 0])
+    wanted[np.array(HISTORY) - 1] = 1.0
+    # The same minimum as an ordinary least squares with four more rows for the penalty.
+    rows = np.vstack([vectors * np.sqrt(confidence)[:, np.newaxis], np.sqrt(0.5) * np.eye(4)])
+    user = np.linalg.lstsq(rows, np.append(wanted * np.sqrt(confidence), np.zeros(4)), rcond=None)[0]
+    assert scores_of(model, HISTORY, weight=2.0) == pytest.approx(vectors @ user, abs=1e-4)
+
+
+def test_a_user_is_the_faded_mean_of_what_it_met(log: Interactions) -> None:
+    met, items = np.random.default_rng(0).normal(size=(2, ITEMS, 4))
+    model = MeanOfItems(padded(met), padded(items), log.counts(), 5, 0.9)
+    user = np.average(met[np.array(HISTORY) - 1], axis=0, weights=RECENCY)
+    assert scores_of(model, HISTORY) == pytest.approx(items @ user, abs=1e-5)
+
+
+def test_lightgcn_propagates_as_dense_matrices_do(log: Interactions, met: Array) -> None:
+    embedding = np.random.default_rng(0).normal(size=(ITEMS, 4))
+    edges = met / np.sqrt(np.outer(met.sum(1), met.sum(0)).clip(1))
+    users, items = [edges @ embedding], [embedding]
+    for _ in range(2):
+        users, items = [*users, edges @ items[-1]], [*items, edges.T @ users[-1]]
+    graph = lightgcn.graph_of(log)
+    everything = graph.matrix(torch.ones(len(graph.user), dtype=torch.bool))
+    summed, ranked = lightgcn.propagate(everything, padded(embedding), 2)
+    assert ranked[1:].double().numpy() == pytest.approx(np.mean(items, axis=0), abs=1e-5)
+    assert (everything @ summed).double().numpy() == pytest.approx(np.mean(users, axis=0), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["item-cf", "user-cf", "ease", "lightgcn"])
+def test_a_history_of_nothing_known_gets_what_is_popular(name: str, log: Interactions) -> None:
+    recommender = learned(name, log).recommender
+    nothing = torch.zeros((1, 3), dtype=torch.int64)
+    items, scores = recommender(nothing, nothing.float(), nothing.float(), nothing)
+    assert scores[0].tolist() == sorted(log.counts().tolist(), reverse=True)[:10]
+    assert items[0, 0] == log.counts().argmax()
+
+
+def test_neighbours_have_users_in_common() -> None:
+    log = log_of([(0, 1, 0), (0, 2, 1), (1, 1, 2), (1, 2, 3), (2, 2, 4), (2, 3, 5)], 4)
+    assert met_together(log, 3).tolist() == [[0] * 3, [2, 0, 0], [1, 3, 0], [2, 0, 0], [0] * 3]
+
+
+def test_an_unknown_kind_is_told_which_there_are() -> None:
+    with pytest.raises(UnknownKindError, match="use one of sasrec, hstu"):
+        kind_named("magic")
+
+
+@pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
+def test_every_kind_has_a_recipe(kind: Kind) -> None:
+    assert kind.recipe().HOW.epochs > 0
