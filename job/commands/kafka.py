@@ -53,7 +53,9 @@ def show_topics(
     directory: Directory = broker.DEFAULT_DIRECTORY,
     settings_file: SettingsFile = None,
     overrides: Overrides = None,
-    create: Annotated[str | None, typer.Option(metavar="NAME", help="Make this topic first.")] = None,
+    create: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make this topic first, unless it is there.")
+    ] = None,
     partitions: Annotated[int, typer.Option(min=1, help="Of the topic that is made.")] = 4,
     as_json: AsJson = False,
 ) -> None:
@@ -61,7 +63,7 @@ def show_topics(
     with told_errors():
         connection = connection_of(settings_file, overrides, directory)
         if create is not None:
-            topics.create_topic(connection, create, partitions)
+            topics.ensure_topic(connection, create, partitions)
         found = topics.topics(connection)
     _show(["topic", "partitions", "offsets"], [asdict(each) for each in found], as_json=as_json)
 

@@ -78,6 +78,20 @@ def create_topic(
             raise TopicError(msg) from error
 
 
+def ensure_topic(connection: KafkaConnection, name: str, partitions: int) -> None:
+    """Makes a topic where it is not there.
+
+    Raises:
+        TopicError: it is there with another number of partitions.
+    """
+    there = next((topic for topic in topics(connection) if topic.name == name), None)
+    if there is None:
+        create_topic(connection, name, partitions)
+    elif there.partitions != partitions:
+        msg = f"topic {name} is there already, with {there.partitions} partitions, not {partitions}"
+        raise TopicError(msg)
+
+
 def topics(connection: KafkaConnection) -> list[Topic]:
     """All topics but Kafka's own, by name."""
     with _consumer(connection) as consumer, told("the topics"):

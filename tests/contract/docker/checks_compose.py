@@ -18,9 +18,11 @@ def problems(project: dict[str, Any], dockerfile: Dockerfile) -> list[str]:
     services: dict[str, Service] = project["services"]
     found = []
     for name, service in services.items():
-        checks = (_image(service, dockerfile), _command(service), _ports(service, dockerfile))
+        checks = [_image(service, dockerfile), _ports(service, dockerfile)]
+        if _is_ours(service):
+            checks += [_command(service), _volumes(service, dockerfile)]
+        checks.append(_declared(service, project.get("volumes") or {}))
         found += [f"{name}: {problem}" for check in checks for problem in check]
-        found += [f"{name}: {problem}" for problem in _volumes(service, project.get("volumes") or {}, dockerfile)]
         found += [f"{name}: {problem}" for problem in _dependencies(name, services, dockerfile)]
     return found
 
@@ -69,17 +71,23 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def _volumes(service: Service, declared: dict[str, Any], dockerfile: Dockerfile) -> Iterator[str]:
-    """Named volumes are declared, and the commands' default folder is the shared one."""
+def _is_ours(service: Service) -> bool:
+    return str(service.get("image", "")).startswith("recloop:")
+
+
+def _declared(service: Service, declared: dict[str, Any]) -> Iterator[str]:
+    for volume in service.get("volumes", []):
+        source = str(volume).partition(":")[0]
+        if not source.startswith((".", "/")) and source not in declared:
+            yield f"volume {source} is not declared"
+
+
+def _volumes(service: Service, dockerfile: Dockerfile) -> Iterator[str]:
+    """The commands' default folder is the shared one."""
     directory = dockerfile.stages[-1].last("WORKDIR")
     assert directory is not None
     shared = PurePosixPath(directory.text) / ".recloop"
-    targets = set()
-    for volume in service.get("volumes", []):
-        source, _, target = str(volume).partition(":")
-        targets.add(PurePosixPath(target.partition(":")[0]))
-        if not source.startswith((".", "/")) and source not in declared:
-            yield f"volume {source} is not declared"
+    targets = {PurePosixPath(str(volume).split(":")[1]) for volume in service.get("volumes", [])}
     if shared not in targets:
         yield f"{shared} is not shared"
 
@@ -93,7 +101,8 @@ def _dependencies(name: str, services: dict[str, Service], dockerfile: Dockerfil
             yield f"waits for the health of {needed}, which has no check"
         if how["condition"] == "service_completed_successfully" and target.get("restart") in _ENDLESS:
             yield f"waits for the end of {needed}, which is started again and again"
-        if extra := set(target.get("profiles", [])) - set(services[name].get("profiles", [])):
+        extra = set(target.get("profiles", [])) - set(services[name].get("profiles", []))
+        if extra and how.get("required", True):
             yield f"depends on {needed}, which only profile {', '.join(extra)} has"
     if _reaches(name, name, services):
         yield "waits for itself"
