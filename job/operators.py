@@ -17,7 +17,7 @@ from udfs.poll_log import FindPartitions, PollLog, PollRules
 from udfs.profile import ProfileRules
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
 from udfs.scoring_rules import ScoringRules
-from udfs.take_records import TakeRecords
+from udfs.take_records import KeyRecords, TakeRecords
 from udfs.track_users import TrackUsers
 from udfs.trends import TrendRules
 from udfs.update_lists import UpdateLists, UpdateRules
@@ -33,6 +33,7 @@ class Operators:
         buckets = settings.flink.buckets
         self.in_flight = settings.scoring.elements_in_flight
         self.find_partitions = FindPartitions(log, buckets)
+        self.key_records = KeyRecords(buckets)
         rules = _poll_rules(settings, actions)
         self.poll_log = TakeRecords(rules.parsing, buckets) if settings.reads_natively else PollLog(log, rules)
         self.track_users = TrackUsers(_profile_rules(settings, actions), with_trends=settings.lists.trend_weight > 0)

@@ -9,8 +9,8 @@ from job.streams import element_type, step, ticks
 
 
 def log_input(env: StreamExecutionEnvironment, operators: Operators, settings: JobSettings) -> DataStream:
-    """Row(key of a log partition, bytes): its number, once a second, or records of it."""
+    """Row(key of a log partition, bytes): its number, once a second, or with records of it."""
     if settings.reads_natively:
-        return topic_records(env, settings)
+        return step(topic_records(env, settings).process(operators.key_records, element_type()), "key-records")
     partitions = step(ticks(env).process(operators.find_partitions, element_type()), "find-partitions")
     return partitions.set_parallelism(1)

@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 
+from udfs.buckets import partition_keys
 from udfs.log_record import log_record
 from udfs.parsing import LogRecord, ParsingRules
 from udfs.sort_records import LogPositions, SortRecords
@@ -18,10 +20,24 @@ from udfs.sort_records import LogPositions, SortRecords
 RECORD_END = "\u241e"
 FIELD_END = "\u241f"
 NO_VALUE = "\u2400"
+_PARTITION_BYTES = 4
+
+
+class KeyRecords(ProcessFunction):
+    """key-records: gives the records of a partition the key that its polling would have."""
+
+    def __init__(self, max_parallelism: int) -> None:
+        self._max_parallelism = max_parallelism
+
+    def process_element(self, row: Any, _context: Any) -> Iterator[Row]:
+        """Row(partition, records) to Row(partition's key, partition and records)."""
+        partition, records = row
+        key = partition_keys(partition + 1, self._max_parallelism)[partition]
+        yield Row(key, partition.to_bytes(_PARTITION_BYTES, "little") + bytes(records))
 
 
 class TakeRecords(KeyedProcessFunction):
-    """Keyed by log partition. In: its records. Out: PolledElement by user bucket; side output: dead letters."""
+    """In: a log partition and its records. Out: PolledElement by user bucket; side output: dead letters."""
 
     def __init__(self, rules: ParsingRules, max_parallelism: int) -> None:
         self._rules = rules
@@ -34,9 +50,10 @@ class TakeRecords(KeyedProcessFunction):
 
     def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
         """Sorts the records that were not taken before: after a restore the connector may begin a little earlier."""
-        partition = context.get_current_key()
-        position = self._positions.of(partition, partition)
-        records = [record for record in read_records(element, partition) if record.offset >= position.next_offset]
+        partition = int.from_bytes(element[:_PARTITION_BYTES], "little")
+        position = self._positions.of(context.get_current_key(), partition)
+        found = read_records(element[_PARTITION_BYTES:], partition)
+        records = [record for record in found if record.offset >= position.next_offset]
         if records:
             yield from self._sorter.sort(records, position)
             self._positions.move(position, records[-1].offset + 1, b"")

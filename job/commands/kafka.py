@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
-from job.kafka import broker, topics
+from job.kafka import artifacts, broker, topics
 from job.settings import load
 from udfs.kafka_connection import KafkaConnection
 
@@ -66,6 +66,18 @@ def show_topics(
             topics.ensure_topic(connection, create, partitions)
         found = topics.topics(connection)
     _show(["topic", "partitions", "offsets"], [asdict(each) for each in found], as_json=as_json)
+
+
+@app.command()
+def connector() -> None:
+    """Fetch the jar of Flink's own Kafka connector, for kafka.connector=native, and print where it is.
+
+    Example:
+      recloop cluster start --jar $(recloop kafka connector)
+    """
+    with told_errors(), console.status("looking into the cache") as spinner:
+        jar = artifacts.connector_jar(on_progress=spinner.update)
+    typer.echo(jar)
 
 
 @app.command()

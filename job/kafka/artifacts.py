@@ -1,4 +1,4 @@
-"""A broker's jars: pinned Maven artifacts, fetched once by the machine's own Maven client.
+"""A broker's jars, and Flink's own connector: pinned Maven artifacts, fetched once by the machine's own Maven client.
 
 Where the client fetches from is its own business: its settings say so, nothing here does.
 """
@@ -13,9 +13,12 @@ from tempfile import TemporaryDirectory
 from job.cluster.java import find_java
 from job.kafka.errors import FetchFailedError, NoMavenError
 
+Artifacts = tuple[tuple[str, str, str], ...]
+"""Group, name and version of each."""
 VERSION = "4.1.0"
 CACHE = Path(".recloop/cache")
-_ARTIFACTS = (("org.apache.kafka", "kafka_2.13", VERSION), ("org.slf4j", "slf4j-simple", "1.7.36"))
+_BROKER = (("org.apache.kafka", "kafka_2.13", VERSION), ("org.slf4j", "slf4j-simple", "1.7.36"))
+_CONNECTOR = ("org.apache.flink", "flink-sql-connector-kafka", "5.0.0-2.2")
 _FETCH_TIMEOUT_S = 600
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -43,25 +46,35 @@ def broker_jars(cache: Path = CACHE, on_progress: Callable[[str], None] = lambda
         FetchFailedError: the client could not fetch.
         JavaNotFoundError: there is no Java for the client.
     """
-    folder = cache.absolute() / f"kafka-{VERSION}"
+    return _fetched(cache.absolute() / f"kafka-{VERSION}", _BROKER, on_progress)
+
+
+def connector_jar(cache: Path = CACHE, on_progress: Callable[[str], None] = lambda _: None) -> Path:
+    """The jar of Flink's own Kafka connector; raises as `broker_jars`."""
+    _, name, version = _CONNECTOR
+    return _fetched(cache.absolute() / f"{name}-{version}", (_CONNECTOR,), on_progress) / f"{name}-{version}.jar"
+
+
+def _fetched(folder: Path, artifacts: Artifacts, on_progress: Callable[[str], None]) -> Path:
     if folder.is_dir():
         return folder
     if not has_maven():
-        msg = "a broker's artifacts are fetched by the Maven client, and there is no mvn on the PATH: install Maven"
+        msg = f"{folder.name} is fetched by the Maven client, and there is no mvn on the PATH: install Maven"
         raise NoMavenError(msg)
-    on_progress(f"fetching Kafka {VERSION} with Maven")
+    on_progress(f"fetching {folder.name} with Maven")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent) as staged:
-        jars = _copy_dependencies(Path(staged))
+        jars = _copy_dependencies(Path(staged), artifacts)
         # Another process may have been as fast.
         if not folder.is_dir():
             jars.rename(folder)
     return folder
 
 
-def _copy_dependencies(staged: Path) -> Path:
+def _copy_dependencies(staged: Path, artifacts: Artifacts) -> Path:
+    names = " and ".join(f"{name} {version}" for _, name, version in artifacts)
     jars, pom = staged / "jars", staged / "pom.xml"
-    pom.write_text(_POM.format(dependencies="\n".join(_dependency(*artifact) for artifact in _ARTIFACTS)))
+    pom.write_text(_POM.format(dependencies="\n".join(_dependency(*artifact) for artifact in artifacts)))
     command = ["mvn", "--batch-mode", "--quiet", "--file", str(pom), "dependency:copy-dependencies"]
     environ = {**os.environ, "JAVA_HOME": str(find_java(os.environ).home)}
     options = ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
@@ -70,11 +83,11 @@ def _copy_dependencies(staged: Path) -> Path:
             [*command, *options], capture_output=True, text=True, env=environ, timeout=_FETCH_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
-        msg = f"Maven was not done fetching Kafka {VERSION} in {_FETCH_TIMEOUT_S} s"
+        msg = f"Maven was not done fetching {names} in {_FETCH_TIMEOUT_S} s"
         raise FetchFailedError(msg) from error
-    if done.returncode or not any(jars.glob("kafka_*.jar")):
+    if done.returncode or not any(jars.glob(f"{artifacts[0][1]}-*.jar")):
         said = [line for line in done.stdout.splitlines() if "ERROR" in line] or done.stderr.splitlines() or ["nothing"]
-        msg = f"Maven could not fetch Kafka {VERSION}; it said: {said[0]}"
+        msg = f"Maven could not fetch {names}; it said: {said[0]}"
         raise FetchFailedError(msg)
     return jars
 

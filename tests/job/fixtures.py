@@ -4,7 +4,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,6 +154,13 @@ Deploy = Callable[..., Run]
 @pytest.fixture
 def run_job(cluster: RunningCluster, bundle: Bundle, tmp_path: Path) -> Iterator[Deploy]:
     """Deploys over a log, with tables of its own; whatever was deployed is cancelled in the end."""
+    with jobs_on(cluster, bundle, tmp_path) as deployed:
+        yield deployed
+
+
+@contextmanager
+def jobs_on(cluster: RunningCluster, bundle: Bundle, folder: Path) -> Iterator[Deploy]:
+    """The same on any cluster; the tables are in the folder."""
     deployed: list[str] = []
 
     def deployed_run(
@@ -161,7 +168,7 @@ def run_job(cluster: RunningCluster, bundle: Bundle, tmp_path: Path) -> Iterator
     ) -> Run:
         overrides = [
             *([f"log.folder={json.dumps(str(log))}"] if log else []),
-            f"tables.folder={json.dumps(str(tmp_path / tables))}",
+            f"tables.folder={json.dumps(str(folder / tables))}",
             f"scoring.bundle={json.dumps(str(bundle.path))}",
             *settings,
         ]
@@ -170,7 +177,7 @@ def run_job(cluster: RunningCluster, bundle: Bundle, tmp_path: Path) -> Iterator
         deployed.append(done.job_id)
         with FlinkRest(cluster.rest_url) as rest:
             rest.wait_until_running(done.job_id, timeout_s=120)
-        return Run(cluster, done, tmp_path / tables)
+        return Run(cluster, done, folder / tables)
 
     yield deployed_run
     with FlinkRest(cluster.rest_url) as rest:

@@ -1,0 +1,76 @@
+"""The same cases through our reader and through Flink's own connector give the same."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+import pytest
+
+from job.cluster import ClusterSpec, FlinkRest, start
+from job.kafka.artifacts import connector_jar
+from job.kafka.broker import RunningBroker
+from job.kafka.topics import create_topic
+from model.bundle import Bundle
+from model.datasets.json_lines import encode_behavior
+from model.datasets.prepared import Dataset
+from tests.job.fixtures import BAD_LINES, Deploy, Run, jobs_on
+from tests.job.outcome import REPLAYABLE, assert_same, assert_sequences_whole, outcome_of
+from tests.job.waiting import wait_until
+from tests.kafka.fixtures import CACHE, produce
+from udfs.hashing import stable_hash
+from udfs.kafka_connection import KafkaConnection
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
+EVENTS = 6_000
+FAULTS = (None, b"two\nlines", bytes(range(256)), *BAD_LINES)
+
+
+@pytest.fixture
+def run_native(bundle: Bundle, broker: RunningBroker, tmp_path: Path) -> Iterator[Deploy]:
+    """A cluster with the connector's jar."""
+    with ExitStack() as stack:
+        cluster = start(ClusterSpec(tmp_path / "native", task_managers=2, jars=(connector_jar(CACHE),)), timeout_s=120)
+        stack.callback(cluster.stop)
+        yield stack.enter_context(jobs_on(cluster, bundle, tmp_path))
+
+
+@pytest.fixture
+def lines(ml_100k: Dataset) -> list[list[bytes | None]]:
+    """Per partition: behaviours, and records of every kind that is none."""
+    found: list[list[bytes | None]] = [[], [], []]
+    for behavior in islice(ml_100k.behaviors(), EVENTS):
+        found[stable_hash(behavior.user_id) % 3].append(encode_behavior(behavior))
+    for number, fault in enumerate(FAULTS):
+        found[number % 3].insert(100 * number, fault)
+    return found
+
+
+def letters(run: Run) -> list[tuple[object, ...]]:
+    return run.rows("SELECT log_partition, log_offset, reason, raw_base64, raw_bytes FROM dead_letters ORDER BY 1, 2")
+
+
+def test_both_connectors_give_the_same_though_a_taskmanager_is_killed(
+    run_native: Deploy, broker: RunningBroker, lines: list[list[bytes | None]]
+) -> None:
+    create_topic(KafkaConnection(brokers=broker.bootstrap), "both", 3)
+    half = [len(each) // 2 for each in lines]
+    for partition, each in enumerate(lines):
+        produce(broker, "both", partition, each[: half[partition]], compression_type="lz4")
+    settings = ("log.kind=kafka", f"kafka.brokers={broker.bootstrap}", "log.topic=both", REPLAYABLE)
+    native = run_native(None, *settings, "kafka.connector=native", "flink.parallelism=2", tables="native")
+    native.wait_for_lists(2_000)
+    native.cluster.kill_task_manager(0)
+    for partition, each in enumerate(lines):
+        produce(broker, "both", partition, each[half[partition] :])
+    with FlinkRest(native.cluster.rest_url) as rest:
+        job_id = native.deployment.job_id
+        wait_until(lambda: rest.checkpoints(job_id).restored > 0, timeout_s=60, what="a restore")
+        rest.wait_until_running(job_id, timeout_s=60)
+    native.wait_for_offsets(EVENTS + len(FAULTS))
+    ours = run_native(None, *settings, tables="ours")
+    ours.wait_for_offsets(EVENTS + len(FAULTS))
+    assert_sequences_whole(native)
+    assert len(letters(native)) == len(FAULTS)
+    assert letters(native) == letters(ours)
+    assert_same(outcome_of(native), outcome_of(ours))
