@@ -1,6 +1,5 @@
 """Reading a topic of a real broker: every record once and in order, whatever brokers, producers and retention do."""
 
-import gc
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -19,12 +18,7 @@ from udfs.kafka_log import KafkaLog, KafkaLogReader
 from udfs.log_reader import LogReplacedError, OffsetsGoneError, Poll
 from udfs.parsing import Reason
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.slow,
-    # kafka-python leaves the sockets of failed connections to the garbage collector.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -36,12 +30,6 @@ def log(broker: RunningBroker, topic: str) -> KafkaLog:
 def reader(log: KafkaLog) -> Iterator[KafkaLogReader]:
     with closing(log.open()) as reader:
         yield reader
-
-
-@pytest.fixture(autouse=True)
-def _collect_sockets() -> Iterator[None]:
-    yield
-    gc.collect()
 
 
 def admin(log: KafkaLog) -> Any:

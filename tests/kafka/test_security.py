@@ -17,12 +17,7 @@ from udfs.kafka_connection import KafkaConnection, Secret, SecretMissingError
 from udfs.kafka_log import KafkaLog
 from udfs.log_reader import LogRefusedError, Poll
 
-pytestmark = [
-    pytest.mark.cluster,
-    pytest.mark.slow,
-    # kafka-python leaves the sockets of failed connections to the garbage collector.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 LISTENERS = ("SASL_PLAINTEXT", "SSL", "SASL_SSL")
 PROTOCOLS = {"CONTROLLER": "PLAINTEXT"}
 LOGIN = 'org.apache.kafka.common.security.plain.PlainLoginModule required user_recloop="s3cret";'
