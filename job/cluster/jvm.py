@@ -14,7 +14,7 @@ from pathlib import Path
 
 from job.cluster.errors import SettingRefusedError
 from job.cluster.java import Java
-from job.cluster.layout import JOB_MANAGER, Layout, task_manager_name
+from job.cluster.layout import JOB_MANAGER, LOG_FILE, Layout, task_manager_name
 
 MARK = "RECLOOP_CLUSTER"
 INCARNATION = "{incarnation}"
@@ -106,9 +106,7 @@ def _java(java: Java, layout: Layout, configuration: Mapping[str, str], name: st
         str(java.executable),
         *shlex.split(configuration["env.java.opts.all"]),
         *security,
-        # Not log.file: Flink would have RocksDB write its own log beside, in a file whose name is the whole path of
-        # the state's folder. When a restore opens a folder below that, the name is over the 255 bytes a name may have.
-        f"-Drecloop.log.file={layout.log(name)}",
+        f"-D{LOG_FILE}={layout.log(name)}",
         f"-Dlog4j.configurationFile={log4j}",
         *("-classpath", class_path(layout.lib)),
     ]

@@ -15,6 +15,12 @@ JOB_MANAGER = "jobmanager"
 _TASK_MANAGER = "taskmanager-"
 _KEPT_LOGS = 3
 
+LOG_FILE = "recloop.log.file"
+"""The property that names the log of a supervised process.
+
+Not log.file: Flink would have RocksDB write its own log beside, in a file whose name is the whole path of the state's
+folder. When a restore opens a folder below that, the name is over the 255 bytes that a name may have.
+"""
 _LOG4J = """\
 rootLogger.level = INFO
 rootLogger.appenderRef.file.ref = File
@@ -25,8 +31,8 @@ logger.netty.level = OFF
 appender.file.name = File
 appender.file.type = RollingFile
 appender.file.append = true
-appender.file.fileName = ${sys:recloop.log.file}
-appender.file.filePattern = ${sys:recloop.log.file}.%i
+appender.file.fileName = ${sys:log.file}
+appender.file.filePattern = ${sys:log.file}.%i
 appender.file.layout.type = PatternLayout
 appender.file.layout.pattern = %d{yyyy-MM-dd HH:mm:ss,SSS} %-5p %c [%t] - %m%n
 appender.file.policies.type = Policies
@@ -145,7 +151,9 @@ class Layout:
         for folder in (self.conf, self.lib, self.plugins, self.logs, self.checkpoints, self.savepoints):
             folder.mkdir(parents=True, exist_ok=True)
         self._link(home, jars)
-        for name in ("log4j.properties", "log4j-console.properties", "log4j-cli.properties"):
+        (self.conf / "log4j.properties").write_text(_LOG4J.replace("log.file", LOG_FILE))
+        # Of Flink's own scripts, which set log.file.
+        for name in ("log4j-console.properties", "log4j-cli.properties"):
             (self.conf / name).write_text(_LOG4J)
         for path in (*self.logs.glob("*.log"), *self.logs.glob("*.out")):
             put_aside(path)
