@@ -59,3 +59,14 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     feedback.set_parallelism(1)
     # rows of feedback_metrics: one a minute
     write_table(feedback, "feedback_metrics", tables)
+
+    use_process_mode(env)
+    for rows, publish, uid in (
+        (lists, operators.publish_lists, "publish-lists"),
+        (side_output(polled, DEAD_LETTERS), operators.publish_dead_letters, "publish-dead-letters"),
+    ):
+        if publish is not None:
+            done = AsyncDataStream.unordered_wait(rows, publish, Time.seconds(0), operators.publishing, Types.STRING())
+            step(done, uid).start_new_chain()
+            # nothing: a sink by its acknowledgements
+    use_thread_mode(env)
