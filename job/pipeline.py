@@ -5,7 +5,7 @@ from pyflink.datastream import AsyncDataStream, StreamExecutionEnvironment
 
 from job.operators import Operators
 from job.settings import JobSettings
-from job.sinks import write_table
+from job.sinks import publish, write_table
 from job.sources import log_input
 from job.streams import element_type, keyed, side_output, step, use_process_mode, use_thread_mode
 from udfs.tags import (
@@ -61,12 +61,8 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     write_table(feedback, "feedback_metrics", tables)
 
     use_process_mode(env)
-    for rows, publish, uid in (
-        (lists, operators.publish_lists, "publish-lists"),
-        (side_output(polled, DEAD_LETTERS), operators.publish_dead_letters, "publish-dead-letters"),
-    ):
-        if publish is not None:
-            done = AsyncDataStream.unordered_wait(rows, publish, Time.seconds(0), operators.publishing, Types.STRING())
-            step(done, uid).start_new_chain()
-            # nothing: a sink by its acknowledgements
+    publish(lists, operators.publish_lists, operators.publishing, "publish-lists")
+    dead_letters = side_output(polled, DEAD_LETTERS)
+    publish(dead_letters, operators.publish_dead_letters, operators.publishing, "publish-dead-letters")
     use_thread_mode(env)
+    # the same rows as records of Kafka topics, where the settings name some

@@ -72,6 +72,8 @@ class KafkaPublisher:
         except KafkaError as error:
             msg = f"topic {self._topic} of {self._connection.brokers} can't be written: {error!r}"
             raise PublishError(msg) from error
+        finally:
+            outcome.future.cancel()
 
     def close(self) -> None:
         """Lets go of the connections; what is not acknowledged yet is given up."""

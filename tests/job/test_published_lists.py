@@ -9,11 +9,11 @@ import psutil
 import pytest
 
 from job.cluster import FlinkRest
-from job.kafka.broker import BrokerSpec, RunningBroker, start
+from job.kafka.broker import BrokerSpec, start
 from job.kafka.topics import end_offsets
 from job.log_writer import LogWriter
 from model.records import UserBehavior
-from tests.job.conftest import Deploy, bundle, ml_100k, run_job  # noqa: F401
+from tests.job.conftest import Deploy
 from tests.job.test_killed_worker import workers
 from tests.job.test_orphaned_worker import SOON_S, jvm_killed_alone, still_there
 from tests.job.waiting import wait_until
@@ -100,8 +100,9 @@ def header(record: Any, *names: str) -> tuple[str, ...]:
 
 
 def test_each_list_is_published_under_its_user_in_the_user_s_partition(
-    run_job: Deploy, broker: RunningBroker, tmp_path: Path
+    run_job: Deploy, own_broker: BrokerSpec, tmp_path: Path
 ) -> None:
+    broker = start(own_broker)
     job = Published(run_job, broker.bootstrap, tmp_path / "log", "small")
     with job.writer:
         job.append(200)
