@@ -25,6 +25,8 @@ _NAMES = "|".join(PACKAGES)
 _FROM = re.compile(rf"^(\s*from )({_NAMES})(?=[. ])", re.MULTILINE)
 _PLAIN = re.compile(rf"^\s*import ({_NAMES})\b.*$", re.MULTILINE)
 _TORCH = re.compile(r"^(import|from) torch\b", re.MULTILINE)
+_WORKER = "pyflink.fn_execution.beam.beam_boot"
+"""The main module of a worker process."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -71,16 +73,16 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
 
 
 def import_all(sources: dict[str, str]) -> str:
-    """The outer package's own code: imports every module of udfs where Python is embedded in the TaskManager.
+    """The outer package's own code: imports every module of udfs, unless it is imported by a worker process.
 
     Those that need torch are left out: only worker processes score.
     """
     names = (path.removesuffix(".py").replace("/", ".") for path, text in sources.items() if not _TORCH.search(text))
     modules = [name for name in names if name.startswith("udfs.") and not name.endswith("__init__")]
     lines = [f'    import_module(f"{{__name__}}.{module}")' for module in modules]
-    # A worker process was started as `python -m ...`, so its main module has a spec.
-    embedded = 'if getattr(sys.modules["__main__"], "__spec__", None) is None:'
-    return "\n".join(["import sys", "from importlib import import_module", "", embedded, *lines, ""])
+    spec = 'getattr(sys.modules["__main__"], "__spec__", None)'
+    here = f'if getattr({spec}, "name", None) != "{_WORKER}":'
+    return "\n".join(["import sys", "from importlib import import_module", "", here, *lines, ""])
 
 
 def read_sources(root: Path) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Tables as Flink writes them: JSON lines in folders by day and hour of writing, exactly once.
+"""Where rows go: tables, exactly once, and Kafka topics, at least once.
 
-A file is seen when the checkpoint that holds its rows completed. There is one small file a checkpoint and subtask;
-`recloop compact` merges them, apart from the job.
+Tables are JSON lines in folders by day and hour of writing. A file is seen when the checkpoint that holds its rows
+completed. There is one small file a checkpoint and subtask; `recloop compact` merges them, apart from the job.
 """
 
 from pathlib import Path
