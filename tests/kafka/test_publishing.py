@@ -1,6 +1,7 @@
 """What is published arrives on a real broker as it should, waits for brokers, and says why it can't."""
 
 import asyncio
+import gc
 import os
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -31,6 +32,12 @@ pytestmark = [
 def publisher(bootstrap: str, topic: str) -> Iterator[KafkaPublisher]:
     with closing(KafkaPublisher(topic, KafkaConnection(brokers=bootstrap), "lz4")) as made:
         yield made
+
+
+@pytest.fixture(autouse=True)
+def _leftovers_are_this_test_s() -> Iterator[None]:
+    yield
+    gc.collect()
 
 
 def record(text: str, place: int = 0) -> OutRecord:
