@@ -13,7 +13,7 @@ import pytest
 from job.cluster import FlinkRest, RunningCluster
 from job.log_writer import LogWriter
 from model.records import UserBehavior
-from tests.job.conftest import Deploy
+from tests.job.fixtures import Deploy
 from tests.job.test_killed_worker import workers
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]

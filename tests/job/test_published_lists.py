@@ -13,11 +13,11 @@ from job.kafka.broker import BrokerSpec, start
 from job.kafka.topics import end_offsets
 from job.log_writer import LogWriter
 from model.records import UserBehavior
-from tests.job.conftest import Deploy
+from tests.job.fixtures import Deploy
 from tests.job.test_killed_worker import workers
 from tests.job.test_orphaned_worker import SOON_S, jvm_killed_alone, still_there
 from tests.job.waiting import wait_until
-from tests.kafka.conftest import broker_spec
+from tests.kafka.fixtures import broker_spec
 from tests.kafka.published import consumed
 from udfs.hashing import stable_hash
 from udfs.kafka_connection import KafkaConnection

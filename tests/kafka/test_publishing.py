@@ -14,7 +14,7 @@ from job.kafka.errors import TopicError
 from job.kafka.published import make_topics_ready
 from job.kafka.topics import cleanup_policy, create_topic, topics
 from job.settings import JobSettings, load
-from tests.kafka.conftest import broker_spec
+from tests.kafka.fixtures import broker_spec
 from tests.kafka.published import consumed
 from udfs.kafka_connection import KafkaConnection
 from udfs.kafka_publisher import KafkaPublisher, PublishError
