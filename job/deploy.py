@@ -16,6 +16,7 @@ from job.cluster import FlinkRest, RefusedError, RunningCluster, TimedOutError
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
 from job.cluster.records import JobSummary
+from job.kafka.published import make_topics_ready
 from job.settings import JobSettings
 from job.shipping import PROJECT, pack
 from model.bundle import Bundle
@@ -115,6 +116,8 @@ def deploy(
     """
     settings = _pinned(settings.resolved())
     make_ready(settings)
+    for topic in make_topics_ready(settings):
+        on_progress(f"made the topic {topic}")
     history = _History(target.folder / f"{settings.job_name}.json")
     with FlinkRest(target.rest_url) as rest:
         running = [job for job in rest.jobs() if job.name == settings.job_name and job.state not in _ENDED]

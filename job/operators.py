@@ -15,6 +15,8 @@ from udfs.measure_feedback import MeasureFeedback
 from udfs.parsing import ParsingRules
 from udfs.poll_log import FindPartitions, PollLog, PollRules
 from udfs.profile import ProfileRules
+from udfs.publication import dead_letter_record, list_record
+from udfs.publish import Publish
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
 from udfs.scoring_rules import ScoringRules
 from udfs.take_records import KeyRecords, TakeRecords
@@ -44,6 +46,9 @@ class Operators:
             BundleFallbacks(settings.scoring.bundle, with_groups=settings.lists.max_per_group is not None),
         )
         self.measure_feedback = MeasureFeedback()
+        self.publish_lists, self.publish_dead_letters = _publishing(settings)
+        # More are never under way: an AsyncFunction finishes them at every bundle's end.
+        self.publishing = settings.flink.bundle_size
 
 
 def behavior_log(settings: JobSettings) -> Log:
@@ -104,6 +109,20 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
         scoring.batch_max_size if scoring.fixed_batch else None,
     )
     return ScoreCandidates(serving, rules)
+
+
+def _publishing(settings: JobSettings) -> tuple[Publish | None, Publish | None]:
+    """What writes lists, and dead letters; None where a topic is not named."""
+    publish = settings.publish
+    if not publish.topics:
+        return None, None
+    compression = None if publish.compression == "none" else publish.compression
+    how = (settings.kafka.connection(), compression)
+    lists, letters = publish.lists_topic, publish.dead_letters_topic
+    return (
+        None if lists is None else Publish(lists, *how, list_record),
+        None if letters is None else Publish(letters, *how, dead_letter_record),
+    )
 
 
 def _list_rules(settings: JobSettings, actions: ActionTable) -> ListRules:

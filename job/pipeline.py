@@ -5,7 +5,7 @@ from pyflink.datastream import AsyncDataStream, StreamExecutionEnvironment
 
 from job.operators import Operators
 from job.settings import JobSettings
-from job.sinks import write_table
+from job.sinks import publish, write_table
 from job.sources import log_input
 from job.streams import element_type, keyed, side_output, step, use_process_mode, use_thread_mode
 from udfs.tags import (
@@ -59,3 +59,10 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     feedback.set_parallelism(1)
     # rows of feedback_metrics: one a minute
     write_table(feedback, "feedback_metrics", tables)
+
+    use_process_mode(env)
+    publish(lists, operators.publish_lists, operators.publishing, "publish-lists")
+    dead_letters = side_output(polled, DEAD_LETTERS)
+    publish(dead_letters, operators.publish_dead_letters, operators.publishing, "publish-dead-letters")
+    use_thread_mode(env)
+    # the same rows as records of Kafka topics, where the settings name some

@@ -137,6 +137,26 @@ class KafkaSettings(_Group):
         )
 
 
+class PublishSettings(_Group):
+    """What is written to Kafka for others, beside the tables."""
+
+    lists_topic: str | None = Field(
+        None, min_length=1, description="every new list, keyed by user; `recloop deploy` makes it, compacted"
+    )
+    dead_letters_topic: str | None = Field(
+        None, min_length=1, description="every dead letter, its reason in headers; `recloop deploy` makes it"
+    )
+    partitions: Positive = Field(4, description="of a topic that `recloop deploy` makes")
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "lz4", description="none, gzip, snappy, lz4 or zstd"
+    )
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Those that are written."""
+        return tuple(topic for topic in (self.lists_topic, self.dead_letters_topic) if topic is not None)
+
+
 class ActionSettings(_Group):
     """One row of the action table."""
 

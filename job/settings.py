@@ -24,6 +24,7 @@ from job.setting_groups import (
     ListSettings,
     LogSettings,
     ProfileSettings,
+    PublishSettings,
     ScoringSettings,
     TableSettings,
     TrendSettings,
@@ -46,6 +47,7 @@ class JobSettings(BaseSettings):
     )
     log: LogSettings = LogSettings()
     kafka: KafkaSettings = KafkaSettings()
+    publish: PublishSettings = PublishSettings()
     actions: dict[str, ActionSettings] = Field(
         default_factory=lambda: _default_actions(), description="added to, or in place of, the built-in table"
     )
@@ -72,9 +74,7 @@ class JobSettings(BaseSettings):
         if self.flink.parallelism > self.flink.buckets:
             msg = f"flink.parallelism: {self.flink.parallelism} subtasks can't share {self.flink.buckets} buckets"
             raise ValueError(msg)
-        if self.log.kind == "kafka" and self.kafka.brokers is None:
-            msg = "kafka.brokers is needed with log.kind=kafka, as --set kafka.brokers=host:9092"
-            raise ValueError(msg)
+        self._check_topics()
         if self.reads_natively and self.log.gone == "skip":
             msg = "log.gone=skip needs kafka.connector=python: Flink's own can't tell what it skipped"
             raise ValueError(msg)
@@ -82,6 +82,17 @@ class JobSettings(BaseSettings):
             msg = "scoring.bundle is needed: `recloop train` makes one (or set lists.policy=history)"
             raise ValueError(msg)
         return self
+
+    def _check_topics(self) -> None:
+        read = (self.log.topic,) if self.log.kind == "kafka" else ()
+        topics = (*read, *self.publish.topics)
+        if topics and self.kafka.brokers is None:
+            why = "log.kind=kafka" if read else "a topic in publish"
+            msg = f"kafka.brokers is needed with {why}, as --set kafka.brokers=host:9092"
+            raise ValueError(msg)
+        if len(set(topics)) < len(topics):
+            msg = "log.topic, publish.lists_topic and publish.dead_letters_topic have to be different topics"
+            raise ValueError(msg)
 
     @classmethod
     def settings_customise_sources(

@@ -7,7 +7,9 @@ same code share a name; different ones can even run side by side.
 
 Flink removes the zip when tasks restart, and the interpreter would look for a module that it has not imported yet in
 the zip that is gone: an operator that moves to a surviving TaskManager would never start there. So the outer package
-imports everything that thread-mode operators may need at once.
+imports everything that thread-mode operators may need at once; not so in worker processes, which are started anew with
+their own zip. There, several operators are made at the same time by threads of one process: one that imports a module
+holds its lock and waits for the package, which would wait for that module ("deadlock detected by _ModuleLock").
 """
 
 import hashlib
@@ -23,6 +25,8 @@ _NAMES = "|".join(PACKAGES)
 _FROM = re.compile(rf"^(\s*from )({_NAMES})(?=[. ])", re.MULTILINE)
 _PLAIN = re.compile(rf"^\s*import ({_NAMES})\b.*$", re.MULTILINE)
 _TORCH = re.compile(r"^(import|from) torch\b", re.MULTILINE)
+_WORKER = "pyflink.fn_execution.beam.beam_boot"
+"""The main module of a worker process."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -69,14 +73,16 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
 
 
 def import_all(sources: dict[str, str]) -> str:
-    """The outer package's own code: imports every module of udfs.
+    """The outer package's own code: imports every module of udfs, unless it is imported by a worker process.
 
-    Those that need torch are left out: only worker processes score, and each of them is started with its own zip.
+    Those that need torch are left out: only worker processes score.
     """
     names = (path.removesuffix(".py").replace("/", ".") for path, text in sources.items() if not _TORCH.search(text))
     modules = [name for name in names if name.startswith("udfs.") and not name.endswith("__init__")]
-    lines = [f'import_module(f"{{__name__}}.{module}")' for module in modules]
-    return "\n".join(["from importlib import import_module", "", *lines, ""])
+    lines = [f'    import_module(f"{{__name__}}.{module}")' for module in modules]
+    spec = 'getattr(sys.modules["__main__"], "__spec__", None)'
+    here = f'if getattr({spec}, "name", None) != "{_WORKER}":'
+    return "\n".join(["import sys", "from importlib import import_module", "", here, *lines, ""])
 
 
 def read_sources(root: Path) -> dict[str, str]:

@@ -1,14 +1,17 @@
-"""Tables as Flink writes them: JSON lines in folders by day and hour of writing, exactly once.
+"""Where rows go: tables, exactly once, and Kafka topics, at least once.
 
-A file is seen when the checkpoint that holds its rows completed. There is one small file a checkpoint and subtask;
-`recloop compact` merges them, apart from the job.
+Tables are JSON lines in folders by day and hour of writing. A file is seen when the checkpoint that holds its rows
+completed. There is one small file a checkpoint and subtask; `recloop compact` merges them, apart from the job.
 """
 
 from pathlib import Path
 
-from pyflink.common import Encoder
-from pyflink.datastream import DataStream
+from pyflink.common import Encoder, Time, Types
+from pyflink.datastream import AsyncDataStream, DataStream
 from pyflink.datastream.connectors.file_system import BucketAssigner, FileSink, RollingPolicy
+
+from job.streams import step
+from udfs.publish import Publish
 
 
 def write_table(rows: DataStream, table: str, folder: Path) -> None:
@@ -22,3 +25,13 @@ def write_table(rows: DataStream, table: str, folder: Path) -> None:
     )
     uid = f"write-{table.replace('_', '-')}"
     rows.sink_to(sink).uid(uid).name(uid)
+
+
+def publish(rows: DataStream, function: Publish | None, in_flight: int, uid: str) -> None:
+    """Publishes strings of one or more lines, where there is something that does.
+
+    In a chain of its own: the operator before it goes on while records are acknowledged.
+    """
+    if function is not None:
+        nothing = AsyncDataStream.unordered_wait(rows, function, Time.seconds(0), in_flight, Types.STRING())
+        step(nothing, uid).start_new_chain()

@@ -16,12 +16,12 @@ class _Connections(KafkaConnectionManager):
 
     def __init__(self, net: Any, **configs: Any) -> None:
         super().__init__(net, **configs)
-        self._refusal: Exception | None = None
+        self.refusal: Exception | None = None
 
     def get_connection(self, node_id: Any, **options: Any) -> Any:
         """As there; raises the refusal of the time before."""
-        if self._refusal is not None:
-            raise self._refusal
+        if self.refusal is not None:
+            raise self.refusal
         connection = super().get_connection(node_id, **options)
         if not connection.init_future.is_done:
             connection.init_future.add_errback(self._remember)
@@ -34,7 +34,7 @@ class _Connections(KafkaConnectionManager):
 
     def _remember(self, error: Exception) -> None:
         if isinstance(error, SaslAuthenticationFailedError | AuthorizationError):
-            self._refusal = error
+            self.refusal = error
 
 
 def _with_last_words(receive: Callable[[], tuple[bytes, Any]]) -> Callable[[], tuple[bytes, Any]]:
@@ -75,3 +75,9 @@ def connect(kind: Callable[..., Any], connection: KafkaConnection, **options: An
         for client in made:
             client.close()
         raise
+
+
+def refusal(producer: Any) -> Exception | None:
+    """Why brokers refuse a producer made by `connect`; it would ask again and again. None where they do not."""
+    found: Exception | None = producer._sender._client._manager.refusal
+    return found

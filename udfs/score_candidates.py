@@ -24,6 +24,7 @@ from udfs.elements import (
     encode,
 )
 from udfs.scoring_rules import ScoringRules
+from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
 _Batcher = MicroBatcher[TrackedBehavior, list[Candidate]]
@@ -67,6 +68,7 @@ class ScoreCandidates(AsyncFunction):
             BundleError: it is not whole.
             BundleChangedError: it is not the one the job was deployed with.
         """
+        end_with_task_manager()
         # Imported where it is used: torch takes seconds, and whoever submits the job needs none of it.
         import torch
 
@@ -125,6 +127,10 @@ class ScoreCandidates(AsyncFunction):
 
 class PassUnscored(AsyncFunction):
     """score-candidates for policies that need no model: hands every behaviour on as it is."""
+
+    def open(self, _context: RuntimeContext) -> None:
+        """Nothing has to be loaded."""
+        end_with_task_manager()
 
     async def async_invoke(self, value: Row) -> list[Row]:
         """TrackedElement to ScoredElement, without candidates."""

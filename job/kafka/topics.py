@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
-from kafka.admin import NewTopic
+from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
@@ -64,12 +64,12 @@ class GroupLag:
 def create_topic(
     connection: KafkaConnection, name: str, partitions: int, configs: Mapping[str, str] | None = None
 ) -> None:
-    """Makes a topic of one replica.
+    """Makes a topic of as many replicas as the brokers' default.
 
     Raises:
         TopicError: it is there already.
     """
-    new = NewTopic(name=name, num_partitions=partitions, replication_factor=1, topic_configs=dict(configs or {}))
+    new = NewTopic(name=name, num_partitions=partitions, replication_factor=-1, topic_configs=dict(configs or {}))
     with _admin(connection) as admin, told(f"topic {name}"):
         try:
             admin.create_topics([new])
@@ -90,6 +90,18 @@ def ensure_topic(connection: KafkaConnection, name: str, partitions: int) -> Non
     elif there.partitions != partitions:
         msg = f"topic {name} is there already, with {there.partitions} partitions, not {partitions}"
         raise TopicError(msg)
+
+
+def cleanup_policy(connection: KafkaConnection, name: str) -> str | None:
+    """What a topic does with old records: delete, compact, or both; None where there is no such topic.
+
+    Raises:
+        TopicError: the brokers do not answer.
+    """
+    asked = ConfigResource(ConfigResourceType.TOPIC, name)
+    with _admin(connection) as admin, told(f"topic {name}"):
+        told_of = admin.describe_configs([asked], config_filter="all")["topic"][name]
+    return str(told_of["cleanup.policy"]["value"]) if told_of else None
 
 
 def topics(connection: KafkaConnection) -> list[Topic]:

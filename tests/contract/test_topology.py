@@ -15,8 +15,27 @@ from job.settings import JobSettings, load
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # what PyFlink imports warns of itself
 def test_names_uids_and_parallelisms_are_frozen(flink: Any, tmp_path: Path, snapshot: SnapshotAssertion) -> None:
-    settings = load(overrides=[f"scoring.bundle={tmp_path}", f"tables.folder={tmp_path}", "flink.parallelism=2"])
-    assert "\n".join(sorted(map(told, operators(settings.resolved())))) == snapshot
+    assert "\n".join(sorted(map(told, operators(settings_in(tmp_path))))) == snapshot
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_publishing_adds_its_operators_and_changes_no_other(flink: Any, tmp_path: Path) -> None:
+    topics = ("kafka.brokers=host:9092", "publish.lists_topic=lists", "publish.dead_letters_topic=letters")
+    without, with_them = (own_operators(settings_in(tmp_path, *overrides)) for overrides in ((), topics))
+    assert without ^ with_them == {
+        "publish-lists | publish-lists | parallelism 2 of 32",
+        "publish-dead-letters | publish-dead-letters | parallelism 2 of 32",
+    }
+
+
+def own_operators(settings: JobSettings) -> set[str]:
+    """Without those of the table that ticks: the planner numbers them on, from job to job of a JVM."""
+    return {line for line in map(told, operators(settings)) if not line[0].isdigit()}
+
+
+def settings_in(folder: Path, *overrides: str) -> JobSettings:
+    fixed = (f"scoring.bundle={folder}", f"tables.folder={folder}", "flink.parallelism=2")
+    return load(overrides=[*fixed, *overrides]).resolved()
 
 
 def operators(settings: JobSettings) -> Any:

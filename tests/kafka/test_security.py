@@ -1,5 +1,6 @@
 """A broker that wants to know who asks: accepted with the right secret, refused with a wrong one, over TLS or not."""
 
+import asyncio
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
@@ -15,7 +16,9 @@ from tests.kafka.fixtures import broker_spec, produce
 from tests.kafka.reading import read, until, values
 from udfs.kafka_connection import KafkaConnection, Secret, SecretMissingError
 from udfs.kafka_log import KafkaLog
+from udfs.kafka_publisher import KafkaPublisher, PublishError
 from udfs.log_reader import LogRefusedError, Poll
+from udfs.publication import OutRecord
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 LISTENERS = ("SASL_PLAINTEXT", "SSL", "SASL_SSL")
@@ -142,3 +145,14 @@ def test_a_secret_that_is_not_there_is_told(guarded: Guarded, tmp_path: Path) ->
         pytest.raises(SecretMissingError, match=str(tmp_path / "none")),
     ):
         read(reader, 1)
+
+
+def test_lists_for_a_broker_that_refuses_are_not_kept_waiting(guarded: Guarded, tmp_path: Path) -> None:
+    (tmp_path / "wrong").write_text("guessed")
+    connection = guarded.log("SASL_PLAINTEXT", "PLAIN", tmp_path / "wrong").connection
+    with (
+        closing(KafkaPublisher("guarded", connection, None)) as publisher,
+        pytest.raises(PublishError, match=r"topic guarded .* can't be written: .*AuthenticationFailed") as refused,
+    ):
+        asyncio.run(publisher.publish([OutRecord(b"key", b"value", 0, [])]))
+    assert "guessed" not in str(refused.value)

@@ -3,6 +3,7 @@
 import importlib
 import sys
 import zipfile
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,19 @@ def test_modules_not_used_yet_are_there_when_the_zip_is_gone(tmp_path: Path, mon
     importlib.invalidate_caches()
     second = importlib.import_module(f"{shipment.name}.udfs.second")
     assert second.ONE == 1
+    for module in [name for name in sys.modules if name.startswith(shipment.name)]:
+        monkeypatch.delitem(sys.modules, module)
+
+
+def test_a_worker_imports_only_what_it_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "udfs").mkdir()
+    (tmp_path / "udfs" / "__init__.py").touch()
+    (tmp_path / "udfs" / "broken.py").write_text("raise AssertionError")
+    shipment = pack(tmp_path / "out", tmp_path)
+    monkeypatch.syspath_prepend(shipment.archive)
+    worker = ModuleSpec("pyflink.fn_execution.beam.beam_boot", None)
+    monkeypatch.setattr(sys.modules["__main__"], "__spec__", worker)
+    importlib.import_module(f"{shipment.name}.udfs")
     for module in [name for name in sys.modules if name.startswith(shipment.name)]:
         monkeypatch.delitem(sys.modules, module)
 

@@ -150,6 +150,14 @@ def test_a_file_that_is_no_toml_is_refused_by_name(file: Path, content: bytes) -
     assert refusal(file=file).startswith(f"{file} is no TOML file: ")
 
 
+def test_publishing_needs_brokers_and_a_topic_of_its_own() -> None:
+    assert refusal("publish.lists_topic=lists").startswith("kafka.brokers is needed with a topic in publish")
+    brokers = "kafka.brokers=host:9092"
+    told = refusal(brokers, "log.kind=kafka", "log.topic=same", "publish.dead_letters_topic=same")
+    assert told.startswith("log.topic, publish.lists_topic and publish.dead_letters_topic have to be different")
+    assert load(overrides=[BUNDLE, brokers, "publish.lists_topic=lists"]).publish.topics == ("lists",)
+
+
 def test_an_action_of_ones_own_is_added_to_the_table() -> None:
     row = '{"code": 40, "kind": "positive", "weight": 1.5, "half_life": 60}'
     actions = load(overrides=[BUNDLE, f"actions.gaze={row}"]).actions

@@ -1,0 +1,38 @@
+"""The topics a job publishes to: made where they are missing, and refused where they would lose records."""
+
+from collections.abc import Iterator
+
+from job.kafka.errors import TopicError
+from job.kafka.topics import cleanup_policy, create_topic
+from job.settings import JobSettings
+
+_COMPACT = "compact"
+
+
+def make_topics_ready(settings: JobSettings) -> Iterator[str]:
+    """Makes the topics that are not there: lists on a compacted one, dead letters on one that keeps by time.
+
+    Yields:
+        The names of those it made.
+
+    Raises:
+        TopicError: a topic that is there keeps the wrong records, or the brokers do not answer.
+    """
+    publish = settings.publish
+    for topic in publish.topics:
+        connection = settings.kafka.connection()
+        is_lists = topic == publish.lists_topic
+        policy = cleanup_policy(connection, topic)
+        if policy is None:
+            policy = _COMPACT if is_lists else "delete"
+            create_topic(connection, topic, publish.partitions, {"cleanup.policy": policy})
+            yield topic
+        elif is_lists and _COMPACT not in policy:
+            _refuse(topic, policy, "it would forget the lists of users who do nothing for a while", _COMPACT)
+        elif not is_lists and _COMPACT in policy:
+            _refuse(topic, policy, "it takes no records without a key, as dead letters are", "delete")
+
+
+def _refuse(topic: str, policy: str, why: str, wanted: str) -> None:
+    msg = f"topic {topic} has cleanup.policy={policy}: {why}. Set that to {wanted}, or name another topic in publish"
+    raise TopicError(msg)

@@ -1,0 +1,100 @@
+"""What is published for others: which record a table's row becomes, and how many records' order is settled.
+
+Lists are keyed by user. A restore writes lists again, under a higher epoch; who reads the topic keeps, for each user,
+the list of the highest (epoch, list_version), whatever order records come in.
+"""
+
+import base64
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from udfs.hashing import stable_hash
+
+Headers = list[tuple[str, bytes]]
+
+
+class OutRecord(NamedTuple):
+    """A record to be published.
+
+    Attributes:
+        key: None where nothing is looked up by it.
+        value: its bytes.
+        place: decides its partition: place % partitions.
+        headers: names and values.
+    """
+
+    key: bytes | None
+    value: bytes
+    place: int
+    headers: Headers
+
+
+class PublishedList(msgspec.Struct, frozen=True):
+    """Of a published list what readers order by; the record's value has all columns of recommendation_lists."""
+
+    user_id: str
+    epoch: int
+    list_version: int
+    items: list[str]
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Of two lists of one user the greater counts."""
+        return self.epoch, self.list_version
+
+
+class _Owner(msgspec.Struct):
+    user_id: str
+
+
+class _Letter(msgspec.Struct):
+    log_partition: int
+    log_offset: int
+    reason: str
+    detail: str
+    raw_base64: str
+    truncated: bool
+    epoch: int
+
+
+_owner = msgspec.json.Decoder(_Owner).decode
+_letter = msgspec.json.Decoder(_Letter).decode
+_published = msgspec.json.Decoder(PublishedList).decode
+
+
+def list_record(row: str) -> OutRecord:
+    """A row of recommendation_lists: keyed by user, in the user's partition."""
+    user_id = _owner(row).user_id
+    return OutRecord(user_id.encode(), row.encode(), stable_hash(user_id), [])
+
+
+def dead_letter_record(row: str) -> OutRecord:
+    """A row of dead_letters: the record's own bytes as far as they were kept, and in headers what is wrong with it."""
+    letter = _letter(row)
+    told: dict[str, str | int] = {
+        "reason": letter.reason,
+        "detail": letter.detail,
+        "log_partition": letter.log_partition,
+        "log_offset": letter.log_offset,
+        "epoch": letter.epoch,
+        "truncated": "true" if letter.truncated else "false",
+    }
+    headers = [(name, str(value).encode()) for name, value in told.items()]
+    return OutRecord(None, base64.b64decode(letter.raw_base64), letter.log_partition, headers)
+
+
+def newest_lists(values: Iterable[bytes]) -> dict[str, PublishedList]:
+    """Every user's list, from records' values in any order.
+
+    Of equal versions the higher epoch counts, and a lower epoch never replaces a higher one: what it says was made
+    again.
+    """
+    newest: dict[str, PublishedList] = {}
+    for value in values:
+        found = _published(value)
+        known = newest.get(found.user_id)
+        if known is None or found.order > known.order:
+            newest[found.user_id] = found
+    return newest

@@ -1,0 +1,41 @@
+"""A Python worker ends with the TaskManager that started it.
+
+A JVM killed with -9 leaves its workers behind, for ever: they wait for it, and hold lists that they have not sent yet.
+By the time they could send them, others wrote newer ones, and a compacted topic keeps what was written last.
+"""
+
+import os
+import select
+from functools import cache
+from threading import Thread
+
+import psutil
+
+_JVM = "java"
+_ORPHANED = 70
+
+
+@cache
+def end_with_task_manager() -> None:
+    """Has this process end at once when the JVM it belongs to does, or any process between the two.
+
+    Every operator that runs in a worker calls it when it is opened; it watches once a process. It does nothing in a
+    process that no JVM started.
+    """
+    ancestors = psutil.Process().parents()
+    jvm = next((number for number, each in enumerate(ancestors) if each.name() == _JVM), None)
+    if jvm is None:
+        return
+    watched = select.poll()
+    for ancestor in ancestors[: jvm + 1]:
+        try:
+            watched.register(os.pidfd_open(ancestor.pid), select.POLLIN)
+        except ProcessLookupError:
+            os._exit(_ORPHANED)
+    Thread(target=_await_end, args=(watched,), name="end-with-task-manager", daemon=True).start()
+
+
+def _await_end(watched: "select.poll") -> None:
+    watched.poll()
+    # Nothing is flushed or finished: what was not acknowledged is made again from the checkpoint.
+    os._exit(_ORPHANED)
