@@ -76,11 +76,10 @@ def _copy_dependencies(staged: Path, artifacts: Artifacts) -> Path:
     jars, pom = staged / "jars", staged / "pom.xml"
     pom.write_text(_POM.format(dependencies="\n".join(_dependency(*artifact) for artifact in artifacts)))
     command = ["mvn", "--batch-mode", "--quiet", "--file", str(pom), "dependency:copy-dependencies"]
-    environ = {**os.environ, "JAVA_HOME": str(find_java(os.environ).home)}
     options = ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
     try:
         done = subprocess.run(
-            [*command, *options], capture_output=True, text=True, env=environ, timeout=_FETCH_TIMEOUT_S, check=False
+            [*command, *options], capture_output=True, text=True, env=_environ(), timeout=_FETCH_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
         msg = f"Maven was not done fetching {names} in {_FETCH_TIMEOUT_S} s"
@@ -90,6 +89,13 @@ def _copy_dependencies(staged: Path, artifacts: Artifacts) -> Path:
         msg = f"Maven could not fetch {names}; it said: {said[0]}"
         raise FetchFailedError(msg)
     return jars
+
+
+def _environ() -> dict[str, str]:
+    """The machine's own Java where there is one: it knows whose certificates its Maven is to trust."""
+    if "JAVA_HOME" in os.environ or shutil.which("java"):
+        return dict(os.environ)
+    return {**os.environ, "JAVA_HOME": str(find_java(os.environ).home)}
 
 
 def _dependency(group: str, name: str, version: str) -> str:
