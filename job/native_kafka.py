@@ -26,17 +26,49 @@ _JOINED = """SELECT `partition`, ENCODE(LISTAGG(
 FROM TABLE(TUMBLE(TABLE behavior_log, DESCRIPTOR(`read_at`), INTERVAL '0.{interval_ms:03d}' SECOND))
 GROUP BY window_start, window_end, `partition`"""
 
+_SINK = "CREATE TEMPORARY TABLE published_lists (`user_id` STRING, `list` STRING) WITH ({options})"
+_SINGLE = """INSERT INTO published_lists SELECT JSON_VALUE(`line`, '$.user_id'), `line`
+FROM list_rows CROSS JOIN UNNEST(SPLIT(`lines`, '\n')) AS single (`line`)"""
+
 
 def topic_records(env: StreamExecutionEnvironment, settings: JobSettings) -> DataStream:
     """Row(partition, records of it as `udfs/take_records.py` reads them)."""
-    tables = StreamTableEnvironment.create(env)
-    tables.get_config().set("table.exec.uid.generation", "ALWAYS")
-    tables.get_config().set("table.local-time-zone", "UTC")
+    tables = _tables(env)
     options = {**_connection(settings.kafka), **_FORMAT, **_start(settings)}
     tables.execute_sql(_SOURCE.format(options=_sql(options)))
     interval_ms = min(settings.log.poll_interval_ms, 999)
     query = _JOINED.format(field=FIELD_END, record=RECORD_END, none=NO_VALUE, interval_ms=interval_ms)
     return tables.to_data_stream(tables.sql_query(query))
+
+
+def publish_lists(env: StreamExecutionEnvironment, lists: DataStream, settings: JobSettings) -> None:
+    """Writes rows of recommendation_lists, one or more lines a string, to their topic, keyed by user.
+
+    At least once, as our own publisher does; a user's partition is by Kafka's hash of the key.
+    """
+    tables = _tables(env)
+    tables.create_temporary_view("list_rows", tables.from_data_stream(lists).alias("lines"))
+    options = {
+        **_connection(settings.kafka),
+        "topic": str(settings.publish.lists_topic),
+        "key.format": "raw",
+        "key.fields": "user_id",
+        "value.format": "raw",
+        "value.fields-include": "EXCEPT_KEY",
+        "sink.delivery-guarantee": "at-least-once",
+        "properties.compression.type": settings.publish.compression,
+    }
+    tables.execute_sql(_SINK.format(options=_sql(options)))
+    statements = tables.create_statement_set()
+    statements.add_insert_sql(_SINGLE)
+    statements.attach_as_datastream()
+
+
+def _tables(env: StreamExecutionEnvironment) -> StreamTableEnvironment:
+    tables = StreamTableEnvironment.create(env)
+    tables.get_config().set("table.exec.uid.generation", "ALWAYS")
+    tables.get_config().set("table.local-time-zone", "UTC")
+    return tables
 
 
 def _start(settings: JobSettings) -> dict[str, str]:

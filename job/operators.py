@@ -120,7 +120,7 @@ def _publishing(settings: JobSettings) -> tuple[Publish | None, Publish | None]:
     how = (settings.kafka.connection(), compression)
     lists, letters = publish.lists_topic, publish.dead_letters_topic
     return (
-        None if lists is None else Publish(lists, *how, list_record),
+        None if lists is None or settings.publishes_natively else Publish(lists, *how, list_record),
         None if letters is None else Publish(letters, *how, dead_letter_record),
     )
 

@@ -3,6 +3,7 @@
 from pyflink.common import Time, Types
 from pyflink.datastream import AsyncDataStream, StreamExecutionEnvironment
 
+from job.native_kafka import publish_lists
 from job.operators import Operators
 from job.settings import JobSettings
 from job.sinks import publish, write_table
@@ -60,6 +61,8 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     # rows of feedback_metrics: one a minute
     write_table(feedback, "feedback_metrics", tables)
 
+    if settings.publishes_natively:
+        publish_lists(env, lists, settings)
     use_process_mode(env)
     publish(lists, operators.publish_lists, operators.publishing, "publish-lists")
     dead_letters = side_output(polled, DEAD_LETTERS)

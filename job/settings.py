@@ -75,6 +75,9 @@ class JobSettings(BaseSettings):
             msg = f"flink.parallelism: {self.flink.parallelism} subtasks can't share {self.flink.buckets} buckets"
             raise ValueError(msg)
         self._check_topics()
+        if self.kafka.connector == "native" and self.kafka.security != "PLAINTEXT":
+            msg = f"kafka.security={self.kafka.security} needs kafka.connector=python"
+            raise ValueError(msg)
         if self.reads_natively and self.log.gone == "skip":
             msg = "log.gone=skip needs kafka.connector=python: Flink's own can't tell what it skipped"
             raise ValueError(msg)
@@ -110,6 +113,11 @@ class JobSettings(BaseSettings):
     def reads_natively(self) -> bool:
         """Whether Flink's own connector reads the topic."""
         return self.log.kind == "kafka" and self.kafka.connector == "native"
+
+    @property
+    def publishes_natively(self) -> bool:
+        """Whether Flink's own connector writes lists; dead letters keep their bytes, so our own publisher does."""
+        return self.publish.lists_topic is not None and self.kafka.connector == "native"
 
     def resolved(self) -> "JobSettings":
         """The preset applied, and every path absolute."""

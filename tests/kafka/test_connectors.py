@@ -18,8 +18,10 @@ from tests.job.fixtures import BAD_LINES, Deploy, Run, jobs_on
 from tests.job.outcome import REPLAYABLE, assert_same, assert_sequences_whole, outcome_of
 from tests.job.waiting import wait_until
 from tests.kafka.fixtures import CACHE, produce
+from tests.kafka.published import consumed
 from udfs.hashing import stable_hash
 from udfs.kafka_connection import KafkaConnection
+from udfs.publication import newest_lists
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 EVENTS = 6_000
@@ -50,6 +52,17 @@ def letters(run: Run) -> list[tuple[object, ...]]:
     return run.rows("SELECT log_partition, log_offset, reason, raw_base64, raw_bytes FROM dead_letters ORDER BY 1, 2")
 
 
+def published(broker: RunningBroker, topic: str) -> list[tuple[object, ...]]:
+    records = consumed(broker.bootstrap, topic)
+    newest = newest_lists(record.value for record in records)
+    assert all(record.key == newest[record.key.decode()].user_id.encode() for record in records)
+    return sorted((each.user_id, each.epoch, each.list_version, each.items) for each in newest.values())
+
+
+def in_the_table(run: Run) -> list[tuple[object, ...]]:
+    return run.rows("SELECT user_id, epoch, list_version, items FROM latest_recommendation_lists ORDER BY 1")
+
+
 def test_both_connectors_give_the_same_though_a_taskmanager_is_killed(
     run_native: Deploy, broker: RunningBroker, lines: list[list[bytes | None]]
 ) -> None:
@@ -58,7 +71,8 @@ def test_both_connectors_give_the_same_though_a_taskmanager_is_killed(
     for partition, each in enumerate(lines):
         produce(broker, "both", partition, each[: half[partition]], compression_type="lz4")
     settings = ("log.kind=kafka", f"kafka.brokers={broker.bootstrap}", "log.topic=both", REPLAYABLE)
-    native = run_native(None, *settings, "kafka.connector=native", "flink.parallelism=2", tables="native")
+    of_native = ("kafka.connector=native", "publish.lists_topic=native-lists", "publish.dead_letters_topic=native-dead")
+    native = run_native(None, *settings, *of_native, "flink.parallelism=2", tables="native")
     native.wait_for_lists(2_000)
     native.cluster.kill_task_manager(0)
     for partition, each in enumerate(lines):
@@ -68,9 +82,11 @@ def test_both_connectors_give_the_same_though_a_taskmanager_is_killed(
         wait_until(lambda: rest.checkpoints(job_id).restored > 0, timeout_s=60, what="a restore")
         rest.wait_until_running(job_id, timeout_s=60)
     native.wait_for_offsets(EVENTS + len(FAULTS))
-    ours = run_native(None, *settings, tables="ours")
+    ours = run_native(None, *settings, "publish.lists_topic=our-lists", tables="ours")
     ours.wait_for_offsets(EVENTS + len(FAULTS))
     assert_sequences_whole(native)
     assert len(letters(native)) == len(FAULTS)
     assert letters(native) == letters(ours)
     assert_same(outcome_of(native), outcome_of(ours))
+    for run, topic in ((native, "native-lists"), (ours, "our-lists")):
+        assert published(broker, topic) == in_the_table(run)
