@@ -25,6 +25,7 @@ from udfs.partition_buffer import PartitionBuffer
 
 _POLL_MS = 50
 _POLL_RECORDS = 2_048
+_FULL_S = 0.005
 _ANSWER_MS = 10_000
 _RETRY_S = 0.5
 _CLOSE_S = 5.0
@@ -37,6 +38,8 @@ _OPTIONS = {
     "metadata_max_age_ms": _METADATA_MS,
     "max_poll_records": _POLL_RECORDS,
 }
+# It tells of every refresh at INFO.
+logging.getLogger("kafka").setLevel(logging.WARNING)
 _log = logging.getLogger(__name__)
 
 
@@ -157,10 +160,10 @@ class KafkaFetcher:
 
     def _turn(self, consumer: Any, cluster: Any) -> None:
         self._take_up(consumer, cluster)
-        if not self.buffers:
-            self._closed.wait(_POLL_MS / 1000)
+        # A single full partition is not paused: kafka-python 3.0.12 may never read on what it had parked meanwhile.
+        if not self.buffers or any(buffer.is_full for buffer in self.buffers.values()):
+            self._closed.wait(_FULL_S if self.buffers else _POLL_MS / 1000)
             return
-        self._pause_full(consumer)
         for tp, records in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).items():
             buffer = self.buffers[tp.partition]
             buffer.put([_log_record(record) for record in records], records[-1].offset + 1)
@@ -229,14 +232,6 @@ class KafkaFetcher:
         begins = consumer.beginning_offsets(wanted, timeout_ms=_ANSWER_MS)
         ends = consumer.end_offsets(wanted, timeout_ms=_ANSWER_MS)
         return {tp.partition: (begins[tp], ends[tp]) for tp in wanted}
-
-    def _pause_full(self, consumer: Any) -> None:
-        full = {self._tp(partition) for partition, buffer in self.buffers.items() if buffer.is_full}
-        paused = consumer.paused()
-        if full - paused:
-            consumer.pause(*(full - paused))
-        if paused - full:
-            consumer.resume(*(paused - full))
 
     def _tp(self, partition: int) -> Any:
         return TopicPartition(self._topic, partition)

@@ -28,16 +28,12 @@ class PartitionBuffer:
         self.next_offset = self.taken = next_offset
         self._records: deque[LogRecord] = deque()
         self._bytes = 0
-        self._was_full = False
         self._lock = Lock()
 
     @property
     def is_full(self) -> bool:
-        """Whether to wait with more: from full on until it is half empty."""
-        share = 0.5 if self._was_full else 1.0
-        full = len(self._records) >= MAX_RECORDS * share or self._bytes >= MAX_BYTES * share
-        self._was_full = full
-        return full
+        """Whether to wait with more."""
+        return len(self._records) >= MAX_RECORDS or self._bytes >= MAX_BYTES
 
     def put(self, records: Sequence[LogRecord], next_offset: int) -> None:
         """Appends what was fetched, in offset order."""

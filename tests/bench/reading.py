@@ -39,7 +39,7 @@ from udfs.kafka_connection import KafkaConnection
 from udfs.metrics import Metric
 from udfs.parsing import LogRecord, ParsingRules, parse
 
-ALONE, WHOLE = 1_000_000, 60_000
+ALONE, WHOLE = 500_000, 40_000
 _PIPELINE = '''"""poll-log, and nothing behind it."""
 
 from job.operators import Operators
@@ -84,7 +84,7 @@ def main() -> None:
         bundle = fit(dataset, folder / "bundle", FitConfig(how=TrainConfig(epochs=1)), datetime.now(UTC)).bundle
         speeds = {"a plain kafka-python loop, parsing": plain_loop(connection, "alone")}
         spec = ClusterSpec(folder / "cluster", jars=(connector_jar(),))
-        cluster = start_cluster(spec, timeout_s=60, on_progress=console.print)
+        cluster = start_cluster(spec, timeout_s=60)
         stack.callback(cluster.stop)
         short = cut_off(folder / "short")
         for connector in ("python", "native"):

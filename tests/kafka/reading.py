@@ -15,7 +15,7 @@ def until(found: Callable[[], Any]) -> Any:
     deadline = time.monotonic() + TIMEOUT_S
     while not (it := found()):
         assert time.monotonic() < deadline, "not within 30 s"
-        time.sleep(0.01)
+        time.sleep(0.001)
     return it
 
 

@@ -52,6 +52,25 @@ def test_records_come_in_order_with_their_offsets_and_times(
     assert reader.silent_ms() == 0
 
 
+def test_partitions_that_are_polled_at_different_speeds_are_read_to_their_ends(
+    broker: RunningBroker, log: KafkaLog, reader: KafkaLogReader
+) -> None:
+    for partition in (0, 1):
+        produce(broker, log.topic, partition, [b"%d" % n for n in range(60_000)])
+    places = {partition: Poll([], 0, b"", more=False) for partition in (0, 1)}
+
+    def read_on(partition: int, limit: int) -> None:
+        before = places[partition]
+        places[partition] = reader.poll(partition, before.next_offset, before.cursor, limit)
+
+    def at_their_ends() -> bool:
+        read_on(0, 512)
+        read_on(1, 64)
+        return all(place.next_offset == 60_000 for place in places.values())
+
+    until(at_their_ends)
+
+
 @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
 def test_every_compression_is_read(
     broker: RunningBroker, log: KafkaLog, reader: KafkaLogReader, compression: str
