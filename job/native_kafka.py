@@ -4,6 +4,8 @@ The connector hands on single records, and one call into Python a record is what
 of a partition that come within a few milliseconds into one text, in Java.
 """
 
+from pathlib import Path
+
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
@@ -29,6 +31,14 @@ GROUP BY window_start, window_end, `partition`"""
 _SINK = "CREATE TEMPORARY TABLE published_lists (`user_id` STRING, `list` STRING) WITH ({options})"
 _SINGLE = """INSERT INTO published_lists SELECT JSON_VALUE(`line`, '$.user_id'), `line`
 FROM list_rows CROSS JOIN UNNEST(SPLIT(`lines`, '\n')) AS single (`line`)"""
+
+# Its classes have other names inside the connector's jar.
+_SHADED = "org.apache.flink.kafka.shaded.org.apache.kafka"
+_PLACES = {
+    "config.providers": "directory,env",
+    "config.providers.directory.class": f"{_SHADED}.common.config.provider.DirectoryConfigProvider",
+    "config.providers.env.class": f"{_SHADED}.common.config.provider.EnvVarConfigProvider",
+}
 
 
 def topic_records(env: StreamExecutionEnvironment, settings: JobSettings) -> DataStream:
@@ -88,7 +98,41 @@ def _start(settings: JobSettings) -> dict[str, str]:
 
 
 def _connection(kafka: KafkaSettings) -> dict[str, str]:
-    return {"connector": "kafka", "properties.bootstrap.servers": str(kafka.brokers)}
+    """The client's properties; of secrets only their places, which Kafka's client looks up on every TaskManager."""
+    properties = {"bootstrap.servers": str(kafka.brokers), "security.protocol": kafka.security}
+    if kafka.security.startswith("SASL"):
+        properties |= _sasl(kafka)
+    if kafka.security.endswith("SSL"):
+        properties |= _tls(kafka)
+    return {"connector": "kafka", **{f"properties.{name}": value for name, value in (properties | _PLACES).items()}}
+
+
+def _sasl(kafka: KafkaSettings) -> dict[str, str]:
+    module = "plain.PlainLoginModule" if kafka.mechanism == "PLAIN" else "scram.ScramLoginModule"
+    login = f'username="{kafka.username}" password="{_looked_up(str(kafka.password))}"'
+    jaas = f"{_SHADED}.common.security.{module} required {login};"
+    return {"sasl.mechanism": str(kafka.mechanism), "sasl.jaas.config": jaas}
+
+
+def _tls(kafka: KafkaSettings) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if kafka.ca_file is not None:
+        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(kafka.ca_file)}
+    if kafka.certificate_file is not None:
+        chain, key = _looked_up(f"file:{kafka.certificate_file}"), _looked_up(f"file:{kafka.key_file}")
+        found |= {"ssl.keystore.type": "PEM", "ssl.keystore.certificate.chain": chain, "ssl.keystore.key": key}
+    if kafka.key_password is not None:
+        found["ssl.key.password"] = _looked_up(kafka.key_password)
+    return found
+
+
+def _looked_up(place: str) -> str:
+    """What Kafka's client replaces by the content of a file, or by a variable."""
+    kind, _, name = place.partition(":")
+    if kind == "env":
+        return f"${{env:{name}}}"
+    path = Path(name)
+    return f"${{directory:{path.parent}:{path.name}}}"
 
 
 def _sql(options: dict[str, str]) -> str:

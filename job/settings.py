@@ -75,9 +75,6 @@ class JobSettings(BaseSettings):
             msg = f"flink.parallelism: {self.flink.parallelism} subtasks can't share {self.flink.buckets} buckets"
             raise ValueError(msg)
         self._check_topics()
-        if self.kafka.connector == "native" and self.kafka.security != "PLAINTEXT":
-            msg = f"kafka.security={self.kafka.security} needs kafka.connector=python"
-            raise ValueError(msg)
         if self.reads_natively and self.log.gone == "skip":
             msg = "log.gone=skip needs kafka.connector=python: Flink's own can't tell what it skipped"
             raise ValueError(msg)

@@ -3,16 +3,21 @@
 import asyncio
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from random import sample
 
 import pytest
 
+from job.cluster import ClusterSpec
+from job.cluster import start as start_cluster
 from job.cluster.ports import port_is_free
+from job.kafka.artifacts import connector_jar
 from job.kafka.broker import BrokerSpec, RunningBroker, start
 from job.kafka.topics import create_topic
-from tests.kafka.fixtures import broker_spec, produce
+from model.bundle import Bundle
+from tests.job.fixtures import jobs_on
+from tests.kafka.fixtures import CACHE, broker_spec, produce
 from tests.kafka.reading import read, until, values
 from udfs.kafka_connection import KafkaConnection, Secret, SecretMissingError
 from udfs.kafka_log import KafkaLog
@@ -156,3 +161,20 @@ def test_lists_for_a_broker_that_refuses_are_not_kept_waiting(guarded: Guarded, 
     ):
         asyncio.run(publisher.publish([OutRecord(b"key", b"value", 0, [])]))
     assert "guessed" not in str(refused.value)
+
+
+def test_flink_s_own_connector_is_accepted_too(guarded: Guarded, bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "password").write_text("s3cret")
+    produce(guarded.broker, "guarded", 0, [b"not json either"])
+    connection = guarded.log("SASL_SSL").connection
+    settings = [
+        *("log.kind=kafka", "log.topic=guarded", f"kafka.brokers={connection.brokers}", "kafka.connector=native"),
+        *("kafka.security=SASL_SSL", "kafka.mechanism=SCRAM-SHA-512", "kafka.username=recloop"),
+        *(f"kafka.password=file:{tmp_path / 'password'}", f"kafka.ca_file={guarded.ca_file}"),
+    ]
+    with ExitStack() as stack:
+        cluster = start_cluster(ClusterSpec(tmp_path / "cluster", jars=(connector_jar(CACHE),)), timeout_s=120)
+        stack.callback(cluster.stop)
+        run = stack.enter_context(jobs_on(cluster, bundle, tmp_path))(None, *settings)
+        run.wait_for_offsets(2)
+        assert run.count("dead_letters", "reason = 'not_json'") == 2
