@@ -125,8 +125,7 @@ def deploy(
         _end(rest, running)
     if state is None and not fresh and target.checkpoints is not None:
         state = newest_checkpoint(target.checkpoints, history.job_ids())
-    if state is None:
-        settings = begun(settings)
+    settings = begun(settings) if state is None else _begun_before(settings, target.folder)
     on_progress("packing the code")
     stamp = time.strftime("%Y%m%d-%H%M%S")
     settings_file = target.folder / f"{settings.job_name}-{stamp}.json"
@@ -138,6 +137,16 @@ def deploy(
     job_id = _submit(target, [*options, *files])
     history.add(job_id)
     return Deployment(job_id, shipment.name, state, running[0].job_id if running else None, settings_file)
+
+
+def _begun_before(settings: JobSettings, folder: Path) -> JobSettings:
+    """With the start offsets of the deployment it goes on from: a partition may not have been found until then."""
+    before = deployed_settings(folder, settings.job_name)
+    if before is None or before.log.topic != settings.log.topic:
+        return settings
+    return settings.model_copy(
+        update={"log": settings.log.model_copy(update={"start_offsets": before.log.start_offsets})}
+    )
 
 
 def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:

@@ -34,6 +34,7 @@ FROM list_rows CROSS JOIN UNNEST(SPLIT(`lines`, '\n')) AS single (`line`)"""
 
 # Its classes have other names inside the connector's jar.
 _SHADED = "org.apache.flink.kafka.shaded.org.apache.kafka"
+_FOR_EVER = str(2**31 - 1)
 _PLACES = {
     "config.providers": "directory,env",
     "config.providers.directory.class": f"{_SHADED}.common.config.provider.DirectoryConfigProvider",
@@ -67,6 +68,9 @@ def publish_lists(env: StreamExecutionEnvironment, lists: DataStream, settings: 
         "value.fields-include": "EXCEPT_KEY",
         "sink.delivery-guarantee": "at-least-once",
         "properties.compression.type": settings.publish.compression,
+        # Brokers that are away are waited for.
+        "properties.delivery.timeout.ms": _FOR_EVER,
+        "properties.max.block.ms": _FOR_EVER,
     }
     tables.execute_sql(_SINK.format(options=_sql(options)))
     statements = tables.create_statement_set()
@@ -88,8 +92,6 @@ def _start(settings: JobSettings) -> dict[str, str]:
         "scan.topic-partition-discovery.interval": "1 s",
         "properties.group.id": log.group,
         "properties.isolation.level": "read_committed",
-        # Offsets that are gone fail the job.
-        "properties.auto.offset.reset": "none",
     }
     if not log.start_offsets:
         return {**options, "scan.startup.mode": "earliest-offset"}

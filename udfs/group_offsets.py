@@ -14,6 +14,7 @@ from kafka.structs import OffsetAndMetadata
 
 from udfs.kafka_client import connect
 from udfs.kafka_connection import KafkaConnection
+from udfs.log_reader import LogError
 
 _INTERVAL_S = 5.0
 _LAST_S = 2.0
@@ -55,7 +56,7 @@ class GroupOffsets:
             return
         try:
             self._tell(changed)
-        except KafkaError as error:
+        except (KafkaError, LogError, OSError) as error:
             _log.warning("group %s was not told how far topic %s is read: %r", self._group, self._topic, error)
             self._disconnect()
 

@@ -14,12 +14,18 @@ from threading import Event, Thread
 from typing import Any, NamedTuple
 
 from kafka import KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, OffsetOutOfRangeError, RetriableError
+from kafka.errors import (
+    KafkaError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    RetriableError,
+    TopicAuthorizationFailedError,
+)
 
 from udfs.kafka_client import connect
 from udfs.kafka_connection import KafkaConnection
 from udfs.log_reader import LogError, LogRefusedError, LogReplacedError, OffsetsGoneError
-from udfs.log_record import log_record
+from udfs.log_record import UNKNOWN_TOPIC_ID, log_record
 from udfs.parsing import LogRecord, Problem, Reason
 from udfs.partition_buffer import PartitionBuffer
 
@@ -71,8 +77,6 @@ class KafkaFetcher:
         buffers: partition -> its buffer, from when its place is known.
     """
 
-    UNKNOWN_TOPIC_ID = b"\0" * 16
-
     def __init__(self, connection: KafkaConnection, topic: str, *, skip_gone: bool) -> None:
         """Begins to connect."""
         self.partitions = 0
@@ -84,6 +88,8 @@ class KafkaFetcher:
         self._queue: SimpleQueue[Wanted] = SimpleQueue()
         self._waiting: list[Wanted] = []
         self._heard = time.monotonic()
+        self._topic_id: bytes | None = None
+        self._made_anew = False
         self._failure: LogError | None = None
         self._closed = Event()
         self._thread = Thread(target=self._run, name=f"fetch-{topic}", daemon=True)
@@ -133,6 +139,9 @@ class KafkaFetcher:
                     self._turn(consumer, cluster)
                 except OffsetOutOfRangeError as error:
                     self._step_over(consumer, error.args[0])
+                except LogTruncationError as error:
+                    msg = f"topic {self._topic}: records that were read are no longer there: {_ANEW}"
+                    raise LogReplacedError(msg) from error
                 except RetriableError as error:
                     _log.info("topic %s: %r, trying again", self._topic, error)
                     self._closed.wait(_RETRY_S)
@@ -154,12 +163,16 @@ class KafkaFetcher:
 
     def _hear(self, cluster: Any) -> None:
         """Called with every answer about the cluster; a topic that is not in it (any more) counts as silence."""
+        topic_id = _topic_id(cluster, self._topic)
+        self._made_anew |= None not in {topic_id, self._topic_id} and topic_id != self._topic_id
+        self._topic_id = topic_id or self._topic_id
         if numbers := cluster.partitions_for_topic(self._topic):
             self._heard = time.monotonic()
             self.partitions = len(numbers)
 
     def _turn(self, consumer: Any, cluster: Any) -> None:
-        self._take_up(consumer, cluster)
+        self._check_topic(cluster)
+        self._take_up(consumer)
         # A single full partition is not paused: kafka-python 3.0.12 may never read on what it had parked meanwhile.
         if not self.buffers or any(buffer.is_full for buffer in self.buffers.values()):
             self._closed.wait(_FULL_S if self.buffers else _POLL_MS / 1000)
@@ -173,7 +186,17 @@ class KafkaFetcher:
             if (position := consumer.position(tp, timeout_ms=0)) is not None and position > buffer.next_offset:
                 buffer.put([], position)
 
-    def _take_up(self, consumer: Any, cluster: Any) -> None:
+    def _check_topic(self, cluster: Any) -> None:
+        """Whether it is still there, and may be read."""
+        if self._made_anew:
+            msg = f"topic {self._topic} was made anew while it was read: {_ANEW}"
+            raise LogReplacedError(msg)
+        if self._topic in cluster.unauthorized_topics:
+            raise TopicAuthorizationFailedError({self._topic})
+        if (refusal := cluster._manager.refusal) is not None:
+            raise refusal
+
+    def _take_up(self, consumer: Any) -> None:
         """Begins with the partitions that are newly wanted and that a broker told of."""
         with suppress(Empty):
             while True:
@@ -181,7 +204,7 @@ class KafkaFetcher:
         ready = [wanted for wanted in self._waiting if wanted.partition < self.partitions]
         if not ready:
             return
-        topic_id = _topic_id(cluster, self._topic) or self.UNKNOWN_TOPIC_ID
+        topic_id = self._topic_id or UNKNOWN_TOPIC_ID
         bounds = self._bounds(consumer, (wanted.partition for wanted in ready))
         buffers = {wanted.partition: self._place(wanted, topic_id, *bounds[wanted.partition]) for wanted in ready}
         consumer.assign([*consumer.assignment(), *map(self._tp, buffers)])
@@ -194,7 +217,7 @@ class KafkaFetcher:
         """A buffer that begins where the partition is to be read on, if that is there."""
         if not wanted.cursor:
             return PartitionBuffer(begin, topic_id)
-        known = {topic_id, wanted.cursor} - {self.UNKNOWN_TOPIC_ID}
+        known = {topic_id, wanted.cursor} - {UNKNOWN_TOPIC_ID}
         if len(known) > 1:
             msg = f"topic {self._topic} was made anew since it was read: {_ANEW}"
             raise LogReplacedError(msg)

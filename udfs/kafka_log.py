@@ -11,6 +11,7 @@ from udfs.group_offsets import GroupOffsets
 from udfs.kafka_connection import KafkaConnection
 from udfs.kafka_fetcher import KafkaFetcher
 from udfs.log_reader import Poll
+from udfs.log_record import UNKNOWN_TOPIC_ID
 from udfs.partition_buffer import PartitionBuffer
 
 
@@ -80,7 +81,7 @@ class KafkaLogReader:
             return buffer
         if not cursor and partition < len(self._log.start_offsets):
             next_offset = self._log.start_offsets[partition]
-            cursor = self._fetcher.UNKNOWN_TOPIC_ID
+            cursor = UNKNOWN_TOPIC_ID
         self._fetcher.want(partition, next_offset, cursor)
         if self._group is None:
             self._group = GroupOffsets(self._log.connection, self._log.topic, self._log.group, self._taken)

@@ -2,6 +2,9 @@
 
 from udfs.parsing import LONGEST_RECORD_BYTES, MAX_RAW_BYTES, LogRecord, Problem, Reason
 
+UNKNOWN_TOPIC_ID = b"\0" * 16
+"""The cursor of a partition that was begun, where nobody told the topic's id."""
+
 
 def log_record(partition: int, offset: int, appended_at: int | None, value: bytes | None) -> LogRecord:
     """The record; without a value it is a dead letter, and of a long one only the beginning is kept."""

@@ -16,9 +16,12 @@ class Metric(StrEnum):
     DEAD_LETTERS = "dead_letters"
     """poll-log: records that were no behaviour."""
     OFFSETS_GONE = "offsets_gone"
-    """poll-log: offsets that were removed before they were read, and stepped over."""
+    """poll-log: offsets that were removed before they were read, and stepped over.
+
+    With Flink's own connector also those of transactions' marks: it does not tell them apart.
+    """
     LOG_SILENT_MS = "log_silent_ms"
-    """poll-log: a level, not a count: for how long the log's brokers have not answered this subtask."""
+    """find-partitions and poll-log: a level, not a count: for how long the log's brokers have not answered."""
     BEHAVIORS_APPLIED = "behaviors_applied"
     """track-users: behaviours that changed a profile."""
     DUPLICATES = "duplicates"

@@ -48,9 +48,10 @@ class FindPartitions(ProcessFunction):
         self._log = log
         self._max_parallelism = max_parallelism
 
-    def open(self, _context: RuntimeContext) -> None:
+    def open(self, context: RuntimeContext) -> None:
         """Opens the log."""
         self._reader = self._log.open()
+        self._silence = Level(context, Metric.LOG_SILENT_MS)
 
     def close(self) -> None:
         """Closes the log."""
@@ -58,6 +59,7 @@ class FindPartitions(ProcessFunction):
 
     def process_element(self, _tick: Any, _context: Any) -> Iterator[Row]:
         """One tick to (partition's key, partition number as bytes)."""
+        self._silence.set(self._reader.silent_ms())
         keys = partition_keys(self._reader.partitions(), self._max_parallelism)
         for partition, key in enumerate(keys):
             yield Row(key, partition.to_bytes(4, "little"))

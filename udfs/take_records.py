@@ -12,7 +12,9 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 
 from udfs.buckets import partition_keys
-from udfs.log_record import log_record
+from udfs.log_reader import LogReplacedError
+from udfs.log_record import UNKNOWN_TOPIC_ID, log_record
+from udfs.metrics import Metric, counters
 from udfs.parsing import LogRecord, ParsingRules
 from udfs.sort_records import LogPositions, SortRecords
 
@@ -47,16 +49,26 @@ class TakeRecords(KeyedProcessFunction):
         """Opens the state."""
         self._positions = LogPositions(context)
         self._sorter = SortRecords(context, self._rules, self._max_parallelism)
+        (self._gone,) = counters(context, Metric.OFFSETS_GONE)
 
     def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
-        """Sorts the records that were not taken before: after a restore the connector may begin a little earlier."""
+        """Sorts the records; offsets that the connector did not hand on are counted.
+
+        Raises:
+            LogReplacedError: offsets went back. The connector's and ours are in the same checkpoint.
+        """
         partition = int.from_bytes(element[:_PARTITION_BYTES], "little")
         position = self._positions.of(context.get_current_key(), partition)
-        found = read_records(element[_PARTITION_BYTES:], partition)
-        records = [record for record in found if record.offset >= position.next_offset]
-        if records:
-            yield from self._sorter.sort(records, position)
-            self._positions.move(position, records[-1].offset + 1, b"")
+        records = read_records(element[_PARTITION_BYTES:], partition)
+        first, after = records[0].offset, records[-1].offset + 1
+        if first < position.next_offset:
+            told = f"partition {partition} of the topic was read up to {position.next_offset}, and goes on at {first}"
+            msg = f"{told}: it was made anew; deploy with --fresh to begin again"
+            raise LogReplacedError(msg)
+        begun_at = position.next_offset if position.cursor else first
+        self._gone.inc(after - begun_at - len(records))
+        yield from self._sorter.sort(records, position)
+        self._positions.move(position, after, UNKNOWN_TOPIC_ID)
 
 
 def read_records(element: bytes, partition: int) -> list[LogRecord]:

@@ -1,5 +1,7 @@
 """The development broker starts, is found, ends without leftovers, and keeps its topics."""
 
+from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import psutil
@@ -7,7 +9,7 @@ import pytest
 
 from job.kafka.broker import BrokerSpec, RunningBroker, find, start
 from job.kafka.errors import BrokerFailedError, TopicError
-from job.kafka.topics import Topic, create_topic, end_offsets, group_lags, topics
+from job.kafka.topics import Topic, create_topic, end_offsets, group_lags, start_offsets, topics
 from tests.kafka.fixtures import broker_spec, produce
 from udfs.kafka_connection import KafkaConnection
 
@@ -24,6 +26,37 @@ def test_topics_are_listed_with_what_they_hold(broker: RunningBroker, topic: str
     client = KafkaConnection(brokers=broker.bootstrap)
     assert Topic(topic, 2, 2) in topics(client)
     assert end_offsets(client, topic) == {0: 0, 1: 2}
+
+
+def test_a_topic_begins_where_it_is_said(broker: RunningBroker, topic: str) -> None:
+    connection = KafkaConnection(brokers=broker.bootstrap)
+    since = datetime(2026, 1, 31, 12, tzinfo=UTC)
+    noon_ms = int(since.timestamp() * 1000)
+    for times in ([noon_ms - 2, noon_ms - 1, noon_ms], [noon_ms - 1]):
+        for time_ms in times:
+            produce_at(broker, topic, 0 if len(times) > 1 else 1, time_ms)
+    commit(broker, topic, "reader", {1: 1})
+    assert start_offsets(connection, topic, "earliest", "reader") == ()
+    assert start_offsets(connection, topic, "latest", "reader") == (3, 1)
+    assert start_offsets(connection, topic, since, "reader") == (2, 1)
+    assert start_offsets(connection, topic, "committed", "reader") == (0, 1)
+
+
+def produce_at(broker: RunningBroker, topic: str, partition: int, time_ms: int) -> None:
+    from kafka import KafkaProducer
+
+    with closing(KafkaProducer(bootstrap_servers=broker.bootstrap)) as producer:
+        producer.send(topic, b"value", partition=partition, timestamp_ms=time_ms).get(10)
+
+
+def commit(broker: RunningBroker, topic: str, group: str, offsets: dict[int, int]) -> None:
+    from kafka import KafkaAdminClient, TopicPartition
+    from kafka.structs import OffsetAndMetadata
+
+    with closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap)) as admin:
+        admin.alter_group_offsets(
+            group, {TopicPartition(topic, each): OffsetAndMetadata(at, "", -1) for each, at in offsets.items()}
+        )
 
 
 def test_a_topic_that_is_there_or_is_not_is_told(broker: RunningBroker, topic: str) -> None:

@@ -16,7 +16,8 @@ from tests.kafka.reading import read, until, values
 from udfs.kafka_connection import KafkaConnection
 from udfs.kafka_log import KafkaLog, KafkaLogReader
 from udfs.log_reader import LogReplacedError, OffsetsGoneError, Poll
-from udfs.parsing import Reason
+from udfs.parsing import LogRecord, Reason
+from udfs.partition_buffer import MAX_BYTES
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -58,10 +59,12 @@ def test_partitions_that_are_polled_at_different_speeds_are_read_to_their_ends(
     for partition in (0, 1):
         produce(broker, log.topic, partition, [b"%d" % n for n in range(60_000)])
     places = {partition: Poll([], 0, b"", more=False) for partition in (0, 1)}
+    found: dict[int, list[int]] = {0: [], 1: []}
 
     def read_on(partition: int, limit: int) -> None:
         before = places[partition]
         places[partition] = reader.poll(partition, before.next_offset, before.cursor, limit)
+        found[partition] += [record.offset for record in places[partition].records]
 
     def at_their_ends() -> bool:
         read_on(0, 512)
@@ -69,6 +72,7 @@ def test_partitions_that_are_polled_at_different_speeds_are_read_to_their_ends(
         return all(place.next_offset == 60_000 for place in places.values())
 
     until(at_their_ends)
+    assert found == {0: list(range(60_000)), 1: list(range(60_000))}
 
 
 @pytest.mark.parametrize("compression", ["gzip", "snappy", "lz4", "zstd"])
@@ -166,6 +170,39 @@ def test_removed_offsets_are_an_error_that_names_them_or_a_record_that_counts_th
     assert records[0].problem is not None
     assert (records[0].problem.reason, records[0].problem.offsets) == (Reason.OFFSETS_GONE, 5)
     assert values(records[1:]) == [b"7", b"8", b"9"]
+
+
+def test_offsets_removed_while_the_topic_is_read_are_stepped_over_and_counted(
+    broker: RunningBroker, log: KafkaLog
+) -> None:
+    from kafka import TopicPartition
+
+    produce(broker, log.topic, 0, [b"0"])
+    with closing(replace(log, skip_gone=True).open()) as reader:
+        _, seen = read(reader, 1)
+        # With its buffer full the fetching thread stands still.
+        fat = LogRecord(0, 0, b"x" * MAX_BYTES, MAX_BYTES)
+        reader._fetcher.buffers[0].put([fat], 1)
+        time.sleep(1)
+        produce(broker, log.topic, 0, [b"%d" % n for n in range(1, 10)])
+        with admin(log) as client:
+            client.delete_records({TopicPartition(log.topic, 0): 7})
+        records, _ = read(reader, 5, after=seen)
+    assert values(records) == [fat.raw, b"", b"7", b"8", b"9"]
+    assert records[1].problem is not None
+    assert (records[1].offset, records[1].problem.offsets) == (1, 6)
+
+
+def test_a_topic_made_anew_while_it_is_read_is_told(broker: RunningBroker, log: KafkaLog) -> None:
+    produce(broker, log.topic, 0, [b"a", b"b"])
+    with closing(log.open()) as reader:
+        _, seen = read(reader, 2)
+        with admin(log) as client:
+            client.delete_topics([log.topic])
+        until(lambda: made_anew(log))
+        produce(broker, log.topic, 0, [b"%d" % n for n in range(10)])
+        with pytest.raises(LogReplacedError, match="made anew|no longer there"):
+            read(reader, 100, after=seen)
 
 
 def test_a_topic_made_anew_is_never_read_on(broker: RunningBroker, log: KafkaLog) -> None:
