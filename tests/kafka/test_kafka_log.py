@@ -201,7 +201,7 @@ def test_a_topic_made_anew_while_it_is_read_is_told(broker: RunningBroker, log: 
             client.delete_topics([log.topic])
         until(lambda: made_anew(log))
         produce(broker, log.topic, 0, [b"%d" % n for n in range(10)])
-        with pytest.raises(LogReplacedError, match="made anew|no longer there"):
+        with pytest.raises(LogReplacedError, match=r"made anew|no longer there"):
             read(reader, 100, after=seen)
 
 
