@@ -161,7 +161,9 @@ def test_the_command_says_what_is_wrong(dataset: Dataset, options: list[str], to
 
 
 def test_a_missing_library_is_told(dataset: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "implicit", None)
+    loaded = [name for name in sys.modules if name.startswith("implicit.")]
+    for name in ("implicit", *loaded):
+        monkeypatch.setitem(sys.modules, name, None)
     shown = CliRunner().invoke(app, ["evaluate", str(dataset.path), "--recommender", "als"])
     assert shown.exit_code == 1
     assert "pip install implicit" in " ".join(shown.output.split())
