@@ -98,7 +98,6 @@ def deploy(
 
     Without further word it goes on where that job is: a running one is stopped with a savepoint, else the newest
     retained checkpoint of its earlier runs is taken.
-
     An embedded log that is not there yet is made, empty; a topic has to be there.
 
     Args:
@@ -127,8 +126,7 @@ def deploy(
         state = newest_checkpoint(target.checkpoints, history.job_ids())
     settings = begun(settings) if state is None else _begun_before(settings, target.folder)
     on_progress("packing the code")
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    settings_file = target.folder / f"{settings.job_name}-{stamp}.json"
+    settings_file = target.folder / f"{settings.job_name}-{time.strftime('%Y%m%d-%H%M%S')}.json"
     settings.to_file(settings_file)
     shipment = pack(target.folder / "code", code)
     on_progress("submitting")
