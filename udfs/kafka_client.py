@@ -77,7 +77,10 @@ def connect(kind: Callable[..., Any], connection: KafkaConnection, **options: An
         raise
 
 
-def refusal(producer: Any) -> Exception | None:
-    """Why brokers refuse a producer made by `connect`; it would ask again and again. None where they do not."""
-    found: Exception | None = producer._sender._client._manager.refusal
+def refusal(cluster: Any) -> Exception | None:
+    """Why brokers refuse the client that this view of the cluster belongs to; None where they do not.
+
+    The client itself would ask again and again.
+    """
+    found: Exception | None = cluster._manager.refusal
     return found

@@ -22,13 +22,14 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
-from udfs.kafka_client import connect
+from udfs.kafka_client import connect, refusal
 from udfs.kafka_connection import KafkaConnection
 from udfs.log_reader import LogError, LogRefusedError, LogReplacedError, OffsetsGoneError
 from udfs.log_record import UNKNOWN_TOPIC_ID, log_record
 from udfs.parsing import LogRecord, Problem, Reason
 from udfs.partition_buffer import PartitionBuffer
 
+_ANEW = "deploy with --fresh to begin again"
 _POLL_MS = 50
 _POLL_RECORDS = 2_048
 _FULL_S = 0.005
@@ -193,8 +194,8 @@ class KafkaFetcher:
             raise LogReplacedError(msg)
         if self._topic in cluster.unauthorized_topics:
             raise TopicAuthorizationFailedError({self._topic})
-        if (refusal := cluster._manager.refusal) is not None:
-            raise refusal
+        if (refused := refusal(cluster)) is not None:
+            raise refused
 
     def _take_up(self, consumer: Any) -> None:
         """Begins with the partitions that are newly wanted and that a broker told of."""
@@ -258,9 +259,6 @@ class KafkaFetcher:
 
     def _tp(self, partition: int) -> Any:
         return TopicPartition(self._topic, partition)
-
-
-_ANEW = "deploy with --fresh to begin again"
 
 
 def _topic_id(cluster: Any, topic: str) -> bytes | None:

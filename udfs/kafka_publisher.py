@@ -66,7 +66,7 @@ class KafkaPublisher:
         try:
             await loop.run_in_executor(self._executor, self._send, records, outcome)
             while not (await asyncio.wait((outcome.future,), timeout=_CHECK_S))[0]:
-                if (refused := refusal(self._producer)) is not None:
+                if (refused := refusal(self._cluster)) is not None:
                     raise refused
             outcome.future.result()
         except KafkaError as error:

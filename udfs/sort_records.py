@@ -53,6 +53,10 @@ class SortRecords:
         self._max_parallelism = max_parallelism
         self._dead_letters, self._gone = counters(context, Metric.DEAD_LETTERS, Metric.OFFSETS_GONE)
 
+    def count_gone(self, offsets: int) -> None:
+        """Counts offsets that were not there to be read."""
+        self._gone.inc(offsets)
+
     def sort(self, records: list[LogRecord], position: LogPosition) -> Iterator[Any]:
         """Dead letters to the side, behaviours on, one element a bucket."""
         now_ms = int(time.time() * 1000)
@@ -62,7 +66,7 @@ class SortRecords:
             parsed = parse(record, self._rules, newest_ms=position.newest_ms, now_ms=now_ms)
             if isinstance(parsed, DeadLetter):
                 letters.append(dead_letter_row(parsed, position.epoch, now_ms))
-                self._gone.inc(offsets_gone(parsed))
+                self.count_gone(offsets_gone(parsed))
                 continue
             position.newest_ms = max(position.newest_ms, parsed.timestamp)
             key = bucket_key(parsed.user_id, self._max_parallelism)

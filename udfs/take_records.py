@@ -14,7 +14,6 @@ from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeCon
 from udfs.buckets import partition_keys
 from udfs.log_reader import LogReplacedError
 from udfs.log_record import UNKNOWN_TOPIC_ID, log_record
-from udfs.metrics import Metric, counters
 from udfs.parsing import LogRecord, ParsingRules
 from udfs.sort_records import LogPositions, SortRecords
 
@@ -49,7 +48,6 @@ class TakeRecords(KeyedProcessFunction):
         """Opens the state."""
         self._positions = LogPositions(context)
         self._sorter = SortRecords(context, self._rules, self._max_parallelism)
-        (self._gone,) = counters(context, Metric.OFFSETS_GONE)
 
     def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
         """Sorts the records; offsets that the connector did not hand on are counted.
@@ -66,7 +64,7 @@ class TakeRecords(KeyedProcessFunction):
             msg = f"{told}: it was made anew; deploy with --fresh to begin again"
             raise LogReplacedError(msg)
         begun_at = position.next_offset if position.cursor else first
-        self._gone.inc(after - begun_at - len(records))
+        self._sorter.count_gone(after - begun_at - len(records))
         yield from self._sorter.sort(records, position)
         self._positions.move(position, after, UNKNOWN_TOPIC_ID)
 

@@ -1,7 +1,6 @@
 """A real job publishes its lists and dead letters: the topic equals the table, whatever is killed meanwhile."""
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,6 @@ from tests.job.fixtures import Deploy
 from tests.job.test_killed_worker import workers
 from tests.job.test_orphaned_worker import SOON_S, jvm_killed_alone, still_there
 from tests.job.waiting import wait_until
-from tests.kafka.fixtures import broker_spec
 from tests.kafka.published import consumed
 from udfs.hashing import stable_hash
 from udfs.kafka_connection import KafkaConnection
@@ -27,15 +25,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 USERS = 60
 PARTITIONS = 3
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[BrokerSpec]:
-    """A broker that may be killed; it runs at first, and is ended in the end."""
-    spec = broker_spec(tmp_path / "broker")
-    start(spec, timeout_s=60)
-    yield spec
-    start(spec, timeout_s=60).kill()
 
 
 class Published:

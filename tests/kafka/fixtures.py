@@ -32,6 +32,15 @@ def topic(broker: RunningBroker) -> str:
     return name
 
 
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[BrokerSpec]:
+    """A broker that may be killed; it runs at first, and is ended in the end."""
+    spec = broker_spec(tmp_path / "broker")
+    start(spec, timeout_s=60)
+    yield spec
+    start(spec, timeout_s=60).kill()
+
+
 def broker_spec(directory: Path) -> BrokerSpec:
     """A broker from the project's own cache of artifacts."""
     if not has_maven() and not (CACHE / f"kafka-{VERSION}").is_dir():

@@ -1,7 +1,6 @@
 """The job on a real cluster, with a real broker's topic as its log."""
 
 from collections import Counter
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -24,22 +23,13 @@ from tests.job.outcome import (
     undisturbed_outcome,
 )
 from tests.job.waiting import wait_until
-from tests.kafka.fixtures import broker_spec, produce
+from tests.kafka.fixtures import produce
 from udfs.file_log import partition_file
 from udfs.hashing import stable_hash
 from udfs.kafka_connection import KafkaConnection
 
 pytestmark = pytest.mark.cluster
 EVENTS = 6_000
-
-
-@pytest.fixture
-def own_broker(tmp_path: Path) -> Iterator[BrokerSpec]:
-    """A broker that may be killed; it runs at first, and is ended in the end."""
-    spec = broker_spec(tmp_path / "broker")
-    start(spec, timeout_s=60)
-    yield spec
-    start(spec, timeout_s=60).kill()
 
 
 def kafka(broker: RunningBroker, topic: str) -> tuple[str, ...]:

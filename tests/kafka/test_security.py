@@ -9,12 +9,13 @@ from random import sample
 
 import pytest
 
-from job.cluster import ClusterSpec
+from job.cluster import ClusterSpec, FlinkRest
 from job.cluster import start as start_cluster
 from job.cluster.ports import port_is_free
 from job.kafka.artifacts import connector_jar
 from job.kafka.broker import BrokerSpec, RunningBroker, start
 from job.kafka.topics import create_topic
+from job.status import fresh_counts
 from model.bundle import Bundle
 from tests.job.fixtures import jobs_on
 from tests.kafka.fixtures import CACHE, broker_spec, produce
@@ -23,6 +24,7 @@ from udfs.kafka_connection import KafkaConnection, Secret, SecretMissingError
 from udfs.kafka_log import KafkaLog
 from udfs.kafka_publisher import KafkaPublisher, PublishError
 from udfs.log_reader import LogRefusedError, Poll
+from udfs.metrics import Metric
 from udfs.publication import OutRecord
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
@@ -163,9 +165,12 @@ def test_lists_for_a_broker_that_refuses_are_not_kept_waiting(guarded: Guarded, 
     assert "guessed" not in str(refused.value)
 
 
-def test_flink_s_own_connector_is_accepted_too(guarded: Guarded, bundle: Bundle, tmp_path: Path) -> None:
+def test_flink_s_own_connector_is_accepted_too_and_what_it_does_not_hand_on_is_counted(
+    guarded: Guarded, bundle: Bundle, tmp_path: Path
+) -> None:
     (tmp_path / "password").write_text("s3cret")
-    produce(guarded.broker, "guarded", 0, [b"not json either"])
+    produce_in_transaction(guarded.broker, "guarded", b"not json either")
+    produce(guarded.broker, "guarded", 0, [b"behind the transaction's mark"])
     connection = guarded.log("SASL_SSL").connection
     settings = [
         *("log.kind=kafka", "log.topic=guarded", f"kafka.brokers={connection.brokers}", "kafka.connector=native"),
@@ -176,5 +181,17 @@ def test_flink_s_own_connector_is_accepted_too(guarded: Guarded, bundle: Bundle,
         cluster = start_cluster(ClusterSpec(tmp_path / "cluster", jars=(connector_jar(CACHE),)), timeout_s=120)
         stack.callback(cluster.stop)
         run = stack.enter_context(jobs_on(cluster, bundle, tmp_path))(None, *settings)
-        run.wait_for_offsets(2)
-        assert run.count("dead_letters", "reason = 'not_json'") == 2
+        run.wait_for_offsets(3)
+        assert run.count("dead_letters", "reason = 'not_json'") == 3
+        with FlinkRest(cluster.rest_url) as rest:
+            assert fresh_counts(rest, run.deployment.job_id).total(Metric.OFFSETS_GONE) == 1
+
+
+def produce_in_transaction(broker: RunningBroker, topic: str, value: bytes) -> None:
+    from kafka import KafkaProducer
+
+    with closing(KafkaProducer(bootstrap_servers=broker.bootstrap, transactional_id=topic)) as producer:
+        producer.init_transactions()
+        producer.begin_transaction()
+        producer.send(topic, value, partition=0)
+        producer.commit_transaction()
