@@ -148,7 +148,8 @@ class RunningCluster:
     def supervise(self, name: str, command: list[str]) -> None:
         """Has a command run beside Flink's processes until the cluster is stopped; does nothing if it does.
 
-        It is started again when it ends, and has the cluster's log folder for its output.
+        It is started again when it ends, and has the cluster's log folder for its output. When this returns it was
+        started, unless that takes longer than 2 s.
         """
         with exclusive(self.layout):
             if self._state().member(name) is not None:
@@ -157,7 +158,7 @@ class RunningCluster:
             count = sum(is_task_manager(each.name) for each in self._state().members)
             write_plan(read_spec(self.layout, task_managers=count), find_java(os.environ), flink_home())
             os.kill(self._state().pid, _RELOAD)
-            self._await(lambda state: state.member(name) is not None)
+            self._await(lambda state: _was_started(state.member(name)))
 
     def stop(self) -> int:
         """Ends every process of the cluster.
@@ -205,6 +206,10 @@ def find(directory: Path) -> RunningCluster | None:
         return None
     url = f"http://{LOOPBACK}:{remembered_ports(layout)['rest_port']}"
     return RunningCluster(layout.root, url, state.pid)
+
+
+def _was_started(member: Supervised | None) -> bool:
+    return member is not None and member.incarnation > 0
 
 
 def _resource_id(member: Supervised) -> str:

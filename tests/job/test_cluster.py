@@ -112,20 +112,22 @@ def test_a_command_is_supervised_beside_flink(own: RunningCluster) -> None:
     own.supervise(name, command)
     own.supervise(name, command)
     first = pid_of(own, name)
+    assert first is not None, "it runs when supervise() returns"
     os.kill(first, signal.SIGKILL)
 
     deadline = time.monotonic() + 10
-    while (second := pid_of(own, name)) in {first, -1}:
+    while (second := pid_of(own, name)) in {first, None}:
         assert time.monotonic() < deadline, "it was started again"
         time.sleep(0.05)
     assert len(own.task_managers()) == 2, "it is no TaskManager"
+    assert second is not None
     assert psutil.pid_exists(second)
 
 
-def pid_of(cluster: RunningCluster, name: str) -> int:
+def pid_of(cluster: RunningCluster, name: str) -> int | None:
     state = read_state(cluster.layout)
     member = state.member(name) if state else None
-    return (member.pid if member else None) or -1
+    return member.pid if member else None
 
 
 def test_scaling_changes_the_number_of_task_managers(own: RunningCluster) -> None:
