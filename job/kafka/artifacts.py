@@ -19,6 +19,8 @@ VERSION = "4.1.0"
 CACHE = Path(".recloop/cache")
 _BROKER = (("org.apache.kafka", "kafka_2.13", VERSION), ("org.slf4j", "slf4j-simple", "1.7.36"))
 _CONNECTOR = ("org.apache.flink", "flink-sql-connector-kafka", "5.0.0-2.2")
+_COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+"""Pinned and whole: a goal by its short name is first looked up, in one request that nobody repeats."""
 _FETCH_TIMEOUT_S = 600
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -75,7 +77,7 @@ def _copy_dependencies(staged: Path, artifacts: Artifacts) -> Path:
     names = " and ".join(f"{name} {version}" for _, name, version in artifacts)
     jars, pom = staged / "jars", staged / "pom.xml"
     pom.write_text(_POM.format(dependencies="\n".join(_dependency(*artifact) for artifact in artifacts)))
-    command = ["mvn", "--batch-mode", "--quiet", "--file", str(pom), "dependency:copy-dependencies"]
+    command = ["mvn", "--batch-mode", "--quiet", "--file", str(pom), _COPY]
     options = ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
     try:
         done = subprocess.run(
