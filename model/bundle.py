@@ -16,15 +16,27 @@ import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from model.bundle_files import (
+    CATALOG,
+    FILES,
+    MANIFEST,
+    MODEL,
+    NEIGHBORS,
+    POPULARITY,
+    VOCABULARY,
+    BundleFiles,
+    decode,
+    folder_reader,
+    read_checked,
+)
 from model.datasets.folders import whole_folder
 from model.manifest import (
-    CONTRACT_VERSION,
     BundleContractError,
     BundleCorruptError,
     BundleError,
@@ -38,6 +50,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 __all__ = [
+    "FILES",
+    "MANIFEST",
     "Bundle",
     "BundleContractError",
     "BundleCorruptError",
@@ -51,16 +65,7 @@ __all__ = [
     "write_bundle",
 ]
 
-MANIFEST = "manifest.json"
-MODEL = "model.pt"
-VOCABULARY = "vocabulary.json"
-CATALOG = "catalog.json"
-NEIGHBORS = "neighbors.npy"
-POPULARITY = "popularity.json"
-FILES = (MODEL, VOCABULARY, CATALOG, NEIGHBORS, POPULARITY)
-
 Popular = tuple[tuple[ItemId, int], ...]
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +105,7 @@ class Bundle:
             BundleCorruptError: a file is not what the manifest says.
             BundleContractError: it was made for another version of the contract.
         """
-        return _assemble(path, *_checked(path), device)
+        return _assemble(path, BundleFiles.of_folder(path), device)
 
 
 def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
@@ -115,7 +120,7 @@ def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
     """
     from model.export import load_script  # torch takes seconds to import
 
-    content = _read(bundle.path, MODEL, bundle.manifest.files[MODEL])
+    content = read_checked(bundle.path, MODEL, bundle.manifest.files[MODEL], folder_reader(bundle.path))
     return load_script(content, device or bundle.device)
 
 
@@ -127,7 +132,7 @@ def read_manifest(path: Path) -> Manifest:
         BundleCorruptError: it cannot be understood.
         BundleContractError: it was made for another version of the contract.
     """
-    return _manifest(path)[0]
+    return BundleFiles.of_folder(path).manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,55 +194,12 @@ def write_bundle(path: Path, contents: Contents, manifest: Manifest) -> Bundle:
     return Bundle.load(path)
 
 
-def _manifest(path: Path) -> tuple[Manifest, str]:
-    file = path / MANIFEST
-    if not file.is_file():
-        msg = f"{path} holds no bundle ({MANIFEST} is missing); make one with: recloop train"
-        raise BundleMissingError(msg)
-    content = file.read_bytes()
-    manifest = _decode(path, MANIFEST, content, Manifest)
-    if manifest.contract_version != CONTRACT_VERSION:
-        msg = (
-            f"{path} keeps contract version {manifest.contract_version}, this program serves version "
-            f"{CONTRACT_VERSION}; train the model again with: recloop train"
-        )
-        raise BundleContractError(msg)
-    if missing := [name for name in FILES if name not in manifest.files]:
-        msg = f"{file} lists no sha256 of {', '.join(missing)}; train the model again"
-        raise BundleCorruptError(msg)
-    return manifest, hashlib.sha256(content).hexdigest()
-
-
-def _checked(path: Path) -> tuple[Manifest, str, dict[str, bytes]]:
-    manifest, digest = _manifest(path)
-    return manifest, digest, {name: _read(path, name, manifest.files[name]) for name in FILES}
-
-
-def _read(path: Path, name: str, expected: str) -> bytes:
-    file = path / name
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError as error:
-        msg = f"{file} is missing; copy the whole bundle again or train the model again"
-        raise BundleMissingError(msg) from error
-    if hashlib.sha256(content).hexdigest() != expected:
-        msg = f"{file} is corrupt: its sha256 is not the manifest's; copy the bundle again"
-        raise BundleCorruptError(msg)
-    return content
-
-
-def _decode(path: Path, name: str, content: bytes, kind: type[T]) -> T:
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
-        msg = f"{path / name} cannot be understood: {error}; train the model again"
-        raise BundleCorruptError(msg) from error
-
-
-def _assemble(path: Path, manifest: Manifest, digest: str, files: dict[str, bytes], device: str) -> Bundle:
-    vocabulary: tuple[ItemId, ...] = _decode(path, VOCABULARY, files[VOCABULARY], tuple[ItemId, ...])
-    catalog: dict[str, tuple[str, ...]] = _decode(path, CATALOG, files[CATALOG], dict[str, tuple[str, ...]])
-    neighbors = _neighbors(path, files[NEIGHBORS], (manifest.items + 1, manifest.neighbors))
+def _assemble(path: Path, files: BundleFiles, device: str) -> Bundle:
+    manifest = files.manifest
+    content = {name: files.read(name) for name in FILES}
+    vocabulary: tuple[ItemId, ...] = decode(path / VOCABULARY, content[VOCABULARY], tuple[ItemId, ...])
+    catalog: dict[str, tuple[str, ...]] = decode(path / CATALOG, content[CATALOG], dict[str, tuple[str, ...]])
+    neighbors = _neighbors(path, content[NEIGHBORS], (manifest.items + 1, manifest.neighbors))
     titles, groups = catalog.get("titles", ()), catalog.get("groups", ())
     if {len(vocabulary), len(titles), len(groups)} != {manifest.items}:
         msg = f"{path}: vocabulary and catalogue do not have the manifest's {manifest.items} items"
@@ -245,13 +207,13 @@ def _assemble(path: Path, manifest: Manifest, digest: str, files: dict[str, byte
     return Bundle(
         path=path,
         manifest=manifest,
-        hash=digest,
+        hash=files.hash,
         vocabulary=vocabulary,
         index_of={item_id: number for number, item_id in enumerate(vocabulary, start=1)},
         titles=titles,
         groups=groups,
         neighbors=neighbors,
-        popularity=_decode(path, POPULARITY, files[POPULARITY], Popular),
+        popularity=decode(path / POPULARITY, content[POPULARITY], Popular),
         device=device,
     )
 

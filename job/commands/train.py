@@ -13,9 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
+from job.commands.models import DEFAULT_REGISTRY, RegistryUrl
 from job.commands.output import print_json, stop_on
+from model.bundle import BundleError
 from model.datasets.errors import DatasetError
 from model.kinds import DEFAULT_KIND, KINDS, Size, kind_named
+from model.registry import Registry
+from model.registry_errors import RegistryError
+from model.registry_pointers import CANDIDATE, Pointers, Version
 
 if TYPE_CHECKING:
     from model.evaluate import Evaluation
@@ -23,6 +28,7 @@ if TYPE_CHECKING:
     from model.train import EpochDone, TrainConfig
 
 MODELS_DIR = Path(".recloop/models")
+REGISTER_HELP = "Register it: the model's candidate from then on, or current if there was none."
 RECOMMENDERS_HELP = "One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
 NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 
@@ -48,6 +54,8 @@ def train(
     ] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
+    register: Annotated[bool, typer.Option("--register", help=REGISTER_HELP)] = False,
+    registry_url: RegistryUrl = DEFAULT_REGISTRY,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a recommender before a cut-off, measure it after, and write a bundle that can be served.
@@ -60,8 +68,11 @@ def train(
       recloop train ml-100k --cut 0.9 --epochs 20 --out .recloop/models/long
 
       recloop train mine --cut-off 1700000000000 --json
+
+      recloop train ml-100k --register
     """
-    with stop_on(DatasetError, ValueError):
+    with stop_on(DatasetError, RegistryError, ValueError):
+        registry = Registry(registry_url) if register else None  # refused before minutes of training, not after
         prepared = find_dataset(dataset, data_dir)
         kind_named(recommender)
         use_threads(threads)
@@ -72,10 +83,14 @@ def train(
         config = FitConfig(recommender=recommender, cut=cut, cut_off=cut_off, size=size, how=how)
         with TrainingProgress() as progress:
             fitted = fit(prepared, out or MODELS_DIR / prepared.info.name, config, datetime.now(UTC), progress)
-    if as_json:
-        print_json(_as_dict(fitted))
-    else:
+    if not as_json:
         _print(fitted)
+    with stop_on(BundleError, RegistryError):
+        offered = None if registry is None else registry.offer(fitted.bundle.path)
+    if as_json:
+        print_json({**_as_dict(fitted), "registered": offered and _registered(*offered)})
+    elif offered is not None:
+        _print_registered(fitted.bundle.manifest.name, *offered)
 
 
 def use_threads(threads: int) -> None:
@@ -131,6 +146,17 @@ def _as_dict(fitted: Fitted) -> dict[str, object]:
         "train_s": round(fitted.train_s, 2),
         "evaluate_s": round(fitted.evaluate_s, 2),
     }
+
+
+def _registered(version: Version, pointers: Pointers) -> dict[str, object]:
+    return {**asdict(version), "pointer": pointers.name_of(version), "revision": pointers.revision}
+
+
+def _print_registered(name: str, version: Version, pointers: Pointers) -> None:
+    pointer = pointers.name_of(version)
+    Console().print(f"Registered: {name} {version.id} is {pointer}.", highlight=False)
+    if pointer == CANDIDATE:
+        Console().print(f"To serve it to everyone: recloop models promote {name}", highlight=False)
 
 
 def _print(fitted: Fitted) -> None:

@@ -179,6 +179,7 @@ def test_another_contract_version_is_refused(tmp_path: Path) -> None:
 def test_light_readers_import_no_torch() -> None:
     code = (
         "import sys, model.bundle, model.records, model.actions, model.datasets.prepare, model.interactions;"
+        "import model.registry;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

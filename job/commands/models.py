@@ -1,0 +1,238 @@
+"""`recloop models`: the registry of bundles, and the pointers that say which ones to serve."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.status import Status
+from rich.table import Column, Table
+
+from job.commands.options import AsJson
+from job.commands.output import print_json, stop_on
+from model.bundle import BundleError, read_manifest
+from model.manifest import Manifest
+from model.registry import Registry
+from model.registry_errors import RegistryError
+from model.registry_pointers import CANDIDATE, CURRENT, Pointers, Version
+
+DEFAULT_REGISTRY = ".recloop/registry"
+_MARKS = {CURRENT: "[bold green]current[/]", CANDIDATE: "[yellow]candidate[/]", None: ""}
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="The registry: bundles under immutable versions, and which of them is current and candidate.",
+)
+
+RegistryUrl = Annotated[
+    str, typer.Option("--registry", envvar="RECLOOP_REGISTRY", help="A folder, or an fsspec URL like s3://BUCKET/DIR.")
+]
+Name = Annotated[str, typer.Argument(help="Name of the model.")]
+
+
+@app.command()
+def register(
+    bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
+    name: Annotated[str | None, typer.Option(help="Name of the model; the bundle's own by default.")] = None,
+    registry_url: RegistryUrl = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
+) -> None:
+    """Copy a bundle into the registry, under its own version; what is served stays the same.
+
+    A corrupt bundle is refused, and so is a version that is there with other content. The same bundle again changes
+    nothing. `recloop train --register` does it right after training.
+
+    Examples:
+      recloop models register .recloop/models/ml-100k
+
+      recloop models register .recloop/models/gru --name ml-100k --registry s3://models/recloop
+    """
+    with stop_on(BundleError, RegistryError), _working():
+        registry = Registry(registry_url)
+        version = registry.register(bundle, name)
+        model = name or read_manifest(bundle).name
+    if as_json:
+        print_json({"model": model, **asdict(version)})
+        return
+    _say(f"{model} {version.id} is in {registry.place}.")
+    _say(f"To serve it: recloop models promote {model} {version.id}")
+
+
+@app.command("list")
+def list_command(registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: AsJson = False) -> None:
+    """List every model and version, and where the pointers are.
+
+    Examples:
+      recloop models list
+
+      recloop models list --registry s3://models/recloop --json
+    """
+    with stop_on(RegistryError), _working():
+        registry = Registry(registry_url)
+        found = {name: _of_model(registry, name) for name in registry.names()}
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        _say(f"{registry.place} has no models: recloop train DATASET --register")
+        return
+    _print_list(found, registry.place)
+
+
+@app.command()
+def show(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="A version, current or candidate.")] = CURRENT,
+    registry_url: RegistryUrl = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
+) -> None:
+    """Show a model's pointers, and what one of its versions is.
+
+    Examples:
+      recloop models show ml-100k
+
+      recloop models show ml-100k candidate --json
+    """
+    with stop_on(BundleError, RegistryError), _working():
+        registry = Registry(registry_url)
+        pointers = registry.pointers(name)
+        found = registry.find(name, version)
+        manifest = registry.manifest(name, found)
+    if as_json:
+        print_json({"model": name, **asdict(found), "pointers": asdict(pointers), "manifest": asdict(manifest)})
+        return
+    _print_version(name, found, manifest)
+    _print_pointers(name, pointers)
+
+
+@app.command()
+def promote(
+    name: Name,
+    version: Annotated[str | None, typer.Argument(help="The version; the candidate by default.")] = None,
+    registry_url: RegistryUrl = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version current, after checking that it is whole.
+
+    Examples:
+      recloop models promote ml-100k
+
+      recloop models promote ml-100k 20260131T120000
+    """
+    with stop_on(BundleError, RegistryError), _working():
+        pointers = Registry(registry_url).promote(name, version)
+    _tell_moved(name, pointers, as_json=as_json)
+
+
+@app.command()
+def candidate(
+    name: Name,
+    version: Annotated[str | None, typer.Argument(help="The version.")] = None,
+    none: Annotated[bool, typer.Option("--none", help="No version is the candidate any more.")] = False,
+    registry_url: RegistryUrl = DEFAULT_REGISTRY,
+    as_json: AsJson = False,
+) -> None:
+    """Make a version the candidate, after checking that it is whole.
+
+    Examples:
+      recloop models candidate ml-100k 20260131T120000
+
+      recloop models candidate ml-100k --none
+    """
+    if none is (version is not None):
+        msg = "give a version, or --none"
+        raise typer.BadParameter(msg)
+    with stop_on(BundleError, RegistryError), _working():
+        pointers = Registry(registry_url).set_candidate(name, version)
+    _tell_moved(name, pointers, as_json=as_json)
+
+
+@app.command()
+def rollback(name: Name, registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: AsJson = False) -> None:
+    """Make current again what was it before the last promotion; once more goes one further back.
+
+    Example:
+      recloop models rollback ml-100k
+    """
+    with stop_on(BundleError, RegistryError), _working():
+        pointers = Registry(registry_url).rollback(name)
+    _tell_moved(name, pointers, as_json=as_json)
+
+
+def _working() -> Status:
+    return Console(stderr=True).status("looking into the registry")
+
+
+def _of_model(registry: Registry, name: str) -> dict[str, Any]:
+    pointers = registry.pointers(name)
+    rows = [_row(registry, name, pointers, version) for version in registry.versions(name)]
+    return {"pointers": asdict(pointers), "versions": rows}
+
+
+def _row(registry: Registry, name: str, pointers: Pointers, version_id: str) -> dict[str, Any]:
+    """What is told of a version; of one that cannot be used, why."""
+    pointer = next((p for p in (CURRENT, CANDIDATE) if (v := pointers.named(p)) and v.id == version_id), None)
+    row: dict[str, Any] = {"id": version_id, "pointer": pointer}
+    try:
+        version = registry.find(name, pointer or version_id)
+        manifest = registry.manifest(name, version)
+    except BundleError as error:
+        return {**row, "problem": str(error)}
+    told = {key: getattr(manifest, key) for key in ("recommender", "created_at", "items", "metrics")}
+    return {**row, "hash": version.hash, **told}
+
+
+def _print_list(found: dict[str, dict[str, Any]], place: str) -> None:
+    table = Table("model", Column("version", no_wrap=True), Column("", no_wrap=True), title=escape(place))
+    for title in ("recommender", "items", "HR@10", "NDCG@10"):
+        table.add_column(title)
+    for name, model in found.items():
+        for row in model["versions"]:
+            table.add_row(name, row["id"], _MARKS[row["pointer"]], *_cells(row))
+    Console().print(table)
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    if "problem" in row:
+        return (f"[red]cannot be used: {escape(row['problem'])}[/]",)
+    measured = (row["metrics"].get(f"{name}_known") for name in ("hr_10", "ndcg_10"))
+    return (row["recommender"], f"{row['items']:,}", *("-" if m is None else f"{m:.4f}" for m in measured))
+
+
+def _print_version(name: str, version: Version, manifest: Manifest) -> None:
+    table = Table("", Column("", overflow="fold"), title=f"{name} {version.id}", show_header=False)
+    trained = manifest.training
+    facts = {
+        "hash": version.hash,
+        "recommender": manifest.recommender,
+        "made": manifest.created_at,
+        "items": f"{manifest.items:,}",
+        "history": f"newest {manifest.history_length} items",
+        "returns": f"{manifest.k} items",
+        "trained on": f"{trained.behaviors:,} behaviours of {trained.dataset}, before {trained.cut_off}",
+        "data": trained.fingerprint,
+        **{measure: f"{value:g}" for measure, value in manifest.metrics.items()},
+    }
+    for fact, value in facts.items():
+        table.add_row(fact, escape(value))
+    Console().print(table)
+
+
+def _tell_moved(name: str, pointers: Pointers, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"model": name, **asdict(pointers)})
+        return
+    _print_pointers(name, pointers)
+
+
+def _print_pointers(name: str, pointers: Pointers) -> None:
+    before = ", ".join(version.id for version in reversed(pointers.previous)) or "none"
+    current, other = (v.id if v else "none" for v in (pointers.current, pointers.candidate))
+    _say(f"{name}: current {current}, candidate {other}; before that: {before} (revision {pointers.revision}).")
+
+
+def _say(message: str) -> None:
+    Console().print(message, highlight=False, markup=False, soft_wrap=True)
