@@ -4,15 +4,17 @@ Layout: one version byte, then a MessagePack array. A decoder reads every versio
 tests/contract keeps fixtures of each. Nothing is pickled: state outlives the code that wrote it.
 """
 
+from array import array
+from itertools import accumulate
 from typing import Any
 
 import msgspec
 
 from udfs.elements import TrendSnapshot
-from udfs.hashing import pack, unpack
+from udfs.hashing import HASH_TYPECODE, id_hash, pack, unpack
 from udfs.log_position import LogPosition
-from udfs.profile import Shown, UserProfile
-from udfs.state_version import VERSION_1, version_1
+from udfs.profile import TIME_TYPECODE, Shown, UserProfile, history_time
+from udfs.state_version import VERSION_1, VERSION_2, of_versions, version_1
 from udfs.user_list import UserList
 
 _pack = msgspec.msgpack.Encoder().encode
@@ -20,13 +22,13 @@ _unpack = msgspec.msgpack.Decoder().decode
 
 
 def encode_profile(profile: UserProfile) -> bytes:
-    """A profile's state: 30 bytes and, an item of the history, 7 to 12 more."""
-    return VERSION_1 + _pack(
+    """A profile's state: 30 bytes and, an item of the history, 13 more."""
+    return VERSION_2 + _pack(
         (
             profile.user_seq,
-            profile.items,
+            pack(profile.items),
             bytes(profile.actions),
-            _deltas(profile.times),
+            profile.times.tobytes(),
             pack(profile.seen),
             pack(profile.bought),
             pack(profile.disliked),
@@ -43,12 +45,15 @@ def decode_profile(state: bytes) -> UserProfile:
     Raises:
         StateVersionError: the version byte is unknown.
     """
-    user_seq, items, actions, deltas, seen, bought, disliked, event_ids, shown, forgotten = _fields(state)
+    version, rest = of_versions(state, VERSION_1, VERSION_2)
+    user_seq, items, actions, times, seen, bought, disliked, event_ids, shown, forgotten = _unpack(rest)
+    if version == VERSION_1:
+        items, times = _history_1(items, times)
     return UserProfile(
         user_seq,
-        items,
+        unpack(items),
         bytearray(actions),
-        _sums(deltas),
+        array(TIME_TYPECODE, times),
         unpack(seen),
         unpack(bought),
         unpack(disliked),
@@ -117,14 +122,7 @@ def _fields(state: bytes) -> Any:
     return _unpack(version_1(state))
 
 
-def _deltas(times: list[int]) -> list[int]:
-    """The first time, then each one's distance from the one before: 2 to 5 bytes instead of 9."""
-    return [time - before for before, time in zip([0, *times], times, strict=False)]
-
-
-def _sums(deltas: list[int]) -> list[int]:
-    times, time = [], 0
-    for delta in deltas:
-        time += delta
-        times.append(time)
-    return times
+def _history_1(items: list[str], deltas: list[int]) -> tuple[bytes, bytes]:
+    """Version 1 had item ids, and the first time and then each one's distance from the one before, epoch ms."""
+    times = array(TIME_TYPECODE, map(history_time, accumulate(deltas)))
+    return pack(array(HASH_TYPECODE, map(id_hash, items))), times.tobytes()

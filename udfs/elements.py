@@ -4,6 +4,8 @@ Elements are MessagePack arrays. They are never stored (a checkpoint barrier wai
 an operator), so their layout may change between releases; state and tables may not.
 """
 
+from array import array
+
 import msgspec
 
 
@@ -31,9 +33,9 @@ class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     Attributes:
         user_seq: this is the user's user_seq-th applied behaviour, from 1.
-        history: the items of the kept history, oldest first; at most 99.
+        history: packed hashes of the kept history's items, oldest first; at most 99.
         actions: their action codes, one byte each.
-        times: their event times, epoch ms.
+        times: their event times, whole epoch seconds, packed (`udfs.profile.TIME_TYPECODE`).
         excluded: packed hashes of what must not be shown (bought, disliked, and seen before the kept history).
         disliked: packed hashes of the newest dislikes, whose neighbours must not be shown either.
         shown: (hash, how often shown without an act, faded by now) of the impressions that were not acted on.
@@ -41,25 +43,30 @@ class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     behavior: LoggedBehavior
     user_seq: int
-    history: list[str]
+    history: bytes
     actions: bytes
-    times: list[int]
+    times: bytes
     excluded: bytes
     disliked: bytes
     shown: list[tuple[int, float]]
 
 
-class Candidate(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An item the model proposes.
+class Candidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """The items the model proposes, best first; the three are parallel.
 
     Attributes:
-        score: on the model's own scale.
-        because: an item of the user's recent history that this one is a near neighbour of, or None.
+        items: item ids.
+        packed_scores: float32 each, on the model's own scale.
+        because: an item of the user's recent history that the candidate is a near neighbour of, or None.
     """
 
-    item_id: str
-    score: float
-    because: str | None
+    items: list[str]
+    packed_scores: bytes
+    because: list[str | None]
+
+    def scores(self) -> list[float]:
+        """The scores as numbers."""
+        return array("f", self.packed_scores).tolist()
 
 
 class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -68,7 +75,7 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     Attributes:
         history: as in `TrackedBehavior`.
         excluded: as in `TrackedBehavior`, and the neighbours of the newest dislikes.
-        candidates: best first; None if the rules alone have to make the list.
+        candidates: what the model proposes; None if the rules alone have to make the list.
         fallback_reason: why there are no candidates: see `udfs.scoring.FallbackReason`.
         model: which of the element's models scored it; None if none did.
         batch_size: how many histories the model scored in the same call.
@@ -76,10 +83,10 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     behavior: LoggedBehavior
     user_seq: int
-    history: list[str]
+    history: bytes
     excluded: bytes
     shown: list[tuple[int, float]]
-    candidates: list[Candidate] | None
+    candidates: Candidates | None
     fallback_reason: str | None
     model: int | None
     batch_size: int | None

@@ -12,6 +12,10 @@ from model.actions import Action, ActionTable, Kind
 from udfs.elements import LoggedBehavior, TrackedBehavior
 from udfs.hashing import HASH_TYPECODE, id_hash, pack
 
+TIME_TYPECODE = "I"
+"""`array.array` type of a history's times: unsigned 32 bit, whole seconds of the epoch."""
+_LATEST_S = 2**32 - 1
+
 
 @dataclass(frozen=True, slots=True)
 class ProfileRules:
@@ -67,9 +71,9 @@ class UserProfile:
 
     Attributes:
         user_seq: how many behaviours were applied.
-        items: the kept history.
+        items: hashes of the kept history's items.
         actions: the action code of each history item.
-        times: the event time of each history item, epoch ms.
+        times: the event time of each history item, whole epoch seconds.
         seen: hashes of items that left the history.
         bought: hashes of owned items.
         disliked: hashes of disliked items.
@@ -79,9 +83,9 @@ class UserProfile:
     """
 
     user_seq: int = 0
-    items: list[str] = field(default_factory=list)
+    items: "array[int]" = field(default_factory=_hashes)
     actions: bytearray = field(default_factory=bytearray)
-    times: list[int] = field(default_factory=list)
+    times: "array[int]" = field(default_factory=lambda: array(TIME_TYPECODE))
     seen: "array[int]" = field(default_factory=_hashes)
     bought: "array[int]" = field(default_factory=_hashes)
     disliked: "array[int]" = field(default_factory=_hashes)
@@ -119,9 +123,9 @@ def snapshot(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules
     return TrackedBehavior(
         behavior,
         profile.user_seq,
-        profile.items.copy(),
+        pack(profile.items),
         bytes(profile.actions),
-        profile.times.copy(),
+        profile.times.tobytes(),
         excluded,
         pack(profile.disliked[-rules.disliked_neighborhoods :]) if rules.disliked_neighborhoods else b"",
         _faded(profile, behavior.timestamp, rules),
@@ -149,11 +153,16 @@ def _is_new_event(profile: UserProfile, event_id: str, rules: ProfileRules) -> b
     return True
 
 
+def history_time(time_ms: int) -> int:
+    """An event time as a history holds it: whole seconds, up to the year 2106."""
+    return min(time_ms // 1000, _LATEST_S)
+
+
 def _positive(profile: UserProfile, behavior: LoggedBehavior, action: Action, rules: ProfileRules) -> None:
     item = id_hash(behavior.item_id)
-    profile.items.append(behavior.item_id)
+    profile.items.append(item)
     profile.actions.append(action.code)
-    profile.times.append(behavior.timestamp)
+    profile.times.append(history_time(behavior.timestamp))
     profile.shown.pop(item, None)
     _discard(profile.disliked, item)
     if len(profile.items) >= 2 * rules.history_block:
@@ -198,8 +207,8 @@ def _drop_oldest_block(profile: UserProfile, rules: ProfileRules) -> None:
     dropped, profile.items = profile.items[: rules.history_block], profile.items[rules.history_block :]
     del profile.actions[: rules.history_block]
     del profile.times[: rules.history_block]
-    for item_id in dropped:
-        _remember(profile, profile.seen, id_hash(item_id), rules.seen_limit)
+    for item in dropped:
+        _remember(profile, profile.seen, item, rules.seen_limit)
 
 
 def _remember(profile: UserProfile, hashes: "array[int]", item: int, limit: int) -> None:

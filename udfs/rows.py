@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from udfs.elements import Candidate, LoggedBehavior, ModelRef, ScoredBehavior
+from udfs.elements import Candidates, LoggedBehavior, ModelRef, ScoredBehavior
 from udfs.parsing import MAX_RAW_BYTES, DeadLetter
 from udfs.user_list import Policy, UserList, reason_text
 
@@ -225,15 +225,15 @@ def recommendation_list_row(
 
 
 def prediction_result_rows(
-    scored: ScoredBehavior, candidates: list[Candidate], model: ModelRef, stamp: tuple[int, int]
+    scored: ScoredBehavior, candidates: Candidates, model: ModelRef, stamp: tuple[int, int]
 ) -> str:
     """The lines of all candidates of one behaviour; `stamp` is (clock, epoch)."""
     behavior = scored.behavior
     rows = (
         PredictionResultRow(
             behavior.user_id,
-            candidate.item_id,
-            candidate.score,
+            item_id,
+            score,
             rank,
             scored.user_seq,
             behavior.log_partition,
@@ -244,7 +244,7 @@ def prediction_result_rows(
             behavior.timestamp,
             *stamp,
         )
-        for rank, candidate in enumerate(candidates)
+        for rank, (item_id, score) in enumerate(zip(candidates.items, candidates.scores(), strict=True))
     )
     return "\n".join(map(to_line, rows))
 

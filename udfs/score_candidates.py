@@ -15,7 +15,7 @@ from pyflink.datastream import AsyncFunction, RuntimeContext
 from model.bundle import Bundle
 from udfs.batching import Answered, BatchRules, MicroBatcher
 from udfs.elements import (
-    Candidate,
+    Candidates,
     ModelRef,
     ScoredBehavior,
     ScoredElement,
@@ -27,7 +27,7 @@ from udfs.scoring_rules import ScoringRules
 from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
-_Batcher = MicroBatcher[TrackedBehavior, list[Candidate]]
+_Batcher = MicroBatcher[TrackedBehavior, Candidates]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ class ScoreCandidates(AsyncFunction):
             self._batcher = _Batcher(self._scorer.score, self._serving.batches, self._executor, self._hear_of_failure)
         return self._batcher
 
-    def _scored(self, tracked: TrackedBehavior, answered: Answered[list[Candidate]]) -> ScoredBehavior:
+    def _scored(self, tracked: TrackedBehavior, answered: Answered[Candidates]) -> ScoredBehavior:
         return ScoredBehavior(
             tracked.behavior,
             tracked.user_seq,

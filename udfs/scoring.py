@@ -1,27 +1,47 @@
 """From tracked behaviours to the model's tensors, and from its answer to candidates.
 
-The one place that maps item ids to a bundle's own vocabulary: items it does not know are skipped.
+The one place that maps items to a bundle's own vocabulary: items it does not know are skipped. A batch is mapped as
+a whole, in arrays: one by one it took as long as the model.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from model.bundle import Bundle, load_module
-from udfs.elements import Candidate, TrackedBehavior
-from udfs.hashing import HASH_TYPECODE, id_hash, unpack
+from udfs.elements import Candidates, TrackedBehavior
+from udfs.hash_index import HashIndex, Ints
+from udfs.hashing import HASH_TYPECODE, id_hash
+from udfs.profile import TIME_TYPECODE
 from udfs.scoring_rules import ScoringRules
 
+Floats = npt.NDArray[np.float32]
 _REASON_ITEMS = 5
 """How many of the newest history items may be given as the reason for a candidate."""
 _EXCLUDE_STEP = 64
 """`exclude` is padded to a multiple of this: few shapes, so that TorchScript specialises seldom."""
 
 
+class _Items(NamedTuple):
+    """Known items of several behaviours, behaviour by behaviour.
+
+    Attributes:
+        row: whose, rising. (N,).
+        item: model indexes. (N,).
+        place: where they stood among all items, unknown ones included. (N,).
+    """
+
+    row: Ints
+    item: Ints
+    place: Ints
+
+
 class Scorer:
-    """A loaded bundle, ready to score batches; calls may come from any one thread at a time."""
+    """A loaded bundle, ready to score batches; calls may come from several threads at a time."""
 
     def __init__(self, bundle: Bundle, rules: ScoringRules, device: str = "cpu") -> None:
         self._bundle = bundle
@@ -29,12 +49,14 @@ class Scorer:
         self._device = device
         self._module = load_module(bundle, device)
         self._length = bundle.manifest.history_length
-        self._hashes = np.array([0, *map(id_hash, bundle.vocabulary)], dtype=np.int64)
-        self._index_of_hash = {item: index for index, item in enumerate(self._hashes.tolist()) if index}
-        self._withdrawn = [bundle.index_of[item] for item in rules.withdrawn if item in bundle.index_of]
+        self._known = HashIndex([id_hash(item) for item in bundle.vocabulary])
+        self._names = np.array([None, *bundle.vocabulary], dtype=object)
+        withdrawn = [bundle.index_of[item] for item in rules.withdrawn if item in bundle.index_of]
+        self._withdrawn = np.array(withdrawn, dtype=np.int64)
         self._weights = np.zeros(256, dtype=np.float32)
         for action in rules.actions.values():
             self._weights[action.code] = action.weight
+        self._near_disliked = lru_cache(maxsize=4_096)(self._find_near_disliked)
 
     def warm_up(self, batch_size: int) -> None:
         """Runs empty histories through the model, so that no user waits for its specialisation."""
@@ -45,81 +67,96 @@ class Scorer:
             with torch.inference_mode():
                 self._module(history, zeros, zeros, exclude)
 
-    def score(self, tracked: Sequence[TrackedBehavior]) -> list[list[Candidate]]:
+    def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
         """Each history's candidates, best first, none of them excluded."""
         rows = self._rules.fixed_batch or len(tracked)
-        known = [self._known(behavior) for behavior in tracked]
-        history = np.zeros((rows, self._length), dtype=np.int64)
-        weight = np.zeros((rows, self._length), dtype=np.float32)
-        age_s = np.zeros((rows, self._length), dtype=np.float32)
-        for row, (behavior, (indexes, places)) in enumerate(zip(tracked, known, strict=True)):
-            if used := min(len(indexes), self._length):
-                kept = places[-used:]
-                history[row, -used:] = indexes[-used:]
-                weight[row, -used:] = self._weights[np.frombuffer(behavior.actions, np.uint8)[kept]]
-                times = np.array(behavior.times, dtype=np.int64)[kept]
-                age_s[row, -used:] = np.maximum(behavior.behavior.timestamp - times, 0) / 1000
-        exclude = self._exclude(tracked, known, rows)
-        items, scores = self._call(history, weight, age_s, exclude)
-        return [self._candidates(items[row], scores[row], indexes) for row, (indexes, _) in enumerate(known)]
+        known = self._items([behavior.history for behavior in tracked])
+        history, weight, age_s = self._histories(tracked, known, rows)
+        items, scores = self._call(history, weight, age_s, self._exclude(tracked, known, rows))
+        return self._candidates(history[: len(tracked)], items[: len(tracked)], scores)
 
     def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
         """Packed hashes of the neighbours of the newest dislikes."""
         if not tracked.disliked:
             return b""
-        return self._hashes[self._neighbors_of_disliked(tracked)].tobytes()
+        return self._known.hashes_of(self._near_disliked(tracked.disliked)).tobytes()
 
-    def _known(self, tracked: TrackedBehavior) -> tuple[list[int], list[int]]:
-        """Of the history's known items the model's indexes, and their places in the history."""
-        index_of = self._bundle.index_of
-        pairs = [(index_of[item], place) for place, item in enumerate(tracked.history) if item in index_of]
-        return [index for index, _ in pairs], [place for _, place in pairs]
+    def _find_near_disliked(self, disliked: bytes) -> Ints:
+        """Model indexes; a user's dislikes stay the same over many behaviours."""
+        indexes = self._known.find(np.frombuffer(disliked, np.int64))
+        near = self._bundle.neighbors[indexes[indexes > 0], : self._rules.neighbors_of_disliked].ravel()
+        return near[near > 0].astype(np.int64)
 
-    def _neighbors_of_disliked(self, tracked: TrackedBehavior) -> list[int]:
-        index_of = self._index_of_hash
-        disliked = [index_of[item] for item in unpack(tracked.disliked) if item in index_of]
-        near = self._bundle.neighbors[disliked, : self._rules.neighbors_of_disliked]
-        return [index for index in near.ravel().tolist() if index]
+    def _items(self, packed: Sequence[bytes]) -> _Items:
+        """The known ones among the packed hashes of each behaviour."""
+        found = self._known.find(np.frombuffer(b"".join(packed), np.int64))
+        row = np.repeat(np.arange(len(packed)), [len(each) // 8 for each in packed])
+        (place,) = found.nonzero()
+        return _Items(row[place], found[place], place)
 
-    def _exclude(
-        self, tracked: Sequence[TrackedBehavior], known: Iterable[tuple[list[int], list[int]]], rows: int
-    ) -> npt.NDArray[np.int64]:
-        """int64[rows, E]: what each user may not be shown, 0 padded."""
-        index_of = self._index_of_hash
-        excluded: list[list[int]] = []
-        for behavior, (indexes, _) in zip(tracked, known, strict=True):
-            row = [index_of[item] for item in unpack(behavior.excluded) if item in index_of]
-            row += self._withdrawn
-            row += indexes if self._rules.exclude_seen else []
-            row += self._neighbors_of_disliked(behavior) if behavior.disliked else []
-            excluded.append(row)
-        longest = max(map(len, excluded), default=0)
-        exclude = np.zeros((rows, max(1, -(-longest // _EXCLUDE_STEP)) * _EXCLUDE_STEP), dtype=np.int64)
-        for number, row in enumerate(excluded):
-            exclude[number, : len(row)] = row
+    def _histories(self, tracked: Sequence[TrackedBehavior], known: _Items, rows: int) -> tuple[Ints, Floats, Floats]:
+        """The newest L known items of each, their weights and ages; padded on the left. (rows, L) each."""
+        counts = np.bincount(known.row, minlength=rows)
+        column = self._length - np.cumsum(counts)[known.row] + np.arange(len(known.row))
+        kept = column >= 0
+        at = known.row[kept], column[kept]
+        place = known.place[kept]
+        history = np.zeros((rows, self._length), dtype=np.int64)
+        weight, age_s = (np.zeros((rows, self._length), dtype=np.float32) for _ in range(2))
+        history[at] = known.item[kept]
+        weight[at] = self._weights[_joined([each.actions for each in tracked], "B")[place]]
+        now_s = np.array([each.behavior.timestamp // 1000 for each in tracked], dtype=np.int64)
+        times = _joined([each.times for each in tracked], TIME_TYPECODE)[place]
+        age_s[at] = np.maximum(now_s[at[0]] - times, 0)
+        return history, weight, age_s
+
+    def _exclude(self, tracked: Sequence[TrackedBehavior], known: _Items, rows: int) -> Ints:
+        """What each may not be shown, 0 padded. (rows, E)."""
+        parts = [self._items([behavior.excluded for behavior in tracked])]
+        if self._rules.exclude_seen:
+            parts.append(known)
+        if any(behavior.disliked for behavior in tracked):
+            near = [self._near_disliked(behavior.disliked) for behavior in tracked]
+            row = np.repeat(np.arange(len(near)), [len(each) for each in near])
+            parts.append(_Items(row, np.concatenate(near), row))
+        counts = [np.bincount(part.row, minlength=rows) for part in parts]
+        widest = len(self._withdrawn) + max(np.sum(counts, axis=0), default=0)
+        exclude = np.zeros((rows, max(1, -(-widest // _EXCLUDE_STEP)) * _EXCLUDE_STEP), dtype=np.int64)
+        exclude[:, : len(self._withdrawn)] = self._withdrawn
+        begins = np.full(rows, len(self._withdrawn))
+        for part, count in zip(parts, counts, strict=True):
+            first = np.cumsum(count) - count
+            exclude[part.row, (begins - first)[part.row] + np.arange(len(part.row))] = part.item
+            begins += count
         return exclude
 
-    def _call(self, *inputs: npt.NDArray[np.generic]) -> tuple[list[list[int]], list[list[float]]]:
+    def _call(self, *inputs: npt.NDArray[np.generic]) -> tuple[Ints, Floats]:
+        """The best items and their scores. (rows, K) each."""
         with torch.inference_mode():
             items, scores = self._module(*(torch.from_numpy(array).to(self._device) for array in inputs))
         best = slice(self._rules.candidates)
-        return items[:, best].cpu().tolist(), scores[:, best].cpu().tolist()
+        return items[:, best].cpu().numpy(), scores[:, best].cpu().numpy()
 
-    def _candidates(self, items: list[int], scores: list[float], history: list[int]) -> list[Candidate]:
-        vocabulary = self._bundle.vocabulary
-        because = self._reasons(history)
+    def _candidates(self, history: Ints, items: Ints, scores: Floats) -> list[Candidates]:
+        names, because = self._names[items].tolist(), self._names[self._reasons(history, items)].tolist()
+        counts = (items > 0).sum(1).tolist()
         return [
-            Candidate(vocabulary[item - 1], score, because.get(item))
-            for item, score in zip(items, scores, strict=True)
-            if item
+            Candidates(names[row][:count], scores[row, :count].tobytes(), because[row][:count])
+            for row, count in enumerate(counts)
         ]
 
-    def _reasons(self, history: list[int]) -> dict[int, str]:
-        """Each near neighbour of the newest history items, and the newest item it is a neighbour of."""
-        recent = history[-_REASON_ITEMS:]
-        vocabulary = self._bundle.vocabulary
-        near = self._bundle.neighbors[recent].tolist()
-        return {neighbor: vocabulary[item - 1] for item, row in zip(recent, near, strict=True) for neighbor in row}
+    def _reasons(self, history: Ints, items: Ints) -> Ints:
+        """For each item the newest of the last history items whose near neighbour it is, or 0. (B, K)."""
+        because = np.zeros_like(items)
+        for recent in history[:, -_REASON_ITEMS:].T:  # the oldest first
+            near = self._bundle.neighbors[recent]  # (B, M)
+            is_near = (near[:, None, :] == items[:, :, None]).any(2)  # (B, K)
+            because = np.where(is_near, recent[:, None], because)
+        return because
+
+
+def _joined(packed: Sequence[bytes], typecode: str) -> npt.NDArray[Any]:
+    return np.frombuffer(b"".join(packed), typecode)
 
 
 assert HASH_TYPECODE == "q", "hashes are int64 in numpy as well"

@@ -1,6 +1,7 @@
 """The first byte of everything in managed keyed state says which version of its layout follows."""
 
 VERSION_1 = b"\x01"
+VERSION_2 = b"\x02"
 
 
 class StateVersionError(Exception):
@@ -8,12 +9,21 @@ class StateVersionError(Exception):
 
 
 def version_1(state: bytes) -> memoryview:
-    """What follows the version byte.
+    """What follows the version byte of state that has had one version only.
 
     Raises:
         StateVersionError: it is another version's.
     """
-    if state[:1] != VERSION_1:
-        msg = f"state has version {state[:1].hex() or 'nothing'}; this release reads 01"
+    return of_versions(state, VERSION_1)[1]
+
+
+def of_versions(state: bytes, *known: bytes) -> tuple[bytes, memoryview]:
+    """The version byte, and what follows it.
+
+    Raises:
+        StateVersionError: it is none of the known.
+    """
+    if (version := state[:1]) not in known:
+        msg = f"state has version {version.hex() or 'nothing'}; this release reads {', '.join(v.hex() for v in known)}"
         raise StateVersionError(msg)
-    return memoryview(state)[1:]
+    return version, memoryview(state)[1:]

@@ -83,8 +83,9 @@ class UpdateLists(KeyedProcessFunction):
             model = None if scored.model is None else element.models[scored.model]
             made_from = MadeFrom(model, fallbacks.snapshot_id)
             rows.append(recommendation_list_row(users[user_id], scored, made_from, self._rules.lists.policy, stamp))
-            if scored.candidates and model is not None and self._is_sampled(scored):
-                predictions.append(prediction_result_rows(scored, scored.candidates, model, stamp))
+            candidates = scored.candidates
+            if candidates is not None and candidates.items and model is not None and self._is_sampled(scored):
+                predictions.append(prediction_result_rows(scored, candidates, model, stamp))
         for user_id, user_list in users.items():
             self._lists.put(user_id, encode_list(user_list))
         self._count(element.behaviors)

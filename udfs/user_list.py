@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from itertools import chain
-from typing import NamedTuple
+from operator import itemgetter, neg
 
 from model.actions import ActionTable, Kind
-from udfs.elements import Candidate, ScoredBehavior
+from udfs.elements import Candidates, ScoredBehavior
 from udfs.hashing import id_hash, unpack
 
 
@@ -102,12 +102,11 @@ class Fallbacks:
     groups: Mapping[str, str] = field(default_factory=dict)
 
 
-class Entry(NamedTuple):
-    """One item on its way into a list."""
-
-    item_id: str
-    score: float
-    reason: Reason
+Entry = tuple[float, str, Reason]
+"""One item on its way into a list: minus its score, so that the best sorts first, its id, and why it is there."""
+_MODEL = ReasonCode.MODEL
+_best_first = itemgetter(0, 1)
+_cost = itemgetter(0)
 
 
 class SequenceGapError(Exception):
@@ -128,68 +127,73 @@ def update(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbac
     return UserList(
         previous.list_version + 1,
         scored.user_seq,
-        [entry.item_id for entry in entries],
-        array("f", [entry.score for entry in entries]),
-        [entry.reason for entry in entries],
+        [item_id for _, item_id, _ in entries],
+        array("f", [0.0 - cost for cost, _, _ in entries]),
+        [reason for _, _, reason in entries],
     )
 
 
 def reason_text(reason: Reason) -> str:
     """The reason as tables show it: "model", "trending", "popular", "history" or "because:ITEM"."""
-    return f"because:{reason}" if isinstance(reason, str) else ReasonCode(reason).name.lower()
+    return f"because:{reason}" if isinstance(reason, str) else _REASON_TEXTS[reason]
+
+
+_REASON_TEXTS = {int(code): code.name.lower() for code in ReasonCode}
 
 
 def _entries(user_list: UserList) -> Iterator[Entry]:
-    return map(Entry._make, zip(user_list.items, user_list.scores, user_list.reasons, strict=True))
+    rows = zip(user_list.items, user_list.scores, user_list.reasons, strict=True)
+    return ((-score, item_id, reason) for item_id, score, reason in rows)
 
 
 def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
     kept = _Filter(scored, rules)
-    before = [entry for entry in _entries(previous) if kept(entry.item_id)]
-    # Without scores what was there stays, at scores that trends and impressions are in already.
-    ranked = before
-    if scored.candidates is not None:
-        proposed = (entry for entry in _unit_scores(scored.candidates) if kept(entry.item_id))
-        ranked = sorted(_blend(proposed, scored, rules, fallbacks), key=lambda entry: (-entry.score, entry.item_id))
-    if rules.max_new_items is not None and before:
-        ranked = _calm(ranked, before, rules.max_new_items, rules.length)
+    if scored.candidates is None:
+        # What was there stays, at scores that trends and impressions are in already.
+        ranked = [entry for entry in _entries(previous) if kept(entry[1])]
+    else:
+        ranked = [entry for entry in _blend(scored.candidates, scored.shown, rules, fallbacks) if kept(entry[1])]
+    if rules.max_new_items is not None:
+        before = [entry for entry in _entries(previous) if kept(entry[1])]
+        ranked = _calm(ranked, before, rules.max_new_items, rules.length) if before else ranked
     picked = _pick(chain(ranked, _fill(kept, fallbacks)), rules, fallbacks)
-    return sorted(picked, key=lambda entry: -entry.score)
+    picked.sort(key=_cost)
+    return picked
 
 
 class _Filter:
     """Whether an item may be shown to the user after this behaviour."""
 
     def __init__(self, scored: ScoredBehavior, rules: ListRules) -> None:
-        self._excluded = frozenset(unpack(scored.excluded))
-        self._history = frozenset(scored.history) if rules.exclude_seen else frozenset[str]()
+        packed = scored.excluded + scored.history if rules.exclude_seen else scored.excluded
+        self._excluded = frozenset(unpack(packed))
         self._withdrawn = rules.withdrawn
 
     def __call__(self, item_id: str) -> bool:
-        return not (item_id in self._history or item_id in self._withdrawn or id_hash(item_id) in self._excluded)
+        return id_hash(item_id) not in self._excluded and item_id not in self._withdrawn
 
 
-def _unit_scores(candidates: Sequence[Candidate]) -> Iterator[Entry]:
-    """The candidates with scores scaled to 0 (the worst of them) to 1 (the best), whatever the model's scale."""
-    scores = [candidate.score for candidate in candidates]
-    low = min(scores, default=0.0)
-    spread = max(scores, default=0.0) - low or 1.0
-    for candidate, score in zip(candidates, scores, strict=True):
-        reason = ReasonCode.MODEL if candidate.because is None else candidate.because
-        yield Entry(candidate.item_id, (score - low) / spread, reason)
+def _blend(
+    candidates: Candidates, shown: Sequence[tuple[int, float]], rules: ListRules, fallbacks: Fallbacks
+) -> list[Entry]:
+    """The candidates, best first, with scores from 0 (the worst of them) to 1 (the best), whatever the model's scale.
 
-
-def _blend(entries: Iterable[Entry], scored: ScoredBehavior, rules: ListRules, fallbacks: Fallbacks) -> Iterator[Entry]:
-    """Mixes in what is trending, and discounts what was shown and shown again without an act."""
-    shown = dict(scored.shown)
-    trending = fallbacks.trending
-    for entry in entries:
-        score = entry.score
-        if trending:
-            score += rules.trend_weight * (trending.get(entry.item_id, 0.0) - score)
-        if shown:
-            score *= rules.impression_discount ** shown.get(id_hash(entry.item_id), 0)
-        yield entry if score == entry.score else entry._replace(score=score)
+    Mixes in what is trending, and discounts what was shown and shown again without an act.
+    """
+    raw = candidates.scores()
+    low = min(raw, default=0.0)
+    spread = max(raw, default=0.0) - low or 1.0
+    scores = [(score - low) / spread for score in raw]
+    if fallbacks.trending:
+        trend, share = fallbacks.trending.get, rules.trend_weight
+        rows = zip(candidates.items, scores, strict=True)
+        scores = [score + share * (trend(item_id, 0.0) - score) for item_id, score in rows]
+    if shown:
+        times, factor = dict(shown), rules.impression_discount
+        rows = zip(candidates.items, scores, strict=True)
+        scores = [score * factor ** times.get(id_hash(item_id), 0) for item_id, score in rows]
+    reasons = (_MODEL if because is None else because for because in candidates.because)
+    return sorted(zip(map(neg, scores), candidates.items, reasons, strict=True), key=_best_first)
 
 
 def _calm(ranked: list[Entry], before: list[Entry], max_new: int, length: int) -> list[Entry]:
@@ -197,14 +201,13 @@ def _calm(ranked: list[Entry], before: list[Entry], max_new: int, length: int) -
 
     It does so at its new or old score. Who was there and found no place comes last: a full group may yet make room.
     """
-    scores_now = {entry.item_id: entry for entry in ranked}
-    stayed = [scores_now.get(entry.item_id, entry) for entry in before]
-    stayed.sort(key=lambda entry: (-entry.score, entry.item_id))
-    known = {entry.item_id for entry in before}
-    newcomers = [entry for entry in ranked[:length] if entry.item_id not in known]
+    scored_now = {entry[1]: entry for entry in ranked}
+    stayed = sorted((scored_now.get(entry[1], entry) for entry in before), key=_best_first)
+    known = {item_id for _, item_id, _ in before}
+    newcomers = [entry for entry in ranked[:length] if entry[1] not in known]
     newcomers = newcomers[: max(max_new, length - len(before))]
     places = length - len(newcomers)
-    chosen = sorted(stayed[:places] + newcomers, key=lambda entry: (-entry.score, entry.item_id))
+    chosen = sorted(stayed[:places] + newcomers, key=_best_first)
     return chosen + stayed[places:]
 
 
@@ -212,10 +215,10 @@ def _fill(kept: _Filter, fallbacks: Fallbacks) -> Iterator[Entry]:
     """What is trending, then what is popular; below everything that was scored."""
     for item_id in fallbacks.trending:
         if kept(item_id):
-            yield Entry(item_id, 0.0, ReasonCode.TRENDING)
+            yield 0.0, item_id, ReasonCode.TRENDING
     for item_id in fallbacks.popular:
         if kept(item_id):
-            yield Entry(item_id, 0.0, ReasonCode.POPULAR)
+            yield 0.0, item_id, ReasonCode.POPULAR
 
 
 def _pick(entries: Iterable[Entry], rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
@@ -223,27 +226,30 @@ def _pick(entries: Iterable[Entry], rules: ListRules, fallbacks: Fallbacks) -> l
     picked: dict[str, Entry] = {}
     groups: Counter[str] = Counter()
     for entry in entries:
+        item_id = entry[1]
+        if item_id in picked:
+            continue
+        if rules.max_per_group and (group := fallbacks.groups.get(item_id, "")):
+            if groups[group] == rules.max_per_group:
+                continue
+            groups[group] += 1
+        picked[item_id] = entry
         if len(picked) == rules.length:
             break
-        group = fallbacks.groups.get(entry.item_id, "") if rules.max_per_group else ""
-        if entry.item_id in picked or (group and groups[group] == rules.max_per_group):
-            continue
-        picked[entry.item_id] = entry
-        groups[group] += 1
     return list(picked.values())
 
 
 def _history(previous: UserList, scored: ScoredBehavior, rules: ListRules, _fallbacks: Fallbacks) -> list[Entry]:
     action = rules.actions[scored.behavior.action]
-    item_id = scored.behavior.item_id
-    entries = [entry for entry in _entries(previous) if entry.item_id not in rules.withdrawn]
+    acted = scored.behavior.item_id
+    entries = [entry for entry in _entries(previous) if entry[1] not in rules.withdrawn]
     if action.kind is Kind.EXPOSURE:
         return entries
-    entries = [entry for entry in entries if entry.item_id != item_id]
-    if action.kind in {Kind.POSITIVE, Kind.TERMINAL} and item_id not in rules.withdrawn:
-        entries.append(Entry(item_id, action.weight, ReasonCode.HISTORY))
+    entries = [entry for entry in entries if entry[1] != acted]
+    if action.kind in {Kind.POSITIVE, Kind.TERMINAL} and acted not in rules.withdrawn:
+        entries.append((-action.weight, acted, ReasonCode.HISTORY))
     if action.kind is Kind.TERMINAL:
-        return sorted(entries, key=lambda entry: -entry.score)[: rules.length]
+        return sorted(entries, key=_cost)[: rules.length]
     return entries[-rules.length :]
 
 

@@ -1,6 +1,6 @@
 """The development broker starts, is found, ends without leftovers, and keeps its topics."""
 
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pytest
 from job.kafka.broker import BrokerSpec, RunningBroker, find, start
 from job.kafka.errors import BrokerFailedError, TopicError
 from job.kafka.topics import Topic, create_topic, end_offsets, group_lags, start_offsets, topics
+from tests.job.waiting import wait_until
 from tests.kafka.fixtures import broker_spec, produce
 from udfs.kafka_connection import KafkaConnection
 
@@ -51,12 +52,20 @@ def produce_at(broker: RunningBroker, topic: str, partition: int, time_ms: int) 
 
 def commit(broker: RunningBroker, topic: str, group: str, offsets: dict[int, int]) -> None:
     from kafka import KafkaAdminClient, TopicPartition
+    from kafka.errors import CoordinatorNotAvailableError
     from kafka.structs import OffsetAndMetadata
 
+    committed = {TopicPartition(topic, each): OffsetAndMetadata(at, "", -1) for each, at in offsets.items()}
+
+    def done() -> bool:
+        # The first group of a broker waits until the topic of groups is made.
+        with suppress(CoordinatorNotAvailableError):
+            admin.alter_group_offsets(group, committed)
+            return True
+        return False
+
     with closing(KafkaAdminClient(bootstrap_servers=broker.bootstrap)) as admin:
-        admin.alter_group_offsets(
-            group, {TopicPartition(topic, each): OffsetAndMetadata(at, "", -1) for each, at in offsets.items()}
-        )
+        wait_until(done, timeout_s=30, what="the group's coordinator")
 
 
 def test_a_topic_that_is_there_or_is_not_is_told(broker: RunningBroker, topic: str) -> None:

@@ -1,9 +1,10 @@
 """Behaviours, records and scored behaviours with only what a test is about spelled out."""
 
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable
 
 from model.actions import DEFAULT_ACTIONS
-from udfs.elements import Candidate, LoggedBehavior, ScoredBehavior
+from udfs.elements import Candidates, LoggedBehavior, ScoredBehavior
 from udfs.hashing import id_hash
 from udfs.parsing import LogRecord, ParsingRules
 from udfs.profile import ProfileRules
@@ -27,13 +28,22 @@ def hashes(*items: str) -> bytes:
     return b"".join(id_hash(item).to_bytes(8, "little", signed=True) for item in items)
 
 
-def proposals(*items: str) -> list[Candidate]:
+def proposals(*items: str) -> Candidates:
     """Candidates, best first, a whole score apart."""
-    return [Candidate(item, float(-rank), None) for rank, item in enumerate(items)]
+    return candidates(*((item, float(-rank), None) for rank, item in enumerate(items)))
+
+
+def candidates(*rows: tuple[str, float, str | None]) -> Candidates:
+    """Candidates of (item, score, because)."""
+    scores = array("f", [score for _, score, _ in rows]).tobytes()
+    return Candidates([item for item, _, _ in rows], scores, [because for _, _, because in rows])
+
+
+NO_CANDIDATES = candidates()
 
 
 def scored(
-    candidates: Sequence[Candidate] | None = (),
+    candidates: Candidates | None = NO_CANDIDATES,
     *,
     seq: int = 1,
     did: LoggedBehavior | None = None,
@@ -41,8 +51,7 @@ def scored(
     excluded: bytes = b"",
     shown: Iterable[tuple[int, float]] = (),
 ) -> ScoredBehavior:
-    proposed = None if candidates is None else list(candidates)
     reason = "deadline" if candidates is None else None
     return ScoredBehavior(
-        did or behavior("acted"), seq, list(history), excluded, list(shown), proposed, reason, None, None
+        did or behavior("acted"), seq, hashes(*history), excluded, list(shown), candidates, reason, None, None
     )

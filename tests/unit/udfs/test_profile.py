@@ -35,13 +35,14 @@ def last_snapshot(*behaviors: LoggedBehavior, rules: ProfileRules = PROFILE) -> 
 
 @pytest.mark.parametrize("action", ["view", "click", "favorite", "cart", "buy"])
 def test_a_positive_act_enters_the_history(action: str) -> None:
-    profile = after(behavior("i", action, at=5))
-    assert (profile.items, list(profile.actions), profile.times) == (["i"], [PROFILE.actions[action].code], [5])
+    profile = after(behavior("i", action, at=5_999))
+    assert (pack(profile.items), list(profile.actions)) == (hashes("i"), [PROFILE.actions[action].code])
+    assert list(profile.times) == [5]
 
 
 @pytest.mark.parametrize("action", ["return", "dislike", "impression"])
 def test_other_acts_leave_the_history_alone(action: str) -> None:
-    assert after(behavior("i", action)).items == []
+    assert not after(behavior("i", action)).items
 
 
 def test_every_applied_behavior_is_counted() -> None:
@@ -92,7 +93,7 @@ def test_a_repeated_event_is_applied_once() -> None:
     profile = UserProfile()
     outcomes = [apply(profile, behavior("i", event=event), PROFILE) for event in ("e", "f", "e")]
     assert outcomes == [Applied.YES, Applied.YES, Applied.DUPLICATE]
-    assert (profile.user_seq, profile.items) == (2, ["i", "i"])
+    assert (profile.user_seq, pack(profile.items)) == (2, hashes("i", "i"))
 
 
 def test_behaviors_without_event_id_are_all_applied() -> None:
@@ -106,7 +107,7 @@ def test_the_history_grows_to_99() -> None:
 
 def test_at_100_the_oldest_50_leave_the_history_and_are_seen() -> None:
     profile = after(*clicks(100))
-    assert profile.items == [f"i{number}" for number in range(50, 100)]
+    assert pack(profile.items) == hashes(*(f"i{number}" for number in range(50, 100)))
     assert (len(profile.actions), len(profile.times)) == (50, 50)
     assert pack(profile.seen) == hashes(*(f"i{number}" for number in range(50)))
 

@@ -1,5 +1,6 @@
 """From histories to candidates, on a real bundle: what the model is not asked for never comes back."""
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,9 @@ from model.recommender import Recommender
 from model.recommenders.popularity import Popularity
 from model.sasrec import SASRec, SASRecConfig
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
-from udfs.elements import Candidate, TrackedBehavior
+from udfs.elements import Candidates, TrackedBehavior
 from udfs.hashing import unpack
+from udfs.profile import TIME_TYPECODE
 from udfs.scoring import Scorer
 from udfs.scoring_rules import ScoringRules
 
@@ -80,21 +82,17 @@ def tracked(
     *history: str, actions: str = "click", ages_s: Sequence[int] = (), excluded: bytes = b"", disliked: bytes = b""
 ) -> TrackedBehavior:
     codes = bytes([DEFAULT_ACTIONS[actions].code] * len(history))
-    times = [NOW_MS - 1000 * age for age in ages_s or [0] * len(history)]
-    return TrackedBehavior(behavior(at=NOW_MS), 1, list(history), codes, times, excluded, disliked, [])
-
-
-def items(candidates: Sequence[Candidate]) -> list[str]:
-    return [candidate.item_id for candidate in candidates]
+    times = array(TIME_TYPECODE, [NOW_MS // 1000 - age for age in ages_s or [0] * len(history)])
+    return TrackedBehavior(behavior(at=NOW_MS), 1, hashes(*history), codes, times.tobytes(), excluded, disliked, [])
 
 
 def asked(bundle: Bundle, *behaviors: TrackedBehavior, rules: ScoringRules = RULES) -> list[list[str]]:
-    return [items(candidates) for candidates in Scorer(bundle, rules).score(behaviors)]
+    return [candidates.items for candidates in Scorer(bundle, rules).score(behaviors)]
 
 
 def test_candidates_come_best_first_with_their_scores(scorer: Scorer) -> None:
     (candidates,) = scorer.score([tracked()])
-    assert (items(candidates), candidates[0].score) == (BEST_FIRST, 12.0)
+    assert (candidates.items, candidates.scores()[0]) == (BEST_FIRST, 12.0)
 
 
 def test_no_more_candidates_come_than_are_asked_for(popular: Bundle) -> None:
@@ -103,8 +101,8 @@ def test_no_more_candidates_come_than_are_asked_for(popular: Bundle) -> None:
 
 def test_items_the_model_does_not_know_are_skipped(sasrec: Bundle) -> None:
     known, mixed = Scorer(sasrec, RULES).score([tracked("i1", "i2"), tracked("new", "i1", "newer", "i2", "newest")])
-    assert items(known) == items(mixed)
-    assert [c.score for c in known] == pytest.approx([c.score for c in mixed], abs=1e-5)
+    assert known.items == mixed.items
+    assert known.scores() == pytest.approx(mixed.scores(), abs=1e-5)
 
 
 def test_a_history_of_unknown_items_is_scored_as_none(popular: Bundle) -> None:
@@ -148,26 +146,26 @@ def test_the_lists_are_told_the_neighbors_of_dislikes(scorer: Scorer, disliked: 
 
 def test_a_reason_names_the_newest_history_item_that_is_near(scorer: Scorer) -> None:
     (candidates,) = scorer.score([tracked("i2", "i3")])  # i4 is near both
-    because = {candidate.item_id: candidate.because for candidate in candidates}
+    because = dict(zip(candidates.items, candidates.because, strict=True))
     assert (because["i4"], because["i5"], because["i9"]) == ("i3", "i3", None)
 
 
 def test_a_reason_is_one_of_the_five_newest_items(scorer: Scorer) -> None:
     (candidates,) = scorer.score([tracked("i2", "i7", "i7", "i7", "i7", "i7")])
-    assert {candidate.because for candidate in candidates} == {"i7", None}
+    assert set(candidates.because) == {"i7", None}
 
 
 def test_the_model_hears_weights_and_ages(tmp_path: Path) -> None:
     bundle = write(tmp_path / "weighed", Weighed(ITEMS, ITEMS))
     rules = replace(RULES, exclude_seen=False, candidates=2)
     (candidates,) = Scorer(bundle, rules).score([tracked("i1", "i2", actions="cart", ages_s=[60, 20])])
-    assert [(c.item_id, c.score) for c in candidates] == [("i1", 63.0), ("i2", 23.0)]
+    assert scores(candidates) == {"i1": 63.0, "i2": 23.0}
 
 
 def test_a_warmed_up_scorer_scores_the_same(sasrec: Bundle) -> None:
     scorer = Scorer(sasrec, RULES)
     scorer.warm_up(4)
-    assert [items(candidates) for candidates in scorer.score([tracked("i1")])] == asked(sasrec, tracked("i1"))
+    assert [candidates.items for candidates in scorer.score([tracked("i1")])] == asked(sasrec, tracked("i1"))
 
 
 known_items = st.lists(st.sampled_from([*IDS, "new"]), max_size=8)
@@ -183,9 +181,9 @@ users = st.builds(
 @given(st.lists(users, min_size=1, max_size=4))
 def test_whatever_is_asked_nothing_excluded_comes_back(scorer: Scorer, behaviors: list[TrackedBehavior]) -> None:
     for done, candidates in zip(behaviors, scorer.score(behaviors), strict=True):
-        out = set(unpack(done.excluded + scorer.disliked_neighbors(done) + hashes(*done.history)))
-        assert not out & set(unpack(hashes(*items(candidates))))
-        assert len(set(items(candidates))) == len(candidates)
+        out = set(unpack(done.excluded + scorer.disliked_neighbors(done) + done.history))
+        assert not out & set(unpack(hashes(*candidates.items)))
+        assert len(set(candidates.items)) == len(candidates.items)
 
 
 @settings(max_examples=15)
@@ -198,5 +196,5 @@ def test_in_a_fixed_batch_scores_do_not_depend_on_who_else_is_in_it(
         assert scores(together) == pytest.approx(scores(alone), abs=1e-5)
 
 
-def scores(candidates: Sequence[Candidate]) -> dict[str, float]:
-    return {candidate.item_id: candidate.score for candidate in candidates}
+def scores(candidates: Candidates) -> dict[str, float]:
+    return dict(zip(candidates.items, candidates.scores(), strict=True))

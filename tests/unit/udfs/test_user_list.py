@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
-from tests.unit.udfs.examples import behavior, hashes, proposals, scored
+from tests.unit.udfs.examples import behavior, candidates, hashes, proposals, scored
 from udfs.codec import decode_list, encode_list
-from udfs.elements import Candidate, ScoredBehavior
+from udfs.elements import ScoredBehavior
 from udfs.hashing import id_hash
 from udfs.user_list import (
     Fallbacks,
@@ -58,12 +58,12 @@ def test_the_best_candidates_make_the_list() -> None:
 
 
 def test_scores_are_scaled_from_the_worst_to_the_best_candidate() -> None:
-    candidates = [Candidate("a", 30.0, None), Candidate("b", 20.0, None), Candidate("c", -10.0, None)]
-    assert made(scored(candidates)).scores == array("f", [1, 0.75, 0])
+    proposed = candidates(("a", 30.0, None), ("b", 20.0, None), ("c", -10.0, None))
+    assert made(scored(proposed)).scores == array("f", [1, 0.75, 0])
 
 
 def test_equal_scores_are_ordered_by_item() -> None:
-    assert made(scored([Candidate(item, 1.0, None) for item in "cab"])).items == ["a", "b", "c"]
+    assert made(scored(candidates(*((item, 1.0, None) for item in "cab")))).items == ["a", "b", "c"]
 
 
 def test_each_behavior_makes_the_next_version() -> None:
@@ -142,11 +142,11 @@ def test_without_scores_a_kept_item_keeps_score_and_reason() -> None:
 
 
 def test_an_empty_answer_of_the_model_is_no_fallback() -> None:
-    assert made(scored([], seq=2), before=standing("abc", seq=1)).items == []
+    assert made(scored(seq=2), before=standing("abc", seq=1)).items == []
 
 
 def test_a_near_neighbor_is_the_reason() -> None:
-    assert made(scored([Candidate("a", 1.0, "near")])).reasons == ["near"]
+    assert made(scored(candidates(("a", 1.0, "near")))).reasons == ["near"]
 
 
 @pytest.mark.parametrize(("reason", "text"), [("i7", "because:i7"), (0, "model"), (1, "trending"), (3, "history")])
@@ -230,8 +230,9 @@ ways = st.builds(
 @st.composite
 def runs(draw: st.DrawFn) -> list[ScoredBehavior]:
     """One user's behaviours in order, scored or not."""
-    candidates = st.none() | st.lists(st.builds(Candidate, items, finite, st.none() | items), max_size=8)
-    done = st.tuples(candidates, st.lists(items, max_size=3), st.sets(items, max_size=3), items, st.integers(0, 3))
+    rows = st.lists(st.tuples(items, finite, st.none() | items), max_size=8, unique_by=lambda row: row[0])
+    proposed = st.none() | st.builds(lambda rows: candidates(*rows), rows)
+    done = st.tuples(proposed, st.lists(items, max_size=3), st.sets(items, max_size=3), items, st.integers(0, 3))
     return [
         scored(proposed, seq=seq, history=history, excluded=hashes(*sorted(out)), shown=[(id_hash(item), times)])
         for seq, (proposed, history, out, item, times) in enumerate(draw(st.lists(done, max_size=6)), start=1)
@@ -254,7 +255,7 @@ def test_whatever_is_proposed_nothing_excluded_is_ever_listed(
     for done, user_list in zip(run, lists(run, rules, world, stored=False), strict=True):
         assert not rules.withdrawn & set(user_list.items)
         assert not any(hashes(item) in done.excluded for item in user_list.items)
-        assert not (rules.exclude_seen and set(done.history) & set(user_list.items))
+        assert not (rules.exclude_seen and any(hashes(item) in done.history for item in user_list.items))
 
 
 @settings(max_examples=25)
