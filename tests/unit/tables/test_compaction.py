@@ -233,18 +233,21 @@ def one_pass(tables_dir: Path, action: str, passings: int | None) -> None:
 
 
 def test_a_reader_never_counts_wrong_while_a_job_writes_and_a_compactor_runs(tmp_path: Path) -> None:
-    written, done = [0], threading.Event()
+    written, done, merged = [0], threading.Event(), threading.Event()
     policy = Policy(max_small_files=2, patience_s=1.0)
 
     def write() -> None:
         for number in range(60):
             fill(tmp_path, 1, first=number)
             written[0] = 2 * (number + 1)
+            if number == 30:
+                merged.wait(30)
         done.set()
 
     def compact() -> None:
         while not done.is_set():
-            Compactor(tmp_path, policy).run_once(OPEN_MS)
+            if Compactor(tmp_path, policy).run_once(OPEN_MS).merges:
+                merged.set()
 
     hour(tmp_path)
     threads = [threading.Thread(target=work) for work in (write, compact)]
