@@ -2,7 +2,22 @@
 
 import typer
 
-from job.commands import cluster, compact, data, demo, deploy, drill, evaluate, kafka, lists, replay, sql, status, train
+from job.commands import (
+    cluster,
+    compact,
+    compress,
+    data,
+    demo,
+    deploy,
+    drill,
+    evaluate,
+    kafka,
+    lists,
+    replay,
+    sql,
+    status,
+    train,
+)
 
 app = typer.Typer(
     name="recloop",
@@ -17,6 +32,7 @@ app.add_typer(kafka.app, name="kafka")
 app.add_typer(data.app, name="data")
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(compress.compress)
 app.command()(deploy.deploy)
 app.add_typer(deploy.app, name="config")
 app.command()(status.status)

@@ -1,0 +1,145 @@
+"""Compresses a bundle in several ways, measures each beside the bundle, and writes those that lose little enough.
+
+Each way gives a bundle by the same contract, which the job serves like any other. Trained on is what is older than
+the bundle's cut-off, measured on what is later. All is written at the end and in one piece, or nothing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from model.bundle import MODEL, Bundle, Compression, Contents, Manifest, write_bundle
+from model.compress_measure import Served, measure
+from model.compress_picture import draw
+from model.compress_report import Outcome, Report
+from model.compress_steps import Shrinking, Workshop
+from model.datasets.folders import whole_folder
+from model.datasets.prepared import Dataset
+from model.evaluate import PROTOCOL, find_targets
+from model.fit import metrics_of
+from model.interactions import load_interactions
+from model.kinds import Progress
+from model.rebuild import kind_of
+from model.ways import CompressionError, refuse_kind, steps_of
+
+REPORT = "compression.json"
+PICTURE = "compression.png"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Compressing:
+    """What is wanted.
+
+    Attributes:
+        ways: as `model.ways` reads them.
+        max_loss: share of NDCG@10 that may be lost; what loses more is refused.
+        shrinking: how the ways that train go about it.
+        created_at: time zone aware; makes the bundles' version.
+    """
+
+    ways: tuple[str, ...]
+    max_loss: float = 0.01
+    shrinking: Shrinking = field(default_factory=Shrinking)
+    created_at: datetime
+
+
+def compress(
+    bundle: Bundle, dataset: Dataset, out: Path, wanted: Compressing, progress: Progress = lambda _: None
+) -> Report:
+    """Compresses and measures, and writes a folder of bundles, one a way, with the report and its picture.
+
+    Args:
+        bundle: stays as it is.
+        dataset: what it was trained on.
+        out: the folder; one that holds an earlier report is replaced. If every way is refused, nothing is written.
+        wanted: which ways, and how much they may lose.
+        progress: told what happens.
+
+    Raises:
+        CompressionError: the bundle cannot be compressed so, the data set is another or ends before the bundle's
+            cut-off, or `out` holds something else.
+    """
+    _refuse(bundle, dataset, out, wanted.ways)
+    progress("reading")
+    cut_off = bundle.manifest.training.cut_off
+    log = load_interactions(dataset).with_vocabulary(bundle.vocabulary)
+    targets = find_targets(log, cut_off, bundle.manifest.history_length)
+    if not len(targets):
+        msg = f"no user does anything new after the bundle's cut-off {cut_off}: what is lost cannot be measured"
+        raise CompressionError(msg)
+    workshop = Workshop(bundle, log.before(cut_off), wanted.shrinking, progress)
+    made = {way: Served.of(workshop.script(way)) for way in wanted.ways}
+    before = Served.of((bundle.path / MODEL).read_bytes())
+    measured = measure(before, made, targets, wanted.max_loss, progress)
+    report = Report(
+        bundle=str(bundle.path),
+        hash=bundle.hash,
+        recommender=kind_of(bundle),
+        dataset=dataset.info.name,
+        protocol=PROTOCOL,
+        targets=len(targets),
+        users=len(set(targets.user.tolist())),
+        max_loss=wanted.max_loss,
+        before=measured.before,
+        outcomes=measured.outcomes,
+    )
+    if report.kept:
+        progress("writing the bundles")
+        with whole_folder(out) as folder:
+            for outcome in report.kept:
+                metrics = metrics_of(measured.evaluations[outcome.way])
+                manifest = _manifest(bundle, outcome, metrics, wanted.created_at)
+                write_bundle(folder / outcome.way, _contents(bundle, made[outcome.way].content), manifest)
+            (folder / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+            draw(report, folder / PICTURE)
+    return report
+
+
+def _refuse(bundle: Bundle, dataset: Dataset, out: Path, ways: tuple[str, ...]) -> None:
+    for way in ways:
+        steps_of(way)
+    refuse_kind(kind_of(bundle))
+    trained_on = bundle.manifest.training
+    if dataset.info.fingerprint != trained_on.fingerprint:
+        msg = (
+            f"{bundle.path} was trained on other behaviours than those of {dataset.path}: give the data set "
+            f"{trained_on.dataset} as it was then, or train the model again"
+        )
+        raise CompressionError(msg)
+    if out.exists() and not (out / REPORT).is_file() and any(out.iterdir()):
+        msg = f"{out} holds something else than compressed bundles, and would be replaced: give another folder by --out"
+        raise CompressionError(msg)
+
+
+def _manifest(bundle: Bundle, outcome: Outcome, metrics: Mapping[str, float], created_at: datetime) -> Manifest:
+    of = bundle.manifest
+    return replace(
+        of,
+        name=f"{of.name}-{outcome.way}",
+        version=created_at.strftime("%Y%m%dT%H%M%S"),
+        created_at=created_at.isoformat(timespec="seconds"),
+        metrics={**of.metrics, **metrics},
+        compression=Compression(
+            how=outcome.way,
+            hash=bundle.hash,
+            name=of.name,
+            version=of.version,
+            ndcg_lost=round(outcome.ndcg_lost, 6),
+            faster=round(outcome.faster, 3),
+        ),
+    )
+
+
+def _contents(bundle: Bundle, model: bytes) -> Contents:
+    """The bundle's own, with another model: it knows the same items, and they have the same neighbours."""
+    return Contents(
+        model=model,
+        vocabulary=bundle.vocabulary,
+        titles=bundle.titles,
+        groups=bundle.groups,
+        neighbors=bundle.neighbors,
+        popularity=bundle.popularity,
+    )
