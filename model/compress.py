@@ -11,16 +11,17 @@ from pathlib import Path
 
 import msgspec
 
-from model.bundle import MODEL, Bundle, Compression, Contents, Manifest, write_bundle
-from model.compress_measure import Served, measure
+from model.bundle import MODEL, Bundle, Compression, Contents, Manifest, load_module, write_bundle
+from model.compress_measure import Measured, Served, measure
 from model.compress_picture import draw
 from model.compress_report import Outcome, Report
 from model.compress_steps import Shrinking, Workshop
 from model.datasets.folders import whole_folder
 from model.datasets.prepared import Dataset
-from model.evaluate import PROTOCOL, find_targets
+from model.evaluate import PROTOCOL, Targets, find_targets
+from model.export import load_script
 from model.fit import metrics_of
-from model.interactions import load_interactions
+from model.interactions import Interactions, load_interactions
 from model.kinds import Progress
 from model.rebuild import kind_of
 from model.ways import CompressionError, refuse_kind, steps_of
@@ -64,17 +65,38 @@ def compress(
     """
     _refuse(bundle, dataset, out, wanted.ways)
     progress("reading")
-    cut_off = bundle.manifest.training.cut_off
     log = load_interactions(dataset).with_vocabulary(bundle.vocabulary)
+    targets = _targets(bundle, log)
+    workshop = Workshop(bundle, log.before(bundle.manifest.training.cut_off), wanted.shrinking, progress)
+    scripts = {way: workshop.script(way) for way in wanted.ways}
+    made = {way: Served(len(script), load_script(script, "cpu")) for way, script in scripts.items()}
+    before = Served((bundle.path / MODEL).stat().st_size, load_module(bundle, "cpu"))
+    measured = measure(before, made, targets, wanted.max_loss, progress)
+    report = _report(bundle, dataset, targets, measured, wanted.max_loss)
+    if report.kept:
+        progress("writing the bundles")
+        bundles = {
+            outcome.way: (
+                _contents(bundle, scripts[outcome.way]),
+                _manifest(bundle, outcome, metrics_of(measured.evaluations[outcome.way]), wanted.created_at),
+            )
+            for outcome in report.kept
+        }
+        _write(out, report, bundles)
+    return report
+
+
+def _targets(bundle: Bundle, log: Interactions) -> Targets:
+    cut_off = bundle.manifest.training.cut_off
     targets = find_targets(log, cut_off, bundle.manifest.history_length)
     if not len(targets):
         msg = f"no user does anything new after the bundle's cut-off {cut_off}: what is lost cannot be measured"
         raise CompressionError(msg)
-    workshop = Workshop(bundle, log.before(cut_off), wanted.shrinking, progress)
-    made = {way: Served.of(workshop.script(way)) for way in wanted.ways}
-    before = Served.of((bundle.path / MODEL).read_bytes())
-    measured = measure(before, made, targets, wanted.max_loss, progress)
-    report = Report(
+    return targets
+
+
+def _report(bundle: Bundle, dataset: Dataset, targets: Targets, measured: Measured, max_loss: float) -> Report:
+    return Report(
         bundle=str(bundle.path),
         hash=bundle.hash,
         recommender=kind_of(bundle),
@@ -82,20 +104,18 @@ def compress(
         protocol=PROTOCOL,
         targets=len(targets),
         users=len(set(targets.user.tolist())),
-        max_loss=wanted.max_loss,
+        max_loss=max_loss,
         before=measured.before,
         outcomes=measured.outcomes,
     )
-    if report.kept:
-        progress("writing the bundles")
-        with whole_folder(out) as folder:
-            for outcome in report.kept:
-                metrics = metrics_of(measured.evaluations[outcome.way])
-                manifest = _manifest(bundle, outcome, metrics, wanted.created_at)
-                write_bundle(folder / outcome.way, _contents(bundle, made[outcome.way].content), manifest)
-            (folder / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-            draw(report, folder / PICTURE)
-    return report
+
+
+def _write(out: Path, report: Report, bundles: Mapping[str, tuple[Contents, Manifest]]) -> None:
+    with whole_folder(out) as folder:
+        for way, (contents, manifest) in bundles.items():
+            write_bundle(folder / way, contents, manifest)
+        (folder / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+        draw(report, folder / PICTURE)
 
 
 def _refuse(bundle: Bundle, dataset: Dataset, out: Path, ways: tuple[str, ...]) -> None:

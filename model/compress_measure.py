@@ -9,7 +9,6 @@ from torch import nn
 from model.compress_report import BATCH, Figures, Outcome
 from model.evaluate import TOP, Evaluation, Gains, Ranking, Targets, evaluation_of, rank
 from model.evaluate_measures import Interval, paired_bootstrap
-from model.export import load_script
 from model.interactions import Flags
 from model.kinds import Progress
 from model.throughput import Throughput, throughput
@@ -21,17 +20,12 @@ class Served:
     """A model as a bundle has it.
 
     Attributes:
-        content: the TorchScript file.
-        module: that, loaded.
+        size: of the TorchScript file, bytes.
+        module: that, loaded on the CPU.
     """
 
-    content: bytes
+    size: int
     module: nn.Module
-
-    @classmethod
-    def of(cls, content: bytes) -> "Served":
-        """Loads it on the CPU."""
-        return cls(content, load_script(content, "cpu"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ def measure(
             f"the bundle foresees none of the {len(targets):,} behaviours after its cut-off: what is lost is not known"
         )
         raise CompressionError(msg)
-    figures = {n: _figures(models[n].content, batched[n], alone[n], rankings[n]) for n in models}
+    figures = {n: _figures(models[n].size, batched[n], alone[n], rankings[n]) for n in models}
     outcomes = tuple(
         Outcome(
             way=way,
@@ -92,9 +86,9 @@ def measure(
     return Measured(figures[""], outcomes, {way: evaluation_of(rankings[way], targets) for way in made})
 
 
-def _figures(content: bytes, batched: Throughput, alone: Throughput, ranking: Ranking) -> Figures:
+def _figures(size: int, batched: Throughput, alone: Throughput, ranking: Ranking) -> Figures:
     return Figures(
-        model_bytes=len(content),
+        model_bytes=size,
         users_per_s=batched.users_per_s,
         users_per_s_alone=alone.users_per_s,
         hr_10=float(ranking.hits(TOP).mean()),

@@ -19,7 +19,12 @@ LARGEST = 127
 
 
 def quantized(model: SequenceRecommender) -> SequenceRecommender:
-    """A copy of the model with its layers and item table in int8; norms, biases and positions stay as they are."""
+    """A copy of the model with its layers and item table in int8; norms, biases and positions stay as they are.
+
+    Raises:
+        BundleDeviceError: it could not be measured here.
+    """
+    refuse_device("cpu")
     made: SequenceRecommender = copy.deepcopy(model).requires_grad_(requires_grad=False)
     _quantize_parts(made)
     made.eval()
@@ -122,9 +127,9 @@ class Int8GRU(nn.Module):  # type: ignore[misc]  # torch is untyped here
         gates = 2 * self.state
         whole = torch._int_mm((state * 127.0).round_().to(torch.int8), self.go_on.weight.t()).float()
         kept = torch.addcmul(self.go_on.bias, whole, self.go_on.step)  # (B, 3 S)
-        reset, old = torch.sigmoid(read[:, :gates] + kept[:, :gates]).chunk(2, dim=1)
-        new = torch.tanh(torch.addcmul(read[:, gates:], kept[:, gates:], reset))
-        return torch.lerp(new, state, old)
+        reset, old = (read[:, :gates] + kept[:, :gates]).sigmoid_().chunk(2, dim=1)
+        new = torch.addcmul(read[:, gates:], kept[:, gates:], reset).tanh_()
+        return new.lerp_(state, old)
 
 
 def _layer(weight: Tensor, bias: Tensor) -> nn.Linear:

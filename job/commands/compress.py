@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WAYS = (*STEPS, "distill+int8")
 HOW_HELP = (
-    "A way, repeatable; several with + between go on from each other, as distill+int8. By default each alone, and that one. "
+    "A way, repeatable; several with + between go on from each other. By default each alone, and distill+int8. "
     + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
 )
 

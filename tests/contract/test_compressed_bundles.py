@@ -28,6 +28,11 @@ TRAINED = TrainConfig(epochs=3, learning_rate=1e-2)
 WANTED = Compressing(ways=WAYS, max_loss=1.0, shrinking=Shrinking(epochs=1), created_at=NOW)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return generate(Synthetic(60, 40, 1_500, tastes=3), tmp_path_factory.mktemp("data") / "tiny", "tiny")
