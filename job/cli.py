@@ -5,6 +5,7 @@ import typer
 from job.commands import (
     cluster,
     compact,
+    compress,
     data,
     demo,
     deploy,
@@ -33,6 +34,7 @@ app.add_typer(data.app, name="data")
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.command()(compress.compress)
 app.command()(deploy.deploy)
 app.add_typer(deploy.app, name="config")
 app.command()(status.status)

@@ -39,8 +39,10 @@ from model.datasets.folders import whole_folder
 from model.manifest import (
     BundleContractError,
     BundleCorruptError,
+    BundleDeviceError,
     BundleError,
     BundleMissingError,
+    Compression,
     Manifest,
     Training,
 )
@@ -55,8 +57,10 @@ __all__ = [
     "Bundle",
     "BundleContractError",
     "BundleCorruptError",
+    "BundleDeviceError",
     "BundleError",
     "BundleMissingError",
+    "Compression",
     "Contents",
     "Manifest",
     "Training",
@@ -117,9 +121,15 @@ def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
 
     Raises:
         BundleCorruptError: model.pt changed since the bundle was loaded.
+        BundleDeviceError: it computes in 8-bit integers, and that device cannot, or not exactly.
     """
     from model.export import load_script  # torch takes seconds to import
 
+    compression = bundle.manifest.compression
+    if compression and "int8" in compression.how:
+        from model.quantize import refuse_device
+
+        refuse_device(device or bundle.device)
     content = read_checked(bundle.path, MODEL, bundle.manifest.files[MODEL], folder_reader(bundle.path))
     return load_script(content, device or bundle.device)
 

@@ -4,7 +4,7 @@
 of serves other protocols too (`model.evaluate_splits`): rows to foresee, what is known before them, their ranks.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -161,7 +161,12 @@ def targets_at(log: Interactions, rows: Ints, history_length: int, *, cut_off: E
 
 def evaluate(recommender: nn.Module, targets: Targets, *, batch_size: int = 256) -> Evaluation:
     """Ranks every target by the protocol."""
-    gain = rank(recommender, targets, batch_size=batch_size).gains(TOP)
+    return evaluation_of(rank(recommender, targets, batch_size=batch_size), targets)
+
+
+def evaluation_of(ranking: Ranking, targets: Targets) -> Evaluation:
+    """The accuracy of what was answered to the targets."""
+    gain = ranking.gains(TOP)
     return Evaluation(known=_accuracy(gain[targets.known]), everyone=_accuracy(gain))
 
 
@@ -213,14 +218,15 @@ def _batches(count: int, size: int) -> Iterator[slice]:
 
 def _answers(recommender: nn.Module, targets: Targets, rows: slice) -> Ints:
     """The items returned for a batch of targets. (B, K)."""
-    exclude = _pad_right(targets.seen[rows])
+    exclude = pad_right(targets.seen[rows])
     inputs = (targets.history[rows], targets.weight[rows], targets.age_s[rows], exclude)
     items, _ = recommender(*map(torch.from_numpy, inputs))
     answered: Ints = items.numpy()
     return answered
 
 
-def _pad_right(rows: tuple[Ints, ...]) -> Ints:
+def pad_right(rows: Sequence[Ints]) -> Ints:
+    """Rows of any length side by side, 0 pads. -> (R, longest)."""
     padded = np.zeros((len(rows), max(map(len, rows), default=0)), dtype=np.int64)
     for number, row in enumerate(rows):
         padded[number, : len(row)] = row

@@ -99,7 +99,7 @@ def fit(
         history_length=size.history_length,
         k=learned.recommender.k,
         training=_describe(dataset, cut_off, len(training)),
-        metrics=_metrics(accuracy, baseline),
+        metrics={**metrics_of(accuracy), **_baseline(baseline)},
     )
     bundle = write_bundle(out, contents_of(learned, training, catalogue), manifest)
     return Fitted(bundle, accuracy, baseline, train_s, evaluate_s)
@@ -143,11 +143,14 @@ def _describe(dataset: Dataset, cut_off: EpochMs, behaviors: int) -> Training:
     return Training(dataset=info.name, fingerprint=info.fingerprint, cut_off=cut_off, behaviors=behaviors)
 
 
-def _metrics(model: Evaluation, baseline: Evaluation) -> dict[str, float]:
+def metrics_of(evaluation: Evaluation) -> dict[str, float]:
+    """The accuracy as a manifest has it."""
     return {
-        f"{name}{measure}_{users}": round(float(getattr(getattr(evaluation, users), measure)), 6)
-        for name, evaluation in (("", model), ("popularity_", baseline))
+        f"{measure}_{users}": round(float(getattr(getattr(evaluation, users), measure)), 6)
         for users in ("known", "everyone")
         for measure in ("hr_10", "ndcg_10", "targets")
-        if not (name and measure == "targets")
     }
+
+
+def _baseline(evaluation: Evaluation) -> dict[str, float]:
+    return {f"popularity_{name}": value for name, value in metrics_of(evaluation).items() if "targets" not in name}

@@ -15,27 +15,29 @@ class HSTUBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
     heads: int
     length: int
 
-    def __init__(self, dim: int, heads: int, length: int, dropout: float) -> None:
-        """Makes a block for embeddings of D = `dim` numbers and at most `length` items."""
+    def __init__(self, dim: int, heads: tuple[int, int], length: int, dropout: float) -> None:
+        """Makes a block for embeddings of D = `dim` numbers and at most `length` items; heads and the width of one."""
         super().__init__()
-        self.heads = heads
+        self.heads, width = heads[0], heads[0] * heads[1]
         self.length = length
         self.norm_in = nn.LayerNorm(dim)
-        self.project_in = nn.Linear(dim, 4 * dim)
-        self.distance = nn.Parameter(torch.zeros(heads, length))
-        self.norm_out = nn.LayerNorm(dim)
-        self.project_out = nn.Linear(dim, dim)
+        self.project_in = nn.Linear(dim, 4 * width)
+        self.distance = nn.Parameter(torch.zeros(self.heads, length))
+        self.norm_out = nn.LayerNorm(width)
+        self.project_out = nn.Linear(width, dim)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (B, L, D), mask: bool (B, 1, L, L), True where a row may look -> (B, L, D)."""
-        batch, length, dim = x.shape
-        gate, value, query, key = F.silu(self.project_in(self.norm_in(x))).chunk(4, dim=2)  # (B, L, D) each
-        split = torch.stack([query, key, value]).view(3, batch, length, self.heads, dim // self.heads)
-        query, key, value = split.transpose(2, 3).unbind(0)  # (B, H, L, D / H) each
-        strength = F.silu(query @ key.transpose(2, 3) + self._bias(length)) * mask / self.length
-        mixed = (strength @ value).transpose(1, 2).reshape(batch, length, dim)
-        return x + self.drop(self.project_out(self.norm_out(mixed) * gate))
+        """x: (B, L, D), mask: bool (B, 1, R, L), True where one of the newest R may look -> (B, R, D)."""
+        batch, length, _ = x.shape
+        rows = mask.size(2)
+        gate, value, query, key = F.silu(self.project_in(self.norm_in(x))).chunk(4, dim=2)  # (B, L, width) each
+        split = torch.stack([query, key, value]).view(3, batch, length, self.heads, -1)
+        query, key, value = split.transpose(2, 3).unbind(0)  # (B, H, L, head width) each
+        looks = query[:, :, -rows:] @ key.transpose(2, 3) + self._bias(length)[:, -rows:]  # (B, H, R, L)
+        mixed = (F.silu(looks) * mask / self.length) @ value
+        mixed = mixed.transpose(1, 2).reshape(batch, rows, -1)
+        return x[:, -rows:] + self.drop(self.project_out(self.norm_out(mixed) * gate[:, -rows:]))
 
     def _bias(self, length: int) -> Tensor:
         """What each head adds to a look at an item so far behind. -> (H, L, L)."""

@@ -23,12 +23,19 @@ class LinearRecurrenceConfig(SequenceConfig):
     Attributes:
         state: H, width of a layer's state; a user's state has layers x H + D numbers.
         layers: recurrent layers.
+        feed: width inside a feed-forward layer; 2 `dim` if 0.
     """
 
     history_length: int = 99
     dropout: float = 0.4
     state: int = 128
     layers: int = 2
+    feed: int = 0
+
+    @property
+    def feed_width(self) -> int:
+        """Width inside a feed-forward layer."""
+        return self.feed or 2 * self.dim
 
     def build(self, counts: Ints) -> "LinearRecurrence":
         """The untrained model; counts as in `SequenceRecommender`."""
@@ -55,7 +62,7 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.decay = nn.Parameter(torch.log(torch.expm1(-2.0 * torch.log(kept) / self.sharpness)))
         self.norm_feed = nn.LayerNorm(config.dim)
         self.feed = nn.Sequential(
-            nn.Linear(config.dim, 2 * config.dim), nn.GELU(), nn.Linear(2 * config.dim, config.dim)
+            nn.Linear(config.dim, config.feed_width), nn.GELU(), nn.Linear(config.feed_width, config.dim)
         )
         self.drop = nn.Dropout(config.dropout)
 

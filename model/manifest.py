@@ -14,7 +14,8 @@ class BundleError(Exception):
     BundleError
     ├── BundleMissingError     there is no bundle, or one of its files is missing
     ├── BundleCorruptError     a file is not what the manifest says
-    └── BundleContractError    it was made for another version of the contract
+    ├── BundleContractError    it was made for another version of the contract
+    └── BundleDeviceError      it cannot be computed where it is to be served
     """
 
 
@@ -28,6 +29,10 @@ class BundleCorruptError(BundleError):
 
 class BundleContractError(BundleError):
     """The bundle was made for another version of the contract."""
+
+
+class BundleDeviceError(BundleError):
+    """The bundle's model cannot be computed on this device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,27 @@ class Training:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Compression:
+    """What a bundle was compressed from, and what came of it.
+
+    Attributes:
+        how: the way, as `model.ways` reads it.
+        hash: of the bundle that it was made from.
+        name: of that bundle.
+        version: of that bundle.
+        ndcg_lost: share of that bundle's NDCG@10 that was lost; negative if it is better.
+        faster: users per second of one thread in batches of 64, as a multiple of that bundle's.
+    """
+
+    how: str
+    hash: str
+    name: str
+    version: str
+    ndcg_lost: float
+    faster: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a bundle is.
 
@@ -64,6 +90,7 @@ class Manifest:
         neighbors: M, columns of the neighbour table.
         training: what it was trained on.
         metrics: name -> value, as measured after training.
+        compression: what it was compressed from; None if it is as it was trained.
     """
 
     name: str
@@ -75,6 +102,7 @@ class Manifest:
     k: int
     training: Training
     metrics: Mapping[str, float] = field(default_factory=dict)
+    compression: Compression | None = None
     items: int = 0
     neighbors: int = 0
     files: Mapping[str, str] = field(default_factory=dict)

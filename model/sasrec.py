@@ -23,18 +23,32 @@ class SASRecConfig(SequenceConfig):
 
     Attributes:
         layers: blocks.
-        heads: attention heads; divides `dim`.
+        heads: attention heads.
+        head_dim: width of a head; `dim` / `heads` if 0.
+        feed: width inside a feed-forward layer; 2 `dim` if 0.
         block: what the layers are: transformer blocks, or those of `model.hstu`.
     """
 
     layers: int = 2
     heads: int = 2
+    head_dim: int = 0
+    feed: int = 0
     block: Literal["transformer", "hstu"] = "transformer"
 
     def __post_init__(self) -> None:
-        if self.dim % self.heads:
+        if not self.head_dim and self.dim % self.heads:
             msg = f"heads must divide dim, and {self.heads} does not divide {self.dim}"
             raise ValueError(msg)
+
+    @property
+    def head_width(self) -> int:
+        """Width of a head."""
+        return self.head_dim or self.dim // self.heads
+
+    @property
+    def feed_width(self) -> int:
+        """Width inside a feed-forward layer."""
+        return self.feed or 2 * self.dim
 
     def build(self, counts: Ints) -> "SASRec":
         """The untrained model; counts as in `SequenceRecommender`."""
@@ -49,16 +63,18 @@ class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
     def __init__(self, config: SASRecConfig) -> None:
         super().__init__()
         self.heads = config.heads
-        self.project_in = nn.Linear(config.dim, 3 * config.dim)
-        self.project_out = nn.Linear(config.dim, config.dim)
+        width = config.heads * config.head_width
+        self.project_in = nn.Linear(config.dim, 3 * width)
+        self.project_out = nn.Linear(width, config.dim)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (B, L, D), mask: bool (B, 1, L, L), True where a row may look -> (B, L, D)."""
-        batch, length, dim = x.shape
-        split = self.project_in(x).view(batch, length, 3, self.heads, dim // self.heads)
-        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, L, D / H) each
-        mixed = F.scaled_dot_product_attention(query, key, value, attn_mask=mask)
-        return self.project_out(mixed.transpose(1, 2).reshape(batch, length, dim))
+        """x: (B, L, D), mask: bool (B, 1, R, L), True where one of the newest R may look -> (B, R, D)."""
+        batch, length, _ = x.shape
+        rows = mask.size(2)
+        split = self.project_in(x).view(batch, length, 3, self.heads, -1)
+        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, L, head width) each
+        mixed = F.scaled_dot_product_attention(query[:, :, -rows:], key, value, attn_mask=mask)
+        return self.project_out(mixed.transpose(1, 2).reshape(batch, rows, -1))
 
 
 class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
@@ -70,19 +86,19 @@ class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped her
         self.attention = CausalAttention(config)
         self.norm_feed = nn.LayerNorm(config.dim)
         self.feed = nn.Sequential(
-            nn.Linear(config.dim, 2 * config.dim), nn.GELU(), nn.Linear(2 * config.dim, config.dim)
+            nn.Linear(config.dim, config.feed_width), nn.GELU(), nn.Linear(config.feed_width, config.dim)
         )
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (B, L, D), mask: bool (B, 1, L, L) -> (B, L, D)."""
-        x = x + self.drop(self.attention(self.norm_attention(x), mask))
+        """x: (B, L, D), mask: bool (B, 1, R, L) -> (B, R, D)."""
+        x = x[:, -mask.size(2) :] + self.drop(self.attention(self.norm_attention(x), mask))
         return x + self.drop(self.feed(self.norm_feed(x)))
 
 
 def _block(config: SASRecConfig) -> nn.Module:
     if config.block == "hstu":
-        return HSTUBlock(config.dim, config.heads, config.history_length, config.dropout)
+        return HSTUBlock(config.dim, (config.heads, config.head_width), config.history_length, config.dropout)
     return TransformerBlock(config)
 
 
@@ -107,6 +123,10 @@ class SASRec(SequenceRecommender):
 
     def hidden(self, history: Tensor) -> Tensor:
         """The state after each item; zero at padding. (B, L) -> (B, L, D)."""
+        return self.newest(history, history.size(1))
+
+    def newest(self, history: Tensor, rows: int) -> Tensor:
+        """The states after the newest R = `rows` items; the last block computes no others. (B, L) -> (B, R, D)."""
         real = history > 0  # (B, L)
         length = history.size(1)
         causal = torch.ones(length, length, dtype=torch.bool, device=history.device).tril()
@@ -114,13 +134,12 @@ class SASRec(SequenceRecommender):
         # Padding looks at itself only: a row of softmax over nothing would be NaN.
         mask = (causal & real.unsqueeze(1) | itself).unsqueeze(1)  # (B, 1, L, L)
         x = self.drop(self.item(history) + self.position(real.cumsum(1)))  # (B, L, D)
-        for block in self.blocks:
-            x = block(x, mask)
-        return self.norm(x) * real.unsqueeze(2)
+        for number, block in enumerate(self.blocks):
+            x = block(x, mask[:, :, -rows:] if number + 1 == len(self.blocks) else mask)
+        return self.norm(x) * real[:, -rows:].unsqueeze(2)
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
         """Scores by the newest state; by the bias alone if there is no history. -> (B, n + 1)."""
         if history.size(1) == 0:
             return self.bias.unsqueeze(0).repeat(history.size(0), 1)
-        newest = self.hidden(history[:, -self.history_length :])[:, -1]  # (B, D)
-        return self.logits(newest)
+        return self.logits(self.newest(history[:, -self.history_length :], 1).squeeze(1))

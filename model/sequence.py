@@ -37,18 +37,26 @@ class SequenceConfig:
         raise NotImplementedError
 
 
+class Items(nn.Embedding):  # type: ignore[misc]  # torch is untyped here
+    """The items' embeddings, both read and predicted with, (n + 1, D)."""
+
+    def product(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """The dot product with each item, and its bias. (B, D), (n + 1,) -> (B, n + 1)."""
+        return F.linear(hidden, self.weight, bias)
+
+
 class SequenceRecommender(Recommender):
     """Predicts the next item after each item of a history.
 
     Attributes:
-        item: the items' embeddings, (n + 1, D), both read and predicted with.
+        item: the items' embeddings, (n + 1, D).
         bias: (n + 1,), added to the scores.
     """
 
     def __init__(self, config: SequenceConfig, counts: Ints) -> None:
         """Takes the occurrences of each model index in the training data, (n + 1,), as first bias."""
         super().__init__(config.items, config.k)
-        self.item = nn.Embedding(config.items + 1, config.dim, padding_idx=0)
+        self.item = Items(config.items + 1, config.dim, padding_idx=0)
         share = torch.as_tensor(counts, dtype=torch.float32) + 1.0
         self.bias = nn.Parameter(torch.log(share / share.sum()))
 
@@ -58,4 +66,4 @@ class SequenceRecommender(Recommender):
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every model index. (B, D) -> (B, n + 1)."""
-        return F.linear(hidden, self.item.weight, self.bias)
+        return self.item.product(hidden, self.bias)

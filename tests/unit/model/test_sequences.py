@@ -115,6 +115,13 @@ def test_without_history_the_popular_come_first(name: str) -> None:
         assert ask(model, padded([[]], length))[0][0].tolist() == list(range(ITEMS, ITEMS - 10, -1))
 
 
+@pytest.mark.parametrize("name", ["sasrec", "hstu"])
+def test_the_newest_state_needs_no_other_of_the_last_block(name: str) -> None:
+    history, model = padded([[1, 2, 3, 4], [5], []], LENGTH), MODELS[name]
+    with torch.inference_mode():
+        assert torch.allclose(model.newest(history, 2), model.hidden(history)[:, -2:], rtol=0, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", STEPPING)
 def test_steps_equal_the_whole_history_over_block_boundaries(served: dict[str, nn.Module], name: str) -> None:
     """Histories grow to 99 items; then the oldest 50 go, and the state is made anew from what is left."""

@@ -1,0 +1,129 @@
+"""`recloop compress`: smaller and faster bundles of one bundle, measured beside it; what loses too much is refused."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from job.commands.data import DATA_DIR, find_dataset
+from job.commands.output import print_json, stop_on
+from job.commands.train import TrainingProgress, use_threads
+from model.bundle import Bundle, BundleError
+from model.datasets.errors import DatasetError
+from model.ways import STEPS
+
+if TYPE_CHECKING:
+    from model.compress_report import Figures, Outcome, Report
+    from model.evaluate_measures import Interval
+
+WAYS = (*STEPS, "distill+int8")
+HOW_HELP = (
+    "A way, repeatable; several with + between go on from each other. By default each alone, and distill+int8. "
+    + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
+)
+
+
+def compress(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a trained bundle: sasrec, hstu, gru or linear-recurrence.")],
+    dataset: Annotated[
+        str | None, typer.Argument(help="Name or folder of the data set it was trained on; the bundle's by default.")
+    ] = None,
+    how: Annotated[list[str] | None, typer.Option(help=HOW_HELP)] = None,
+    max_loss: Annotated[
+        float,
+        typer.Option(max=1.0, help="Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."),
+    ] = 0.01,
+    out: Annotated[Path | None, typer.Option(help="Folder for the bundles; by default BUNDLE-compressed.")] = None,
+    keep: Annotated[
+        float, typer.Option(min=0.01, max=1.0, help="prune, distill: share of the units or layers that is left.")
+    ] = 0.5,
+    epochs: Annotated[
+        int | None,
+        typer.Option(min=1, help="distill: passes over the data, by default the kind's; prune: 0.3 of them."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compress a bundle, and measure size, users per second and accuracy before and after.
+
+    Each way that loses no more than the bound becomes a bundle in the folder, beside compression.json and a picture,
+    compression.png; the job serves it like any other. Learned is from what is older than the bundle's cut-off, measured
+    on what is later. Ends with 1, and writes nothing, if every way is refused.
+
+    Examples:
+      recloop compress .recloop/models/ml-100k
+
+      recloop compress .recloop/models/gru --how distill --how distill+int8 --max-loss 0.02
+
+      recloop deploy --set scoring.bundle=.recloop/models/gru-compressed/distill+int8
+    """
+    with stop_on(BundleError, DatasetError, ValueError):
+        loaded = Bundle.load(bundle)
+        prepared = find_dataset(dataset or loaded.manifest.training.dataset, data_dir)
+        use_threads(1)
+        from model.compress import Compressing, compress
+        from model.compress_steps import Shrinking
+
+        wanted = Compressing(
+            ways=tuple(dict.fromkeys(how or WAYS)),
+            max_loss=max_loss,
+            shrinking=Shrinking(keep=keep, epochs=epochs, seed=seed),
+            created_at=datetime.now(UTC),
+        )
+        folder = out or bundle.with_name(f"{bundle.name}-compressed")
+        with TrainingProgress() as progress:
+            report = compress(loaded, prepared, folder, wanted, progress)
+    print_json({**asdict(report), "out": str(folder)}) if as_json else _print(report, folder)
+    if not report.kept:
+        raise typer.Exit(1)
+
+
+def _print(report: Report, folder: Path) -> None:
+    console = Console()
+    console.print(_table(report))
+    console.print(report.goal)
+    if report.kept:
+        console.print(
+            f"Written to {folder}: {', '.join(o.way for o in report.kept)}, compression.json, compression.png"
+        )
+    else:
+        console.print(f"Every way loses more than {report.max_loss:.1%} of NDCG@10, so nothing was written.")
+    console.print(report.protocol, style="dim")
+
+
+def _table(report: Report) -> Table:
+    title = f"{report.bundle}, {report.recommender}: {report.targets:,} targets of {report.users:,} users"
+    table = Table(title=title)
+    table.add_column("", no_wrap=True)
+    for name in ("MB", "users/s, 64 a call", "users/s, 1 a call", "HR@10", "NDCG@10", "NDCG@10 gained", ""):
+        table.add_column(name)
+    table.add_row("before", *_figures(report.before), "", "")
+    for outcome in report.outcomes:
+        table.add_row(outcome.way, *_compared(outcome), _relative(outcome.ndcg, report.before), _verdict(outcome))
+    return table
+
+
+def _figures(figures: Figures) -> list[str]:
+    speeds = [f"{figures.users_per_s:,.0f}", f"{figures.users_per_s_alone:,.0f}"]
+    return [f"{figures.model_bytes / 1e6:.2f}", *speeds, f"{figures.hr_10:.4f}", f"{figures.ndcg_10:.4f}"]
+
+
+def _compared(outcome: Outcome) -> list[str]:
+    size, batched, alone, *accuracy = _figures(outcome.figures)
+    return [size, f"{batched}\n{outcome.faster:.2f} x", f"{alone}\n{outcome.faster_alone:.2f} x", *accuracy]
+
+
+def _relative(gained: Interval, before: Figures) -> str:
+    middle, low, high = (100 * v / before.ndcg_10 for v in (gained.difference, gained.low, gained.high))
+    return f"{middle:+.1f} %\n({low:+.1f} to {high:+.1f})"
+
+
+def _verdict(outcome: Outcome) -> str:
+    return "[red]refused[/red]" if outcome.refused else "kept"

@@ -1,0 +1,127 @@
+"""A model learns from a larger one: the next item, and how likely that one holds every other (Hinton et al. 2015).
+
+The teacher sees the same windows and is asked at every position, so one pass of it teaches a whole window.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.interactions import Interactions, Ints
+from model.rebuild import Sized
+from model.sequence import SequenceRecommender
+from model.sequence_losses import draw_negatives, negatives_for
+from model.train import EpochDone, Progress, TrainConfig, draw_windows
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class School:
+    """Where smaller models learn.
+
+    Attributes:
+        teacher: the large model, in evaluation mode.
+        training: the behaviours that it was trained on, in its vocabulary.
+        how: a whole training; one thread count, seed and machine give one result.
+        keep: share of the units or layers that smaller models have.
+        share: of the loss that the teacher's likelihoods have; the rest is the next item's.
+        temperature: that logits are divided by before they are compared; above 1, unlikely items count more.
+        progress: called after each epoch.
+    """
+
+    teacher: SequenceRecommender
+    training: Interactions
+    how: TrainConfig
+    keep: float = 0.5
+    share: float = 0.5
+    temperature: float = 2.0
+    progress: Progress = lambda _: None
+
+
+def taught(sized: Sized, school: School) -> Sized:
+    """Trains a model, in place, and hands it back in evaluation mode.
+
+    Raises:
+        ValueError: no user has two items, so there is nothing to learn from.
+    """
+    how, student = school.how, sized.model
+    windows = Windows(school.training, sized.config.history_length, how.seed)
+    torch.manual_seed(how.seed)
+    negatives = negatives_for(sized.config.items, how.negatives)
+    optimizer = torch.optim.AdamW(student.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
+    steps = how.epochs * windows.steps(how.batch_size)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=steps, pct_start=0.1)
+    student.train()
+    for epoch in range(1, how.epochs + 1):
+        losses = []
+        for batch in windows.batches(how.batch_size):
+            optimizer.zero_grad(set_to_none=True)
+            loss = lesson_loss(student, batch, school, negatives)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
+            optimizer.step()
+            schedule.step()
+            losses.append(float(loss.detach()))
+        school.progress(EpochDone(epoch, how.epochs, float(np.mean(losses))))
+    student.eval()
+    return sized
+
+
+class Windows:
+    """The windows that a training draws of a log's histories, anew in every epoch."""
+
+    def __init__(self, training: Interactions, length: int, seed: int) -> None:
+        """Takes behaviours before the cut-off, how many inputs a window has, and the seed of the draws.
+
+        Raises:
+            ValueError: no user has two items, so there is nothing to learn from.
+        """
+        histories = training.histories()
+        self._sequences: list[Ints] = [histories.item[r] for _, r in histories.rows_by_user() if len(r) > 1]
+        if not self._sequences:
+            msg = "no user has two history behaviours before the cut-off, so there is nothing to learn from"
+            raise ValueError(msg)
+        self._length = length
+        self._random = np.random.default_rng(seed)
+
+    def steps(self, batch_size: int) -> int:
+        """At least as many as an epoch has batches."""
+        return sum(len(s) // self._length + 2 for s in self._sequences) // batch_size + 1
+
+    def batches(self, batch_size: int) -> list[Tensor]:
+        """One epoch's windows, int64 (B, L + 1) each: inputs and, shifted by one, targets; 0 pads on the left."""
+        windows = draw_windows(self._sequences, self._length, self._random)
+        self._random.shuffle(windows)
+        return list(torch.from_numpy(windows).split(batch_size))
+
+
+def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, negatives: int = 0) -> Tensor:
+    """What the student lowers: cross entropy of the next item, and divergence from the teacher, in nats.
+
+    Args:
+        student: gradients go into it.
+        windows: int64 (B, L + 1).
+        school: the teacher, who gets no gradients, and the shares.
+        negatives: items drawn to compare on, to which the batch's next items are added; 0 compares on all.
+    """
+    inputs, targets = windows[:, :-1], windows[:, 1:]
+    real = inputs > 0
+    wanted = targets[real]  # (P,)
+    items = torch.arange(1, student.item.num_embeddings)
+    if negatives:
+        items = torch.cat([wanted, draw_negatives(len(items), negatives, wanted.device)]).unique()
+    place = torch.searchsorted(items, wanted)  # (P,)
+    mine = _logits(student, inputs, real, items)
+    with torch.no_grad():
+        its = _logits(school.teacher, inputs, real, items)
+    heat, share = school.temperature, school.share
+    soft = F.kl_div(F.log_softmax(mine / heat, 1), F.log_softmax(its / heat, 1), reduction="batchmean", log_target=True)
+    # Gradients of the softened part shrink by the square of the temperature.
+    return (1.0 - share) * F.cross_entropy(mine, place) + share * heat**2 * soft
+
+
+def _logits(model: SequenceRecommender, inputs: Tensor, real: Tensor, items: Tensor) -> Tensor:
+    """Scores of some items after each real position. (B, L) x 2, (I,) -> (P, I)."""
+    return F.linear(model.hidden(inputs)[real], model.item.weight[items], model.bias[items])

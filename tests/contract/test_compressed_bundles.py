@@ -1,0 +1,167 @@
+"""`recloop compress` from a trained bundle to bundles that can be served, and what it refuses."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from job.cli import app
+from model.bundle import MANIFEST, Bundle, load_module
+from model.compress import PICTURE, REPORT, Compressing, compress
+from model.compress_report import Report
+from model.compress_steps import Shrinking
+from model.datasets.generate import Synthetic, generate
+from model.datasets.prepared import Dataset
+from model.evaluate import evaluate, find_targets
+from model.fit import FitConfig, fit
+from model.interactions import load_interactions
+from model.kinds import Size
+from model.train import TrainConfig
+
+NOW = datetime(2024, 1, 1, tzinfo=UTC)
+WAYS = ("int8", "prune", "distill+bf16")
+TRAINED = TrainConfig(epochs=3, learning_rate=1e-2)
+WANTED = Compressing(ways=WAYS, max_loss=1.0, shrinking=Shrinking(epochs=1), created_at=NOW)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    return generate(Synthetic(60, 40, 1_500, tastes=3), tmp_path_factory.mktemp("data") / "tiny", "tiny")
+
+
+@pytest.fixture(scope="module")
+def bundle(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    size = Size(history_length=12, dim=16, k=10)
+    config = FitConfig(recommender="gru", size=size, how=TRAINED)
+    return fit(dataset, tmp_path_factory.mktemp("models") / "tiny", config, NOW).bundle
+
+
+@pytest.fixture(scope="module")
+def compressed(dataset: Dataset, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> tuple[Report, Path]:
+    out = tmp_path_factory.mktemp("compressed") / "out"
+    return compress(bundle, dataset, out, WANTED), out
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_gives_a_bundle_that_keeps_the_contract(
+    compressed: tuple[Report, Path], bundle: Bundle, way: str
+) -> None:
+    made = Bundle.load(compressed[1] / way)
+    assert (made.vocabulary, made.titles, made.popularity) == (bundle.vocabulary, bundle.titles, bundle.popularity)
+    assert (made.manifest.k, made.manifest.history_length) == (bundle.manifest.k, bundle.manifest.history_length)
+    module = load_module(made)
+    history = torch.tensor([[0, 0, 3], [1, 2, 3], [0, 0, 0]])
+    with torch.inference_mode():
+        items, scores = module(history, torch.ones(3, 3), torch.ones(3, 3), torch.tensor([[1, 2]] * 3))
+        state = module.step(module.initial_state(3), history[:, 2], torch.ones(3), torch.ones(3))
+    assert items.shape == scores.shape == (3, bundle.manifest.k)
+    assert not {1, 2} & set(items.flatten().tolist())
+    assert state.dtype is scores.dtype is torch.float32
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_bundle_says_what_it_was_compressed_from(compressed: tuple[Report, Path], bundle: Bundle, way: str) -> None:
+    (outcome,) = (o for o in compressed[0].outcomes if o.way == way)
+    found = Bundle.load(compressed[1] / way).manifest.compression
+    assert found is not None
+    assert (found.how, found.hash, found.name, found.version) == (way, bundle.hash, "tiny", bundle.manifest.version)
+    assert found.ndcg_lost == pytest.approx(outcome.ndcg_lost, abs=1e-6)
+
+
+def test_what_is_reported_is_what_the_bundles_do(
+    compressed: tuple[Report, Path], dataset: Dataset, bundle: Bundle
+) -> None:
+    report, out = compressed
+    log = load_interactions(dataset).with_vocabulary(bundle.vocabulary)
+    targets = find_targets(log, bundle.manifest.training.cut_off, 12)
+    assert report.before.ndcg_10 == pytest.approx(bundle.manifest.metrics["ndcg_10_everyone"], abs=1e-6)
+    for outcome in report.outcomes:
+        made = Bundle.load(out / outcome.way)
+        found = evaluate(load_module(made), targets).everyone
+        assert (outcome.figures.ndcg_10, outcome.figures.hr_10) == pytest.approx((found.ndcg_10, found.hr_10))
+        assert outcome.ndcg.difference == pytest.approx(found.ndcg_10 - report.before.ndcg_10)
+        assert made.manifest.metrics["ndcg_10_everyone"] == pytest.approx(found.ndcg_10, abs=1e-6)
+        assert outcome.figures.model_bytes == (out / outcome.way / "model.pt").stat().st_size
+    assert msgspec.json.decode((out / REPORT).read_bytes(), type=Report) == report
+    assert (out / PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_pruning_makes_the_tensors_smaller(compressed: tuple[Report, Path]) -> None:
+    weights = load_module(Bundle.load(compressed[1] / "prune")).state_dict()
+    assert weights["gru.weight_hh_l0"].shape == (3 * 16, 16)
+    assert weights["project.weight"].shape == (16, 16)
+
+
+def test_only_what_loses_no_more_than_the_bound_is_written(
+    compressed: tuple[Report, Path], dataset: Dataset, bundle: Bundle, tmp_path: Path
+) -> None:
+    losses = {outcome.way: outcome.ndcg_lost for outcome in compressed[0].outcomes}
+    least, most = min(WAYS, key=losses.__getitem__), max(WAYS, key=losses.__getitem__)
+    bound = (losses[least] + losses[most]) / 2
+    report = compress(bundle, dataset, tmp_path / "out", replace(WANTED, ways=(least, most), max_loss=bound))
+    assert [outcome.refused for outcome in report.outcomes] == [False, True]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted([least, REPORT, PICTURE])
+
+
+def test_if_every_way_is_refused_nothing_is_left_behind(dataset: Dataset, bundle: Bundle, tmp_path: Path) -> None:
+    arguments = ["compress", str(bundle.path), str(dataset.path), "--how", "int8", "--max-loss", "-1"]
+    refused([*arguments, "--out", str(tmp_path / "out")], "so nothing was written")
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_compresses_what_was_pruned_again(
+    compressed: tuple[Report, Path], dataset: Dataset, tmp_path: Path
+) -> None:
+    pruned = Bundle.load(compressed[1] / "prune")
+    arguments = ["compress", str(pruned.path), str(dataset.path), "--how", "int8", "--max-loss", "1"]
+    shown = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+    assert shown.exit_code == 0
+    for told in ("before", "int8", "NDCG@10", "kept", "Goal, 2 times as fast", "compression.png", "Time split."):
+        assert told in " ".join(shown.output.split())
+    found = Bundle.load(tmp_path / "out" / "int8").manifest.compression
+    assert found is not None
+    assert (found.hash, found.name) == (pruned.hash, "tiny-prune")
+
+
+def test_a_folder_of_something_else_is_not_replaced(dataset: Dataset, bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "precious").touch()
+    refused(["compress", str(bundle.path), str(dataset.path), "--out", str(tmp_path)], "holds something else")
+    assert (tmp_path / "precious").exists()
+
+
+def test_another_data_set_is_refused(bundle: Bundle, tmp_path: Path) -> None:
+    other = generate(Synthetic(60, 40, 1_500, tastes=3, seed=1), tmp_path / "other", "other")
+    refused(["compress", str(bundle.path), str(other.path), "--out", str(tmp_path / "out")], "trained on other")
+
+
+def test_a_kind_without_layers_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    ease = fit(dataset, tmp_path / "ease", FitConfig(recommender="ease"), NOW).bundle
+    refused(["compress", str(ease.path), str(dataset.path)], "ease adds up rows of tables")
+
+
+def test_a_bundle_without_behaviours_after_its_cut_off_is_refused(dataset: Dataset, tmp_path: Path) -> None:
+    config = FitConfig(recommender="gru", cut=1.0, size=Size(history_length=4, dim=4, k=10), how=TrainConfig(epochs=1))
+    whole = fit(dataset, tmp_path / "whole", config, NOW).bundle
+    refused(["compress", str(whole.path), str(dataset.path)], "what is lost cannot be measured")
+
+
+def test_bundles_from_before_compression_are_still_read(bundle: Bundle) -> None:
+    manifest = bundle.path / MANIFEST
+    old = {k: v for k, v in msgspec.json.decode(manifest.read_bytes()).items() if k != "compression"}
+    manifest.write_bytes(msgspec.json.encode(old))
+    assert Bundle.load(bundle.path).manifest == bundle.manifest
+
+
+def refused(arguments: list[str], told: str) -> None:
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 1
+    assert told in " ".join(shown.output.split())
