@@ -140,7 +140,14 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
         "user-cf": Kind(file="user_cf", summary="what users with the like history met"),
         "als": Kind(file="als", summary="matrix factorisation by weighted least squares", seeded=True),
         "bpr": Kind(file="bpr", summary="matrix factorisation by pairwise ranking", seeded=True),
+        "hybrid": Kind(
+            file="hybrid",
+            summary="the sum of gru, slit and als: order and taste",
+            seeded=True,
+            history_length=99,
+        ),
         "ease": Kind(file="ease", summary="a linear model of items in closed form"),
+        "slit": Kind(file="slit", summary="a linear model of what comes next, in closed form", history_length=99),
         "lightgcn": Kind(file="lightgcn", summary="embeddings smoothed over the graph of who met what", seeded=True),
         "text": Kind(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
     }

@@ -3,6 +3,7 @@
 Only each item's nearest neighbours are kept, so a bundle grows with the number of items, not with its square.
 """
 
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -15,16 +16,31 @@ from model.neighbors import met_together
 from model.recommenders.from_history import FromHistory
 from model.train import TrainConfig
 
-SHRINK = 20.0
-NEIGHBORS = 20
-DECAY = 0.9
 HOW = TrainConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        shrink: added to a cosine's denominator, so that few users in common count less.
+        neighbors: kept of each item.
+        decay: an item counts so much of the one after it.
+    """
+
+    shrink: float = 20.0
+    neighbors: int = 20
+    decay: float = 0.9
+
+
+DEFAULTS = Options()
 
 
 class ItemCF(FromHistory):
     """Sums over the history the similarities of its items' neighbours."""
 
-    def __init__(self, near: Tensor, strength: Tensor, counts: Ints, k: int, decay: float = DECAY) -> None:
+    def __init__(self, near: Tensor, strength: Tensor, counts: Ints, k: int, decay: float) -> None:
         """Takes each item's neighbours, int32 (n + 1, M), 0 pads, and their similarities, float32 (n + 1, M)."""
         super().__init__(counts, k, decay)
         self.register_buffer("near", near)
@@ -51,10 +67,10 @@ def similar_items(log: Interactions, shrink: float, neighbors: int) -> tuple[Ten
     return (near * (strength > 0)).int(), strength
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Counts who met what together."""
-    near, strength = similar_items(data.log, SHRINK, NEIGHBORS)
-    model = ItemCF(near, strength, data.log.histories().counts(), size.k).eval()
+    near, strength = similar_items(data.log, options.shrink, options.neighbors)
+    model = ItemCF(near, strength, data.log.histories().counts(), size.k, options.decay).eval()
     return Learned(model, partial(met_together, data.log))
 
 

@@ -1,5 +1,6 @@
 """Popularity that fades with time: everyone gets what most behaviours were about lately, less what is excluded."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,8 +14,21 @@ from model.neighbors import met_together
 from model.recommender import Recommender
 from model.train import TrainConfig
 
-HALF_LIFE_DAYS = 30.0
 HOW = TrainConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        half_life_days: a behaviour counts half of one so much newer.
+    """
+
+    half_life_days: float = 30.0
+
+
+DEFAULTS = Options()
 
 
 class Popularity(Recommender):
@@ -38,7 +52,7 @@ def faded_counts(log: Interactions, half_life_days: float) -> Floats:
     return np.bincount(histories.item, share, histories.items + 1).astype(np.float32)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Counts; there is nothing to train."""
-    model = Popularity(faded_counts(data.log, HALF_LIFE_DAYS), size.k).eval()
+    model = Popularity(faded_counts(data.log, options.half_life_days), size.k).eval()
     return Learned(model, partial(met_together, data.log))
