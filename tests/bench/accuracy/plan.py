@@ -1,7 +1,7 @@
 """Who is compared with whom, and the settings each may choose from: the tuning budget, written down.
 
 A contender's choices are tried on the validation with seed 0; the best NDCG@10 is what runs on the test, once a seed.
-Recommenders in closed form may choose from up to eight settings, trained ones from up to two. A trained peer also
+Recommenders in closed form may choose from up to eight settings, trained ones from up to three. A trained peer also
 chooses its number of epochs among several points of one training, which ours, with their falling rate, cannot.
 """
 
@@ -79,7 +79,7 @@ _TRANSFORMER: Options = {
     "verbose": 0,
 }
 _SAMPLED: Options = {**_TRANSFORMER, "loss": "sampled_softmax", "n_negatives": 256}
-_EPOCHS = (8, 16, 24, 32)
+_EPOCHS = (10, 20, 30, 40, 50)
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -94,7 +94,7 @@ FAMILIES: tuple[Family, ...] = (
             Contender(
                 name="item-cf",
                 label="item-cf",
-                choices=each({"shrink": 20.0}, neighbors=(20, 200), decay=(0.95, 0.9, 0.85, 0.8)),
+                choices=each({}, neighbors=(50, 100), power=(0.7, 0.8), decay=(0.9, 0.85)),
             ),
         ),
         peers=(
@@ -145,19 +145,19 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         name="sasrec",
-        ours=(Contender(name="sasrec", label="sasrec", seeded=True),),
+        ours=(
+            Contender(
+                name="sasrec",
+                label="sasrec",
+                choices=({}, {"dropout": 0.4, "epochs": 28}, {"dropout": 0.4, "epochs": 28, "negatives": 256}),
+                seeded=True,
+            ),
+        ),
         peers=(
             Contender(
                 name="rectools.sasrec",
                 label="RecTools",
-                choices=({**_TRANSFORMER, "loss": "softmax"}, _SAMPLED),
-                checkpoints=_EPOCHS,
-                seeded=True,
-            ),
-            Contender(
-                name="rectools.sasrec",
-                label="RecTools, eSASRec's layers",
-                choices=({**_SAMPLED, "ligr": True},),
+                choices=({**_TRANSFORMER, "loss": "softmax"}, _SAMPLED, {**_SAMPLED, "ligr": True}),
                 checkpoints=_EPOCHS,
                 seeded=True,
             ),

@@ -70,13 +70,14 @@ def test_popularity_follows_what_is_new() -> None:
 
 
 def test_item_cf_equals_its_definition(log: Interactions, met: Array) -> None:
-    model = item_cf.ItemCF(*item_cf.similar_items(log, 2.0, 3), log.counts(), 5, 0.9)
-    expected = np.zeros(ITEMS)
+    options = item_cf.Options(neighbors=3, power=0.7)
+    model = item_cf.ItemCF(*item_cf.similar_items(log, options), log.counts(), 5, 0.9)
+    expected, popular = np.zeros(ITEMS), met.sum(0) + met.sum(0).mean()
     for item, recency in zip(HISTORY, RECENCY, strict=True):
-        users = met[:, item - 1]
-        cosine = np.array([users @ met[:, j] / (np.sqrt(users.sum() * met[:, j].sum()) + 2.0) for j in range(ITEMS)])
-        cosine[item - 1] = 0.0
-        nearest = np.sort(cosine)[-3:]
+        users = met[:, item - 1] / np.sqrt(met.sum(1))
+        alike = np.array([users @ met[:, j] / (popular[item - 1] * popular[j]) ** 0.7 for j in range(ITEMS)])
+        alike[item - 1] = 0.0
+        nearest = np.sort(alike)[-3:]
         found = scores_of(model, [item])
         assert np.sort(found)[-3:] == pytest.approx(nearest, abs=1e-6)  # which of equal ones are kept is left open
         assert np.flatnonzero(found).size == np.count_nonzero(nearest)
