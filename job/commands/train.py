@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from model.train import EpochDone, TrainConfig
 
 MODELS_DIR = Path(".recloop/models")
-RECOMMENDERS_HELP = "One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+OPTIONS_HELP = "Its options may stand behind a name, als:dim=32:decay=0.8; a wrong one is told which there are."
+RECOMMENDERS_HELP = f"{OPTIONS_HELP} One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
 NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 
 
@@ -56,6 +57,8 @@ def train(
       recloop train ml-100k
 
       recloop train ml-100k --recommender gru --out .recloop/models/gru
+
+      recloop train ml-100k --recommender hybrid:epochs=20 --out .recloop/models/hybrid
 
       recloop train ml-100k --cut 0.9 --epochs 20 --out .recloop/models/long
 

@@ -123,7 +123,7 @@ class Contest:
 
     def _cell(self, contender: Contender, part: str, options: Options, checkpoints: tuple[int, ...], seed: int) -> Cell:
         name = contender.name
-        version = theirs.PINS.read_text() if contender.is_peer else ours.settings_of(name, options, seed).version
+        version = theirs.PINS.read_text() if contender.is_peer else ours.version_of(name, options)
         return Cell(self.problem.fingerprint, part, name, version, options, checkpoints, seed)
 
     def _fill(self, cells: Sequence[Cell]) -> None:
@@ -140,8 +140,7 @@ class Contest:
             yield from theirs.lists_of(cells, split, LISTED)
             return
         for cell in cells:
-            settings = ours.settings_of(cell.name, cell.options, cell.seed)
-            yield cell, ours.lists_of(cell.name, settings, split, self.problem.catalogue, LISTED)
+            yield cell, ours.lists_of(cell, split, self.problem.catalogue, LISTED)
 
     def _judged(self, lists: Ints, part: str) -> Ranking:
         targets = self.problem.targets[part]

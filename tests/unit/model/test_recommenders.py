@@ -9,8 +9,9 @@ import torch
 
 from model.cooccurrence import user_item_matrix
 from model.interactions import Interactions
-from model.kinds import KINDS, Kind, UnknownKindError, kind_named
+from model.kinds import KINDS, Kind, Size, TrainingSet, UnknownKindError, kind_named
 from model.neighbors import met_together
+from model.options import OptionError
 from model.recommenders import als, ease, item_cf, lightgcn, slit, user_cf
 from model.recommenders.factors import MeanOfItems, padded
 from model.recommenders.from_history import FromHistory
@@ -224,6 +225,27 @@ def test_neighbours_have_users_in_common() -> None:
 def test_an_unknown_kind_is_told_which_there_are() -> None:
     with pytest.raises(UnknownKindError, match="use one of sasrec, hstu"):
         kind_named("magic")
+
+
+def test_options_behind_a_name_change_its_size_its_training_and_its_own_numbers(log: Interactions) -> None:
+    kind = kind_named("als:dim=3:epochs=2:decay=0.5:l2=7")
+    learned_so = kind.learn(TrainingSet(log, log.vocabulary), Size(), None, lambda _: None).recommender
+    assert isinstance(learned_so, als.ALS)
+    assert (learned_so.decay, learned_so.items.shape) == (0.5, (ITEMS + 1, 3))
+    assert torch.allclose(learned_so.gram, learned_so.items.T @ learned_so.items + 7.0 * torch.eye(3))
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("ease:l3=2", "no option 'l3' here; there are, with their defaults, l2=200.0, decay=0.9, epochs"),
+        ("ease:l2=much", "'l2=much' is no option; write NAME:OPTION=NUMBER"),
+        ("item-cf:neighbors=2.5", "neighbors is a whole number, not 2.5"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused(written: str, told: str, log: Interactions) -> None:
+    with pytest.raises(OptionError, match=told):
+        kind_named(written).learn(TrainingSet(log, log.vocabulary), Size(), None, lambda _: None)
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
