@@ -144,8 +144,7 @@ class Contest:
 
     def _judged(self, lists: Ints, part: str) -> Ranking:
         targets = self.problem.targets[part]
-        refuse_met(lists, targets)
-        return ranking_of(lists, targets.target)
+        return ranking_of(without_met(lists, targets), targets.target)
 
 
 def choosing(contender: Contender) -> bool:
@@ -153,16 +152,13 @@ def choosing(contender: Contender) -> bool:
     return len(contender.choices) * len(contender.checkpoints) > 1
 
 
-def refuse_met(lists: Ints, targets: Targets) -> None:
-    """A list must not name what its user has met: the protocol masks it.
-
-    Raises:
-        ValueError: one does.
-    """
-    met = sum(len(np.intersect1d(items[items > 0], seen)) for items, seen in zip(lists, targets.seen, strict=True))
-    if met:
-        msg = f"{met} listed items were met before"
-        raise ValueError(msg)
+def without_met(lists: Ints, targets: Targets) -> Ints:
+    """The lists less what their users have met, which the protocol masks: a peer knows of histories alone. (T, top)."""
+    found = np.zeros_like(lists)
+    for number, (items, seen) in enumerate(zip(lists, targets.seen, strict=True)):
+        left = items[~np.isin(items, seen)]
+        found[number, : len(left)] = left
+    return found
 
 
 def _hits(ranking: Ranking) -> Gains:

@@ -138,7 +138,11 @@ FAMILIES: tuple[Family, ...] = (
         name="ease",
         ours=(
             Contender(name="ease", label="ease", choices=each({}, l2=(100.0, 200.0, 500.0))),
-            Contender(name="slit", label="slit", choices=each({}, l2=(300.0, 600.0), decay=(0.94, 0.9))),
+            Contender(
+                name="slit",
+                label="slit",
+                choices=({"l2": 300.0, "decay": 0.94}, {"l2": 600.0, "decay": 0.94}, {"l2": 600.0, "decay": 0.9}),
+            ),
         ),
         peers=(Contender(name="rectools.ease", label="RecTools", choices=each({}, regularization=(100, 200, 500))),),
         quick=True,

@@ -26,7 +26,7 @@ def lists_of(cells: Sequence[Cell], split: Split, top: int) -> Iterator[tuple[Ce
         PeerError: the environment is not there, or a peer failed; its own words stand above.
     """
     if not PEERS_PYTHON.exists():
-        msg = f"{PEERS_PYTHON} is not there; make it with: make peers"
+        msg = f"{PEERS_PYTHON} is not there; make it with: make bench-accuracy"
         raise PeerError(msg)
     rows = _rows(split)
     with tempfile.TemporaryDirectory() as scratch:
