@@ -5,6 +5,7 @@ of one core. First everything with one seed, then the other seeds.
 """
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,7 @@ def main(
     names = ["ml-100k"] if quick else dataset or list(ORIGINS)
     families = [each for each in FAMILIES if (each.quick if quick else not family or each.name in family)]
     store = Store(folder / "cells")
-    contests = [Contest(problem(name, shared, folder / "data"), store, console.log) for name in names]
+    contests = [Contest(problem(name, shared, folder / "data"), store, tell) for name in names]
     if not report:
         for count in sorted({1, 1 if quick else seeds}):
             train(contests, families, count)
@@ -44,6 +45,11 @@ def main(
     (folder / "report.md").write_text(told)
     (folder / "report.json").write_text(json.dumps(as_json(standings), indent=2))
     console.print(Markdown(told))
+
+
+def tell(news: str) -> None:
+    """A line on standard error."""
+    typer.echo(f"{datetime.now(UTC):%H:%M:%S} {news}", err=True)
 
 
 def train(contests: list[Contest], families: list[Family], seeds: int) -> None:

@@ -130,7 +130,7 @@ class Contest:
         missing = [cell for cell in cells if self._store.get(cell) is None]
         for cell, outcome in self._outcomes(missing):
             self._store.put(cell, outcome)
-            self._told(f"{self.problem.name} {cell.key}: {outcome.cpu_s:.0f} CPU s")
+            self._told(f"{self.problem.name}, {cell.part}: {cell.name} {dict(cell.options)}, {outcome.cpu_s:.0f} CPU s")
 
     def _outcomes(self, cells: Sequence[Cell]) -> Iterator[tuple[Cell, Outcome]]:
         if not cells:

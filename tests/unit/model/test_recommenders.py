@@ -1,6 +1,7 @@
 """Each recommender learns a planted pattern, and computes what a plain reference computes."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -193,6 +194,30 @@ def test_a_user_is_the_faded_mean_of_what_it_met(log: Interactions) -> None:
     model = MeanOfItems(padded(met), padded(items), log.counts(), 5, 0.9)
     user = np.average(met[np.array(HISTORY) - 1], axis=0, weights=RECENCY)
     assert scores_of(model, HISTORY) == pytest.approx(items @ user, abs=1e-5)
+
+
+def test_bpr_scores_by_vectors_less_their_mean_and_by_the_items_bias() -> None:
+    pytest.importorskip("implicit")
+    model = learned("bpr").recommender
+    assert isinstance(model, MeanOfItems)
+    vectors, bias = model.items[1:, :-1].double().numpy(), model.items[1:, -1].double().numpy()
+    recency = np.array([0.85**2, 0.85, 1.0])
+    user = np.average(vectors[np.array(HISTORY) - 1] - vectors.mean(0), axis=0, weights=recency)
+    assert scores_of(model, HISTORY) == pytest.approx(vectors @ user + bias, abs=1e-5)
+
+
+def test_text_scores_by_the_cosine_of_titles_less_what_all_have_in_common() -> None:
+    wordllama = pytest.importorskip("wordllama")
+    titles = ("a wedding in Paris", "the battle of Paris", "wedding cake", "space battle")
+    folder = Path(wordllama.__file__).parent
+    embedded = wordllama.WordLlama.load(cache_dir=folder, disable_download=True).embed(list(titles), norm=True)
+    apart = embedded - embedded.mean(0)
+    unit = apart / np.linalg.norm(apart, axis=1, keepdims=True)
+    log = log_of([(0, 1, 1), (0, 2, 2)], 4)
+    model = kind_named("text").learn(TrainingSet(log, titles), Size(k=4), None, lambda _: None).recommender
+    assert isinstance(model, MeanOfItems)
+    user = np.average(unit[[2, 0]], axis=0, weights=[0.9, 1.0])
+    assert scores_of(model, [3, 1]) == pytest.approx(unit @ user, abs=1e-5)
 
 
 def test_lightgcn_propagates_as_dense_matrices_do(log: Interactions, met: Array) -> None:
