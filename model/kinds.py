@@ -160,7 +160,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             seeded=True,
             history_length=99,
         ),
-        "popularity": Kind(file="popularity", summary="what most behaviours were about lately"),
+        "popularity": Kind(file="popularity", summary="what most users met lately"),
         "item-cf": Kind(file="item_cf", summary="neighbours of the newest items, by who met both"),
         "user-cf": Kind(file="user_cf", summary="what users with the like history met"),
         "als": Kind(file="als", summary="matrix factorisation by weighted least squares", seeded=True),

@@ -84,7 +84,9 @@ _EPOCHS = (10, 20, 30, 40, 50)
 FAMILIES: tuple[Family, ...] = (
     Family(
         name="popularity",
-        ours=(Contender(name="popularity", label="faded counts", choices=each({}, half_life_days=(7, 30, 90, 1e6))),),
+        ours=(
+            Contender(name="popularity", label="faded counts", choices=each({}, half_life_days=(7.0, 30.0, 90.0, 1e6))),
+        ),
         peers=(Contender(name="rectools.popular", label="RecTools", choices=each({}, days=(7, 30, 90, None))),),
         quick=True,
     ),

@@ -71,6 +71,12 @@ def test_popularity_follows_what_is_new() -> None:
     assert faded_counts(log, 1e9).tolist() == pytest.approx([0.0, 3.0, 2.0])
 
 
+def test_popularity_counts_each_user_of_an_item_once_by_the_newest_time() -> None:
+    day = 86_400_000
+    log = log_of([(0, 1, 0), (1, 1, 0), (0, 2, 0), (0, 1, 30 * day)], 2)
+    assert faded_counts(log, 30.0).tolist() == [0.0, 1.5, 0.5]
+
+
 def test_item_cf_equals_its_definition(log: Interactions, met: Array) -> None:
     options = item_cf.Options(neighbors=3, power=0.7)
     model = item_cf.ItemCF(*item_cf.similar_items(log, options), log.counts(), 5, 0.9)
