@@ -108,6 +108,7 @@ FAMILIES: tuple[Family, ...] = (
         ),
         quick=True,
     ),
+    Family(name="user-cf", ours=(Contender(name="user-cf", label="user-cf"),), quick=True),
     Family(
         name="als",
         ours=(Contender(name="als", label="als", choices=each({}, alpha=(5.0, 20.0), l2=(10.0, 50.0)), seeded=True),),
@@ -169,11 +170,12 @@ FAMILIES: tuple[Family, ...] = (
             ),
         ),
     ),
+    Family(name="hybrid", ours=(Contender(name="hybrid", label="hybrid", seeded=True),)),
     Family(
         name="recurrent",
         ours=(
-            Contender(name="hybrid", label="hybrid (gru and als)", seeded=True),
             Contender(name="gru", label="gru", seeded=True),
+            Contender(name="linear-recurrence", label="linear-recurrence", seeded=True),
         ),
     ),
     Family(
@@ -198,7 +200,7 @@ FAMILIES: tuple[Family, ...] = (
             Contender(
                 name="rectools.hstu",
                 label="RecTools",
-                choices=({**_TRANSFORMER, "loss": "softmax"}, _SAMPLED),
+                choices=({**_TRANSFORMER, "loss": "softmax"},),
                 checkpoints=_EPOCHS,
                 seeded=True,
             ),
