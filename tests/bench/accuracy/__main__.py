@@ -26,6 +26,9 @@ def main(
     dataset: Annotated[list[str] | None, typer.Option(help=f"Of {', '.join(ORIGINS)}; all by default.")] = None,
     family: Annotated[list[str] | None, typer.Option(help="By name; all by default.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings for the test.")] = SEEDS,
+    choices: Annotated[
+        int | None, typer.Option(min=1, help="Try only the first so many settings of each; all by default.")
+    ] = None,
     shared: Annotated[Path, typer.Option(help="Folder of the data sets that are not fetched.")] = Path("shared/data"),
     folder: Annotated[Path, typer.Option(help="Where finished trainings are kept.")] = FOLDER,
     quick: Annotated[bool, typer.Option("--quick", help="MovieLens-100K, what trains in seconds, one seed.")] = False,
@@ -39,7 +42,7 @@ def main(
     contests = [Contest(problem(name, shared, folder / "data"), store, tell) for name in names]
     if not report:
         for count in sorted({1, 1 if quick else seeds}):
-            train(contests, families, count)
+            train(contests, families, count, choices)
     standings = [standing(contest, families, seeds) for contest in contests]
     told = as_markdown(standings)
     (folder / "report.md").write_text(told)
@@ -52,12 +55,12 @@ def tell(news: str) -> None:
     typer.echo(f"{datetime.now(UTC):%H:%M:%S} {news}", err=True)
 
 
-def train(contests: list[Contest], families: list[Family], seeds: int) -> None:
+def train(contests: list[Contest], families: list[Family], seeds: int, choices: int | None) -> None:
     """A family after the other, each on all data sets."""
     for family in families:
         for contest in contests:
             for contender in family.contenders:
-                contest.train(contender, seeds)
+                contest.train(contender, seeds, choices)
 
 
 def standing(contest: Contest, families: list[Family], seeds: int) -> Standing:

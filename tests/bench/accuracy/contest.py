@@ -69,30 +69,37 @@ class Contest:
         self._store = store
         self._told = told
 
-    def train(self, contender: Contender, seeds: int) -> None:
+    def train(self, contender: Contender, seeds: int, choices: int | None = None) -> None:
         """Trains what is not there yet.
+
+        Args:
+            contender: whom.
+            seeds: trainings for the test.
+            choices: try the first so many settings only; None tries them all.
 
         Raises:
             PeerError: a peer cannot be run.
         """
         if choosing(contender):
-            self._fill(self._candidates(contender))
+            self._fill(self._candidates(contender)[:choices])
         chosen = self.chosen(contender)
         assert chosen is not None
         self._fill(self._finals(contender, chosen, seeds))
 
     def chosen(self, contender: Contender) -> Chosen | None:
-        """The best on the validation; None while some of it is missing."""
+        """The best of what was tried on the validation; None while nothing was."""
         if not choosing(contender):
             return Chosen(contender.choices[0], contender.checkpoints[0], None, 1)
-        found: list[tuple[float, Options, int]] = []
-        for cell in self._candidates(contender):
-            if (outcome := self._store.get(cell)) is None:
-                return None
-            gained = {epochs: self._judged(lists, "validation") for epochs, lists in outcome.lists.items()}
-            found += [(float(each.gains(TOP).mean()), cell.options, epochs) for epochs, each in gained.items()]
+        tried = [(cell, out) for cell in self._candidates(contender) if (out := self._store.get(cell)) is not None]
+        found = [
+            (float(self._judged(lists, "validation").gains(TOP).mean()), cell.options, epochs)
+            for cell, outcome in tried
+            for epochs, lists in outcome.lists.items()
+        ]
+        if not found:
+            return None
         ndcg, options, epochs = max(found, key=lambda one: one[0])
-        return Chosen(options, epochs, ndcg, len(contender.choices))
+        return Chosen(options, epochs, ndcg, len(tried))
 
     def result(self, contender: Contender, seeds: int) -> Result | None:
         """What the test says with as many of the seeds as are there; None while there is none."""

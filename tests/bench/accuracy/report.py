@@ -105,14 +105,14 @@ def _row(standing: Standing, family: Family, result: Result, peer: Result | None
 
 def _table(standing: Standing) -> str:
     head = f"**{standing.title}**, {len(standing.users):,} targets\n\n"
-    columns = ("family", "recommender", f"HR@{TOP}", f"NDCG@{TOP}", f"NDCG@{TOP} less its peer's", "CPU s")
+    columns = ("family", "recommender", f"HR@{TOP}", f"NDCG@{TOP}", f"NDCG@{TOP} less its peer's", "tried", "CPU s")
     lines = [_line(columns), _line(["---"] * len(columns))]
     for family, result, peer in _pairs(standing):
         against = "" if peer is None else _interval(standing.less(result, peer)[1])
         mine = result.contender
         label = mine.label if mine.is_peer else f"**{mine.label}**"
-        cells = (family.name, label, spread(result.hr), spread(result.ndcg), against, f"{result.cpu_s:,.0f}")
-        lines.append(_line(cells))
+        spent = (str(result.chosen.tried), f"{result.cpu_s:,.0f}")
+        lines.append(_line((family.name, label, spread(result.hr), spread(result.ndcg), against, *spent)))
     return head + "\n".join(lines)
 
 

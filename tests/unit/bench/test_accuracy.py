@@ -59,8 +59,8 @@ def test_what_is_finished_is_not_trained_again(contest: Contest, dataset: Datase
 
 
 def test_the_validation_chooses_options_and_epochs(contest: Contest) -> None:
-    keep(contest, "validation", {1: 4, 2: 3})
     assert contest.chosen(PEER) is None
+    keep(contest, "validation", {1: 4, 2: 3})
     keep(contest, "validation", {1: 2, 2: 5}, x=1)
     chosen = contest.chosen(PEER)
     assert chosen is not None
