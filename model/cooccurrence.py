@@ -21,36 +21,37 @@ def user_item_matrix(log: Interactions) -> Tensor:
     )
 
 
-def common_users(log: Interactions) -> Callable[[Tensor], Tensor]:
+def common_users(log: Interactions, worth: Tensor | None = None) -> Callable[[Tensor], Tensor]:
     """How many users met two items.
+
+    Args:
+        log: its histories are what was met.
+        worth: float32 (users,), what each user counts; 1 if None.
 
     Returns:
         A function from R model indexes to float32 (R, n + 1). It takes as many indexes as `rows_at_once` says.
     """
     by_item = user_item_matrix(log).t().coalesce()  # (n + 1, users)
+    counted = by_item if worth is None else by_item * worth  # (n + 1, users)
 
     def rows(items: Tensor) -> Tensor:
         chosen = by_item.index_select(0, items).to_dense()  # (R, users)
-        return torch.sparse.mm(by_item, chosen.T).T
+        return torch.sparse.mm(counted, chosen.T).T
 
     return rows
 
 
-def cosine_rows(log: Interactions, *, shrink: float = 0.0) -> Callable[[Tensor], Tensor]:
-    """Similarity of items by the users who met both.
-
-    Args:
-        log: its histories are what was met.
-        shrink: added to the denominator, so that few users in common count less.
+def cosine_rows(log: Interactions) -> Callable[[Tensor], Tensor]:
+    """Similarity of items by the users who met both, in the histories of `log`.
 
     Returns:
-        A function as `common_users` returns: users of both / (sqrt(users of one * users of the other) + shrink).
+        A function as `common_users` returns: users of both / sqrt(users of one * users of the other).
     """
     common = common_users(log)
     norm = torch.sparse.sum(user_item_matrix(log), 0).to_dense().sqrt()  # (n + 1,)
 
     def rows(items: Tensor) -> Tensor:
-        return common(items) / (torch.outer(norm[items], norm) + shrink).clamp(min=1e-12)
+        return common(items) / torch.outer(norm[items], norm).clamp(min=1e-12)
 
     return rows
 

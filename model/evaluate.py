@@ -177,9 +177,13 @@ def rank(recommender: nn.Module, targets: Targets, *, batch_size: int = 256) -> 
         items = [_answers(recommender, targets, rows) for rows in _batches(len(targets), batch_size)]
     if not items:
         return Ranking(np.zeros((0, 0), dtype=np.int64), np.zeros(0, dtype=np.int64))
-    answered = np.concatenate(items)
-    hits = (answered == targets.target[:, np.newaxis]) & (answered > 0)
-    return Ranking(answered, np.where(hits.any(1), hits.argmax(1) + 1, 0))
+    return ranking_of(np.concatenate(items), targets.target)
+
+
+def ranking_of(items: Ints, target: Ints) -> Ranking:
+    """Looks the targets, (T,), up in the lists, (T, K)."""
+    hits = (items == target[:, np.newaxis]) & (items > 0)
+    return Ranking(items, np.where(hits.any(1), hits.argmax(1) + 1, 0))
 
 
 def new_to_user(items: Ints) -> Flags:

@@ -144,7 +144,7 @@ def compare(
 
 def _check(split: Split, contender: str | Bundle) -> None:
     if isinstance(contender, str):
-        kind_named(contender)
+        kind_named(contender).refuse_unknown_options()
     else:
         refuse_older(split, contender.manifest.training.cut_off, str(contender.path))
 

@@ -27,7 +27,7 @@ class FitConfig:
     """What to fit.
 
     Attributes:
-        recommender: its kind, a name in `model.kinds`.
+        recommender: its kind, a name in `model.kinds`, with options behind it if others than its own are wanted.
         cut: share of the behaviours that lie before the cut-off, unless `cut_off` is given.
         cut_off: only older behaviours are trained on.
         size: of the model.
@@ -112,9 +112,8 @@ def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, pr
         MissingLibraryError: it is trained by a package that is not installed.
         ValueError: it cannot be trained on this data, or not in this size.
     """
-    recipe = kind.recipe()
     try:
-        return recipe.fit(data, kind.sized(size), recipe.HOW if how is None else how, progress)
+        return kind.learn(data, size, how, progress)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         msg = f"training {kind.summary} needs the package {package}; install it with: pip install {package}"

@@ -3,7 +3,8 @@
 To add a kind, write a file in `model/recommenders` and a line in `KINDS`. The file is a `Recipe`:
 
 - `HOW`, a `TrainConfig`: how it is trained unless something else is asked for.
-- `fit(data, size, how, progress) -> Learned`: trains on `data` alone. `how.seed` decides everything random, so
+- `DEFAULTS`, a dataclass of numbers: the options that only this kind has.
+- `fit(data, size, how, progress, options) -> Learned`: trains on `data` alone. `how.seed` decides everything random, so
   one thread count, seed and machine give one result. `progress` hears an `EpochDone` after each epoch.
 
 `Learned` is the recommender, on the CPU and in evaluation mode, and a function that makes its table of
@@ -13,15 +14,16 @@ neighbouring items. This module imports no torch: names and summaries are there 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from importlib import import_module
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from model.interactions import Interactions
+from model.options import Options, laid_over, parse_options, refuse_unknown
 
 if TYPE_CHECKING:
     from model.recommender import Recommender
@@ -86,8 +88,9 @@ class Recipe(Protocol):
     """What a file of `model/recommenders` holds."""
 
     HOW: TrainConfig
+    DEFAULTS: Any
 
-    def fit(self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+    def fit(self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Any = ...) -> Learned:
         """Trains one; ValueError says what is wrong with the data or the size."""
         ...
 
@@ -102,6 +105,7 @@ class Kind:
         seeded: whether another seed gives another model.
         whole_catalogue: it also knows items that no history holds, by their text.
         history_length: L unless another is asked for. Kinds that step read all of a kept history, which grows to 99.
+        options: numbers laid over its sizes, its training and its own options.
     """
 
     file: str
@@ -109,14 +113,35 @@ class Kind:
     seeded: bool = False
     whole_catalogue: bool = False
     history_length: int = 50
+    options: Options = field(default_factory=dict)
 
     def recipe(self) -> Recipe:
         """Imports its file; torch takes seconds."""
         return cast("Recipe", import_module(f"{__package__}.recommenders.{self.file}"))
 
     def sized(self, size: Size) -> Size:
-        """That size, with the kind's own history length if none was asked for."""
-        return size if size.history_length else replace(size, history_length=self.history_length)
+        """That size, with the kind's own history length if none was asked for, and its options laid over it."""
+        return laid_over(
+            size if size.history_length else replace(size, history_length=self.history_length), self.options
+        )
+
+    def learn(self, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
+        """Trains one; in its own way if `how` is None, and with its options laid over it.
+
+        Raises:
+            OptionError: there is no such option.
+            ValueError: it cannot be trained on this data, or not in this size.
+        """
+        self.refuse_unknown_options()
+        recipe = self.recipe()
+        trained = laid_over(recipe.HOW if how is None else how, self.options)
+        return recipe.fit(data, self.sized(size), trained, progress, laid_over(recipe.DEFAULTS, self.options))
+
+    def refuse_unknown_options(self) -> None:
+        """OptionError if it has none of a name; imports its file."""
+        if self.options:
+            recipe = self.recipe()
+            refuse_unknown(self.options, recipe.DEFAULTS, recipe.HOW, Size())
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -135,25 +160,34 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             seeded=True,
             history_length=99,
         ),
-        "popularity": Kind(file="popularity", summary="what most behaviours were about lately"),
+        "popularity": Kind(file="popularity", summary="what most users met lately"),
         "item-cf": Kind(file="item_cf", summary="neighbours of the newest items, by who met both"),
         "user-cf": Kind(file="user_cf", summary="what users with the like history met"),
         "als": Kind(file="als", summary="matrix factorisation by weighted least squares", seeded=True),
         "bpr": Kind(file="bpr", summary="matrix factorisation by pairwise ranking", seeded=True),
+        "hybrid": Kind(
+            file="hybrid",
+            summary="the sum of gru, slit and als: order and taste",
+            seeded=True,
+            history_length=99,
+        ),
         "ease": Kind(file="ease", summary="a linear model of items in closed form"),
+        "slit": Kind(file="slit", summary="a linear model of what comes next, in closed form", history_length=99),
         "lightgcn": Kind(file="lightgcn", summary="embeddings smoothed over the graph of who met what", seeded=True),
         "text": Kind(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
     }
 )
 
 
-def kind_named(name: str) -> Kind:
-    """The kind of that name.
+def kind_named(written: str) -> Kind:
+    """The kind of that name, with the options that are written behind it: `NAME` or `NAME:OPTION=NUMBER:...`.
 
     Raises:
         UnknownKindError: there is none.
+        OptionError: an option is no number.
     """
+    name, *options = written.split(":")
     if (kind := KINDS.get(name)) is None:
         msg = f"there is no recommender {name!r}; use one of {', '.join(KINDS)}"
         raise UnknownKindError(msg)
-    return kind
+    return replace(kind, options=parse_options(options))

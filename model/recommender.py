@@ -26,6 +26,13 @@ import torch
 from torch import Tensor, nn
 
 
+def without(scores: Tensor, exclude: Tensor) -> Tensor:
+    """Scores with -inf at the padding index and at what is excluded. (B, n + 1), (B, E) -> (B, n + 1)."""
+    masked = scores.scatter(1, exclude, float("-inf"))
+    masked[:, 0] = float("-inf")
+    return masked
+
+
 def masked_top_k(scores: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k best items that are neither excluded nor the padding index.
 
@@ -34,9 +41,7 @@ def masked_top_k(scores: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tenso
         exclude: int64 (B, E), 0 pads.
         k: how many to return; at most n + 1.
     """
-    masked = scores.scatter(1, exclude, float("-inf"))  # (B, n + 1)
-    masked[:, 0] = float("-inf")
-    best, items = torch.topk(masked, k, dim=1)  # (B, K), (B, K)
+    best, items = torch.topk(without(scores, exclude), k, dim=1)  # (B, K), (B, K)
     return torch.where(torch.isinf(best), torch.zeros_like(items), items), best
 
 

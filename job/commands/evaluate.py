@@ -70,6 +70,8 @@ def evaluate(
     Examples:
       recloop evaluate ml-100k --recommender ease,item-cf --on validation
 
+      recloop evaluate ml-100k --recommender ease,ease:l2=500,ease:l2=100 --on validation
+
       recloop evaluate ml-100k --recommender sasrec,ease --seeds 3 --protocol time-split
 
       recloop evaluate ml-100k --bundle .recloop/models/ml-100k --bundle .recloop/models/ease

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 MODELS_DIR = Path(".recloop/models")
 REGISTER_HELP = "Register it: the model's candidate from then on, or current if there was none."
-RECOMMENDERS_HELP = "One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+OPTIONS_HELP = "Its options may stand behind a name, als:dim=32:decay=0.8; a wrong one is told which there are."
+RECOMMENDERS_HELP = f"{OPTIONS_HELP} One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
 NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 
 
@@ -64,6 +65,8 @@ def train(
       recloop train ml-100k
 
       recloop train ml-100k --recommender gru --out .recloop/models/gru
+
+      recloop train ml-100k --recommender hybrid:epochs=20 --out .recloop/models/hybrid
 
       recloop train ml-100k --cut 0.9 --epochs 20 --out .recloop/models/long
 

@@ -3,6 +3,7 @@
 A user whom training never saw gets the vector that one more step of the same least squares would give.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,10 +16,25 @@ from model.recommenders.factors import one_thread, padded, user_items, with_neig
 from model.recommenders.from_history import FromHistory
 from model.train import TrainConfig
 
-ALPHA = 20.0
-L2 = 50.0
-DECAY = 0.85
 HOW = TrainConfig(epochs=15)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        alpha: confidence that a weight of 1 adds to that of an item nobody met.
+        l2: penalty of the vectors' squares.
+        decay: an item counts so much of the one after it.
+    """
+
+    alpha: float = 20.0
+    l2: float = 50.0
+    decay: float = 0.85
+
+
+DEFAULTS = Options()
 
 
 class ALS(FromHistory):
@@ -30,12 +46,12 @@ class ALS(FromHistory):
 
     alpha: float
 
-    def __init__(self, items: Tensor, counts: Ints, k: int, *, alpha: float, l2: float) -> None:
+    def __init__(self, items: Tensor, counts: Ints, k: int, options: Options) -> None:
         """Takes item vectors, (n + 1, D)."""
-        super().__init__(counts, k, DECAY)
-        self.alpha = alpha
+        super().__init__(counts, k, options.decay)
+        self.alpha = options.alpha
         self.register_buffer("items", items)
-        self.register_buffer("gram", items.T @ items + l2 * torch.eye(items.size(1)))
+        self.register_buffer("gram", items.T @ items + options.l2 * torch.eye(items.size(1)))
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
         """(B, L) each -> (B, n + 1)."""
@@ -46,7 +62,7 @@ class ALS(FromHistory):
         return F.linear(torch.linalg.solve(left, right).squeeze(2), self.items)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Alternates `how.epochs` times."""
     from implicit.cpu.als import AlternatingLeastSquares
 
@@ -55,8 +71,8 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
 
     with one_thread():
         trainer: Any = AlternatingLeastSquares(
-            factors=size.dim, regularization=L2, iterations=how.epochs, random_state=how.seed, num_threads=1
+            factors=size.dim, regularization=options.l2, iterations=how.epochs, random_state=how.seed, num_threads=1
         )
-        trainer.fit(user_items(data.log, ALPHA), show_progress=False, callback=told)
+        trainer.fit(user_items(data.log, options.alpha), show_progress=False, callback=told)
     items = padded(trainer.item_factors)
-    return with_neighbors_by(items, ALS(items, data.log.histories().counts(), size.k, alpha=ALPHA, l2=L2))
+    return with_neighbors_by(items, ALS(items, data.log.histories().counts(), size.k, options))

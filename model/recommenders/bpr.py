@@ -4,6 +4,7 @@ A user whom training never saw gets what one step of the same gradient makes of 
 that were met, less that of all items, from which the negatives are drawn.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,26 @@ from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.factors import MeanOfItems, one_thread, padded, user_items, with_neighbors_by
 from model.train import TrainConfig
 
-L2 = 0.01
-DECAY = 0.85
 HOW = TrainConfig(epochs=150, learning_rate=0.05)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        l2: penalty of the vectors' squares.
+        decay: an item counts so much of the one after it.
+    """
+
+    l2: float = 0.01
+    decay: float = 0.85
+
+
+DEFAULTS = Options()
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Draws as many pairs as there are behaviours, `how.epochs` times."""
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
@@ -26,7 +41,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
         trainer: Any = BayesianPersonalizedRanking(
             factors=size.dim,
             learning_rate=how.learning_rate,
-            regularization=L2,
+            regularization=options.l2,
             iterations=1,
             random_state=np.random.default_rng(how.seed),
             num_threads=1,
@@ -38,4 +53,4 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
     met = items - items[1:].mean(0)
     met[:, -1] = 1.0
     counts = data.log.histories().counts()
-    return with_neighbors_by(items[:, :-1], MeanOfItems(met, items, counts, size.k, DECAY))
+    return with_neighbors_by(items[:, :-1], MeanOfItems(met, items, counts, size.k, options.decay))

@@ -1,5 +1,6 @@
 """EASE: the linear item-to-item model that reconstructs histories best, in closed form (Steck 2019)."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -13,16 +14,30 @@ from model.neighbors import met_together
 from model.recommenders.from_history import FromHistory
 from model.train import TrainConfig
 
-L2 = 200.0
-DECAY = 0.9
 ITEMS = 20_000
 HOW = TrainConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        l2: penalty of the weights' squares.
+        decay: an item counts so much of the one after it.
+    """
+
+    l2: float = 200.0
+    decay: float = 0.9
+
+
+DEFAULTS = Options()
 
 
 class EASE(FromHistory):
     """Sums the rows that belong to the history's items."""
 
-    def __init__(self, weights: Tensor, counts: Ints, k: int, decay: float = DECAY) -> None:
+    def __init__(self, weights: Tensor, counts: Ints, k: int, decay: float) -> None:
         """Takes what item i says of item j at [i, j], float32 (n + 1, n + 1)."""
         super().__init__(counts, k, decay)
         self.register_buffer("weights", weights)
@@ -32,15 +47,20 @@ class EASE(FromHistory):
         return F.embedding_bag(history, self.weights, mode="sum", per_sample_weights=recency, padding_idx=0)
 
 
+def refuse_gigabytes(kind: str, items: int) -> None:
+    """ValueError if items x items weights would take many gigabytes."""
+    if items > ITEMS:
+        msg = f"{kind} keeps items x items weights: at most {ITEMS:,} items, not {items:,}; take item-cf or als"
+        raise ValueError(msg)
+
+
 def item_weights(log: Interactions, l2: float) -> Tensor:
     """The closed form: B = I - P / diag(P), P being the inverse of X'X + l2 I. (n + 1, n + 1), row and column 0 zero.
 
     Raises:
         ValueError: the vocabulary is so large that B and its inverse take many gigabytes.
     """
-    if log.items > ITEMS:
-        msg = f"ease keeps items x items weights: at most {ITEMS:,} items, not {log.items:,}; take item-cf or als"
-        raise ValueError(msg)
+    refuse_gigabytes("ease", log.items)
     common = common_users(log)
     blocks = [common(rows) for rows in torch.arange(log.items + 1).split(rows_at_once(log))]
     gram = torch.cat(blocks)[1:, 1:].double()  # (n, n)
@@ -51,7 +71,7 @@ def item_weights(log: Interactions, l2: float) -> Tensor:
     return F.pad(weights, (1, 0, 1, 0)).float()
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Solves for the weights; ValueError if there are too many items."""
-    model = EASE(item_weights(data.log, L2), data.log.histories().counts(), size.k).eval()
+    model = EASE(item_weights(data.log, options.l2), data.log.histories().counts(), size.k, options.decay).eval()
     return Learned(model, partial(met_together, data.log))

@@ -1,5 +1,7 @@
 """The recipe of a SASRec of HSTU blocks; they are in `model.hstu`."""
 
+from dataclasses import dataclass
+
 from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.next_item import learned
 from model.sasrec import SASRecConfig
@@ -8,7 +10,21 @@ from model.train import TrainConfig
 HOW = TrainConfig(epochs=28, learning_rate=4e-3)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        dropout: share of activations dropped in training.
+    """
+
+    dropout: float = 0.3
+
+
+DEFAULTS = Options()
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Trains a SASRec of HSTU blocks; ValueError if no user has two items."""
     config = SASRecConfig(
         items=data.log.items,
@@ -16,6 +32,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
         dim=size.dim,
         layers=size.layers,
         block="hstu",
+        dropout=options.dropout,
         k=size.k,
     )
     return learned(config, data, how, progress)

@@ -17,12 +17,27 @@ from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.factors import MeanOfItems, with_neighbors_by
 from model.train import EpochDone, TrainConfig
 
-DECAY = 0.8
-HIDDEN = 0.3
-SCALE = 10.0
 FULL_SOFTMAX_ITEMS = 20_000  # above, drawn negatives: a batch of full logits would take gigabytes
 NEGATIVES = 4_096
 HOW = TrainConfig(epochs=200, batch_size=1_024, learning_rate=1e-2, weight_decay=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        hidden: share of each user's items that a step hides and asks for.
+        scale: of the user's vector in the softmax.
+        decay: an item counts so much of the one after it.
+    """
+
+    hidden: float = 0.3
+    scale: float = 10.0
+    decay: float = 0.8
+
+
+DEFAULTS = Options()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,28 +94,29 @@ def propagate(edges: Tensor, embedding: Tensor, layers: int) -> tuple[Tensor, Te
     return summed / (layers + 1), items / (layers + 1)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Trains the items' embeddings; ValueError if nothing can be hidden and asked for."""
     graph = graph_of(data.log)
-    embedding = _Loop(graph, size, how).run(progress)
+    embedding = _Loop(graph, size, how, options).run(progress)
     with torch.no_grad():
         summed, items = propagate(graph.matrix(torch.ones_like(graph.user, dtype=torch.bool)), embedding, size.layers)
     users = torch.bincount(graph.item, minlength=graph.items + 1).clamp(min=1)
     met = summed * users.rsqrt().unsqueeze(1)
     counts = data.log.histories().counts()
-    return with_neighbors_by(items, MeanOfItems(met, items, counts, size.k, DECAY))
+    return with_neighbors_by(items, MeanOfItems(met, items, counts, size.k, options.decay))
 
 
 class _Loop:
     """The training loop: hides, propagates, asks."""
 
-    def __init__(self, graph: Graph, size: Size, how: TrainConfig) -> None:
+    def __init__(self, graph: Graph, size: Size, how: TrainConfig, options: Options) -> None:
         if len(graph.user) <= graph.users:
             msg = "hardly a user has two history behaviours before the cut-off; take more data or a later cut-off"
             raise ValueError(msg)
         self._graph = graph
         self._layers = size.layers
         self._how = how
+        self._options = options
         self._random = torch.Generator().manual_seed(how.seed)
         start = 0.1 * torch.randn(graph.items + 1, size.dim, generator=self._random)
         start[0] = 0.0
@@ -125,13 +141,13 @@ class _Loop:
     def _loss(self, users: Tensor) -> Tensor:
         """Cross entropy of the hidden items of some users. (B,) -> scalar."""
         graph = self._graph
-        hidden = torch.rand(len(graph.user), generator=self._random) < HIDDEN  # (E,)
+        hidden = torch.rand(len(graph.user), generator=self._random) < self._options.hidden  # (E,)
         edges = graph.matrix(~hidden)
         met, items = propagate(edges, self._embedding, self._layers)
         place = torch.full((graph.users,), -1).index_put_((users,), torch.arange(len(users)))
         asked = hidden & (place[graph.user] >= 0)
         user, item = place[graph.user[asked]], graph.item[asked]  # (P,), (P,)
-        vectors = SCALE * torch.sparse.mm(edges, met)[users]  # (B, D)
+        vectors = self._options.scale * torch.sparse.mm(edges, met)[users]  # (B, D)
         wanted = (vectors[user] * items[item]).sum(1)  # (P,)
         return (self._normalizer(vectors, items)[user] - wanted).sum() / max(1, len(user))
 

@@ -1,5 +1,7 @@
 """The recipe of the linear recurrence; the model is in `model.linear_recurrence`, its training in `model.train`."""
 
+from dataclasses import dataclass
+
 from model.kinds import Learned, Progress, Size, TrainingSet
 from model.linear_recurrence import LinearRecurrenceConfig
 from model.recommenders.next_item import learned
@@ -8,7 +10,21 @@ from model.train import TrainConfig
 HOW = TrainConfig(epochs=30, learning_rate=3e-3)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        dropout: share of activations dropped in training.
+    """
+
+    dropout: float = 0.4
+
+
+DEFAULTS = Options()
+
+
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Trains a linear recurrence, its states twice as wide as an embedding; ValueError if no user has two items."""
     config = LinearRecurrenceConfig(
         items=data.log.items,
@@ -16,6 +32,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> 
         dim=size.dim,
         state=2 * size.dim,
         layers=size.layers,
+        dropout=options.dropout,
         k=size.k,
     )
     return learned(config, data, how, progress)

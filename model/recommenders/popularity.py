@@ -1,5 +1,6 @@
-"""Popularity that fades with time: everyone gets what most behaviours were about lately, less what is excluded."""
+"""Popularity that fades with time: everyone gets what most users met lately, less what is excluded."""
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -13,8 +14,21 @@ from model.neighbors import met_together
 from model.recommender import Recommender
 from model.train import TrainConfig
 
-HALF_LIFE_DAYS = 30.0
 HOW = TrainConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        half_life_days: a behaviour counts half of one so much newer.
+    """
+
+    half_life_days: float = 30.0
+
+
+DEFAULTS = Options()
 
 
 class Popularity(Recommender):
@@ -31,14 +45,20 @@ class Popularity(Recommender):
 
 
 def faded_counts(log: Interactions, half_life_days: float) -> Floats:
-    """Occurrences in the histories of `log`; one that is a half-life older than the newest counts half. (n + 1,)."""
+    """Users of each item in the histories of `log`, each by the newest time; a half-life older counts half. (n + 1,).
+
+    Users rather than behaviours: on Online Retail, where much is bought again and again, NDCG@10 is .018 for .017.
+    """
     histories = log.histories()
-    age_days = (histories.timestamp.max(initial=0) - histories.timestamp) / 86_400_000
+    pair = histories.user * (histories.items + 1) + histories.item
+    _, back = np.unique(pair[::-1], return_index=True)
+    newest = len(pair) - 1 - back
+    age_days = (histories.timestamp.max(initial=0) - histories.timestamp[newest]) / 86_400_000
     share = 0.5 ** (age_days / half_life_days)
-    return np.bincount(histories.item, share, histories.items + 1).astype(np.float32)
+    return np.bincount(histories.item[newest], share, histories.items + 1).astype(np.float32)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Counts; there is nothing to train."""
-    model = Popularity(faded_counts(data.log, HALF_LIFE_DAYS), size.k).eval()
+    model = Popularity(faded_counts(data.log, options.half_life_days), size.k).eval()
     return Learned(model, partial(met_together, data.log))

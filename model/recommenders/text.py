@@ -3,6 +3,7 @@
 It knows every item of the catalogue, those included that nobody has met.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,22 @@ from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.factors import MeanOfItems, with_neighbors_by
 from model.train import TrainConfig
 
-DECAY = 0.9
 _AT_ONCE = 4_096  # titles
 HOW = TrainConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        decay: an item counts so much of the one after it.
+    """
+
+    decay: float = 0.9
+
+
+DEFAULTS = Options()
 
 
 def title_vectors(titles: tuple[str, ...], progress: Progress) -> Tensor:
@@ -32,11 +46,11 @@ def title_vectors(titles: tuple[str, ...], progress: Progress) -> Tensor:
     return F.normalize(vectors - vectors.mean(0), dim=1)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Looks the titles up; there is nothing to train."""
     vectors = F.pad(title_vectors(data.titles, progress), (0, 0, 1, 0))  # (n + 1, 256)
     counts = data.log.histories().counts()
-    return with_neighbors_by(vectors, MeanOfItems(vectors, vectors, counts, size.k, DECAY))
+    return with_neighbors_by(vectors, MeanOfItems(vectors, vectors, counts, size.k, options.decay))
 
 
 def _words() -> Any:

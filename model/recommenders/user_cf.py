@@ -4,6 +4,7 @@ The bundle holds the histories it compares with: users x items, of which so many
 newest users first.
 """
 
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -19,10 +20,25 @@ from model.recommenders.from_history import FromHistory
 from model.train import TrainConfig
 
 CELLS = 50_000_000  # 200 MB in the bundle
-NEIGHBORS = 20
-SHRINK = 3.0
-DECAY = 0.9
 HOW = TrainConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What it is made of.
+
+    Attributes:
+        neighbors: users that are listened to.
+        shrink: added to a cosine's denominator, so that few items in common count less.
+        decay: an item counts so much of the one after it.
+    """
+
+    neighbors: int = 20
+    shrink: float = 3.0
+    decay: float = 0.9
+
+
+DEFAULTS = Options()
 
 
 class UserCF(FromHistory):
@@ -31,11 +47,11 @@ class UserCF(FromHistory):
     neighbors: int
     shrink: float
 
-    def __init__(self, met: Tensor, counts: Ints, k: int, neighbors: int, shrink: float) -> None:
+    def __init__(self, met: Tensor, counts: Ints, k: int, options: Options) -> None:
         """Takes who met what, float32 (n + 1, U)."""
-        super().__init__(counts, k, DECAY)
-        self.neighbors = min(neighbors, met.size(1))
-        self.shrink = shrink
+        super().__init__(counts, k, options.decay)
+        self.neighbors = min(options.neighbors, met.size(1))
+        self.shrink = options.shrink
         self.register_buffer("met", met)
         self.register_buffer("norm", met.sum(0).sqrt())
 
@@ -48,11 +64,11 @@ class UserCF(FromHistory):
         return torch.zeros_like(alike).scatter(1, users, best) @ self.met.T
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress) -> Learned:
+def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Keeps the histories; there is nothing to train."""
     log = data.log
     met = user_item_matrix(log).index_select(0, newest_users(log)).to_dense().T.contiguous()
-    model = UserCF(met, log.histories().counts(), size.k, NEIGHBORS, SHRINK).eval()
+    model = UserCF(met, log.histories().counts(), size.k, options).eval()
     return Learned(model, partial(met_together, log))
 
 

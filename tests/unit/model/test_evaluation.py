@@ -150,6 +150,7 @@ def test_the_command_prints_the_protocol_and_the_differences(dataset: Dataset, b
     ("options", "told"),
     [
         (["--recommender", "magic"], "there is no recommender 'magic'"),
+        (["--recommender", "ease,ease:l3=2"], "no option 'l3'"),
         (["--bundle", "nowhere"], "holds no bundle"),
         (["--protocol", "time-split", "--cut", "0"], "--cut is above 0"),
     ],

@@ -1,0 +1,62 @@
+"""Settings as they are written behind a recommender's name, `item-cf:decay=0.8:neighbors=100`, and what they change."""
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+Options = Mapping[str, int | float]
+Settings = TypeVar("Settings")
+
+
+class OptionError(ValueError):
+    """An option is written wrongly, or there is none of that name."""
+
+
+def parse_options(written: list[str]) -> Options:
+    """Reads `name=value` parts.
+
+    Raises:
+        OptionError: one has no name or no number.
+    """
+    return dict(_parsed(part) for part in written)
+
+
+def laid_over(settings: Settings, options: Options) -> Settings:
+    """A dataclass with those options changed that are among its fields.
+
+    Raises:
+        OptionError: a whole number is wanted.
+    """
+    known: Any = settings
+    defaults = {field.name: getattr(settings, field.name) for field in fields(known)}
+    changed = {name: _fitting(name, value, defaults[name]) for name, value in options.items() if name in defaults}
+    laid: Settings = replace(known, **changed)
+    return laid
+
+
+def refuse_unknown(options: Options, *settings: object) -> None:
+    """OptionError, which lists what there is, if an option is no field of any of the settings."""
+    parts: Any = settings
+    known = {field.name: getattr(part, field.name) for part in parts for field in fields(part)}
+    if unknown := sorted(set(options) - set(known)):
+        there = ", ".join(f"{name}={value}" for name, value in known.items() if isinstance(value, int | float))
+        msg = f"there is no option {unknown[0]!r} here; there are, with their defaults, {there}"
+        raise OptionError(msg)
+
+
+def _parsed(part: str) -> tuple[str, int | float]:
+    name, _, value = part.partition("=")
+    try:
+        return name, int(value) if value.removeprefix("-").isdigit() else float(value)
+    except ValueError as error:
+        msg = f"{part!r} is no option; write NAME:OPTION=NUMBER, for example item-cf:decay=0.8"
+        raise OptionError(msg) from error
+
+
+def _fitting(name: str, value: float, default: object) -> int | float:
+    if isinstance(default, float):
+        return float(value)
+    if value != int(value):
+        msg = f"{name} is a whole number, not {value}"
+        raise OptionError(msg)
+    return int(value)
