@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from model.bundle import MODEL, Bundle, Compression, Contents, Manifest, load_module, write_bundle
+from model.bundle import Bundle, Compression, Contents, Manifest, load_module, write_bundle
+from model.bundle_files import MODEL
 from model.compress_measure import Measured, Served, measure
 from model.compress_picture import draw
 from model.compress_report import Outcome, Report
