@@ -1,0 +1,1 @@
+"""The peers: programs of their own that do the job's work as their documentation shows it, and with our batching."""
