@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: setup demo lint test test-all requirements clean
+.PHONY: setup peers demo lint test test-all requirements clean
 
 setup: .venv/.ready
 
@@ -17,8 +17,15 @@ setup: .venv/.ready
 	.uv/bin/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-requirements: .uv/.ready  ## pin base.in and dev.in again
-	for name in uv base dev; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
+peers: .peers/.ready  ## what recloop bench runs Quix Streams with
+
+.peers/.ready: .uv/.ready requirements/peers.txt
+	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) .peers
+	.uv/bin/uv pip sync --quiet --compile-bytecode --python .peers/bin/python --require-hashes requirements/peers.txt
+	@touch $@
+
+requirements: .uv/.ready  ## pin all .in files again
+	for name in uv base dev peers; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
 	  --no-emit-index-url --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; done
 
 demo: setup  ## cluster, data, model, job, replay, queries; ends by itself

@@ -96,7 +96,10 @@ def train_briefly(scale: Scale, folder: Path, say: Say) -> Bundle:
 
     model = train(training, config, TrainConfig(epochs=_EPOCHS, negatives=_NEGATIVES), told)
     learned = Learned(model, lambda count: nearest_neighbors(model.item.weight, count))
-    described = Training("learned", dataset.info.fingerprint, dataset.info.last_timestamp + 1, len(training))
+    info = dataset.info
+    described = Training(
+        dataset=info.name, fingerprint=info.fingerprint, cut_off=info.last_timestamp + 1, behaviors=len(training)
+    )
     now = datetime.now(UTC)
     manifest = Manifest(
         name="bench",

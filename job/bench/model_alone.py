@@ -5,8 +5,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import cycle, islice
 from multiprocessing import get_context
-from threading import Barrier
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import numpy as np
