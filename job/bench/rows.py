@@ -74,6 +74,13 @@ def freshness_between(tables: Path, begin_ms: int, end_ms: int) -> npt.NDArray[n
     return np.array(rows, dtype=np.int64).reshape(-1, 2)
 
 
+def fallback_share(tables: Path) -> float:
+    """Of all lists that a model was asked for, the share that the rules alone made."""
+    sql = "SELECT count(*) FILTER (source = 'fallback'), count(*) FROM recommendation_lists WHERE source != 'rules'"
+    ((fallbacks, lists),) = duck.query(tables, sql).rows
+    return int(str(fallbacks)) / max(1, int(str(lists)))
+
+
 def wait_for_rows(live: Live, until_ms: int) -> None:
     """Until a checkpoint that began after that moment has made its rows visible.
 
