@@ -29,8 +29,8 @@ LISTED = 20
 EXCLUDED = 128
 """Columns of `exclude`: a kept history, padded as the job pads it."""
 _CALLS = 4_096
-_LEARNED_FROM = 100_000
-_EPOCHS = 2
+_LEARNED_FROM = 50_000
+_EPOCHS = 1
 _NEGATIVES = 256
 
 Say = Callable[[str], None]
