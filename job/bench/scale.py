@@ -47,15 +47,15 @@ class Scale:
 FULL = Scale()
 QUICK = Scale(
     name="quick",
-    timed=400_000,
-    warm_s=5.0,
-    timed_s=20.0,
-    batch_sizes=(16, 32, 64, 128),
+    timed=250_000,
+    warm_s=4.0,
+    timed_s=15.0,
+    batch_sizes=(16, 32, 64),
     model_s=2.0,
-    idle_samples=200,
-    load_s=20.0,
-    many_users=100_000,
-    state_users=5_000,
+    idle_samples=150,
+    load_s=15.0,
+    many_users=50_000,
+    state_users=3_000,
     variants=False,
 )
 SMALLEST = Scale(
