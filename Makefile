@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: setup demo lint test test-all bench-accuracy requirements clean
+.PHONY: setup stream-peers demo lint test test-all bench-accuracy requirements clean
 
 setup: .venv/.ready
 
@@ -17,14 +17,16 @@ setup: .venv/.ready
 	.uv/bin/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv-peers/.ready: .uv/.ready requirements/peers.txt
-	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) .venv-peers
-	.uv/bin/uv pip sync --quiet --compile-bytecode --python .venv-peers/bin/python --require-hashes requirements/peers.txt
+stream-peers: .venv-stream-peers/.ready  ## what recloop bench runs Quix Streams with
+
+.venv-%-peers/.ready: .uv/.ready requirements/%-peers.txt
+	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(@D)
+	.uv/bin/uv pip sync --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes requirements/$*-peers.txt
 	@touch $@
 
 requirements: .uv/.ready  ## pin every .in again
-	for name in uv base dev peers; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
-	  --override requirements/peers-without.txt \
+	for name in uv base dev stream-peers recommender-peers; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
+	  --override requirements/recommender-peers-without.txt \
 	  --no-emit-index-url --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; done
 
 demo: setup  ## cluster, data, model, job, replay, queries; ends by itself
@@ -42,7 +44,7 @@ test: setup  ## under 20 minutes
 test-all: setup  ## everything, under 75 minutes
 	$(BIN)/pytest -m "not gpu" $(ARGS)
 
-bench-accuracy: setup .venv-peers/.ready  ## beside other libraries; hours, and goes on where it was; ARGS=--quick: minutes
+bench-accuracy: setup .venv-recommender-peers/.ready  ## beside other libraries; hours, and goes on where it was; ARGS=--quick: minutes
 	$(BIN)/python -m tests.bench.accuracy $(ARGS)
 
 clean:

@@ -3,6 +3,7 @@
 import typer
 
 from job.commands import (
+    bench,
     cluster,
     compact,
     compress,
@@ -43,6 +44,7 @@ app.command()(sql.sql)
 app.command()(lists.lists)
 app.command()(compact.compact)
 app.command()(drill.drill)
+app.command()(bench.bench)
 
 
 def main() -> None:

@@ -132,7 +132,7 @@ def deploy(
     on_progress("submitting")
     options = ["-s", state] if state else []
     files = ["-pyfs", str(shipment.archive), "-py", str(shipment.entry), "--settings", str(settings_file)]
-    job_id = _submit(target, [*options, *files])
+    job_id = submit(target, [*options, *files])
     history.add(job_id)
     return Deployment(job_id, shipment.name, state, running[0].job_id if running else None, settings_file)
 
@@ -204,7 +204,7 @@ def _end(rest: FlinkRest, running: list[JobSummary]) -> None:
         rest.wait_for_job(job.job_id, lambda told: told.is_over, timeout_s=60, what="the end of the old job")
 
 
-def _submit(target: Target, arguments: list[str]) -> str:
+def submit(target: Target, arguments: list[str]) -> str:
     """Runs `flink run`; its output says the job's id, or why there is none."""
     flink = Path(target.environment["FLINK_HOME"]) / "bin" / "flink"
     command = [str(flink), "run", "--detached", "--jobmanager", urlsplit(target.rest_url).netloc, *arguments]

@@ -11,8 +11,8 @@ from tests.bench.accuracy.cells import Cell, Outcome
 from tests.bench.accuracy.task import Question, Rows, answered, ask
 
 PROJECT = Path(__file__).parents[3]
-PEERS_PYTHON = PROJECT / ".venv-peers/bin/python"
-PINS = PROJECT / "requirements/peers.in"
+PEERS_PYTHON = PROJECT / ".venv-recommender-peers/bin/python"
+PINS = PROJECT / "requirements/recommender-peers.in"
 
 
 class PeerError(RuntimeError):

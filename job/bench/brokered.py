@@ -1,0 +1,206 @@
+"""(d) Peers that read a topic, and the job over the same kind of topic: one broker, on the same two cores.
+
+A peer is two processes of one consumer group; what it made is counted by the broker, as records of its topic of lists.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+
+from job.bench.errors import BenchError
+from job.bench.ground import LISTED, Ground
+from job.bench.live import PARTITIONS, Live, append_all, bench_cluster, fill_and_score, job_settings
+from job.bench.peers_environment import peers_python
+from job.bench.plain_pyflink import prepared_records
+from job.bench.whole_job import WholeJob, time_job
+from job.cluster import FlinkRest
+from job.kafka.broker import BrokerSpec, find, start
+from job.kafka.topic_target import TopicTarget
+from job.kafka.topics import create_topic, end_offsets
+from job.shipping import PROJECT
+from udfs.hashing import stable_hash
+from udfs.kafka_connection import KafkaConnection
+
+Form = Literal["documented", "batched"]
+_PROCESSES = 2
+_START_S = 60.0
+_FIRST_LIST_S = 120.0
+_END_S = 10.0
+_POLL_S = 0.25
+_INPUT = "behaviors"
+
+
+@dataclass(frozen=True, slots=True)
+class PeerSpeed:
+    """A peer's two forms: as its documentation shows it, and with our batching; lists made a second."""
+
+    documented_per_s: float
+    batched_per_s: float
+
+
+@contextmanager
+def bench_broker(ground: Ground) -> Iterator[KafkaConnection]:
+    """A broker of its own with an empty folder; it ends with the block."""
+    folder = ground.folder / "broker"
+    if (left := find(folder)) is not None:
+        left.stop()
+    shutil.rmtree(folder, ignore_errors=True)
+    ground.say("starting a broker")
+    broker = start(BrokerSpec(folder), timeout_s=_START_S, on_progress=ground.say)
+    try:
+        yield KafkaConnection(brokers=broker.bootstrap)
+    finally:
+        broker.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def measure_job_from_kafka(ground: Ground) -> WholeJob:
+    """(b) once more, over a topic."""
+    name = "kafka-job"
+    with ExitStack() as stack:
+        connection = stack.enter_context(bench_broker(ground))
+        source = ("log.kind=kafka", f"kafka.brokers={connection.brokers}", f"log.topic={_INPUT}")
+        settings = job_settings(ground, ground.folder / name, source)
+        slots = settings.flink.parallelism
+        cluster = stack.enter_context(bench_cluster(ground, name, task_managers=slots))
+        topic = stack.enter_context(_topic(connection, ground))
+        rest = stack.enter_context(FlinkRest(cluster.rest_url))
+        live = Live(ground, cluster, rest, "", settings.tables.folder, topic, settings)
+        return time_job(fill_and_score(live, ground.past(), ground.timed()))
+
+
+def measure_quix(ground: Ground) -> PeerSpeed:
+    """Quix Streams, in its own environment."""
+    return _measure(ground, peers_python(ground.say), "quix_app")
+
+
+def measure_plain_loop(ground: Ground) -> PeerSpeed:
+    """A kafka-python loop, in ours."""
+    return _measure(ground, Path(sys.executable), "plain_loop")
+
+
+def _measure(ground: Ground, python: Path, program: str) -> PeerSpeed:
+    with bench_broker(ground) as connection:
+        ground.say("filling the topic")
+        fill_topic(connection, ground)
+        return PeerSpeed(
+            _speed(ground, connection, python, program, "documented"),
+            _speed(ground, connection, python, program, "batched"),
+        )
+
+
+def fill_topic(connection: KafkaConnection, ground: Ground) -> None:
+    """Every user's history, then the behaviours that are timed, a user always in one partition."""
+    create_topic(connection, _INPUT, PARTITIONS)
+    producer = KafkaProducer(bootstrap_servers=connection.brokers, linger_ms=20, batch_size=1 << 17)
+    for record in prepared_records(ground):
+        user_id = msgspec.json.decode(record)["user_id"]
+        partition = stable_hash(user_id) % PARTITIONS
+        producer.send(_INPUT, value=record, key=user_id.encode(), partition=partition)
+    producer.flush()
+    producer.close()
+    with _topic(connection, ground) as topic:
+        append_all(topic, ground.timed())
+
+
+def _topic(connection: KafkaConnection, ground: Ground) -> TopicTarget:
+    return TopicTarget(connection, _INPUT, PARTITIONS, replays=ground.folder / "broker" / "replays")
+
+
+def _speed(ground: Ground, connection: KafkaConnection, python: Path, program: str, form: Form) -> float:
+    """Lists a second, by the broker's count."""
+    name, scale = f"{program}-{form}", ground.scale
+    create_topic(connection, name, PARTITIONS)
+    with _running(ground, connection, python, program, form) as processes:
+        _wait_for_first(connection, name, processes, ground)
+        ground.say(f"{name}: timing for {scale.timed_s:g} s")
+        time.sleep(scale.warm_s)
+        began, before = time.monotonic(), _lists(connection, name)
+        time.sleep(scale.timed_s)
+        seconds, made = time.monotonic() - began, _lists(connection, name) - before
+        _refuse_dead(processes, ground, name)
+    _check_a_list(connection, name)
+    return made / seconds
+
+
+@contextmanager
+def _running(
+    ground: Ground, connection: KafkaConnection, python: Path, program: str, form: Form
+) -> Iterator[list[subprocess.Popen[bytes]]]:
+    """Both processes, their output in files; they end with the block."""
+    name = f"{program}-{form}"
+    processes: list[subprocess.Popen[bytes]] = []
+    with ExitStack() as stack:
+        stack.callback(_end, processes)
+        for number in range(_PROCESSES):
+            state = ground.folder / "broker" / f"{name}-{number}"
+            state.mkdir(parents=True)
+            values = {"--brokers": connection.brokers, "--group": name, "--input": _INPUT, "--output": name}
+            more = {"--bundle": ground.bundle.path, "--form": form, "--state": state}
+            options = [str(part) for pair in {**values, **more}.items() for part in pair]
+            log = stack.enter_context((ground.folder / f"{name}-{number}.log").open("wb"))
+            environ = {**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
+            command = [str(python), "-m", f"job.bench.peers.{program}", *options]
+            processes.append(subprocess.Popen(command, env=environ, stdout=log, stderr=log))
+        yield processes
+
+
+def _end(processes: list[subprocess.Popen[bytes]]) -> None:
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_for_first(
+    connection: KafkaConnection, topic: str, processes: list[subprocess.Popen[bytes]], ground: Ground
+) -> None:
+    """Until every partition has a list: then all processes take part."""
+    ground.say(f"{topic}: waiting for its first lists")
+    deadline = time.monotonic() + _FIRST_LIST_S
+    while not _lists(connection, topic):
+        _refuse_dead(processes, ground, topic)
+        if time.monotonic() > deadline:
+            msg = f"{topic} made no list in {_FIRST_LIST_S:g} s: look at {ground.folder}/{topic}-*.log"
+            raise BenchError(msg)
+        time.sleep(_POLL_S)
+
+
+def _refuse_dead(processes: list[subprocess.Popen[bytes]], ground: Ground, name: str) -> None:
+    if any(process.poll() is not None for process in processes):
+        msg = f"{name} died: look at {ground.folder}/{name}-*.log"
+        raise BenchError(msg)
+
+
+def _lists(connection: KafkaConnection, topic: str) -> int:
+    return sum(end_offsets(connection, topic).values())
+
+
+def _check_a_list(connection: KafkaConnection, topic: str) -> None:
+    """A peer that hands out less than it has to would be quick for nothing."""
+    consumer = KafkaConsumer(bootstrap_servers=connection.brokers, enable_auto_commit=False)
+    try:
+        partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]
+        consumer.assign(partitions)
+        consumer.seek_to_beginning(*partitions)
+        polled = consumer.poll(timeout_ms=10_000, max_records=100)
+    finally:
+        consumer.close()
+    lengths = {len(msgspec.json.decode(each.value)["items"]) for records in polled.values() for each in records}
+    if lengths != {LISTED}:
+        msg = f"{topic} has lists of {sorted(lengths)} items, not of {LISTED}"
+        raise BenchError(msg)

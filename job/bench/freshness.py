@@ -1,0 +1,142 @@
+"""From a behaviour's append to its new list: idle, and at shares of what the job can do; and what checkpoints add."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from job.bench.errors import BenchError
+from job.bench.ground import Ground
+from job.bench.live import Live, scoring_job
+from job.bench.rows import fallback_share, freshness_between, wait_for_rows
+from job.bench.stalls import Stalls, Stretch, stalls
+from job.bench.whole_job import now_ms
+from model.records import UserBehavior
+
+IDLE_PER_S = 5.0
+SHARES = (0.1, 0.5, 0.9)
+_HALF = 0.5
+_SLICE_S = 0.005
+_WARM = 50
+_DRAINED_S = 60.0
+_POINTS = 4_000
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Freshness at one rate.
+
+    Attributes:
+        name: idle, or the share of the capacity.
+        per_s: behaviours a second that were appended.
+        samples: lists that were measured.
+        p50_ms: half of the lists were there sooner.
+        p99_ms: 99 of 100 were.
+        max_ms: the longest.
+    """
+
+    name: str
+    per_s: float
+    samples: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Freshness:
+    """All loads, and the stalls at half load.
+
+    Attributes:
+        capacity_per_s: what the shares are shares of.
+        fallback_share: of all lists, by the rules alone.
+        loads: idle first.
+        stalls: what checkpoints added at half load; None where too little was measured.
+        half_load: (seconds from the first, ms) of lists at half load, for the picture; not more than 4,000.
+        checkpoints_s: when checkpoints were triggered, on the same scale.
+    """
+
+    capacity_per_s: float
+    fallback_share: float
+    loads: tuple[Load, ...]
+    stalls: Stalls | None
+    half_load: tuple[tuple[float, float], ...]
+    checkpoints_s: tuple[float, ...]
+
+
+def measure_freshness(ground: Ground, capacity_per_s: float) -> Freshness:
+    """Idle first, then at each share, the whole log read in between."""
+    scale = ground.scale
+    with scoring_job(ground, "freshness", ground.past()) as live:
+        behaviors = ground.timed()
+        append_steadily(live, list(islice(behaviors, _WARM)), 2 * IDLE_PER_S)
+        loads = [_load(live, "idle", IDLE_PER_S, behaviors, scale.idle_samples)[0]]
+        half: tuple[Stalls | None, npt.NDArray[np.int64], list[Stretch]] = (None, np.zeros((0, 2), np.int64), [])
+        for share in SHARES:
+            rate = share * capacity_per_s
+            load, waits, done = _load(live, f"{share:.0%} load", rate, behaviors, int(rate * scale.load_s))
+            loads.append(load)
+            if share == _HALF:
+                interval = live.settings.flink.checkpoint_interval
+                half = stalls(waits, done, int(interval.total_seconds() * 1000)), waits, done
+        share = fallback_share(live.tables)
+    found, waits, done = half
+    return Freshness(capacity_per_s, share, tuple(loads), found, _points(waits), _moments(waits, done))
+
+
+def _load(
+    live: Live, name: str, per_s: float, behaviors: Iterator[UserBehavior], count: int
+) -> tuple[Load, npt.NDArray[np.int64], list[Stretch]]:
+    live.ground.say(f"{name}: {count:,} behaviours at {per_s:,.0f} a second")
+    begin_ms = now_ms()
+    appended = append_steadily(live, list(islice(behaviors, count)), per_s)
+    end_ms = now_ms()
+    waits = _all_waits(live, begin_ms, end_ms + 1, appended)
+    history = live.rest.checkpoints(live.job_id).history
+    done = [Stretch(each.trigger_ms, each.duration_ms) for each in history if each.status == "COMPLETED"]
+    during = [each for each in done if begin_ms <= each.trigger_ms < end_ms]
+    took = waits[:, 1]
+    p50, p99 = np.quantile(took, (0.5, 0.99))
+    seconds = (end_ms - begin_ms) / 1000
+    return Load(name, appended / seconds, len(took), float(p50), float(p99), float(took.max())), waits, during
+
+
+def append_steadily(live: Live, behaviors: Sequence[UserBehavior], per_s: float) -> int:
+    """Appends behaviours when they are due, all that are due every 5 ms; says how many."""
+    began, done = time.monotonic(), 0
+    while done < len(behaviors):
+        due = min(len(behaviors), int((time.monotonic() - began) * per_s) + 1)
+        if due > done:
+            live.log.append(behaviors[done:due])
+            done = due
+        time.sleep(_SLICE_S)
+    return done
+
+
+def _all_waits(live: Live, begin_ms: int, end_ms: int, wanted: int) -> npt.NDArray[np.int64]:
+    """The waits of all that was appended then, once all of it is in the tables.
+
+    Raises:
+        BenchError: that took over a minute.
+    """
+    deadline = time.monotonic() + _DRAINED_S
+    while True:
+        wait_for_rows(live, now_ms())
+        waits = freshness_between(live.tables, begin_ms, end_ms)
+        if len(waits) >= wanted:
+            return waits
+        if time.monotonic() > deadline:
+            msg = f"{wanted - len(waits):,} of {wanted:,} lists did not come: look at {live.cluster.layout.logs}"
+            raise BenchError(msg)
+
+
+def _points(waits: npt.NDArray[np.int64]) -> tuple[tuple[float, float], ...]:
+    thinned = waits[:: max(1, len(waits) // _POINTS)]
+    return tuple(((at - int(waits[0, 0])) / 1000, float(took)) for at, took in thinned.tolist())
+
+
+def _moments(waits: npt.NDArray[np.int64], done: Sequence[Stretch]) -> tuple[float, ...]:
+    return tuple(sorted((each.trigger_ms - int(waits[0, 0])) / 1000 for each in done)) if len(waits) else ()

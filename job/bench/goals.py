@@ -1,0 +1,83 @@
+"""The goals, and whether figures reach them. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure's goal.
+
+    Attributes:
+        figure: its name in the JSON.
+        says: what it is, in words.
+        steps: what is to be reached, and after that.
+        at_least: whether more is better.
+        unit: behind the number.
+    """
+
+    figure: str
+    says: str
+    steps: tuple[float, ...]
+    at_least: bool
+    unit: str = ""
+
+    def bound(self, step: float) -> str:
+        """Such as "at most 40 ms"."""
+        return f"{'at least' if self.at_least else 'at most'} {step:g}{self.unit}"
+
+    def reached(self, value: float) -> int:
+        """How many of the steps that value reaches, from the first on."""
+        met = [value >= step if self.at_least else value <= step for step in self.steps]
+        return met.index(False) if False in met else len(met)
+
+
+GOALS = (
+    Goal("job_over_model", "the job over the model alone", (0.6, 0.8), at_least=True),
+    Goal("job_over_plain_pyflink", "the job over plain PyFlink", (12, 20), at_least=True),
+    Goal("job_over_quixstreams", "the job over Quix Streams as documented", (1.0,), at_least=True),
+    Goal("job_over_plain_loop", "the job over a plain loop as documented", (1.0,), at_least=True),
+    Goal("freshness_idle_p50_ms", "freshness idle, p50", (40, 20), at_least=False, unit=" ms"),
+    Goal("freshness_half_load_p99_ms", "freshness at half load, p99", (100,), at_least=False, unit=" ms"),
+    Goal("checkpoint_stall_ms", "a checkpoint holds events back by", (50,), at_least=False, unit=" ms"),
+    Goal(
+        "cost_ratio_million_over_thousand_users",
+        "cost an event, many users over a thousand",
+        (1.2,),
+        at_least=False,
+    ),
+    Goal("state_bytes_per_user", "state a user", (800,), at_least=False, unit=" bytes"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A goal and what became of it.
+
+    Attributes:
+        goal: which one.
+        value: the figure; None where it was not measured.
+        steps: how many of its steps are reached.
+    """
+
+    goal: Goal
+    value: float | None
+    steps: int
+
+    @property
+    def verdict(self) -> str:
+        """In a word or two."""
+        if self.value is None:
+            return "not measured"
+        if self.steps == len(self.goal.steps):
+            return "reached"
+        return "first step reached" if self.steps else "not reached"
+
+
+def judge(figures: Mapping[str, float | None]) -> list[Judged]:
+    """All goals, in order."""
+    judged = []
+    for goal in GOALS:
+        value = figures.get(goal.figure)
+        judged.append(Judged(goal, value, 0 if value is None else goal.reached(value)))
+    return judged

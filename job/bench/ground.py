@@ -1,0 +1,138 @@
+"""What all contenders stand on: the same behaviours, the same model, the same histories.
+
+The model is a SASRec of 64 dimensions, 2 blocks and 50 items that answers with 20; it is trained briefly, for its
+speed does not depend on how good it is. All histories are as long as they really are when a behaviour comes.
+"""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from job.bench.peers.histories import apply
+from job.bench.scale import Scale
+from model.bundle import Bundle, Manifest, Training, write_bundle
+from model.datasets.generate import Synthetic, generate
+from model.datasets.prepared import Dataset
+from model.records import ItemId, UserBehavior, UserId
+
+HISTORY = 50
+DIM = 64
+BLOCKS = 2
+LISTED = 20
+"""Items in a list, and in the model's answer."""
+EXCLUDED = 128
+"""Columns of `exclude`: a kept history, padded as the job pads it."""
+_CALLS = 4_096
+_LEARNED_FROM = 50_000
+_EPOCHS = 1
+_NEGATIVES = 256
+
+Say = Callable[[str], None]
+"""Told in a few words what is being done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What was made ready.
+
+    Attributes:
+        scale: how large the bench is.
+        folder: for all that is made.
+        dataset: the behaviours; the first `scale.past` are the past.
+        bundle: the model.
+        overrides: settings of the job, as `--set` takes them.
+        say: told what is being done.
+    """
+
+    scale: Scale
+    folder: Path
+    dataset: Dataset
+    bundle: Bundle
+    overrides: tuple[str, ...]
+    say: Say
+
+    def past(self) -> Iterator[UserBehavior]:
+        """The behaviours before anything is timed."""
+        return islice(self.dataset.behaviors(), self.scale.past)
+
+    def timed(self) -> Iterator[UserBehavior]:
+        """Those after them."""
+        return islice(self.dataset.behaviors(), self.scale.past, None)
+
+
+def make_ground(scale: Scale, folder: Path, overrides: tuple[str, ...], say: Say) -> Ground:
+    """Generates behaviours and trains the model; equal scales give the same."""
+    say("generating behaviours")
+    shape = Synthetic(users=scale.users, items=scale.items, behaviors=scale.past + scale.timed)
+    dataset = generate(shape, folder / "data", "bench")
+    say("training the model briefly")
+    return Ground(scale, folder, dataset, train_briefly(scale, folder, say), overrides, say)
+
+
+def train_briefly(scale: Scale, folder: Path, say: Say) -> Bundle:
+    """The bundle; it knows every item there is."""
+    # Imported where it is used: torch takes seconds.
+    from model.export import contents_of
+    from model.interactions import load_interactions
+    from model.kinds import Learned
+    from model.neighbors import nearest_neighbors
+    from model.sasrec import SASRecConfig
+    from model.train import EpochDone, TrainConfig, train
+
+    shape = Synthetic(scale.users, scale.items, min(_LEARNED_FROM, scale.past + scale.timed))
+    dataset = generate(shape, folder / "learned", "learned")
+    items = dataset.items()
+    training = load_interactions(dataset).with_vocabulary(tuple(sorted(items)))
+    config = SASRecConfig(items=len(items), history_length=HISTORY, dim=DIM, layers=BLOCKS, k=LISTED)
+
+    def told(news: EpochDone) -> None:
+        say(f"training the model briefly: epoch {news.epoch} of {news.epochs}")
+
+    model = train(training, config, TrainConfig(epochs=_EPOCHS, negatives=_NEGATIVES), told)
+    learned = Learned(model, lambda count: nearest_neighbors(model.item.weight, count))
+    info = dataset.info
+    described = Training(
+        dataset=info.name, fingerprint=info.fingerprint, cut_off=info.last_timestamp + 1, behaviors=len(training)
+    )
+    now = datetime.now(UTC)
+    manifest = Manifest(
+        name="bench",
+        version=now.strftime("%Y%m%dT%H%M%S"),
+        created_at=now.isoformat(timespec="seconds"),
+        history_length=HISTORY,
+        k=LISTED,
+        training=described,
+    )
+    return write_bundle(folder / "bundle", contents_of(learned, training, items), manifest)
+
+
+def model_inputs(ground: Ground) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """History (N, 50) and exclude (N, 128) of the first behaviours that are timed, as the model gets them."""
+    kept = histories_after(ground.past())
+    index_of = ground.bundle.index_of
+    count = min(_CALLS, ground.scale.timed)
+    history = np.zeros((count, HISTORY), dtype=np.int64)
+    exclude = np.zeros((count, EXCLUDED), dtype=np.int64)
+    for row, behavior in enumerate(islice(ground.timed(), count)):
+        items = kept[behavior.user_id]
+        apply(items, behavior.action, behavior.item_id)
+        indexes = [index_of[item] for item in items]
+        if indexes:
+            newest = indexes[-HISTORY:]
+            history[row, -len(newest) :] = newest
+            exclude[row, : len(indexes)] = indexes
+    return history, exclude
+
+
+def histories_after(behaviors: Iterator[UserBehavior]) -> dict[UserId, list[ItemId]]:
+    """Each user's kept history after these behaviours."""
+    kept: dict[UserId, list[ItemId]] = defaultdict(list)
+    for behavior in behaviors:
+        apply(kept[behavior.user_id], behavior.action, behavior.item_id)
+    return kept

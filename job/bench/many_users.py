@@ -1,0 +1,75 @@
+"""What an event costs with a million users in state against a thousand.
+
+State is filled with scoring off, the same number of behaviours a user. The timed behaviours are of the action `return`
+on items nobody has bought: they are read, applied, scored, listed and written as all others are, but leave histories as
+they were, so that both sizes score histories of the same length however often a user comes.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from random import Random
+
+from job.bench.ground import Ground
+from job.bench.live import scoring_job
+from job.bench.whole_job import time_job
+from model.records import UserBehavior
+
+FILLS = 2
+"""Behaviours of a user before timing."""
+_START_MS = 1_704_067_200_000
+_GAP_MS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class CostAt:
+    """The job with so many users in state."""
+
+    users: int
+    cpu_ms_per_event: float
+    events_per_s: float
+    checkpoint_mb: float
+    fallback_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class ManyUsers:
+    """Few users and many."""
+
+    few: CostAt
+    many: CostAt
+
+    @property
+    def ratio(self) -> float:
+        """CPU an event with many users over that with few."""
+        return self.many.cpu_ms_per_event / self.few.cpu_ms_per_event
+
+
+def measure_users(ground: Ground) -> ManyUsers:
+    """Few first."""
+    return ManyUsers(_cost(ground, ground.scale.few_users), _cost(ground, ground.scale.many_users))
+
+
+def _cost(ground: Ground, users: int) -> CostAt:
+    timed = returns(users, ground.scale.items, min(ground.scale.timed, 400_000), _START_MS + FILLS * users * _GAP_MS)
+    with scoring_job(ground, f"users-{users}", rounds(users, ground.scale.items, FILLS), timed) as live:
+        told = time_job(live)
+    return CostAt(users, told.cpu_ms_per_event, told.events_per_s, told.checkpoint_mb, told.fallback_share)
+
+
+def rounds(users: int, items: int, count: int, seed: int = 0) -> Iterator[UserBehavior]:
+    """One view of every user a round, each round in another order."""
+    draw = Random(seed)
+    order, time_ms = list(range(users)), _START_MS
+    for _ in range(count):
+        draw.shuffle(order)
+        for user in order:
+            yield UserBehavior(f"u{user}", "view", f"i{draw.randrange(items)}", time_ms)
+            time_ms += _GAP_MS
+
+
+def returns(users: int, items: int, count: int, start_ms: int, seed: int = 1) -> Iterator[UserBehavior]:
+    """Returns by users drawn at random, all equally often."""
+    draw = Random(seed)
+    for number in range(count):
+        user, item = draw.randrange(users), draw.randrange(items)
+        yield UserBehavior(f"u{user}", "return", f"i{item}", start_ms + number * _GAP_MS)

@@ -1,0 +1,46 @@
+"""The parts of a bench, in the order they run."""
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from job.bench.brokered import measure_job_from_kafka, measure_plain_loop, measure_quix
+from job.bench.errors import BenchError
+from job.bench.freshness import measure_freshness
+from job.bench.ground import Ground
+from job.bench.many_users import measure_users
+from job.bench.model_alone import measure_model
+from job.bench.plain_pyflink import measure_plain_pyflink
+from job.bench.results import Results
+from job.bench.state_size import measure_state
+from job.bench.whole_job import measure_job
+
+Part = Callable[[Ground, Results], Any]
+
+
+def _alone(measure: Callable[[Ground], Any]) -> Part:
+    """A part that needs no other one's result."""
+    return lambda ground, _results: measure(ground)
+
+
+def _freshness(ground: Ground, results: Results) -> Any:
+    if results.job is None:
+        msg = "freshness is measured at shares of what the job can do: run the part job as well"
+        raise BenchError(msg)
+    return measure_freshness(ground, results.job.events_per_s)
+
+
+PARTS: Mapping[str, Part] = MappingProxyType(
+    {
+        "model": _alone(measure_model),
+        "job": _alone(measure_job),
+        "plain_pyflink": _alone(measure_plain_pyflink),
+        "kafka_job": _alone(measure_job_from_kafka),
+        "quixstreams": _alone(measure_quix),
+        "plain_loop": _alone(measure_plain_loop),
+        "freshness": _freshness,
+        "users": _alone(measure_users),
+        "state": _alone(measure_state),
+    }
+)
+"""Name -> what measures it; the names are the fields of `Results`."""

@@ -1,0 +1,100 @@
+"""(d) A plain kafka-python loop with RocksDB beside it: one event, one call; and with what a poll brought in batches.
+
+Two processes of one consumer group use both cores.
+"""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from kafka import KafkaConsumer, KafkaProducer
+from rocksdict import Rdict
+
+from job.bench.peers.histories import apply
+from job.bench.peers.recommend import Recommend, made_list
+
+_BATCH = 64
+_POLL = 512
+"""Records a poll takes at most, as the job's."""
+_WAIT_MS = 100
+
+
+class Users:
+    """Histories and lists, in two local RocksDBs."""
+
+    def __init__(self, folder: Path) -> None:
+        self._histories = Rdict(str(folder / "histories"))
+        self._lists = Rdict(str(folder / "lists"))
+
+    def history(self, value: dict[str, Any]) -> list[str] | None:
+        """After the behaviour; None for a record that only tells a history from before."""
+        user_id = value["user_id"]
+        if "history" in value:
+            self._histories[user_id] = value["history"]
+            return None
+        history: list[str] = self._histories.get(user_id) or []
+        apply(history, value["action"], value["item_id"])
+        self._histories[user_id] = history
+        return history
+
+    def new_list(self, behavior: dict[str, Any], answer: Any) -> dict[str, Any]:
+        """The user's next list."""
+        user_id = behavior["user_id"]
+        previous = self._lists.get(user_id)
+        made = made_list(behavior, previous["list_version"] + 1 if previous else 1, answer)
+        self._lists[user_id] = made
+        return made
+
+
+def documented(consumer: Any, producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
+    """As the client's own documentation loops."""
+    for record in consumer:
+        history = users.history(record.value)
+        if history is not None:
+            made = users.new_list(record.value, recommend([history])[0])
+            producer.send(topic, value=made, key=record.key)
+
+
+def batched(consumer: Any, producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
+    """All that a poll brought, in calls of up to 64."""
+    while True:
+        polled = consumer.poll(timeout_ms=_WAIT_MS, max_records=_POLL)
+        tracked = [
+            (record, history.copy())
+            for records in polled.values()
+            for record in records
+            if (history := users.history(record.value)) is not None
+        ]
+        for start in range(0, len(tracked), _BATCH):
+            _make(tracked[start : start + _BATCH], producer, topic, users, recommend)
+
+
+def _make(tracked: Sequence[Any], producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
+    answers = recommend([history for _, history in tracked])
+    for (record, _), answer in zip(tracked, answers, strict=True):
+        producer.send(topic, value=users.new_list(record.value, answer), key=record.key)
+
+
+def main() -> None:
+    """Runs until it is ended."""
+    parser = argparse.ArgumentParser()
+    for name in ("--brokers", "--group", "--input", "--output", "--bundle", "--form", "--state"):
+        parser.add_argument(name, required=True)
+    asked = parser.parse_args()
+    recommend, users = Recommend(Path(asked.bundle)), Users(Path(asked.state))
+    consumer = KafkaConsumer(
+        asked.input,
+        bootstrap_servers=asked.brokers,
+        group_id=asked.group,
+        auto_offset_reset="earliest",
+        value_deserializer=msgspec.json.decode,
+    )
+    producer = KafkaProducer(bootstrap_servers=asked.brokers, value_serializer=msgspec.json.encode)
+    loop = batched if asked.form == "batched" else documented
+    loop(consumer, producer, asked.output, users, recommend)
+
+
+if __name__ == "__main__":
+    main()

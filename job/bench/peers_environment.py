@@ -1,0 +1,32 @@
+"""The environment that Quix Streams runs in: made once, from pinned hashes, beside the project's own."""
+
+import subprocess
+from pathlib import Path
+
+from job.bench.errors import BenchError
+from job.bench.ground import Say
+from job.shipping import PROJECT
+
+_PYTHON = PROJECT / ".venv-stream-peers" / "bin" / "python"
+_MAKE_S = 900.0
+
+
+def peers_python(say: Say) -> Path:
+    """The interpreter; `make stream-peers` makes its environment where it is not as it should be.
+
+    Raises:
+        BenchError: that failed.
+    """
+    say("making the peers' environment")
+    try:
+        done = subprocess.run(
+            ["make", "--quiet", "stream-peers"], cwd=PROJECT, capture_output=True, text=True, timeout=_MAKE_S, check=False
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+        msg = f"the peers' environment was not made ({error}): run `make stream-peers` in {PROJECT}"
+        raise BenchError(msg) from error
+    if done.returncode:
+        told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        msg = f"`make stream-peers` failed in {PROJECT}: {told}"
+        raise BenchError(msg)
+    return _PYTHON

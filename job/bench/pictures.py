@@ -1,0 +1,97 @@
+"""Pictures of a bench, small enough to be committed."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from job.bench.results import Results
+
+_SIZE = (6.4, 2.8)
+_DPI = 80
+_OURS, _THEIRS = "#2a6f97", "#bbbbbb"
+_SMALL = 0.01
+
+
+def draw(results: Results, out: Path) -> list[Path]:
+    """Draws what there are results for, and says which files it wrote."""
+    pictures: dict[str, Callable[[Any, Results], bool]] = {
+        "speed": _speed,
+        "freshness": _freshness,
+        "checkpoints": _checkpoints,
+        "cpu": _cpu,
+    }
+    return [file for name, picture in pictures.items() if (file := _drawn(picture, results, out / f"{name}.png"))]
+
+
+def _drawn(picture: Callable[[Any, Results], bool], results: Results, file: Path) -> Path | None:
+    # Imported where it is used: it takes a second. The figure alone, without pyplot, opens no window.
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    if not picture(figure.subplots(), results):
+        return None
+    figure.savefig(file, dpi=_DPI)
+    return file
+
+
+def _speed(axes: Any, results: Results) -> bool:
+    bars: list[tuple[str, float, str]] = []
+    if results.model is not None:
+        bars.append(("the model alone", results.model.best.users_per_s, _THEIRS))
+    for name, job in (("recloop, files", results.job), ("recloop, Kafka", results.kafka_job)):
+        if job is not None:
+            bars.append((name, job.events_per_s, _OURS))
+    if results.plain_pyflink is not None:
+        bars.append(("plain PyFlink", results.plain_pyflink.best.events_per_s, _THEIRS))
+    for name, peer in (("Quix Streams", results.quixstreams), ("plain loop", results.plain_loop)):
+        if peer is not None:
+            bars.append((name, peer.documented_per_s, _THEIRS))
+            bars.append((f"{name}, batched", peer.batched_per_s, _THEIRS))
+    bars.reverse()
+    names, values, colors = zip(*bars, strict=True) if bars else ((), (), ())
+    axes.bar_label(axes.barh(names, values, color=colors), fmt="{:,.0f}", padding=2)
+    axes.margins(x=0.15)
+    axes.set_xlabel("histories scored and listed a second, 2 cores")
+    return bool(bars)
+
+
+def _freshness(axes: Any, results: Results) -> bool:
+    if results.freshness is None:
+        return False
+    loads = results.freshness.loads
+    places = range(len(loads))
+    for name, values, color in (
+        ("p99", [load.p99_ms for load in loads], _THEIRS),
+        ("p50", [load.p50_ms for load in loads], _OURS),
+    ):
+        axes.bar_label(axes.bar(places, values, color=color, label=name), fmt="{:,.0f}")
+    axes.set_xticks(places, [f"{load.name}\n{load.per_s:,.0f}/s" for load in loads])
+    axes.set_ylabel("append to new list, ms")
+    axes.legend()
+    return True
+
+
+def _checkpoints(axes: Any, results: Results) -> bool:
+    fresh = results.freshness
+    if fresh is None or not fresh.half_load:
+        return False
+    seconds, waits = zip(*fresh.half_load, strict=True)
+    axes.plot(seconds, waits, ".", color=_OURS, markersize=2)
+    for moment in fresh.checkpoints_s:
+        axes.axvline(moment, color=_THEIRS, linewidth=0.8)
+    axes.set_xlabel("seconds at half load; lines: a checkpoint is triggered")
+    axes.set_ylabel("append to new list, ms")
+    axes.set_ylim(bottom=0)
+    return True
+
+
+def _cpu(axes: Any, results: Results) -> bool:
+    if results.job is None:
+        return False
+    total = sum(results.job.cpu_s_per_1000.values())
+    parts = [(name, spent) for name, spent in results.job.cpu_s_per_1000.items() if spent >= _SMALL * total]
+    names, values = zip(*reversed(parts), strict=True)
+    axes.bar_label(axes.barh(names, values, color=_OURS), fmt="{:.3f}", padding=2)
+    axes.margins(x=0.15)
+    axes.set_xlabel("CPU seconds a 1,000 events, at the job's limit")
+    return True

@@ -1,0 +1,136 @@
+"""(c) Plain PyFlink on a cluster like the job's: RocksDB, checkpoints every 2 s, the same behaviours and model.
+
+It reads a file whose first records tell each user's history from before, so that all contenders score like histories.
+"""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from job.bench.errors import BenchError
+from job.bench.ground import LISTED, Ground, histories_after
+from job.bench.live import bench_cluster
+from job.bench.peers import PACKAGE
+from job.bench.whole_job import now_ms
+from job.cluster import FlinkRest, RunningCluster
+from job.deploy import Target, submit
+from model.datasets.json_lines import encode_behavior
+
+Call = Literal["map", "async"]
+_BUFFERS = {"taskmanager.memory.segment-size": "32kb"}
+"""Flink's own default; the job's cluster has smaller ones."""
+_FORMS: tuple[tuple[Call, int], ...] = (("map", 1), ("map", 2), ("async", 1))
+_QUICK_FORMS: tuple[tuple[Call, int], ...] = (("map", 2),)
+_FIRST_LIST_S = 120.0
+_POLL_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class PyFlinkSpeed:
+    """One form of it.
+
+    Attributes:
+        call: how the model is called: in a map, or in an async function.
+        parallelism: of every operator but the source; as many TaskManagers.
+        events_per_s: lists made a second.
+    """
+
+    call: Call
+    parallelism: int
+    events_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class PlainPyFlink:
+    """All forms that were tried; the best counts."""
+
+    tried: tuple[PyFlinkSpeed, ...]
+
+    @property
+    def best(self) -> PyFlinkSpeed:
+        """The quickest."""
+        return max(self.tried, key=lambda speed: speed.events_per_s)
+
+
+def measure_plain_pyflink(ground: Ground) -> PlainPyFlink:
+    """Each form on a cluster of its own."""
+    source = ground.folder / "behaviors.jsonl"
+    write_file(ground, source)
+    forms = _FORMS if ground.scale.variants else _QUICK_FORMS
+    return PlainPyFlink(tuple(PyFlinkSpeed(call, slots, _run(ground, source, call, slots)) for call, slots in forms))
+
+
+def write_file(ground: Ground, path: Path) -> None:
+    """Every user's history, then the behaviours that are timed, a JSON object a line."""
+    with path.open("wb") as out:
+        out.writelines(line + b"\n" for line in prepared_records(ground))
+        out.writelines(encode_behavior(behavior) + b"\n" for behavior in ground.timed())
+
+
+def prepared_records(ground: Ground) -> Iterator[bytes]:
+    """One record a user with his history after the past."""
+    for user_id, history in histories_after(ground.past()).items():
+        yield msgspec.json.encode({"user_id": user_id, "history": history})
+
+
+def _run(ground: Ground, source: Path, call: Call, parallelism: int) -> float:
+    scale, name = ground.scale, f"plain-pyflink-{call}-{parallelism}"
+    with bench_cluster(ground, name, task_managers=parallelism, **_BUFFERS) as cluster:
+        ground.say("submitting")
+        out = cluster.directory.parent / "out"
+        job_id = _submit(cluster, ground, source, out, call, parallelism)
+        with FlinkRest(cluster.rest_url) as rest:
+            rest.wait_until_running(job_id, timeout_s=_FIRST_LIST_S)
+        _wait_for_first(out, cluster)
+        ground.say(f"{call}, parallelism {parallelism}: timing for {scale.timed_s:g} s")
+        time.sleep(scale.warm_s)
+        begin_ms = now_ms()
+        time.sleep(scale.timed_s)
+        made = [at for at in times_of_lists(out) if begin_ms <= at < begin_ms + scale.timed_s * 1000]
+    if not made:
+        msg = f"plain PyFlink ({call}, {parallelism}) made no list while it was timed"
+        raise BenchError(msg)
+    return len(made) / scale.timed_s
+
+
+def _submit(cluster: RunningCluster, ground: Ground, source: Path, out: Path, call: Call, parallelism: int) -> str:
+    target = Target.local(cluster)
+    target.folder.mkdir(parents=True, exist_ok=True)
+    values = {"--input": source, "--output": out, "--bundle": ground.bundle.path, "--call": call}
+    options = [str(part) for pair in values.items() for part in pair]
+    script = str(PACKAGE / "plain_pyflink_job.py")
+    return submit(target, ["-py", script, *options, "--parallelism", str(parallelism)])
+
+
+def _wait_for_first(out: Path, cluster: RunningCluster) -> None:
+    deadline = time.monotonic() + _FIRST_LIST_S
+    while not any(file.stat().st_size for file in _files(out)):
+        if time.monotonic() > deadline:
+            msg = f"plain PyFlink made no list in {_FIRST_LIST_S:g} s: look at {cluster.layout.logs}"
+            raise BenchError(msg)
+        time.sleep(_POLL_S)
+
+
+def times_of_lists(out: Path) -> list[int]:
+    """When each list was made, epoch ms; of files in progress too, whose last line may be half a one.
+
+    Raises:
+        BenchError: a list is shorter than it has to be.
+    """
+    times = []
+    for file in _files(out):
+        for line in file.read_bytes().split(b"\n")[:-1]:
+            made = msgspec.json.decode(line)
+            if len(made["items"]) != LISTED:
+                msg = f"{file} holds a list of {len(made['items'])} items"
+                raise BenchError(msg)
+            times.append(int(made["written_at"]))
+    return times
+
+
+def _files(out: Path) -> list[Path]:
+    return [file for file in out.rglob("*") if file.is_file()] if out.exists() else []

@@ -1,0 +1,150 @@
+"""What was measured as tables: on the screen by the command, and in report.md, from which docs/bench.md is made."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.bench.goals import judge
+from job.bench.results import Kept, Results, figures, why_void
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table: its title, its columns, its rows as text."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def grids(results: Results) -> list[Grid]:
+    """Every table that has rows, the goals first."""
+    made = (goals_grid(results), _speeds(results), _freshness(results), _cpu(results), _size(results))
+    return [grid for grid in made if grid.rows]
+
+
+def goals_grid(results: Results) -> Grid:
+    """Each goal with its figure and verdict."""
+    rows = []
+    for judged in judge(figures(results)):
+        goal = judged.goal
+        bounds = ", then ".join(goal.bound(step) for step in goal.steps)
+        rows.append((goal.says, _number(judged.value, goal.unit), bounds, judged.verdict))
+    return Grid("goals", ("what", "measured", "goal", "verdict"), tuple(rows))
+
+
+def notes(results: Results, kept: Mapping[str, Kept]) -> list[str]:
+    """What a reader has to know of these figures."""
+    told = [f"VOID: {reason}" for reason in why_void(results)]
+    if not told and results.job is not None:
+        named = ", ".join(f"{key}={value}" for key, value in results.job.shortcuts.items())
+        told.append(
+            "Every list was scored anew: fallback share 0, cache hit share 0; "
+            + (f"settings: {named}" if named else "the job has no score cache, coalescing or shedding")
+        )
+    if len({each.run for each in kept.values()}) > 1:
+        apart = ", ".join(f"{name} {each.run}" for name, each in kept.items())
+        told.append(f"Not all parts are of one run, so ratios between them may tell of the machine: {apart}")
+    if small := sorted({each.scale for each in kept.values() if each.scale != "full"}):
+        told.append(f"Not at full size ({', '.join(small)}): shorter times, fewer samples{_sizes(results)}")
+    if results.model is not None:
+        told.append(
+            f"Histories hold {results.model.history_mean:.0f} items on the mean of at most 50, in all contenders alike."
+        )
+    return told
+
+
+def write_report(results: Results, kept: Mapping[str, Kept], path: Path) -> None:
+    """All of it as Markdown."""
+    lines = [*(f"- {note}" for note in notes(results, kept)), ""]
+    for grid in grids(results):
+        lines += [f"### {grid.title}", "", _line(grid.columns), _line(["---"] * len(grid.columns))]
+        lines += [*map(_line, grid.rows), ""]
+    path.write_text("\n".join(lines))
+
+
+def _speeds(results: Results) -> Grid:
+    rows: list[tuple[str, ...]] = []
+    model, job, kafka, flink = results.model, results.job, results.kafka_job, results.plain_pyflink
+    if model is not None:
+        best = model.best
+        how = f"{best.processes} process(es), {best.threads} thread(s), batches of {best.batch_size}"
+        rows.append(("the model alone", f"{best.users_per_s:,.0f}", how))
+    for name, one in (("the job, from files", job), ("the job, from Kafka", kafka)):
+        if one is not None:
+            rows.append((name, f"{one.events_per_s:,.0f}", f"batches of {one.batch_size_mean:.0f} on the mean"))
+    if flink is not None:
+        for tried in flink.tried:
+            how = f"from a file; {tried.call}, parallelism {tried.parallelism}"
+            rows.append(("plain PyFlink", f"{tried.events_per_s:,.0f}", how))
+    for name, peer in (("Quix Streams", results.quixstreams), ("a plain loop", results.plain_loop)):
+        if peer is not None:
+            rows.append((name, f"{peer.documented_per_s:,.0f}", "from Kafka; 2 processes, as documented"))
+            rows.append((name, f"{peer.batched_per_s:,.0f}", "from Kafka; 2 processes, with our batching"))
+    return Grid("histories scored and listed", ("who", "a second", "how"), tuple(rows))
+
+
+def _freshness(results: Results) -> Grid:
+    loads = () if results.freshness is None else results.freshness.loads
+    rows = tuple(
+        (
+            load.name,
+            f"{load.per_s:,.0f}",
+            f"{load.samples:,}",
+            f"{load.p50_ms:.0f}",
+            f"{load.p99_ms:.0f}",
+            f"{load.max_ms:.0f}",
+        )
+        for load in loads
+    )
+    return Grid("freshness, append to new list", ("load", "a second", "lists", "p50 ms", "p99 ms", "longest ms"), rows)
+
+
+def _cpu(results: Results) -> Grid:
+    if results.job is None:
+        return Grid("", (), ())
+    total = sum(results.job.cpu_s_per_1000.values())
+    parts = [
+        (name, f"{spent:.3f}", f"{spent / total:.0%}")
+        for name, spent in results.job.cpu_s_per_1000.items()
+        if spent / total >= 0.005
+    ]
+    rows = (("all", f"{total:.3f}", "100%"), *parts)
+    return Grid("CPU of the job at its limit", ("part", "seconds a 1,000 events", "share"), rows)
+
+
+def _size(results: Results) -> Grid:
+    rows: list[tuple[str, ...]] = []
+    if (job := results.job) is not None:
+        rows += [(f"memory: {name}", f"{size:,.0f} MB") for name, size in job.rss_mb.items()]
+        rows.append(("a checkpoint at the limit", f"{job.checkpoint_mb:.1f} MB in {job.checkpoint_ms:,.0f} ms"))
+    if results.freshness is not None and (stall := results.freshness.stalls) is not None:
+        rows.append(("it holds events back by, median and p90", f"{stall.median_ms:.0f}, {stall.p90_ms:.0f} ms"))
+    if (users := results.users) is not None:
+        for cost in (users.few, users.many):
+            rows.append((f"an event with {cost.users:,} users", f"{cost.cpu_ms_per_event:.3f} ms of CPU"))
+    if (state := results.state) is not None:
+        what = f"{state.users:,} users, {state.behaviors} behaviours each"
+        rows.append((f"state a user, uncompressed ({what})", f"{state.bytes_per_user:,.0f} bytes"))
+        rows += [
+            (f"of it {each.operator}: {each.name}", f"{(each.key_bytes + each.value_bytes) / state.users:,.0f} bytes")
+            for each in state.families
+        ]
+        rows.append(("the checkpoint a user", f"{state.checkpoint_bytes_per_user:,.0f} bytes"))
+    return Grid("sizes and costs", ("what", "measured"), tuple(rows))
+
+
+def _sizes(results: Results) -> str:
+    if results.users is None:
+        return ""
+    return f"; many users are {results.users.many.users:,}"
+
+
+def _number(value: float | None, unit: str) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}{unit}" if abs(value) >= 100 else f"{value:.3g}{unit}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,152 @@
+"""What the parts measured, kept part by part, so that one of them can be run again; and the figures made of them."""
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from job.bench.brokered import PeerSpeed
+from job.bench.freshness import Freshness
+from job.bench.many_users import ManyUsers
+from job.bench.model_alone import ModelAlone
+from job.bench.plain_pyflink import PlainPyFlink
+from job.bench.state_size import StateSize
+from job.bench.whole_job import WholeJob
+
+_OFF = frozenset({"False", "None", "0", "0.0"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Results:
+    """Each part's result; None where it was not run yet."""
+
+    model: ModelAlone | None = None
+    job: WholeJob | None = None
+    kafka_job: WholeJob | None = None
+    plain_pyflink: PlainPyFlink | None = None
+    quixstreams: PeerSpeed | None = None
+    plain_loop: PeerSpeed | None = None
+    freshness: Freshness | None = None
+    users: ManyUsers | None = None
+    state: StateSize | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A part's file.
+
+    Attributes:
+        run: when the bench that measured it began, ISO 8601: parts of one run can be compared.
+        scale: how large that was.
+        seconds: how long the part took.
+        result: what it measured.
+    """
+
+    run: str
+    scale: str
+    seconds: float
+    result: Any
+
+
+def keep(folder: Path, part: str, kept: Kept) -> None:
+    """Writes a part's file, in place of an earlier one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{part}.json").write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1))
+
+
+def read_kept(folder: Path) -> tuple[Results, dict[str, Kept]]:
+    """All parts that there are; one that another version of the bench wrote counts as not there."""
+    found: dict[str, Any] = {}
+    kept: dict[str, Kept] = {}
+    types = {field.name: field.type for field in fields(Results)}
+    for name, kind in types.items():
+        file = folder / f"{name}.json"
+        if not file.is_file():
+            continue
+        try:
+            kept[name] = msgspec.json.decode(file.read_bytes(), type=Kept)
+            found[name] = msgspec.convert(kept[name].result, kind)
+        except msgspec.ValidationError:
+            kept.pop(name, None)
+    return Results(**found), kept
+
+
+def figures(results: Results) -> dict[str, float | None]:
+    """Every figure by its name in the JSON; None where a part was not run."""
+    job, kafka, model, fresh = results.job, results.kafka_job, results.model, results.freshness
+    pyflink, users, state = results.plain_pyflink, results.users, results.state
+    here = None if job is None else job.events_per_s
+    over_kafka = None if kafka is None else kafka.events_per_s
+    alone = None if model is None else model.best.users_per_s
+    loads = {} if fresh is None else {load.name: load for load in fresh.loads}
+    stall = None if fresh is None else fresh.stalls
+    return {
+        "job_events_per_s": here,
+        "job_from_kafka_events_per_s": over_kafka,
+        "model_users_per_s": alone,
+        "job_over_model": _over(here, alone),
+        "plain_pyflink_events_per_s": None if pyflink is None else pyflink.best.events_per_s,
+        "job_over_plain_pyflink": _over(here, None if pyflink is None else pyflink.best.events_per_s),
+        **_peer("quixstreams", over_kafka, results.quixstreams),
+        **_peer("plain_loop", over_kafka, results.plain_loop),
+        "freshness_idle_p50_ms": loads["idle"].p50_ms if loads else None,
+        "freshness_idle_p99_ms": loads["idle"].p99_ms if loads else None,
+        "freshness_tenth_load_p99_ms": loads["10% load"].p99_ms if loads else None,
+        "freshness_half_load_p99_ms": loads["50% load"].p99_ms if loads else None,
+        "freshness_nine_tenths_load_p99_ms": loads["90% load"].p99_ms if loads else None,
+        "checkpoint_stall_ms": None if stall is None else stall.median_ms,
+        "checkpoint_stall_p90_ms": None if stall is None else stall.p90_ms,
+        "cpu_ms_per_event": None if job is None else job.cpu_ms_per_event,
+        "checkpoint_ms": None if job is None else job.checkpoint_ms,
+        "checkpoint_mb": None if job is None else job.checkpoint_mb,
+        "cost_ratio_million_over_thousand_users": None if users is None else users.ratio,
+        "many_users": None if users is None else users.many.users,
+        "state_bytes_per_user": None if state is None else state.bytes_per_user,
+        "checkpoint_bytes_per_user": None if state is None else state.checkpoint_bytes_per_user,
+        "fallback_share": _largest(_fallback_shares(results)),
+        "cache_hit_share": _largest([each.cache_hit_share for each in (job, kafka) if each is not None]),
+        # Incremental scoring is not measured yet: these stand beside the ratios above, never inside them.
+        "job_events_per_s_incremental": None,
+        "incremental_over_full": None,
+    }
+
+
+def why_void(results: Results) -> list[str]:
+    """Why the ratios count for nothing; empty where they do."""
+    reasons = []
+    if share := _largest(_fallback_shares(results)):
+        reasons.append(f"{share:.2%} of a part's lists were made by the rules alone")
+    for name, job in (("the job", results.job), ("the job from Kafka", results.kafka_job)):
+        if job is None:
+            continue
+        if job.cache_hit_share:
+            reasons.append(f"{name} took {job.cache_hit_share:.2%} of its scores from a cache")
+        reasons += [f"{name} ran with {key}={value}" for key, value in job.shortcuts.items() if value not in _OFF]
+    return reasons
+
+
+def _fallback_shares(results: Results) -> list[float]:
+    parts = (results.job, results.kafka_job, results.freshness)
+    shares = [each.fallback_share for each in parts if each is not None]
+    users = results.users
+    return shares + ([] if users is None else [users.few.fallback_share, users.many.fallback_share])
+
+
+def _peer(name: str, job: float | None, peer: PeerSpeed | None) -> dict[str, float | None]:
+    documented = None if peer is None else peer.documented_per_s
+    batched = None if peer is None else peer.batched_per_s
+    return {
+        f"{name}_events_per_s": documented,
+        f"{name}_batched_events_per_s": batched,
+        f"job_over_{name}": _over(job, documented),
+        f"job_over_{name}_batched": _over(job, batched),
+    }
+
+
+def _over(one: float | None, other: float | None) -> float | None:
+    return None if one is None or not other else one / other
+
+
+def _largest(values: list[float]) -> float | None:
+    return max(values, default=None)

@@ -1,0 +1,124 @@
+"""(b) The whole job: lists a second while the log has more, and what that takes."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from job.bench.ground import Ground
+from job.bench.live import Live, scoring_job
+from job.bench.rows import made_between
+from job.bench.usage import cpu_seconds, spent_by_part, usage
+from job.cluster import FlinkRest
+from job.settings import JobSettings
+
+_FIRST_LIST_S = 60.0
+_POLL_S = 0.2
+_SHORTCUTS = ("cache", "coalesce", "shed")
+
+
+@dataclass(frozen=True, slots=True)
+class WholeJob:
+    """The job at its limit.
+
+    Attributes:
+        events_per_s: lists made a second, one a behaviour.
+        lists: how many were timed.
+        fallback_share: of these, by the rules alone.
+        cache_hit_share: of these, from a cache of scores.
+        shortcuts: settings that make a history cheaper than scoring it, and their values.
+        batch_size_mean: histories a model's call.
+        shortest_list: items.
+        cpu_ms_per_event: CPU milliseconds a list, of all processes.
+        cpu_s_per_1000: part -> CPU seconds a 1,000 lists.
+        rss_mb: process -> megabytes resident in the end.
+        checkpoints: completed while timing.
+        checkpoint_ms: how long one took, mean.
+        checkpoint_mb: the newest one's full size.
+    """
+
+    events_per_s: float
+    lists: int
+    fallback_share: float
+    cache_hit_share: float
+    shortcuts: dict[str, str]
+    batch_size_mean: float
+    shortest_list: int
+    cpu_ms_per_event: float
+    cpu_s_per_1000: dict[str, float]
+    rss_mb: dict[str, float]
+    checkpoints: int
+    checkpoint_ms: float
+    checkpoint_mb: float
+
+
+def measure_job(ground: Ground) -> WholeJob:
+    """The job over files, from when it made its first list and is warm."""
+    with scoring_job(ground, "job", ground.past(), ground.timed()) as live:
+        return time_job(live)
+
+
+def time_job(live: Live) -> WholeJob:
+    """Times the running job while its log has more."""
+    scale = live.ground.scale
+    wait_for_first_list(live)
+    live.ground.say(f"warming up for {scale.warm_s:g} s")
+    time.sleep(scale.warm_s)
+    before, begin_ms = usage(live.cluster), now_ms()
+    live.ground.say(f"timing for {scale.timed_s:g} s")
+    time.sleep(scale.timed_s)
+    end_ms, after = now_ms(), usage(live.cluster)
+    hits = cache_hits(live.rest, live.job_id)
+    made = made_between(live, begin_ms, end_ms)
+    done = [each for each in live.rest.checkpoints(live.job_id).history if begin_ms <= each.trigger_ms < end_ms]
+    done = [each for each in done if each.status == "COMPLETED"]
+    spent = cpu_seconds(after) - cpu_seconds(before)
+    by_part = spent_by_part(before, after)
+    return WholeJob(
+        events_per_s=made.per_s,
+        lists=made.lists,
+        fallback_share=made.fallbacks / made.lists,
+        cache_hit_share=hits / made.lists,
+        shortcuts=shortcuts(live.settings),
+        batch_size_mean=made.batch_size_mean,
+        shortest_list=made.shortest,
+        cpu_ms_per_event=spent / made.lists * 1000,
+        cpu_s_per_1000={name: seconds / made.lists * 1000 for name, seconds in by_part.items()},
+        rss_mb={name: size / 1e6 for name, size in after.rss.items()},
+        checkpoints=len(done),
+        checkpoint_ms=sum(each.duration_ms for each in done) / len(done) if done else 0.0,
+        checkpoint_mb=done[0].size_bytes / 1e6 if done else 0.0,
+    )
+
+
+def wait_for_first_list(live: Live) -> None:
+    """Until the job has made a list since it began to score; returns as well when that takes too long."""
+    deadline = time.monotonic() + _FIRST_LIST_S
+    while not live.lists() and time.monotonic() < deadline:
+        time.sleep(_POLL_S)
+
+
+def shortcuts(settings: JobSettings) -> dict[str, str]:
+    """The settings whose name tells of a shortcut; a run that counts has all of them off."""
+    groups: dict[str, Any] = settings.model_dump(exclude={"actions"})
+    named = {
+        f"{group}.{name}": value
+        for group, values in groups.items()
+        if isinstance(values, dict)
+        for name, value in values.items()
+    }
+    return {name: str(value) for name, value in named.items() if any(word in name for word in _SHORTCUTS)}
+
+
+def cache_hits(rest: FlinkRest, job_id: str) -> int:
+    """What counters named `...cache_hits` say; 0 where the job has none."""
+    total = 0
+    for vertex in rest.job(job_id).vertices:
+        told = rest.get(f"/jobs/{job_id}/vertices/{vertex.vertex_id}/metrics")
+        if names := [each["id"] for each in told if each["id"].endswith("cache_hits")]:
+            total += sum(int(float(hits)) for hits in rest.vertex_metrics(job_id, vertex.vertex_id, *names).values())
+    return total
+
+
+def now_ms() -> int:
+    """The clock, epoch ms."""
+    return int(time.time() * 1000)

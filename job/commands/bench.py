@@ -1,0 +1,116 @@
+"""`recloop bench`: the job against the model alone and against its peers, and whether the goals are reached."""
+
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from job.bench.errors import BenchError
+from job.bench.parts import PARTS
+from job.bench.report import grids, notes
+from job.bench.results import Kept, Results, figures, why_void
+from job.bench.run import Bench, run_bench
+from job.bench.scale import FULL, QUICK, SMALLEST, Scale
+from job.commands.options import Overrides, console, fail, told_errors
+from job.tables.errors import TablesError
+
+_SCALES = {scale.name: scale for scale in (FULL, QUICK, SMALLEST)}
+_VERDICTS = {"reached": "green", "first step reached": "yellow", "not reached": "red"}
+
+
+def bench(
+    quick: Annotated[bool, typer.Option("--quick", help="Shorter times, fewer samples and users: 15 minutes.")] = False,
+    only: Annotated[
+        list[str] | None, typer.Option("--only", metavar="PART", help=f"Repeatable; of {', '.join(PARTS)}.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of results, report.md and pictures.")] = Path(".recloop/bench"),
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Every figure, by name.")] = None,
+    overrides: Overrides = None,
+    size: Annotated[str, typer.Option(hidden=True, help="full, quick or smallest.")] = "full",
+) -> None:
+    """Measure the job on this machine, beside the model alone, plain PyFlink, Quix Streams and a plain loop.
+
+    Needs a quiet machine: ratios of one run are worth something, absolute figures little. Parts that are left out by
+    --only keep what an earlier run into the same folder measured. Ctrl-C leaves nothing running.
+    """
+    parts = tuple(only or PARTS)
+    if unknown := [name for name in parts if name not in PARTS]:
+        fail(f"there is no part {unknown[0]!r}; there are: {', '.join(PARTS)}")
+    scale = QUICK if quick else _scale(size)
+    began = time.monotonic()
+    with _told():
+        results, kept = _run(Bench(scale, out, parts, tuple(overrides or ())))
+    _show(results, kept)
+    if json_file is not None:
+        _write(json_file, results, kept)
+    console.print(f"In {time.monotonic() - began:.0f} s; {escape(str(out))} has report.md, pictures and all figures.")
+
+
+def _scale(name: str) -> Scale:
+    if (scale := _SCALES.get(name)) is None:
+        fail(f"--size is one of {', '.join(_SCALES)}, not {name}")
+    return scale
+
+
+def _run(asked: Bench) -> tuple[Results, dict[str, Kept]]:
+    with console.status("bench") as spinner:
+
+        def say(news: str) -> None:
+            spinner.update(escape(news))
+
+        def done(part: str, seconds: float) -> None:
+            console.print(f"{part}: {seconds:.0f} s", style="dim", highlight=False)
+
+        return run_bench(asked, say, done)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """Expected errors become one message; SIGTERM ends a bench as Ctrl-C does, with all that it started."""
+    before = signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        with told_errors():
+            yield
+    except (BenchError, TablesError) as error:
+        fail(error)
+    except KeyboardInterrupt:
+        console.print("Stopped; nothing runs on. Finished parts are kept.")
+        raise typer.Exit(130) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _show(results: Results, kept: dict[str, Kept]) -> None:
+    screen = Console()
+    for grid in grids(results):
+        table = Table(*map(escape, grid.columns), title=grid.title, title_justify="left")
+        for row in grid.rows:
+            color = _VERDICTS.get(row[-1])
+            table.add_row(*map(escape, row), style=color)
+        screen.print(table)
+    for note in notes(results, kept):
+        screen.print(f"[red]{escape(note)}[/red]" if note.startswith("VOID") else escape(note), highlight=False)
+
+
+def _write(file: Path, results: Results, kept: dict[str, Kept]) -> None:
+    told = {
+        **figures(results),
+        "void": why_void(results),
+        "scales": {name: each.scale for name, each in kept.items()},
+        "one_run": len({each.run for each in kept.values()}) == 1,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(json.dumps(told, indent=2) + "\n")

@@ -1,0 +1,95 @@
+"""Figures and verdicts from what parts measured."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from job.bench.brokered import PeerSpeed
+from job.bench.model_alone import ModelAlone, ModelSpeed
+from job.bench.report import goals_grid, grids, notes
+from job.bench.results import Kept, Results, figures, keep, read_kept, why_void
+from job.bench.whole_job import WholeJob
+
+JOB = WholeJob(
+    events_per_s=600.0,
+    lists=6_000,
+    fallback_share=0.0,
+    cache_hit_share=0.0,
+    shortcuts={},
+    batch_size_mean=50.0,
+    shortest_list=20,
+    cpu_ms_per_event=2.0,
+    cpu_s_per_1000={"TaskManager: track-users": 1.5, "worker: busiest thread (the model)": 0.5},
+    rss_mb={"TaskManager": 900.0},
+    checkpoints=5,
+    checkpoint_ms=100.0,
+    checkpoint_mb=1.0,
+)
+MODEL = ModelAlone(45.0, (ModelSpeed(2, 1, 32, 900.0), ModelSpeed(1, 2, 64, 1_000.0)))
+WANTED = (
+    "job_events_per_s model_users_per_s job_over_model job_over_plain_pyflink job_over_quixstreams job_over_plain_loop"
+    " freshness_idle_p50_ms freshness_half_load_p99_ms cost_ratio_million_over_thousand_users state_bytes_per_user"
+    " checkpoint_stall_ms fallback_share cache_hit_share job_events_per_s_incremental incremental_over_full"
+)
+
+
+def test_every_promised_figure_has_its_name() -> None:
+    assert set(WANTED.split()) <= figures(Results()).keys()
+
+
+def test_the_job_is_compared_with_the_best_way_to_run_the_model() -> None:
+    told = figures(Results(model=MODEL, job=JOB))
+    assert told["model_users_per_s"] == 1_000.0
+    assert told["job_over_model"] == pytest.approx(0.6)
+
+
+def test_peers_that_read_kafka_are_compared_with_the_job_that_reads_kafka() -> None:
+    kafka = replace(JOB, events_per_s=500.0)
+    told = figures(Results(job=JOB, kafka_job=kafka, quixstreams=PeerSpeed(250.0, 1_000.0)))
+    assert told["job_over_quixstreams"] == 2.0
+    assert told["job_over_quixstreams_batched"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"fallback_share": 0.01}, "rules alone"),
+        ({"cache_hit_share": 0.5}, "cache"),
+        ({"shortcuts": {"scoring.coalesce": "True"}}, "scoring.coalesce=True"),
+    ],
+)
+def test_a_run_that_did_not_score_every_history_is_void(change: dict[str, object], reason: str) -> None:
+    results = Results(job=replace(JOB, **change))  # type: ignore[arg-type]
+    (told,) = why_void(results)
+    assert reason in told
+    assert notes(results, {})[0].startswith("VOID")
+
+
+def test_a_run_with_all_shortcuts_off_counts() -> None:
+    results = Results(job=replace(JOB, shortcuts={"scoring.cache_mb": "0", "scoring.coalesce": "False"}))
+    assert why_void(results) == []
+
+
+def test_a_part_can_be_run_again_beside_those_that_are_there(tmp_path: Path) -> None:
+    keep(tmp_path, "model", Kept("then", "full", 1.0, MODEL))
+    keep(tmp_path, "job", Kept("now", "quick", 1.0, JOB))
+    results, kept = read_kept(tmp_path)
+    assert results == Results(model=MODEL, job=JOB)
+    told = "\n".join(notes(results, kept))
+    assert "Not all parts are of one run" in told
+    assert "quick" in told
+
+
+def test_what_another_version_wrote_counts_as_not_there(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text('{"run": "then", "scale": "full", "seconds": 1, "result": {"speed": 3}}')
+    assert read_kept(tmp_path) == (Results(), {})
+
+
+def test_goals_are_shown_even_where_nothing_was_measured() -> None:
+    assert {row[-1] for row in goals_grid(Results()).rows} == {"not measured"}
+
+
+def test_every_table_is_as_wide_as_its_head() -> None:
+    for grid in grids(Results(model=MODEL, job=JOB, kafka_job=JOB, plain_loop=PeerSpeed(1.0, 2.0))):
+        assert {len(row) for row in grid.rows} == {len(grid.columns)}
