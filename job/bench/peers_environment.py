@@ -20,7 +20,12 @@ def peers_python(say: Say) -> Path:
     say("making the peers' environment")
     try:
         done = subprocess.run(
-            ["make", "--quiet", "stream-peers"], cwd=PROJECT, capture_output=True, text=True, timeout=_MAKE_S, check=False
+            ["make", "--quiet", "stream-peers"],
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=_MAKE_S,
+            check=False,
         )
     except (FileNotFoundError, subprocess.TimeoutExpired) as error:
         msg = f"the peers' environment was not made ({error}): run `make stream-peers` in {PROJECT}"
