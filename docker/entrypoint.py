@@ -1,7 +1,8 @@
 """The image's entry point: a JobManager or a TaskManager in the foreground, or any other command.
 
-    jobmanager  [--set KEY=VALUE]...
-    taskmanager [--set KEY=VALUE]...
+    jobmanager      [--set KEY=VALUE]...
+    taskmanager     [--set KEY=VALUE]...
+    gpu-taskmanager [--set KEY=VALUE]...    # for scoring alone; CUDA_VISIBLE_DEVICES says which GPU, 0 if nothing
     recloop deploy ... (or whatever else)
 
 Flink's settings and the JVMs' command lines are those of `recloop cluster start`; only the addresses and the folder of
@@ -20,12 +21,19 @@ from typing import NoReturn
 
 from job.cluster import ClusterError, ClusterSpec
 from job.cluster.config import flink_configuration, render
+from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment, write_discovery_script
 from job.cluster.java import Java, find_java
 from job.cluster.jvm import INCARNATION, environment, job_manager_command, task_manager_command
-from job.cluster.layout import JOB_MANAGER, Layout, flink_home, task_manager_name
+from job.cluster.layout import JOB_MANAGER, Layout, flink_home, gpu_task_manager_name, task_manager_name
 from job.commands.cluster import parse_settings
 
 TASK_MANAGER = "taskmanager"
+GPU_TASK_MANAGER = "gpu-taskmanager"
+_NAMES = {
+    JOB_MANAGER: JOB_MANAGER,
+    TASK_MANAGER: task_manager_name(0),
+    GPU_TASK_MANAGER: gpu_task_manager_name(0),
+}
 STATE = Path("/var/lib/recloop")
 HEALTH = "health.json"
 REST_PORT, RPC_PORT, BLOB_PORT = 8081, 6123, 6124
@@ -100,21 +108,21 @@ def prepare(arguments: Sequence[str], container: Container) -> Execution:
     """Writes what the command needs into the container's own folder.
 
     Raises:
-        ClusterError: no Java, or a setting that cannot work.
+        ClusterError: no Java, no such GPU, or a setting that cannot work.
     """
     role = arguments[0] if arguments else ""
-    is_flink = role in (JOB_MANAGER, TASK_MANAGER)
     java, home, layout = find_java(os.environ), flink_home(), container.layout
-    settings = container.settings(_options(arguments[1:]) if is_flink else {})
     layout.prepare(home)
+    extra, seen = _given(role, arguments, layout)
+    settings = container.settings(extra)
     (layout.conf / "config.yaml").write_text(render(settings))
-    variables = {**os.environ, **environment(java, layout, home)}
-    if not is_flink:
+    variables = {**os.environ, **environment(java, layout, home), **seen}
+    if role not in _NAMES:
         return Execution(list(arguments), Path.cwd(), variables)
     log4j = layout.conf / "log4j.properties"
     log4j.write_text(log4j.read_text() + _CONSOLE)
-    argv = _job_manager(container, java, settings) if role == JOB_MANAGER else _task_manager(container, java, settings)
-    scratch = layout.scratch(JOB_MANAGER if role == JOB_MANAGER else task_manager_name(0))
+    argv = (_job_manager if role == JOB_MANAGER else _task_manager)(container, java, settings, _NAMES[role])
+    scratch = layout.scratch(_NAMES[role])
     scratch.mkdir(parents=True, exist_ok=True)
     return Execution(argv, scratch, variables)
 
@@ -147,6 +155,18 @@ def _shared(folder: Path) -> dict[str, str]:
     }
 
 
+def _given(role: str, arguments: Sequence[str], layout: Layout) -> tuple[dict[str, str], dict[str, str]]:
+    """The Flink settings and the variables that a role has beyond all containers' ones."""
+    if role not in _NAMES:
+        return {}, {}
+    options = _options(arguments[1:])
+    if role != GPU_TASK_MANAGER:
+        return options, {}
+    gpu = GpuTaskManagers((os.environ.get("CUDA_VISIBLE_DEVICES", "0"),))
+    write_discovery_script(layout.gpu_discovery, gpu)
+    return {**gpu_configuration(layout.gpu_discovery), **options}, gpu_environment(*gpu.devices)
+
+
 def _options(words: Sequence[str]) -> dict[str, str]:
     """Flink settings from `--set KEY=VALUE` words."""
     flags, pairs = words[::2], words[1::2]
@@ -155,16 +175,16 @@ def _options(words: Sequence[str]) -> dict[str, str]:
     return parse_settings(list(pairs))
 
 
-def _job_manager(container: Container, java: Java, settings: Mapping[str, str]) -> list[str]:
+def _job_manager(container: Container, java: Java, settings: Mapping[str, str], _name: str) -> list[str]:
     _tell_health(container, "overview", "")
     return job_manager_command(java, container.layout, settings)
 
 
-def _task_manager(container: Container, java: Java, settings: Mapping[str, str]) -> list[str]:
+def _task_manager(container: Container, java: Java, settings: Mapping[str, str], name: str) -> list[str]:
     """Its id differs from start to start, as it does locally: the JobManager may still wait for the old one."""
     this_start = f"{container.name}-{time.time_ns():x}"
-    argv = task_manager_command(java, container.layout, settings, 0)
-    _tell_health(container, "taskmanagers", f"{task_manager_name(0)}-{this_start}")
+    argv = task_manager_command(java, container.layout, settings, name)
+    _tell_health(container, "taskmanagers", f"{name}-{this_start}")
     return [part.replace(INCARNATION, this_start) for part in argv]
 
 

@@ -19,6 +19,7 @@ from job.cluster.records import JobSummary
 from job.kafka.published import make_topics_ready
 from job.settings import JobSettings
 from job.shipping import PROJECT, pack
+from job.slots import placed
 from model.bundle import Bundle
 
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
@@ -111,9 +112,10 @@ def deploy(
     Raises:
         DeployError: the job can't be packed or Flink refused it.
         BundleError: the bundle is not whole.
+        PlacementError: the cluster can't keep scoring apart, as it should.
         TopicError: the topic is not there, or its brokers do not answer.
     """
-    settings = _pinned(settings.resolved())
+    settings = _placed(target, _pinned(settings.resolved()))
     make_ready(settings)
     for topic in make_topics_ready(settings):
         on_progress(f"made the topic {topic}")
@@ -130,9 +132,8 @@ def deploy(
     settings.to_file(settings_file)
     shipment = pack(target.folder / "code", code)
     on_progress("submitting")
-    options = ["-s", state] if state else []
     files = ["-pyfs", str(shipment.archive), "-py", str(shipment.entry), "--settings", str(settings_file)]
-    job_id = submit(target, [*options, *files])
+    job_id = submit(target, [*(["-s", state] if state else []), *files])
     history.add(job_id)
     return Deployment(job_id, shipment.name, state, running[0].job_id if running else None, settings_file)
 
@@ -167,6 +168,11 @@ def _pinned(settings: JobSettings) -> JobSettings:
         return settings
     pinned = {"bundle_hash": Bundle.load(settings.scoring.bundle).hash}
     return settings.model_copy(update={"scoring": settings.scoring.model_copy(update=pinned)})
+
+
+def _placed(target: Target, settings: JobSettings) -> JobSettings:
+    with FlinkRest(target.rest_url) as rest:
+        return placed(settings, rest)
 
 
 class _History:

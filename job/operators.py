@@ -18,7 +18,7 @@ from udfs.profile import ProfileRules
 from udfs.publication import dead_letter_record, list_record
 from udfs.publish import Publish
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
-from udfs.scoring_rules import ScoringRules
+from udfs.scoring_rules import DeviceRules, ScoringRules
 from udfs.take_records import KeyRecords, TakeRecords
 from udfs.track_users import TrackUsers
 from udfs.trends import TrendRules
@@ -99,7 +99,8 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
     if scoring.bundle is None:
         return PassUnscored()
     batches = BatchRules(scoring.batch_max_size, scoring.linger_ms, scoring.score_deadline_ms)
-    serving = Serving(scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, scoring.device, batches)
+    device = DeviceRules(scoring.device, scoring.device_missing, scoring.precision)
+    serving = Serving(scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, device, batches)
     rules = ScoringRules(
         actions,
         lists.exclude_seen,

@@ -5,6 +5,7 @@ from pyflink.datastream import AsyncDataStream, StreamExecutionEnvironment
 
 from job.native_kafka import publish_lists
 from job.operators import Operators
+from job.placement import kept_apart, reserve_slots
 from job.settings import JobSettings
 from job.sinks import publish, write_table
 from job.sources import log_input
@@ -24,6 +25,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     operators = Operators(settings)
     tables = settings.tables.folder
 
+    reserve_slots(env, settings)
     use_thread_mode(env)
     read = log_input(env, operators, settings)
     # Row(log partition's key, its number or records of it)
@@ -46,7 +48,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     asked = AsyncDataStream.ordered_wait(
         keyed(tracked), operators.score_candidates, Time.seconds(0), operators.in_flight, element_type()
     )
-    scored = step(asked, "score-candidates")
+    scored = kept_apart(step(asked, "score-candidates"), settings)
     # Row(bucket's key, ScoredElement): the same behaviours, in the same order, with candidates or without
 
     use_thread_mode(env)

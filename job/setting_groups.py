@@ -184,7 +184,13 @@ class ScoringSettings(_Group):
     bundle_hash: str | None = Field(None, description="the hash it must have; `recloop deploy` fills it in")
     variant: str = Field("default", description="the name its rows carry")
     threads: Positive = Field(1, description="torch's threads inside one operation")
-    device: str = Field("cpu", description="cpu, or a CUDA device")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu, cuda, or a certain one, cuda:1")
+    device_missing: Literal["refuse", "cpu"] = Field(
+        "refuse", description="when that device is not there; cpu: score on the CPU, and say so in the log"
+    )
+    precision: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="of matrix products; the halves are for GPUs"
+    )
     batch_max_size: Positive = Field(64, description="histories in one call at most")
     linger_ms: float = Field(2.0, ge=0, description="how long a call waits for more when the model is not idle")
     score_deadline_ms: float | None = Field(

@@ -17,6 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from job.placement_settings import PlacementSettings
 from job.setting_groups import (
     ActionSettings,
     FlinkSettings,
@@ -56,6 +57,7 @@ class JobSettings(BaseSettings):
     lists: ListSettings = ListSettings()
     trends: TrendSettings = TrendSettings()
     tables: TableSettings = TableSettings()
+    placement: PlacementSettings = PlacementSettings()
     flink: FlinkSettings = FlinkSettings()
 
     @model_validator(mode="before")
@@ -80,6 +82,9 @@ class JobSettings(BaseSettings):
             raise ValueError(msg)
         if self.lists.policy is Policy.RECOMMEND and self.scoring.bundle is None:
             msg = "scoring.bundle is needed: `recloop train` makes one (or set lists.policy=history)"
+            raise ValueError(msg)
+        if self.placement.scoring == "gpu" and (self.scoring.bundle is None or self.scoring.device == "cpu"):
+            msg = "placement.scoring=gpu needs scoring.bundle and scoring.device=cuda"
             raise ValueError(msg)
         return self
 

@@ -24,7 +24,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 _NAMES = "|".join(PACKAGES)
 _FROM = re.compile(rf"^(\s*from )({_NAMES})(?=[. ])", re.MULTILINE)
 _PLAIN = re.compile(rf"^\s*import ({_NAMES})\b.*$", re.MULTILINE)
-_TORCH = re.compile(r"^(import|from) torch\b", re.MULTILINE)
+_TORCH = re.compile(r"^(import|from) (torch|udfs\.device)\b", re.MULTILINE)
 _WORKER = "pyflink.fn_execution.beam.beam_boot"
 """The main module of a worker process."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)

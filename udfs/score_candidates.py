@@ -23,7 +23,7 @@ from udfs.elements import (
     decode_tracked,
     encode,
 )
-from udfs.scoring_rules import ScoringRules
+from udfs.scoring_rules import DeviceRules, ScoringRules
 from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
@@ -39,14 +39,14 @@ class Serving:
         bundle_hash: the hash it must have; None takes what is there.
         variant: the name its rows carry.
         threads: torch's threads inside one operation.
-        device: "cpu", or a CUDA device.
+        device: where the model runs.
     """
 
     bundle: Path
     bundle_hash: str | None = None
     variant: str = "default"
     threads: int = 1
-    device: str = "cpu"
+    device: DeviceRules = field(default_factory=DeviceRules)
     batches: BatchRules = field(default_factory=BatchRules)
 
 
@@ -67,11 +67,13 @@ class ScoreCandidates(AsyncFunction):
         Raises:
             BundleError: it is not whole.
             BundleChangedError: it is not the one the job was deployed with.
+            DeviceMissingError: the device is not there, and no other may do.
         """
         end_with_task_manager()
         # Imported where it is used: torch takes seconds, and whoever submits the job needs none of it.
         import torch
 
+        from udfs.device import open_device
         from udfs.scoring import Scorer
 
         serving = self._serving
@@ -80,7 +82,7 @@ class ScoreCandidates(AsyncFunction):
         if serving.bundle_hash not in {None, bundle.hash}:
             msg = f"{serving.bundle} has hash {bundle.hash[:12]}, the job was deployed with {serving.bundle_hash}"
             raise BundleChangedError(msg)
-        self._scorer = Scorer(bundle, self._rules, serving.device)
+        self._scorer = Scorer(bundle, self._rules, open_device(serving.device))
         self._scorer.warm_up(serving.batches.max_size)
         self._models = [ModelRef(bundle.manifest.version, bundle.hash, serving.variant)]
         self._executor = ThreadPoolExecutor(1, "model")

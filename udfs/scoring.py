@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from model.bundle import Bundle, load_module
+from udfs.device import Runner, open_device
 from udfs.elements import Candidates, TrackedBehavior
 from udfs.hash_index import HashIndex, Ints
 from udfs.hashing import HASH_TYPECODE, id_hash
 from udfs.profile import TIME_TYPECODE
-from udfs.scoring_rules import ScoringRules
+from udfs.scoring_rules import DeviceRules, ScoringRules
 
 Floats = npt.NDArray[np.float32]
 _REASON_ITEMS = 5
@@ -43,11 +43,11 @@ class _Items(NamedTuple):
 class Scorer:
     """A loaded bundle, ready to score batches; calls may come from several threads at a time."""
 
-    def __init__(self, bundle: Bundle, rules: ScoringRules, device: str = "cpu") -> None:
+    def __init__(self, bundle: Bundle, rules: ScoringRules, device: Runner | None = None) -> None:
         self._bundle = bundle
         self._rules = rules
-        self._device = device
-        self._module = load_module(bundle, device)
+        self._device = device or open_device(DeviceRules())
+        self._module = load_module(bundle, self._device.name)
         self._length = bundle.manifest.history_length
         self._known = HashIndex([id_hash(item) for item in bundle.vocabulary])
         self._names = np.array([None, *bundle.vocabulary], dtype=object)
@@ -61,11 +61,9 @@ class Scorer:
     def warm_up(self, batch_size: int) -> None:
         """Runs empty histories through the model, so that no user waits for its specialisation."""
         for size in (1, batch_size, 1, batch_size):
-            history = torch.zeros((size, self._length), dtype=torch.int64, device=self._device)
-            zeros = torch.zeros((size, self._length), dtype=torch.float32, device=self._device)
-            exclude = torch.zeros((size, _EXCLUDE_STEP), dtype=torch.int64, device=self._device)
-            with torch.inference_mode():
-                self._module(history, zeros, zeros, exclude)
+            history = np.zeros((size, self._length), dtype=np.int64)
+            zeros = np.zeros((size, self._length), dtype=np.float32)
+            self._call(history, zeros, zeros, np.zeros((size, _EXCLUDE_STEP), dtype=np.int64))
 
     def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
         """Each history's candidates, best first, none of them excluded."""
@@ -132,10 +130,9 @@ class Scorer:
 
     def _call(self, *inputs: npt.NDArray[np.generic]) -> tuple[Ints, Floats]:
         """The best items and their scores. (rows, K) each."""
-        with torch.inference_mode():
-            items, scores = self._module(*(torch.from_numpy(array).to(self._device) for array in inputs))
+        items, scores = self._device.run(self._module, *inputs)
         best = slice(self._rules.candidates)
-        return items[:, best].cpu().numpy(), scores[:, best].cpu().numpy()
+        return items[:, best], scores[:, best]
 
     def _candidates(self, history: Ints, items: Ints, scores: Floats) -> list[Candidates]:
         names, because = self._names[items].tolist(), self._names[self._reasons(history, items)].tolist()

@@ -1,6 +1,7 @@
-"""What the model is asked, besides the history; apart from `udfs.scoring`, which needs torch."""
+"""What the model is asked, besides the history, and where it runs; apart from those that need torch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from model.actions import ActionTable
 
@@ -25,3 +26,18 @@ class ScoringRules:
     withdrawn: frozenset[str] = frozenset()
     candidates: int = 30
     fixed_batch: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRules:
+    """Where the model runs, and how exactly.
+
+    Attributes:
+        name: "cpu", or a CUDA device.
+        missing: whether a device that is not there is an error, or scoring goes to the CPU.
+        precision: what matrix products are computed in; scores are float32 in any case.
+    """
+
+    name: str = "cpu"
+    missing: Literal["refuse", "cpu"] = "refuse"
+    precision: Literal["float32", "float16", "bfloat16"] = "float32"

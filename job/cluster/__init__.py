@@ -12,6 +12,7 @@ from job.cluster.errors import (
     TimedOutError,
     UnreachableError,
 )
+from job.cluster.gpus import GpuTaskManagers
 from job.cluster.lifecycle import start, stop
 from job.cluster.rest import FlinkRest
 from job.cluster.running import RunningCluster, TaskManagerProcess, find
@@ -22,6 +23,7 @@ __all__ = [
     "ClusterError",
     "ClusterSpec",
     "FlinkRest",
+    "GpuTaskManagers",
     "JavaNotFoundError",
     "NotFoundError",
     "NotRunningError",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from job.cluster.errors import SettingRefusedError
 from job.cluster.java import Java
-from job.cluster.layout import JOB_MANAGER, LOG_FILE, Layout, task_manager_name
+from job.cluster.layout import JOB_MANAGER, LOG_FILE, Layout
 
 MARK = "RECLOOP_CLUSTER"
 INCARNATION = "{incarnation}"
@@ -43,9 +43,20 @@ def job_manager_command(java: Java, layout: Layout, configuration: Mapping[str, 
     ]
 
 
-def task_manager_command(java: Java, layout: Layout, configuration: Mapping[str, str], index: int) -> list[str]:
-    """A TaskManager's command line; the supervisor fills in which start of it this is."""
-    name = task_manager_name(index)
+def task_manager_command(
+    java: Java, layout: Layout, configuration: Mapping[str, str], name: str, own: Mapping[str, str] | None = None
+) -> list[str]:
+    """A TaskManager's command line; the supervisor fills in which start of it this is.
+
+    Args:
+        java: what runs it.
+        layout: where its folders are.
+        configuration: what is in the cluster's configuration file.
+        name: the TaskManager's.
+        own: settings of this TaskManager above the file's.
+    """
+    own = own or {}
+    configuration = {**configuration, **own}
     part = "taskmanager.memory."
     heap = _sum(configuration, f"{part}framework.heap.size", f"{part}task.heap.size")
     off_heap = ("framework.off-heap.size", "task.off-heap.size", "network.max")
@@ -58,6 +69,7 @@ def task_manager_command(java: Java, layout: Layout, configuration: Mapping[str,
         *shlex.split(configuration.get("env.java.opts.taskmanager", "")),
         *(_TASK_MANAGER_CLASS, "--configDir", str(layout.conf)),
         *("-D", f"taskmanager.resource-id={name}-{INCARNATION}"),
+        *(word for key, value in own.items() for word in ("-D", f"{key}={value}")),
         *_scratch(layout, name),
     ]
 

@@ -13,6 +13,7 @@ from job.cluster.errors import ClusterError
 
 JOB_MANAGER = "jobmanager"
 _TASK_MANAGER = "taskmanager-"
+_GPU_TASK_MANAGER = f"{_TASK_MANAGER}gpu-"
 _KEPT_LOGS = 3
 
 LOG_FILE = "recloop.log.file"
@@ -61,9 +62,19 @@ def is_task_manager(name: str) -> bool:
     return name.startswith(_TASK_MANAGER)
 
 
+def has_gpu(name: str) -> bool:
+    """Whether a supervised process is a TaskManager that sees a GPU."""
+    return name.startswith(_GPU_TASK_MANAGER)
+
+
 def task_manager_name(index: int) -> str:
     """The name of a TaskManager's process, its log files and its scratch folder."""
     return f"{_TASK_MANAGER}{index}"
+
+
+def gpu_task_manager_name(index: int) -> str:
+    """The same of a TaskManager that sees a GPU, counted apart."""
+    return f"{_GPU_TASK_MANAGER}{index}"
 
 
 @dataclass(frozen=True)
@@ -76,6 +87,11 @@ class Layout:
     def conf(self) -> Path:
         """Flink's configuration folder."""
         return self.root / "conf"
+
+    @property
+    def gpu_discovery(self) -> Path:
+        """The script that tells Flink which GPU a TaskManager has."""
+        return self.conf / "gpu-discovery.sh"
 
     @property
     def lib(self) -> Path:

@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from job.cluster.errors import StartFailedError
+from job.cluster.gpus import write_discovery_script
 from job.cluster.java import find_java
 from job.cluster.jvm import environment
 from job.cluster.layout import Layout, flink_home
@@ -28,6 +29,7 @@ def start(spec: ClusterSpec, *, timeout_s: float = 15.0, on_progress: Progress |
 
     Raises:
         JavaNotFoundError: if there is no Java that runs Flink.
+        SettingRefusedError: if a GPU that a TaskManager is to see is not there.
         StartFailedError: if a port is taken, a process died or time ran out.
     """
     layout = Layout(spec.directory)
@@ -62,6 +64,7 @@ def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Pro
     on_progress(f"Java {java.version} from {java.home}")
     chosen = with_ports(spec, remembered_ports(layout))
     layout.prepare(home, spec.jars)
+    write_discovery_script(layout.gpu_discovery, spec.gpus)
     layout.services.unlink(missing_ok=True)
     write_plan(chosen, java, home)
     start_supervisor(layout, environment(java, layout, home))

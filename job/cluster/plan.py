@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from job.cluster.config import flink_configuration, render
+from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment, state_configuration
 from job.cluster.java import Java
 from job.cluster.jvm import job_manager_command, task_manager_command
-from job.cluster.layout import JOB_MANAGER, Layout, task_manager_name
+from job.cluster.layout import JOB_MANAGER, Layout, gpu_task_manager_name, task_manager_name
 from job.cluster.ports import PORT_NAMES
 from job.cluster.spec import ClusterSpec
 
@@ -18,16 +19,41 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
     layout = Layout(spec.directory)
     configuration = flink_configuration(spec, home)
     (layout.conf / "config.yaml").write_text(render(configuration))
-    commands = {JOB_MANAGER: job_manager_command(java, layout, configuration)}
-    for index in range(spec.task_managers):
-        commands[task_manager_name(index)] = task_manager_command(java, layout, configuration, index)
-    commands.update(read_services(layout))
+    commands = {
+        JOB_MANAGER: job_manager_command(java, layout, configuration),
+        **{
+            name: task_manager_command(java, layout, configuration, name, own)
+            for name, own in _task_managers(spec).items()
+        },
+        **read_services(layout),
+    }
+    environments = {
+        gpu_task_manager_name(index): gpu_environment(device) for index, device in enumerate(spec.gpus.devices)
+    }
     plan = [
-        {"name": name, "argv": argv, "scratch": str(layout.scratch(name)), "out": str(layout.out(name))}
+        {
+            "name": name,
+            "argv": argv,
+            "environment": environments.get(name, {}),
+            "scratch": str(layout.scratch(name)),
+            "out": str(layout.out(name)),
+        }
         for name, argv in commands.items()
     ]
     layout.plan.write_text(json.dumps(plan, indent=1))
     _write_settings(layout, spec)
+
+
+def _task_managers(spec: ClusterSpec) -> dict[str, dict[str, str]]:
+    """Every TaskManager's name, and the settings it has above the cluster's."""
+    gpus = spec.gpus
+    if not gpus.devices:
+        return {task_manager_name(index): {} for index in range(spec.task_managers)}
+    with_gpu = gpu_configuration(Layout(spec.directory).gpu_discovery, stand_in=gpus.stand_in)
+    return {
+        **{task_manager_name(index): state_configuration() for index in range(spec.task_managers)},
+        **{gpu_task_manager_name(index): {**with_gpu, **gpus.extra_config} for index in range(len(gpus.devices))},
+    }
 
 
 def read_services(layout: Layout) -> dict[str, list[str]]:
@@ -41,9 +67,10 @@ def add_service(layout: Layout, name: str, command: list[str]) -> None:
 
 
 def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
-    """The spec that was last started in a folder, with another number of TaskManagers."""
+    """The spec that was last started in a folder, with another number of TaskManagers without a GPU."""
     stored = json.loads(layout.settings.read_text())
-    return replace(ClusterSpec(layout.root, **stored), task_managers=task_managers)
+    gpus = GpuTaskManagers(**stored.pop("gpus", {}))
+    return replace(ClusterSpec(layout.root, gpus=gpus, **stored), task_managers=task_managers)
 
 
 def remembered_ports(layout: Layout) -> Mapping[str, int]:
@@ -57,6 +84,5 @@ def remembered_ports(layout: Layout) -> Mapping[str, int]:
 
 def _write_settings(layout: Layout, spec: ClusterSpec) -> None:
     settings = {name: getattr(spec, name) for name in (*PORT_NAMES, "task_managers")}
-    layout.settings.write_text(
-        json.dumps({**settings, "extra_config": dict(spec.extra_config), "jars": list(map(str, spec.jars))}, indent=1)
-    )
+    others = {"extra_config": dict(spec.extra_config), "jars": list(map(str, spec.jars)), "gpus": asdict(spec.gpus)}
+    layout.settings.write_text(json.dumps(settings | others, indent=1))

@@ -30,6 +30,28 @@ class Overview:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What a TaskManager has to divide among its slots; `external` counts external resources by name."""
+
+    cpu_cores: float
+    task_heap_mb: int
+    task_off_heap_mb: int
+    managed_mb: int
+    external: dict[str, float]
+
+    @classmethod
+    def read(cls, told: Json) -> Self:
+        """From the totalResource of an entry of /taskmanagers."""
+        return cls(
+            cpu_cores=told["cpuCores"],
+            task_heap_mb=told["taskHeapMemory"],
+            task_off_heap_mb=told["taskOffHeapMemory"],
+            managed_mb=told["managedMemory"],
+            external=told["extendedResources"],
+        )
+
+
+@dataclass(frozen=True)
 class RegisteredTaskManager:
     """A TaskManager that the JobManager knows."""
 
@@ -37,11 +59,18 @@ class RegisteredTaskManager:
     slots: int
     free_slots: int
     last_heartbeat_ms: int
+    resources: Resources
 
     @classmethod
     def read(cls, told: Json) -> Self:
         """From an entry of /taskmanagers."""
-        return cls(told["id"], told["slotsNumber"], told["freeSlots"], told["timeSinceLastHeartbeat"])
+        return cls(
+            resource_id=told["id"],
+            slots=told["slotsNumber"],
+            free_slots=told["freeSlots"],
+            last_heartbeat_ms=told["timeSinceLastHeartbeat"],
+            resources=Resources.read(told["totalResource"]),
+        )
 
 
 @dataclass(frozen=True)

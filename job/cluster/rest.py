@@ -59,6 +59,10 @@ class FlinkRest:
         """The TaskManagers that are registered now."""
         return [RegisteredTaskManager.read(each) for each in self.get("/taskmanagers")["taskmanagers"]]
 
+    def configuration(self) -> dict[str, str]:
+        """The settings that the JobManager was started with."""
+        return {each["key"]: each["value"] for each in self.get("/jobmanager/config")}
+
     def jobs(self) -> list[JobSummary]:
         """All jobs the cluster remembers, the newest first."""
         found = [JobSummary.read(each) for each in self.get("/jobs/overview")["jobs"]]
@@ -71,6 +75,10 @@ class FlinkRest:
             NotFoundError: if Flink does not know the job.
         """
         return JobDetail.read(self.get(f"/jobs/{job_id}"))
+
+    def task_managers_of(self, job_id: str, vertex_id: str) -> list[str]:
+        """For each subtask of a vertex the id of the TaskManager it runs on."""
+        return [str(each["taskmanager-id"]) for each in self.get(f"/jobs/{job_id}/vertices/{vertex_id}")["subtasks"]]
 
     def checkpoints(self, job_id: str) -> CheckpointStats:
         """A job's checkpoints: counts, and the newest of each kind."""

@@ -11,7 +11,7 @@ from job.cluster.config import LOOPBACK
 from job.cluster.errors import NotRunningError, RestError, StartFailedError
 from job.cluster.java import find_java
 from job.cluster.jvm import environment
-from job.cluster.layout import JOB_MANAGER, Layout, flink_home, is_task_manager, task_manager_name
+from job.cluster.layout import JOB_MANAGER, Layout, flink_home, has_gpu, is_task_manager
 from job.cluster.logs import first_error
 from job.cluster.plan import add_service, read_spec, remembered_ports, write_plan
 from job.cluster.processes import Supervised, SupervisorState, end_all, exclusive, read_state
@@ -28,7 +28,7 @@ class TaskManagerProcess:
     """A TaskManager of a running cluster.
 
     Attributes:
-        index: its number, from 0.
+        index: its number, from 0; those with a GPU come after the others.
         name: its name, which its files carry too.
         pid: the JVM's process id; None while it is down.
         pgid: the group of the JVM and its Python workers; None while it is down.
@@ -79,7 +79,7 @@ class RunningCluster:
         Raises:
             NotRunningError: if the cluster has been stopped.
         """
-        members = [each for each in self._state().members if is_task_manager(each.name)]
+        members = _task_managers(self._state())
         registered = self._registered() or set()
         return [_task_manager(index, member, registered) for index, member in enumerate(members)]
 
@@ -94,15 +94,14 @@ class RunningCluster:
         Raises:
             NotRunningError: if there is no such TaskManager, or it is down.
         """
-        name = task_manager_name(index)
-        member = self._state().member(name)
+        member = dict(enumerate(_task_managers(self._state()))).get(index)
         if member is None or member.pid is None:
             msg = f"TaskManager {index} of {self.directory} is not running"
             raise NotRunningError(msg)
         killed = member.pid
         os.kill(killed, signal)
         if signal == _KILL:
-            self._await(lambda state: (state.member(name) or member).pid != killed)
+            self._await(lambda state: (state.member(member.name) or member).pid != killed)
         return killed
 
     def wait_until_ready(self, *, timeout_s: float = 15.0, on_progress: Progress | None = None) -> None:
@@ -135,7 +134,7 @@ class RunningCluster:
             time.sleep(_POLL_S)
 
     def scale(self, task_managers: int) -> None:
-        """Changes how many TaskManagers run; those of the highest index go first.
+        """Changes how many TaskManagers without a GPU run; those of the highest index go first.
 
         It returns when the supervisor has taken it up: wait_until_ready() waits for the new ones.
         """
@@ -143,7 +142,7 @@ class RunningCluster:
             spec = read_spec(self.layout, task_managers=task_managers)
             write_plan(spec, find_java(os.environ), flink_home())
             os.kill(self._state().pid, _RELOAD)
-            self._await(lambda state: sum(is_task_manager(each.name) for each in state.members) == task_managers)
+            self._await(lambda state: _without_gpu(state) == task_managers)
 
     def supervise(self, name: str, command: list[str]) -> None:
         """Has a command run beside Flink's processes until the cluster is stopped; does nothing if it does.
@@ -155,8 +154,8 @@ class RunningCluster:
             if self._state().member(name) is not None:
                 return
             add_service(self.layout, name, command)
-            count = sum(is_task_manager(each.name) for each in self._state().members)
-            write_plan(read_spec(self.layout, task_managers=count), find_java(os.environ), flink_home())
+            spec = read_spec(self.layout, task_managers=_without_gpu(self._state()))
+            write_plan(spec, find_java(os.environ), flink_home())
             os.kill(self._state().pid, _RELOAD)
             self._await(lambda state: _was_started(state.member(name)))
 
@@ -210,6 +209,15 @@ def find(directory: Path) -> RunningCluster | None:
 
 def _was_started(member: Supervised | None) -> bool:
     return member is not None and member.incarnation > 0
+
+
+def _task_managers(state: SupervisorState) -> list[Supervised]:
+    """Those with a GPU last."""
+    return [each for each in state.members if is_task_manager(each.name)]
+
+
+def _without_gpu(state: SupervisorState) -> int:
+    return sum(not has_gpu(each.name) for each in _task_managers(state))
 
 
 def _resource_id(member: Supervised) -> str:

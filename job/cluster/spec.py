@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from job.cluster.errors import SettingRefusedError
+from job.cluster.gpus import ADAPTIVE_IGNORES_GPUS, GpuTaskManagers, adaptive
 
 DEFAULT_DIRECTORY = Path(".recloop/cluster")
 
@@ -32,6 +33,7 @@ class ClusterSpec:
         blob_port: port that code is fetched from; None as above.
         extra_config: Flink settings that are added to ours or replace them.
         jars: connectors and the like, loaded by every process.
+        gpus: TaskManagers beside those, each with a GPU.
 
     Raises:
         SettingRefusedError: for a number or a key that cannot work.
@@ -44,6 +46,7 @@ class ClusterSpec:
     blob_port: int | None = None
     extra_config: Mapping[str, str] = field(default_factory=dict)
     jars: tuple[Path, ...] = ()
+    gpus: GpuTaskManagers = field(default_factory=GpuTaskManagers)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directory", Path(self.directory).absolute())
@@ -56,7 +59,10 @@ class ClusterSpec:
             raise SettingRefusedError(msg)
         for name in ("rest_port", "rpc_port", "blob_port"):
             _check_port(name, getattr(self, name))
-        for key in self.extra_config:
+        if self.gpus.devices and (scheduler := adaptive(self.extra_config)):
+            msg = f"{scheduler} and GPU TaskManagers: {ADAPTIVE_IGNORES_GPUS}"
+            raise SettingRefusedError(msg)
+        for key in (*self.extra_config, *self.gpus.extra_config):
             if key in _REFUSED:
                 msg = f"extra_config may not set {key}; use {_REFUSED[key]}"
                 raise SettingRefusedError(msg)

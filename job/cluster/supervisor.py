@@ -24,7 +24,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 _PR_SET_CHILD_SUBREAPER = 36
 _QUICK_S = 5.0  # whoever dies younger than this waits before it is started again
@@ -43,6 +43,7 @@ class Member:
     argv: list[str]
     scratch: Path
     out: Path
+    environment: dict[str, str] = field(default_factory=dict)  # beyond what it inherits
     incarnation: int = 0  # how many times it was started
     quick_deaths: int = 0
     started: float = 0.0
@@ -60,7 +61,13 @@ class Member:
         with self.out.open("ab") as out:
             try:
                 self.process = subprocess.Popen(
-                    argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=self.scratch, process_group=0
+                    argv,
+                    env={**os.environ, **self.environment},
+                    stdin=subprocess.DEVNULL,
+                    stdout=out,
+                    stderr=out,
+                    cwd=self.scratch,
+                    process_group=0,
                 )
             except OSError as error:
                 out.write(f"Error: {argv[0]} cannot be run: {error}\n".encode())
@@ -130,10 +137,7 @@ class Supervisor:
         plan = json.loads((self._directory / "plan.json").read_text())
         wanted = {entry["name"]: entry for entry in plan}
         self._end([member for name, member in self._members.items() if name not in wanted])
-        self._members = {
-            name: self._members.get(name) or Member(name, entry["argv"], Path(entry["scratch"]), Path(entry["out"]))
-            for name, entry in wanted.items()
-        }
+        self._members = {name: self._members.get(name) or _member(entry) for name, entry in wanted.items()}
         self._write_state()
 
     def _start_due(self) -> None:
@@ -175,6 +179,11 @@ class Supervisor:
         scratch = path.with_suffix(".tmp")
         scratch.write_text(json.dumps(state))
         scratch.replace(path)
+
+
+def _member(entry: dict[str, Any]) -> Member:
+    scratch, out = Path(entry["scratch"]), Path(entry["out"])
+    return Member(entry["name"], entry["argv"], scratch, out, entry.get("environment", {}))
 
 
 def end_group(group: int, number: int) -> None:

@@ -38,6 +38,21 @@ class Status:
 def start(
     directory: Directory = cluster.DEFAULT_DIRECTORY,
     task_managers: Annotated[int, typer.Option("--task-managers", "-n", min=1, help="One slot each.")] = 1,
+    gpu: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="DEVICE",
+            help="One more TaskManager, for scoring, that sees this GPU alone: an index or UUID of nvidia-smi -L; "
+            "repeatable.",
+        ),
+    ] = None,
+    stand_in_gpus: Annotated[
+        bool, typer.Option("--stand-in-gpus", help="Take it that those GPUs are there, to try placement.")
+    ] = False,
+    gpu_setting: Annotated[
+        list[str] | None,
+        typer.Option("--gpu-set", metavar="KEY=VALUE", help="A Flink setting of those TaskManagers; repeatable."),
+    ] = None,
     rest_port: Annotated[int | None, typer.Option(help="The web page's port; a free one if not given.")] = None,
     rpc_port: Annotated[int | None, typer.Option(help="Where TaskManagers reach the JobManager; as above.")] = None,
     blob_port: Annotated[int | None, typer.Option(help="Where code is fetched from; as above.")] = None,
@@ -47,13 +62,18 @@ def start(
     jar: Annotated[list[Path] | None, typer.Option(help="A connector's jar, for every process; repeatable.")] = None,
     timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")] = 15,
 ) -> None:
-    """Start a cluster, or say that it runs."""
+    """Start a cluster, or say that it runs.
+
+    Scoring apart from all other operators: recloop cluster start -n 2 --gpu 0 --gpu 1, and then
+    recloop deploy --set placement.scoring=gpu --set scoring.device=cuda --set flink.parallelism=2 ...
+    """
     console = Console(stderr=True)
     began = time.monotonic()
     try:
         extra_config = parse_settings(setting or [])
+        gpus = cluster.GpuTaskManagers(tuple(gpu or ()), stand_in_gpus, parse_settings(gpu_setting or []))
         spec = cluster.ClusterSpec(
-            directory, task_managers, rest_port, rpc_port, blob_port, extra_config, tuple(jar or ())
+            directory, task_managers, rest_port, rpc_port, blob_port, extra_config, tuple(jar or ()), gpus
         )
         if (running := cluster.find(directory)) is not None:
             console.print(f"A cluster already runs in {escape(str(directory))}: {running.rest_url}")
@@ -63,7 +83,8 @@ def start(
     except cluster.ClusterError as error:
         _fail(console, error)
     took = time.monotonic() - began
-    console.print(f"Ready in {took:.1f} s: {started.rest_url} with {task_managers} TaskManager(s)")
+    with_gpus = f" and {len(gpus.devices)} with a GPU" if gpus.devices else ""
+    console.print(f"Ready in {took:.1f} s: {started.rest_url} with {task_managers} TaskManager(s){with_gpus}")
 
 
 @app.command()

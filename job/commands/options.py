@@ -15,6 +15,7 @@ from job.kafka.errors import KafkaToolError
 from job.replay import ReplayMismatchError
 from job.settings import SettingsError
 from job.shipping import ShippingError
+from job.slots import PlacementError
 from model.bundle import BundleError
 from model.datasets.errors import DatasetError
 from udfs.log_reader import LogError
@@ -39,6 +40,7 @@ _EXPECTED = (
     DeployError,
     KafkaToolError,
     LogError,
+    PlacementError,
     ReplayMismatchError,
     SettingsError,
     ShippingError,

@@ -15,6 +15,7 @@ from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 
 from job.cluster import ClusterSpec
 from job.cluster.config import flink_configuration
+from job.cluster.gpus import gpu_configuration, state_configuration
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
 
@@ -83,3 +84,21 @@ def test_every_value_that_is_set_is_read_by_flink(tmp_path: Path, jvm: Any, opti
     unread = [key for key in settings if key in options and configuration.get(options[key]) is None]
 
     assert unread == []
+
+
+def test_what_task_managers_with_and_without_a_gpu_are_told_is_known_to_flink(options: dict[str, Any]) -> None:
+    told = gpu_configuration(Path("/script"), stand_in=True) | state_configuration()
+    generic = {re.sub(r"^external-resource\.\w+\.", "external-resource.<resource_name>.", key) for key in told}
+    parameters = {key for key in generic if ".param." in key}
+    assert generic - parameters <= set(options)
+    assert plugins_parameters() == {key.partition(".param.")[2] for key in parameters}
+
+
+def plugins_parameters() -> set[str]:
+    """The options of Flink's GPU plugin, whose driver is the one that is told."""
+    (jar,) = (flink_home() / "plugins" / "external-resource-gpu").glob("*.jar")
+    driver = gpu_configuration(Path("/script"))["external-resource.gpu.driver-factory.class"]
+    with zipfile.ZipFile(jar) as entries:
+        assert f"{driver.replace('.', '/')}.class" in entries.namelist()
+        options = entries.read("org/apache/flink/externalresource/gpu/GPUDriverOptions.class")
+    return {found.decode() for found in re.findall(rb"\x01\x00.(discovery-script\.\w+)(?=[\x00-\x14])", options)}

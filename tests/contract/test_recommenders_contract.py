@@ -1,5 +1,6 @@
 """Every recommender keeps the one contract, as it is trained and as it is exported."""
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +10,7 @@ from model.export import load_script, save_script
 from model.kinds import KINDS
 from model.recommender import Recommender
 from tests.unit.model.planted import ITEMS, LIBRARIES, learned
+from udfs.device import OnCpu
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 Pair = tuple[Recommender, torch.nn.Module]
@@ -64,3 +66,12 @@ def test_excluded_items_are_never_returned(pair: Pair, row: list[int], exclude: 
     assert not exclude & set(returned)
     assert len(returned) == len(set(returned)) == min(10, ITEMS - len(exclude))
     assert bool(torch.isinf(scores[items == 0]).all())
+
+
+@pytest.mark.parametrize("precision", ["float16", "bfloat16"])
+def test_half_precision_changes_scores_little_and_lets_nothing_excluded_through(pair: Pair, precision: str) -> None:
+    batch = batch_of([[1, 2, 3], [4], []], [5, 6], 8)
+    inputs = [tensor.numpy() for tensor in batch]
+    (_, exact), (items, scores) = OnCpu().run(pair[1], *inputs), OnCpu(precision).run(pair[1], *inputs)
+    assert np.allclose(scores, exact, rtol=0.02, atol=0.05)
+    assert not {5, 6} & set(items.ravel().tolist())

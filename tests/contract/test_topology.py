@@ -28,6 +28,16 @@ def test_publishing_adds_its_operators_and_changes_no_other(flink: Any, tmp_path
     }
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_scoring_apart_is_alone_in_its_group_and_changes_no_operator(flink: Any, tmp_path: Path) -> None:
+    slots = (f'placement.{sort}={{"cpu_cores": 1, "task_heap_mb": 400}}' for sort in ("gpu_slot", "state_slot"))
+    apart = settings_in(tmp_path, "placement.scoring=gpu", "scoring.device=cuda", *slots)
+    assert own_operators(apart) == own_operators(settings_in(tmp_path))
+    groups = {node.getOperatorName(): node.getSlotSharingGroup() for node in operators(apart)}
+    assert {name for name, group in groups.items() if group == "scoring"} == {"score-candidates"}
+    assert set(groups.values()) == {"scoring", "default"}
+
+
 def own_operators(settings: JobSettings) -> set[str]:
     """Without those of the table that ticks: the planner numbers them on, from job to job of a JVM."""
     return {line for line in map(told, operators(settings)) if not line[0].isdigit()}

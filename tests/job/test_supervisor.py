@@ -144,6 +144,18 @@ def test_scratch_folder_is_empty_at_every_start(layout: Layout) -> None:
     assert not (layout.scratch("one") / "left").exists()
 
 
+def test_a_member_has_variables_of_its_own(layout: Layout) -> None:
+    plan(layout, one="echo seen $DEVICE; sleep 600", two="echo seen $DEVICE; sleep 600")
+    entries = json.loads(layout.plan.read_text())
+    entries[0]["environment"] = {"DEVICE": "7"}
+    layout.plan.write_text(json.dumps(entries))
+
+    start_supervisor(layout, {"DEVICE": "none"})
+    until(layout, lambda _: all(layout.out(name).exists() and layout.out(name).read_text() for name in ("one", "two")))
+
+    assert [layout.out(name).read_text() for name in ("one", "two")] == ["seen 7\n", "seen none\n"]
+
+
 def test_changed_plan_starts_the_new_and_ends_the_old(layout: Layout) -> None:
     state = supervise(layout, one=WITH_A_WORKER, two=WITH_A_WORKER)
     kept, ended = pid_of(state, "one"), pid_of(state, "two")

@@ -5,11 +5,13 @@ from ipaddress import ip_address
 from pathlib import PurePosixPath
 from typing import Any
 
+from job.cluster.gpus import state_configuration
 from tests.contract.docker.checks_dockerfile import image_problem
 from tests.contract.docker.dockerfile import Dockerfile, expand
 from tests.contract.docker.facts import ROOT, command_problem, version
 
 Service = dict[str, Any]
+_SORTS = ("gpu-taskmanager", "taskmanager")
 _ENDLESS = frozenset({"always", "unless-stopped"})
 
 
@@ -24,7 +26,7 @@ def problems(project: dict[str, Any], dockerfile: Dockerfile) -> list[str]:
         checks.append(_declared(service, project.get("volumes") or {}))
         found += [f"{name}: {problem}" for check in checks for problem in check]
         found += [f"{name}: {problem}" for problem in _dependencies(name, services, dockerfile)]
-    return found
+    return [*found, *_placement(services)]
 
 
 def _image(service: Service, dockerfile: Dockerfile) -> Iterator[str]:
@@ -44,6 +46,28 @@ def _image(service: Service, dockerfile: Dockerfile) -> Iterator[str]:
     yield from (f"the Dockerfile has no ARG {name}" for name in arguments if name not in declared)
     if image != f"recloop:{version()}-{arguments.get('DEVICE')}":
         yield f"image {image} is not of this version and device"
+
+
+def _placement(services: dict[str, Service]) -> Iterator[str]:
+    """Where the job keeps scoring apart, TaskManagers of both sorts are there for it, as many as of the other."""
+    apart = services["deploy"].get("environment", {}).get("RECLOOP_PLACEMENT__SCORING") == "gpu"
+    sorts = {role: [each for each in services.values() if each.get("command", [""])[0] == role] for role in _SORTS}
+    with_gpu, others = (sorts[role] for role in _SORTS)
+    if not apart:
+        yield from ("a GPU TaskManager that no operator asks for" for _ in with_gpu)
+        return
+    yield from ("a GPU TaskManager without a GPU" for each in with_gpu if not _gpus(each))
+    yield from ("a TaskManager for state has a GPU" for each in others if _gpus(each))
+    offered = [f"{key}={value}" for key, value in state_configuration().items()]
+    yield from ("a TaskManager does not offer state" for each in others if not {*offered} <= {*each["command"]})
+    counts = [sum(int(each["deploy"]["replicas"]) for each in sort) for sort in (with_gpu, others)]
+    if counts[0] != counts[1]:
+        yield f"{counts[0]} TaskManagers with a GPU beside {counts[1]} others"
+
+
+def _gpus(service: Service) -> list[Any]:
+    devices = service.get("deploy", {}).get("resources", {}).get("reservations", {}).get("devices", [])
+    return [each for each in devices if "gpu" in each["capabilities"] and each.get("device_ids")]
 
 
 def _command(service: Service) -> Iterator[str]:

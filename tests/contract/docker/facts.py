@@ -15,13 +15,14 @@ from typer.main import get_command
 from job.cli import app
 from job.cluster import ClusterSpec
 from job.cluster.config import flink_configuration
+from job.cluster.gpus import gpu_configuration, state_configuration
 from job.settings import SettingsError, load
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = ROOT / "docker" / "Dockerfile"
 COMPOSE = ROOT / "docker" / "compose.yaml"
 COMPOSE_CUDA = ROOT / "docker" / "compose.cuda.yaml"
-FLINK_ROLES = ("jobmanager", "taskmanager")
+FLINK_ROLES = ("jobmanager", "taskmanager", "gpu-taskmanager")
 
 
 def script(name: str) -> ModuleType:
@@ -67,7 +68,7 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def _flink_problem(arguments: Sequence[str]) -> str | None:
-    known = flink_configuration(ClusterSpec())
+    known = flink_configuration(ClusterSpec()) | state_configuration() | gpu_configuration(Path("/script"))
     for flag, pair in zip(arguments[::2], [*arguments[1::2], ""], strict=False):
         if flag != "--set" or pair.partition("=")[0] not in known:
             return f"{flag} {pair} is no setting of Flink's that a local cluster has"

@@ -115,14 +115,42 @@ def test_as_many_taskmanagers_run_as_the_job_has_subtasks() -> None:
     assert "flink.parallelism=4" in services["deploy"]["command"]
 
 
-def test_cuda_reaches_the_job_and_its_taskmanagers(monkeypatch: pytest.MonkeyPatch) -> None:
-    services = load(CUDA)["services"]
-    devices = services["taskmanager"]["deploy"]["resources"]["reservations"]["devices"]
-    assert devices == [{"driver": "nvidia", "count": 1, "capabilities": ["gpu"]}]
-    assert services["taskmanager"]["build"]["args"]["DEVICE"] == "cuda"
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (_set("services", "gpu-taskmanager", "deploy", "resources", to={}), "GPU TaskManager without a GPU"),
+        (_set("services", "taskmanager", "command", to=["taskmanager"]), "does not offer state"),
+        (
+            _set("services", "gpu-taskmanager", "deploy", "replicas", to="2"),
+            "2 TaskManagers with a GPU beside 1 others",
+        ),
+        (_set("services", "deploy", "environment", to={}), "GPU TaskManager that no operator asks for"),
+        (_set("services", "gpu-taskmanager", "build", "args", "DEVICE", to="cpu"), "not of this version and device"),
+        (_set("services", "gpu-taskmanager", "command", to=["gpu-taskmanagers"]), "neither a role nor recloop"),
+        (_set("services", "deploy", "depends_on", to=_healthy("gpu")), "which is no service"),
+    ],
+)
+def test_a_fault_in_placement_is_named(change: Callable[[dict[str, Any]], None], told: str) -> None:
+    project = load(CUDA)
+    change(project)
+    assert any(told in problem for problem in compose_problems(project, parse(TEXT)))
+
+
+def test_the_job_scores_on_the_gpu_that_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    services = load(CUDA, {"RECLOOP_GPU": "GPU-aaaa"})["services"]
+    (device,) = services["gpu-taskmanager"]["deploy"]["resources"]["reservations"]["devices"]
+    assert device == {"driver": "nvidia", "device_ids": ["GPU-aaaa"], "capabilities": ["gpu"]}
     for name, value in services["deploy"]["environment"].items():
         monkeypatch.setenv(name, value)
-    assert load_settings(None, ["scoring.bundle=b"]).scoring.device == "cuda"
+    settings = load_settings(None, ["scoring.bundle=b"])
+    assert (settings.scoring.device, settings.placement.scoring) == ("cuda", "gpu")
+
+
+def test_taskmanagers_with_a_gpu_are_as_confined_as_the_others() -> None:
+    services = load(CUDA)["services"]
+    confined = ("cap_drop", "security_opt", "init", "logging", "volumes", "restart", "depends_on")
+    assert [services["gpu-taskmanager"][key] for key in confined] == [services["taskmanager"][key] for key in confined]
+    assert services["gpu-taskmanager"]["build"]["args"]["UID"] == services["taskmanager"]["build"]["args"]["UID"]
 
 
 def test_only_the_cuda_image_asks_for_the_driver() -> None:

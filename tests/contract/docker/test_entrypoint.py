@@ -87,3 +87,36 @@ def test_other_words_after_a_role_are_refused(words: list[str], container: Any) 
 def test_a_port_may_not_be_set(container: Any) -> None:
     with pytest.raises(SettingRefusedError, match=r"rest\.port"):
         entrypoint.prepare(["jobmanager", "--set", "rest.port=80"], container)
+
+
+@pytest.fixture
+def one_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a container sees of the GPU it was given."""
+    command = tmp_path / "nvidia-smi"
+    command.write_text("#!/bin/sh\necho 'GPU 0: NVIDIA A100 (UUID: GPU-aaaa)'\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+
+
+@pytest.mark.usefixtures("one_gpu")
+def test_a_gpu_taskmanager_offers_its_gpu_and_its_workers_see_it(container: Any) -> None:
+    execution = entrypoint.prepare(["gpu-taskmanager", "--set", "heartbeat.timeout=9 s"], container)
+    told = yaml.safe_load((container.layout.conf / "config.yaml").read_text())
+    assert told.items() >= {"external-resources": "gpu", "external-resource.gpu.amount": "1"}.items()
+    assert told["heartbeat.timeout"] == "9 s"
+    assert execution.environment["CUDA_VISIBLE_DEVICES"] == "0"
+    assert "taskmanager-gpu-0-host-1" in (container.state / entrypoint.HEALTH).read_text()
+
+
+@pytest.mark.usefixtures("one_gpu")
+def test_a_gpu_taskmanager_without_its_gpu_does_not_start(container: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    with pytest.raises(SettingRefusedError, match="no GPU 1"):
+        entrypoint.prepare(["gpu-taskmanager"], container)
+
+
+def test_other_taskmanagers_offer_none(container: Any) -> None:
+    execution = entrypoint.prepare(["taskmanager"], container)
+    assert "external-resource" not in (container.layout.conf / "config.yaml").read_text()
+    assert not any("external-resource" in word for word in execution.argv)

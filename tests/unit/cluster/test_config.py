@@ -92,21 +92,21 @@ def test_a_size_that_is_none_is_refused_by_name() -> None:
 def test_the_heap_of_a_task_manager_is_the_sum_of_its_parts(spec: ClusterSpec) -> None:
     configuration = flink_configuration(spec)
 
-    command = task_manager_command(JAVA_17, Layout(spec.directory), configuration, 1)
+    command = task_manager_command(JAVA_17, Layout(spec.directory), configuration, "taskmanager-1")
 
     assert f"-Xmx{(128 + 448) * 2**20}" in command
     assert f"-XX:MaxDirectMemorySize={(128 + 128) * 2**20}" in command
 
 
 def test_every_start_of_a_task_manager_has_an_id_of_its_own(spec: ClusterSpec) -> None:
-    command = task_manager_command(JAVA_17, Layout(spec.directory), flink_configuration(spec), 1)
+    command = task_manager_command(JAVA_17, Layout(spec.directory), flink_configuration(spec), "taskmanager-1")
 
     assert f"taskmanager.resource-id=taskmanager-1-{INCARNATION}" in command
 
 
 def test_only_java_21_needs_leave_for_a_security_manager(spec: ClusterSpec) -> None:
     commands = [
-        task_manager_command(Java(Path("/jdk"), version), Layout(spec.directory), flink_configuration(spec), 0)
+        task_manager_command(Java(Path("/jdk"), version), Layout(spec.directory), flink_configuration(spec), "tm")
         for version in (17, 21)
     ]
 

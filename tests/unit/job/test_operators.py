@@ -10,7 +10,7 @@ from job.operators import Operators, action_table
 from job.settings import JobSettings, load
 from model.actions import DEFAULT_ACTIONS, Action, Kind
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
-from udfs.scoring_rules import ScoringRules
+from udfs.scoring_rules import DeviceRules, ScoringRules
 
 
 def settings(*overrides: str) -> JobSettings:
@@ -90,9 +90,14 @@ def test_batches_heed_their_settings() -> None:
 
 
 def test_serving_heeds_its_settings() -> None:
-    serving, _ = scoring("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2", "scoring.device=cuda:0")
+    serving, _ = scoring("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2")
     assert (serving.bundle, serving.bundle_hash, serving.variant) == (Path("bundle"), "abc", "b")
-    assert (serving.threads, serving.device) == (2, "cuda:0")
+    assert serving.threads == 2
+
+
+def test_the_device_heeds_its_settings() -> None:
+    serving, _ = scoring("scoring.device=cuda:0", "scoring.device_missing=cpu", "scoring.precision=float16")
+    assert serving.device == DeviceRules("cuda:0", missing="cpu", precision="float16")
 
 
 def test_the_model_is_asked_as_the_settings_say() -> None:

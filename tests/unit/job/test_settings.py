@@ -247,3 +247,15 @@ def test_files_of_the_connection_are_resolved(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.chdir(tmp_path)
     kafka = load(overrides=["kafka.password=file:secret", "kafka.ca_file=ca.pem", BUNDLE]).resolved().kafka
     assert (kafka.password, kafka.ca_file) == (f"file:{tmp_path}/secret", tmp_path / "ca.pem")
+
+
+@pytest.mark.parametrize(
+    "setting", ["scoring.device=gpu", "scoring.device=cuda:", "scoring.precision=int8", "scoring.device_missing=no"]
+)
+def test_a_device_that_cannot_be_is_refused_by_name(setting: str) -> None:
+    assert setting.partition("=")[0] in refusal(setting)
+
+
+def test_scoring_apart_from_the_rest_needs_a_model_on_a_gpu() -> None:
+    assert "scoring.device=cuda" in refusal("placement.scoring=gpu")
+    assert load(overrides=[BUNDLE, "placement.scoring=gpu", "scoring.device=cuda"]).placement.gpu_slot is None

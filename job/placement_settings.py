@@ -1,0 +1,32 @@
+"""The settings that say on which TaskManagers operators run."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class SlotSettings(BaseModel):
+    """What one slot of a TaskManager has; Flink cuts it out of what the TaskManager has in all."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    cpu_cores: float = Field(gt=0)
+    task_heap_mb: int = Field(gt=0)
+    task_off_heap_mb: int = Field(0, ge=0)
+    managed_mb: int = Field(0, ge=0)
+
+
+class PlacementSettings(BaseModel):
+    """Which operators share TaskManagers."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scoring: Literal["shared", "gpu"] = Field(
+        "shared", description="gpu: on TaskManagers of its own, those that offer Flink the external resource gpu"
+    )
+    gpu_slot: SlotSettings | None = Field(
+        None, description="what scoring asks of such a TaskManager; `recloop deploy` fills it in"
+    )
+    state_slot: SlotSettings | None = Field(
+        None, description="what all else asks of those that offer state; `recloop deploy` fills it in"
+    )

@@ -1,0 +1,30 @@
+"""What is asked of TaskManagers that are kept apart: what the smallest of their sort has."""
+
+import pytest
+
+from job.cluster.gpus import GPU, STATE
+from job.cluster.records import RegisteredTaskManager, Resources
+from job.placement_settings import SlotSettings
+from job.slots import PlacementError, smallest_slot
+
+
+def task_manager(resource: str, heap_mb: int, *, slots: int = 1, count: float = 1.0) -> RegisteredTaskManager:
+    resources = Resources(2.0, heap_mb, 0, 600, {resource: count} if resource else {})
+    return RegisteredTaskManager("tm", slots, slots, 0, resources)
+
+
+def test_the_smallest_slot_of_the_sort_is_asked_for() -> None:
+    there = [task_manager(GPU, 400), task_manager(GPU, 300), task_manager(STATE, 100)]
+    assert smallest_slot(there, GPU, 2) == SlotSettings(cpu_cores=2, task_heap_mb=300, managed_mb=600)
+
+
+def test_a_task_manager_is_divided_among_its_slots() -> None:
+    there = [task_manager(STATE, 700, slots=3, count=3.0)]
+    assert smallest_slot(there, STATE, 3) == SlotSettings(cpu_cores=2 / 3, task_heap_mb=233, managed_mb=200)
+
+
+@pytest.mark.parametrize("resource", [STATE, ""])
+def test_too_few_of_a_sort_are_refused_with_how_to_start_them(resource: str) -> None:
+    there = [task_manager(GPU, 400), task_manager(resource, 400)]
+    with pytest.raises(PlacementError, match=r"needs 2 .* gpu, 1 are there: .*start -n 2 --gpu DEVICE --gpu DEVICE"):
+        smallest_slot(there, GPU, 2)
