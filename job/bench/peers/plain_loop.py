@@ -51,30 +51,28 @@ class Users:
 def documented(consumer: Any, producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
     """As the client's own documentation loops."""
     for record in consumer:
-        history = users.history(record.value)
+        behavior = msgspec.json.decode(record.value)
+        history = users.history(behavior)
         if history is not None:
-            made = users.new_list(record.value, recommend([history])[0])
-            producer.send(topic, value=made, key=record.key)
+            made = users.new_list(behavior, recommend([history])[0])
+            producer.send(topic, value=msgspec.json.encode(made), key=record.key)
 
 
 def batched(consumer: Any, producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
     """All that a poll brought, in calls of up to 64."""
     while True:
         polled = consumer.poll(timeout_ms=_WAIT_MS, max_records=_POLL)
-        tracked = [
-            (record, history.copy())
-            for records in polled.values()
-            for record in records
-            if (history := users.history(record.value)) is not None
-        ]
+        behaviors = [msgspec.json.decode(record.value) for records in polled.values() for record in records]
+        tracked = [(each, history) for each in behaviors if (history := users.history(each)) is not None]
         for start in range(0, len(tracked), _BATCH):
             _make(tracked[start : start + _BATCH], producer, topic, users, recommend)
 
 
 def _make(tracked: Sequence[Any], producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
     answers = recommend([history for _, history in tracked])
-    for (record, _), answer in zip(tracked, answers, strict=True):
-        producer.send(topic, value=users.new_list(record.value, answer), key=record.key)
+    for (behavior, _), answer in zip(tracked, answers, strict=True):
+        made = users.new_list(behavior, answer)
+        producer.send(topic, value=msgspec.json.encode(made), key=made["user_id"].encode())
 
 
 def main() -> None:
@@ -89,9 +87,8 @@ def main() -> None:
         bootstrap_servers=asked.brokers,
         group_id=asked.group,
         auto_offset_reset="earliest",
-        value_deserializer=msgspec.json.decode,
     )
-    producer = KafkaProducer(bootstrap_servers=asked.brokers, value_serializer=msgspec.json.encode)
+    producer = KafkaProducer(bootstrap_servers=asked.brokers)
     loop = batched if asked.form == "batched" else documented
     loop(consumer, producer, asked.output, users, recommend)
 
