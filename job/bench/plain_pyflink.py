@@ -24,7 +24,9 @@ Call = Literal["map", "async"]
 _BUFFERS = {"taskmanager.memory.segment-size": "32kb"}
 """Flink's own default; the job's cluster has smaller ones."""
 _FORMS: tuple[tuple[Call, int], ...] = (("map", 1), ("map", 2), ("async", 1))
+"""How the model is called, and the parallelism."""
 _QUICK_FORMS: tuple[tuple[Call, int], ...] = (("map", 2),)
+"""What was the quickest wherever all were tried."""
 _FIRST_LIST_S = 120.0
 _POLL_S = 0.5
 
@@ -82,7 +84,8 @@ def _run(ground: Ground, source: Path, call: Call, parallelism: int) -> float:
     with bench_cluster(ground, name, task_managers=parallelism, **_BUFFERS) as cluster:
         ground.say("submitting")
         out = cluster.directory.parent / "out"
-        job_id = _submit(cluster, ground, source, out, call, parallelism)
+        files = {"--input": source, "--output": out, "--bundle": ground.bundle.path}
+        job_id = _submit(cluster, files, call, parallelism)
         with FlinkRest(cluster.rest_url) as rest:
             rest.wait_until_running(job_id, timeout_s=_FIRST_LIST_S)
         _wait_for_first(out, cluster)
@@ -97,13 +100,12 @@ def _run(ground: Ground, source: Path, call: Call, parallelism: int) -> float:
     return len(made) / scale.timed_s
 
 
-def _submit(cluster: RunningCluster, ground: Ground, source: Path, out: Path, call: Call, parallelism: int) -> str:
+def _submit(cluster: RunningCluster, files: dict[str, Path], call: Call, parallelism: int) -> str:
     target = Target.local(cluster)
     target.folder.mkdir(parents=True, exist_ok=True)
-    values = {"--input": source, "--output": out, "--bundle": ground.bundle.path, "--call": call}
-    options = [str(part) for pair in values.items() for part in pair]
+    options = [str(part) for pair in files.items() for part in pair]
     script = str(PACKAGE / "plain_pyflink_job.py")
-    return submit(target, ["-py", script, *options, "--parallelism", str(parallelism)])
+    return submit(target, ["-py", script, *options, "--call", call, "--parallelism", str(parallelism)])
 
 
 def _wait_for_first(out: Path, cluster: RunningCluster) -> None:

@@ -8,6 +8,7 @@ import msgspec
 
 from job.bench.brokered import PeerSpeed
 from job.bench.freshness import Freshness
+from job.bench.ground import LISTED
 from job.bench.many_users import ManyUsers
 from job.bench.model_alone import ModelAlone
 from job.bench.plain_pyflink import PlainPyFlink
@@ -122,6 +123,8 @@ def why_void(results: Results) -> list[str]:
             continue
         if job.cache_hit_share:
             reasons.append(f"{name} took {job.cache_hit_share:.2%} of its scores from a cache")
+        if job.shortest_list < LISTED:
+            reasons.append(f"{name} made a list of {job.shortest_list} items, not of {LISTED}")
         reasons += [f"{name} ran with {key}={value}" for key, value in job.shortcuts.items() if value not in _OFF]
     return reasons
 

@@ -56,6 +56,7 @@ def test_peers_that_read_kafka_are_compared_with_the_job_that_reads_kafka() -> N
     [
         ({"fallback_share": 0.01}, "rules alone"),
         ({"cache_hit_share": 0.5}, "cache"),
+        ({"shortest_list": 19}, "19 items"),
         ({"shortcuts": {"scoring.coalesce": "True"}}, "scoring.coalesce=True"),
     ],
 )
