@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from job.bench.errors import BenchError
@@ -52,16 +53,26 @@ class PeerSpeed:
 def bench_broker(ground: Ground) -> Iterator[KafkaConnection]:
     """A broker of its own with an empty folder; it ends with the block."""
     folder = ground.folder / "broker"
-    if (left := find(folder)) is not None:
-        left.stop()
+    _end_brokers(folder)
     shutil.rmtree(folder, ignore_errors=True)
     ground.say("starting a broker")
-    broker = start(BrokerSpec(folder), timeout_s=_START_S, on_progress=ground.say)
     try:
+        broker = start(BrokerSpec(folder), timeout_s=_START_S, on_progress=ground.say)
         yield KafkaConnection(brokers=broker.bootstrap)
     finally:
-        broker.stop()
+        _end_brokers(folder)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_brokers(folder: Path) -> None:
+    """Ends every broker of that folder, one too whose start was broken off before it was written down."""
+    if (running := find(folder)) is not None:
+        running.stop()
+    for process in psutil.process_iter(["cmdline"]):
+        if str(folder / "server.properties") in (process.info["cmdline"] or ()):
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+                process.wait(_END_S)
 
 
 def measure_job_from_kafka(ground: Ground) -> WholeJob:

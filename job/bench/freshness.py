@@ -93,6 +93,9 @@ def _load(
     live.ground.say(f"{name}: {count:,} behaviours at {per_s:,.0f} a second")
     begin_ms = now_ms()
     appended = append_steadily(live, list(islice(behaviors, count)), per_s)
+    if not appended:
+        msg = f"no behaviours were left for {name}: the job is quicker than this size of bench allows for"
+        raise BenchError(msg)
     end_ms = now_ms()
     waits = _all_waits(live, begin_ms, end_ms + 1, appended)
     history = live.rest.checkpoints(live.job_id).history

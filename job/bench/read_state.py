@@ -36,29 +36,31 @@ def read(checkpoint: Path, folder: Path, operators: list[str]) -> Iterator[Famil
     loader = jvm.Thread.currentThread().getContextClassLoader()
     checkpoints = jvm.org.apache.flink.runtime.checkpoint.Checkpoints
     metadata = checkpoints.loadCheckpointMetadata(stream, loader, str(checkpoint))
-    found = {state.getOperatorUid().orElse(""): state for state in metadata.getOperatorStates()}
+    states = jvm.java.util.ArrayList(metadata.getOperatorStates())
+    found = {state.getOperatorUid().orElse(""): state for state in states}
     for name in operators:
         if name not in found:
             msg = f"{checkpoint} has no operator {name}, only {sorted(found)}"
             raise LookupError(msg)
-        for number, handle in enumerate(_handles(found[name])):
+        for number, handle in enumerate(_handles(jvm, found[name])):
             copy = folder / f"{name}-{number}"
             _copy(jvm, handle, copy)
             yield from _families(name, copy)
 
 
-def _handles(state: Any) -> Iterator[Any]:
+def _handles(jvm: Any, state: Any) -> Iterator[Any]:
     """Of each subtask its keyed state."""
-    for subtask in state.getStates():
-        yield from subtask.getManagedKeyedState()
+    # py4j walks through lists, and through no other collection.
+    for subtask in jvm.java.util.ArrayList(state.getStates()):
+        yield from jvm.java.util.ArrayList(subtask.getManagedKeyedState())
 
 
 def _copy(jvm: Any, handle: Any, folder: Path) -> None:
     """All files of one handle under the names that RocksDB gave them."""
     folder.mkdir(parents=True)
-    options = jvm.java.nio.file.StandardCopyOption.values()[:0]
+    options = get_gateway().new_array(jvm.java.nio.file.CopyOption, 0)
     for files in (handle.getSharedState(), handle.getPrivateState()):
-        for each in files:
+        for each in jvm.java.util.ArrayList(files):
             target = jvm.java.io.File(str(folder / each.getLocalPath())).toPath()
             stream = each.getHandle().openInputStream()
             jvm.java.nio.file.Files.copy(stream, target, options)
