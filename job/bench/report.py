@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from job.bench.goals import judge
+from job.bench.goals import Goal, judge
 from job.bench.results import Kept, Results, figures, why_void
 
 
@@ -29,7 +29,7 @@ def goals_grid(results: Results) -> Grid:
     for judged in judge(figures(results)):
         goal = judged.goal
         bounds = ", then ".join(goal.bound(step) for step in goal.steps)
-        rows.append((goal.says, _number(judged.value, goal.unit), bounds, judged.verdict))
+        rows.append((goal.says, _number(judged.value, goal.unit), bounds, judged.verdict + _fewer(goal, results)))
     return Grid("goals", ("what", "measured", "goal", "verdict"), tuple(rows))
 
 
@@ -132,6 +132,14 @@ def _size(results: Results) -> Grid:
         ]
         rows.append(("the checkpoint a user", f"{state.checkpoint_bytes_per_user:,.0f} bytes"))
     return Grid("sizes and costs", ("what", "measured"), tuple(rows))
+
+
+def _fewer(goal: Goal, results: Results) -> str:
+    """Said of a verdict about a million users that saw fewer."""
+    if goal.figure != "cost_ratio_million_over_thousand_users" or results.users is None:
+        return ""
+    many = results.users.many.users
+    return f", with {many:,} users only" if many < 1_000_000 else ""
 
 
 def _sizes(results: Results) -> str:

@@ -72,7 +72,7 @@ SMALLEST = Scale(
     load_s=3.0,
     few_users=50,
     many_users=500,
-    state_users=50,
+    state_users=500,
     state_events=20,
     variants=False,
 )

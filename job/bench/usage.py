@@ -82,7 +82,7 @@ def _named(name: str) -> str:
     for pattern, kind in _KINDS:
         if found := re.match(pattern, name):
             return kind or found.group(0)
-    return "other threads"
+    return re.sub(r"\W*\d.*", "", name) or "threads without a name"
 
 
 def _processes(cluster: RunningCluster) -> list[tuple[str, psutil.Process]]:

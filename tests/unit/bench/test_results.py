@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from job.bench.brokered import PeerSpeed
+from job.bench.many_users import CostAt, ManyUsers
 from job.bench.model_alone import ModelAlone, ModelSpeed
 from job.bench.report import goals_grid, grids, notes
 from job.bench.results import Kept, Results, figures, keep, read_kept, why_void
@@ -89,6 +90,13 @@ def test_what_another_version_wrote_counts_as_not_there(tmp_path: Path) -> None:
 
 def test_goals_are_shown_even_where_nothing_was_measured() -> None:
     assert {row[-1] for row in goals_grid(Results()).rows} == {"not measured"}
+
+
+def test_a_verdict_about_a_million_users_says_when_it_saw_fewer() -> None:
+    few = CostAt(1_000, 1.0, 900.0, 1.0, 0.0)
+    for users, told in ((50_000, "reached, with 50,000 users only"), (1_000_000, "reached")):
+        results = Results(users=ManyUsers(few, replace(few, users=users)))
+        assert told in {row[-1] for row in goals_grid(results).rows}
 
 
 def test_every_table_is_as_wide_as_its_head() -> None:
