@@ -33,7 +33,7 @@ _DISCOVERY = f"""\
 set -eu
 device=${{CUDA_VISIBLE_DEVICES:?names no device}}
 if [ "${{2:-}}" != {_STAND_IN} ]; then
-    known=$(nvidia-smi -L) || {{ echo "nvidia-smi -L fails: is the driver there?" >&2; exit 1; }}
+    known=$(nvidia-smi -L 2>&1) || {{ echo "nvidia-smi -L fails: $known" >&2; exit 1; }}
     echo "$known" | grep -qF -e "GPU $device:" -e "(UUID: $device" || {{
         echo "CUDA_VISIBLE_DEVICES is $device, which nvidia-smi -L does not list" >&2
         exit 1
@@ -120,6 +120,6 @@ def write_discovery_script(path: Path, gpus: GpuTaskManagers) -> None:
             command, env={**os.environ, **gpu_environment(device)}, capture_output=True, text=True, check=False
         )
         if asked.returncode:
-            why = asked.stderr.strip() or asked.stdout
-            msg = f"no GPU {device}: {why}. To try placement without one: --stand-in-gpus"
+            hint = "recloop cluster start --stand-in-gpus tries placement without any"
+            msg = f"no GPU {device}: {asked.stderr.strip()} ({hint})"
             raise SettingRefusedError(msg)

@@ -18,7 +18,8 @@ from tests.job.waiting import wait_until
 pytestmark = pytest.mark.cluster
 
 DEVICE = "5"
-APART = ("placement.scoring=gpu", "scoring.device=cuda", "scoring.device_missing=cpu", "preset=replayable")
+ON_GPU = ("placement.scoring=gpu", "scoring.device=cuda", "preset=replayable")
+APART = (*ON_GPU, "scoring.device_missing=cpu")
 USERS = 20
 
 
@@ -66,6 +67,17 @@ def test_without_the_groups_everything_shares_a_task_manager(run_apart: Deploy, 
     run = run_apart(tmp_path / "log", *APART, "placement.scoring=shared")
     with pytest.raises(AssertionError):
         assert_kept_apart(run)
+
+
+@pytest.mark.slow
+def test_a_gpu_that_is_not_there_fails_the_job_with_the_reason(run_apart: Deploy, tmp_path: Path) -> None:
+    run = run_apart(tmp_path / "log", *ON_GPU)
+    append(tmp_path / "log", range(1))
+    with FlinkRest(run.cluster.rest_url) as rest:
+        wait_until(lambda: bool(rest.exceptions(run.deployment.job_id)), timeout_s=120, what="a failure")
+        told = rest.exceptions(run.deployment.job_id)[0].root_cause
+    assert "DeviceMissingError: scoring.device=cuda" in told
+    assert f"CUDA_VISIBLE_DEVICES is {DEVICE}" in told
 
 
 @pytest.mark.slow

@@ -110,9 +110,9 @@ def test_a_device_that_is_not_listed_is_refused(tmp_path: Path, device: str) -> 
         write_discovery_script(tmp_path / "discovery", GpuTaskManagers(("0", device)))
 
 
-def test_no_driver_is_told_and_not_asked_for_a_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_driver_is_told_and_no_stand_in_asks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     script = tmp_path / "discovery"
-    with pytest.raises(SettingRefusedError, match="is the driver there"):
+    with pytest.raises(SettingRefusedError, match=r"nvidia-smi -L fails: .*not found"):
         write_discovery_script(script, GpuTaskManagers(("0",)))
     write_discovery_script(script, GpuTaskManagers(("0",), stand_in=True))
