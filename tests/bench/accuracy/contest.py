@@ -130,7 +130,7 @@ class Contest:
 
     def _cell(self, contender: Contender, part: str, options: Options, checkpoints: tuple[int, ...], seed: int) -> Cell:
         name = contender.name
-        version = theirs.PINS.read_text() if contender.is_peer else ours.version_of(name, options)
+        version = theirs.version() if contender.is_peer else ours.version_of(name, options)
         return Cell(self.problem.fingerprint, part, name, version, options, checkpoints, seed)
 
     def _fill(self, cells: Sequence[Cell]) -> None:

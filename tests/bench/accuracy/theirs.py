@@ -37,6 +37,12 @@ def lists_of(cells: Sequence[Cell], split: Split, top: int) -> Iterator[tuple[Ce
         yield from zip(cells, _answers(folders, Path(scratch)), strict=True)
 
 
+def version() -> str:
+    """Tells one set of peers from another: their pins."""
+    pins = (line.split("#")[0].strip() for line in PINS.read_text().splitlines())
+    return " ".join(pin for pin in pins if pin)
+
+
 def _answers(folders: Sequence[Path], scratch: Path) -> Iterator[Outcome]:
     """One process answers them all, and prints the CPU seconds of each."""
     command = [str(PEERS_PYTHON), "-W", "ignore", "-m", "tests.bench.accuracy.peers", *map(str, folders)]
