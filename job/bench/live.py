@@ -125,11 +125,12 @@ def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[U
     filling = deploy(target, unscored, fresh=True, on_progress=say).job_id
     live.rest.wait_until_running(filling, timeout_s=_RUNNING_S)
     _wait_for_lists(live, filling, records)
-    say("appending what waits to be read")
-    append_all(live.log, waiting)
     wait_for_checkpoint(live.rest, filling)
     live.rest.cancel(filling)
     live.rest.wait_for_job(filling, lambda job: job.is_over, timeout_s=_RUNNING_S)
+    # Not before: the job that fills would read it, unscored.
+    say("appending what waits to be read")
+    append_all(live.log, waiting)
     scoring = deploy(target, live.settings, on_progress=say)
     if scoring.restored_from is None:
         msg = f"the job began anew instead of going on from what it knew: look at {live.cluster.layout.logs}"
