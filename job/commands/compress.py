@@ -27,6 +27,8 @@ HOW_HELP = (
     "A way, repeatable; several with + between go on from each other. By default each alone, and distill+int8. "
     + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
 )
+MAX_LOSS_HELP = "Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."
+EPOCHS_HELP = "distill: passes over the data, by default the kind's; prune: 0.3 of them."
 
 
 def compress(
@@ -35,18 +37,12 @@ def compress(
         str | None, typer.Argument(help="Name or folder of the data set it was trained on; the bundle's by default.")
     ] = None,
     how: Annotated[list[str] | None, typer.Option(help=HOW_HELP)] = None,
-    max_loss: Annotated[
-        float,
-        typer.Option(max=1.0, help="Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."),
-    ] = 0.01,
+    max_loss: Annotated[float, typer.Option(max=1.0, help=MAX_LOSS_HELP)] = 0.01,
     out: Annotated[Path | None, typer.Option(help="Folder for the bundles; by default BUNDLE-compressed.")] = None,
     keep: Annotated[
         float, typer.Option(min=0.01, max=1.0, help="prune, distill: share of the units or layers that is left.")
     ] = 0.5,
-    epochs: Annotated[
-        int | None,
-        typer.Option(min=1, help="distill: passes over the data, by default the kind's; prune: 0.3 of them."),
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help=EPOCHS_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from model.evaluate_splits import Split
     from model.evaluate_table import Comparison, Trial
 
+NAMES_HELP = f"Names, with commas between, to train and measure. {RECOMMENDERS_HELP}"
+
 
 class Protocol(StrEnum):
     """How behaviours are held out."""
@@ -41,9 +43,7 @@ class Part(StrEnum):
 
 def evaluate(
     dataset: Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")],
-    recommender: Annotated[
-        str | None, typer.Option(help=f"Names, with commas between, to train and measure. {RECOMMENDERS_HELP}")
-    ] = None,
+    recommender: Annotated[str | None, typer.Option(help=NAMES_HELP)] = None,
     bundle: Annotated[list[Path] | None, typer.Option(help="A bundle's folder, measured as it is; repeatable.")] = None,
     protocol: Annotated[Protocol | None, typer.Option(help="By default time-split for bundles.")] = None,
     on: Annotated[Part, typer.Option(help="Which part is foreseen.")] = Part.TEST,
@@ -54,9 +54,7 @@ def evaluate(
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each recommender that draws.")] = 1,
     top: Annotated[int, typer.Option(min=1, help="Length of a list.")] = 10,
-    history_length: Annotated[
-        int, typer.Option(min=0, help="Newest items a recommender looks at; 0 is what suits each.")
-    ] = 0,
+    history_length: Annotated[int, typer.Option(min=0, help="Newest items looked at; 0 is what suits each.")] = 0,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 lets torch choose.")] = 1,
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,

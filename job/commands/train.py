@@ -31,6 +31,9 @@ MODELS_DIR = Path(".recloop/models")
 REGISTER_HELP = "Register it: the model's candidate from then on, or current if there was none."
 OPTIONS_HELP = "Its options may stand behind a name, als:dim=32:decay=0.8; a wrong one is told which there are."
 RECOMMENDERS_HELP = f"{OPTIONS_HELP} One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+CUT_OFF_HELP = "Train on what is older than this, epoch milliseconds; replaces --cut."
+EPOCHS_HELP = "Passes over the data; by default what suits the recommender."
+THREADS_HELP = "CPU threads; 0 lets torch choose. On small models more only wait."
 NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 
 
@@ -38,21 +41,15 @@ def train(
     dataset: Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")],
     recommender: Annotated[str, typer.Option(help=RECOMMENDERS_HELP)] = DEFAULT_KIND,
     cut: Annotated[float, typer.Option(help="Share of the behaviours to train on, oldest first.")] = 0.8,
-    cut_off: Annotated[
-        int | None, typer.Option(help="Train on what is older than this, epoch milliseconds; replaces --cut.")
-    ] = None,
+    cut_off: Annotated[int | None, typer.Option(help=CUT_OFF_HELP)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; by default the data set's name.")] = None,
-    epochs: Annotated[
-        int | None, typer.Option(min=1, help="Passes over the data; by default what suits the recommender.")
-    ] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help=EPOCHS_HELP)] = None,
     history_length: Annotated[int, typer.Option(min=0, help="Newest items looked at; 0 is what suits the model.")] = 0,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     k: Annotated[int, typer.Option(min=10, help="Items a prediction returns.")] = 100,
     negatives: Annotated[int | None, typer.Option(min=0, help=NEGATIVES_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    threads: Annotated[
-        int, typer.Option(min=0, help="CPU threads; 0 lets torch choose. On small models more only wait.")
-    ] = 1,
+    threads: Annotated[int, typer.Option(min=0, help=THREADS_HELP)] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
     register: Annotated[bool, typer.Option("--register", help=REGISTER_HELP)] = False,
@@ -86,6 +83,11 @@ def train(
         config = FitConfig(recommender=recommender, cut=cut, cut_off=cut_off, size=size, how=how)
         with TrainingProgress() as progress:
             fitted = fit(prepared, out or MODELS_DIR / prepared.info.name, config, datetime.now(UTC), progress)
+    _tell(fitted, registry, as_json=as_json)
+
+
+def _tell(fitted: Fitted, registry: Registry | None, *, as_json: bool) -> None:
+    """Says what was trained, and offers it to the registry; the first is said even where the second is refused."""
     if not as_json:
         _print(fitted)
     with stop_on(BundleError, RegistryError):
