@@ -21,6 +21,18 @@ class Member:
     restarts: int
 
 
+def follows() -> bool:
+    """Whether this process is one of several, and another one leads."""
+    one_of = member()
+    return one_of is not None and one_of.rank > 0
+
+
+def begun_again() -> bool:
+    """Whether torchrun has begun again, after a process of its was killed."""
+    one_of = member()
+    return one_of is not None and one_of.restarts > 0
+
+
 def member() -> Member | None:
     """What torchrun tells this process; None if it did not start it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:

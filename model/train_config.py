@@ -5,10 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+CHECKPOINT = "training.checkpoint"
+"""The file in a folder of checkpoints."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoints:
     """Where a training's progress is kept, so that it can go on after whatever ended it.
+
+    `model.fit` removes the checkpoint when there is a bundle.
 
     Attributes:
         folder: holds the newest checkpoint; made if it is not there. Where a training is spread over machines, all of
@@ -59,6 +64,9 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if min(self.processes, self.accumulate) < 1:
             msg = f"processes and accumulate are 1 or more, not {self.processes} and {self.accumulate}"
+            raise ValueError(msg)
+        if self.precision not in {"full", "mixed"}:
+            msg = f"precision is full or mixed, not {self.precision}"
             raise ValueError(msg)
         if self.precision == "mixed" and not self.device.startswith("cuda"):
             msg = f"mixed precision needs a GPU: give device cuda, not {self.device}, or leave it out"

@@ -4,6 +4,7 @@ Its first line is the SHA-256 of the rest, which is checked before anything is r
 and names; nothing else is unpickled, so a file from elsewhere runs no code.
 """
 
+import contextlib
 import hashlib
 import io
 import os
@@ -15,7 +16,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-NAME = "training.checkpoint"
+from model.train_config import CHECKPOINT
+
+_DRAFT = f".{CHECKPOINT}.draft"
 FORMAT = 1
 
 
@@ -59,13 +62,13 @@ def write_checkpoint(folder: Path, state: TrainingState) -> None:
     content = io.BytesIO()
     torch.save({"format": FORMAT, **{each.name: getattr(state, each.name) for each in fields(state)}}, content)
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / f".{NAME}.draft"
+    draft = folder / _DRAFT
     with draft.open("wb") as file:
         file.write(hashlib.sha256(content.getbuffer()).hexdigest().encode() + b"\n")
         file.write(content.getbuffer())
         file.flush()
         os.fsync(file.fileno())
-    draft.replace(folder / NAME)
+    draft.replace(folder / CHECKPOINT)
 
 
 def read_checkpoint(folder: Path) -> TrainingState | None:
@@ -74,7 +77,7 @@ def read_checkpoint(folder: Path) -> TrainingState | None:
     Raises:
         CheckpointError: it is damaged, or another release wrote it.
     """
-    path = folder / NAME
+    path = folder / CHECKPOINT
     if not path.is_file():
         return None
     digest, _, content = path.read_bytes().partition(b"\n")
@@ -86,3 +89,11 @@ def read_checkpoint(folder: Path) -> TrainingState | None:
         msg = f"{path} has format {version}, this program reads {FORMAT}; begin anew without --resume"
         raise CheckpointError(msg)
     return TrainingState(**found)
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Removes the folder's checkpoint, and the folder where nothing else is in it."""
+    for name in (CHECKPOINT, _DRAFT):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()
