@@ -5,7 +5,7 @@ real positions of its windows, whoever has them: a process's mean counts by its 
 and several take the same steps, but for rounding and for dropout, which each process draws for itself.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import numpy as np
@@ -20,7 +20,7 @@ from model.sequence_losses import next_item_loss
 from model.train_config import EpochDone, Progress, TrainConfig
 from model.training_checkpoint import TrainingState
 from model.training_random import Negatives, draw_apart, random_state, set_random_state
-from model.windows import WindowSource, targets_in
+from model.windows import WindowSource, own_parts
 
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises."""
@@ -141,7 +141,7 @@ class TrainingLoop:
     def _step(self, windows: Ints) -> Tensor:
         """Takes one step. (B, L + 1) -> this process's part of the mean loss, scalar."""
         self._optimizer.zero_grad(set_to_none=True)
-        parts = list(self._parts(windows))
+        parts = list(own_parts(windows, self._group.rank, self._group.size, self._how.accumulate))
         drawn = self._negatives.draw()
         losses = []
         for number, (part, share) in enumerate(parts, start=1):
@@ -150,17 +150,6 @@ class TrainingLoop:
         self._precision.step(self._optimizer, self._model.parameters())
         self._schedule.step()
         return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-
-    def _parts(self, windows: Ints) -> Iterator[tuple[Ints, float]]:
-        """This process's windows of a step, and which share of the step's targets each part has."""
-        targets = targets_in(windows)
-        own = windows[self._group.rank :: self._group.size]
-        if not len(own):
-            # The others wait for this one's gradients, if of nothing.
-            yield windows[:1], 0.0
-            return
-        for part in np.array_split(own, min(self._how.accumulate, len(own))):
-            yield part, targets_in(part) / targets
 
     def _pass(self, windows: Ints, drawn: Tensor | None, share: float) -> Tensor:
         """Adds the gradients of some windows; their share of the step's loss, scalar."""
@@ -181,4 +170,6 @@ def _schedule(
     optimizer: torch.optim.Optimizer, windows: WindowSource, how: TrainConfig
 ) -> torch.optim.lr_scheduler.OneCycleLR:
     steps = how.epochs * (windows.most // how.batch_size + 1)
+    if WARM_UP * steps == 1:
+        steps += 1  # torch divides by the steps of the rise less one
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=steps, pct_start=WARM_UP)
