@@ -72,7 +72,8 @@ def sampled_softmax(model: SequenceRecommender, hidden: Tensor, wanted: Tensor, 
     negative = F.linear(hidden, model.item(drawn), model.bias[drawn] - math.log(share))  # (P, S)
     negative = negative.masked_fill(drawn.unsqueeze(0) == wanted.unsqueeze(1), float("-inf"))
     positive = (hidden * model.item(wanted)).sum(1) + model.bias[wanted]  # (P,)
-    return (torch.logsumexp(torch.cat([positive.unsqueeze(1), negative], 1), 1) - positive).mean()
+    logits = torch.cat([positive.unsqueeze(1), negative], 1).float()  # in 16 bits the sum would have three digits
+    return (torch.logsumexp(logits, 1) - positive).mean()
 
 
 def draw_negatives(items: int, count: int, device: torch.device, random: torch.Generator | None = None) -> Tensor:
