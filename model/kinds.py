@@ -153,7 +153,6 @@ class Kind:
             return
         asked = {
             "processes above 1": how.processes > 1 or member() is not None,
-            "accumulate above 1": how.accumulate > 1,
             "precision mixed": how.precision == "mixed",
             "resume": how.checkpoints is not None and how.checkpoints.resume,
         }

@@ -7,7 +7,7 @@ at its store, which listens on all interfaces.
 
 import os
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,10 +47,6 @@ class Group:
         own = [self.device] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=own, forward_sync_buffers=False, gradient_as_bucket_view=True)
 
-    def apart(self, module: nn.Module) -> AbstractContextManager[Any]:
-        """Passes of the wrapped module in this context add to this process's gradients and tell the others nothing."""
-        return nullcontext() if self.size == 1 else module.no_sync()
-
     def sum(self, tensor: Tensor) -> Tensor:
         """The sum of all processes' tensors, on the CPU."""
         if self.size == 1:
@@ -80,7 +76,12 @@ def alone(device: str) -> Group:
 
 @contextmanager
 def of_torchrun(member: Member, device: str) -> Iterator[Group]:
-    """Joins the other processes of a torchrun, and leaves them in the end."""
+    """Joins the other processes of a torchrun, and leaves them in the end.
+
+    Raises:
+        ValueError: this process has no GPU of its own.
+    """
+    check_devices(device, member.local_rank + 1)
     own = _own_device(device, member.local_rank)
     with _joined(own, init_method="env://", rank=member.rank, world_size=member.size) as group:
         yield group

@@ -18,13 +18,11 @@ class Checkpoints:
     Attributes:
         folder: holds the newest checkpoint; made if it is not there. Where a training is spread over machines, all of
             them see it.
-        every_epochs: one is written after so many epochs, and after the last one.
-        every_minutes: and, inside an epoch, so long after the one before it.
+        every_minutes: inside an epoch, one is written so long after the one before it; after an epoch always.
         resume: goes on from the one in the folder; where there is none, the training begins.
     """
 
     folder: Path
-    every_epochs: int = 1
     every_minutes: float = 10.0
     resume: bool = False
 
@@ -44,7 +42,6 @@ class TrainConfig:
         device: cpu or cuda.
         processes: that share each step's windows. They are started by `train`, and are spawned: a script that calls
             it does so under `if __name__ == "__main__"`.
-        accumulate: parts in which a process takes its windows of a step, one after the other, for want of memory.
         precision: mixed has a GPU multiply in 16 bits where that costs no accuracy.
         checkpoints: where to keep them; None keeps none.
     """
@@ -57,13 +54,12 @@ class TrainConfig:
     seed: int = 0
     device: str = "cpu"
     processes: int = 1
-    accumulate: int = 1
     precision: Literal["full", "mixed"] = "full"
     checkpoints: Checkpoints | None = None
 
     def __post_init__(self) -> None:
-        if min(self.processes, self.accumulate) < 1:
-            msg = f"processes and accumulate are 1 or more, not {self.processes} and {self.accumulate}"
+        if self.processes < 1:
+            msg = f"processes are 1 or more, not {self.processes}"
             raise ValueError(msg)
         if self.precision not in {"full", "mixed"}:
             msg = f"precision is full or mixed, not {self.precision}"

@@ -13,13 +13,19 @@ from model.process_group import Group
 from model.sequence import SequenceConfig, SequenceRecommender
 from model.sequence_losses import negatives_for
 from model.train_config import Checkpoints, Progress, TrainConfig
-from model.training_checkpoint import CheckpointError, TrainingState, read_checkpoint, write_checkpoint
+from model.training_checkpoint import (
+    CheckpointError,
+    TrainingState,
+    read_checkpoint,
+    remove_checkpoint,
+    write_checkpoint,
+)
 from model.training_loop import TrainingLoop
 from model.windows import WindowSource
 
 STEPS_A_LOOK = 16
 """From one look at the clock to the next: processes have to agree on what it says, which takes about 1 ms."""
-_FREE = frozenset({"device", "processes", "accumulate", "precision", "checkpoints"})
+_FREE = frozenset({"device", "processes", "precision", "checkpoints"})
 """Of `TrainConfig`, what may be otherwise when a training is gone on with."""
 
 
@@ -42,6 +48,8 @@ def train_member(
     if (state := state_to_resume(how.checkpoints, name)) is not None:
         loop.restore(state)
     _agree(group, loop, name)
+    if group.leads and how.checkpoints is not None and state is None:
+        remove_checkpoint(how.checkpoints.folder)  # else one of another training would be found when this one is killed
     keeper = None if how.checkpoints is None else _Keeper(how.checkpoints, loop, group, name)
     loop.run(progress, (lambda: None) if keeper is None else keeper.look)
     model.eval()
@@ -97,7 +105,6 @@ class _Keeper:
         self._loop = loop
         self._group = group
         self._name = name
-        self._last = loop.epoch
         self._written_at = time.monotonic()
 
     def look(self) -> None:
@@ -109,12 +116,9 @@ class _Keeper:
             self._written_at = time.monotonic()
 
     def _is_due(self) -> bool:
-        if self._loop.step:
-            return self._loop.step % STEPS_A_LOOK == 0 and self._group.as_led(yes=self._is_long_ago())
-        if self._loop.epoch - self._last < self._checkpoints.every_epochs and not self._loop.is_done:
-            return False
-        self._last = self._loop.epoch
-        return True
+        if not self._loop.step:
+            return True
+        return self._loop.step % STEPS_A_LOOK == 0 and self._group.as_led(yes=self._is_long_ago())
 
     def _is_long_ago(self) -> bool:
         return time.monotonic() - self._written_at >= 60 * self._checkpoints.every_minutes

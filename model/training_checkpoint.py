@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -75,7 +76,7 @@ def read_checkpoint(folder: Path) -> TrainingState | None:
     """The folder's checkpoint; None if there is none.
 
     Raises:
-        CheckpointError: it is damaged, or another release wrote it.
+        CheckpointError: it is damaged, no training's, or another release wrote it.
     """
     path = folder / CHECKPOINT
     if not path.is_file():
@@ -84,11 +85,20 @@ def read_checkpoint(folder: Path) -> TrainingState | None:
     if hashlib.sha256(content).hexdigest().encode() != digest:
         msg = f"{path} is damaged: its sha256 is not the one it names; begin anew without --resume"
         raise CheckpointError(msg)
-    found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    if (version := found.pop("format")) != FORMAT:
+    found = _load(path, content)
+    if (version := found.pop("format", None)) != FORMAT:
         msg = f"{path} has format {version}, this program reads {FORMAT}; begin anew without --resume"
         raise CheckpointError(msg)
     return TrainingState(**found)
+
+
+def _load(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError) as error:
+        msg = f"{path} holds something else than a training, and is not loaded; begin anew without --resume"
+        raise CheckpointError(msg) from error
+    return found if isinstance(found, dict) else {}
 
 
 def remove_checkpoint(folder: Path) -> None:

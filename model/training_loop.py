@@ -6,7 +6,6 @@ and several take the same steps, but for rounding and for dropout, which each pr
 """
 
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from model.sequence_losses import next_item_loss
 from model.train_config import EpochDone, Progress, TrainConfig
 from model.training_checkpoint import TrainingState
 from model.training_random import Negatives, draw_apart, random_state, set_random_state
-from model.windows import WindowSource, own_parts
+from model.windows import WindowSource, own_share
 
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises."""
@@ -55,8 +54,8 @@ class TrainingLoop:
         self._windows = windows
         self._how = how
         self._group = group
-        in_one_piece = group.size == how.accumulate == 1
-        self._negatives = Negatives(model.item.num_embeddings - 1, 0 if in_one_piece else negatives, group.device)
+        shared = negatives if group.size > 1 else 0
+        self._negatives = Negatives(model.item.num_embeddings - 1, shared, group.device)
         self._objective = group.wrap(NextItem(model, negatives))
         self._precision = precision_of(how.precision, group.device)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
@@ -141,22 +140,12 @@ class TrainingLoop:
     def _step(self, windows: Ints) -> Tensor:
         """Takes one step. (B, L + 1) -> this process's part of the mean loss, scalar."""
         self._optimizer.zero_grad(set_to_none=True)
-        parts = list(own_parts(windows, self._group.rank, self._group.size, self._how.accumulate))
-        drawn = self._negatives.draw()
-        losses = []
-        for number, (part, share) in enumerate(parts, start=1):
-            with nullcontext() if number == len(parts) else self._group.apart(self._objective):
-                losses.append(self._pass(part, drawn, share))
+        own, share = own_share(windows, self._group.rank, self._group.size)
+        with self._precision.forward():
+            loss = self._objective(torch.from_numpy(own).to(self._group.device), self._negatives.draw()) * share
+        self._precision.backward(loss * self._group.size)  # gradients are averaged over the processes, not added up
         self._precision.step(self._optimizer, self._model.parameters())
         self._schedule.step()
-        return losses[0] if len(losses) == 1 else torch.stack(losses).sum()
-
-    def _pass(self, windows: Ints, drawn: Tensor | None, share: float) -> Tensor:
-        """Adds the gradients of some windows; their share of the step's loss, scalar."""
-        with self._precision.forward():
-            loss = self._objective(torch.from_numpy(windows).to(self._group.device), drawn) * share
-        # Gradients are averaged over the processes, and are to be added up.
-        self._precision.backward(loss * self._group.size)
         return loss.detach()
 
     def _told(self) -> Tensor:

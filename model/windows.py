@@ -43,26 +43,22 @@ def targets_in(windows: Ints) -> int:
     return int((windows[:, :-1] > 0).sum())
 
 
-def own_parts(windows: Ints, rank: int, size: int, parts: int) -> Iterator[tuple[Ints, float]]:
+def own_share(windows: Ints, rank: int, size: int) -> tuple[Ints, float]:
     """Which windows of a step one of several processes takes, and which share of the step's targets they ask for.
 
     Args:
         windows: (B, L + 1), of all processes.
         rank: of the process.
         size: how many there are.
-        parts: how many to yield at most.
 
-    Yields:
-        (b, L + 1) and its share. Over all processes and parts, shares add up to 1, each window's in one of them; a
-        process that is left without gets one that counts nothing, as the others wait for its gradients.
+    Returns:
+        (b, L + 1) and its share; over all processes, shares add up to 1. A process that is left without gets a window
+        that counts nothing, as the others wait for its gradients.
     """
     own = windows[rank::size]
     if not len(own):
-        yield windows[:1], 0.0
-        return
-    targets = targets_in(windows)
-    for part in np.array_split(own, min(parts, len(own))):
-        yield part, targets_in(part) / targets
+        return windows[:1], 0.0
+    return own, targets_in(own) / targets_in(windows)
 
 
 def draw_windows(sequences: list[Ints], length: int, random: np.random.Generator) -> Ints:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -29,8 +27,9 @@ from model.train_config import CHECKPOINT, Checkpoints
 from model.worker_processes import WorkerError
 
 if TYPE_CHECKING:
+    from model.datasets.prepared import Dataset
     from model.evaluate import Evaluation
-    from model.fit import Fitted
+    from model.fit import FitConfig, Fitted
     from model.train import EpochDone, TrainConfig
 
 MODELS_DIR = Path(".recloop/models")
@@ -41,9 +40,10 @@ CUT_OFF_HELP = "Train on what is older than this, epoch milliseconds; replaces -
 EPOCHS_HELP = "Passes over the data; by default what suits the recommender."
 THREADS_HELP = "CPU threads; 0 lets torch choose. On small models more only wait."
 PROCESSES_HELP = (
-    "Processes of this machine that share each step's windows; with --device cuda each has a GPU. Or start the command "
-    "by torchrun, which may span machines."
+    "Processes of this machine that share each step; with --device cuda each has a GPU. When one is killed, all go on "
+    "from the last checkpoint. Or start the command by torchrun, which may span machines."
 )
+PRECISION_HELP = "mixed: a GPU multiplies in 16 bits where that costs no accuracy."
 RESUME_HELP = "Go on from the checkpoint of the same command, whatever ended it; without one, begin."
 NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 
@@ -69,75 +69,62 @@ def train(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help=THREADS_HELP)] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = Precision.FULL,
+    processes: Annotated[int, typer.Option(min=1, help=PROCESSES_HELP)] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
     register: Annotated[bool, typer.Option("--register", help=REGISTER_HELP)] = False,
     registry_url: RegistryUrl = DEFAULT_REGISTRY,
-    processes: Annotated[int, typer.Option(min=1, help=PROCESSES_HELP)] = 1,
-    accumulate: Annotated[
-        int, typer.Option(min=1, help="Parts in which a process takes a step, one after the other, for want of memory.")
-    ] = 1,
-    precision: Annotated[
-        Precision, typer.Option(help="mixed: a GPU multiplies in 16 bits where that costs no accuracy.")
-    ] = Precision.FULL,
-    checkpoints: Annotated[
-        Path | None, typer.Option(help="Folder of the training's checkpoint; by default beside the bundle.")
-    ] = None,
-    checkpoint_epochs: Annotated[int, typer.Option(min=1, help="Epochs from one checkpoint to the next.")] = 1,
-    checkpoint_minutes: Annotated[
-        float, typer.Option(min=0, help="Inside a longer epoch, minutes from one checkpoint to the next.")
-    ] = 10.0,
-    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Train a recommender before a cut-off, measure it after, and write a bundle that can be served.
 
     Examples:
-      recloop train ml-100k
-
-      recloop train ml-100k --recommender gru --out .recloop/models/gru
+      recloop train ml-100k --register
 
       recloop train ml-100k --recommender hybrid:epochs=20 --out .recloop/models/hybrid
 
-      recloop train ml-100k --cut 0.9 --epochs 20 --out .recloop/models/long
+      recloop train ml-100k --processes 2 --resume
 
-      recloop train mine --cut-off 1700000000000 --json
-
-      recloop train ml-100k --register
-
-      recloop train ml-100k --recommender gru --processes 2
-
-      recloop train ml-100k --recommender gru --processes 2 --resume
-
-      torchrun --standalone --nproc-per-node 2 -m job.cli train ml-100k --recommender gru
+      torchrun --standalone --nproc-per-node 2 -m job.cli train ml-100k
     """
     with stop_on(DatasetError, RegistryError, ValueError, WorkerError):
         registry = Registry(registry_url) if register else None  # refused before minutes of training, not after
         prepared = find_dataset(dataset, data_dir)
-        kind_named(recommender)
-        use_threads(threads)
-        from model.fit import FitConfig, fit, fit_along
-
-        size = Size(history_length=history_length, dim=dim, k=k)
         bundle = out or MODELS_DIR / prepared.info.name
-        how = replace(
-            training_of(recommender, epochs, seed, device, negatives),
-            processes=processes,
-            accumulate=accumulate,
-            precision=precision.value,
-            checkpoints=Checkpoints(
-                folder=checkpoints or bundle.with_name(f".{bundle.name}.training"),
-                every_epochs=checkpoint_epochs,
-                every_minutes=checkpoint_minutes,
-                resume=resume or begun_again(),
-            ),
-        )
+        how = training_of(recommender, epochs, seed, device, negatives)
+        use_threads(threads)
+        from model.fit import FitConfig
+
+        checkpoints = Checkpoints(folder=checkpoints_of(bundle), resume=resume or begun_again())
+        how = replace(how, precision=precision.value, processes=processes, checkpoints=checkpoints)
+        size = Size(history_length=history_length, dim=dim, k=k)
         config = FitConfig(recommender=recommender, cut=cut, cut_off=cut_off, size=size, how=how)
-        if follows():
-            fit_along(prepared, config)
-            return
-        with _told_how_to_go_on(how), TrainingProgress() as progress:
-            fitted = fit(prepared, bundle, config, datetime.now(UTC), progress)
-    _tell(fitted, registry, as_json=as_json)
+        fitted = _fit(prepared, bundle, config)
+    if fitted is not None:
+        _tell(fitted, registry, as_json=as_json)
+
+
+def checkpoints_of(bundle: Path) -> Path:
+    """The folder beside a bundle that holds its training's checkpoint for as long as there is no bundle."""
+    bundle = bundle.absolute()
+    return bundle.with_name(f".{bundle.name}.training")
+
+
+def _fit(dataset: Dataset, bundle: Path, config: FitConfig) -> Fitted | None:
+    """Trains with a bar; None in all of torchrun's processes but the first, which does all but the training alone."""
+    from model.fit import fit, fit_along
+
+    if follows():
+        fit_along(dataset, config)
+        return None
+    try:
+        with TrainingProgress() as progress:
+            return fit(dataset, bundle, config, datetime.now(UTC), progress)
+    except KeyboardInterrupt:
+        if (checkpoints_of(bundle) / CHECKPOINT).exists():
+            typer.echo("Stopped. The same command with --resume goes on from the last checkpoint.", err=True)
+        raise typer.Exit(130) from None
 
 
 def _tell(fitted: Fitted, registry: Registry | None, *, as_json: bool) -> None:
@@ -150,16 +137,6 @@ def _tell(fitted: Fitted, registry: Registry | None, *, as_json: bool) -> None:
         print_json({**_as_dict(fitted), "registered": offered and _registered(*offered)})
     elif offered is not None:
         _print_registered(fitted.bundle.manifest.name, *offered)
-
-
-@contextmanager
-def _told_how_to_go_on(how: TrainConfig) -> Iterator[None]:
-    try:
-        yield
-    except KeyboardInterrupt:
-        if how.checkpoints is not None and (how.checkpoints.folder / CHECKPOINT).exists():
-            typer.echo("Stopped. The same command with --resume goes on from the last checkpoint.", err=True)
-        raise typer.Exit(130) from None
 
 
 def use_threads(threads: int) -> None:

@@ -1,5 +1,8 @@
-"""A training that is cut into parts, broken off, gone on with, or computed in 16 bits is still the same training."""
+"""A training that is shared, broken off, gone on with, or computed in 16 bits is still the same training."""
 
+import hashlib
+import io
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +18,7 @@ from model.sequence import SequenceRecommender
 from model.train import Checkpoints, EpochDone, TrainConfig, train
 from model.train_config import CHECKPOINT
 from model.training_checkpoint import CheckpointError, remove_checkpoint
-from model.windows import own_parts
+from model.windows import own_share
 from tests.unit.model.test_training import TINY, cycles
 
 LOG = cycles(users=18, length=6)
@@ -66,13 +69,9 @@ def test_without_a_checkpoint_a_training_begins(tmp_path: Path) -> None:
     assert len(curve_of(kept_in(tmp_path / "nothing", resume=True))[0]) == 3
 
 
-def test_without_resume_an_older_checkpoint_is_replaced(tmp_path: Path) -> None:
+def test_without_resume_an_older_checkpoint_is_gone_from_the_beginning(tmp_path: Path) -> None:
     curve_of(kept_in(tmp_path), stop_after=2)
-    assert len(curve_of(kept_in(tmp_path))[0]) == 3
-
-
-def test_checkpoints_are_written_as_seldom_as_asked(tmp_path: Path) -> None:
-    curve_of(kept_in(tmp_path, every_epochs=3), stop_after=3)
+    assert len(curve_of(kept_in(tmp_path), stop_after=1)[0]) == 1
     assert not (tmp_path / CHECKPOINT).exists()
 
 
@@ -92,12 +91,26 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
         curve_of(kept_in(tmp_path, resume=True))
 
 
-def test_a_checkpoint_runs_no_code(tmp_path: Path) -> None:
-    curve_of(kept_in(tmp_path), stop_after=2)
-    content = (tmp_path / CHECKPOINT).read_bytes().partition(b"\n")[2]
-    (tmp_path / "plain.pt").write_bytes(content)
-    found = torch.load(tmp_path / "plain.pt", weights_only=True)
-    assert found["epoch"] == 2
+class Harmful:
+    """Unpickled, it makes a file."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.file,)
+
+
+def test_a_checkpoint_from_elsewhere_runs_no_code(tmp_path: Path) -> None:
+    content = io.BytesIO()
+    torch.save({"format": 1, "model": Harmful(tmp_path / "harm")}, content)
+    digest = hashlib.sha256(content.getvalue()).hexdigest().encode()
+    (tmp_path / CHECKPOINT).write_bytes(digest + b"\n" + content.getvalue())
+    with pytest.raises(CheckpointError, match="not loaded"):
+        curve_of(kept_in(tmp_path, resume=True))
+    assert not (tmp_path / "harm").exists()
+    torch.load(io.BytesIO(content.getvalue()), weights_only=False)
+    assert (tmp_path / "harm").exists()
 
 
 def test_a_removed_checkpoint_takes_its_folder_along_unless_something_else_is_there(tmp_path: Path) -> None:
@@ -109,23 +122,14 @@ def test_a_removed_checkpoint_takes_its_folder_along_unless_something_else_is_th
     assert [str(path.relative_to(tmp_path)) for path in sorted(tmp_path.rglob("*"))] == ["full", "full/mine"]
 
 
-@pytest.mark.parametrize("negatives", [0, 6])
-def test_a_step_in_parts_is_the_step(negatives: int) -> None:
-    losses: list[list[float]] = [[], []]
-    how = replace(HOW, batch_size=10, negatives=negatives)
-    train(LOG, TINY, how, lambda news: losses[0].append(news.loss))
-    train(LOG, TINY, replace(how, accumulate=4), lambda news: losses[1].append(news.loss))
-    assert losses[1] == pytest.approx(losses[0], abs=1e-5)
-
-
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.integers(1, 4), st.integers(1, 3))
-def test_processes_and_parts_take_every_target_once(lengths: list[int], size: int, parts: int) -> None:
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=12), st.integers(1, 4))
+def test_processes_take_every_target_of_a_step_once(lengths: list[int], size: int) -> None:
     windows = np.array([[0] * (5 - n) + [number + 1] * (n + 1) for number, n in enumerate(lengths)])
-    taken = [pair for rank in range(size) for pair in own_parts(windows, rank, size, parts)]
-    counting = [part for part, share in taken if share]
+    taken = [own_share(windows, rank, size) for rank in range(size)]
+    counting = [(own, share) for own, share in taken if share]
     assert sum(share for _, share in taken) == pytest.approx(1.0)
-    assert sorted(row[-1] for part in counting for row in part) == list(range(1, len(lengths) + 1))
-    assert all(share == pytest.approx((part[:, :-1] > 0).sum() / sum(lengths)) for part, share in taken if share)
+    assert sorted(row[-1] for own, _ in counting for row in own) == list(range(1, len(lengths) + 1))
+    assert all(share == pytest.approx((own[:, :-1] > 0).sum() / sum(lengths)) for own, share in counting)
 
 
 @pytest.mark.parametrize("lower", [torch.bfloat16, torch.float16])
@@ -144,7 +148,6 @@ def test_sixteen_bits_train_about_the_same(monkeypatch: pytest.MonkeyPatch, lowe
     [
         ({"precision": "mixed"}, "needs a GPU"),
         ({"processes": 0}, "1 or more"),
-        ({"accumulate": 0}, "1 or more"),
         ({"precision": "half"}, "full or mixed"),
     ],
 )
