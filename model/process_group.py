@@ -83,7 +83,10 @@ def of_torchrun(member: Member, device: str) -> Iterator[Group]:
     """
     check_devices(device, member.local_rank + 1)
     own = _own_device(device, member.local_rank)
-    with _joined(own, init_method="env://", rank=member.rank, world_size=member.size) as group:
+    store, *_ = next(dist.rendezvous("env://", member.rank, member.size))
+    # It outlives the processes: begun again, they would believe the addresses of the ended ones, and wait for them.
+    store = dist.PrefixStore(f"attempt-{member.restarts}", store)
+    with _joined(own, store=store, rank=member.rank, world_size=member.size) as group:
         yield group
 
 

@@ -100,52 +100,52 @@ def run_workers(work: Work, processes: int, hear: Hear, *, restarts: int = RESTA
 
 
 def _run(work: Work, processes: int, attempt: int, hear: Hear) -> None:
-    crew: dict[Connection, SpawnProcess] = {}
+    workers: dict[Connection, SpawnProcess] = {}
     try:
         with _interrupts_held_back():
             for rank in range(processes):
-                ear, process = _start(work, rank, processes, attempt)
-                crew[ear] = process
-        _listen(crew, hear)
+                receiver, process = _start(work, rank, processes, attempt)
+                workers[receiver] = process
+        _listen(workers, hear)
     finally:
-        for ear, process in crew.items():
+        for receiver, process in workers.items():
             process.kill()
             process.join()
-            ear.close()
+            receiver.close()
 
 
 def _start(work: Work, rank: int, size: int, attempt: int) -> tuple[Connection, SpawnProcess]:
     context = multiprocessing.get_context("spawn")
-    ear, mouth = context.Pipe(duplex=False)
-    arguments = (work, (rank, size, attempt), mouth, os.getpid())
+    receiver, sender = context.Pipe(duplex=False)
+    arguments = (work, (rank, size, attempt), sender, os.getpid())
     process = context.Process(target=_enter, args=arguments, name=f"process {rank + 1}", daemon=True)
     process.start()
-    mouth.close()
-    return ear, process
+    sender.close()
+    return receiver, process
 
 
-def _listen(crew: dict[Connection, SpawnProcess], hear: Hear) -> None:
+def _listen(workers: dict[Connection, SpawnProcess], hear: Hear) -> None:
     """Hears the processes until all have done their work.
 
     Raises:
         WorkerFailedError: one raised an exception.
         WorkerKilledError: one was killed.
     """
-    talking = set(crew)
+    talking = set(workers)
     while talking:
         ready = wait(talking)
-        for ear in [each for each in talking if each in ready]:
+        for receiver in [each for each in talking if each in ready]:
             try:
-                said = ear.recv()
+                said = receiver.recv()
             except (EOFError, OSError):  # the second where it was killed in mid-sentence
-                talking.discard(ear)
-                crew[ear].join()
-                _check_ends(crew.values())
+                talking.discard(receiver)
+                workers[receiver].join()
+                _check_ends(workers.values())
                 continue
             if isinstance(said, _Raised):
-                _await_ends(crew.values())
-                _check_ends(crew.values())
-                msg = f"one of {len(crew)} processes failed:\n{said.trace}"
+                _await_ends(workers.values())
+                _check_ends(workers.values())
+                msg = f"one of {len(workers)} processes failed:\n{said.trace}"
                 raise WorkerFailedError(msg)
             hear(said)
 
@@ -164,13 +164,13 @@ def _check_ends(processes: Collection[SpawnProcess]) -> None:
             raise WorkerKilledError(msg)
 
 
-def _enter(work: Work, place: tuple[int, int, int], mouth: Connection, parent: int) -> None:
+def _enter(work: Work, place: tuple[int, int, int], sender: Connection, parent: int) -> None:
     """What a process runs."""
     _end_with(parent)
     try:
-        work(Worker(*place, mouth.send))
+        work(Worker(*place, sender.send))
     except Exception:
-        mouth.send(_Raised(traceback.format_exc()))
+        sender.send(_Raised(traceback.format_exc()))
         sys.exit(_RAISED)
 
 

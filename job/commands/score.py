@@ -50,7 +50,7 @@ def score(
         prepared = find_dataset(dataset, data_dir)
         named = [] if bundle is None else [f"scoring.bundle={json.dumps(str(bundle))}"]
         settings = load(settings_file, [*(overrides or ()), *named, f"scoring.candidates={top}"]).resolved()
-        summary = _score(Order(prepared, settings, out, processes))
+        summary = _score(Order(prepared, settings, out.absolute(), processes))
     seconds = time.perf_counter() - started
     if as_json:
         print_json({"out": str(out), **asdict(summary), "seconds": round(seconds, 2)})

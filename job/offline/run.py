@@ -26,7 +26,7 @@ from model.worker_processes import Worker, run_workers
 SUMMARY = "scores.json"
 _PLAN = "plan.json"
 _LOCK = ".lock"
-Told = Callable[[str, int, int], None]
+Progress = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
 
 
@@ -84,12 +84,12 @@ class _Plan(msgspec.Struct, frozen=True):
     unknown_actions: int
 
 
-def score_users(order: Order, told: Told = lambda *_: None) -> Summary:
+def score_users(order: Order, progress: Progress = lambda *_: None) -> Summary:
     """Scores every user of a data set.
 
     Args:
         order: what is wanted.
-        told: now and then.
+        progress: told now and then.
 
     Raises:
         OfflineError: the bundle returns too few items, `out` is another thing, or another run is at it.
@@ -103,8 +103,8 @@ def score_users(order: Order, told: Told = lambda *_: None) -> Summary:
     _check(order, bundle)
     draft = order.out.with_name(f".{order.out.name}.scoring")
     with _alone_in(draft):
-        plan = _split(order, bundle, draft, told)
-        _score(order, plan, draft, told)
+        plan = _split(order, bundle, draft, progress)
+        _score(order, plan, draft, progress)
         summary = _summary(order.dataset, bundle, plan)
         _put_together(order.out, draft, summary)
     return summary
@@ -138,7 +138,7 @@ def _alone_in(draft: Path) -> Iterator[None]:
         shutil.rmtree(draft)
 
 
-def _split(order: Order, bundle: Bundle, draft: Path, told: Told) -> _Plan:
+def _split(order: Order, bundle: Bundle, draft: Path, progress: Progress) -> _Plan:
     """Splits the data set, unless an earlier run for the same has done it."""
     dataset, settings = order.dataset, _settings(order)
     digest = hashlib.sha256(settings.encode()).hexdigest()
@@ -150,7 +150,7 @@ def _split(order: Order, bundle: Bundle, draft: Path, told: Told) -> _Plan:
         if file.name != _LOCK:
             file.unlink()
     total = dataset.info.behaviors
-    unknown = split(dataset, draft, action_table(order.settings), lambda done: told("splitting", done, total))
+    unknown = split(dataset, draft, action_table(order.settings), lambda done: progress("splitting", done, total))
     plan = _Plan(*wanted, unknown)
     (draft / f".{_PLAN}").write_bytes(msgspec.json.encode(plan))
     (draft / f".{_PLAN}").replace(draft / _PLAN)
@@ -169,14 +169,14 @@ def _plan_in(draft: Path) -> _Plan | None:
         return None
 
 
-def _score(order: Order, plan: _Plan, draft: Path, told: Told) -> None:
+def _score(order: Order, plan: _Plan, draft: Path, progress: Progress) -> None:
     """Scores the parts that are not scored yet."""
     left = tuple(part for part in range(plan.parts) if not scored_file(draft, part).exists())
     users = {part: _lines(scored_file(draft, part)) for part in range(plan.parts) if part not in left}
 
     def hear(news: PartTold) -> None:
         users[news.part] = news.users
-        told("scoring", sum(users.values()), order.dataset.info.users)
+        progress("scoring", sum(users.values()), order.dataset.info.users)
 
     work = ScoreParts(draft, left, _settings(order), plan.model_hash, order.dataset.info.last_timestamp)
     if order.processes == 1:

@@ -1,19 +1,16 @@
 """Every user is scored once, as the job would, whatever ended an earlier run and however many processes there are."""
 
 import json
-import os
-import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 from typer.testing import CliRunner
 
 from job.cli import app
-from job.offline.run import OfflineError, Order, Summary, score_users
+from job.offline.run import OfflineError, Order, score_users
 from job.offline.split import FEWEST_PARTS
 from job.settings import load
 from model.bundle import Bundle, Contents, Manifest, Training, write_bundle
@@ -196,20 +193,3 @@ def test_the_command_reports_and_refuses(many: Dataset, tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == 1
     assert "scoring.bundle is needed" in refused.output
-
-
-@pytest.mark.slow
-def test_two_processes_give_what_one_gives_though_one_is_killed(many: Dataset, tmp_path: Path) -> None:
-    killed: list[int] = []
-
-    def kill_one(what: str, _done: int, _total: int) -> None:
-        if what == "scoring" and not killed:
-            workers = [each for each in psutil.Process().children() if "spawn_main" in " ".join(each.cmdline())]
-            killed.append(workers[-1].pid)
-            os.kill(killed[0], signal.SIGKILL)
-
-    alone = score_users(order_of(many, tmp_path / "one.jsonl"))
-    summary: Summary = score_users(order_of(many, tmp_path / "two.jsonl", processes=2), kill_one)
-    assert killed
-    assert (tmp_path / "two.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
-    assert summary == alone

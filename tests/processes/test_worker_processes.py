@@ -14,8 +14,6 @@ import pytest
 from job.shipping import PROJECT
 from model.worker_processes import Worker, WorkerFailedError, WorkerKilledError, run_workers
 
-pytestmark = pytest.mark.slow
-
 
 @dataclass(frozen=True)
 class Act:
@@ -62,6 +60,7 @@ def test_each_process_knows_its_place_and_is_heard() -> None:
     assert sorted(heard_of(Act())) == [(0, 2, 0), (1, 2, 0)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["killed", "gives up"])
 def test_all_are_begun_again_when_one_is_killed(kind: str, caplog: pytest.LogCaptureFixture) -> None:
     assert sorted(heard_of(Act(kind)))[-2:] == [(1, 2, 0), (1, 2, 1)]
@@ -69,11 +68,13 @@ def test_all_are_begun_again_when_one_is_killed(kind: str, caplog: pytest.LogCap
     assert "1 of at most 3 times" in caplog.text
 
 
+@pytest.mark.slow
 def test_what_is_killed_again_and_again_is_given_up() -> None:
     with pytest.raises(WorkerKilledError, match="process 2 of 2 was killed by SIGKILL"):
         heard_of(Act("killed", times=9), restarts=1)
 
 
+@pytest.mark.slow
 def test_what_raises_is_not_begun_again() -> None:
     with pytest.raises(WorkerFailedError, match=r"(?s)_raise.*LookupError: no such thing"):
         heard_of(Act("raise", times=9))
@@ -81,11 +82,12 @@ def test_what_raises_is_not_begun_again() -> None:
 
 SCRIPT = """
 from model.worker_processes import run_workers
-from tests.unit.model.test_worker_processes import Act
+from tests.processes.test_worker_processes import Act
 run_workers(Act("waits"), 2, lambda place: print(place, flush=True))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda s: s.name)
 def test_no_process_outlives_the_one_that_started_it(signal_sent: signal.Signals) -> None:
     command = [sys.executable, "-c", SCRIPT]

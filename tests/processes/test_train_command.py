@@ -10,12 +10,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from typer.testing import CliRunner
 
+from job.cli import app
 from job.shipping import PROJECT
 from model.datasets.generate import Synthetic, generate
 from model.train_config import CHECKPOINT
 
 HERE = [sys.executable, "-m", "job.cli"]
+TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]
+TORCHRUN += ["-m", "job.cli"]
 GRU = ["--recommender", "gru", "--dim", "8", "--epochs", "3"]
 
 
@@ -38,13 +42,18 @@ def ended(process: "subprocess.Popen[str]") -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-@pytest.mark.slow
-def test_only_models_of_sequences_are_trained_by_several_processes(data: Path, tmp_path: Path) -> None:
-    code, _, err = ended(
-        started(HERE, "train", data, "--recommender", "ease", "--processes", 2, "--out", tmp_path / "b")
-    )
-    assert code == 1
-    assert "processes above 1 is for sasrec" in err
+def wait_for(checkpoint: Path, training: "subprocess.Popen[str]") -> None:
+    while not checkpoint.exists():
+        assert training.poll() is None
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("asked", [["--processes", "2"], ["--resume"]])
+def test_only_models_of_sequences_are_shared_or_gone_on_with(data: Path, tmp_path: Path, asked: list[str]) -> None:
+    arguments = ["train", str(data), "--recommender", "ease", *asked, "--out", str(tmp_path / "bundle")]
+    refused = CliRunner().invoke(app, arguments)
+    assert refused.exit_code == 1
+    assert "is for sasrec" in refused.output
     assert not list(tmp_path.iterdir())
 
 
@@ -53,9 +62,7 @@ def test_ctrl_c_leaves_the_checkpoint_alone_behind_and_resume_ends_the_training(
     long = [*GRU, "--processes", "2", "--epochs", "20", "--out", tmp_path / "bundle"]
     training = started(HERE, "train", data, *long)
     checkpoint = tmp_path / ".bundle.training" / CHECKPOINT
-    while not checkpoint.exists():
-        assert training.poll() is None
-        time.sleep(0.01)
+    wait_for(checkpoint, training)
     workers = psutil.Process(training.pid).children()
     os.killpg(training.pid, signal.SIGINT)
     code, _, err = ended(training)
@@ -73,9 +80,8 @@ def test_ctrl_c_leaves_the_checkpoint_alone_behind_and_resume_ends_the_training(
 
 @pytest.mark.slow
 def test_torchrun_trains_what_processes_train(data: Path, tmp_path: Path) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "job.cli"]
     told = []
-    for start, more in ((HERE, ["--processes", "2"]), (torchrun, [])):
+    for start, more in ((HERE, ["--processes", "2"]), (TORCHRUN, [])):
         arguments = [data, *GRU, *more, "--out", tmp_path / "bundle", "--json"]
         code, out, err = ended(started(start, "train", *arguments))
         assert code == 0, err
@@ -85,8 +91,22 @@ def test_torchrun_trains_what_processes_train(data: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+def test_torchrun_goes_on_from_the_checkpoint_when_a_worker_is_killed(data: Path, tmp_path: Path) -> None:
+    long = [data, *GRU, "--epochs", 20, "--json", "--out"]
+    code, whole, err = ended(started(TORCHRUN, "train", *long, tmp_path / "whole"))
+    assert code == 0, err
+    training = started(TORCHRUN, "train", *long, tmp_path / "killed")
+    wait_for(tmp_path / ".killed.training" / CHECKPOINT, training)
+    (_, last) = psutil.Process(training.pid).children()
+    last.kill()
+    code, out, err = ended(training)
+    assert code == 0, err
+    assert f"exitcode: -9) local_rank: 1 (pid: {last.pid})" in err
+    assert json.loads(out)["model"] == json.loads(whole)["model"]
+
+
+@pytest.mark.slow
 def test_torchrun_and_processes_are_not_mixed(data: Path, tmp_path: Path) -> None:
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "job.cli"]
-    code, _, err = ended(started(torchrun, "train", data, *GRU, "--processes", 2, "--out", tmp_path / "bundle"))
+    code, _, err = ended(started(TORCHRUN, "train", data, *GRU, "--processes", 2, "--out", tmp_path / "bundle"))
     assert code == 1
     assert "leave --processes out" in err
