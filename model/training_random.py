@@ -29,7 +29,7 @@ def draw_apart(seed: int, rank: int, epoch: int = 0) -> None:
 
 
 class Negatives:
-    """The items that a step's targets are compared with: for all its parts and processes the same.
+    """The items that a step's targets are compared with: the same for all processes.
 
     They are what torch's own generators would draw next when it is made, so without dropout the training of one
     process, which draws in the middle of its steps, draws the same ones.

@@ -37,8 +37,9 @@ def score(
     """Score every user of a data set as the job would at its end: the same profiles, rules and model, no cluster.
 
     A line has user_id, items and scores, best first, model_version and model_hash. What a user owns, dislikes or has
-    seen is left out as the settings say (lists.exclude_seen, profile.*, scoring.*, actions.*); trends and impressions
-    play no part. The result does not depend on --processes. Whatever ended the command, the same one goes on.
+    seen is left out as the settings say (lists.exclude_seen, profile.*, scoring.*, actions.*); trends, impressions and
+    lists.max_per_group play no part. The result does not depend on --processes. Whatever ended the command, the same
+    one goes on.
 
     Examples:
       recloop score ml-100k --bundle .recloop/models/ml-100k --out lists.jsonl
