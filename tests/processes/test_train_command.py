@@ -83,34 +83,16 @@ def test_ctrl_c_leaves_the_checkpoint_alone_behind_and_resume_ends_the_training(
 
 
 @pytest.mark.slow
-def test_torchrun_trains_what_processes_train(data: Path, tmp_path: Path) -> None:
-    told = []
-    for start, more in ((HERE, ["--processes", "2"]), (TORCHRUN, [])):
-        arguments = [data, *GRU, *more, "--out", tmp_path / "bundle", "--json"]
-        code, out, err = ended(started(start, "train", *arguments))
-        assert code == 0, err
-        told.append(json.loads(out))
-    assert told[0]["model"] == told[1]["model"]
-    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
-
-
-@pytest.mark.slow
-def test_torchrun_goes_on_from_the_checkpoint_when_a_worker_is_killed(data: Path, tmp_path: Path) -> None:
+def test_torchrun_trains_what_processes_train_though_a_worker_is_killed(data: Path, tmp_path: Path) -> None:
     long = [data, *GRU, "--epochs", 20, "--json", "--out"]
-    code, whole, err = ended(started(TORCHRUN, "train", *long, tmp_path / "whole"))
+    code, out, err = ended(started(HERE, "train", *long, tmp_path / "processes", "--processes", 2))
     assert code == 0, err
-    training = started(TORCHRUN, "train", *long, tmp_path / "killed")
-    wait_for(tmp_path / ".killed.training" / CHECKPOINT, training)
+    training = started(TORCHRUN, "train", *long, tmp_path / "torchrun")
+    wait_for(tmp_path / ".torchrun.training" / CHECKPOINT, training)
     (_, last) = psutil.Process(training.pid).children()
     last.kill()
-    code, out, err = ended(training)
+    code, of_torchrun, err = ended(training)
     assert code == 0, err
     assert f"exitcode: -9) local_rank: 1 (pid: {last.pid})" in err
-    assert json.loads(out)["model"] == json.loads(whole)["model"]
-
-
-@pytest.mark.slow
-def test_torchrun_and_processes_are_not_mixed(data: Path, tmp_path: Path) -> None:
-    code, _, err = ended(started(TORCHRUN, "train", data, *GRU, "--processes", 2, "--out", tmp_path / "bundle"))
-    assert code == 1
-    assert "leave --processes out" in err
+    assert json.loads(of_torchrun)["model"] == json.loads(out)["model"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["processes", "torchrun"]

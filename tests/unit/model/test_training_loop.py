@@ -159,3 +159,12 @@ def test_what_cannot_be_is_refused(wrong: dict[str, object], message: str) -> No
 @pytest.mark.parametrize("epochs", [1, 5, 9, 10, 11])
 def test_any_number_of_steps_can_be_taken(epochs: int) -> None:
     assert len(curve_of(TrainConfig(epochs=epochs, batch_size=100))[0]) == epochs
+
+
+def test_torchrun_and_processes_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUN_ID", "RESTART_COUNT"):
+        monkeypatch.setenv(f"TORCHELASTIC_{name}", "0")
+    for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "2")):
+        monkeypatch.setenv(name, value)
+    with pytest.raises(ValueError, match="leave --processes out"):
+        train(LOG, TINY, replace(HOW, processes=2))
