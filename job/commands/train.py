@@ -44,7 +44,7 @@ PROCESSES_HELP = (
     "from the last checkpoint. Or start the command by torchrun, which may span machines."
 )
 PRECISION_HELP = "mixed: a GPU multiplies in 16 bits where that costs no accuracy."
-RESUME_HELP = "Go on from the checkpoint of the same command, whatever ended it; without one, begin."
+RESUME_HELP = "Go on from the checkpoint of the same command, whatever ended it. Left out, a checkpoint is removed."
 NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 
 
