@@ -16,6 +16,7 @@ from job.commands import (
     lists,
     models,
     replay,
+    score,
     sql,
     status,
     train,
@@ -42,6 +43,7 @@ app.command()(status.status)
 app.command()(replay.replay)
 app.command()(sql.sql)
 app.command()(lists.lists)
+app.command()(score.score)
 app.command()(compact.compact)
 app.command()(drill.drill)
 app.command()(bench.bench)

@@ -1,10 +1,10 @@
 """The operators of one deployment: plain values from the settings, put into the functions that run in Flink."""
 
 from datetime import timedelta
-from types import MappingProxyType
 
+from job.rules import action_table, device_rules, profile_rules, scoring_rules
 from job.settings import JobSettings
-from model.actions import Action, ActionTable
+from model.actions import ActionTable
 from udfs.batching import BatchRules
 from udfs.fallbacks import BundleFallbacks
 from udfs.file_log import FileLog
@@ -14,11 +14,9 @@ from udfs.log_reader import Log
 from udfs.measure_feedback import MeasureFeedback
 from udfs.parsing import ParsingRules
 from udfs.poll_log import FindPartitions, PollLog, PollRules
-from udfs.profile import ProfileRules
 from udfs.publication import dead_letter_record, list_record
 from udfs.publish import Publish
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
-from udfs.scoring_rules import DeviceRules, ScoringRules
 from udfs.take_records import KeyRecords, TakeRecords
 from udfs.track_users import TrackUsers
 from udfs.trends import TrendRules
@@ -38,7 +36,7 @@ class Operators:
         self.key_records = KeyRecords(buckets)
         rules = _poll_rules(settings, actions)
         self.poll_log = TakeRecords(rules.parsing, buckets) if settings.reads_natively else PollLog(log, rules)
-        self.track_users = TrackUsers(_profile_rules(settings, actions), with_trends=settings.lists.trend_weight > 0)
+        self.track_users = TrackUsers(profile_rules(settings, actions), with_trends=settings.lists.trend_weight > 0)
         self.find_trends = FindTrends(_trend_rules(settings), buckets)
         self.score_candidates = _scoring(settings, actions)
         self.update_lists = UpdateLists(
@@ -60,16 +58,6 @@ def behavior_log(settings: JobSettings) -> Log:
     return KafkaLog(connection, log.topic, log.group, log.start_offsets, skip_gone=log.gone == "skip")
 
 
-def action_table(settings: JobSettings) -> ActionTable:
-    """The action table that the settings describe."""
-    return MappingProxyType(
-        {
-            name: Action(row.code, row.kind, row.weight, row.half_life.total_seconds())
-            for name, row in settings.actions.items()
-        }
-    )
-
-
 def _ms(duration: timedelta) -> int:
     return int(duration.total_seconds() * 1000)
 
@@ -85,31 +73,15 @@ def _trend_rules(settings: JobSettings) -> TrendRules:
     return TrendRules(_ms(trends.half_life), trends.capacity, trends.size, _ms(trends.interval))
 
 
-def _profile_rules(settings: JobSettings, actions: ActionTable) -> ProfileRules:
-    return ProfileRules(
-        actions,
-        **settings.profile.model_dump(),
-        exclude_seen=settings.lists.exclude_seen,
-        disliked_neighborhoods=settings.scoring.disliked_neighborhoods,
-    )
-
-
 def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | PassUnscored:
-    scoring, lists = settings.scoring, settings.lists
+    scoring = settings.scoring
     if scoring.bundle is None:
         return PassUnscored()
     batches = BatchRules(scoring.batch_max_size, scoring.linger_ms, scoring.score_deadline_ms)
-    device = DeviceRules(scoring.device, scoring.device_missing, scoring.precision)
-    serving = Serving(scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, device, batches)
-    rules = ScoringRules(
-        actions,
-        lists.exclude_seen,
-        scoring.neighbors_of_disliked,
-        frozenset(lists.withdrawn),
-        scoring.candidates,
-        scoring.batch_max_size if scoring.fixed_batch else None,
+    serving = Serving(
+        scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, device_rules(settings), batches
     )
-    return ScoreCandidates(serving, rules)
+    return ScoreCandidates(serving, scoring_rules(settings, actions))
 
 
 def _publishing(settings: JobSettings) -> tuple[Publish | None, Publish | None]:

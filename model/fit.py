@@ -16,6 +16,7 @@ from model.kinds import DEFAULT_KIND, Kind, Learned, Progress, Size, TrainingSet
 from model.recommenders.popularity import Popularity
 from model.records import EpochMs, ItemId
 from model.train import TrainConfig
+from model.training_checkpoint import remove_checkpoint
 
 
 class MissingLibraryError(ValueError):
@@ -60,6 +61,18 @@ class Fitted:
     evaluate_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A data set in the vocabulary of the recommender that is trained on what is older than the cut-off."""
+
+    kind: Kind
+    size: Size
+    log: Interactions
+    catalogue: Mapping[ItemId, Item]
+    cut_off: EpochMs
+    training: Interactions
+
+
 def fit(
     dataset: Dataset, out: Path, config: FitConfig, created_at: datetime, progress: Progress = lambda _: None
 ) -> Fitted:
@@ -75,20 +88,15 @@ def fit(
     Raises:
         ValueError: there is too little data before the cut-off, the cut is no share, or there is no such recommender.
     """
-    kind = kind_named(config.recommender)
-    size = kind.sized(config.size)
     progress("reading")
-    log, catalogue = load_interactions(dataset), dataset.items()
-    cut_off = cut_off_at(log, config.cut) if config.cut_off is None else config.cut_off
-    log = log.with_vocabulary(vocabulary_of(kind, log.before(cut_off), catalogue))
-    training = log.before(cut_off)
+    read = _read(dataset, config)
     progress("training")
     started = time.perf_counter()
-    learned = learn(kind, training_set(training, catalogue), size, config.how, progress)
+    learned = _learn(read, config, progress)
     train_s = time.perf_counter() - started
     progress("evaluating")
     started = time.perf_counter()
-    accuracy, baseline = _evaluate(learned, log, cut_off, size)
+    accuracy, baseline = _evaluate(learned, read)
     evaluate_s = time.perf_counter() - started
     progress("writing the bundle")
     manifest = Manifest(
@@ -96,13 +104,24 @@ def fit(
         recommender=config.recommender,
         version=created_at.strftime("%Y%m%dT%H%M%S"),
         created_at=created_at.isoformat(timespec="seconds"),
-        history_length=size.history_length,
+        history_length=read.size.history_length,
         k=learned.recommender.k,
-        training=_describe(dataset, cut_off, len(training)),
+        training=_describe(dataset, read.cut_off, len(read.training)),
         metrics={**metrics_of(accuracy), **_baseline(baseline)},
     )
-    bundle = write_bundle(out, contents_of(learned, training, catalogue), manifest)
+    bundle = write_bundle(out, contents_of(learned, read.training, read.catalogue), manifest)
+    if config.how is not None and config.how.checkpoints is not None:
+        remove_checkpoint(config.how.checkpoints.folder)
     return Fitted(bundle, accuracy, baseline, train_s, evaluate_s)
+
+
+def fit_along(dataset: Dataset, config: FitConfig) -> None:
+    """What torchrun's other processes do of `fit`: they train along with the first one, which does all the rest.
+
+    Raises:
+        ValueError: as `fit`.
+    """
+    _learn(_read(dataset, config), config, lambda _: None)
 
 
 def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
@@ -131,9 +150,21 @@ def training_set(training: Interactions, catalogue: Mapping[ItemId, Item]) -> Tr
     return TrainingSet(training, tuple(catalogue[i].title if i in catalogue else i for i in training.vocabulary))
 
 
-def _evaluate(learned: Learned, log: Interactions, cut_off: EpochMs, size: Size) -> tuple[Evaluation, Evaluation]:
-    targets = find_targets(log, cut_off, size.history_length)
-    baseline = Popularity(log.before(cut_off).histories().counts(), learned.recommender.k)
+def _read(dataset: Dataset, config: FitConfig) -> _Read:
+    kind = kind_named(config.recommender)
+    log, catalogue = load_interactions(dataset), dataset.items()
+    cut_off = cut_off_at(log, config.cut) if config.cut_off is None else config.cut_off
+    log = log.with_vocabulary(vocabulary_of(kind, log.before(cut_off), catalogue))
+    return _Read(kind, kind.sized(config.size), log, catalogue, cut_off, log.before(cut_off))
+
+
+def _learn(read: _Read, config: FitConfig, progress: Progress) -> Learned:
+    return learn(read.kind, training_set(read.training, read.catalogue), read.size, config.how, progress)
+
+
+def _evaluate(learned: Learned, read: _Read) -> tuple[Evaluation, Evaluation]:
+    targets = find_targets(read.log, read.cut_off, read.size.history_length)
+    baseline = Popularity(read.training.histories().counts(), learned.recommender.k)
     return evaluate(learned.recommender, targets), evaluate(baseline, targets)
 
 

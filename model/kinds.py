@@ -24,6 +24,7 @@ import numpy.typing as npt
 
 from model.interactions import Interactions
 from model.options import Options, laid_over, parse_options, refuse_unknown
+from model.torchrun import member
 
 if TYPE_CHECKING:
     from model.recommender import Recommender
@@ -104,6 +105,8 @@ class Kind:
         summary: what it is, for --help.
         seeded: whether another seed gives another model.
         whole_catalogue: it also knows items that no history holds, by their text.
+        trained_on_windows: its training, or most of it, is that of `model.train`: several processes can share it, in
+            mixed precision too, and it can be gone on with.
         history_length: L unless another is asked for. Kinds that step read all of a kept history, which grows to 99.
         options: numbers laid over its sizes, its training and its own options.
     """
@@ -112,6 +115,7 @@ class Kind:
     summary: str
     seeded: bool = False
     whole_catalogue: bool = False
+    trained_on_windows: bool = False
     history_length: int = 50
     options: Options = field(default_factory=dict)
 
@@ -130,11 +134,12 @@ class Kind:
 
         Raises:
             OptionError: there is no such option.
-            ValueError: it cannot be trained on this data, or not in this size.
+            ValueError: it cannot be trained on this data, or not in this size, or not in this way.
         """
         self.refuse_unknown_options()
         recipe = self.recipe()
         trained = laid_over(recipe.HOW if how is None else how, self.options)
+        self._refuse_what_windows_need(trained)
         return recipe.fit(data, self.sized(size), trained, progress, laid_over(recipe.DEFAULTS, self.options))
 
     def refuse_unknown_options(self) -> None:
@@ -143,21 +148,40 @@ class Kind:
             recipe = self.recipe()
             refuse_unknown(self.options, recipe.DEFAULTS, recipe.HOW, Size())
 
+    def _refuse_what_windows_need(self, how: TrainConfig) -> None:
+        if self.trained_on_windows:
+            return
+        asked = {
+            "processes above 1": how.processes > 1 or member() is not None,
+            "precision mixed": how.precision == "mixed",
+            "resume": how.checkpoints is not None and how.checkpoints.resume,
+        }
+        if refused := [name for name, is_asked in asked.items() if is_asked]:
+            able = ", ".join(name for name, kind in KINDS.items() if kind.trained_on_windows)
+            msg = f"{refused[0]} is for {able} only: all others are trained by one process and in one go"
+            raise ValueError(msg)
+
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
-        "sasrec": Kind(file="sasrec", summary="a causal transformer over the history", seeded=True),
-        "hstu": Kind(file="hstu", summary="the same of pointwise attention blocks", seeded=True),
+        "sasrec": Kind(
+            file="sasrec", summary="a causal transformer over the history", seeded=True, trained_on_windows=True
+        ),
+        "hstu": Kind(
+            file="hstu", summary="the same of pointwise attention blocks", seeded=True, trained_on_windows=True
+        ),
         "gru": Kind(
             file="gru",
             summary="a recurrent network, which also goes on from a kept state",
             seeded=True,
+            trained_on_windows=True,
             history_length=99,
         ),
         "linear-recurrence": Kind(
             file="linear_recurrence",
             summary="layers of gated linear recurrences, which also go on from a kept state",
             seeded=True,
+            trained_on_windows=True,
             history_length=99,
         ),
         "popularity": Kind(file="popularity", summary="what most users met lately"),
@@ -169,6 +193,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             file="hybrid",
             summary="the sum of gru, slit and als: order and taste",
             seeded=True,
+            trained_on_windows=True,
             history_length=99,
         ),
         "ease": Kind(file="ease", summary="a linear model of items in closed form"),

@@ -28,13 +28,16 @@ def negatives_for(items: int, negatives: int | None) -> int:
     return min(negatives, items)
 
 
-def next_item_loss(model: SequenceRecommender, windows: Tensor, negatives: int = 0) -> Tensor:
+def next_item_loss(
+    model: SequenceRecommender, windows: Tensor, negatives: int = 0, drawn: Tensor | None = None
+) -> Tensor:
     """Mean cross entropy of the next item at every real position, in nats.
 
     Args:
         model: to train.
         windows: int64 (B, L + 1), inputs and, shifted by one, targets; 0 pads on the left.
         negatives: S, items drawn to compare with, shared by the batch; 0 compares with all.
+        drawn: int64 (S,), those items, if they are drawn already.
     """
     inputs, targets = windows[:, :-1], windows[:, 1:]
     real = inputs > 0
@@ -42,7 +45,8 @@ def next_item_loss(model: SequenceRecommender, windows: Tensor, negatives: int =
     wanted = targets[real]  # (P,)
     if not negatives:
         return full_softmax(model, hidden, wanted)
-    drawn = draw_negatives(model.item.num_embeddings - 1, negatives, hidden.device)
+    if drawn is None:
+        drawn = draw_negatives(model.item.num_embeddings - 1, negatives, hidden.device)
     return sampled_softmax(model, hidden, wanted, drawn)
 
 
@@ -68,12 +72,12 @@ def sampled_softmax(model: SequenceRecommender, hidden: Tensor, wanted: Tensor, 
     negative = F.linear(hidden, model.item(drawn), model.bias[drawn] - math.log(share))  # (P, S)
     negative = negative.masked_fill(drawn.unsqueeze(0) == wanted.unsqueeze(1), float("-inf"))
     positive = (hidden * model.item(wanted)).sum(1) + model.bias[wanted]  # (P,)
-    return (torch.logsumexp(torch.cat([positive.unsqueeze(1), negative], 1), 1) - positive).mean()
+    logits = torch.cat([positive.unsqueeze(1), negative], 1).float()  # in 16 bits the sum would have three digits
+    return (torch.logsumexp(logits, 1) - positive).mean()
 
 
-def draw_negatives(items: int, count: int, device: torch.device) -> Tensor:
+def draw_negatives(items: int, count: int, device: torch.device, random: torch.Generator | None = None) -> Tensor:
     """Draws one item of each of `count` equal strata of the vocabulary: all of them if `count` is n. -> (count,)."""
-    place = torch.arange(count, device=device, dtype=torch.float64) + torch.rand(
-        count, device=device, dtype=torch.float64
-    )
+    drawn = torch.rand(count, device=device, dtype=torch.float64, generator=random)
+    place = torch.arange(count, device=device, dtype=torch.float64) + drawn
     return 1 + (place * (items / count)).long().clamp(max=items - 1)

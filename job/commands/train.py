@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,10 +22,14 @@ from model.kinds import DEFAULT_KIND, KINDS, Size, kind_named
 from model.registry import Registry
 from model.registry_errors import RegistryError
 from model.registry_pointers import CANDIDATE, Pointers, Version
+from model.torchrun import begun_again, follows
+from model.train_config import CHECKPOINT, Checkpoints
+from model.worker_processes import WorkerError
 
 if TYPE_CHECKING:
+    from model.datasets.prepared import Dataset
     from model.evaluate import Evaluation
-    from model.fit import Fitted
+    from model.fit import FitConfig, Fitted
     from model.train import EpochDone, TrainConfig
 
 MODELS_DIR = Path(".recloop/models")
@@ -34,7 +39,20 @@ RECOMMENDERS_HELP = f"{OPTIONS_HELP} One of: " + "; ".join(f"{name}: {kind.summa
 CUT_OFF_HELP = "Train on what is older than this, epoch milliseconds; replaces --cut."
 EPOCHS_HELP = "Passes over the data; by default what suits the recommender."
 THREADS_HELP = "CPU threads; 0 lets torch choose. On small models more only wait."
+PROCESSES_HELP = (
+    "Processes of this machine that share each step; with --device cuda each has a GPU. When one is killed, all go on "
+    "from the last checkpoint. Or start the command by torchrun, which may span machines."
+)
+PRECISION_HELP = "mixed: a GPU multiplies in 16 bits where that costs no accuracy."
+RESUME_HELP = "Go on from the checkpoint of the same command, whatever ended it. Left out, a checkpoint is removed."
 NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
+
+
+class Precision(StrEnum):
+    """In how many bits is multiplied."""
+
+    FULL = "full"
+    MIXED = "mixed"
 
 
 def train(
@@ -51,6 +69,9 @@ def train(
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help=THREADS_HELP)] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = Precision.FULL,
+    processes: Annotated[int, typer.Option(min=1, help=PROCESSES_HELP)] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
     register: Annotated[bool, typer.Option("--register", help=REGISTER_HELP)] = False,
     registry_url: RegistryUrl = DEFAULT_REGISTRY,
@@ -59,31 +80,51 @@ def train(
     """Train a recommender before a cut-off, measure it after, and write a bundle that can be served.
 
     Examples:
-      recloop train ml-100k
-
-      recloop train ml-100k --recommender gru --out .recloop/models/gru
+      recloop train ml-100k --register
 
       recloop train ml-100k --recommender hybrid:epochs=20 --out .recloop/models/hybrid
 
-      recloop train ml-100k --cut 0.9 --epochs 20 --out .recloop/models/long
+      recloop train ml-100k --processes 2 --resume
 
-      recloop train mine --cut-off 1700000000000 --json
-
-      recloop train ml-100k --register
+      torchrun --standalone --nproc-per-node 2 -m job.cli train ml-100k
     """
-    with stop_on(DatasetError, RegistryError, ValueError):
+    with stop_on(DatasetError, RegistryError, ValueError, WorkerError):
         registry = Registry(registry_url) if register else None  # refused before minutes of training, not after
         prepared = find_dataset(dataset, data_dir)
-        kind_named(recommender)
-        use_threads(threads)
-        from model.fit import FitConfig, fit
-
-        size = Size(history_length=history_length, dim=dim, k=k)
+        bundle = out or MODELS_DIR / prepared.info.name
         how = training_of(recommender, epochs, seed, device, negatives)
+        use_threads(threads)
+        from model.fit import FitConfig
+
+        checkpoints = Checkpoints(folder=checkpoints_of(bundle), resume=resume or begun_again())
+        how = replace(how, precision=precision.value, processes=processes, checkpoints=checkpoints)
+        size = Size(history_length=history_length, dim=dim, k=k)
         config = FitConfig(recommender=recommender, cut=cut, cut_off=cut_off, size=size, how=how)
+        fitted = _fit(prepared, bundle, config)
+    if fitted is not None:
+        _tell(fitted, registry, as_json=as_json)
+
+
+def checkpoints_of(bundle: Path) -> Path:
+    """The folder beside a bundle that holds its training's checkpoint for as long as there is no bundle."""
+    bundle = bundle.absolute()
+    return bundle.with_name(f".{bundle.name}.training")
+
+
+def _fit(dataset: Dataset, bundle: Path, config: FitConfig) -> Fitted | None:
+    """Trains with a bar; None in all of torchrun's processes but the first, which does all but the training alone."""
+    from model.fit import fit, fit_along
+
+    if follows():
+        fit_along(dataset, config)
+        return None
+    try:
         with TrainingProgress() as progress:
-            fitted = fit(prepared, out or MODELS_DIR / prepared.info.name, config, datetime.now(UTC), progress)
-    _tell(fitted, registry, as_json=as_json)
+            return fit(dataset, bundle, config, datetime.now(UTC), progress)
+    except KeyboardInterrupt:
+        if (checkpoints_of(bundle) / CHECKPOINT).exists():
+            typer.echo("Stopped. The same command with --resume goes on from the last checkpoint.", err=True)
+        raise typer.Exit(130) from None
 
 
 def _tell(fitted: Fitted, registry: Registry | None, *, as_json: bool) -> None:

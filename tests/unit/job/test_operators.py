@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from cloudpickle import dumps  # type: ignore[import-untyped]
 
-from job.operators import Operators, action_table
+from job.operators import Operators
+from job.rules import action_table
 from job.settings import JobSettings, load
 from model.actions import DEFAULT_ACTIONS, Action, Kind
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving

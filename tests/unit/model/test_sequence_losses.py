@@ -64,7 +64,7 @@ class LargestTensor(TorchDispatchMode):  # type: ignore[misc]  # torch is untype
 
     def __init__(self, leave_out: set[tuple[int, ...]]) -> None:
         super().__init__()
-        self.numbers = 0
+        self.numbers: int = 0
         self._leave_out = leave_out
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
@@ -75,11 +75,20 @@ class LargestTensor(TorchDispatchMode):  # type: ignore[misc]  # torch is untype
         return made
 
 
+def largest_in_a_step(items: int, negatives: int) -> int:
+    model = a_model(items)
+    windows = torch.randint(1, items + 1, (30, 7))  # 180 positions
+    weights = {(items + 1, 8), (items + 1,)}  # and their gradients: once, not once a position
+    largest = LargestTensor(weights)
+    with largest:
+        next_item_loss(model, windows, negatives).backward()
+    return largest.numbers
+
+
 @pytest.mark.parametrize("items", [5_000, 50_000])
 def test_the_sampled_loss_holds_positions_times_negatives(items: int) -> None:
-    model = a_model(items)
-    windows = torch.randint(1, items + 1, (30, 7))
-    weights = {(items + 1, 8), (items + 1,)}  # and their gradients: once, not once a position
-    with LargestTensor(weights) as largest:
-        next_item_loss(model, windows, negatives=64).backward()
-    assert largest.numbers <= 30 * 6 * (64 + 1)
+    assert largest_in_a_step(items, negatives=64) <= 180 * (64 + 1)
+
+
+def test_the_full_loss_holds_positions_times_items() -> None:
+    assert largest_in_a_step(5_000, negatives=0) == 180 * 5_000

@@ -1,0 +1,41 @@
+"""Whether this process is one of those that `torchrun` started, and which."""
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """This process among those of a `torchrun`.
+
+    Attributes:
+        rank: its number over all machines, from 0; process 0 leads.
+        size: how many there are on all machines.
+        local_rank: its number on this machine, from 0.
+        restarts: how often torchrun has begun again.
+    """
+
+    rank: int
+    size: int
+    local_rank: int
+    restarts: int
+
+
+def follows() -> bool:
+    """Whether this process is one of several, and another one leads."""
+    one_of = member()
+    return one_of is not None and one_of.rank > 0
+
+
+def begun_again() -> bool:
+    """Whether torchrun has begun again, after a process of its was killed."""
+    one_of = member()
+    return one_of is not None and one_of.restarts > 0
+
+
+def member() -> Member | None:
+    """What torchrun tells this process; None if it did not start it."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return None
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT")
+    return Member(*(int(os.environ[name]) for name in names))
