@@ -13,7 +13,7 @@ from torch import Tensor
 from model.interactions import Interactions, Ints
 from model.rebuild import Sized
 from model.sequence import SequenceRecommender
-from model.sequence_losses import draw_negatives, negatives_for
+from model.sequence_losses import draw_negatives, full_softmax, negatives_for, sampled_softmax
 from model.train import EpochDone, Progress, TrainConfig, draw_windows
 
 
@@ -104,24 +104,28 @@ def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, n
         student: gradients go into it.
         windows: int64 (B, L + 1).
         school: the teacher, who gets no gradients, and the shares.
-        negatives: items drawn to compare on, to which the batch's next items are added; 0 compares on all.
+        negatives: items drawn to compare on; the teacher is asked about them and the batch's own. 0 compares on all.
     """
     inputs, targets = windows[:, :-1], windows[:, 1:]
     real = inputs > 0
-    wanted = targets[real]  # (P,)
-    items = torch.arange(1, student.item.num_embeddings)
-    if negatives:
-        items = torch.cat([wanted, draw_negatives(len(items), negatives, wanted.device)]).unique()
-    place = torch.searchsorted(items, wanted)  # (P,)
-    mine = _logits(student, inputs, real, items)
+    hidden, wanted = student.hidden(inputs)[real], targets[real]  # (P, D), (P,)
     with torch.no_grad():
-        its = _logits(school.teacher, inputs, real, items)
+        teachers = school.teacher.hidden(inputs)[real]  # (P, its D)
+    if negatives:
+        drawn = draw_negatives(student.item.num_embeddings - 1, negatives, hidden.device)
+        items = torch.cat([wanted, drawn]).unique()
+        hard = sampled_softmax(student, hidden, wanted, drawn)
+    else:
+        items = torch.arange(1, student.item.num_embeddings, device=hidden.device)
+        hard = full_softmax(student, hidden, wanted)
     heat, share = school.temperature, school.share
-    soft = F.kl_div(F.log_softmax(mine / heat, 1), F.log_softmax(its / heat, 1), reduction="batchmean", log_target=True)
+    mine, its = (_softened(m, h, items, heat) for m, h in ((student, hidden), (school.teacher, teachers)))
+    soft = F.kl_div(mine, its.detach(), reduction="batchmean", log_target=True)
     # Gradients of the softened part shrink by the square of the temperature.
-    return (1.0 - share) * F.cross_entropy(mine, place) + share * heat**2 * soft
+    return (1.0 - share) * hard + share * heat**2 * soft
 
 
-def _logits(model: SequenceRecommender, inputs: Tensor, real: Tensor, items: Tensor) -> Tensor:
-    """Scores of some items after each real position. (B, L) x 2, (I,) -> (P, I)."""
-    return F.linear(model.hidden(inputs)[real], model.item.weight[items], model.bias[items])
+def _softened(model: SequenceRecommender, hidden: Tensor, items: Tensor, temperature: float) -> Tensor:
+    """The log-likelihood of some items at that temperature. (P, D), (I,) -> (P, I)."""
+    logits = F.linear(hidden, model.item.weight[items], model.bias[items])
+    return F.log_softmax(logits / temperature, 1)

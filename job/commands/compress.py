@@ -16,7 +16,7 @@ from job.commands.output import print_json, stop_on
 from job.commands.train import TrainingProgress, use_threads
 from model.bundle import Bundle, BundleError
 from model.datasets.errors import DatasetError
-from model.ways import STEPS
+from model.ways import KINDS, STEPS
 
 if TYPE_CHECKING:
     from model.compress_report import Figures, Outcome, Report
@@ -32,7 +32,7 @@ EPOCHS_HELP = "distill: passes over the data, by default the kind's; prune: 0.3 
 
 
 def compress(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a trained bundle: sasrec, hstu, gru or linear-recurrence.")],
+    bundle: Annotated[Path, typer.Argument(help=f"Folder of a trained bundle: {', '.join(KINDS)}.")],
     dataset: Annotated[
         str | None, typer.Argument(help="Name or folder of the data set it was trained on; the bundle's by default.")
     ] = None,
@@ -90,7 +90,7 @@ def _print(report: Report, folder: Path) -> None:
             f"Written to {folder}: {', '.join(o.way for o in report.kept)}, compression.json, compression.png"
         )
     else:
-        console.print(f"Every way loses more than {report.max_loss:.1%} of NDCG@10, so nothing was written.")
+        console.print(f"Every way loses more than {100 * report.max_loss:g} % of NDCG@10, so nothing was written.")
     console.print(report.protocol, style="dim")
 
 
