@@ -16,6 +16,9 @@ from model.sequence import SequenceRecommender
 from model.sequence_losses import draw_negatives, full_softmax, negatives_for, sampled_softmax
 from model.train import EpochDone, Progress, TrainConfig, draw_windows
 
+WARM_UP = 0.1
+"""Share of the steps in which the rate rises."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class School:
@@ -51,8 +54,7 @@ def taught(sized: Sized, school: School) -> Sized:
     torch.manual_seed(how.seed)
     negatives = negatives_for(sized.config.items, how.negatives)
     optimizer = torch.optim.AdamW(student.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
-    steps = how.epochs * windows.steps(how.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=steps, pct_start=0.1)
+    schedule = _schedule(optimizer, how, how.epochs * windows.steps(how.batch_size))
     student.train()
     for epoch in range(1, how.epochs + 1):
         losses = []
@@ -67,6 +69,12 @@ def taught(sized: Sized, school: School) -> Sized:
         school.progress(EpochDone(epoch, how.epochs, float(np.mean(losses))))
     student.eval()
     return sized
+
+
+def _schedule(optimizer: torch.optim.Optimizer, how: TrainConfig, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
+    if WARM_UP * steps == 1:
+        steps += 1  # torch divides by the steps of the rise less one
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=steps, pct_start=WARM_UP)
 
 
 class Windows:

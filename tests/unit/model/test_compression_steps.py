@@ -181,6 +181,15 @@ def test_a_student_learns_from_the_teacher_alone() -> None:
     assert evaluate(student.model, targets).known.ndcg_10 > 0.9
 
 
+def test_a_training_of_ten_steps_in_all_is_a_training() -> None:
+    """Of these the rate rises in one, over which torch would divide by zero."""
+    student = student_of(Sized(CONFIGS["gru"], MODELS["gru"]), 0.5, seed=0)
+    before = student.model.project.weight.clone()
+    how = TrainConfig(epochs=10, batch_size=64)
+    taught(student, School(teacher=MODELS["gru"], training=cycles(2, 9), how=how))
+    assert not torch.equal(student.model.project.weight, before)
+
+
 def test_who_equals_the_teacher_has_nothing_to_learn_from_it() -> None:
     model = MODELS["sasrec"]
     school = School(teacher=model, training=cycles(2, 9), how=TrainConfig(), share=1.0)
