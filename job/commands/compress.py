@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from model.compress_report import Figures, Outcome, Report
     from model.evaluate_measures import Interval
 
-WAYS = (*STEPS, "distill+int8")
+WAYS = (*STEPS, "distill+int8", "distill+prune")
 HOW_HELP = (
-    "A way, repeatable; several with + between go on from each other. By default each alone, and distill+int8. "
-    + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
+    "A way, repeatable; several with + between go on from each other. By default each alone, distill+int8 and "
+    "distill+prune. " + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
 )
 MAX_LOSS_HELP = "Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."
 EPOCHS_HELP = "distill: passes over the data, by default the kind's; prune: 0.3 of them."
@@ -56,9 +56,9 @@ def compress(
     Examples:
       recloop compress .recloop/models/ml-100k
 
-      recloop compress .recloop/models/gru --how distill --how distill+int8 --max-loss 0.02
+      recloop compress .recloop/models/gru --how distill+prune --how distill+int8 --max-loss 0.02
 
-      recloop deploy --set scoring.bundle=.recloop/models/gru-compressed/distill+int8
+      recloop deploy --set scoring.bundle=.recloop/models/gru-compressed/distill+prune
     """
     with stop_on(BundleError, DatasetError, ValueError):
         loaded = Bundle.load(bundle)
