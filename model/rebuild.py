@@ -125,20 +125,20 @@ class _Read:
 def _sasrec(read: _Read) -> SequenceConfig:
     heads = int(getattr(read.script.blocks, "0").attention.heads)
     inside = read.shape("blocks.0.attention.project_out.weight", 1)
-    return _transformer(read, "transformer", (heads, inside // heads), read.shape("blocks.0.feed.0.weight"))
+    feed = read.shape("blocks.0.feed.0.weight")
+    return _transformer(read, "transformer", heads, inside, feed)
 
 
 def _hstu(read: _Read) -> SequenceConfig:
-    heads = read.shape("blocks.0.distance")
-    return _transformer(read, "hstu", (heads, read.shape("blocks.0.project_out.weight", 1) // heads), 0)
+    inside = read.shape("blocks.0.project_out.weight", 1)
+    return _transformer(read, "hstu", read.shape("blocks.0.distance"), inside, 0)
 
 
 def _transformer(
-    read: _Read, block: Literal["transformer", "hstu"], heads: tuple[int, int], feed: int
+    read: _Read, block: Literal["transformer", "hstu"], heads: int, inside: int, feed: int
 ) -> SequenceConfig:
-    many, width = heads
-    layers = read.layers("blocks")
-    return SASRecConfig(**read.common, block=block, layers=layers, heads=many, head_dim=width, feed=feed)
+    layers, width = read.layers("blocks"), inside // heads
+    return SASRecConfig(**read.common, block=block, layers=layers, heads=heads, head_dim=width, feed=feed)
 
 
 def _gru(read: _Read) -> SequenceConfig:
