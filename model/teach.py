@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.interactions import Interactions, Ints
+from model.interactions import Interactions
 from model.rebuild import Sized
 from model.sequence import SequenceRecommender
 from model.sequence_losses import draw_negatives, full_softmax, negatives_for, sampled_softmax
-from model.train import EpochDone, Progress, TrainConfig, draw_windows
-
-WARM_UP = 0.1
-"""Share of the steps in which the rate rises."""
+from model.train import EpochDone, Progress, TrainConfig
+from model.train_member import sequences_of
+from model.training_loop import schedule_of
+from model.windows import WindowSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ def taught(sized: Sized, school: School) -> Sized:
     torch.manual_seed(how.seed)
     negatives = negatives_for(sized.config.items, how.negatives)
     optimizer = torch.optim.AdamW(student.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
-    schedule = _schedule(optimizer, how, how.epochs * windows.steps(how.batch_size))
+    schedule = schedule_of(optimizer, windows.source, how)
     student.train()
     for epoch in range(1, how.epochs + 1):
         losses = []
@@ -71,14 +71,12 @@ def taught(sized: Sized, school: School) -> Sized:
     return sized
 
 
-def _schedule(optimizer: torch.optim.Optimizer, how: TrainConfig, steps: int) -> torch.optim.lr_scheduler.OneCycleLR:
-    if WARM_UP * steps == 1:
-        steps += 1  # torch divides by the steps of the rise less one
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=steps, pct_start=WARM_UP)
-
-
 class Windows:
-    """The windows that a training draws of a log's histories, anew in every epoch."""
+    """The windows that a training draws of a log's histories, anew in every epoch.
+
+    Attributes:
+        source: draws them.
+    """
 
     def __init__(self, training: Interactions, length: int, seed: int) -> None:
         """Takes behaviours before the cut-off, how many inputs a window has, and the seed of the draws.
@@ -86,23 +84,11 @@ class Windows:
         Raises:
             ValueError: no user has two items, so there is nothing to learn from.
         """
-        histories = training.histories()
-        self._sequences: list[Ints] = [histories.item[r] for _, r in histories.rows_by_user() if len(r) > 1]
-        if not self._sequences:
-            msg = "no user has two history behaviours before the cut-off, so there is nothing to learn from"
-            raise ValueError(msg)
-        self._length = length
-        self._random = np.random.default_rng(seed)
-
-    def steps(self, batch_size: int) -> int:
-        """At least as many as an epoch has batches."""
-        return sum(len(s) // self._length + 2 for s in self._sequences) // batch_size + 1
+        self.source = WindowSource(sequences_of(training), length, seed)
 
     def batches(self, batch_size: int) -> list[Tensor]:
         """One epoch's windows, int64 (B, L + 1) each: inputs and, shifted by one, targets; 0 pads on the left."""
-        windows = draw_windows(self._sequences, self._length, self._random)
-        self._random.shuffle(windows)
-        return list(torch.from_numpy(windows).split(batch_size))
+        return list(torch.from_numpy(self.source.draw()).split(batch_size))
 
 
 def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, negatives: int = 0) -> Tensor:
