@@ -139,8 +139,7 @@ def _manifest(bundle: Bundle, outcome: Outcome, metrics: Mapping[str, float], cr
     of = bundle.manifest
     return replace(
         of,
-        name=f"{of.name}-{outcome.way}",
-        version=created_at.strftime("%Y%m%dT%H%M%S"),
+        version=f"{created_at.strftime('%Y%m%dT%H%M%S')}-{outcome.way.replace('+', '-')}",
         created_at=created_at.isoformat(timespec="seconds"),
         metrics={**of.metrics, **metrics},
         compression=Compression(

@@ -45,7 +45,9 @@ def _speeds(axes: Axes, report: Report, rates: Sequence[float], batch: int) -> N
     ratios = [o.faster if batch > 1 else o.faster_alone for o in report.outcomes]
     labels = [f"{rates[0]:,.0f}", *(f"{r:,.0f} ({x:.1f} x)" for r, x in zip(rates[1:], ratios, strict=True))]
     _bars(axes, rates, report.outcomes, labels)
-    axes.axvline(GOAL_FASTER * rates[0], color=TEXT, linewidth=0.9, linestyle=":", zorder=0)
+    goal = GOAL_FASTER * rates[0]
+    axes.axvline(goal, color=TEXT, linewidth=0.9, linestyle=":", zorder=0)
+    axes.set_xlim(right=max(1.1 * goal, axes.get_xlim()[1]))
     asked = f"in batches of {batch}" if batch > 1 else "one by one"
     axes.set_title(f"users a second {asked}\none thread; dotted: {GOAL_FASTER:g} x", fontsize=10, loc="left")
 
@@ -59,7 +61,7 @@ def _accuracy(axes: Axes, report: Report) -> None:
     for row, outcome in enumerate(report.outcomes, start=1):
         low, middle, high = (v * percent for v in (outcome.ndcg.low, outcome.ndcg.difference, outcome.ndcg.high))
         _point(axes, row, (low, middle, high), (_color(outcome), f"{middle:+.1f} %"))
-    axes.margins(x=0.18)
+    axes.margins(x=0.22)
     title = f"gained NDCG@10, %, with its 95 % interval\ndotted: the bound, {-100 * report.max_loss:g} %"
     axes.set_title(title, fontsize=10, loc="left")
 
@@ -87,5 +89,6 @@ def _tidy(axes: Axes) -> None:
     axes.spines[["top", "right", "left"]].set_visible(False)
     axes.tick_params(axis="y", length=0, labelsize=10)
     axes.tick_params(axis="x", labelsize=8, colors="#666666")
+    axes.locator_params(axis="x", nbins=5)
     axes.grid(axis="x", color=FAINT, linewidth=0.6)
     axes.set_axisbelow(True)

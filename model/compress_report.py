@@ -95,8 +95,12 @@ class Report:
     @property
     def goal(self) -> str:
         """Whether the goal was reached, in words."""
-        wanted = f"{GOAL_FASTER:g} times as fast in batches of {BATCH} for at most {GOAL_LOSS:.0%} of NDCG@10"
+        wanted = f"{GOAL_FASTER:g} times as fast in batches of {BATCH} for at most {100 * GOAL_LOSS:g} % of NDCG@10"
         if reached := [o for o in self.outcomes if o.reaches_goal]:
-            ways = ", ".join(f"{o.way} ({o.faster:.1f} x, {-o.ndcg_lost:+.1%})" for o in reached)
+            ways = ", ".join(f"{o.way} ({o.faster:.1f} x, {self._gained(o)})" for o in reached)
             return f"Goal, {wanted}: reached by {ways}."
         return f"Goal, {wanted}: not reached."
+
+    def _gained(self, outcome: Outcome) -> str:
+        low = 100 * outcome.ndcg.low / self.before.ndcg_10
+        return f"{-100 * outcome.ndcg_lost:+.1f} %, at least {low:+.1f} % by its interval"

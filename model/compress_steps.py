@@ -51,12 +51,13 @@ class Workshop:
         Raises:
             CompressionError: the bundle's model cannot be rebuilt.
         """
-        whole = rebuilt(bundle)
+        found = rebuilt(bundle)
+        layers, self._whole = found.layers, found.whole
         how = kind_named(kind_of(bundle)).recipe().HOW
         how = replace(how, epochs=shrinking.epochs or how.epochs, seed=shrinking.seed)
-        self._school = School(teacher=whole.model, training=training, how=how, keep=shrinking.keep, progress=progress)
+        self._school = School(teacher=layers.model, training=training, how=how, keep=shrinking.keep, progress=progress)
         self._progress = progress
-        self._made: dict[tuple[str, ...], Sized] = {(): whole}
+        self._made: dict[tuple[str, ...], Sized] = {(): layers}
 
     def script(self, way: str) -> bytes:
         """The model, compressed that way, as a TorchScript file.
@@ -67,8 +68,8 @@ class Workshop:
         """
         steps = steps_of(way)
         if lower := _LOWERED.get(steps[-1]):
-            return save_script(lower(self._trained(steps[:-1]).model))
-        return save_script(self._trained(steps).model)
+            return save_script(self._whole(lower(self._trained(steps[:-1]).model)))
+        return save_script(self._whole(self._trained(steps).model))
 
     def _trained(self, steps: tuple[str, ...]) -> Sized:
         if steps not in self._made:

@@ -10,11 +10,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from model.bundle import Bundle, load_module
 from model.gru import GRUConfig
 from model.linear_recurrence import LinearRecurrenceConfig
+from model.recommender import Recommender
+from model.recommenders.hybrid import Hybrid
 from model.sasrec import SASRecConfig
 from model.sequence import SequenceConfig, SequenceRecommender
 from model.ways import CompressionError, refuse_kind
@@ -32,23 +34,53 @@ class Sized:
     model: SequenceRecommender
 
 
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The model of a bundle.
+
+    Attributes:
+        layers: what can be compressed of it: all, but of a hybrid its GRU.
+        whole: puts what was made of the layers back to where they were.
+    """
+
+    layers: Sized
+    whole: Callable[[Recommender], Recommender]
+
+
 def kind_of(bundle: Bundle) -> str:
     """The kind's name, without the options that may stand behind it."""
     return bundle.manifest.recommender.partition(":")[0]
 
 
-def rebuilt(bundle: Bundle) -> Sized:
+def rebuilt(bundle: Bundle) -> Rebuilt:
     """Makes the model of a bundle anew.
 
     Raises:
         CompressionError: its kind cannot be compressed, it holds no float32 any more, or this program's model of that
             kind computes something else than the bundle's.
     """
-    kind, compression = kind_of(bundle), bundle.manifest.compression
+    kind = kind_of(bundle)
     refuse_kind(kind)
     script = load_module(bundle, "cpu")
+    if kind != "hybrid":
+        return Rebuilt(_layers(bundle, kind, script), lambda model: model)
+    members = dict(zip(script.members.children(), script.shares.tolist(), strict=True))
+    (member,) = (one for one in members if hasattr(one, "initial_state"))  # the others have no state
+    return Rebuilt(_layers(bundle, "gru", member), lambda model: _hybrid(bundle, members, member, model))
+
+
+def _hybrid(bundle: Bundle, members: Mapping[Any, float], member: Any, model: Recommender) -> Recommender:
+    """The hybrid with a model in place of its member; the others stay as they are."""
+    now = {model if one is member else one: share for one, share in members.items()}
+    whole = Hybrid(bundle.manifest.items, bundle.manifest.k, now)
+    whole.eval()
+    return whole
+
+
+def _layers(bundle: Bundle, kind: str, script: Any) -> Sized:
     weights = {name: weight for name, weight in script.state_dict().items() if name != "start"}  # start is no weight
     if any(weight.dtype != torch.float32 for weight in weights.values()):
+        compression = bundle.manifest.compression
         made_from = f"; compress {compression.name} {compression.version} instead" if compression else ""
         msg = f"{bundle.path} holds no float32 weights, so nothing can be made of it{made_from}"
         raise CompressionError(msg)
@@ -130,14 +162,13 @@ _CONFIGS: Mapping[str, Callable[[_Read], SequenceConfig]] = {
 }
 
 
-def _equal(model: nn.Module, script: nn.Module, config: SequenceConfig) -> bool:
-    """Whether both answer some drawn histories alike."""
+def _equal(model: SequenceRecommender, script: Any, config: SequenceConfig) -> bool:
+    """Whether both score some drawn histories alike."""
     random = torch.Generator().manual_seed(0)
-    history = torch.randint(0, config.items + 1, (8, config.history_length), generator=random)
-    history, _ = history.sort(1)  # padding comes first
-    ones, nothing = torch.ones(history.shape), torch.zeros((8, 0), dtype=torch.int64)
+    history, _ = torch.randint(0, config.items + 1, (8, config.history_length), generator=random).sort(1)
+    ones = torch.ones(history.shape)
     with torch.inference_mode():
-        (_, mine), (_, its) = model(history, ones, ones, nothing), script(history, ones, ones, nothing)
+        mine, its = (m.scores(history, ones, ones) for m in (model, script))
     return bool(torch.allclose(mine, its, rtol=0, atol=TOLERANCE))
 
 

@@ -10,11 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.interactions import Interactions, Ints
+from model.interactions import Interactions
 from model.rebuild import Sized
 from model.sequence import SequenceRecommender
-from model.sequence_losses import draw_negatives, negatives_for
-from model.train import EpochDone, Progress, TrainConfig, draw_windows
+from model.sequence_losses import draw_negatives, full_softmax, negatives_for, sampled_softmax
+from model.train import EpochDone, Progress, TrainConfig
+from model.train_member import sequences_of
+from model.training_loop import schedule_of
+from model.windows import WindowSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +54,7 @@ def taught(sized: Sized, school: School) -> Sized:
     torch.manual_seed(how.seed)
     negatives = negatives_for(sized.config.items, how.negatives)
     optimizer = torch.optim.AdamW(student.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
-    steps = how.epochs * windows.steps(how.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=steps, pct_start=0.1)
+    schedule = schedule_of(optimizer, windows.source, how)
     student.train()
     for epoch in range(1, how.epochs + 1):
         losses = []
@@ -70,7 +72,11 @@ def taught(sized: Sized, school: School) -> Sized:
 
 
 class Windows:
-    """The windows that a training draws of a log's histories, anew in every epoch."""
+    """The windows that a training draws of a log's histories, anew in every epoch.
+
+    Attributes:
+        source: draws them.
+    """
 
     def __init__(self, training: Interactions, length: int, seed: int) -> None:
         """Takes behaviours before the cut-off, how many inputs a window has, and the seed of the draws.
@@ -78,23 +84,11 @@ class Windows:
         Raises:
             ValueError: no user has two items, so there is nothing to learn from.
         """
-        histories = training.histories()
-        self._sequences: list[Ints] = [histories.item[r] for _, r in histories.rows_by_user() if len(r) > 1]
-        if not self._sequences:
-            msg = "no user has two history behaviours before the cut-off, so there is nothing to learn from"
-            raise ValueError(msg)
-        self._length = length
-        self._random = np.random.default_rng(seed)
-
-    def steps(self, batch_size: int) -> int:
-        """At least as many as an epoch has batches."""
-        return sum(len(s) // self._length + 2 for s in self._sequences) // batch_size + 1
+        self.source = WindowSource(sequences_of(training), length, seed)
 
     def batches(self, batch_size: int) -> list[Tensor]:
         """One epoch's windows, int64 (B, L + 1) each: inputs and, shifted by one, targets; 0 pads on the left."""
-        windows = draw_windows(self._sequences, self._length, self._random)
-        self._random.shuffle(windows)
-        return list(torch.from_numpy(windows).split(batch_size))
+        return list(torch.from_numpy(self.source.draw()).split(batch_size))
 
 
 def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, negatives: int = 0) -> Tensor:
@@ -104,24 +98,28 @@ def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, n
         student: gradients go into it.
         windows: int64 (B, L + 1).
         school: the teacher, who gets no gradients, and the shares.
-        negatives: items drawn to compare on, to which the batch's next items are added; 0 compares on all.
+        negatives: items drawn to compare on; the teacher is asked about them and the batch's own. 0 compares on all.
     """
     inputs, targets = windows[:, :-1], windows[:, 1:]
     real = inputs > 0
-    wanted = targets[real]  # (P,)
-    items = torch.arange(1, student.item.num_embeddings)
-    if negatives:
-        items = torch.cat([wanted, draw_negatives(len(items), negatives, wanted.device)]).unique()
-    place = torch.searchsorted(items, wanted)  # (P,)
-    mine = _logits(student, inputs, real, items)
+    hidden, wanted = student.hidden(inputs)[real], targets[real]  # (P, D), (P,)
     with torch.no_grad():
-        its = _logits(school.teacher, inputs, real, items)
+        teachers = school.teacher.hidden(inputs)[real]  # (P, its D)
+    if negatives:
+        drawn = draw_negatives(student.item.num_embeddings - 1, negatives, hidden.device)
+        items = torch.cat([wanted, drawn]).unique()
+        hard = sampled_softmax(student, hidden, wanted, drawn)
+    else:
+        items = torch.arange(1, student.item.num_embeddings, device=hidden.device)
+        hard = full_softmax(student, hidden, wanted)
     heat, share = school.temperature, school.share
-    soft = F.kl_div(F.log_softmax(mine / heat, 1), F.log_softmax(its / heat, 1), reduction="batchmean", log_target=True)
+    mine, its = (_softened(m, h, items, heat) for m, h in ((student, hidden), (school.teacher, teachers)))
+    soft = F.kl_div(mine, its.detach(), reduction="batchmean", log_target=True)
     # Gradients of the softened part shrink by the square of the temperature.
-    return (1.0 - share) * F.cross_entropy(mine, place) + share * heat**2 * soft
+    return (1.0 - share) * hard + share * heat**2 * soft
 
 
-def _logits(model: SequenceRecommender, inputs: Tensor, real: Tensor, items: Tensor) -> Tensor:
-    """Scores of some items after each real position. (B, L) x 2, (I,) -> (P, I)."""
-    return F.linear(model.hidden(inputs)[real], model.item.weight[items], model.bias[items])
+def _softened(model: SequenceRecommender, hidden: Tensor, items: Tensor, temperature: float) -> Tensor:
+    """The log-likelihood of some items at that temperature. (P, D), (I,) -> (P, I)."""
+    logits = F.linear(hidden, model.item.weight[items], model.bias[items])
+    return F.log_softmax(logits / temperature, 1)

@@ -59,7 +59,7 @@ class TrainingLoop:
         self._objective = group.wrap(NextItem(model, negatives))
         self._precision = precision_of(how.precision, group.device)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
-        self._schedule = _schedule(self._optimizer, windows, how)
+        self._schedule = schedule_of(self._optimizer, windows, how)
         self.epoch, self.step = 1, 0
         self._epoch_windows = windows.state
         self._losses: list[Tensor] = []
@@ -155,9 +155,10 @@ class TrainingLoop:
         return torch.cat([self._earlier, self._group.sum(torch.stack(self._losses).double())])
 
 
-def _schedule(
+def schedule_of(
     optimizer: torch.optim.Optimizer, windows: WindowSource, how: TrainConfig
 ) -> torch.optim.lr_scheduler.OneCycleLR:
+    """The rate of every step of a whole training: it rises for a tenth of them, then falls to zero."""
     steps = how.epochs * (windows.most // how.batch_size + 1)
     if WARM_UP * steps == 1:
         steps += 1  # torch divides by the steps of the rise less one

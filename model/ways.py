@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-KINDS = ("sasrec", "hstu", "gru", "linear-recurrence")
-"""The kinds of recommender that can be compressed: those with layers."""
+KINDS = ("sasrec", "hstu", "gru", "linear-recurrence", "hybrid")
+"""The kinds of recommender that can be compressed: those with layers. Of a hybrid it is the GRU."""
 
 
 class CompressionError(ValueError):
@@ -64,7 +64,7 @@ def refuse_kind(kind: str) -> None:
     """
     if kind not in KINDS:
         msg = (
-            f"{kind} adds up rows of tables and has no layers that could be pruned, distilled or computed in fewer "
-            f"bits; train it smaller instead. What can be compressed: {', '.join(KINDS)}"
+            f"{kind} has no layers, and only layers can be pruned, distilled and computed in fewer bits: train it "
+            f"smaller instead. What can be compressed: {', '.join(KINDS)}"
         )
         raise CompressionError(msg)

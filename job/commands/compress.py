@@ -16,23 +16,23 @@ from job.commands.output import print_json, stop_on
 from job.commands.train import TrainingProgress, use_threads
 from model.bundle import Bundle, BundleError
 from model.datasets.errors import DatasetError
-from model.ways import STEPS
+from model.ways import KINDS, STEPS
 
 if TYPE_CHECKING:
     from model.compress_report import Figures, Outcome, Report
     from model.evaluate_measures import Interval
 
-WAYS = (*STEPS, "distill+int8")
+WAYS = (*STEPS, "distill+int8", "distill+prune")
 HOW_HELP = (
-    "A way, repeatable; several with + between go on from each other. By default each alone, and distill+int8. "
-    + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
+    "A way, repeatable; several with + between go on from each other. By default each alone, distill+int8 and "
+    "distill+prune. " + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
 )
 MAX_LOSS_HELP = "Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."
 EPOCHS_HELP = "distill: passes over the data, by default the kind's; prune: 0.3 of them."
 
 
 def compress(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a trained bundle: sasrec, hstu, gru or linear-recurrence.")],
+    bundle: Annotated[Path, typer.Argument(help=f"Folder of a trained bundle: {', '.join(KINDS)}.")],
     dataset: Annotated[
         str | None, typer.Argument(help="Name or folder of the data set it was trained on; the bundle's by default.")
     ] = None,
@@ -56,9 +56,9 @@ def compress(
     Examples:
       recloop compress .recloop/models/ml-100k
 
-      recloop compress .recloop/models/gru --how distill --how distill+int8 --max-loss 0.02
+      recloop compress .recloop/models/gru --how distill+prune --how distill+int8 --max-loss 0.02
 
-      recloop deploy --set scoring.bundle=.recloop/models/gru-compressed/distill+int8
+      recloop deploy --set scoring.bundle=.recloop/models/gru-compressed/distill+prune
     """
     with stop_on(BundleError, DatasetError, ValueError):
         loaded = Bundle.load(bundle)
@@ -90,7 +90,7 @@ def _print(report: Report, folder: Path) -> None:
             f"Written to {folder}: {', '.join(o.way for o in report.kept)}, compression.json, compression.png"
         )
     else:
-        console.print(f"Every way loses more than {report.max_loss:.1%} of NDCG@10, so nothing was written.")
+        console.print(f"Every way loses more than {100 * report.max_loss:g} % of NDCG@10, so nothing was written.")
     console.print(report.protocol, style="dim")
 
 

@@ -9,7 +9,7 @@ from tests.unit.model.test_training import log_of
 TASTE = 8
 ITEMS = 2 * TASTE
 USERS = 40
-LIBRARIES = {"als": "implicit", "bpr": "implicit", "text": "wordllama"}
+LIBRARIES = {"als": "implicit", "bpr": "implicit", "hybrid": "implicit", "text": "wordllama"}
 """What kinds need beside torch."""
 EPOCHS = {"sasrec": 3, "lightgcn": 20, "bpr": 100}
 _TOPICS = ("space ship battle among the stars", "romantic wedding comedy in Paris")

@@ -1,17 +1,21 @@
 """Splits, measures and intervals on logs small enough to know the answer; and what must not be measured."""
 
+import shutil
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from job.cli import app
-from model.bundle import Bundle
+from model.bundle import Bundle, load_module
 from model.datasets.generate import Synthetic, generate
-from model.datasets.prepared import Dataset
+from model.datasets.prepared import Dataset, write_catalogue
+from model.datasets.reading import Item
 from model.evaluate import Ranking, rank, targets_at
 from model.evaluate_measures import Measures, measures_of, paired_bootstrap, spread_of
 from model.evaluate_splits import SplitError, leave_one_out, time_split
@@ -123,6 +127,19 @@ def test_a_bundle_says_what_kind_it_is_and_has_neighbours(bundle: Bundle) -> Non
     assert (bundle.neighbors[1:] > 0).any(1).all()
 
 
+def test_text_recommends_an_item_that_nobody_met_by_its_title(dataset: Dataset, tmp_path: Path) -> None:
+    pytest.importorskip("wordllama")
+    met, *others = dataset.items().values()
+    named = [replace(met, title="a battle in space"), Item("new", "the space battle", "")]
+    folder = shutil.copytree(dataset.path, tmp_path / "named")
+    write_catalogue(folder, [*named, *(replace(item, title="a wedding in Paris") for item in others)])
+    config = FitConfig(recommender="text")
+    text = fit(Dataset.open(folder), tmp_path / "text", config, datetime(2024, 1, 1, tzinfo=UTC)).bundle
+    history = torch.tensor([[text.index_of[met.item_id]]])
+    items, _ = load_module(text)(history, torch.ones(1, 1), torch.ones(1, 1), history)
+    assert items[0, 0] == text.index_of["new"]
+
+
 def test_a_bundle_is_measured_as_its_kind_is(dataset: Dataset, bundle: Bundle) -> None:
     split = time_split(load_interactions(dataset), 0.8)
     found = compare(split, dataset.items(), ["ease", bundle], Trial())
@@ -137,6 +154,15 @@ def test_a_bundle_is_not_measured_on_what_it_was_trained_on(dataset: Dataset, bu
     for split in (leave_one_out(log), time_split(log, 0.5)):
         with pytest.raises(SplitError, match="--protocol time-split --cut-off"):
             compare(split, {}, [bundle], Trial())
+
+
+def test_the_command_refuses_behaviours_that_a_bundle_was_trained_on(dataset: Dataset, bundle: Bundle) -> None:
+    asked, cut_off = ["evaluate", str(dataset.path), "--bundle", str(bundle.path)], bundle.manifest.training.cut_off
+    for older in (["--protocol", "leave-one-out"], ["--cut-off", str(cut_off - 86_400_000)]):
+        shown = CliRunner().invoke(app, [*asked, *older])
+        assert shown.exit_code == 1
+        assert f"tiny-ease was trained on what is older than {cut_off}" in " ".join(shown.output.split())
+        assert "NDCG" not in shown.output
 
 
 def test_the_command_prints_the_protocol_and_the_differences(dataset: Dataset, bundle: Bundle) -> None:
