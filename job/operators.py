@@ -12,6 +12,7 @@ from udfs.find_trends import FindTrends
 from udfs.kafka_log import KafkaLog
 from udfs.log_reader import Log
 from udfs.measure_feedback import MeasureFeedback
+from udfs.model_calls import CallRules
 from udfs.parsing import ParsingRules
 from udfs.poll_log import FindPartitions, PollLog, PollRules
 from udfs.profile import ProfileRules
@@ -98,9 +99,9 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
     scoring, lists = settings.scoring, settings.lists
     if scoring.bundle is None:
         return PassUnscored()
-    batches = BatchRules(scoring.batch_max_size, scoring.linger_ms, scoring.score_deadline_ms)
+    batches, calls = BatchRules(scoring.batch_max_size, scoring.linger_ms), CallRules(scoring.score_deadline_ms)
     device = DeviceRules(scoring.device, scoring.device_missing, scoring.precision)
-    serving = Serving(scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, device, batches)
+    serving = Serving(scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, device, batches, calls)
     rules = ScoringRules(
         actions,
         lists.exclude_seen,

@@ -5,7 +5,6 @@ counted, and written on the rows.
 """
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from pyflink.common import Row
 from pyflink.datastream import AsyncFunction, RuntimeContext
 
 from model.bundle import Bundle
-from udfs.batching import Answered, BatchRules, MicroBatcher
+from udfs.batching import BatchRules, MicroBatcher
 from udfs.elements import (
     Candidates,
     ModelRef,
@@ -23,6 +22,7 @@ from udfs.elements import (
     decode_tracked,
     encode,
 )
+from udfs.model_calls import Answered, CallRules, ModelCalls
 from udfs.scoring_rules import DeviceRules, ScoringRules
 from udfs.worker_life import end_with_task_manager
 
@@ -48,6 +48,7 @@ class Serving:
     threads: int = 1
     device: DeviceRules = field(default_factory=DeviceRules)
     batches: BatchRules = field(default_factory=BatchRules)
+    calls: CallRules = field(default_factory=CallRules)
 
 
 class BundleChangedError(Exception):
@@ -85,13 +86,13 @@ class ScoreCandidates(AsyncFunction):
         self._scorer = Scorer(bundle, self._rules, open_device(serving.device))
         self._scorer.warm_up(serving.batches.max_size)
         self._models = [ModelRef(bundle.manifest.version, bundle.hash, serving.variant)]
-        self._executor = ThreadPoolExecutor(1, "model")
+        self._calls = ModelCalls(self._scorer.score, serving.calls, self._hear_of_failure)
         self._batcher: _Batcher | None = None
         self._model_errors = 0
 
     def close(self) -> None:
         """Lets the model's thread go."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._calls.close()
 
     async def async_invoke(self, value: Row) -> list[Row]:
         """Scores one element's behaviours."""
@@ -104,7 +105,7 @@ class ScoreCandidates(AsyncFunction):
     def _on_this_loop(self) -> _Batcher:
         """The batcher; made here because only here the event loop is there."""
         if self._batcher is None:
-            self._batcher = _Batcher(self._scorer.score, self._serving.batches, self._executor, self._hear_of_failure)
+            self._batcher = _Batcher(self._calls, self._serving.batches)
         return self._batcher
 
     def _scored(self, tracked: TrackedBehavior, answered: Answered[Candidates]) -> ScoredBehavior:

@@ -3,15 +3,15 @@
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.batching import Answered, BatchRules, FallbackReason, MicroBatcher
+from udfs.batching import BatchRules, MicroBatcher
+from udfs.model_calls import Answered, CallRules, FallbackReason, ModelCalls
 
 LINGER_MS = 10.0
 DEADLINE_MS = 200.0
@@ -47,12 +47,12 @@ class Model:
 class Bench:
     """A model, its batcher, and what the batcher said of failures."""
 
-    def __init__(self, loop: Loop, executor: ThreadPoolExecutor, rules: BatchRules) -> None:
+    def __init__(self, loop: Loop, batches: BatchRules, rules: CallRules) -> None:
         self.loop = loop
         self.model = Model()
         self.failures: list[BaseException] = []
-        self.executor = executor
-        self.batcher = MicroBatcher(self.model, rules, executor, self.failures.append)
+        self.calls = ModelCalls(self.model, rules, self.failures.append)
+        self.batcher = MicroBatcher(self.calls, batches)
 
     def ask(self, *questions: int) -> "asyncio.Task[list[Answered[int]]]":
         return self.loop.create_task(self.batcher.submit(questions))
@@ -88,8 +88,11 @@ class Bench:
         await self.pass_time(DEADLINE_MS)
         return failures(await asked)
 
-    async def model_is_free(self) -> None:
-        await self.loop.run_in_executor(self.executor, int)
+    async def once_free(self, question: int) -> list[Answered[int]]:
+        """Asks again and again until the late call is back."""
+        while failures(answers := await self.ask(question)) == {FallbackReason.MODEL_BUSY}:
+            await settled()
+        return answers
 
 
 async def settled() -> None:
@@ -105,9 +108,11 @@ def on_a_loop(
     linger_ms: float = LINGER_MS,
     deadline_ms: float | None = DEADLINE_MS,
 ) -> None:
-    loop, rules = Loop(), BatchRules(max_size, linger_ms, deadline_ms)
-    with ThreadPoolExecutor(1) as executor, asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(script(Bench(loop, executor, rules)))
+    loop = Loop()
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        bench = Bench(loop, BatchRules(max_size, linger_ms), CallRules(deadline_ms))
+        with closing(bench.calls):
+            runner.run(script(bench))
 
 
 def scored(answers: Sequence[Answered[int]]) -> list[int | None]:
@@ -196,8 +201,7 @@ def test_until_the_late_call_is_back_the_model_is_busy_then_it_scores_again() ->
             assert await bench.late(1) == {FallbackReason.DEADLINE}
             assert failures(await bench.ask(2)) == {FallbackReason.MODEL_BUSY}
             assert failures(await bench.ask(3)) == {FallbackReason.MODEL_BUSY}
-        await bench.model_is_free()
-        assert scored(await bench.ask(4)) == [40]
+        assert scored(await bench.once_free(4)) == [40]
         assert bench.model.batches == [[1], [4]]
 
     on_a_loop(script)
@@ -227,7 +231,8 @@ def test_an_error_of_a_late_call_is_heard_of_too() -> None:
         bench.model.error = ValueError("broken")
         with bench.held():
             await bench.late(1)
-        await bench.model_is_free()
+        while not bench.failures:
+            await settled()
         assert bench.failures == [bench.model.error]
 
     on_a_loop(script)
@@ -259,10 +264,10 @@ def test_after_a_wrong_number_of_answers_the_next_question_is_scored() -> None:
     on_a_loop(script)
 
 
-def test_a_stopped_executor_fails_who_asks() -> None:
+def test_after_the_end_who_asks_fails() -> None:
     async def script(bench: Bench) -> None:
-        bench.executor.shutdown()
-        with pytest.raises(RuntimeError, match="after shutdown"):
+        bench.calls.close()
+        with pytest.raises(RuntimeError, match="closed"):
             await bench.ask(1)
 
     on_a_loop(script)
