@@ -101,7 +101,16 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
         return PassUnscored()
     batches, calls = BatchRules(scoring.batch_max_size, scoring.linger_ms), CallRules(scoring.score_deadline_ms)
     device = DeviceRules(scoring.device, scoring.device_missing, scoring.precision)
-    serving = Serving(scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, device, batches, calls)
+    serving = Serving(
+        scoring.bundle,
+        scoring.bundle_hash,
+        scoring.variant,
+        scoring.threads,
+        device,
+        batches,
+        calls,
+        scoring.shed_after_ms,
+    )
     rules = ScoringRules(
         actions,
         lists.exclude_seen,

@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic
 
-from udfs.model_calls import Answer, Answered, Question
+from udfs.model_calls import Answered
+from udfs.model_thread import Answer, Question
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,11 @@
 """score-candidates: asks the model for candidates, in micro-batches over all elements that are under way.
 
-If the model is late or fails, the behaviours go on without scores and the rules alone make their lists: it is
+If the model is late, fails or hangs, the behaviours go on without scores and the rules alone make their lists: it is
 counted, and written on the rows.
 """
 
 import logging
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from udfs.elements import (
 )
 from udfs.model_calls import Answered, CallRules, ModelCalls
 from udfs.scoring_rules import DeviceRules, ScoringRules
+from udfs.shedding import shed
 from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
@@ -40,6 +42,9 @@ class Serving:
         variant: the name its rows carry.
         threads: torch's threads inside one operation.
         device: where the model runs.
+        batches: how calls are filled.
+        calls: how long they may take, and what then.
+        shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
     """
 
     bundle: Path
@@ -49,6 +54,7 @@ class Serving:
     device: DeviceRules = field(default_factory=DeviceRules)
     batches: BatchRules = field(default_factory=BatchRules)
     calls: CallRules = field(default_factory=CallRules)
+    shed_after_ms: float | None = None
 
 
 class BundleChangedError(Exception):
@@ -97,10 +103,16 @@ class ScoreCandidates(AsyncFunction):
     async def async_invoke(self, value: Row) -> list[Row]:
         """Scores one element's behaviours."""
         element = decode_tracked(value[1])
-        answers = await self._on_this_loop().submit(element.behaviors)
+        answers = await self._answers(element.behaviors)
         behaviors = list(map(self._scored, element.behaviors, answers))
         out = ScoredElement(element.epoch, element.duplicates, self._models, behaviors)
         return [Row(value[0], encode(out))]
+
+    async def _answers(self, behaviors: list[TrackedBehavior]) -> list[Answered[Candidates]]:
+        submit, shed_after_ms = self._on_this_loop().submit, self._serving.shed_after_ms
+        if shed_after_ms is None:
+            return await submit(behaviors)
+        return await shed(behaviors, time.time() * 1000 - shed_after_ms, submit)
 
     def _on_this_loop(self) -> _Batcher:
         """The batcher; made here because only here the event loop is there."""

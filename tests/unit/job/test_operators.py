@@ -90,9 +90,9 @@ def test_batches_heed_their_settings() -> None:
 
 
 def test_serving_heeds_its_settings() -> None:
-    serving, _ = scoring("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2")
+    serving, _ = scoring("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2", "scoring.shed_after_ms=8")
     assert (serving.bundle, serving.bundle_hash, serving.variant) == (Path("bundle"), "abc", "b")
-    assert serving.threads == 2
+    assert (serving.threads, serving.shed_after_ms) == (2, 8.0)
 
 
 def test_the_device_heeds_its_settings() -> None:
