@@ -1,10 +1,11 @@
-"""ModelThread: a daemon thread that makes one call after another for an event loop.
+"""Daemon threads for a model that may hang: ModelThread makes one call after another for an event loop.
 
 A ThreadPoolExecutor's thread would not do: its hook waits, when the process ends, for a call that may never return.
 """
 
 import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
@@ -52,6 +53,25 @@ class ModelThread(Generic[Question, Answer]):
             # The loop is closed when nobody waits any more.
             with suppress(RuntimeError):
                 call.get_loop().call_soon_threadsafe(_unless_done, call, settle)
+
+
+def finished_within(timeout_s: float, work: Callable[[], None]) -> bool:
+    """Does it on a daemon thread, and says whether it is done; what is not goes on there. Raises what it raises."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    Thread(target=run, name="model", daemon=True).start()
+    if not wait([done], timeout_s).done:
+        return False
+    done.result()
+    return True
 
 
 def _unless_done(call: "asyncio.Future[Sequence[Answer]]", settle: Callable[[], None]) -> None:

@@ -24,11 +24,14 @@ from udfs.elements import (
     encode,
 )
 from udfs.model_calls import Answered, CallRules, ModelCalls
+from udfs.model_thread import finished_within
 from udfs.scoring_rules import DeviceRules, ScoringRules
 from udfs.shedding import shed
 from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
+_WARM_UP_S = 10.0
+"""Who waited for a model that hangs would hold up the job, which goes on without one."""
 _Batcher = MicroBatcher[TrackedBehavior, Candidates]
 
 
@@ -90,7 +93,8 @@ class ScoreCandidates(AsyncFunction):
             msg = f"{serving.bundle} has hash {bundle.hash[:12]}, the job was deployed with {serving.bundle_hash}"
             raise BundleChangedError(msg)
         self._scorer = Scorer(bundle, self._rules, open_device(serving.device))
-        self._scorer.warm_up(serving.batches.max_size)
+        if not finished_within(_WARM_UP_S, lambda: self._scorer.warm_up(serving.batches.max_size)):
+            _log.error("the model does not come back from its warm-up: the rules alone go on until it does")
         self._models = [ModelRef(bundle.manifest.version, bundle.hash, serving.variant)]
         self._calls = ModelCalls(self._scorer.score, serving.calls, self._hear_of_failure)
         self._batcher: _Batcher | None = None

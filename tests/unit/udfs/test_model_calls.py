@@ -2,11 +2,13 @@
 
 import threading
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.udfs.model_bench import DEADLINE_MS, Bench, failures, on_a_loop, scored, settled
 from udfs.model_calls import Answered, FallbackReason
+from udfs.model_thread import finished_within
 
 COOL_DOWN_MS = 1_000.0
 HUNG_MS = 30_000.0
@@ -199,6 +201,28 @@ def test_until_a_hung_call_ends_the_worker_there_are_at_most_eight() -> None:
             assert 5 <= len(model_threads() - before) + 1 <= 8
 
     on_a_loop(script)
+
+
+def test_work_that_is_done_in_time_is_done_and_raises_what_it_raises() -> None:
+    done: list[int] = []
+    assert finished_within(60, lambda: done.append(1))
+    assert done == [1]
+
+    def fail() -> None:
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        finished_within(60, fail)
+
+
+def test_work_that_hangs_is_not_waited_for() -> None:
+    may_go = threading.Event()
+
+    def hang() -> None:
+        may_go.wait(60)
+
+    assert not finished_within(0.01, hang)
+    may_go.set()
 
 
 steps = st.lists(
