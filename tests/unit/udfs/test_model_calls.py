@@ -208,8 +208,10 @@ def test_work_that_is_done_in_time_is_done_and_raises_what_it_raises() -> None:
     assert finished_within(60, lambda: done.append(1))
     assert done == [1]
 
+    broken = ValueError("broken")
+
     def fail() -> None:
-        raise ValueError("broken")
+        raise broken
 
     with pytest.raises(ValueError, match="broken"):
         finished_within(60, fail)
