@@ -5,25 +5,23 @@ Pure asyncio: no Flink, no torch.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from udfs.elements import Candidates, TrackedBehavior
+from udfs.elements import TrackedBehavior
 from udfs.model_calls import Answered, FallbackReason
-
-Scored = list[Answered[Candidates]]
-_SHED: Answered[Candidates] = Answered(None, FallbackReason.SHED, 0)
+from udfs.model_thread import Answer
 
 
 async def shed(
     behaviors: Sequence[TrackedBehavior],
     oldest_ms: float,
-    submit: Callable[[Sequence[TrackedBehavior]], Awaitable[Scored]],
-) -> Scored:
+    submit: Callable[[Sequence[TrackedBehavior]], Awaitable[list[Answered[Answer]]]],
+) -> list[Answered[Answer]]:
     """What `submit` answers, in the behaviours' order; those that were appended before `oldest_ms` it never sees.
 
     One whose append time is not known is never shed.
     """
-    kept = [each for each in behaviors if not _appended_before(oldest_ms, each)]
-    answers = iter(await submit(kept))
-    return [_SHED if _appended_before(oldest_ms, each) else next(answers) for each in behaviors]
+    too_old = [_appended_before(oldest_ms, each) for each in behaviors]
+    answers = iter(await submit([each for each, is_old in zip(behaviors, too_old, strict=True) if not is_old]))
+    return [Answered(None, FallbackReason.SHED, 0) if is_old else next(answers) for is_old in too_old]
 
 
 def _appended_before(oldest_ms: float, tracked: TrackedBehavior) -> bool:
