@@ -1,6 +1,5 @@
 """Three times the load a job can carry: it lags, keeps its checkpoints, loses nothing and catches up; or it sheds."""
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from job.cluster import FlinkRest
+from job.cluster import FlinkRest, RunningCluster
 from job.log_writer import LogWriter
 from job.status import counted, fresh_counts
 from model.datasets.json_lines import encode_behavior
 from model.records import UserBehavior
 from tests.job.faulty_model import ITEMS
-from tests.job.fixtures import PARTITIONS, Deploy, Run, write_log
+from tests.job.fixtures import PARTITIONS, Run, jobs_on, write_log
 from tests.job.slow_model import write_slow_bundle
 from tests.job.waiting import wait_until
 from udfs.hashing import stable_hash
@@ -102,8 +101,8 @@ class Overload:
     failed: int
 
 
-def test_an_overloaded_job_lags_keeps_its_checkpoints_and_catches_up(run_job: Deploy, tmp_path: Path) -> None:
-    with overloaded(run_job, tmp_path) as done:
+def test_an_overloaded_job_lags_keeps_its_checkpoints_and_catches_up(cluster: RunningCluster, tmp_path: Path) -> None:
+    with overloaded(cluster, tmp_path) as done:
         done.feed.wait_until_read(timeout_s=2 * TIMES * OVERLOADED_S)
         print(done.stretch.told())
         assert done.stretch.made_meanwhile() < 0.6 * done.stretch.appended
@@ -114,29 +113,29 @@ def test_an_overloaded_job_lags_keeps_its_checkpoints_and_catches_up(run_job: De
         assert later.freshness_ms(0.95) < FRESH_MS
 
 
-def test_an_overloaded_job_that_may_shed_stays_near_the_bound(run_job: Deploy, tmp_path: Path) -> None:
-    with overloaded(run_job, tmp_path, f"scoring.shed_after_ms={SHED_AFTER_MS}") as done:
+def test_an_overloaded_job_that_may_shed_stays_near_the_bound(cluster: RunningCluster, tmp_path: Path) -> None:
+    with overloaded(cluster, tmp_path, f"scoring.shed_after_ms={SHED_AFTER_MS}") as done:
         done.feed.wait_until_read(timeout_s=60)
         print(done.stretch.told())
         assert done.stretch.freshness_ms(0.95) < 2 * SHED_AFTER_MS
         assert done.stretch.count("fallback_reason = 'shed'") > 0.3 * done.stretch.appended
         assert done.stretch.count("source = 'scored'") > 0.5 / TIMES * done.stretch.appended
         assert_checkpoints_went_on_and_nothing_is_lost(done)
-    with FlinkRest(done.feed.run.cluster.rest_url) as rest:
-        told = fresh_counts(rest, done.feed.run.deployment.job_id).fallback_reasons
-    assert told["shed"] == done.feed.run.count("recommendation_lists", "fallback_reason = 'shed'")
+        with FlinkRest(cluster.rest_url) as rest:
+            told = fresh_counts(rest, done.feed.run.deployment.job_id).fallback_reasons
+        assert told["shed"] == done.feed.run.count("recommendation_lists", "fallback_reason = 'shed'")
 
 
 @contextmanager
-def overloaded(run_job: Deploy, folder: Path, *settings: str) -> Iterator[Overload]:
+def overloaded(cluster: RunningCluster, folder: Path, *settings: str) -> Iterator[Overload]:
     """Measures what the job can do, then appends three times as much for a minute."""
     bundle, log = write_slow_bundle(folder / "slow"), folder / "log"
     # Without the time of appending: none of these is ever shed.
     warm = [(stable_hash(each.user_id) % PARTITIONS, encode_behavior(each)) for each in map(behavior, range(WARM))]
     write_log(log, warm)
-    run = run_job(log, f"scoring.bundle={json.dumps(str(bundle.path))}", *settings)
-    run.wait_for_offsets(WARM, timeout_s=120)
-    with LogWriter(log) as writer, FlinkRest(run.cluster.rest_url) as rest:
+    with jobs_on(cluster, bundle, folder) as run_job, FlinkRest(cluster.rest_url) as rest, LogWriter(log) as writer:
+        run = run_job(log, *settings)
+        run.wait_for_offsets(WARM, timeout_s=120)
         feed, before = Feed(run, writer), rest.checkpoints(run.deployment.job_id)
         stretch = feed.steadily(TIMES * carried_per_s(run), OVERLOADED_S)
         after = rest.checkpoints(run.deployment.job_id)
