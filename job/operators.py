@@ -12,6 +12,7 @@ from udfs.find_trends import FindTrends
 from udfs.kafka_log import KafkaLog
 from udfs.log_reader import Log
 from udfs.measure_feedback import MeasureFeedback
+from udfs.model_calls import CallRules
 from udfs.parsing import ParsingRules
 from udfs.poll_log import FindPartitions, PollLog, PollRules
 from udfs.publication import dead_letter_record, list_record
@@ -77,9 +78,16 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
     scoring = settings.scoring
     if scoring.bundle is None:
         return PassUnscored()
-    batches = BatchRules(scoring.batch_max_size, scoring.linger_ms, scoring.score_deadline_ms)
+    batches, calls = BatchRules(scoring.batch_max_size, scoring.linger_ms), CallRules(scoring.score_deadline_ms)
     serving = Serving(
-        scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, device_rules(settings), batches
+        scoring.bundle,
+        scoring.bundle_hash,
+        scoring.variant,
+        scoring.threads,
+        device_rules(settings),
+        batches,
+        calls,
+        scoring.shed_after_ms,
     )
     return ScoreCandidates(serving, scoring_rules(settings, actions))
 

@@ -194,7 +194,10 @@ class ScoringSettings(_Group):
     batch_max_size: Positive = Field(64, description="histories in one call at most")
     linger_ms: float = Field(2.0, ge=0, description="how long a call waits for more when the model is not idle")
     score_deadline_ms: float | None = Field(
-        200.0, gt=0, description="a call that takes longer: the rules alone make the lists"
+        200.0, gt=0, le=200, description="a call that takes longer: the rules alone make the lists; at most 200"
+    )
+    shed_after_ms: float | None = Field(
+        None, gt=0, description="a behaviour appended longer ago is not scored: the rules alone make its list"
     )
     candidates: Positive = Field(30, description="items the model proposes for a list at most")
     neighbors_of_disliked: int = Field(5, ge=0, description="neighbours of a disliked item that are kept out")

@@ -77,6 +77,9 @@ class JobSettings(BaseSettings):
             msg = f"flink.parallelism: {self.flink.parallelism} subtasks can't share {self.flink.buckets} buckets"
             raise ValueError(msg)
         self._check_topics()
+        if self.scoring.score_deadline_ms is None and self.preset != "replayable":
+            msg = "scoring.score_deadline_ms: give at most 200; only preset=replayable scores without a deadline"
+            raise ValueError(msg)
         if self.reads_natively and self.log.gone == "skip":
             msg = "log.gone=skip needs kafka.connector=python: Flink's own can't tell what it skipped"
             raise ValueError(msg)
@@ -125,7 +128,7 @@ class JobSettings(BaseSettings):
         """The preset applied, and every path absolute."""
         scoring, lists = self.scoring, self.lists
         if self.preset == "replayable":
-            fixed = {"score_deadline_ms": None, "threads": 1, "fixed_batch": True}
+            fixed = {"score_deadline_ms": None, "shed_after_ms": None, "threads": 1, "fixed_batch": True}
             scoring = scoring.model_copy(update=fixed)
             lists = lists.model_copy(update={"trend_weight": 0.0})
         if scoring.bundle is not None:

@@ -2,6 +2,7 @@
 
 import re
 import time
+from collections import Counter
 from dataclasses import dataclass
 
 from job.behavior_log import ends
@@ -15,6 +16,7 @@ from udfs.metrics import Metric
 _SAMPLE_S = 2.0
 _FETCH_S = 1.1
 """Flink fetches metrics at most once a second."""
+_REASON = re.compile(r"\.reason\.(\w+)\.fallbacks$")
 _PARTITION = re.compile(r"\.partition\.(\d+)\.next_offset$")
 
 
@@ -50,6 +52,7 @@ class JobStatus:
         tasks: "running/all".
         lists_per_s: lists made a second, over the last two seconds.
         fallbacks: behaviours that went on without scores since the last start.
+        fallback_reasons: why (`udfs.model_calls.FallbackReason`) -> how many of them; the most frequent first.
         dead_letters: records that were no behaviour since the last start.
         offsets_gone: offsets removed before they were read, and stepped over, since the last start.
         restarts: how often Flink restarted it.
@@ -70,6 +73,7 @@ class JobStatus:
     tasks: str
     lists_per_s: float
     fallbacks: int
+    fallback_reasons: dict[str, int]
     dead_letters: int
     offsets_gone: int
     restarts: int
@@ -117,6 +121,7 @@ def read_status(
         tasks=_tasks(job),
         lists_per_s=max(0.0, lists / seconds),
         fallbacks=counts.total(Metric.FALLBACKS),
+        fallback_reasons=dict(sorted(counts.fallback_reasons.items(), key=lambda counted: -counted[1])),
         dead_letters=counts.total(Metric.DEAD_LETTERS),
         offsets_gone=counts.total(Metric.OFFSETS_GONE),
         restarts=int(restarts),
@@ -138,10 +143,12 @@ class Counts:
     Attributes:
         totals: metric -> count since the last start; of `log_silent_ms` the highest level.
         next_offsets: log partition -> the offset that is read next.
+        fallback_reasons: why -> how many fallbacks, where there are some.
     """
 
     totals: dict[str, int]
     next_offsets: dict[int, int]
+    fallback_reasons: dict[str, int]
 
     def total(self, metric: Metric) -> int:
         """0 where nothing was reported yet."""
@@ -163,6 +170,7 @@ def counted(rest: FlinkRest, job: JobDetail) -> Counts:
     """Reads the metrics of all vertices that have some of ours."""
     totals: dict[str, int] = {}
     offsets: dict[int, int] = {}
+    reasons: Counter[str] = Counter()
     wanted = {metric.value for metric in Metric}
     for vertex in job.vertices:
         path = f"/jobs/{job.job_id}/vertices/{vertex.vertex_id}/metrics"
@@ -173,10 +181,12 @@ def counted(rest: FlinkRest, job: JobDetail) -> Counts:
             if partition := _PARTITION.search(name):
                 offsets[int(partition.group(1))] = int(value)
             else:
+                if reason := _REASON.search(name):
+                    reasons[reason.group(1)] += int(value)
                 metric = name.rpartition(".")[2]
                 before = totals.get(metric, 0)
                 totals[metric] = max(before, int(value)) if metric == Metric.LOG_SILENT_MS else before + int(value)
-    return Counts(totals, offsets)
+    return Counts(totals, offsets, dict(+reasons))
 
 
 def lags(settings: JobSettings | None, next_offsets: dict[int, int]) -> tuple[list[PartitionLag], str | None]:

@@ -6,7 +6,8 @@ read. So after a poll that waited, all partitions of the subtask pause for as lo
 works from its buffers. Pure: the clock is passed in.
 """
 
-_LONGEST_PAUSE_MS = 250
+_LONGEST_PAUSE_MS = 2_000
+"""With 250 ms no room came about where downstream did 460 behaviours a second: barriers waited for over a minute."""
 _UNHINDERED_MS = 5
 """A poll that took no longer did not wait for anybody."""
 

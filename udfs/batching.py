@@ -5,33 +5,12 @@ Pure asyncio: no Flink, no torch. What a caller gives in comes back in its order
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic
 
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
-
-
-class FallbackReason(StrEnum):
-    """Why a behaviour has no scores."""
-
-    DEADLINE = "deadline"
-    """The model's call took longer than `deadline_s`."""
-    MODEL_BUSY = "model_busy"
-    """The call that missed its deadline still has the model's thread."""
-    MODEL_ERROR = "model_error"
-    """The model's call raised."""
-
-
-class Answered(NamedTuple, Generic[Answer]):
-    """What became of one question; `answer` is None where there is a `failure`."""
-
-    answer: Answer | None
-    failure: FallbackReason | None
-    batch_size: int
+from udfs.model_calls import Answered
+from udfs.model_thread import Answer, Question
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +21,10 @@ class BatchRules:
         max_size: questions in one call at most.
         linger_ms: how long a call waits for more questions, from the arrival of its oldest, when it is not full.
             A question that finds the model idle never waits.
-        deadline_ms: how long a call may take; None sets no bound.
     """
 
     max_size: int = 64
     linger_ms: float = 2.0
-    deadline_ms: float | None = 200.0
 
 
 class _Submission(Generic[Question, Answer]):
@@ -62,30 +39,18 @@ class _Submission(Generic[Question, Answer]):
 
 
 class MicroBatcher(Generic[Question, Answer]):
-    """Calls `score` in the executor, one call at a time, on up to `max_size` questions.
+    """Makes one call at a time, on up to `max_size` questions. Lives on one event loop."""
 
-    Lives on one event loop. `on_failure` hears of the model's own exceptions.
-    """
-
-    def __init__(
-        self,
-        score: Callable[[Sequence[Question]], Sequence[Answer]],
-        rules: BatchRules,
-        executor: Executor,
-        on_failure: Callable[[BaseException], None],
-    ) -> None:
+    def __init__(self, call: Callable[[list[Question]], Awaitable[list[Answered[Answer]]]], rules: BatchRules) -> None:
         if rules.max_size < 1:
             msg = f"max_size is at least 1, not {rules.max_size}"
             raise ValueError(msg)
-        self._score = score
+        self._call = call
         self._rules = rules
-        self._executor = executor
-        self._on_failure = on_failure
         self._waiting: deque[_Submission[Question, Answer]] = deque()
         self._queued = 0
         self._full = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
-        self._overdue: asyncio.Future[Sequence[Answer]] | None = None
 
     async def submit(self, questions: Sequence[Question]) -> list[Answered[Answer]]:
         """The answers to the questions, in their order."""
@@ -129,32 +94,6 @@ class MicroBatcher(Generic[Question, Answer]):
         if self._queued < self._rules.max_size:
             self._full.clear()
         return batch
-
-    async def _call(self, questions: list[Question]) -> list[Answered[Answer]]:
-        """One call of the model, or the same failure for every question."""
-        size = len(questions)
-        if self._overdue is not None and not self._overdue.done():
-            return [Answered(None, FallbackReason.MODEL_BUSY, size)] * size
-        call = asyncio.get_running_loop().run_in_executor(self._executor, self._score, questions)
-        deadline_ms = self._rules.deadline_ms
-        await asyncio.wait({call}, timeout=None if deadline_ms is None else deadline_ms / 1000)
-        if not call.done():
-            self._overdue = call
-            call.add_done_callback(self._hear_of_failure)
-            return [Answered(None, FallbackReason.DEADLINE, size)] * size
-        if self._hear_of_failure(call):
-            return [Answered(None, FallbackReason.MODEL_ERROR, size)] * size
-        answers = call.result()
-        if len(answers) != size:
-            msg = f"the model gave {len(answers)} answers to {size} questions"
-            raise RuntimeError(msg)
-        return [Answered(answer, None, size) for answer in answers]
-
-    def _hear_of_failure(self, call: "asyncio.Future[Sequence[Answer]]") -> bool:
-        if call.cancelled() or (error := call.exception()) is None:
-            return False
-        self._on_failure(error)
-        return True
 
     def _hand_back(
         self,

@@ -76,7 +76,7 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
         history: as in `TrackedBehavior`.
         excluded: as in `TrackedBehavior`, and the neighbours of the newest dislikes.
         candidates: what the model proposes; None if the rules alone have to make the list.
-        fallback_reason: why there are no candidates: see `udfs.scoring.FallbackReason`.
+        fallback_reason: why there are no candidates: see `udfs.model_calls.FallbackReason`.
         model: which of the element's models scored it; None if none did.
         batch_size: how many histories the model scored in the same call.
     """

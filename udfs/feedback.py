@@ -5,14 +5,18 @@ Pure: no Flink, no clock.
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
 from udfs.elements import ScoredBehavior
+from udfs.model_calls import FallbackReason
 from udfs.rows import FeedbackMetricsRow
-from udfs.state_version import VERSION_1, version_1
+from udfs.state_version import VERSION_1, VERSION_2, of_versions
 
+_Key = TypeVar("_Key")
 MINUTE_MS = 60_000
 _STEPS_PER_OCTAVE = 16
 """Histogram steps: neighbouring bounds differ by a factor of 2 ** (1 / 16), so a percentile is off by 4.4 % at most."""
@@ -25,6 +29,7 @@ class Minute:
     Attributes:
         minute: its start, epoch ms.
         events: behaviours that were applied, each of which made a list.
+        fallback_reasons: why there were no scores -> fallbacks; from version 2 on.
         freshness: histogram step -> lists; only of behaviours whose append time is known.
         batch_sizes: the sum over scored behaviours of the size of the batch that scored them.
         epoch: the highest of the behaviours'.
@@ -44,6 +49,7 @@ class Minute:
     epoch: int = 0
     revision: int = 0
     changed: bool = False
+    fallback_reasons: dict[str, int] = field(default_factory=dict)
 
     def count(self, scored: ScoredBehavior, now_ms: int) -> None:
         """Counts one behaviour whose list was made at `now_ms`."""
@@ -52,11 +58,12 @@ class Minute:
             self.scored += 1
             self.batch_sizes += scored.batch_size
             self.batch_size_max = max(self.batch_size_max, scored.batch_size)
-        self.fallbacks += scored.fallback_reason is not None
+        if scored.fallback_reason is not None:
+            self.fallbacks += 1
+            _add_to(self.fallback_reasons, {scored.fallback_reason: 1})
         if scored.behavior.appended_at is not None:
             freshness_ms = max(0, now_ms - scored.behavior.appended_at)
-            step = _step(freshness_ms)
-            self.freshness[step] = self.freshness.get(step, 0) + 1
+            _add_to(self.freshness, {_step(freshness_ms): 1})
             self.freshness_max_ms = max(self.freshness_max_ms, freshness_ms)
 
     def add(self, other: "Minute") -> None:
@@ -68,8 +75,8 @@ class Minute:
         self.fallbacks += other.fallbacks
         self.batch_sizes += other.batch_sizes
         self.batch_size_max = max(self.batch_size_max, other.batch_size_max)
-        for step, count in other.freshness.items():
-            self.freshness[step] = self.freshness.get(step, 0) + count
+        _add_to(self.fallback_reasons, other.fallback_reasons)
+        _add_to(self.freshness, other.freshness)
         self.freshness_max_ms = max(self.freshness_max_ms, other.freshness_max_ms)
         self.epoch = max(self.epoch, other.epoch)
 
@@ -95,6 +102,7 @@ class Minute:
             lists=self.events,
             scored=self.scored,
             fallbacks=self.fallbacks,
+            **{f"fallbacks_{reason}": self.fallback_reasons.get(reason, 0) for reason in FallbackReason},
             batch_size_mean=self.batch_sizes / self.scored if self.scored else None,
             batch_size_max=self.batch_size_max or None,
             freshness_count=sum(self.freshness.values()),
@@ -117,7 +125,7 @@ _decode = msgspec.msgpack.Decoder(Minute).decode
 
 def encode_minute(minute: Minute) -> bytes:
     """A minute's state: a version byte, then MessagePack."""
-    return VERSION_1 + msgspec.msgpack.encode(minute)
+    return VERSION_2 + msgspec.msgpack.encode(minute)
 
 
 def decode_minute(state: bytes) -> Minute:
@@ -126,7 +134,13 @@ def decode_minute(state: bytes) -> Minute:
     Raises:
         StateVersionError: the version byte is unknown.
     """
-    return _decode(version_1(state))
+    _, rest = of_versions(state, VERSION_1, VERSION_2)
+    return _decode(rest)
+
+
+def _add_to(counts: dict[_Key, int], more: Mapping[_Key, int]) -> None:
+    for key, count in more.items():
+        counts[key] = counts.get(key, 0) + count
 
 
 def _step(freshness_ms: int) -> int:

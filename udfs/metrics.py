@@ -1,5 +1,6 @@
 """The metrics operators report to Flink, by name; the Prometheus reporter and `recloop status` read them."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -31,7 +32,7 @@ class Metric(StrEnum):
     HISTORIES_SCORED = "histories_scored"
     """update-lists: of these, from a model's scores."""
     FALLBACKS = "fallbacks"
-    """update-lists: of these, by the rules alone because the model was late or failed."""
+    """update-lists, group `reason.R` of each `udfs.model_calls.FallbackReason`: of these, by the rules alone."""
     NEXT_OFFSET = "next_offset"
     """poll-log, group `partition.N`: the offset that is read next."""
 
@@ -55,6 +56,12 @@ class Level:
         if value != self._value:
             self._counter.inc(value - self._value)
             self._value = value
+
+
+def counters_by(context: Any, metric: Metric, label: str, values: Iterable[str]) -> dict[str, Counter]:
+    """One counter a value of the label, each in a group of its own."""
+    group = context.get_metrics_group()
+    return {value: group.add_group(label, value).counter(metric.value) for value in values}
 
 
 def counters(context: Any, *metrics: Metric) -> list[Counter]:

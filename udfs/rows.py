@@ -105,6 +105,11 @@ class FeedbackMetricsRow(msgspec.Struct, gc=False):
     lists: int
     scored: int
     fallbacks: int
+    fallbacks_deadline: int | None
+    fallbacks_model_busy: int | None
+    fallbacks_circuit_open: int | None
+    fallbacks_model_error: int | None
+    fallbacks_shed: int | None
     batch_size_mean: float | None
     batch_size_max: int | None
     freshness_count: int

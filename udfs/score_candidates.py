@@ -1,11 +1,11 @@
 """score-candidates: asks the model for candidates, in micro-batches over all elements that are under way.
 
-If the model is late or fails, the behaviours go on without scores and the rules alone make their lists: it is
+If the model is late, fails or hangs, the behaviours go on without scores and the rules alone make their lists: it is
 counted, and written on the rows.
 """
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from pyflink.common import Row
 from pyflink.datastream import AsyncFunction, RuntimeContext
 
 from model.bundle import Bundle
-from udfs.batching import Answered, BatchRules, MicroBatcher
+from udfs.batching import BatchRules, MicroBatcher
 from udfs.elements import (
     Candidates,
     ModelRef,
@@ -23,10 +23,15 @@ from udfs.elements import (
     decode_tracked,
     encode,
 )
+from udfs.model_calls import Answered, CallRules, ModelCalls
+from udfs.model_thread import finished_within
 from udfs.scoring_rules import DeviceRules, ScoringRules
+from udfs.shedding import shed
 from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
+_WARM_UP_S = 10.0
+"""Who waited for a model that hangs would hold up the job, which goes on without one."""
 _Batcher = MicroBatcher[TrackedBehavior, Candidates]
 
 
@@ -40,6 +45,9 @@ class Serving:
         variant: the name its rows carry.
         threads: torch's threads inside one operation.
         device: where the model runs.
+        batches: how calls are filled.
+        calls: how long they may take, and what then.
+        shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
     """
 
     bundle: Path
@@ -48,6 +56,8 @@ class Serving:
     threads: int = 1
     device: DeviceRules = field(default_factory=DeviceRules)
     batches: BatchRules = field(default_factory=BatchRules)
+    calls: CallRules = field(default_factory=CallRules)
+    shed_after_ms: float | None = None
 
 
 class BundleChangedError(Exception):
@@ -83,28 +93,35 @@ class ScoreCandidates(AsyncFunction):
             msg = f"{serving.bundle} has hash {bundle.hash[:12]}, the job was deployed with {serving.bundle_hash}"
             raise BundleChangedError(msg)
         self._scorer = Scorer(bundle, self._rules, open_device(serving.device))
-        self._scorer.warm_up(serving.batches.max_size)
+        if not finished_within(_WARM_UP_S, lambda: self._scorer.warm_up(serving.batches.max_size)):
+            _log.error("the model does not come back from its warm-up: the rules alone go on until it does")
         self._models = [ModelRef(bundle.manifest.version, bundle.hash, serving.variant)]
-        self._executor = ThreadPoolExecutor(1, "model")
+        self._calls = ModelCalls(self._scorer.score, serving.calls, self._hear_of_failure)
         self._batcher: _Batcher | None = None
         self._model_errors = 0
 
     def close(self) -> None:
         """Lets the model's thread go."""
-        self._executor.shutdown(wait=False, cancel_futures=True)
+        self._calls.close()
 
     async def async_invoke(self, value: Row) -> list[Row]:
         """Scores one element's behaviours."""
         element = decode_tracked(value[1])
-        answers = await self._on_this_loop().submit(element.behaviors)
+        answers = await self._answers(element.behaviors)
         behaviors = list(map(self._scored, element.behaviors, answers))
         out = ScoredElement(element.epoch, element.duplicates, self._models, behaviors)
         return [Row(value[0], encode(out))]
 
+    async def _answers(self, behaviors: list[TrackedBehavior]) -> list[Answered[Candidates]]:
+        submit, shed_after_ms = self._on_this_loop().submit, self._serving.shed_after_ms
+        if shed_after_ms is None:
+            return await submit(behaviors)
+        return await shed(behaviors, time.time() * 1000 - shed_after_ms, submit)
+
     def _on_this_loop(self) -> _Batcher:
         """The batcher; made here because only here the event loop is there."""
         if self._batcher is None:
-            self._batcher = _Batcher(self._scorer.score, self._serving.batches, self._executor, self._hear_of_failure)
+            self._batcher = _Batcher(self._calls, self._serving.batches)
         return self._batcher
 
     def _scored(self, tracked: TrackedBehavior, answered: Answered[Candidates]) -> ScoredBehavior:

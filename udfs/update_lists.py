@@ -13,7 +13,8 @@ from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, decode_u
 from udfs.feedback import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
 from udfs.hashing import id_hash
 from udfs.keyed_state import bytes_map_state, bytes_value_state
-from udfs.metrics import Metric, counters
+from udfs.metrics import Metric, counters, counters_by
+from udfs.model_calls import FallbackReason
 from udfs.rows import MadeFrom, prediction_result_rows, recommendation_list_row
 from udfs.tags import FEEDBACK, PREDICTION_RESULTS
 from udfs.user_list import Fallbacks, ListRules, UserList, update
@@ -52,9 +53,8 @@ class UpdateLists(KeyedProcessFunction):
         self._trends = bytes_value_state(context, "trend_snapshot")
         self._without_trends = self._load_fallbacks()
         self._fallbacks: dict[int, Fallbacks] = {}
-        self._lists_made, self._scored, self._fallen_back = counters(
-            context, Metric.LISTS, Metric.HISTORIES_SCORED, Metric.FALLBACKS
-        )
+        self._lists_made, self._scored = counters(context, Metric.LISTS, Metric.HISTORIES_SCORED)
+        self._fallen_back = counters_by(context, Metric.FALLBACKS, "reason", FallbackReason)
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
         """Updates one list a behaviour, or learns what is trending.
@@ -119,7 +119,9 @@ class UpdateLists(KeyedProcessFunction):
     def _count(self, behaviors: list[ScoredBehavior]) -> None:
         self._lists_made.inc(len(behaviors))
         self._scored.inc(sum(scored.candidates is not None for scored in behaviors))
-        self._fallen_back.inc(sum(scored.fallback_reason is not None for scored in behaviors))
+        for scored in behaviors:
+            if scored.fallback_reason is not None:
+                self._fallen_back[scored.fallback_reason].inc()
 
     def _is_sampled(self, scored: ScoredBehavior) -> bool:
         """The same behaviours in every run over the same log."""

@@ -1,18 +1,24 @@
-"""A Python worker ends with the TaskManager that started it.
+"""A Python worker ends with the TaskManager that started it, and when a call in it hangs.
 
 A JVM killed with -9 leaves its workers behind, for ever: they wait for it, and hold lists that they have not sent yet.
 By the time they could send them, others wrote newer ones, and a compacted topic keeps what was written last.
 """
 
+import logging
 import os
 import select
+import time
 from functools import cache
 from threading import Thread
 
 import psutil
 
+_log = logging.getLogger(__name__)
 _JVM = "java"
 _ORPHANED = 70
+_HUNG = 71
+_LOGGED_S = 0.5
+"""What the line before the end takes to the TaskManager's log: another thread of the worker's sends it."""
 
 
 @cache
@@ -33,6 +39,13 @@ def end_with_task_manager() -> None:
         except ProcessLookupError:
             os._exit(_ORPHANED)
     Thread(target=_await_end, args=(watched,), name="end-with-task-manager", daemon=True).start()
+
+
+def end_for_hung_call() -> None:
+    """Has this process end at once, since nothing else takes a thread back; Flink starts another and restores."""
+    _log.error("a call of the model hangs: its worker ends (exit code %d), and Flink restores it", _HUNG)
+    time.sleep(_LOGGED_S)
+    os._exit(_HUNG)
 
 
 def _await_end(watched: "select.poll") -> None:

@@ -51,7 +51,7 @@ def _table(told: JobStatus) -> Table:
         "behind the log": _lag(told),
         "last checkpoint": _checkpoint(told),
         "restarts": f"{told.restarts}" + (f" (last: {told.last_failure})" if told.last_failure else ""),
-        "since the last start": f"{told.fallbacks:,} fallbacks, {told.dead_letters:,} dead letters{_gone(told)}",
+        "since the last start": f"{_fallbacks(told)}, {told.dead_letters:,} dead letters{_gone(told)}",
     }
     for name, value in rows.items():
         table.add_row(name, escape(value))
@@ -62,6 +62,11 @@ def _lag(told: JobStatus) -> str:
     lag = told.log_problem or f"{told.lag:,} records in {len(told.partitions)} partitions"
     silent = f"; it has not answered the job for {told.log_silent_s:,.0f} s" if told.log_silent_s else ""
     return f"{lag}{silent}"
+
+
+def _fallbacks(told: JobStatus) -> str:
+    why = ", ".join(f"{reason} {count:,}" for reason, count in told.fallback_reasons.items())
+    return f"{told.fallbacks:,} fallbacks" + (f" ({why})" if why else "")
 
 
 def _gone(told: JobStatus) -> str:

@@ -16,6 +16,7 @@ from job.tables.columns import (
     long_column,
     string_column,
 )
+from udfs.model_calls import FallbackReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +182,16 @@ FEEDBACK_METRICS = Table(
         long_column("lists", "lists made"),
         long_column("scored", "of these, by a model"),
         long_column("fallbacks", "of these, by the rules alone"),
+        *(
+            long_column(f"fallbacks_{reason}", f"of these, because {why}", nullable=True)
+            for reason, why in (
+                (FallbackReason.DEADLINE, "the model's call missed its deadline"),
+                (FallbackReason.MODEL_BUSY, "such a call was still out"),
+                (FallbackReason.CIRCUIT_OPEN, "the model was not asked, after several such calls"),
+                (FallbackReason.MODEL_ERROR, "the model's call failed"),
+                (FallbackReason.SHED, "they came too late to be scored"),
+            )
+        ),
         double_column("batch_size_mean", "users in a micro-batch, mean", nullable=True),
         int_column("batch_size_max", "users in a micro-batch, most", nullable=True),
         long_column("freshness_count", "lists whose freshness was measured"),

@@ -2,7 +2,7 @@
 
 from array import array
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,7 @@ LIST = UserList(
     scores=array("f", [1.0, 0.25]),
     reasons=[ReasonCode.TRENDING, "because of this item"],
 )
-MINUTE = Minute(
+MINUTE_1 = Minute(
     minute=1_700_000_040_000,
     events=5,
     duplicates=1,
@@ -81,6 +81,7 @@ MINUTE = Minute(
     revision=2,
     changed=True,
 )
+MINUTE = replace(MINUTE_1, fallbacks=3, fallback_reasons={"deadline": 1, "shed": 2})
 POSITION = LogPosition(
     partition=3, next_offset=70_000, cursor=b"\x93\x01\x02\x03", newest_ms=1_700_000_000_000, epoch=1_700_000_000_001
 )
@@ -90,7 +91,7 @@ FORMATS = [
     Format("empty-profile-2", UserProfile(), decode_profile, encode_profile),
     Format("list-1", LIST, decode_list, encode_list),
     Format("log-position-1", POSITION, decode_position, encode_position),
-    Format("minute-1", MINUTE, decode_minute, encode_minute),
+    Format("minute-2", MINUTE, decode_minute, encode_minute),
     Format("trends-1", TrendSnapshot(1_700_000_000_000, {"1682": 1.0, "ü": 0.5}), decode_trends, encode_trends),
     Format("trend-sum-1", 1234.5, decode_sum, encode_sum),
 ]
@@ -99,6 +100,7 @@ NEWEST = tuple(FORMATS)
 FORMATS += [
     Format("profile-1", PROFILE, decode_profile, encode_profile),
     Format("empty-profile-1", UserProfile(), decode_profile, encode_profile),
+    Format("minute-1", MINUTE_1, decode_minute, encode_minute),
 ]
 each_format = pytest.mark.parametrize("stored", FORMATS, ids=lambda stored: stored.name)
 

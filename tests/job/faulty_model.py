@@ -30,9 +30,14 @@ class Faulty(Recommender):
 
 
 def write_faulty_bundle(path: Path) -> Bundle:
+    return write_model(path, "faulty", Faulty(len(ITEMS), 20))
+
+
+def write_model(path: Path, name: str, model: Recommender) -> Bundle:
+    """A bundle of the model over `ITEMS`."""
     count = len(ITEMS)
     contents = Contents(
-        model=save_script(Faulty(count, 20)),
+        model=save_script(model),
         vocabulary=ITEMS,
         titles=ITEMS,
         groups=("",) * count,
@@ -41,7 +46,7 @@ def write_faulty_bundle(path: Path) -> Bundle:
     )
     training = Training(dataset="none", fingerprint="0" * 64, cut_off=0, behaviors=0)
     manifest = Manifest(
-        name="faulty",
+        name=name,
         version="1",
         created_at="2026-01-01T00:00:00+00:00",
         history_length=50,

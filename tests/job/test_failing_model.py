@@ -21,7 +21,7 @@ SOUND = ITEMS[2:40]
 def test_behaviors_the_model_fails_on_get_a_list_by_the_rules(run_job: Deploy, tmp_path: Path) -> None:
     bundle = write_faulty_bundle(tmp_path / "faulty")
     log = tmp_path / "log"
-    run = run_job(log, f"scoring.bundle={json.dumps(str(bundle.path))}", "scoring.score_deadline_ms=500")
+    run = run_job(log, f"scoring.bundle={json.dumps(str(bundle.path))}")
     offsets = 0
     with LogWriter(log) as writer:
         for last in (SOUND[0], RAISES_AFTER, SOUND[1], HANGS_AFTER):

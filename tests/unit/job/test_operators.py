@@ -86,14 +86,14 @@ def test_withdrawn_items_reach_lists_and_scoring() -> None:
 
 def test_batches_heed_their_settings() -> None:
     serving, _ = scoring("scoring.batch_max_size=5", "scoring.linger_ms=6", "scoring.score_deadline_ms=7")
-    batches = serving.batches
-    assert (batches.max_size, batches.linger_ms, batches.deadline_ms) == (5, 6.0, 7.0)
+    assert (serving.batches.max_size, serving.batches.linger_ms) == (5, 6.0)
+    assert serving.calls.deadline_ms == 7.0
 
 
 def test_serving_heeds_its_settings() -> None:
-    serving, _ = scoring("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2")
+    serving, _ = scoring("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2", "scoring.shed_after_ms=8")
     assert (serving.bundle, serving.bundle_hash, serving.variant) == (Path("bundle"), "abc", "b")
-    assert serving.threads == 2
+    assert (serving.threads, serving.shed_after_ms) == (2, 8.0)
 
 
 def test_the_device_heeds_its_settings() -> None:

@@ -68,7 +68,7 @@ def test_sources_are_merged_value_by_value(file: Path) -> None:
     [
         ("lists.policy=history", "lists", "policy", Policy.HISTORY),
         ('lists.withdrawn=["1", "2"]', "lists", "withdrawn", ("1", "2")),
-        ("scoring.score_deadline_ms=null", "scoring", "score_deadline_ms", None),
+        ("lists.max_per_group=null", "lists", "max_per_group", None),
         ("log.folder=/some/where", "log", "folder", Path("/some/where")),
         ("log.allowed_lateness=P2D", "log", "allowed_lateness", timedelta(days=2)),
     ],
@@ -89,6 +89,8 @@ def test_a_value_is_json_or_a_plain_word(override: str, group: str, name: str, v
         ("lists.trend_weight=1.5", "lists.trend_weight: "),
         ("lists.trend_weight=NaN", "lists.trend_weight: "),
         ("scoring.linger_ms=Infinity", "scoring.linger_ms: "),
+        ("scoring.score_deadline_ms=201", "scoring.score_deadline_ms: "),
+        ("scoring.score_deadline_ms=null", "scoring.score_deadline_ms: give at most 200"),
         ("scoring.linger_ms=-1", "scoring.linger_ms: "),
         ("log.allowed_lateness=-1", "log.allowed_lateness: "),
         ("log.max_ahead=-1", "log.max_ahead: "),
@@ -177,9 +179,11 @@ def test_resolved_settings_have_absolute_paths(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_replayable_preset_fixes_what_a_replay_depends_on() -> None:
-    resolved = load(overrides=[BUNDLE, "preset=replayable", "scoring.threads=4"]).resolved()
+    overrides = [BUNDLE, "preset=replayable", "scoring.threads=4", "scoring.shed_after_ms=500"]
+    resolved = load(overrides=overrides).resolved()
     scoring = resolved.scoring
-    assert (scoring.score_deadline_ms, scoring.threads, scoring.fixed_batch) == (None, 1, True)
+    assert (scoring.score_deadline_ms, scoring.shed_after_ms) == (None, None)
+    assert (scoring.threads, scoring.fixed_batch) == (1, True)
     assert resolved.lists.trend_weight == 0
 
 
@@ -194,7 +198,8 @@ values: dict[str, st.SearchStrategy[Any]] = {
     "lists.max_per_group": st.none() | st.integers(1, 9),
     "lists.withdrawn": st.lists(st.text(max_size=3), max_size=3),
     "lists.trend_weight": st.floats(0, 1),
-    "scoring.score_deadline_ms": st.none() | st.floats(0.001, 1e9),
+    "scoring.score_deadline_ms": st.floats(0.001, 200),
+    "scoring.shed_after_ms": st.none() | st.floats(0.001, 1e9),
     "scoring.linger_ms": st.floats(0, allow_infinity=False, max_value=1e308),
     "log.allowed_lateness": st.timedeltas(timedelta(0), timedelta(days=10_000)),
     "preset": st.sampled_from(["live", "replayable"]),

@@ -19,8 +19,12 @@ def test_a_poll_that_waited_pauses_all_for_as_long() -> None:
     assert after((1, 1_000, 1_100)).until_ms == 1_200
 
 
-def test_no_pause_is_longer_than_a_quarter_of_a_second() -> None:
-    assert after((1, 1_000, 61_000)).until_ms == 61_250
+def test_a_poll_that_waited_for_seconds_pauses_all_for_longer_than_downstream_needs_for_a_bundle() -> None:
+    assert after((1, 1_000, 2_100)).until_ms == 3_200
+
+
+def test_no_pause_is_longer_than_two_seconds() -> None:
+    assert after((1, 1_000, 61_000)).until_ms == 63_000
 
 
 def test_a_quick_poll_does_not_end_a_pause() -> None:

@@ -1,121 +1,14 @@
 """MicroBatcher on a real event loop with a real thread: nothing lost, doubled or swapped, whatever the model does."""
 
 import asyncio
-import threading
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, nullcontext
-from typing import Any
+from contextlib import nullcontext
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.batching import Answered, BatchRules, FallbackReason, MicroBatcher
-
-LINGER_MS = 10.0
-DEADLINE_MS = 200.0
-
-
-class Loop(asyncio.SelectorEventLoop):
-    """An event loop whose clock stands still until a test moves it."""
-
-    now_s = 0.0
-
-    def time(self) -> float:
-        return self.now_s
-
-
-class Model:
-    """Answers ten times the question; can be held up, and told to fail."""
-
-    def __init__(self) -> None:
-        self.batches: list[list[int]] = []
-        self.may_go = threading.Event()
-        self.may_go.set()
-        self.error: Exception | None = None
-        self.short_of = 0
-
-    def __call__(self, questions: Sequence[int]) -> list[int]:
-        self.batches.append(list(questions))
-        assert self.may_go.wait(60)
-        if self.error is not None:
-            raise self.error
-        return [question * 10 for question in questions][self.short_of :]
-
-
-class Bench:
-    """A model, its batcher, and what the batcher said of failures."""
-
-    def __init__(self, loop: Loop, executor: ThreadPoolExecutor, rules: BatchRules) -> None:
-        self.loop = loop
-        self.model = Model()
-        self.failures: list[BaseException] = []
-        self.executor = executor
-        self.batcher = MicroBatcher(self.model, rules, executor, self.failures.append)
-
-    def ask(self, *questions: int) -> "asyncio.Task[list[Answered[int]]]":
-        return self.loop.create_task(self.batcher.submit(questions))
-
-    async def pass_time(self, milliseconds: float) -> None:
-        self.loop.now_s += milliseconds / 1000
-        await settled()
-
-    @contextmanager
-    def held(self) -> Iterator[None]:
-        """Meanwhile the model answers nothing."""
-        self.model.may_go.clear()
-        try:
-            yield
-        finally:
-            self.model.may_go.set()
-
-    async def behind_a_call(self, question: int) -> "asyncio.Task[list[Answered[int]]]":
-        """Asks while the model is at question 1, and waits until that is answered."""
-        with self.held():
-            first = self.ask(1)
-            await settled()
-            behind = self.ask(question)
-            await settled()
-        await first
-        await settled()
-        return behind
-
-    async def late(self, question: int) -> set[FallbackReason | None]:
-        """Asks, and lets the deadline pass."""
-        asked = self.ask(question)
-        await settled()
-        await self.pass_time(DEADLINE_MS)
-        return failures(await asked)
-
-    async def model_is_free(self) -> None:
-        await self.loop.run_in_executor(self.executor, int)
-
-
-async def settled() -> None:
-    """All that can run without the model or the clock has run."""
-    for _ in range(10):
-        await asyncio.sleep(0)
-
-
-def on_a_loop(
-    script: Callable[[Bench], Coroutine[Any, Any, None]],
-    *,
-    max_size: int = 4,
-    linger_ms: float = LINGER_MS,
-    deadline_ms: float | None = DEADLINE_MS,
-) -> None:
-    loop, rules = Loop(), BatchRules(max_size, linger_ms, deadline_ms)
-    with ThreadPoolExecutor(1) as executor, asyncio.Runner(loop_factory=lambda: loop) as runner:
-        runner.run(script(Bench(loop, executor, rules)))
-
-
-def scored(answers: Sequence[Answered[int]]) -> list[int | None]:
-    return [answered.answer for answered in answers]
-
-
-def failures(answers: Sequence[Answered[int]]) -> set[FallbackReason | None]:
-    return {answered.failure for answered in answers}
+from tests.unit.udfs.model_bench import LINGER_MS, Bench, on_a_loop, scored, settled
+from udfs.model_calls import Answered, FallbackReason
 
 
 def test_a_question_that_finds_the_model_idle_never_waits() -> None:
@@ -177,62 +70,6 @@ def test_a_large_submission_is_spread_over_full_batches() -> None:
     on_a_loop(script, linger_ms=0)
 
 
-def test_a_call_over_the_deadline_ends_without_scores() -> None:
-    async def script(bench: Bench) -> None:
-        with bench.held():
-            asked = bench.ask(1, 2)
-            await settled()
-            await bench.pass_time(DEADLINE_MS - 1)
-            assert not asked.done()
-            await bench.pass_time(1)
-            assert await asked == [Answered(None, FallbackReason.DEADLINE, 2)] * 2
-
-    on_a_loop(script)
-
-
-def test_until_the_late_call_is_back_the_model_is_busy_then_it_scores_again() -> None:
-    async def script(bench: Bench) -> None:
-        with bench.held():
-            assert await bench.late(1) == {FallbackReason.DEADLINE}
-            assert failures(await bench.ask(2)) == {FallbackReason.MODEL_BUSY}
-            assert failures(await bench.ask(3)) == {FallbackReason.MODEL_BUSY}
-        await bench.model_is_free()
-        assert scored(await bench.ask(4)) == [40]
-        assert bench.model.batches == [[1], [4]]
-
-    on_a_loop(script)
-
-
-def test_an_error_of_the_model_ends_its_batch_without_scores_and_is_heard_of() -> None:
-    async def script(bench: Bench) -> None:
-        bench.model.error = ValueError("broken")
-        assert await bench.ask(1, 2) == [Answered(None, FallbackReason.MODEL_ERROR, 2)] * 2
-        assert bench.failures == [bench.model.error]
-
-    on_a_loop(script)
-
-
-def test_after_an_error_the_model_scores_again() -> None:
-    async def script(bench: Bench) -> None:
-        bench.model.error = ValueError("broken")
-        await bench.ask(1)
-        bench.model.error = None
-        assert scored(await bench.ask(2)) == [20]
-
-    on_a_loop(script)
-
-
-def test_an_error_of_a_late_call_is_heard_of_too() -> None:
-    async def script(bench: Bench) -> None:
-        bench.model.error = ValueError("broken")
-        with bench.held():
-            await bench.late(1)
-        await bench.model_is_free()
-        assert bench.failures == [bench.model.error]
-
-    on_a_loop(script)
-
-
 def test_a_wrong_number_of_answers_fails_everybody_who_waits() -> None:
     async def script(bench: Bench) -> None:
         bench.model.short_of = 1
@@ -259,10 +96,10 @@ def test_after_a_wrong_number_of_answers_the_next_question_is_scored() -> None:
     on_a_loop(script)
 
 
-def test_a_stopped_executor_fails_who_asks() -> None:
+def test_after_the_end_who_asks_fails() -> None:
     async def script(bench: Bench) -> None:
-        bench.executor.shutdown()
-        with pytest.raises(RuntimeError, match="after shutdown"):
+        bench.calls.close()
+        with pytest.raises(RuntimeError, match="closed"):
             await bench.ask(1)
 
     on_a_loop(script)

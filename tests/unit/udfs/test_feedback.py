@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.udfs.examples import behavior, proposals, scored
 from udfs.elements import ScoredBehavior
 from udfs.feedback import Minute, decode_minute, encode_minute, minute_of
+from udfs.model_calls import FallbackReason
 from udfs.rows import to_line
 
 NOW_MS = 1_700_000_040_123
@@ -18,10 +19,12 @@ MINUTE = minute_of(NOW_MS)
 WITHIN = 2 ** (1 / 16)
 
 
-def made(appended_at: int | None = None, batch_size: int | None = None, *, fallback: bool = False) -> ScoredBehavior:
+def made(
+    appended_at: int | None = None, batch_size: int | None = None, *, fallback: FallbackReason | None = None
+) -> ScoredBehavior:
     did = msgspec.structs.replace(behavior(), appended_at=appended_at)
     done = scored(None if fallback else proposals("a"), did=did)
-    return msgspec.structs.replace(done, batch_size=batch_size)
+    return msgspec.structs.replace(done, batch_size=batch_size, fallback_reason=fallback)
 
 
 def counted(*done: ScoredBehavior) -> Minute:
@@ -40,9 +43,22 @@ def test_a_minute_begins_at_its_first_millisecond() -> None:
 
 
 def test_a_scored_behavior_counts_its_batch() -> None:
-    minute = counted(made(batch_size=3), made(batch_size=5), made(fallback=True))
+    minute = counted(made(batch_size=3), made(batch_size=5), made(fallback=FallbackReason.SHED))
     assert (minute.events, minute.scored, minute.fallbacks) == (3, 2, 1)
     assert (minute.batch_sizes, minute.batch_size_max) == (8, 5)
+
+
+def test_a_row_counts_fallbacks_by_their_reason() -> None:
+    reasons = (FallbackReason.SHED, FallbackReason.CIRCUIT_OPEN, FallbackReason.SHED)
+    row = json.loads(to_line(counted(made(), *(made(fallback=reason) for reason in reasons)).row(NOW_MS)))
+    assert row["fallbacks"] == 3
+    assert {reason.value: row[f"fallbacks_{reason}"] for reason in FallbackReason} == {
+        "deadline": 0,
+        "model_busy": 0,
+        "circuit_open": 1,
+        "model_error": 0,
+        "shed": 2,
+    }
 
 
 def test_a_behavior_of_unknown_append_time_has_no_freshness() -> None:
@@ -64,10 +80,9 @@ def test_a_percentile_is_at_most_a_step_above_the_exact_one(values: list[int], s
     assert exact - 1e-6 <= told <= exact * WITHIN + 1e-6
 
 
+reasons = st.none() | st.sampled_from(FallbackReason)
 parts = st.lists(
-    st.builds(
-        made, st.none() | st.integers(NOW_MS - 10_000, NOW_MS), st.none() | st.integers(1, 64), fallback=st.booleans()
-    ),
+    st.builds(made, st.none() | st.integers(NOW_MS - 10_000, NOW_MS), st.none() | st.integers(1, 64), fallback=reasons),
     max_size=10,
 )
 
