@@ -20,8 +20,8 @@ from udfs.elements import ModelRef
 from udfs.lane import Lane, Served
 
 _log = logging.getLogger(__name__)
-_LONGEST_WAIT_S = 30.0
-"""Between two tries to load a version that did not load: registering it again mends it."""
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
+"""From one try to load a version that does not load to the next, ever longer: registering it again mends it."""
 _JITTER = 0.2
 """Waits differ by so much, so that scorers do not all ask at once."""
 
@@ -109,7 +109,7 @@ class ModelFollower:
         """Told once for each reason; tried again at ever longer intervals."""
         failed = (wanted, f"{type(error).__name__}: {error}")
         again = each.failed is not None and each.failed[0] == wanted
-        each.wait_s = min(2 * each.wait_s, _LONGEST_WAIT_S) if again else 1.0
+        each.wait_s = min(2 * each.wait_s, _LONGEST_WAIT_S) if again else _FIRST_WAIT_S
         each.next_try = time.monotonic() + each.wait_s
         if failed != each.failed:
             each.failed = failed
