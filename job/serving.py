@@ -6,7 +6,7 @@ from model.bundle import Bundle
 from model.registry import Registry
 from model.registry_pointers import CURRENT
 from udfs.bundle_source import FromFolder, FromRegistry
-from udfs.score_candidates import Variant
+from udfs.variants import Variant
 
 
 def variants(settings: JobSettings) -> tuple[Variant, ...]:

@@ -17,32 +17,17 @@ from pyflink.datastream import AsyncFunction, RuntimeContext
 from model.bundle import Bundle
 from model.registry_pointers import Version
 from udfs.batching import BatchRules
-from udfs.bundle_source import BundleSource, FromRegistry
+from udfs.bundle_source import FromRegistry
 from udfs.elements import ModelRef, ScoredBehavior, ScoredElement, Swap, decode_tracked, encode
 from udfs.follow_models import Followed, ModelFollower
 from udfs.lane import Lane, LaneRules, Served
 from udfs.lanes import Lanes
 from udfs.model_calls import CallRules
 from udfs.scoring_rules import DeviceRules, ScoringRules
-from udfs.variants import Variants
+from udfs.variants import Variant, Variants
 from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """One variant of an A/B test, or the only one.
-
-    Attributes:
-        name: what its rows carry.
-        weight: its share of the users, relative to the others'.
-        source: what it is served.
-    """
-
-    name: str
-    weight: float
-    source: BundleSource
 
 
 @dataclass(frozen=True, slots=True)

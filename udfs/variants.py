@@ -11,12 +11,29 @@ Pure: no Flink, no clock.
 import hashlib
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 
 from model.records import UserId
+from udfs.bundle_source import BundleSource
 
 _USERS_REMEMBERED = 65_536
 _HASHES = 2.0**64
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """One variant of an A/B test, or the only one.
+
+    Attributes:
+        name: what its rows carry.
+        weight: its share of the users, relative to the others'.
+        source: what it is served.
+    """
+
+    name: str
+    weight: float
+    source: BundleSource
 
 
 class Variants:

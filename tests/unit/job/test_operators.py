@@ -10,8 +10,9 @@ from job.operators import Operators, action_table
 from job.settings import JobSettings, load
 from model.actions import DEFAULT_ACTIONS, Action, Kind
 from udfs.bundle_source import FromFolder, FromRegistry
-from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving, Variant
+from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
 from udfs.scoring_rules import DeviceRules, ScoringRules
+from udfs.variants import Variant
 
 REGISTRY = ("models.url=s3://r", "models.name=m")
 
