@@ -107,7 +107,8 @@ class ModelFollower:
 
     def _hear_of_failure(self, each: Followed, wanted: Version, error: Exception) -> None:
         """Told once for each reason; tried again at ever longer intervals."""
-        failed = (wanted, f"{type(error).__name__}: {error}")
+        first_line = str(error).partition("\n")[0]  # TorchScript's go on with its own trace: the log has them
+        failed = (wanted, f"{type(error).__name__}: {first_line}")
         again = each.failed is not None and each.failed[0] == wanted
         each.wait_s = min(2 * each.wait_s, _LONGEST_WAIT_S) if again else _FIRST_WAIT_S
         each.next_try = time.monotonic() + each.wait_s
