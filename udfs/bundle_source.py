@@ -115,9 +115,12 @@ class FromRegistry:
             BundleError: that is not whole, and nothing else was served here.
         """
         problems: list[Exception] = []
+        tried: list[Version] = []
         for ask in (self.wanted, self._served_last):
             try:
-                return load(self.fetch(ask()))
+                if (version := ask()) not in tried:
+                    tried.append(version)
+                    return load(self.fetch(version))
             except Exception as error:  # whatever is wrong with one version, the other may do
                 problems.append(error)
                 _log.warning("%s of the model %s does not load: %s", self.which, self.name, error)

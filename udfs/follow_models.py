@@ -5,6 +5,7 @@ goes on being served, and it is said once.
 """
 
 import logging
+import math
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -17,7 +18,7 @@ from model.registry_errors import RegistryError
 from model.registry_pointers import Version
 from udfs.bundle_source import FromRegistry
 from udfs.elements import ModelRef
-from udfs.lane import Lane, Served
+from udfs.lane import Lane, ModelHangsError, Served
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
@@ -106,11 +107,13 @@ class ModelFollower:
         self._tell(served.ref, None)
 
     def _hear_of_failure(self, each: Followed, wanted: Version, error: Exception) -> None:
-        """Told once for each reason; tried again at ever longer intervals."""
+        """Told once for each reason; tried again at ever longer intervals, unless each try would cost a thread."""
         first_line = str(error).partition("\n")[0]  # TorchScript's go on with its own trace: the log has them
         failed = (wanted, f"{type(error).__name__}: {first_line}")
         again = each.failed is not None and each.failed[0] == wanted
         each.wait_s = min(2 * each.wait_s, _LONGEST_WAIT_S) if again else _FIRST_WAIT_S
+        if isinstance(error, ModelHangsError):
+            each.wait_s = math.inf
         each.next_try = time.monotonic() + each.wait_s
         if failed != each.failed:
             each.failed = failed

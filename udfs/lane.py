@@ -34,6 +34,18 @@ class Served:
     scorer: Scores
 
 
+class ModelHangsError(Exception):
+    """A model does not come back from its warm-up.
+
+    Attributes:
+        served: that model; it answers once it comes back.
+    """
+
+    def __init__(self, served: Served) -> None:
+        super().__init__("the model does not come back from its warm-up")
+        self.served = served
+
+
 class Scored(NamedTuple):
     """Candidates, and whose they are."""
 

@@ -20,14 +20,17 @@ from udfs.batching import BatchRules
 from udfs.bundle_source import FromRegistry
 from udfs.elements import ModelRef, ScoredBehavior, ScoredElement, Swap, decode_tracked, encode
 from udfs.follow_models import Followed, ModelFollower
-from udfs.lane import Lane, LaneRules, Served
+from udfs.lane import Lane, LaneRules, ModelHangsError, Served
 from udfs.lanes import Lanes
 from udfs.model_calls import CallRules
+from udfs.model_thread import finished_within
 from udfs.scoring_rules import DeviceRules, ScoringRules
 from udfs.variants import Variant, Variants
 from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
+_WARM_UP_S = 10.0
+"""Who waited for a model that hangs would hold up the job, which goes on without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,22 +104,32 @@ class ScoreCandidates(AsyncFunction):
         return [Row(value[0], encode(ScoredElement(element.epoch, element.duplicates, models, behaviors, swaps)))]
 
     def _lane(self, variant: Variant) -> Lane:
-        served = variant.source.load_first(lambda bundle: self._load(variant.name, bundle))
-        if isinstance(variant.source, FromRegistry):
-            variant.source.remember(Version(served.ref.version, served.ref.hash))
+        try:
+            served = variant.source.load_first(lambda bundle: self._load(variant.name, bundle))
+            if isinstance(variant.source, FromRegistry):
+                variant.source.remember(Version(served.ref.version, served.ref.hash))
+        except ModelHangsError as error:
+            _log.error("%s: the rules alone go on until it does", error)
+            served = error.served
         self._tell(Swap(self._scorer, served.ref, "started", None, _now_ms()))
         serving = self._serving
         rules = LaneRules(serving.batches, serving.calls, serving.shed_after_ms)
         return Lane(served, rules, self._hear_of_failure)
 
     def _load(self, variant: str, bundle: Bundle) -> Served:
-        """A model that is warm; called beside the event loop when it replaces another."""
+        """A model that is warm; called beside the event loop when it replaces another.
+
+        Raises:
+            ModelHangsError: it does not come back from being warmed.
+        """
         from udfs.device import open_device
         from udfs.scoring import Scorer
 
         scorer = Scorer(bundle, self._rules, open_device(self._serving.device))
-        scorer.warm_up(self._serving.batches.max_size)
-        return Served(ModelRef(bundle.manifest.version, bundle.hash, variant), scorer)
+        served = Served(ModelRef(bundle.manifest.version, bundle.hash, variant), scorer)
+        if not finished_within(_WARM_UP_S, lambda: scorer.warm_up(self._serving.batches.max_size)):
+            raise ModelHangsError(served)
+        return served
 
     def _hear_of_swap(self, model: ModelRef, problem: str | None) -> None:
         self._tell(Swap(self._scorer, model, "failed" if problem else "swapped", problem, _now_ms()))

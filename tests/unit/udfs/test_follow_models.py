@@ -13,7 +13,7 @@ from udfs import follow_models
 from udfs.bundle_source import BundleChangedError, FromFolder, FromRegistry
 from udfs.elements import Candidates, ModelRef, TrackedBehavior
 from udfs.follow_models import Followed, ModelFollower
-from udfs.lane import Lane, LaneRules, Served
+from udfs.lane import Lane, LaneRules, ModelHangsError, Served
 
 UNLOADABLE = b"no TorchScript"
 
@@ -128,6 +128,24 @@ def test_a_version_that_is_whole_and_does_not_load_leaves_the_old_one_also_after
     follower.look()
     assert bench.serving() == {"a": "1"}
     assert bench.told == [("a", "2", "RuntimeError: planted")]
+    bench.close()
+
+
+def test_a_model_that_hangs_is_told_and_not_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    follower = bench.follow(a="current")
+    bench.register("2")
+    bench.registry.promote(NAME, "2")
+    tries = []
+
+    def hang(variant: str, bundle: Bundle) -> Served:
+        tries.append(variant)
+        raise ModelHangsError(bench.lanes["a"].served)
+
+    monkeypatch.setattr(follower, "_load", hang)
+    follower.look()
+    follower.look()
+    assert (tries, bench.serving()) == (["a"], {"a": "1"})
+    assert bench.told == [("a", "2", "ModelHangsError: the model does not come back from its warm-up")]
     bench.close()
 
 
