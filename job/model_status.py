@@ -79,9 +79,12 @@ def read_models(settings: JobSettings | None) -> ModelStatus:
         return ModelStatus([], None, {}, "the job's tables are not seen from here")
     try:
         served, failed = _told(settings.tables.folder, settings.flink.parallelism)
-        return ModelStatus(served, failed, _wanted(settings), None)
-    except (RegistryError, TablesError) as error:
+    except TablesError as error:
         return ModelStatus([], None, {}, str(error))
+    try:
+        return ModelStatus(served, failed, _wanted(settings), None)
+    except RegistryError as error:
+        return ModelStatus(served, failed, {}, str(error))
 
 
 def _told(tables: Path, scorers: int) -> tuple[list[ServedVersion], FailedSwap | None]:

@@ -56,7 +56,7 @@ def _table(told: JobStatus) -> Table:
         "behind the log": _lag(told),
         "last checkpoint": _checkpoint(told),
         "restarts": f"{told.restarts}" + (f" (last: {told.last_failure})" if told.last_failure else ""),
-        "models": _models(told.models),
+        "models": models_told(told.models),
         "since the last start": _counted(told),
     }
     for name, value in rows.items():
@@ -89,15 +89,16 @@ def _swaps(told: JobStatus) -> str:
     return f", {told.swaps:,} swaps of a scorer's model, {told.swap_failures:,} failed"
 
 
-def _models(told: ModelStatus) -> str:
-    if told.problem is not None:
-        return told.problem
+def models_told(told: ModelStatus) -> str:
+    """Which models are served, what is to be and is not, and what did not load; a line each."""
     lines = [f"{each.variant}: {each.version} by {each.scorers}, since {_clock(each.since_ms)}" for each in told.served]
     for variant, wanted in told.wanted.items():
         if {each.version for each in told.served if each.variant == variant} != {wanted}:
             lines.append(f"{variant}: {wanted} is to be served, and not every scorer has said so yet")
     if (failed := told.failed) is not None:
         lines.append(f"{failed.variant}: {failed.version} did not load at {_clock(failed.at_ms)}: {failed.problem}")
+    if told.problem is not None:
+        lines.append(told.problem)
     return "\n".join(lines) or "none has scored yet"
 
 
