@@ -13,7 +13,7 @@ from job.ab_statistics import Estimate
 from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory
 from job.commands.output import print_json, stop_on
 from job.commands.sql import DEFAULT_TABLES_DIR, console
-from job.deploy import deployed_settings
+from job.deploy import REMOTE_DEPLOYMENTS, deployed_settings
 from job.settings import SettingsError
 from job.tables.errors import TablesError
 from model.actions import DEFAULT_ACTIONS, history_actions
@@ -102,7 +102,7 @@ def _folder(tables: Path) -> Path:
 
 
 def _weights(directory: Path, job_name: str) -> dict[str, float] | None:
-    settings = deployed_settings(directory / "deployments", job_name)
+    settings = deployed_settings(directory / "deployments", job_name) or deployed_settings(REMOTE_DEPLOYMENTS, job_name)
     return None if settings is None else {name: each.weight for name, each in settings.models.variants.items()}
 
 
