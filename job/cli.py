@@ -3,6 +3,7 @@
 import typer
 
 from job.commands import (
+    ab,
     bench,
     cluster,
     compact,
@@ -44,6 +45,7 @@ app.command()(replay.replay)
 app.command()(sql.sql)
 app.command()(lists.lists)
 app.command()(score.score)
+app.add_typer(ab.app, name="ab")
 app.command()(compact.compact)
 app.command()(drill.drill)
 app.command()(bench.bench)

@@ -17,10 +17,10 @@ from job.cluster.java import find_java
 from job.cluster.layout import flink_home
 from job.cluster.records import JobSummary
 from job.kafka.published import make_topics_ready
+from job.serving import pinned
 from job.settings import JobSettings
 from job.shipping import PROJECT, pack
 from job.slots import placed
-from model.bundle import Bundle
 
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 _SUBMIT_TIMEOUT_S = 120.0
@@ -103,7 +103,7 @@ def deploy(
 
     Args:
         target: the cluster.
-        settings: as they were loaded; the bundle's hash is added.
+        settings: as they were loaded; the hashes of bundles that stay are added.
         fresh: begin anew, with empty state, where log.start says; an embedded log at its beginning.
         start_from: URI of a savepoint or checkpoint to go on from.
         code: the folder that holds the packages.
@@ -111,11 +111,12 @@ def deploy(
 
     Raises:
         DeployError: the job can't be packed or Flink refused it.
-        BundleError: the bundle is not whole.
+        BundleError: a bundle is not whole.
+        RegistryError: the registry of models cannot be read, or has no version where it should.
         PlacementError: the cluster can't keep scoring apart, as it should.
         TopicError: the topic is not there, or its brokers do not answer.
     """
-    settings = _placed(target, _pinned(settings.resolved()))
+    settings = _placed(target, pinned(settings.resolved()))
     make_ready(settings)
     for topic in make_topics_ready(settings):
         on_progress(f"made the topic {topic}")
@@ -160,14 +161,6 @@ def newest_checkpoint(folder: Path, job_ids: list[str]) -> str | None:
     found = [done for job_id in job_ids for done in (folder / job_id).glob("chk-*/_metadata")]
     newest = max(found, key=lambda done: done.stat().st_mtime, default=None)
     return None if newest is None else newest.parent.absolute().as_uri()
-
-
-def _pinned(settings: JobSettings) -> JobSettings:
-    """The settings with the hash of the bundle as it is now, so that no TaskManager loads another one."""
-    if settings.scoring.bundle is None:
-        return settings
-    pinned = {"bundle_hash": Bundle.load(settings.scoring.bundle).hash}
-    return settings.model_copy(update={"scoring": settings.scoring.model_copy(update=pinned)})
 
 
 def _placed(target: Target, settings: JobSettings) -> JobSettings:

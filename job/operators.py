@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from job.rules import action_table, device_rules, profile_rules, scoring_rules
+from job.serving import variants
 from job.settings import JobSettings
 from model.actions import ActionTable
 from udfs.batching import BatchRules
@@ -40,10 +41,8 @@ class Operators:
         self.track_users = TrackUsers(profile_rules(settings, actions), with_trends=settings.lists.trend_weight > 0)
         self.find_trends = FindTrends(_trend_rules(settings), buckets)
         self.score_candidates = _scoring(settings, actions)
-        self.update_lists = UpdateLists(
-            UpdateRules(_list_rules(settings, actions), settings.tables.prediction_sample_rate),
-            BundleFallbacks(settings.scoring.bundle, with_groups=settings.lists.max_per_group is not None),
-        )
+        rules_of_lists = UpdateRules(_list_rules(settings, actions), settings.tables.prediction_sample_rate)
+        self.update_lists = UpdateLists(rules_of_lists, _fallbacks(settings))
         self.measure_feedback = MeasureFeedback()
         self.publish_lists, self.publish_dead_letters = _publishing(settings)
         # More are never under way: an AsyncFunction finishes them at every bundle's end.
@@ -74,15 +73,22 @@ def _trend_rules(settings: JobSettings) -> TrendRules:
     return TrendRules(_ms(trends.half_life), trends.capacity, trends.size, _ms(trends.interval))
 
 
+def _fallbacks(settings: JobSettings) -> BundleFallbacks:
+    """From the first variant's bundle: lists of all variants are filled alike, so that a test compares models."""
+    source = next((variant.source for variant in variants(settings)), None)
+    return BundleFallbacks(source, with_groups=settings.lists.max_per_group is not None)
+
+
 def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | PassUnscored:
     scoring = settings.scoring
-    if scoring.bundle is None:
+    if not settings.has_model:
         return PassUnscored()
     batches, calls = BatchRules(scoring.batch_max_size, scoring.linger_ms), CallRules(scoring.score_deadline_ms)
+    poll_s = settings.models.poll_interval.total_seconds()
     serving = Serving(
-        scoring.bundle,
-        scoring.bundle_hash,
-        scoring.variant,
+        variants(settings),
+        settings.models.salt,
+        poll_s,
         scoring.threads,
         device_rules(settings),
         batches,

@@ -13,6 +13,7 @@ from job.streams import element_type, keyed, side_output, step, use_process_mode
 from udfs.tags import (
     DEAD_LETTERS,
     FEEDBACK,
+    MODEL_SWAPS,
     PREDICTION_RESULTS,
     TREND_PARTS,
     TREND_SNAPSHOTS,
@@ -56,6 +57,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     # rows of recommendation_lists: one new list a behaviour
     write_table(lists, "recommendation_lists", tables)
     write_table(side_output(lists, PREDICTION_RESULTS), "prediction_results", tables)
+    write_table(side_output(lists, MODEL_SWAPS), "model_swaps", tables)
 
     minutes = keyed(side_output(lists, FEEDBACK))
     feedback = step(minutes.process(operators.measure_feedback, Types.STRING()), "measure-feedback")

@@ -182,7 +182,7 @@ class ScoringSettings(_Group):
 
     bundle: Path | None = Field(None, description="the bundle's folder; needed unless lists.policy is history")
     bundle_hash: str | None = Field(None, description="the hash it must have; `recloop deploy` fills it in")
-    variant: str = Field("default", description="the name its rows carry")
+    variant: str = Field("default", description="the name its rows carry, without models.variants")
     threads: Positive = Field(1, description="torch's threads inside one operation")
     device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu, cuda, or a certain one, cuda:1")
     device_missing: Literal["refuse", "cpu"] = Field(

@@ -17,6 +17,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from job.models_settings import ModelsSettings
 from job.placement_settings import PlacementSettings
 from job.setting_groups import (
     ActionSettings,
@@ -54,6 +55,7 @@ class JobSettings(BaseSettings):
     )
     profile: ProfileSettings = ProfileSettings()
     scoring: ScoringSettings = ScoringSettings()
+    models: ModelsSettings = ModelsSettings()
     lists: ListSettings = ListSettings()
     trends: TrendSettings = TrendSettings()
     tables: TableSettings = TableSettings()
@@ -83,10 +85,8 @@ class JobSettings(BaseSettings):
         if self.reads_natively and self.log.gone == "skip":
             msg = "log.gone=skip needs kafka.connector=python: Flink's own can't tell what it skipped"
             raise ValueError(msg)
-        if self.lists.policy is Policy.RECOMMEND and self.scoring.bundle is None:
-            msg = "scoring.bundle is needed: `recloop train` makes one (or set lists.policy=history)"
-            raise ValueError(msg)
-        if self.placement.scoring == "gpu" and (self.scoring.bundle is None or self.scoring.device == "cpu"):
+        self._check_models()
+        if self.placement.scoring == "gpu" and (not self.has_model or self.scoring.device == "cpu"):
             msg = "placement.scoring=gpu needs scoring.bundle and scoring.device=cuda"
             raise ValueError(msg)
         return self
@@ -102,6 +102,20 @@ class JobSettings(BaseSettings):
             msg = "log.topic, publish.lists_topic and publish.dead_letters_topic have to be different topics"
             raise ValueError(msg)
 
+    def _check_models(self) -> None:
+        if self.lists.policy is Policy.RECOMMEND and not self.has_model:
+            msg = "scoring.bundle is needed: `recloop train` makes one (or set lists.policy=history)"
+            raise ValueError(msg)
+        if self.scoring.bundle is not None and self.models.serve:
+            msg = "scoring.bundle is the one model that is served: give it, or models.url and models.variants"
+            raise ValueError(msg)
+        if self.preset == "replayable" and self.models.serve:
+            msg = (
+                "preset=replayable needs one bundle, by scoring.bundle: which model scored a behaviour would "
+                "depend on when it came with models.url, and on a test's weights with models.variants"
+            )
+            raise ValueError(msg)
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -113,6 +127,11 @@ class JobSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what `load` and `JobSettings.of_file` hand in; nothing else reads the environment."""
         return (init_settings,)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model scores, or the rules alone make lists."""
+        return self.scoring.bundle is not None or self.models.serve
 
     @property
     def reads_natively(self) -> bool:
@@ -135,8 +154,8 @@ class JobSettings(BaseSettings):
             scoring = scoring.model_copy(update={"bundle": scoring.bundle.absolute()})
         log = self.log.model_copy(update={"folder": self.log.folder.absolute()})
         tables = self.tables.model_copy(update={"folder": self.tables.folder.absolute()})
-        changed = {"scoring": scoring, "lists": lists, "log": log, "kafka": self.kafka.resolved(), "tables": tables}
-        return self.model_copy(update=changed)
+        apart = {"kafka": self.kafka.resolved(), "models": self.models.resolved()}
+        return self.model_copy(update={"scoring": scoring, "lists": lists, "log": log, "tables": tables, **apart})
 
     def to_file(self, path: Path) -> None:
         """Writes all values as JSON."""

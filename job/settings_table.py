@@ -29,7 +29,7 @@ def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInf
 
 def _shown(field: FieldInfo) -> str:
     value = field.default
-    if value is None or value == ():
+    if value is None or value in ((), {}):
         return "none"
     if isinstance(value, timedelta):
         return _duration(value)

@@ -9,6 +9,7 @@ from job.behavior_log import ends
 from job.cluster import FlinkRest
 from job.cluster.records import JobDetail, JobSummary
 from job.kafka.errors import KafkaToolError
+from job.model_status import ModelStatus, read_models
 from job.settings import JobSettings
 from udfs.log_reader import LogError
 from udfs.metrics import Metric
@@ -62,6 +63,9 @@ class JobStatus:
         checkpoint_bytes: how much state it holds.
         checkpoints_failed: how many failed.
         log_silent_s: for how long the log's brokers have not answered the job; 0 while they do.
+        swaps: models that replaced another at a scorer, since the last start.
+        swap_failures: models that did not load at one, and left it with the model before.
+        models: which are served.
         log_problem: why `partitions` is empty, or None.
         partitions: the log, partition by partition.
     """
@@ -83,6 +87,9 @@ class JobStatus:
     checkpoint_bytes: int | None
     checkpoints_failed: int
     log_silent_s: float
+    swaps: int
+    swap_failures: int
+    models: ModelStatus
     log_problem: str | None
     partitions: list[PartitionLag]
 
@@ -131,6 +138,9 @@ def read_status(
         checkpoint_bytes=newest.size_bytes if newest else None,
         checkpoints_failed=checkpoints.failed,
         log_silent_s=counts.total(Metric.LOG_SILENT_MS) / 1000,
+        swaps=counts.total(Metric.SWAPS),
+        swap_failures=counts.total(Metric.SWAP_FAILURES),
+        models=read_models(settings),
         log_problem=problem,
         partitions=partitions,
     )

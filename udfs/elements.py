@@ -5,6 +5,7 @@ an operator), so their layout may change between releases; state and tables may 
 """
 
 from array import array
+from typing import Literal
 
 import msgspec
 
@@ -77,7 +78,8 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
         excluded: as in `TrackedBehavior`, and the neighbours of the newest dislikes.
         candidates: what the model proposes; None if the rules alone have to make the list.
         fallback_reason: why there are no candidates: see `udfs.model_calls.FallbackReason`.
-        model: which of the element's models scored it; None if none did.
+        model: which of the element's models serves its user, and scored it where there are candidates; None where
+            no model serves.
         batch_size: how many histories the model scored in the same call.
     """
 
@@ -100,6 +102,24 @@ class ModelRef(msgspec.Struct, array_like=True, frozen=True, gc=False):
     variant: str
 
 
+class Swap(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What became of a model at one scorer: told once, with its next element.
+
+    Attributes:
+        scorer: which subtask of score-candidates.
+        model: the one that was to be served.
+        outcome: "started" and "swapped": it is served from now on; "failed": the one before is served instead.
+        problem: why it failed; None where it did not.
+        at: when, epoch ms.
+    """
+
+    scorer: int
+    model: ModelRef
+    outcome: Literal["started", "swapped", "failed"]
+    problem: str | None
+    at: int
+
+
 class PolledElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """From poll-log to track-users."""
 
@@ -116,12 +136,13 @@ class TrackedElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="scored"):
-    """From score-candidates to update-lists."""
+    """From score-candidates to update-lists; `swaps` are those since the scorer's element before."""
 
     epoch: int
     duplicates: int
     models: list[ModelRef]
     behaviors: list[ScoredBehavior]
+    swaps: list[Swap] = []
 
 
 class TrendPart(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -1,9 +1,9 @@
-"""What fills lists that the model leaves short: read once, from the bundle's light files."""
+"""What fills lists that the model leaves short: read once a start, from the bundle's light files."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from model.bundle import Bundle
+from udfs.bundle_source import BundleSource
 from udfs.user_list import Fallbacks
 
 
@@ -12,11 +12,11 @@ class BundleFallbacks:
     """Loads the fallbacks of a bundle; small, and pickled into the job.
 
     Attributes:
-        bundle: the bundle's folder; None fills nothing.
+        source: where the bundle comes from; None fills nothing.
         with_groups: whether item groups are needed (they take memory for every item).
     """
 
-    bundle: Path | None
+    source: BundleSource | None
     with_groups: bool
 
     def __call__(self) -> Fallbacks:
@@ -24,9 +24,10 @@ class BundleFallbacks:
 
         Raises:
             BundleError: the bundle is not whole.
+            RegistryError: the registry does not say which, and nothing was served here before.
         """
-        if self.bundle is None:
-            return Fallbacks()
-        bundle = Bundle.load(self.bundle)
+        return Fallbacks() if self.source is None else self.source.load_first(self._of)
+
+    def _of(self, bundle: Bundle) -> Fallbacks:
         groups = dict(zip(bundle.vocabulary, bundle.groups, strict=True)) if self.with_groups else {}
         return Fallbacks(tuple(item for item, _ in bundle.popularity), groups=groups)

@@ -33,6 +33,10 @@ class Metric(StrEnum):
     """update-lists: of these, from a model's scores."""
     FALLBACKS = "fallbacks"
     """update-lists, group `reason.R` of each `udfs.model_calls.FallbackReason`: of these, by the rules alone."""
+    SWAPS = "swaps"
+    """update-lists: models that replaced another at a scorer, between two batches; told with its next element."""
+    SWAP_FAILURES = "swap_failures"
+    """update-lists: models that did not load at a scorer, which goes on with the one before; told likewise."""
     NEXT_OFFSET = "next_offset"
     """poll-log, group `partition.N`: the offset that is read next."""
 

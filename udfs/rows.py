@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from udfs.elements import Candidates, LoggedBehavior, ModelRef, ScoredBehavior
+from udfs.elements import Candidates, LoggedBehavior, ModelRef, ScoredBehavior, Swap
 from udfs.parsing import MAX_RAW_BYTES, DeadLetter
 from udfs.user_list import Policy, UserList, reason_text
 
@@ -121,6 +121,20 @@ class FeedbackMetricsRow(msgspec.Struct, gc=False):
     epoch: int
 
 
+class ModelSwapRow(msgspec.Struct, gc=False):
+    """What became of a model at one scorer."""
+
+    scorer: int
+    variant: str
+    model_version: str
+    model_hash: str
+    outcome: str
+    problem: str | None
+    timestamp: int
+    written_at: int
+    epoch: int
+
+
 class TrendSnapshotRow(msgspec.Struct, gc=False):
     """What was trending at one moment."""
 
@@ -138,11 +152,12 @@ Row = (
     | PredictionResultRow
     | FeedbackMetricsRow
     | TrendSnapshotRow
+    | ModelSwapRow
 )
 
 
 class MadeFrom(NamedTuple):
-    """Which model and which trends had a part in a list; None where none had."""
+    """Which model serves the user, None where none does, and which trends had a part in the list, if any."""
 
     model: ModelRef | None
     trend_snapshot: int | None
@@ -200,8 +215,9 @@ def recommendation_list_row(
     user_list: UserList, scored: ScoredBehavior, made_from: MadeFrom, policy: Policy, stamp: tuple[int, int]
 ) -> str:
     """The line of a list; `stamp` is (clock, epoch)."""
-    model = made_from.model
     behavior = scored.behavior
+    model = made_from.model
+    scored_by = None if scored.candidates is None else model
     return to_line(
         RecommendationListRow(
             behavior.user_id,
@@ -217,8 +233,8 @@ def recommendation_list_row(
             policy.value,
             _source(scored, policy),
             scored.fallback_reason,
-            None if model is None else model.version,
-            None if model is None else model.hash,
+            None if scored_by is None else scored_by.version,
+            None if scored_by is None else scored_by.hash,
             None if model is None else model.variant,
             made_from.trend_snapshot,
             scored.batch_size,
@@ -226,6 +242,14 @@ def recommendation_list_row(
             behavior.appended_at,
             *stamp,
         )
+    )
+
+
+def model_swap_row(swap: Swap, stamp: tuple[int, int]) -> str:
+    """The line of a swap; `stamp` is (clock, epoch)."""
+    model = swap.model
+    return to_line(
+        ModelSwapRow(swap.scorer, model.variant, model.version, model.hash, swap.outcome, swap.problem, swap.at, *stamp)
     )
 
 

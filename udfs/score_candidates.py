@@ -1,67 +1,61 @@
-"""score-candidates: asks the model for candidates, in micro-batches over all elements that are under way.
+"""score-candidates: asks a model for candidates, in micro-batches over all elements that are under way.
 
-If the model is late, fails or hangs, the behaviours go on without scores and the rules alone make their lists: it is
-counted, and written on the rows.
+Which model that is, a user's variant says, and what it is served may change between two batches. If a model is late,
+fails or hangs, the behaviours go on without scores and the rules alone make their lists: it is counted, and written
+on the rows.
 """
 
 import logging
 import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pyflink.common import Row
 from pyflink.datastream import AsyncFunction, RuntimeContext
 
 from model.bundle import Bundle
-from udfs.batching import BatchRules, MicroBatcher
-from udfs.elements import (
-    Candidates,
-    ModelRef,
-    ScoredBehavior,
-    ScoredElement,
-    TrackedBehavior,
-    decode_tracked,
-    encode,
-)
-from udfs.model_calls import Answered, CallRules, ModelCalls
+from model.registry_pointers import Version
+from udfs.batching import BatchRules
+from udfs.bundle_source import FromRegistry
+from udfs.elements import ModelRef, ScoredBehavior, ScoredElement, Swap, decode_tracked, encode
+from udfs.follow_models import Followed, ModelFollower
+from udfs.lane import Lane, LaneRules, ModelHangsError, Served
+from udfs.lanes import Lanes
+from udfs.model_calls import CallRules
 from udfs.model_thread import finished_within
 from udfs.scoring_rules import DeviceRules, ScoringRules
-from udfs.shedding import shed
+from udfs.variants import Variant, Variants
 from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
 _WARM_UP_S = 10.0
 """Who waited for a model that hangs would hold up the job, which goes on without one."""
-_Batcher = MicroBatcher[TrackedBehavior, Candidates]
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
-    """Which bundle is served, and how.
+    """Which models are served to whom, and how.
 
     Attributes:
-        bundle: its folder, on every TaskManager that scores.
-        bundle_hash: the hash it must have; None takes what is there.
-        variant: the name its rows carry.
+        variants: at least one; those that follow pointers do so of one model in one registry.
+        salt: of the hash that deals users over them.
+        poll_s: from one look at the registry's pointers to the next.
         threads: torch's threads inside one operation.
-        device: where the model runs.
+        device: where models run.
         batches: how calls are filled.
         calls: how long they may take, and what then.
         shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
     """
 
-    bundle: Path
-    bundle_hash: str | None = None
-    variant: str = "default"
+    variants: tuple[Variant, ...]
+    salt: str = ""
+    poll_s: float = 1.0
     threads: int = 1
     device: DeviceRules = field(default_factory=DeviceRules)
     batches: BatchRules = field(default_factory=BatchRules)
     calls: CallRules = field(default_factory=CallRules)
     shed_after_ms: float | None = None
-
-
-class BundleChangedError(Exception):
-    """The bundle's folder holds another bundle than the job was deployed with: deploy again."""
 
 
 class ScoreCandidates(AsyncFunction):
@@ -71,71 +65,80 @@ class ScoreCandidates(AsyncFunction):
         self._serving = serving
         self._rules = rules
 
-    def open(self, _context: RuntimeContext) -> None:
-        """Loads the bundle, its hashes checked, and warms the model up.
+    def open(self, context: RuntimeContext) -> None:
+        """Loads each variant's bundle, its hashes checked, warms the models up, and follows the registry's pointers.
 
         Raises:
-            BundleError: it is not whole.
-            BundleChangedError: it is not the one the job was deployed with.
+            BundleError: a bundle is not whole.
+            BundleChangedError: one is not what the job was deployed with.
+            RegistryError: the registry does not say what to serve, and nothing was served here before.
             DeviceMissingError: the device is not there, and no other may do.
         """
         end_with_task_manager()
         # Imported where it is used: torch takes seconds, and whoever submits the job needs none of it.
         import torch
 
-        from udfs.device import open_device
-        from udfs.scoring import Scorer
-
-        serving = self._serving
-        torch.set_num_threads(serving.threads)
-        bundle = Bundle.load(serving.bundle)
-        if serving.bundle_hash not in {None, bundle.hash}:
-            msg = f"{serving.bundle} has hash {bundle.hash[:12]}, the job was deployed with {serving.bundle_hash}"
-            raise BundleChangedError(msg)
-        self._scorer = Scorer(bundle, self._rules, open_device(serving.device))
-        if not finished_within(_WARM_UP_S, lambda: self._scorer.warm_up(serving.batches.max_size)):
-            _log.error("the model does not come back from its warm-up: the rules alone go on until it does")
-        self._models = [ModelRef(bundle.manifest.version, bundle.hash, serving.variant)]
-        self._calls = ModelCalls(self._scorer.score, serving.calls, self._hear_of_failure)
-        self._batcher: _Batcher | None = None
+        torch.set_num_threads(self._serving.threads)
+        self._scorer = context.get_index_of_this_subtask()
+        self._swaps: deque[Swap] = deque()
         self._model_errors = 0
+        variants = self._serving.variants
+        lanes = {variant.name: self._lane(variant) for variant in variants}
+        self._lanes = Lanes(lanes, Variants({each.name: each.weight for each in variants}, self._serving.salt))
+        followed = list(_followed(variants, lanes))
+        self._follower = ModelFollower(followed, self._load, self._hear_of_swap) if followed else None
+        if self._follower is not None:
+            self._follower.start(self._serving.poll_s)
 
     def close(self) -> None:
-        """Lets the model's thread go."""
-        self._calls.close()
+        """Lets the threads go."""
+        if self._follower is not None:
+            self._follower.close()
+        self._lanes.close()
 
     async def async_invoke(self, value: Row) -> list[Row]:
         """Scores one element's behaviours."""
         element = decode_tracked(value[1])
-        answers = await self._answers(element.behaviors)
-        behaviors = list(map(self._scored, element.behaviors, answers))
-        out = ScoredElement(element.epoch, element.duplicates, self._models, behaviors)
-        return [Row(value[0], encode(out))]
+        models, behaviors = await self._lanes.score(element.behaviors)
+        swaps = [self._swaps.popleft() for _ in range(len(self._swaps))]
+        return [Row(value[0], encode(ScoredElement(element.epoch, element.duplicates, models, behaviors, swaps)))]
 
-    async def _answers(self, behaviors: list[TrackedBehavior]) -> list[Answered[Candidates]]:
-        submit, shed_after_ms = self._on_this_loop().submit, self._serving.shed_after_ms
-        if shed_after_ms is None:
-            return await submit(behaviors)
-        return await shed(behaviors, time.time() * 1000 - shed_after_ms, submit)
+    def _lane(self, variant: Variant) -> Lane:
+        try:
+            served = variant.source.load_first(lambda bundle: self._load(variant.name, bundle))
+            if isinstance(variant.source, FromRegistry):
+                variant.source.remember(Version(served.ref.version, served.ref.hash))
+        except ModelHangsError as error:
+            _log.error("%s: the rules alone go on until it does", error)
+            served = error.served
+        self._tell(Swap(self._scorer, served.ref, "started", None, _now_ms()))
+        serving = self._serving
+        rules = LaneRules(serving.batches, serving.calls, serving.shed_after_ms)
+        return Lane(served, rules, self._hear_of_failure)
 
-    def _on_this_loop(self) -> _Batcher:
-        """The batcher; made here because only here the event loop is there."""
-        if self._batcher is None:
-            self._batcher = _Batcher(self._calls, self._serving.batches)
-        return self._batcher
+    def _load(self, variant: str, bundle: Bundle) -> Served:
+        """A model that is warm; called beside the event loop when it replaces another.
 
-    def _scored(self, tracked: TrackedBehavior, answered: Answered[Candidates]) -> ScoredBehavior:
-        return ScoredBehavior(
-            tracked.behavior,
-            tracked.user_seq,
-            tracked.history,
-            tracked.excluded + self._scorer.disliked_neighbors(tracked),
-            tracked.shown,
-            answered.answer,
-            answered.failure,
-            None if answered.answer is None else 0,
-            None if answered.answer is None else answered.batch_size,
-        )
+        Raises:
+            ModelHangsError: it does not come back from being warmed.
+        """
+        from udfs.device import open_device
+        from udfs.scoring import Scorer
+
+        scorer = Scorer(bundle, self._rules, open_device(self._serving.device))
+        served = Served(ModelRef(bundle.manifest.version, bundle.hash, variant), scorer)
+        if not finished_within(_WARM_UP_S, lambda: scorer.warm_up(self._serving.batches.max_size)):
+            raise ModelHangsError(served)
+        return served
+
+    def _hear_of_swap(self, model: ModelRef, problem: str | None) -> None:
+        self._tell(Swap(self._scorer, model, "failed" if problem else "swapped", problem, _now_ms()))
+
+    def _tell(self, swap: Swap) -> None:
+        """With the next element; the log says it now."""
+        self._swaps.append(swap)
+        if swap.problem is None:
+            _log.info("scorer %d serves version %s as %s", swap.scorer, swap.model.version, swap.model.variant)
 
     def _hear_of_failure(self, error: BaseException) -> None:
         """Says it at the 1st, 2nd, 4th, 8th ... failure; all are counted as fallbacks."""
@@ -159,3 +162,13 @@ class PassUnscored(AsyncFunction):
             for t in element.behaviors
         ]
         return [Row(value[0], encode(ScoredElement(element.epoch, element.duplicates, [], behaviors)))]
+
+
+def _followed(variants: tuple[Variant, ...], lanes: dict[str, Lane]) -> Iterator[Followed]:
+    for variant in variants:
+        if isinstance(variant.source, FromRegistry) and variant.source.follows:
+            yield Followed(variant.name, lanes[variant.name], variant.source)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -15,8 +15,8 @@ from udfs.hashing import id_hash
 from udfs.keyed_state import bytes_map_state, bytes_value_state
 from udfs.metrics import Metric, counters, counters_by
 from udfs.model_calls import FallbackReason
-from udfs.rows import MadeFrom, prediction_result_rows, recommendation_list_row
-from udfs.tags import FEEDBACK, PREDICTION_RESULTS
+from udfs.rows import MadeFrom, model_swap_row, prediction_result_rows, recommendation_list_row
+from udfs.tags import FEEDBACK, MODEL_SWAPS, PREDICTION_RESULTS
 from udfs.user_list import Fallbacks, ListRules, UserList, update
 
 FEEDBACK_KEY = 0
@@ -39,7 +39,7 @@ class UpdateRules:
 class UpdateLists(KeyedProcessFunction):
     """Keyed by user bucket. In: ScoredElement or TrendSnapshot. Out: rows of recommendation_lists, as lines of JSON.
 
-    Side outputs: rows of prediction_results; a bucket's minutes for measure-feedback.
+    Side outputs: rows of prediction_results and of model_swaps; a bucket's minutes for measure-feedback.
     """
 
     def __init__(self, rules: UpdateRules, load_fallbacks: Callable[[], Fallbacks]) -> None:
@@ -55,6 +55,7 @@ class UpdateLists(KeyedProcessFunction):
         self._fallbacks: dict[int, Fallbacks] = {}
         self._lists_made, self._scored = counters(context, Metric.LISTS, Metric.HISTORIES_SCORED)
         self._fallen_back = counters_by(context, Metric.FALLBACKS, "reason", FallbackReason)
+        self._swaps, self._swap_failures = counters(context, Metric.SWAPS, Metric.SWAP_FAILURES)
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
         """Updates one list a behaviour, or learns what is trending.
@@ -88,8 +89,10 @@ class UpdateLists(KeyedProcessFunction):
                 predictions.append(prediction_result_rows(scored, candidates, model, stamp))
         for user_id, user_list in users.items():
             self._lists.put(user_id, encode_list(user_list))
-        self._count(element.behaviors)
+        self._count(element)
         yield from self._measure(element, now_ms, context)
+        if element.swaps:
+            yield MODEL_SWAPS, "\n".join(model_swap_row(swap, stamp) for swap in element.swaps)
         if predictions:
             yield PREDICTION_RESULTS, "\n".join(predictions)
         if rows:
@@ -116,12 +119,15 @@ class UpdateLists(KeyedProcessFunction):
     def _with(self, snapshot: TrendSnapshot) -> Fallbacks:
         return replace(self._without_trends, trending=snapshot.strengths, snapshot_id=snapshot.snapshot_id)
 
-    def _count(self, behaviors: list[ScoredBehavior]) -> None:
+    def _count(self, element: ScoredElement) -> None:
+        behaviors, swaps = element.behaviors, element.swaps
         self._lists_made.inc(len(behaviors))
         self._scored.inc(sum(scored.candidates is not None for scored in behaviors))
         for scored in behaviors:
             if scored.fallback_reason is not None:
                 self._fallen_back[scored.fallback_reason].inc()
+        self._swaps.inc(sum(swap.outcome == "swapped" for swap in swaps))
+        self._swap_failures.inc(sum(swap.outcome == "failed" for swap in swaps))
 
     def _is_sampled(self, scored: ScoredBehavior) -> bool:
         """The same behaviours in every run over the same log."""

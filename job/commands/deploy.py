@@ -51,6 +51,9 @@ def deploy(
 
     The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.recloop/models/ml-100k
 
+    Or what a registry's current is, whenever that moves: recloop deploy --set models.url=.recloop/registry --set
+    models.name=ml-100k
+
     From a Kafka topic: recloop deploy --set log.kind=kafka --set kafka.brokers=HOST:9092 --set log.topic=behaviors ...
     """
     with told_errors(), console.status("reading the settings") as spinner:

@@ -18,6 +18,7 @@ from job.shipping import ShippingError
 from job.slots import PlacementError
 from model.bundle import BundleError
 from model.datasets.errors import DatasetError
+from model.registry_errors import RegistryError
 from udfs.log_reader import LogError
 
 console = Console(stderr=True)
@@ -41,6 +42,7 @@ _EXPECTED = (
     KafkaToolError,
     LogError,
     PlacementError,
+    RegistryError,
     ReplayMismatchError,
     SettingsError,
     ShippingError,

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -19,6 +20,7 @@ from job.commands.options import (
     told_errors,
 )
 from job.deploy import REMOTE_DEPLOYMENTS, deployed_settings
+from job.model_status import ModelStatus
 from job.status import JobStatus, find_job, read_status
 
 
@@ -28,7 +30,10 @@ def status(
     job_name: Annotated[str, typer.Option(help="The job's name.")] = "recloop",
     as_json: AsJson = False,
 ) -> None:
-    """Show the job's state, rate, last checkpoint, restarts, and lag behind the log it was deployed with."""
+    """Show the job's state, rate, last checkpoint, restarts, its models, and lag behind the log it was deployed with.
+
+    What a scorer says of its models comes with its next behaviour: of an idle job, what it served last is shown.
+    """
     with told_errors():
         url = jobmanager or running_cluster(directory).rest_url
         deployments = REMOTE_DEPLOYMENTS if jobmanager else directory / "deployments"
@@ -51,7 +56,8 @@ def _table(told: JobStatus) -> Table:
         "behind the log": _lag(told),
         "last checkpoint": _checkpoint(told),
         "restarts": f"{told.restarts}" + (f" (last: {told.last_failure})" if told.last_failure else ""),
-        "since the last start": f"{_fallbacks(told)}, {told.dead_letters:,} dead letters{_gone(told)}",
+        "models": models_told(told.models),
+        "since the last start": _counted(told),
     }
     for name, value in rows.items():
         table.add_row(name, escape(value))
@@ -69,8 +75,35 @@ def _fallbacks(told: JobStatus) -> str:
     return f"{told.fallbacks:,} fallbacks" + (f" ({why})" if why else "")
 
 
+def _counted(told: JobStatus) -> str:
+    return f"{_fallbacks(told)}, {told.dead_letters:,} dead letters{_gone(told)}{_swaps(told)}"
+
+
 def _gone(told: JobStatus) -> str:
     return f", {told.offsets_gone:,} offsets gone before they were read" if told.offsets_gone else ""
+
+
+def _swaps(told: JobStatus) -> str:
+    if not (told.swaps or told.swap_failures):
+        return ""
+    return f", {told.swaps:,} swaps of a scorer's model, {told.swap_failures:,} failed"
+
+
+def models_told(told: ModelStatus) -> str:
+    """Which models are served, what is to be and is not, and what did not load; a line each."""
+    lines = [f"{each.variant}: {each.version} by {each.scorers}, since {_clock(each.since_ms)}" for each in told.served]
+    for variant, wanted in told.wanted.items():
+        if {each.version for each in told.served if each.variant == variant} != {wanted}:
+            lines.append(f"{variant}: {wanted} is to be served, and not every scorer has said so yet")
+    if (failed := told.failed) is not None:
+        lines.append(f"{failed.variant}: {failed.version} did not load at {_clock(failed.at_ms)}: {failed.problem}")
+    if told.problem is not None:
+        lines.append(told.problem)
+    return "\n".join(lines) or "none has scored yet"
+
+
+def _clock(time_ms: int) -> str:
+    return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def _checkpoint(told: JobStatus) -> str:

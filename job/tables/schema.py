@@ -81,7 +81,7 @@ _WRITTEN = (
 _MODEL = (
     string_column("model_version", "version of the bundle that scored", nullable=True),
     string_column("model_hash", "sha256 of that bundle", nullable=True),
-    string_column("variant", "variant of the A/B test the user is in", nullable=True),
+    string_column("variant", "variant of the A/B test the user is in, or the only one", nullable=True),
 )
 
 USER_BEHAVIOR = Table(
@@ -211,6 +211,23 @@ FEEDBACK_METRICS = Table(
     time_view_column="minute_time",
 )
 
+MODEL_SWAPS = Table(
+    "model_swaps",
+    "which model each scorer serves from when on, and what did not load",
+    ("scorer", "variant", "model_hash", "timestamp"),
+    (
+        int_column("scorer", "number of the subtask of score-candidates, from 0"),
+        string_column("variant", "to whom: variant of the A/B test, or the only one"),
+        string_column("model_version", "version of the bundle that was to be served"),
+        string_column("model_hash", "sha256 of that bundle"),
+        string_column("outcome", "'started' and 'swapped': it is served; 'failed': the one before is served on"),
+        string_column("problem", "why it failed", nullable=True),
+        long_column("timestamp", "when; the row is written with the scorer's next behaviour"),
+        *_WRITTEN,
+    ),
+    time_view_column="swap_time",
+)
+
 TREND_SNAPSHOTS = Table(
     "trend_snapshots",
     "what was trending at one moment, as lists name it in trend_snapshot",
@@ -235,6 +252,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             DEAD_LETTERS,
             FEEDBACK_METRICS,
             TREND_SNAPSHOTS,
+            MODEL_SWAPS,
         )
     }
 )

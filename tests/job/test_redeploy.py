@@ -15,7 +15,7 @@ pytestmark = pytest.mark.cluster
 CHANGES = {
     # track-users and update-lists run in the TaskManager's own interpreter, score-candidates in a worker beside it.
     "udfs/rows.py": [('else "applied"', 'else "applied anew"'), ('return "rules"', 'return "new rules"')],
-    "udfs/score_candidates.py": [("serving.variant)", 'serving.variant + " anew")')],
+    "udfs/score_candidates.py": [("bundle.hash, variant)", 'bundle.hash, variant + " anew")')],
 }
 
 

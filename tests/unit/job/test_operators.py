@@ -10,8 +10,12 @@ from job.operators import Operators
 from job.rules import action_table
 from job.settings import JobSettings, load
 from model.actions import DEFAULT_ACTIONS, Action, Kind
+from udfs.bundle_source import FromFolder, FromRegistry
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
 from udfs.scoring_rules import DeviceRules, ScoringRules
+from udfs.variants import Variant
+
+REGISTRY = ("models.url=s3://r", "models.name=m")
 
 
 def settings(*overrides: str) -> JobSettings:
@@ -92,8 +96,26 @@ def test_batches_heed_their_settings() -> None:
 
 def test_serving_heeds_its_settings() -> None:
     serving, _ = scoring("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2", "scoring.shed_after_ms=8")
-    assert (serving.bundle, serving.bundle_hash, serving.variant) == (Path("bundle"), "abc", "b")
+    assert serving.variants == (Variant("b", 1.0, FromFolder(Path("bundle"), "abc")),)
     assert (serving.threads, serving.shed_after_ms) == (2, 8.0)
+
+
+def test_a_registrys_current_is_followed_as_the_settings_say() -> None:
+    serving, _ = scoring(*REGISTRY, "models.cache=cache", "models.poll_interval=3", "scoring.bundle=null")
+    assert serving.variants == (Variant("default", 1.0, FromRegistry("s3://r", "m", "current", Path("cache"))),)
+    assert serving.poll_s == 3
+
+
+def test_variants_heed_their_settings_and_the_first_fills_everybodys_lists() -> None:
+    first, second = '{"bundle": "one", "bundle_hash": "abc", "weight": 9}', '{"model": "candidate"}'
+    named = f'models.variants={{"a": {first}, "b": {second}}}'
+    test = (*REGISTRY, named, "models.salt=s", "scoring.bundle=null")
+    serving, _ = scoring(*test)
+    one = FromFolder(Path("one"), "abc")
+    other = FromRegistry("s3://r", "m", "candidate", Path(".recloop/bundles"))
+    assert serving.variants == (Variant("a", 9.0, one), Variant("b", 1.0, other))
+    assert serving.salt == "s"
+    assert vars(Operators(settings(*test)).update_lists)["_load_fallbacks"].source == one
 
 
 def test_the_device_heeds_its_settings() -> None:

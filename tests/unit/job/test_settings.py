@@ -121,6 +121,42 @@ def test_the_history_policy_needs_no_bundle() -> None:
     assert load(overrides=["lists.policy=history"]).scoring.bundle is None
 
 
+REGISTRY = ("scoring.bundle=null", "models.url=s3://bucket/models", "models.name=m")
+TWO = 'models.variants={"a": {"model": "current"}, "b": {"bundle": "b"}}'
+
+
+@pytest.mark.parametrize(
+    ("overrides", "told"),
+    [
+        ((BUNDLE, *REGISTRY[1:]), "scoring.bundle is the one model that is served"),
+        ((BUNDLE, TWO.replace('"model": "current"', '"bundle": "a"')), "scoring.bundle is the one model"),
+        (REGISTRY[:2], "models: url and name go together"),
+        (("scoring.bundle=null", TWO), "models: variants.a.model names a version of a registry"),
+        ((*REGISTRY, TWO.replace("b", "c", 1), 'models.variants.a.bundle="x"'), "models.variants.a: a variant needs"),
+        ((*REGISTRY, TWO, "models.variants.a.weight=0", "models.variants.b.weight=0"), "models: variants: at least"),
+        ((*REGISTRY, "preset=replayable"), "preset=replayable needs one bundle"),
+        ((*REGISTRY, TWO, "preset=replayable"), "preset=replayable needs one bundle"),
+        ((*REGISTRY, "models.url=s3://me:secret@host/models"), "models: url: without a password"),
+    ],
+)
+def test_models_that_cannot_be_served_are_refused_with_the_reason(overrides: tuple[str, ...], told: str) -> None:
+    said = refusal(*overrides)
+    assert said.startswith(told)
+    assert "secret" not in said
+
+
+def test_one_weight_of_a_test_can_be_set_apart() -> None:
+    models = load(overrides=[*REGISTRY, TWO, "models.variants.b.weight=0.25"]).models
+    assert [(name, each.weight) for name, each in models.variants.items()] == [("a", 1.0), ("b", 0.25)]
+
+
+def test_resolved_models_have_absolute_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    models = load(overrides=[*REGISTRY, TWO, "models.url=registry", "models.cache=cache"]).resolved().models
+    paths = (models.url, models.cache, models.variants["b"].bundle)
+    assert paths == (str(tmp_path / "registry"), tmp_path / "cache", tmp_path / "b")
+
+
 @pytest.mark.parametrize(
     ("name", "value", "told"),
     [

@@ -17,6 +17,7 @@ WRITTEN: dict[str, type[msgspec.Struct]] = {
     "dead_letters": rows.DeadLetterRow,
     "feedback_metrics": rows.FeedbackMetricsRow,
     "trend_snapshots": rows.TrendSnapshotRow,
+    "model_swaps": rows.ModelSwapRow,
 }
 PYTHON_TYPES: dict[ColumnType, object] = {
     ColumnType.STRING: str,

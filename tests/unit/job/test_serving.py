@@ -1,0 +1,61 @@
+"""What a deployment serves is there and whole when it is deployed, and pinned where it stays."""
+
+from pathlib import Path
+
+import pytest
+
+from job.serving import pinned
+from job.settings import JobSettings, load
+from model.bundle import BundleCorruptError
+from model.registry import Registry
+from model.registry_errors import RegistryMissingError
+from model.registry_pointers import Version
+from tests.unit.model.tiny_bundle import NAME, write_tiny
+
+
+@pytest.fixture
+def version(tmp_path: Path) -> Version:
+    """One version in a registry; nothing points at it."""
+    return Registry(tmp_path / "registry").register(write_tiny(tmp_path / "bundle", "1").path)
+
+
+def settings(folder: Path, *overrides: str) -> JobSettings:
+    places = (f"models.url={folder / 'registry'}", f"models.name={NAME}", f"models.cache={folder / 'cache'}")
+    return load(overrides=[*places, *overrides]).resolved()
+
+
+def test_a_folder_is_pinned_by_its_hash(tmp_path: Path, version: Version) -> None:
+    assert pinned(load(overrides=[f"scoring.bundle={tmp_path / 'bundle'}"])).scoring.bundle_hash == version.hash
+
+
+def test_variants_that_stay_are_pinned_and_those_that_follow_a_pointer_are_not(
+    tmp_path: Path, version: Version
+) -> None:
+    Registry(tmp_path / "registry").promote(NAME, "1")
+    three = f'{{"a": {{"model": "current"}}, "b": {{"model": "1"}}, "c": {{"bundle": "{tmp_path / "bundle"}"}}}}'
+    variants = pinned(settings(tmp_path, f"models.variants={three}")).models.variants
+    assert {name: each.bundle_hash for name, each in variants.items()} == {
+        "a": None,
+        "b": version.hash,
+        "c": version.hash,
+    }
+
+
+@pytest.mark.usefixtures("version")
+@pytest.mark.parametrize("variants", ["{}", '{"a": {"model": "current"}}', '{"a": {"model": "candidate"}}'])
+def test_a_pointer_that_names_nothing_is_refused_with_the_command_that_moves_it(tmp_path: Path, variants: str) -> None:
+    with pytest.raises(RegistryMissingError, match=r"recloop models (promote|candidate) tiny VERSION"):
+        pinned(settings(tmp_path, f"models.variants={variants}"))
+
+
+@pytest.mark.usefixtures("version")
+def test_a_current_version_that_is_not_whole_is_refused(tmp_path: Path) -> None:
+    Registry(tmp_path / "registry").promote(NAME, "1")
+    (tmp_path / "registry" / NAME / "1" / "model.pt").write_bytes(b"torn")
+    with pytest.raises(BundleCorruptError, match="is corrupt"):
+        pinned(settings(tmp_path))
+
+
+def test_a_registry_without_the_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RegistryMissingError, match="has no model 'tiny'"):
+        pinned(settings(tmp_path))

@@ -1,0 +1,177 @@
+"""Lanes with real threads: a model is replaced between two batches, and whoever scored a behaviour is named on it."""
+
+import asyncio
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.unit.udfs.examples import behavior, proposals
+from udfs.batching import BatchRules
+from udfs.elements import Candidates, ModelRef, ScoredBehavior, TrackedBehavior
+from udfs.lane import Lane, LaneRules, Served
+from udfs.lanes import Lanes
+from udfs.model_calls import CallRules, FallbackReason
+from udfs.variants import Variants
+
+RULES = LaneRules(BatchRules(max_size=4, linger_ms=0.1), CallRules(deadline_ms=None))
+Told = tuple[list[ModelRef], list[ScoredBehavior]]
+
+
+class Model:
+    """Proposes its own version, then what it was asked about; can be held up, and told to fail."""
+
+    def __init__(self, version: str) -> None:
+        self.version = version
+        self.asked = threading.Event()
+        self.may_go = threading.Event()
+        self.may_go.set()
+        self.fails = False
+
+    def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
+        self.asked.set()
+        assert self.may_go.wait(60)
+        if self.fails:
+            msg = "planted"
+            raise RuntimeError(msg)
+        return [proposals(self.version, str(each.user_seq)) for each in tracked]
+
+    def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
+        return self.version.encode()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        self.may_go.clear()
+        try:
+            yield
+        finally:
+            self.may_go.set()
+
+
+def served(model: Model, variant: str = "default") -> Served:
+    return Served(ModelRef(model.version, "hash", variant), model)
+
+
+def tracked(seq: int, user: str = "u") -> TrackedBehavior:
+    return TrackedBehavior(behavior(user=user), seq, b"", b"", b"", b"", b"", [])
+
+
+def one_lane(model: Model, rules: LaneRules = RULES) -> tuple[Lane, Lanes]:
+    lane = Lane(served(model), rules, lambda _: None)
+    return lane, Lanes({"default": lane}, Variants({"default": 1.0}, ""))
+
+
+def versions(told: Told) -> list[str]:
+    """Who scored each, which has to be whom the row names."""
+    models, behaviors = told
+    for each in behaviors:
+        assert each.candidates is not None
+        assert each.model is not None
+        assert each.excluded.decode() == models[each.model].version == each.candidates.items[0]
+    return [each.candidates.items[0] for each in behaviors if each.candidates]
+
+
+steps = st.lists(st.integers(0, 3) | st.sampled_from(["offer", "wait"]), min_size=1, max_size=30)
+
+
+@given(steps)
+@settings(max_examples=30)
+def test_whatever_is_offered_when_every_behavior_is_answered_once_in_order_by_whom_it_names(
+    plan: list[int | str],
+) -> None:
+    async def run() -> list[Told]:
+        lane, lanes = one_lane(Model("0"))
+        sent: list[asyncio.Task[Told]] = []
+        seq = 0
+        for number, step in enumerate(plan, start=1):
+            if step == "offer":
+                await asyncio.to_thread(lane.offer, served(Model(str(number))))
+            elif isinstance(step, int):
+                behaviors = [tracked(seq := seq + 1) for _ in range(step)]
+                sent.append(asyncio.create_task(lanes.score(behaviors)))
+            else:
+                await asyncio.sleep(0)
+        told = await asyncio.gather(*sent)
+        lanes.close()
+        return told
+
+    told = asyncio.run(run())
+    answered = [each.user_seq for _, behaviors in told for each in behaviors]
+    assert answered == list(range(1, len(answered) + 1))
+    assert sum(step for step in plan if isinstance(step, int)) == len(answered)
+    by = [int(version) for each in told for version in versions(each)]
+    assert by == sorted(by), "no model answers once its successor did"
+    for _, behaviors in told:
+        assert [each.candidates and each.candidates.items[1] for each in behaviors] == [
+            str(each.user_seq) for each in behaviors
+        ]
+
+
+def test_what_is_under_way_is_answered_by_the_old_model_and_what_waits_by_the_new() -> None:
+    async def run() -> tuple[Told, Told]:
+        old = Model("old")
+        lane, lanes = one_lane(old)
+        with old.held():
+            first = asyncio.create_task(lanes.score([tracked(1)]))
+            await asyncio.to_thread(old.asked.wait)
+            second = asyncio.create_task(lanes.score([tracked(2)]))
+            lane.offer(served(Model("new")))
+        told = await first, await second
+        lanes.close()
+        return told
+
+    under_way, waiting = asyncio.run(run())
+    assert (versions(under_way), versions(waiting)) == (["old"], ["new"])
+
+
+def test_a_model_that_hangs_keeps_nobody_from_asking_its_successor() -> None:
+    async def run() -> tuple[Told, Told]:
+        hanging = Model("hanging")
+        lane, lanes = one_lane(hanging, LaneRules(RULES.batches, CallRules(deadline_ms=20)))
+        with hanging.held():
+            late = await lanes.score([tracked(1)])
+            lane.offer(served(Model("new")))
+            told = late, await lanes.score([tracked(2)])
+        lanes.close()
+        return told
+
+    (_, [late]), answered = asyncio.run(run())
+    assert late.fallback_reason == FallbackReason.DEADLINE
+    assert versions(answered) == ["new"]
+
+
+def test_each_user_is_answered_by_his_variant_in_the_elements_order() -> None:
+    variants = Variants({"a": 1.0, "b": 1.0}, "salt")
+    users = [f"user-{number}" for number in range(9)]
+
+    async def run() -> Told:
+        lanes = Lanes(
+            {name: Lane(served(Model(f"of {name}"), name), RULES, lambda _: None) for name in ("a", "b")}, variants
+        )
+        told = await lanes.score([tracked(seq, user) for seq, user in enumerate(users)])
+        lanes.close()
+        return told
+
+    told = asyncio.run(run())
+    assert versions(told) == [f"of {variants.of(user)}" for user in users]
+    assert [each.user_seq for each in told[1]] == list(range(9))
+    assert {model.variant for model in told[0]} == {"a", "b"}
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_behavior_names_its_variant_whether_it_was_scored_or_not(*, fails: bool) -> None:
+    model = Model("1")
+    model.fails = fails
+
+    async def run() -> Told:
+        _, lanes = one_lane(model)
+        told = await lanes.score([tracked(1)])
+        lanes.close()
+        return told
+
+    [ref], [scored] = asyncio.run(run())
+    assert (scored.model, ref.variant) == (0, "default")
+    assert (scored.fallback_reason, scored.batch_size) == ((FallbackReason.MODEL_ERROR, None) if fails else (None, 1))

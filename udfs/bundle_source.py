@@ -1,0 +1,149 @@
+"""Where a bundle comes from: a folder on every TaskManager, or a registry, by way of a cache on this one's disk.
+
+No Flink, no torch. A registry may be away, or name what does not load: then what this machine served last is loaded,
+whose bundle is in the cache and whose version is written down beside it.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from threading import get_ident
+from typing import TypeVar
+
+import msgspec
+
+from model.bundle import Bundle
+from model.registry import Registry
+from model.registry_errors import RegistryMissingError
+from model.registry_pointers import CANDIDATE, CURRENT, Pointers, Version
+
+_log = logging.getLogger(__name__)
+Loaded = TypeVar("Loaded")
+
+
+class BundleChangedError(Exception):
+    """The bundle's folder holds another bundle than the job was deployed with: deploy again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromFolder:
+    """A bundle's folder.
+
+    Attributes:
+        folder: on every TaskManager that needs it.
+        bundle_hash: the hash it must have; None takes what is there.
+    """
+
+    folder: Path
+    bundle_hash: str | None = None
+
+    def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
+        """Loads the bundle.
+
+        Raises:
+            BundleError: it is not whole.
+            BundleChangedError: it is not the one the job was deployed with.
+        """
+        bundle = Bundle.load(self.folder)
+        if self.bundle_hash not in {None, bundle.hash}:
+            msg = f"{self.folder} has hash {bundle.hash[:12]}, the job was deployed with {self.bundle_hash}"
+            raise BundleChangedError(msg)
+        return load(bundle)
+
+
+@dataclass(frozen=True, slots=True)
+class FromRegistry:
+    """A version of a model in a registry, or whatever a pointer names.
+
+    Attributes:
+        url: the registry.
+        name: the model.
+        which: CURRENT, CANDIDATE or a version's id.
+        cache: the folder of cached bundles, on this machine.
+        bundle_hash: the hash that a version must have; None takes what the registry has.
+    """
+
+    url: str
+    name: str
+    which: str
+    cache: Path
+    bundle_hash: str | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is a pointer, which may move."""
+        return self.which in (CURRENT, CANDIDATE)
+
+    def named_by(self, pointers: Pointers) -> Version | None:
+        """What the pointers say to serve: `current` also where there is no candidate.
+
+        So a candidate that is promoted goes on being served to its variant, and one that is withdrawn is
+        served to nobody.
+        """
+        return pointers.named(self.which) or pointers.current
+
+    def wanted(self) -> Version:
+        """What is to be served now.
+
+        Raises:
+            RegistryError: the registry does not say.
+        """
+        if not self.follows and self.bundle_hash is not None:
+            return Version(self.which, self.bundle_hash)
+        registry = Registry(self.url)
+        if not self.follows:
+            return registry.find(self.name, self.which)
+        return self.named_by(registry.pointers(self.name)) or registry.find(self.name, self.which)
+
+    def fetch(self, version: Version) -> Bundle:
+        """The bundle, out of the cache, or into it first.
+
+        Raises:
+            BundleError: it is not whole.
+            RegistryError: it is not in the cache, and the registry cannot be read.
+        """
+        return Bundle.load(Registry(self.url).fetch(self.name, version, self.cache))
+
+    def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
+        """Loads what is to be served now, else what this machine served last.
+
+        Raises:
+            RegistryError: the registry does not say what to serve, and nothing was served here.
+            BundleError: that is not whole, and nothing else was served here.
+        """
+        problems: list[Exception] = []
+        tried: list[Version] = []
+        for ask in (self.wanted, self._served_last):
+            try:
+                if (version := ask()) not in tried:
+                    tried.append(version)
+                    return load(self.fetch(version))
+            except Exception as error:  # whatever is wrong with one version, the other may do
+                problems.append(error)
+                _log.warning("%s of the model %s does not load: %s", self.which, self.name, error)
+        raise problems[0]
+
+    def remember(self, version: Version) -> None:
+        """Writes down what is served, for a start at which the registry is away or names what does not load."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        draft = self._memory.with_name(f".{self._memory.name}.{os.getpid()}-{get_ident()}")
+        draft.write_bytes(msgspec.json.encode(version))
+        draft.replace(self._memory)
+
+    def _served_last(self) -> Version:
+        try:
+            return msgspec.json.decode(self._memory.read_bytes(), type=Version)
+        except (OSError, msgspec.DecodeError) as error:
+            msg = f"nothing is known in {self.cache} of what was served of {self.name} before"
+            raise RegistryMissingError(msg) from error
+
+    @property
+    def _memory(self) -> Path:
+        what = hashlib.sha256("\0".join((self.url, self.name, self.which)).encode()).hexdigest()
+        return self.cache / f"served-{what[:16]}.json"
+
+
+BundleSource = FromFolder | FromRegistry
