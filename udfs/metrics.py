@@ -30,6 +30,8 @@ class Metric(StrEnum):
     """update-lists: lists made."""
     HISTORIES_SCORED = "histories_scored"
     """update-lists: of these, from a model's scores."""
+    HISTORIES_STEPPED = "histories_stepped"
+    """update-lists: of those scored, by one step from a kept state; over `histories_scored` it is the hit ratio."""
     FALLBACKS = "fallbacks"
     """update-lists: of these, by the rules alone because the model was late or failed."""
     NEXT_OFFSET = "next_offset"

@@ -9,7 +9,7 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from udfs.codec import decode_list, decode_trends, encode_list, encode_trends
-from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, decode_update
+from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, Way, decode_update
 from udfs.feedback import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
 from udfs.hashing import id_hash
 from udfs.keyed_state import bytes_map_state, bytes_value_state
@@ -52,8 +52,8 @@ class UpdateLists(KeyedProcessFunction):
         self._trends = bytes_value_state(context, "trend_snapshot")
         self._without_trends = self._load_fallbacks()
         self._fallbacks: dict[int, Fallbacks] = {}
-        self._lists_made, self._scored, self._fallen_back = counters(
-            context, Metric.LISTS, Metric.HISTORIES_SCORED, Metric.FALLBACKS
+        self._lists_made, self._fallen_back, self._scored, self._stepped = counters(
+            context, Metric.LISTS, Metric.FALLBACKS, Metric.HISTORIES_SCORED, Metric.HISTORIES_STEPPED
         )
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
@@ -118,7 +118,9 @@ class UpdateLists(KeyedProcessFunction):
 
     def _count(self, behaviors: list[ScoredBehavior]) -> None:
         self._lists_made.inc(len(behaviors))
-        self._scored.inc(sum(scored.candidates is not None for scored in behaviors))
+        ways = [scored.candidates.way for scored in behaviors if scored.candidates is not None]
+        self._scored.inc(len(ways))
+        self._stepped.inc(ways.count(Way.STEP))
         self._fallen_back.inc(sum(scored.fallback_reason is not None for scored in behaviors))
 
     def _is_sampled(self, scored: ScoredBehavior) -> bool:
