@@ -17,6 +17,7 @@ from udfs.poll_log import FindPartitions, PollLog, PollRules
 from udfs.publication import dead_letter_record, list_record
 from udfs.publish import Publish
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
+from udfs.scoring_rules import CacheRules
 from udfs.take_records import KeyRecords, TakeRecords
 from udfs.track_users import TrackUsers
 from udfs.trends import TrendRules
@@ -78,9 +79,8 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
     if scoring.bundle is None:
         return PassUnscored()
     batches = BatchRules(scoring.batch_max_size, scoring.linger_ms, scoring.score_deadline_ms)
-    serving = Serving(
-        scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, device_rules(settings), batches
-    )
+    device, cache = device_rules(settings), CacheRules(scoring.score_cache_mb, scoring.scores_kept_for.total_seconds())
+    serving = Serving(scoring.bundle, scoring.bundle_hash, scoring.variant, scoring.threads, device, batches, cache)
     return ScoreCandidates(serving, scoring_rules(settings, actions))
 
 

@@ -23,7 +23,7 @@ from udfs.elements import (
     decode_tracked,
     encode,
 )
-from udfs.scoring_rules import DeviceRules, ScoringRules
+from udfs.scoring_rules import CacheRules, DeviceRules, ScoringRules
 from udfs.worker_life import end_with_task_manager
 
 _log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ class Serving:
         variant: the name its rows carry.
         threads: torch's threads inside one operation.
         device: where the model runs.
+        cache: what is stored of the model's answers.
     """
 
     bundle: Path
@@ -48,6 +49,7 @@ class Serving:
     threads: int = 1
     device: DeviceRules = field(default_factory=DeviceRules)
     batches: BatchRules = field(default_factory=BatchRules)
+    cache: CacheRules = field(default_factory=CacheRules)
 
 
 class BundleChangedError(Exception):
@@ -74,6 +76,7 @@ class ScoreCandidates(AsyncFunction):
         import torch
 
         from udfs.device import open_device
+        from udfs.score_cache import ScoreCache
         from udfs.scoring import Scorer
 
         serving = self._serving
@@ -82,7 +85,8 @@ class ScoreCandidates(AsyncFunction):
         if serving.bundle_hash not in {None, bundle.hash}:
             msg = f"{serving.bundle} has hash {bundle.hash[:12]}, the job was deployed with {serving.bundle_hash}"
             raise BundleChangedError(msg)
-        self._scorer = Scorer(bundle, self._rules, open_device(serving.device))
+        self._cache = ScoreCache(serving.cache) if serving.cache.megabytes else None
+        self._scorer = Scorer(bundle, self._rules, open_device(serving.device), self._cache)
         self._scorer.warm_up(serving.batches.max_size)
         self._models = [ModelRef(bundle.manifest.version, bundle.hash, serving.variant)]
         self._executor = ThreadPoolExecutor(1, "model")
@@ -90,8 +94,10 @@ class ScoreCandidates(AsyncFunction):
         self._model_errors = 0
 
     def close(self) -> None:
-        """Lets the model's thread go."""
+        """Lets the model's thread go, and what it said."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+        if self._cache is not None:
+            self._cache.close()
 
     async def async_invoke(self, value: Row) -> list[Row]:
         """Scores one element's behaviours."""

@@ -52,8 +52,9 @@ class UpdateLists(KeyedProcessFunction):
         self._trends = bytes_value_state(context, "trend_snapshot")
         self._without_trends = self._load_fallbacks()
         self._fallbacks: dict[int, Fallbacks] = {}
-        self._lists_made, self._fallen_back, self._scored, self._stepped = counters(
-            context, Metric.LISTS, Metric.FALLBACKS, Metric.HISTORIES_SCORED, Metric.HISTORIES_STEPPED
+        self._lists_made, self._fallen_back = counters(context, Metric.LISTS, Metric.FALLBACKS)
+        self._scored, self._stepped, self._cached = counters(
+            context, Metric.HISTORIES_SCORED, Metric.HISTORIES_STEPPED, Metric.SCORE_CACHE_HITS
         )
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
@@ -121,6 +122,7 @@ class UpdateLists(KeyedProcessFunction):
         ways = [scored.candidates.way for scored in behaviors if scored.candidates is not None]
         self._scored.inc(len(ways))
         self._stepped.inc(ways.count(Way.STEP))
+        self._cached.inc(ways.count(Way.CACHE))
         self._fallen_back.inc(sum(scored.fallback_reason is not None for scored in behaviors))
 
     def _is_sampled(self, scored: ScoredBehavior) -> bool:
