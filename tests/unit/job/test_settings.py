@@ -177,9 +177,10 @@ def test_resolved_settings_have_absolute_paths(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_replayable_preset_fixes_what_a_replay_depends_on() -> None:
-    resolved = load(overrides=[BUNDLE, "preset=replayable", "scoring.threads=4"]).resolved()
+    resolved = load(overrides=[BUNDLE, "preset=replayable", "scoring.threads=4", "scoring.score_cache_mb=8"]).resolved()
     scoring = resolved.scoring
     assert (scoring.score_deadline_ms, scoring.threads, scoring.fixed_batch) == (None, 1, True)
+    assert (scoring.kept_users, scoring.score_cache_mb) == (0, 0)
     assert resolved.lists.trend_weight == 0
 
 
