@@ -52,10 +52,10 @@ class UpdateLists(KeyedProcessFunction):
         self._trends = bytes_value_state(context, "trend_snapshot")
         self._without_trends = self._load_fallbacks()
         self._fallbacks: dict[int, Fallbacks] = {}
-        self._lists_made, self._fallen_back = counters(context, Metric.LISTS, Metric.FALLBACKS)
-        self._scored, self._stepped, self._cached = counters(
-            context, Metric.HISTORIES_SCORED, Metric.HISTORIES_STEPPED, Metric.SCORE_CACHE_HITS
+        self._lists_made, self._scored, self._fallen_back = counters(
+            context, Metric.LISTS, Metric.HISTORIES_SCORED, Metric.FALLBACKS
         )
+        self._stepped, self._cached = counters(context, Metric.HISTORIES_STEPPED, Metric.SCORE_CACHE_HITS)
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
         """Updates one list a behaviour, or learns what is trending.
