@@ -1,4 +1,4 @@
-"""The contract every recommender keeps, and the masked top-k that all of them end in.
+"""The contract every recommender keeps.
 
 `forward(history, weight, age_s, exclude) -> (items, scores)`, where
 
@@ -11,38 +11,22 @@
 
 Any L and any E will do, 0 included. A model may ignore an input.
 
-A model that reads a history item by item may export three methods more in the same TorchScript module, and
+A model that reads a history item by item may export four methods more in the same TorchScript module, and
 `hasattr(module, "step")` tells whether it does:
 
 - `initial_state(batch: int) -> state`: of users without history. float32 (B, S), a row a user.
+- `state_after(history, weight) -> state`: after a whole history. (B, L) x 2 -> (B, S).
 - `step(state, item, weight, age_s) -> state`: after one more item. (B, S), (B,) x 3 -> (B, S); item 0 changes nothing.
 - `score(state, exclude) -> (items, scores)`: what `forward` returns for the history that led to the state.
 
 So a server that keeps a user's row takes one step a behaviour, however long the history is, and makes the row anew,
-from `initial_state`, when items leave the history. Scores are those of `forward` within 1e-5.
+by `state_after`, when items leave the history. Scores are those of `forward` within 1e-5.
 """
 
 import torch
 from torch import Tensor, nn
 
-
-def without(scores: Tensor, exclude: Tensor) -> Tensor:
-    """Scores with -inf at the padding index and at what is excluded. (B, n + 1), (B, E) -> (B, n + 1)."""
-    masked = scores.scatter(1, exclude, float("-inf"))
-    masked[:, 0] = float("-inf")
-    return masked
-
-
-def masked_top_k(scores: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k best items that are neither excluded nor the padding index.
-
-    Args:
-        scores: float32 (B, n + 1), by model index.
-        exclude: int64 (B, E), 0 pads.
-        k: how many to return; at most n + 1.
-    """
-    best, items = torch.topk(without(scores, exclude), k, dim=1)  # (B, K), (B, K)
-    return torch.where(torch.isinf(best), torch.zeros_like(items), items), best
+from model.top_k import masked_top_k
 
 
 class Recommender(nn.Module):  # type: ignore[misc]  # torch is untyped here
@@ -113,5 +97,11 @@ class StepRecommender(Recommender):
 
 
 # TorchScript keeps what `forward` calls and what is marked; a subclass that replaces one of these marks its own.
-for _method in (StepRecommender.initial_state, StepRecommender.step, StepRecommender.score):
+for _method in (
+    StepRecommender.initial_state,
+    StepRecommender.state_after,
+    StepRecommender.step,
+    StepRecommender.score,
+    StepRecommender.scores,
+):
     torch.jit.export(_method)

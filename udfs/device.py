@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 _HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 Array = npt.NDArray[Any]
-Call = Callable[..., tuple[Tensor, ...]]
-"""A model, or one of its methods: tensors to tensors."""
+Call = Callable[..., Tensor | tuple[Tensor, ...]]
+"""A model, or one of its methods: tensors to one or several."""
 
 
 class DeviceMissingError(Exception):
@@ -33,9 +33,11 @@ class Runner(Protocol):
 
     Attributes:
         name: where `model.bundle.load_module` has to put a model.
+        precision: what matrix products are computed in.
     """
 
     name: str
+    precision: str
 
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
         """Calls a model without gradients; what it gives in half precision comes back as float32."""
@@ -67,12 +69,12 @@ class OnCpu:
     name = "cpu"
 
     def __init__(self, precision: str = "float32") -> None:
-        self._precision = precision
+        self.precision = precision
 
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
         """As `Runner` has it."""
-        with torch.inference_mode(), _computed_in(self._precision, "cpu"):
-            return tuple(_full(answer).numpy() for answer in call(*map(torch.from_numpy, inputs)))
+        with torch.inference_mode(), _computed_in(self.precision, "cpu"):
+            return tuple(_full(answer).numpy() for answer in _several(call(*map(torch.from_numpy, inputs))))
 
 
 class OnDevice:
@@ -85,17 +87,17 @@ class OnDevice:
     def __init__(self, device: torch.device, precision: str = "float32") -> None:
         self.name = str(device)
         self._device = device
-        self._precision = precision
+        self.precision = precision
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
         """As `Runner` has it."""
         with ExitStack() as during:
             during.enter_context(torch.inference_mode())
-            during.enter_context(_computed_in(self._precision, self._device.type))
+            during.enter_context(_computed_in(self.precision, self._device.type))
             if self._stream is not None:
                 during.enter_context(torch.cuda.stream(self._stream))
-            answers = [self._fetched(_full(answer)) for answer in call(*map(self._sent, inputs))]
+            answers = [self._fetched(_full(answer)) for answer in _several(call(*map(self._sent, inputs)))]
             if self._stream is not None:
                 self._stream.synchronize()
         # Pinned blocks go back to torch: what is handed on is a copy.
@@ -118,6 +120,10 @@ def _computed_in(precision: str, kind: str) -> AbstractContextManager[object]:
         return nullcontext()
     autocast: AbstractContextManager[object] = torch.autocast(kind, dtype=_HALVES[precision])
     return autocast
+
+
+def _several(answers: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (answers,) if isinstance(answers, Tensor) else answers
 
 
 def _full(answer: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from job.settings import JobSettings
 
 _FIRST_LIST_S = 60.0
 _POLL_S = 0.2
-_SHORTCUTS = ("cache", "coalesce", "shed")
+_SHORTCUTS = ("score_cache", "coalesce", "shed")
 
 
 @dataclass(frozen=True, slots=True)
