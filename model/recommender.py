@@ -11,38 +11,64 @@
 
 Any L and any E will do, 0 included. A model may ignore an input.
 
-A model that reads a history item by item may export three methods more in the same TorchScript module, and
+A model that reads a history item by item may export four methods more in the same TorchScript module, and
 `hasattr(module, "step")` tells whether it does:
 
 - `initial_state(batch: int) -> state`: of users without history. float32 (B, S), a row a user.
+- `state_after(history, weight) -> state`: after a whole history. (B, L) x 2 -> (B, S).
 - `step(state, item, weight, age_s) -> state`: after one more item. (B, S), (B,) x 3 -> (B, S); item 0 changes nothing.
 - `score(state, exclude) -> (items, scores)`: what `forward` returns for the history that led to the state.
 
 So a server that keeps a user's row takes one step a behaviour, however long the history is, and makes the row anew,
-from `initial_state`, when items leave the history. Scores are those of `forward` within 1e-5.
+by `state_after`, when items leave the history. Scores are those of `forward` within 1e-5.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def without(scores: Tensor, exclude: Tensor) -> Tensor:
     """Scores with -inf at the padding index and at what is excluded. (B, n + 1), (B, E) -> (B, n + 1)."""
-    masked = scores.scatter(1, exclude, float("-inf"))
-    masked[:, 0] = float("-inf")
-    return masked
+    return mask(scores.clone(), exclude)
 
 
-def masked_top_k(scores: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tensor]:
+def mask(scores: Tensor, exclude: Tensor) -> Tensor:
+    """The same, in place."""
+    scores.scatter_(1, exclude, float("-inf"))
+    scores[:, 0] = float("-inf")
+    return scores
+
+
+def masked_top_k(scores: Tensor, exclude: Tensor, k: int, block: int = 64) -> tuple[Tensor, Tensor]:
     """The k best items that are neither excluded nor the padding index.
 
     Args:
         scores: float32 (B, n + 1), by model index.
         exclude: int64 (B, E), 0 pads.
         k: how many to return; at most n + 1.
+        block: of many scores the best are looked for in blocks of so many.
     """
-    best, items = torch.topk(without(scores, exclude), k, dim=1)  # (B, K), (B, K)
+    if scores.is_cuda or scores.size(1) < 2 * k * block:
+        best, items = torch.topk(without(scores, exclude), k, dim=1)  # (B, K) x 2
+    else:
+        padded = F.pad(scores, [0, -scores.size(1) % block], value=float("-inf"))
+        best, items = top_k_of_blocks(mask(padded, exclude), k, block)
     return torch.where(torch.isinf(best), torch.zeros_like(items), items), best
+
+
+def top_k_of_blocks(scores: Tensor, k: int, block: int) -> tuple[Tensor, Tensor]:
+    """As torch.topk, of N = a multiple of `block` scores a row. (B, N) -> (B, K) x 2.
+
+    On a CPU torch.topk works its way through every score of a row. The k best are in the k blocks with the greatest
+    maxima, which are found quickly: 6 us a row instead of 18 (20 of 10,000).
+    """
+    rows, blocks = scores.size(0), scores.size(1) // block
+    blocked = scores.view(rows * blocks, block)
+    _, kept = torch.topk(blocked.amax(1).view(rows, blocks), k, dim=1, sorted=False)  # (B, K)
+    first = torch.arange(rows, device=scores.device).unsqueeze(1) * blocks  # (B, 1)
+    best, at = torch.topk(blocked.index_select(0, (first + kept).flatten()).view(rows, k * block), k, dim=1)
+    return best, kept.gather(1, at // block) * block + at % block
 
 
 class Recommender(nn.Module):  # type: ignore[misc]  # torch is untyped here
@@ -113,5 +139,10 @@ class StepRecommender(Recommender):
 
 
 # TorchScript keeps what `forward` calls and what is marked; a subclass that replaces one of these marks its own.
-for _method in (StepRecommender.initial_state, StepRecommender.step, StepRecommender.score):
+for _method in (
+    StepRecommender.initial_state,
+    StepRecommender.state_after,
+    StepRecommender.step,
+    StepRecommender.score,
+):
     torch.jit.export(_method)
