@@ -38,6 +38,7 @@ def scoring_rules(settings: JobSettings, actions: ActionTable) -> ScoringRules:
         frozenset(lists.withdrawn),
         scoring.candidates,
         scoring.batch_max_size if scoring.fixed_batch else None,
+        scoring.kept_users,
     )
 
 

@@ -203,6 +203,11 @@ class ScoringSettings(_Group):
     neighbors_of_disliked: int = Field(5, ge=0, description="neighbours of a disliked item that are kept out")
     disliked_neighborhoods: int = Field(10, ge=0, description="of how many newest dislikes")
     fixed_batch: bool = Field(False, description="pad every call to batch_max_size")
+    kept_users: int = Field(
+        10_000,
+        ge=0,
+        description="users whose state is kept, where the bundle steps and batches are not fixed; 0: none",
+    )
     elements_in_flight: Positive = Field(256, description="elements in score-candidates at once")
 
 

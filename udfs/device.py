@@ -20,8 +20,8 @@ _log = logging.getLogger(__name__)
 _HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 Array = npt.NDArray[Any]
-Call = Callable[..., tuple[Tensor, ...]]
-"""A model, or one of its methods: tensors to tensors."""
+Call = Callable[..., Tensor | tuple[Tensor, ...]]
+"""A model, or one of its methods: tensors to one or several."""
 
 
 class DeviceMissingError(Exception):
@@ -72,7 +72,7 @@ class OnCpu:
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
         """As `Runner` has it."""
         with torch.inference_mode(), _computed_in(self._precision, "cpu"):
-            return tuple(_full(answer).numpy() for answer in call(*map(torch.from_numpy, inputs)))
+            return tuple(_full(answer).numpy() for answer in _several(call(*map(torch.from_numpy, inputs))))
 
 
 class OnDevice:
@@ -95,7 +95,7 @@ class OnDevice:
             during.enter_context(_computed_in(self._precision, self._device.type))
             if self._stream is not None:
                 during.enter_context(torch.cuda.stream(self._stream))
-            answers = [self._fetched(_full(answer)) for answer in call(*map(self._sent, inputs))]
+            answers = [self._fetched(_full(answer)) for answer in _several(call(*map(self._sent, inputs)))]
             if self._stream is not None:
                 self._stream.synchronize()
         # Pinned blocks go back to torch: what is handed on is a copy.
@@ -118,6 +118,10 @@ def _computed_in(precision: str, kind: str) -> AbstractContextManager[object]:
         return nullcontext()
     autocast: AbstractContextManager[object] = torch.autocast(kind, dtype=_HALVES[precision])
     return autocast
+
+
+def _several(answers: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+    return (answers,) if isinstance(answers, Tensor) else answers
 
 
 def _full(answer: Tensor) -> Tensor:

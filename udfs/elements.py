@@ -5,6 +5,7 @@ an operator), so their layout may change between releases; state and tables may 
 """
 
 from array import array
+from enum import IntEnum
 from typing import Literal
 
 import msgspec
@@ -52,18 +53,29 @@ class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     shown: list[tuple[int, float]]
 
 
+class Way(IntEnum):
+    """How the model came to its candidates."""
+
+    FULL = 0
+    """It read the whole history."""
+    STEP = 1
+    """It went on from the kept state of the user's last behaviour."""
+
+
 class Candidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """The items the model proposes, best first; the three are parallel.
+    """The items the model proposes, best first; the first three are parallel.
 
     Attributes:
         items: item ids.
         packed_scores: float32 each, on the model's own scale.
         because: an item of the user's recent history that the candidate is a near neighbour of, or None.
+        way: how it came to them.
     """
 
     items: list[str]
     packed_scores: bytes
     because: list[str | None]
+    way: Way = Way.FULL
 
     def scores(self) -> list[float]:
         """The scores as numbers."""

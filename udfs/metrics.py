@@ -31,6 +31,8 @@ class Metric(StrEnum):
     """update-lists: lists made."""
     HISTORIES_SCORED = "histories_scored"
     """update-lists: of these, from a model's scores."""
+    HISTORIES_STEPPED = "histories_stepped"
+    """update-lists: of those scored, by one step from a kept state; over `histories_scored` it is the hit ratio."""
     FALLBACKS = "fallbacks"
     """update-lists, group `reason.R` of each `udfs.model_calls.FallbackReason`: of these, by the rules alone."""
     SWAPS = "swaps"

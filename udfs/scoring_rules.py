@@ -18,6 +18,7 @@ class ScoringRules:
         candidates: how many of the model's items go on at most.
         fixed_batch: pads every call to this many histories, so that results do not depend on how many there
             were; None does not.
+        kept_users: of how many users the model's state is kept, where the bundle steps and batches are not fixed.
     """
 
     actions: ActionTable
@@ -26,6 +27,7 @@ class ScoringRules:
     withdrawn: frozenset[str] = frozenset()
     candidates: int = 30
     fixed_batch: int | None = None
+    kept_users: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)

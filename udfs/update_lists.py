@@ -9,7 +9,7 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from udfs.codec import decode_list, decode_trends, encode_list, encode_trends
-from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, decode_update
+from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, Way, decode_update
 from udfs.feedback import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
 from udfs.hashing import id_hash
 from udfs.keyed_state import bytes_map_state, bytes_value_state
@@ -56,6 +56,7 @@ class UpdateLists(KeyedProcessFunction):
         self._lists_made, self._scored = counters(context, Metric.LISTS, Metric.HISTORIES_SCORED)
         self._fallen_back = counters_by(context, Metric.FALLBACKS, "reason", FallbackReason)
         self._swaps, self._swap_failures = counters(context, Metric.SWAPS, Metric.SWAP_FAILURES)
+        (self._stepped,) = counters(context, Metric.HISTORIES_STEPPED)
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
         """Updates one list a behaviour, or learns what is trending.
@@ -122,7 +123,9 @@ class UpdateLists(KeyedProcessFunction):
     def _count(self, element: ScoredElement) -> None:
         behaviors, swaps = element.behaviors, element.swaps
         self._lists_made.inc(len(behaviors))
-        self._scored.inc(sum(scored.candidates is not None for scored in behaviors))
+        ways = [scored.candidates.way for scored in behaviors if scored.candidates is not None]
+        self._scored.inc(len(ways))
+        self._stepped.inc(ways.count(Way.STEP))
         for scored in behaviors:
             if scored.fallback_reason is not None:
                 self._fallen_back[scored.fallback_reason].inc()

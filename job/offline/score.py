@@ -6,7 +6,7 @@ and batches do not depend on how many processes there are, so neither does a sin
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -106,7 +106,8 @@ class PartScorer:
             msg = f"{bundle.path} was replaced while it was scored with: run the command again"
             raise BundleReplacedError(msg)
         self._rules = profile_rules(settings, actions)
-        self._scorer = Scorer(bundle, scoring_rules(settings, actions), open_device(device_rules(settings)))
+        asked = replace(scoring_rules(settings, actions), kept_users=0)  # nobody is scored twice
+        self._scorer = Scorer(bundle, asked, open_device(device_rules(settings)))
         self._made_by = (bundle.manifest.version, bundle.hash)
         self._now = now
         self._batch = settings.scoring.batch_max_size

@@ -5,28 +5,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
-from model.bundle import Bundle, Contents, Manifest, Training, write_bundle
-from model.export import save_script
+from model.bundle import Bundle
 from model.recommender import Recommender
 from model.recommenders.popularity import Popularity
 from model.sasrec import SASRec, SASRecConfig
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
+from tests.unit.udfs.small_bundle import COUNTS, IDS, ITEMS, write
 from udfs.elements import Candidates, TrackedBehavior
 from udfs.hashing import unpack
 from udfs.profile import TIME_TYPECODE
 from udfs.scoring import Scorer
 from udfs.scoring_rules import ScoringRules
 
-ITEMS = 12
-IDS = tuple(f"i{number}" for number in range(1, ITEMS + 1))
-COUNTS = np.arange(ITEMS + 1)
 RULES = ScoringRules(DEFAULT_ACTIONS)
 BEST_FIRST = list(reversed(IDS))
 """What Popularity answers: i12 is the most popular."""
@@ -38,15 +34,6 @@ class Weighed(Recommender):
     def scores(self, history: torch.Tensor, weight: torch.Tensor, age_s: torch.Tensor) -> torch.Tensor:
         seen = torch.zeros((history.size(0), 13), dtype=torch.float32)
         return seen.scatter(1, history, weight + age_s)
-
-
-def write(path: Path, model: Recommender) -> Bundle:
-    ring = np.zeros((ITEMS + 1, 2), dtype=np.int32)  # the neighbours of i3 are i4 and i5
-    ring[1:, 0], ring[1:, 1] = np.arange(1, 13) % 12 + 1, np.arange(2, 14) % 12 + 1
-    contents = Contents(model=save_script(model), vocabulary=IDS, titles=IDS, groups=IDS, neighbors=ring, popularity=())
-    training = Training(dataset="tiny", fingerprint="f", cut_off=1, behaviors=2)
-    manifest = Manifest(name="tiny", version="1", created_at="", history_length=5, k=ITEMS, training=training)
-    return write_bundle(path, contents, manifest)
 
 
 @pytest.fixture(autouse=True, scope="module")
