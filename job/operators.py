@@ -19,6 +19,7 @@ from udfs.poll_log import FindPartitions, PollLog, PollRules
 from udfs.publication import dead_letter_record, list_record
 from udfs.publish import Publish
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
+from udfs.scoring_rules import CacheRules
 from udfs.take_records import KeyRecords, TakeRecords
 from udfs.track_users import TrackUsers
 from udfs.trends import TrendRules
@@ -94,6 +95,7 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
         batches,
         calls,
         scoring.shed_after_ms,
+        CacheRules(scoring.score_cache_mb, scoring.scores_kept_for.total_seconds()),
     )
     return ScoreCandidates(serving, scoring_rules(settings, actions))
 

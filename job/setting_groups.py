@@ -208,6 +208,12 @@ class ScoringSettings(_Group):
         ge=0,
         description="users whose state is kept, where the bundle steps and batches are not fixed; 0: none",
     )
+    score_cache_mb: int = Field(
+        0, ge=0, description="size in MiB of each worker's store of scores, for bundles that do not step; 0: none"
+    )
+    scores_kept_for: timedelta = Field(
+        timedelta(hours=1), gt=timedelta(0), description="how old a score out of that store may be"
+    )
     elements_in_flight: Positive = Field(256, description="elements in score-candidates at once")
 
 

@@ -147,7 +147,14 @@ class JobSettings(BaseSettings):
         """The preset applied, and every path absolute."""
         scoring, lists = self.scoring, self.lists
         if self.preset == "replayable":
-            fixed = {"score_deadline_ms": None, "shed_after_ms": None, "threads": 1, "fixed_batch": True}
+            fixed = {
+                "score_deadline_ms": None,
+                "shed_after_ms": None,
+                "threads": 1,
+                "fixed_batch": True,
+                "kept_users": 0,
+                "score_cache_mb": 0,
+            }
             scoring = scoring.model_copy(update=fixed)
             lists = lists.model_copy(update={"trend_weight": 0.0})
         if scoring.bundle is not None:

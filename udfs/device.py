@@ -33,9 +33,11 @@ class Runner(Protocol):
 
     Attributes:
         name: where `model.bundle.load_module` has to put a model.
+        precision: what matrix products are computed in.
     """
 
     name: str
+    precision: str
 
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
         """Calls a model without gradients; what it gives in half precision comes back as float32."""
@@ -67,11 +69,11 @@ class OnCpu:
     name = "cpu"
 
     def __init__(self, precision: str = "float32") -> None:
-        self._precision = precision
+        self.precision = precision
 
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
         """As `Runner` has it."""
-        with torch.inference_mode(), _computed_in(self._precision, "cpu"):
+        with torch.inference_mode(), _computed_in(self.precision, "cpu"):
             return tuple(_full(answer).numpy() for answer in _several(call(*map(torch.from_numpy, inputs))))
 
 
@@ -85,14 +87,14 @@ class OnDevice:
     def __init__(self, device: torch.device, precision: str = "float32") -> None:
         self.name = str(device)
         self._device = device
-        self._precision = precision
+        self.precision = precision
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
         """As `Runner` has it."""
         with ExitStack() as during:
             during.enter_context(torch.inference_mode())
-            during.enter_context(_computed_in(self._precision, self._device.type))
+            during.enter_context(_computed_in(self.precision, self._device.type))
             if self._stream is not None:
                 during.enter_context(torch.cuda.stream(self._stream))
             answers = [self._fetched(_full(answer)) for answer in _several(call(*map(self._sent, inputs)))]

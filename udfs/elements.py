@@ -60,6 +60,8 @@ class Way(IntEnum):
     """It read the whole history."""
     STEP = 1
     """It went on from the kept state of the user's last behaviour."""
+    CACHE = 2
+    """It was asked the same before, and was not asked again."""
 
 
 class Candidates(msgspec.Struct, array_like=True, frozen=True, gc=False):

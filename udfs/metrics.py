@@ -33,6 +33,8 @@ class Metric(StrEnum):
     """update-lists: of these, from a model's scores."""
     HISTORIES_STEPPED = "histories_stepped"
     """update-lists: of those scored, by one step from a kept state; over `histories_scored` it is the hit ratio."""
+    SCORE_CACHE_HITS = "score_cache_hits"
+    """update-lists: of those scored, by what the model had said to the same question."""
     FALLBACKS = "fallbacks"
     """update-lists, group `reason.R` of each `udfs.model_calls.FallbackReason`: of these, by the rules alone."""
     SWAPS = "swaps"

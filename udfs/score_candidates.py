@@ -24,7 +24,7 @@ from udfs.lane import Lane, LaneRules, ModelHangsError, Served
 from udfs.lanes import Lanes
 from udfs.model_calls import CallRules
 from udfs.model_thread import finished_within
-from udfs.scoring_rules import DeviceRules, ScoringRules
+from udfs.scoring_rules import CacheRules, DeviceRules, ScoringRules
 from udfs.variants import Variant, Variants
 from udfs.worker_life import end_with_task_manager
 
@@ -46,6 +46,7 @@ class Serving:
         batches: how calls are filled.
         calls: how long they may take, and what then.
         shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
+        cache: what is stored of the models' answers.
     """
 
     variants: tuple[Variant, ...]
@@ -56,6 +57,7 @@ class Serving:
     batches: BatchRules = field(default_factory=BatchRules)
     calls: CallRules = field(default_factory=CallRules)
     shed_after_ms: float | None = None
+    cache: CacheRules = field(default_factory=CacheRules)
 
 
 class ScoreCandidates(AsyncFunction):
@@ -78,10 +80,14 @@ class ScoreCandidates(AsyncFunction):
         # Imported where it is used: torch takes seconds, and whoever submits the job needs none of it.
         import torch
 
+        from udfs.score_cache import ScoreCache
+
         torch.set_num_threads(self._serving.threads)
         self._scorer = context.get_index_of_this_subtask()
         self._swaps: deque[Swap] = deque()
         self._model_errors = 0
+        cache = self._serving.cache
+        self._cache = ScoreCache(cache) if cache.megabytes else None
         variants = self._serving.variants
         lanes = {variant.name: self._lane(variant) for variant in variants}
         self._lanes = Lanes(lanes, Variants({each.name: each.weight for each in variants}, self._serving.salt))
@@ -91,10 +97,12 @@ class ScoreCandidates(AsyncFunction):
             self._follower.start(self._serving.poll_s)
 
     def close(self) -> None:
-        """Lets the threads go."""
+        """Lets the threads go, and what models said."""
         if self._follower is not None:
             self._follower.close()
         self._lanes.close()
+        if self._cache is not None:
+            self._cache.close()
 
     async def async_invoke(self, value: Row) -> list[Row]:
         """Scores one element's behaviours."""
@@ -125,7 +133,7 @@ class ScoreCandidates(AsyncFunction):
         from udfs.device import open_device
         from udfs.scoring import Scorer
 
-        scorer = Scorer(bundle, self._rules, open_device(self._serving.device))
+        scorer = Scorer(bundle, self._rules, open_device(self._serving.device), self._cache)
         served = Served(ModelRef(bundle.manifest.version, bundle.hash, variant), scorer)
         if not finished_within(_WARM_UP_S, lambda: scorer.warm_up(self._serving.batches.max_size)):
             raise ModelHangsError(served)

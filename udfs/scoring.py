@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 
 from model.bundle import Bundle, load_module
-from udfs.device import Runner, open_device
+from udfs.device import Array, Runner, open_device
 from udfs.elements import Candidates, TrackedBehavior, Way
 from udfs.hash_index import Ints
 from udfs.model_inputs import EXCLUDE_STEP, Floats, ModelInputs
+from udfs.score_cache import ScoreCache, question_keys
 from udfs.scoring_rules import DeviceRules, ScoringRules
 from udfs.stepping import Stepper, steps_truly
 
@@ -36,13 +37,18 @@ class _Answer(NamedTuple):
 class Scorer:
     """A loaded bundle, ready to score batches; calls may come from several threads at a time."""
 
-    def __init__(self, bundle: Bundle, rules: ScoringRules, device: Runner | None = None) -> None:
+    def __init__(
+        self, bundle: Bundle, rules: ScoringRules, device: Runner | None = None, cache: ScoreCache | None = None
+    ) -> None:
+        """A cache is of use where no state is kept; several scorers may share it."""
         self._bundle = bundle
         self._rules = rules
         self._device = device or open_device(DeviceRules())
         self._module = load_module(bundle, self._device.name)
         if getattr(self._module, "k", 0) > rules.candidates:  # what a bundle finds beyond is thrown away
             self._module.k = rules.candidates
+        self._cache = cache if rules.fixed_batch is None else None
+        self._asked_of = f"{bundle.hash}/{rules.candidates}/{self._device.name}/{self._device.precision}"
         self._inputs = ModelInputs(bundle, rules)
         self._names = np.array([None, *bundle.vocabulary], dtype=object)
         self._stepper: Stepper | None = None
@@ -73,9 +79,17 @@ class Scorer:
         rows, asked = self._rules.fixed_batch or len(tracked), len(tracked)
         known = self._inputs.known([behavior.history for behavior in tracked])
         history, weight, age_s = self._inputs.histories(tracked, known, rows)
-        exclude = self._inputs.exclude(tracked, [known], rows)
-        items, scores = self._device.run(self._module, history, weight, age_s, exclude)
-        return _Answer(history[:asked], items[:asked], scores[:asked], [Way.FULL] * asked)
+        inputs = (history, weight, age_s, self._inputs.exclude(tracked, [known], rows))
+        if self._cache is None:
+            items, scores = self._ask(*inputs)
+            return _Answer(history[:asked], items[:asked], scores[:asked], [Way.FULL] * asked)
+        keys = question_keys(self._asked_of, *inputs)
+        items, scores, ways = self._cache.answers(keys, lambda new: self._ask(*(each[new] for each in inputs)))
+        return _Answer(history, items, scores, ways)
+
+    def _ask(self, *inputs: Array) -> tuple[Ints, Floats]:
+        items, scores = self._device.run(self._module, *inputs)
+        return items, scores
 
     def _step(self, stepper: Stepper, tracked: Sequence[TrackedBehavior]) -> _Answer:
         """One step a behaviour, where that leads to its history."""

@@ -31,6 +31,19 @@ class ScoringRules:
 
 
 @dataclass(frozen=True, slots=True)
+class CacheRules:
+    """What is stored of the model's answers.
+
+    Attributes:
+        megabytes: the store's size at most, in MiB; 0 is no store.
+        max_age_s: how long an answer is given again.
+    """
+
+    megabytes: int = 0
+    max_age_s: float = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceRules:
     """Where the model runs, and how exactly.
 

@@ -56,7 +56,7 @@ class UpdateLists(KeyedProcessFunction):
         self._lists_made, self._scored = counters(context, Metric.LISTS, Metric.HISTORIES_SCORED)
         self._fallen_back = counters_by(context, Metric.FALLBACKS, "reason", FallbackReason)
         self._swaps, self._swap_failures = counters(context, Metric.SWAPS, Metric.SWAP_FAILURES)
-        (self._stepped,) = counters(context, Metric.HISTORIES_STEPPED)
+        self._stepped, self._cached = counters(context, Metric.HISTORIES_STEPPED, Metric.SCORE_CACHE_HITS)
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
         """Updates one list a behaviour, or learns what is trending.
@@ -126,6 +126,7 @@ class UpdateLists(KeyedProcessFunction):
         ways = [scored.candidates.way for scored in behaviors if scored.candidates is not None]
         self._scored.inc(len(ways))
         self._stepped.inc(ways.count(Way.STEP))
+        self._cached.inc(ways.count(Way.CACHE))
         for scored in behaviors:
             if scored.fallback_reason is not None:
                 self._fallen_back[scored.fallback_reason].inc()

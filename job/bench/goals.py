@@ -47,6 +47,8 @@ GOALS = (
         at_least=False,
     ),
     Goal("state_bytes_per_user", "state a user", (800,), at_least=False, unit=" bytes"),
+    Goal("full_cpu_over_step_cpu", "CPU of scoring by a full pass over by a step", (5,), at_least=True),
+    Goal("job_events_per_s_incremental", "lists a second by steps", (10_000,), at_least=True),
 )
 
 

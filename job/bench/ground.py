@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,9 @@ from model.bundle import Bundle, Manifest, Training, write_bundle
 from model.datasets.generate import Synthetic, generate
 from model.datasets.prepared import Dataset
 from model.records import ItemId, UserBehavior, UserId
+
+if TYPE_CHECKING:
+    from model.sequence import SequenceConfig
 
 HISTORY = 50
 DIM = 64
@@ -75,21 +79,20 @@ def make_ground(scale: Scale, folder: Path, overrides: tuple[str, ...], say: Say
     return Ground(scale, folder, dataset, train_briefly(scale, folder, say), overrides, say)
 
 
-def train_briefly(scale: Scale, folder: Path, say: Say) -> Bundle:
+def train_briefly(scale: Scale, folder: Path, say: Say, kind: Literal["sasrec", "gru"] = "sasrec") -> Bundle:
     """The bundle; it knows every item there is."""
     # Imported where it is used: torch takes seconds.
     from model.export import contents_of
     from model.interactions import load_interactions
     from model.kinds import Learned
     from model.neighbors import nearest_neighbors
-    from model.sasrec import SASRecConfig
     from model.train import EpochDone, TrainConfig, train
 
     shape = Synthetic(scale.users, scale.items, min(_LEARNED_FROM, scale.past + scale.timed))
     dataset = generate(shape, folder / "learned", "learned")
     items = dataset.items()
     training = load_interactions(dataset).with_vocabulary(tuple(sorted(items)))
-    config = SASRecConfig(items=len(items), history_length=HISTORY, dim=DIM, layers=BLOCKS, k=LISTED)
+    config = _config(kind, len(items))
 
     def told(news: EpochDone) -> None:
         say(f"training the model briefly: epoch {news.epoch} of {news.epochs}")
@@ -103,13 +106,23 @@ def train_briefly(scale: Scale, folder: Path, say: Say) -> Bundle:
     now = datetime.now(UTC)
     manifest = Manifest(
         name="bench",
+        recommender=kind,
         version=now.strftime("%Y%m%dT%H%M%S"),
         created_at=now.isoformat(timespec="seconds"),
-        history_length=HISTORY,
+        history_length=config.history_length,
         k=LISTED,
         training=described,
     )
-    return write_bundle(folder / "bundle", contents_of(learned, training, items), manifest)
+    return write_bundle(folder / f"bundle-{kind}", contents_of(learned, training, items), manifest)
+
+
+def _config(kind: Literal["sasrec", "gru"], items: int) -> "SequenceConfig":
+    from model.gru import GRUConfig
+    from model.sasrec import SASRecConfig
+
+    if kind == "gru":
+        return GRUConfig(items=items, dim=DIM, state=2 * DIM, k=LISTED)
+    return SASRecConfig(items=items, history_length=HISTORY, dim=DIM, layers=BLOCKS, k=LISTED)
 
 
 def model_inputs(ground: Ground) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:

@@ -8,6 +8,7 @@ from job.bench.brokered import measure_job_from_kafka, measure_plain_loop, measu
 from job.bench.errors import BenchError
 from job.bench.freshness import measure_freshness
 from job.bench.ground import Ground
+from job.bench.incremental import measure_incremental
 from job.bench.many_users import measure_users
 from job.bench.model_alone import measure_model
 from job.bench.plain_pyflink import measure_plain_pyflink
@@ -41,6 +42,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "freshness": _freshness,
         "users": _alone(measure_users),
         "state": _alone(measure_state),
+        "incremental": _alone(measure_incremental),
     }
 )
 """Name -> what measures it; the names are the fields of `Results`."""

@@ -73,6 +73,10 @@ def _speeds(results: Results) -> Grid:
     for name, one in (("the job, from files", job), ("the job, from Kafka", kafka)):
         if one is not None:
             rows.append((name, f"{one.events_per_s:,.0f}", f"batches of {one.batch_size_mean:.0f} on the mean"))
+    if (both := results.incremental) is not None:
+        share = f"{both.stepped_share:.1%} by a step"
+        rows.append(("the job with a GRU, kept states", f"{both.stepped.events_per_s:,.0f}", f"from files; {share}"))
+        rows.append(("the job with a GRU", f"{both.passed.events_per_s:,.0f}", "from files; each history as a whole"))
     if flink is not None:
         for tried in flink.tried:
             how = f"from a file; {tried.call}, parallelism {tried.parallelism}"
@@ -131,6 +135,9 @@ def _size(results: Results) -> Grid:
             for each in state.families
         ]
         rows.append(("the checkpoint a user", f"{state.checkpoint_bytes_per_user:,.0f} bytes"))
+    if (both := results.incremental) is not None:
+        told = f"{both.step_cpu_us:.0f} and {both.pass_cpu_us:.0f} µs of CPU"
+        rows.append(("the scorer alone with a GRU, by steps and in full", told))
     return Grid("sizes and costs", ("what", "measured"), tuple(rows))
 
 

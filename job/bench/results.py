@@ -9,6 +9,7 @@ import msgspec
 from job.bench.brokered import PeerSpeed
 from job.bench.freshness import Freshness
 from job.bench.ground import LISTED
+from job.bench.incremental import Incremental
 from job.bench.many_users import ManyUsers
 from job.bench.model_alone import ModelAlone
 from job.bench.plain_pyflink import PlainPyFlink
@@ -31,6 +32,7 @@ class Results:
     freshness: Freshness | None = None
     users: ManyUsers | None = None
     state: StateSize | None = None
+    incremental: Incremental | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +109,8 @@ def figures(results: Results) -> dict[str, float | None]:
         "checkpoint_bytes_per_user": None if state is None else state.checkpoint_bytes_per_user,
         "fallback_share": _largest(_fallback_shares(results)),
         "cache_hit_share": _largest([each.cache_hit_share for each in (job, kafka) if each is not None]),
-        # Incremental scoring is not measured yet: these stand beside the ratios above, never inside them.
-        "job_events_per_s_incremental": None,
-        "incremental_over_full": None,
+        # These stand beside the ratios above, never inside them.
+        **_incremental(results.incremental),
     }
 
 
@@ -132,6 +133,8 @@ def why_void(results: Results) -> list[str]:
 def _fallback_shares(results: Results) -> list[float]:
     parts = (results.job, results.kafka_job, results.freshness)
     shares = [each.fallback_share for each in parts if each is not None]
+    if (both := results.incremental) is not None:
+        shares += [both.stepped.fallback_share, both.passed.fallback_share]
     users = results.users
     return shares + ([] if users is None else [users.few.fallback_share, users.many.fallback_share])
 
@@ -144,6 +147,16 @@ def _peer(name: str, job: float | None, peer: PeerSpeed | None) -> dict[str, flo
         f"{name}_batched_events_per_s": batched,
         f"job_over_{name}": _over(job, documented),
         f"job_over_{name}_batched": _over(job, batched),
+    }
+
+
+def _incremental(both: Incremental | None) -> dict[str, float | None]:
+    stepped, passed = (None, None) if both is None else (both.stepped.events_per_s, both.passed.events_per_s)
+    return {
+        "job_events_per_s_incremental": stepped,
+        "incremental_over_full": _over(stepped, passed),
+        "stepped_share": None if both is None else both.stepped_share,
+        "full_cpu_over_step_cpu": None if both is None else both.pass_cpu_us / both.step_cpu_us,
     }
 
 

@@ -61,6 +61,15 @@ def test_freshness_and_users(tmp_path: Path) -> None:
     assert told["cost_ratio_million_over_thousand_users"] > 0
 
 
+def test_a_gru_by_steps_and_in_full(tmp_path: Path) -> None:
+    told = measured(tmp_path / "bench", "incremental")
+    assert told["void"] == []
+    assert told["stepped_share"] > 0.8
+    assert told["full_cpu_over_step_cpu"] > 1.5
+    assert told["job_events_per_s_incremental"] > 0
+    assert told["incremental_over_full"] > 0.8
+
+
 @pytest.mark.skipif(not has_maven() and not (CACHE / f"kafka-{VERSION}").is_dir(), reason="needs a Maven client")
 def test_peers_and_the_job_that_read_kafka(tmp_path: Path) -> None:
     told = measured(tmp_path / "bench", "kafka_job", "quixstreams", "plain_loop")

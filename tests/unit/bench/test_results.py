@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from job.bench.brokered import PeerSpeed
+from job.bench.incremental import Incremental
 from job.bench.many_users import CostAt, ManyUsers
 from job.bench.model_alone import ModelAlone, ModelSpeed
 from job.bench.report import goals_grid, grids, notes
@@ -50,6 +51,13 @@ def test_peers_that_read_kafka_are_compared_with_the_job_that_reads_kafka() -> N
     told = figures(Results(job=JOB, kafka_job=kafka, quixstreams=PeerSpeed(250.0, 1_000.0)))
     assert told["job_over_quixstreams"] == 2.0
     assert told["job_over_quixstreams_batched"] == 0.5
+
+
+def test_steps_are_compared_with_full_passes_alone() -> None:
+    both = Incremental(replace(JOB, events_per_s=900.0), JOB, 0.98, 80.0, 400.0)
+    told = figures(Results(job=JOB, model=MODEL, incremental=both))
+    assert (told["incremental_over_full"], told["full_cpu_over_step_cpu"]) == (1.5, 5.0)
+    assert told["job_over_model"] == figures(Results(job=JOB, model=MODEL))["job_over_model"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,112 @@
+"""Incremental scoring: the job with a GRU, by one step a behaviour, and by a full pass of the whole history."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from job.bench.ground import Ground, train_briefly
+from job.bench.live import scoring_job
+from job.bench.whole_job import WholeJob, time_job
+from job.status import fresh_counts
+from model.actions import DEFAULT_ACTIONS
+from model.records import UserBehavior
+from udfs.elements import LoggedBehavior, TrackedBehavior
+from udfs.metrics import Metric
+from udfs.profile import ProfileRules, UserProfile, apply, snapshot
+from udfs.scoring_rules import ScoringRules
+
+if TYPE_CHECKING:
+    from udfs.scoring import Scorer
+
+_BATCH = 52
+"""Behaviours in a call: what the job's calls have on the mean at its limit."""
+_OFF = "scoring.kept_users=0"
+
+
+@dataclass(frozen=True, slots=True)
+class Incremental:
+    """The same model, the same behaviours, twice.
+
+    Attributes:
+        stepped: the job that keeps states.
+        passed: the job that keeps none.
+        stepped_share: of the former's scored histories, by one step.
+        step_cpu_us: of the scorer alone, a behaviour, its few full passes included.
+        pass_cpu_us: of the scorer alone, a behaviour, without kept states.
+    """
+
+    stepped: WholeJob
+    passed: WholeJob
+    stepped_share: float
+    step_cpu_us: float
+    pass_cpu_us: float
+
+
+def measure_incremental(ground: Ground) -> Incremental:
+    """A GRU of as many dimensions, on histories of up to 99 items, all of which it reads."""
+    ground = replace(ground, bundle=train_briefly(ground.scale, ground.folder, ground.say, "gru"))
+    step_cpu_us, pass_cpu_us = _scorer_alone(ground)
+    stepped, share = _timed(ground, "stepped")
+    passed, _ = _timed(ground, "passed", _OFF)
+    return Incremental(stepped, passed, share, step_cpu_us, pass_cpu_us)
+
+
+def _timed(ground: Ground, name: str, *overrides: str) -> tuple[WholeJob, float]:
+    """The job at its limit, and the share of its histories that it stepped to."""
+    with scoring_job(ground, name, ground.past(), ground.timed(), overrides) as live:
+        timed = time_job(live)
+        counts = fresh_counts(live.rest, live.job_id)
+    return timed, counts.total(Metric.HISTORIES_STEPPED) / max(1, counts.total(Metric.HISTORIES_SCORED))
+
+
+def _scorer_alone(ground: Ground) -> tuple[float, float]:
+    """CPU microseconds a behaviour with kept states and without, in turns; one thread, as in the job."""
+    import torch
+
+    from udfs.scoring import Scorer
+
+    rules = ScoringRules(DEFAULT_ACTIONS)
+    scorers = [Scorer(ground.bundle, rules), Scorer(ground.bundle, replace(rules, kept_users=0))]
+    ground.say("the scorer alone")
+    with ExitStack() as afterwards:
+        afterwards.callback(torch.set_num_threads, torch.get_num_threads())
+        torch.set_num_threads(1)
+        return _in_turns(scorers, _batches(ground), ground.scale.model_s)
+
+
+def _in_turns(
+    scorers: Sequence["Scorer"], batches: Iterator[list[TrackedBehavior]], seconds: float
+) -> tuple[float, float]:
+    spent, behaviors = [0.0, 0.0], 0
+    for batch in islice(batches, 100):  # until most users' states are kept
+        for scorer in scorers:
+            scorer.score(batch)
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and (batch := next(batches, [])):
+        behaviors += len(batch)
+        for number, scorer in enumerate(scorers):
+            began = time.thread_time()
+            scorer.score(batch)
+            spent[number] += time.thread_time() - began
+    return spent[0] / behaviors * 1e6, spent[1] / behaviors * 1e6
+
+
+def _batches(ground: Ground) -> Iterator[list[TrackedBehavior]]:
+    """The timed behaviours as track-users hands them on."""
+    rules, profiles = ProfileRules(DEFAULT_ACTIONS), dict[str, UserProfile]()
+    for behavior in ground.past():
+        _applied(behavior, profiles, rules)
+    tracked = (_applied(behavior, profiles, rules) for behavior in ground.timed())
+    while batch := list(islice(tracked, _BATCH)):
+        yield batch
+
+
+def _applied(behavior: UserBehavior, profiles: dict[str, UserProfile], rules: ProfileRules) -> TrackedBehavior:
+    profile = profiles.setdefault(behavior.user_id, UserProfile())
+    user, item = behavior.user_id, behavior.item_id
+    logged = LoggedBehavior(user, behavior.action, item, behavior.timestamp, None, None, None, 0, 0, None)
+    apply(profile, logged, rules)
+    return snapshot(profile, logged, rules)
