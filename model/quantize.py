@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from model.manifest import BundleDeviceError
 from model.sequence import Items, SequenceRecommender
+from model.top_k import masked_top_k
 
 LARGEST = 127
 """int8 has -128 too; without it the range is the same on both sides."""
@@ -95,6 +96,10 @@ class Int8Items(nn.Module):  # type: ignore[misc]  # torch is untyped here
     def product(self, hidden: Tensor, bias: Tensor) -> Tensor:
         """As `Items.product`. (B, D), (n + 1,) -> (B, n + 1)."""
         return product(hidden, self.weight, self.step, bias)
+
+    def best(self, hidden: Tensor, bias: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """As `Items.best`."""
+        return masked_top_k(self.product(hidden, bias), exclude, k)
 
 
 class Int8GRU(nn.Module):  # type: ignore[misc]  # torch is untyped here

@@ -1,4 +1,4 @@
-"""The contract every recommender keeps, and the masked top-k that all of them end in.
+"""The contract every recommender keeps.
 
 `forward(history, weight, age_s, exclude) -> (items, scores)`, where
 
@@ -24,51 +24,9 @@ by `state_after`, when items leave the history. Scores are those of `forward` wi
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-
-def without(scores: Tensor, exclude: Tensor) -> Tensor:
-    """Scores with -inf at the padding index and at what is excluded. (B, n + 1), (B, E) -> (B, n + 1)."""
-    return mask(scores.clone(), exclude)
-
-
-def mask(scores: Tensor, exclude: Tensor) -> Tensor:
-    """The same, in place."""
-    scores.scatter_(1, exclude, float("-inf"))
-    scores[:, 0] = float("-inf")
-    return scores
-
-
-def masked_top_k(scores: Tensor, exclude: Tensor, k: int, block: int = 64) -> tuple[Tensor, Tensor]:
-    """The k best items that are neither excluded nor the padding index.
-
-    Args:
-        scores: float32 (B, n + 1), by model index.
-        exclude: int64 (B, E), 0 pads.
-        k: how many to return; at most n + 1.
-        block: of many scores the best are looked for in blocks of so many.
-    """
-    if scores.is_cuda or scores.size(1) < 2 * k * block:
-        best, items = torch.topk(without(scores, exclude), k, dim=1)  # (B, K) x 2
-    else:
-        padded = F.pad(scores, [0, -scores.size(1) % block], value=float("-inf"))
-        best, items = top_k_of_blocks(mask(padded, exclude), k, block)
-    return torch.where(torch.isinf(best), torch.zeros_like(items), items), best
-
-
-def top_k_of_blocks(scores: Tensor, k: int, block: int) -> tuple[Tensor, Tensor]:
-    """As torch.topk, of N = a multiple of `block` scores a row. (B, N) -> (B, K) x 2.
-
-    On a CPU torch.topk works its way through every score of a row. The k best are in the k blocks with the greatest
-    maxima, which are found quickly: 6 us a row instead of 18 (20 of 10,000).
-    """
-    rows, blocks = scores.size(0), scores.size(1) // block
-    blocked = scores.view(rows * blocks, block)
-    _, kept = torch.topk(blocked.amax(1).view(rows, blocks), k, dim=1, sorted=False)  # (B, K)
-    first = torch.arange(rows, device=scores.device).unsqueeze(1) * blocks  # (B, 1)
-    best, at = torch.topk(blocked.index_select(0, (first + kept).flatten()).view(rows, k * block), k, dim=1)
-    return best, kept.gather(1, at // block) * block + at % block
+from model.top_k import masked_top_k
 
 
 class Recommender(nn.Module):  # type: ignore[misc]  # torch is untyped here

@@ -26,3 +26,14 @@ class RecurrentRecommender(SequenceRecommender, StepRecommender):
     def scores_of(self, state: Tensor) -> Tensor:
         """Scores every model index. (B, S) -> (B, n + 1)."""
         return self.logits(self.output(state))
+
+    def forward(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
+        """Keeps the contract. (B, L) x 3, (B, E) -> (B, K) x 2."""
+        return self.score(self.state_after(history, weight), exclude)
+
+    def score(self, state: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward` after the same items. (B, S), (B, E) -> (B, K) x 2."""
+        return self.best(self.output(state), exclude)
+
+
+torch.jit.export(RecurrentRecommender.score)

@@ -140,6 +140,14 @@ class SASRec(SequenceRecommender):
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
         """Scores by the newest state; by the bias alone if there is no history. -> (B, n + 1)."""
+        return self.logits(self.last(history))
+
+    def last(self, history: Tensor) -> Tensor:
+        """The newest state; zero if there is no history. (B, L) -> (B, D)."""
         if history.size(1) == 0:
-            return self.bias.unsqueeze(0).repeat(history.size(0), 1)
-        return self.logits(self.newest(history[:, -self.history_length :], 1).squeeze(1))
+            return self.bias.new_zeros(history.size(0), self.position.embedding_dim)
+        return self.newest(history[:, -self.history_length :], 1).squeeze(1)
+
+    def forward(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
+        """Keeps the contract. (B, L) x 3, (B, E) -> (B, K) x 2."""
+        return self.best(self.last(history), exclude)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from model.interactions import Ints
 from model.recommender import Recommender
+from model.top_k import top_products
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,10 @@ class Items(nn.Embedding):  # type: ignore[misc]  # torch is untyped here
         """The dot product with each item, and its bias. (B, D), (n + 1,) -> (B, n + 1)."""
         return F.linear(hidden, self.weight, bias)
 
+    def best(self, hidden: Tensor, bias: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """The k items of the best products that are not excluded. (B, D), (n + 1,), (B, E) -> (B, K) x 2."""
+        return top_products(hidden, self.weight, bias, exclude, k)
+
 
 class SequenceRecommender(Recommender):
     """Predicts the next item after each item of a history.
@@ -67,3 +72,7 @@ class SequenceRecommender(Recommender):
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores of every model index. (B, D) -> (B, n + 1)."""
         return self.item.product(hidden, self.bias)
+
+    def best(self, hidden: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward`, of states. (B, D), (B, E) -> (B, K) x 2."""
+        return self.item.best(hidden, self.bias, exclude, self.k)

@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from model.kinds import Learned, Progress, Size, TrainingSet
-from model.recommender import Recommender, masked_top_k, without
+from model.recommender import Recommender
 from model.recommenders import als, gru, slit
 from model.recommenders.ease import ITEMS
+from model.top_k import masked_top_k, without
 from model.train import TrainConfig
 
 SPREAD = 100

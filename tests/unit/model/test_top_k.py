@@ -1,10 +1,11 @@
 """The masked top-k of many scores, where it looks at few of them only."""
 
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.recommender import masked_top_k, without
+from model.top_k import masked_top_k, top_products, without
 
 
 @settings(max_examples=25)
@@ -18,6 +19,19 @@ def test_the_best_of_many_items_are_those_of_a_full_sort(seed: int, count: int, 
     allowed = without(scores, exclude)
     assert torch.equal(best, torch.topk(allowed, k, dim=1).values)
     assert torch.equal(best, allowed.gather(1, items))
+    assert all(len(set(row)) == k for row in items.tolist())
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 2**32), st.integers(400, 700), st.integers(1, 6))
+def test_the_best_products_are_those_of_all_scores(seed: int, count: int, k: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    hidden, weight = torch.randn((3, 4), generator=random), torch.randn((count, 4), generator=random)
+    bias, exclude = torch.randn(count, generator=random), torch.randint(0, count, (3, 300), generator=random)
+    items, best = top_products(hidden, weight, bias, exclude, k, block=16, chunk=64)
+    allowed = without(F.linear(hidden, weight, bias), exclude)
+    assert torch.allclose(best, torch.topk(allowed, k, dim=1).values, rtol=0, atol=1e-5)
+    assert torch.allclose(best, allowed.gather(1, items), rtol=0, atol=1e-5)
     assert all(len(set(row)) == k for row in items.tolist())
 
 
