@@ -80,7 +80,7 @@ def make_ground(scale: Scale, folder: Path, overrides: tuple[str, ...], say: Say
 
 
 def train_briefly(scale: Scale, folder: Path, say: Say, kind: Literal["sasrec", "gru"] = "sasrec") -> Bundle:
-    """The bundle; it knows every item there is."""
+    """The bundle; it knows every item there is. A GRU, which learns slowly, is left as it was drawn."""
     # Imported where it is used: torch takes seconds.
     from model.export import contents_of
     from model.interactions import load_interactions
@@ -97,7 +97,10 @@ def train_briefly(scale: Scale, folder: Path, say: Say, kind: Literal["sasrec", 
     def told(news: EpochDone) -> None:
         say(f"training the model briefly: epoch {news.epoch} of {news.epochs}")
 
-    model = train(training, config, TrainConfig(epochs=_EPOCHS, negatives=_NEGATIVES), told)
+    if kind == "sasrec":
+        model = train(training, config, TrainConfig(epochs=_EPOCHS, negatives=_NEGATIVES), told)
+    else:
+        model = config.build(training.histories().counts())
     learned = Learned(model, lambda count: nearest_neighbors(model.item.weight, count))
     info = dataset.info
     described = Training(
