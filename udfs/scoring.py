@@ -45,8 +45,6 @@ class Scorer:
         self._rules = rules
         self._device = device or open_device(DeviceRules())
         self._module = load_module(bundle, self._device.name)
-        if getattr(self._module, "k", 0) > rules.candidates:  # what a bundle finds beyond is thrown away
-            self._module.k = rules.candidates
         self._cache = cache if rules.fixed_batch is None else None
         self._asked_of = f"{bundle.hash}/{rules.candidates}/{self._device.name}/{self._device.precision}"
         self._inputs = ModelInputs(bundle, rules)
@@ -112,6 +110,8 @@ class Scorer:
         """For each item the newest of the last history items whose near neighbour it is, or 0. (B, K)."""
         recent = history[:, : -_REASON_ITEMS - 1 : -1]  # (B, R), the newest first
         near = self._bundle.neighbors[recent].reshape(len(recent), -1)  # (B, R * M)
+        if not near.size:
+            return np.zeros_like(items)
         is_near = items.astype(np.int32)[:, :, None] == near[:, None, :]  # (B, K, R * M)
         first = is_near.argmax(2)  # (B, K)
         because = np.take_along_axis(recent, first // self._bundle.neighbors.shape[1], 1)

@@ -127,7 +127,7 @@ class Stepper:
 def steps_truly(module: Any, bundle: Bundle, device: Runner) -> bool:
     """Whether the bundle takes steps, and they say what its `forward` says, of items however old.
 
-    A model whose steps say something else is served by full passes, and the log says so. In half precision they do.
+    A model whose steps say something else, as in half precision, is served by full passes, and the log says so.
     """
     if not all(hasattr(module, method) for method in _METHODS):
         return False

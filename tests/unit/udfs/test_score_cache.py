@@ -110,7 +110,7 @@ few = st.builds(
 )
 
 
-@settings(max_examples=10)
+@settings(max_examples=5)
 @given(batches=st.lists(st.lists(few, min_size=1, max_size=4), max_size=4))
 def test_whatever_was_asked_before_the_answers_are_the_model_s(
     sasrec: Bundle, batches: list[list[TrackedBehavior]]

@@ -138,7 +138,7 @@ acts = st.tuples(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=15)
 @given(
     done=st.lists(acts, min_size=1, max_size=40),
     sizes=st.lists(st.integers(1, 8), max_size=10),
