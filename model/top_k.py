@@ -50,8 +50,8 @@ def top_products(
         chunk: items of a chunk, whole blocks.
     """
     rows, count = hidden.size(0), weight.size(0)
-    # `out` has no gradient, and does without autocast.
-    if hidden.is_cuda or hidden.requires_grad or hidden.dtype != weight.dtype or count < 2 * k * block:
+    # What is written into `out` has no gradient, and autocast has no part in it.
+    if hidden.is_cuda or torch.is_grad_enabled() or hidden.dtype != weight.dtype or count < 2 * k * block:
         return masked_top_k(F.linear(hidden, weight, bias), exclude, k, block)
     chunks = (count + chunk - 1) // chunk
     scores = torch.empty((chunks, rows, chunk), dtype=hidden.dtype)

@@ -12,7 +12,7 @@ from job.settings import JobSettings, load
 from model.actions import DEFAULT_ACTIONS, Action, Kind
 from udfs.bundle_source import FromFolder, FromRegistry
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
-from udfs.scoring_rules import DeviceRules, ScoringRules
+from udfs.scoring_rules import CacheRules, DeviceRules, ScoringRules
 from udfs.variants import Variant
 
 REGISTRY = ("models.url=s3://r", "models.name=m")
@@ -126,6 +126,11 @@ def test_the_device_heeds_its_settings() -> None:
 def test_the_model_is_asked_as_the_settings_say() -> None:
     _, asked = scoring("scoring.candidates=4", "scoring.neighbors_of_disliked=2", "lists.exclude_seen=false")
     assert (asked.candidates, asked.neighbors_of_disliked, asked.exclude_seen) == (4, 2, False)
+
+
+def test_kept_states_and_stored_scores_heed_their_settings() -> None:
+    serving, asked = scoring("scoring.kept_users=4", "scoring.score_cache_mb=8", "scoring.scores_kept_for=60")
+    assert (asked.kept_users, serving.cache) == (4, CacheRules(megabytes=8, max_age_s=60.0))
 
 
 @pytest.mark.parametrize(("fixed", "batch"), [("false", None), ("true", 64)])
