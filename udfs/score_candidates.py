@@ -46,7 +46,7 @@ class Serving:
         batches: how calls are filled.
         calls: how long they may take, and what then.
         shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
-        cache: what is stored of models' answers.
+        cache: what is stored of the models' answers.
     """
 
     variants: tuple[Variant, ...]
@@ -83,10 +83,11 @@ class ScoreCandidates(AsyncFunction):
         from udfs.score_cache import ScoreCache
 
         torch.set_num_threads(self._serving.threads)
-        self._cache = ScoreCache(self._serving.cache) if self._serving.cache.megabytes else None
         self._scorer = context.get_index_of_this_subtask()
         self._swaps: deque[Swap] = deque()
         self._model_errors = 0
+        cache = self._serving.cache
+        self._cache = ScoreCache(cache) if cache.megabytes else None
         variants = self._serving.variants
         lanes = {variant.name: self._lane(variant) for variant in variants}
         self._lanes = Lanes(lanes, Variants({each.name: each.weight for each in variants}, self._serving.salt))

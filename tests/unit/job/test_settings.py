@@ -215,8 +215,14 @@ def test_resolved_settings_have_absolute_paths(tmp_path: Path, monkeypatch: pyte
 
 
 def test_the_replayable_preset_fixes_what_a_replay_depends_on() -> None:
-    live = ["scoring.threads=4", "scoring.shed_after_ms=500", "scoring.score_cache_mb=8"]
-    resolved = load(overrides=[BUNDLE, "preset=replayable", *live]).resolved()
+    overrides = [
+        BUNDLE,
+        "preset=replayable",
+        "scoring.threads=4",
+        "scoring.shed_after_ms=500",
+        "scoring.score_cache_mb=8",
+    ]
+    resolved = load(overrides=overrides).resolved()
     scoring = resolved.scoring
     assert (scoring.score_deadline_ms, scoring.shed_after_ms) == (None, None)
     assert (scoring.threads, scoring.fixed_batch) == (1, True)
