@@ -30,7 +30,7 @@ BEHAVIORS, CUT, EPOCHS = 6_000, 0.9, 3
 QUICKEST = "hybrid"
 """It has a recurrent, a closed-form and a factorising member; the others are in make test-all."""
 SETTINGS = (
-    "scoring.score_deadline_ms=null",  # a machine under load makes no fallback of it
+    "preset=replayable",  # without a deadline: a machine under load makes no fallback of it
     "scoring.neighbors_of_disliked=0",  # the evaluation masks what was met, and no neighbours of it
     "tables.prediction_sample_rate=1.0",
     "flink.checkpoint_interval=PT1S",  # rows are seen sooner
