@@ -59,8 +59,16 @@ class Models:
     folder: Path
 
     def settings(self, *more: str) -> tuple[str, ...]:
+        """With a deadline that only a model in trouble misses, however busy the machine is."""
         places = (f"models.url={quoted(self.folder / 'registry')}", f"models.cache={quoted(self.folder / 'cache')}")
-        return ("scoring.bundle=null", *places, f"models.name={NAME}", f"flink.parallelism={PARALLELISM}", *more)
+        return (
+            "scoring.bundle=null",
+            "scoring.score_deadline_ms=10000",
+            *places,
+            f"models.name={NAME}",
+            f"flink.parallelism={PARALLELISM}",
+            *more,
+        )
 
     def promote(self, version: str) -> int:
         """When, epoch ms."""
