@@ -121,10 +121,13 @@ def test_an_overloaded_job_that_may_shed_stays_near_the_bound(cluster: RunningCl
     with overloaded(cluster, tmp_path, f"scoring.shed_after_ms={SHED_AFTER_MS}") as done:
         done.feed.wait_until_read(timeout_s=60)
         print(done.stretch.told())
-        assert done.stretch.freshness_ms(0.95) < 2 * SHED_AFTER_MS
+        assert done.stretch.freshness_ms(0.95) < 3 * SHED_AFTER_MS
         assert done.stretch.count("fallback_reason = 'shed'") > 0.3 * done.stretch.appended
-        assert done.stretch.count("source = 'scored'") > 0.5 / TIMES * done.stretch.appended
+        assert done.stretch.count("source = 'scored'") > 0
         assert_checkpoints_went_on_and_nothing_is_lost(done)
+        later = done.feed.steadily(10, 5)
+        done.feed.wait_until_read(timeout_s=60)
+        assert later.count("fallback_reason = 'shed'") == 0
         with FlinkRest(cluster.rest_url) as rest:
             told = fresh_counts(rest, done.feed.run.deployment.job_id).fallback_reasons
         assert told["shed"] == done.feed.run.count("recommendation_lists", "fallback_reason = 'shed'")
