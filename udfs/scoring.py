@@ -50,23 +50,36 @@ class Scorer:
         self._inputs = ModelInputs(bundle, rules)
         self._names = np.array([None, *bundle.vocabulary], dtype=object)
         self._stepper: Stepper | None = None
-        if rules.kept_users and rules.fixed_batch is None and steps_truly(self._module, bundle, self._device):
-            self._stepper = Stepper(self._module, self._device, self._inputs, rules.kept_users)
+        self._may_step = bool(rules.kept_users) and rules.fixed_batch is None
+
+    def _stepping(self) -> Stepper | None:
+        """What takes steps, if anything does.
+
+        It is found out when the model is first asked, which a server guards, and not when it is loaded; without a
+        lock, which a model that hangs would hold.
+        """
+        if self._may_step and self._stepper is None:
+            self._may_step = steps_truly(self._module, self._bundle, self._device)
+            if self._may_step:
+                self._stepper = Stepper(self._module, self._device, self._inputs, self._rules.kept_users)
+        return self._stepper
 
     def warm_up(self, batch_size: int) -> None:
         """Runs empty histories through the model, so that no user waits for its specialisation."""
+        stepper = self._stepping()
         for size in (1, batch_size, 1, batch_size):
             history = np.zeros((size, self._inputs.length), dtype=np.int64)
             zeros = np.zeros((size, self._inputs.length), dtype=np.float32)
             exclude = np.zeros((size, EXCLUDE_STEP), dtype=np.int64)
-            if self._stepper is None:
+            if stepper is None:
                 self._device.run(self._module, history, zeros, zeros, exclude)
             else:
-                self._stepper.warm_up(history, exclude)
+                stepper.warm_up(history, exclude)
 
     def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
         """Each history's candidates, best first, none of them excluded."""
-        return self._candidates(self._pass(tracked) if self._stepper is None else self._step(self._stepper, tracked))
+        stepper = self._stepping()
+        return self._candidates(self._pass(tracked) if stepper is None else self._step(stepper, tracked))
 
     def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
         """Packed hashes of the neighbours of the newest dislikes."""
