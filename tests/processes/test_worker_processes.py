@@ -46,8 +46,9 @@ _ACTS: dict[str, Callable[[], None]] = {
 
 def heard_of(act: Act, restarts: int = 3) -> list[tuple[int, int, int]]:
     heard: list[tuple[int, int, int]] = []
+    before = set(psutil.Process().children())  # other tests' too, as a JVM
     run_workers(act, 2, heard.append, restarts=restarts)
-    assert psutil.Process().children() == [tracker()]
+    assert set(psutil.Process().children()) - before <= {tracker()}
     return heard
 
 
