@@ -97,9 +97,8 @@ def deploy(
 ) -> Deployment:
     """Submits the job, in place of the one of the same name.
 
-    Without further word it goes on where that job is: a running one is stopped with a savepoint, else the newest
-    retained checkpoint of its earlier runs is taken.
-    An embedded log that is not there yet is made, empty; a topic has to be there.
+    Without further word it goes on where that job is: a running one is stopped with a savepoint, else its newest
+    retained checkpoint is taken. An embedded log that is not there is made, empty; a topic has to be there.
 
     Args:
         target: the cluster.

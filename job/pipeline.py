@@ -1,7 +1,7 @@
 """The topology: one event's way from the behaviour log to the output tables."""
 
 from pyflink.common import Time, Types
-from pyflink.datastream import AsyncDataStream, StreamExecutionEnvironment
+from pyflink.datastream import AsyncDataStream, DataStream, StreamExecutionEnvironment
 
 from job.native_kafka import publish_lists
 from job.operators import Operators
@@ -65,11 +65,21 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     # rows of feedback_metrics: one a minute
     write_table(feedback, "feedback_metrics", tables)
 
+    _publish_topics(env, operators, settings, (lists, side_output(polled, DEAD_LETTERS)))
+    # the same rows as records of Kafka topics, where the settings name some
+
+
+def _publish_topics(
+    env: StreamExecutionEnvironment,
+    operators: Operators,
+    settings: JobSettings,
+    rows: tuple[DataStream, DataStream],
+) -> None:
+    """Lists and dead letters to their topics."""
+    lists, dead_letters = rows
     if settings.publishes_natively:
         publish_lists(env, lists, settings)
     use_process_mode(env)
     publish(lists, operators.publish_lists, operators.publishing, "publish-lists")
-    dead_letters = side_output(polled, DEAD_LETTERS)
     publish(dead_letters, operators.publish_dead_letters, operators.publishing, "publish-dead-letters")
     use_thread_mode(env)
-    # the same rows as records of Kafka topics, where the settings name some
