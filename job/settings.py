@@ -87,7 +87,7 @@ class JobSettings(BaseSettings):
             raise ValueError(msg)
         self._check_models()
         if self.placement.scoring == "gpu" and (not self.has_model or self.scoring.device == "cpu"):
-            msg = "placement.scoring=gpu needs scoring.bundle and scoring.device=cuda"
+            msg = "placement.scoring=gpu needs a model (scoring.bundle or models.url) and scoring.device=cuda"
             raise ValueError(msg)
         return self
 
@@ -104,7 +104,7 @@ class JobSettings(BaseSettings):
 
     def _check_models(self) -> None:
         if self.lists.policy is Policy.RECOMMEND and not self.has_model:
-            msg = "scoring.bundle is needed: `recloop train` makes one (or set lists.policy=history)"
+            msg = "scoring.bundle is needed, or models.url: `recloop train` makes a bundle (or set lists.policy=history)"
             raise ValueError(msg)
         if self.scoring.bundle is not None and self.models.serve:
             msg = "scoring.bundle is the one model that is served: give it, or models.url and models.variants"

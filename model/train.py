@@ -11,9 +11,8 @@ from model.torchrun import member
 from model.train_config import Checkpoints, EpochDone, Progress, TrainConfig
 from model.train_member import train_member
 from model.train_together import train_together
-from model.windows import draw_windows
 
-__all__ = ["Checkpoints", "EpochDone", "Progress", "TrainConfig", "draw_windows", "train"]
+__all__ = ["Checkpoints", "EpochDone", "Progress", "TrainConfig", "train"]
 
 
 def train(

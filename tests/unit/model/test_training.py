@@ -14,7 +14,8 @@ from model.interactions import Interactions, cut_off_at, training_vocabulary
 from model.neighbors import nearest_neighbors
 from model.recommenders.popularity import Popularity
 from model.sasrec import SASRecConfig
-from model.train import TrainConfig, draw_windows, train
+from model.train import TrainConfig, train
+from model.windows import draw_windows
 
 ITEMS = 12
 TINY = SASRecConfig(items=ITEMS, history_length=6, dim=16, layers=1, heads=1, dropout=0.0, k=10)
