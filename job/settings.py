@@ -104,7 +104,7 @@ class JobSettings(BaseSettings):
 
     def _check_models(self) -> None:
         if self.lists.policy is Policy.RECOMMEND and not self.has_model:
-            msg = "scoring.bundle is needed, or models.url: `recloop train` makes a bundle (or set lists.policy=history)"
+            msg = "scoring.bundle is needed, or models.url: `recloop train` makes one (or set lists.policy=history)"
             raise ValueError(msg)
         if self.scoring.bundle is not None and self.models.serve:
             msg = "scoring.bundle is the one model that is served: give it, or models.url and models.variants"

@@ -113,7 +113,7 @@ def test_all_wrong_settings_are_named_at_once() -> None:
 
 
 def test_the_bundle_is_asked_for() -> None:
-    with pytest.raises(SettingsError, match=r"^scoring\.bundle is needed: `recloop train` makes one"):
+    with pytest.raises(SettingsError, match=r"^scoring\.bundle is needed, or models\.url: `recloop train` makes one"):
         load()
 
 
