@@ -78,7 +78,7 @@ def read_models(settings: JobSettings | None) -> ModelStatus:
     if settings is None or not settings.tables.folder.is_dir():
         return ModelStatus([], None, {}, "the job's tables are not seen from here")
     try:
-        served, failed = _told(settings.tables.folder, settings.flink.parallelism)
+        served, failed = _told(settings.tables.folder, settings.scorers)
     except TablesError as error:
         return ModelStatus([], None, {}, str(error))
     try:

@@ -49,7 +49,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     asked = AsyncDataStream.ordered_wait(
         keyed(tracked), operators.score_candidates, Time.seconds(0), operators.in_flight, element_type()
     )
-    scored = kept_apart(step(asked, "score-candidates"), settings)
+    scored = kept_apart(step(asked, "score-candidates").set_parallelism(settings.scorers), settings)
     # Row(bucket's key, ScoredElement): the same behaviours, in the same order, with candidates or without
 
     use_thread_mode(env)

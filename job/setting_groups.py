@@ -215,6 +215,9 @@ class ScoringSettings(_Group):
         timedelta(hours=1), gt=timedelta(0), description="how old a score out of that store may be"
     )
     elements_in_flight: Positive = Field(256, description="elements in score-candidates at once")
+    parallelism: Positive | None = Field(
+        None, description="subtasks of score-candidates, each with a model; none: as flink.parallelism"
+    )
 
 
 class ListSettings(_Group):
@@ -258,10 +261,14 @@ class FlinkSettings(_Group):
     checkpoint_interval: timedelta = Field(
         timedelta(seconds=2), ge=timedelta(milliseconds=10), description="from one checkpoint to the next"
     )
-    buffer_timeout_ms: int = Field(1, ge=0, description="how long a network buffer waits to be filled")
+    buffer_timeout_ms: int = Field(
+        0,
+        ge=0,
+        description="how long a network buffer waits to be filled; 0: not at all, elements are large",
+    )
     bundle_time_ms: Positive = Field(10, description="how long elements wait for the Python worker")
     bundle_size: Positive = Field(
-        16, description="elements handed to the Python worker at once at most; a checkpoint waits for them"
+        8, description="elements handed to the Python worker at once at most; a checkpoint waits for them"
     )
 
 

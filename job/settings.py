@@ -75,9 +75,10 @@ class JobSettings(BaseSettings):
         if len(set(codes)) < len(codes):
             msg = "actions: two of them have the same code"
             raise ValueError(msg)
-        if self.flink.parallelism > self.flink.buckets:
-            msg = f"flink.parallelism: {self.flink.parallelism} subtasks can't share {self.flink.buckets} buckets"
-            raise ValueError(msg)
+        for name, subtasks in (("flink", self.flink.parallelism), ("scoring", self.scorers)):
+            if subtasks > self.flink.buckets:
+                msg = f"{name}.parallelism: {subtasks} subtasks can't share {self.flink.buckets} buckets"
+                raise ValueError(msg)
         self._check_topics()
         if self.scoring.score_deadline_ms is None and self.preset != "replayable":
             msg = "scoring.score_deadline_ms: give at most 200; only preset=replayable scores without a deadline"
@@ -132,6 +133,16 @@ class JobSettings(BaseSettings):
     def has_model(self) -> bool:
         """Whether a model scores, or the rules alone make lists."""
         return self.scoring.bundle is not None or self.models.serve
+
+    @property
+    def scorers(self) -> int:
+        """Subtasks of score-candidates, each with its model."""
+        return self.scoring.parallelism or self.flink.parallelism
+
+    @property
+    def slots(self) -> int:
+        """Slots that the job takes where scoring shares them with everything else."""
+        return max(self.flink.parallelism, self.scorers)
 
     @property
     def reads_natively(self) -> bool:

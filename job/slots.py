@@ -10,6 +10,9 @@ from job.cluster.records import RegisteredTaskManager
 from job.placement_settings import SlotSettings
 from job.settings import JobSettings
 
+_ASKS = {GPU: "scoring.parallelism", STATE: "flink.parallelism"}
+"""Resource -> the setting that says how many of it are needed; that of scoring is as Flink's where it is not given."""
+
 
 class PlacementError(Exception):
     """The cluster can't keep scoring apart; the message says why, and what to do."""
@@ -30,10 +33,10 @@ def placed(settings: JobSettings, rest: FlinkRest) -> JobSettings:
     if asked := adaptive(rest.configuration()):
         msg = f"placement.scoring=gpu on a cluster with {asked}: {ADAPTIVE_IGNORES_GPUS}"
         raise PlacementError(msg)
-    task_managers, needed = rest.task_managers(), settings.flink.parallelism
+    task_managers = rest.task_managers()
     slots = {
-        "gpu_slot": placement.gpu_slot or smallest_slot(task_managers, GPU, needed),
-        "state_slot": placement.state_slot or smallest_slot(task_managers, STATE, needed),
+        "gpu_slot": placement.gpu_slot or smallest_slot(task_managers, GPU, settings.scorers),
+        "state_slot": placement.state_slot or smallest_slot(task_managers, STATE, settings.flink.parallelism),
     }
     return settings.model_copy(update={"placement": placement.model_copy(update=slots)})
 
@@ -48,7 +51,7 @@ def smallest_slot(task_managers: list[RegisteredTaskManager], resource: str, nee
     there = sum(int(each.resources.external[resource]) for each in offering)
     if there < needed:
         msg = (
-            f"flink.parallelism={needed} with placement.scoring=gpu needs {needed} TaskManager(s) that offer the "
+            f"{_ASKS[resource]}={needed} with placement.scoring=gpu needs {needed} TaskManager(s) that offer the "
             f"external resource {resource}, {there} are there: recloop cluster start -n {needed}"
             f"{' --gpu DEVICE' * needed}, or external-resources: {resource} in their Flink configuration"
         )

@@ -8,6 +8,7 @@ works from its buffers. Pure: the clock is passed in.
 
 _LONGEST_PAUSE_MS = 2_000
 """With 250 ms no room came about where downstream did 460 behaviours a second: barriers waited for over a minute."""
+_LONGEST_LOOK_AWAY_MS = 250
 _UNHINDERED_MS = 5
 """A poll that took no longer did not wait for anybody."""
 
@@ -24,7 +25,15 @@ class BackpressurePause:
         self._polled_ms[key] = done_ms
         waited_ms = done_ms - began_ms
         if waited_ms > _UNHINDERED_MS:
-            self.until_ms = done_ms + min(waited_ms, _LONGEST_PAUSE_MS)
+            self._pause_until(done_ms + min(waited_ms, _LONGEST_PAUSE_MS))
+
+    def full(self, now_ms: int, interval_ms: int) -> None:
+        """Downstream has enough before it: nobody looks again for half as long as the last poll is over."""
+        since_ms = now_ms - max(self._polled_ms.values(), default=now_ms)
+        self._pause_until(now_ms + max(interval_ms, min(since_ms // 2, _LONGEST_LOOK_AWAY_MS)))
+
+    def _pause_until(self, until_ms: int) -> None:
+        self.until_ms = max(self.until_ms, until_ms)
 
     def turn(self, key: int) -> int:
         """When this partition may try again, epoch ms: the one that has waited longest goes first."""

@@ -17,9 +17,12 @@ from udfs.buckets import partition_keys
 from udfs.log_position import LogPosition
 from udfs.log_reader import Log, Poll
 from udfs.metrics import Level, Metric, counters
+from udfs.output_queue import OutputQueue
 from udfs.parsing import ParsingRules
 from udfs.sort_records import LogPositions, SortRecords
 
+ENOUGH_QUEUED_BYTES = 16_384
+"""While a reader has more before it, nothing is polled: about 170 behaviours, a tenth of a second of 2,000 a second."""
 REARM_AFTER_MS = 5_000
 """A poll overdue by so much has lost its timer: the next tick arms a new one."""
 
@@ -79,6 +82,7 @@ class PollLog(KeyedProcessFunction):
         self._sorter = SortRecords(context, self._rules.parsing, self._rules.max_parallelism)
         self._next_poll = context.get_state(ValueStateDescriptor("next_poll", Types.LONG()))
         self._pause = BackpressurePause()
+        self._output = OutputQueue(context)
         (self._polls,) = counters(context, Metric.POLLS)
         self._silence = Level(context, Metric.LOG_SILENT_MS)
 
@@ -96,11 +100,16 @@ class PollLog(KeyedProcessFunction):
         return ()
 
     def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
-        """Polls once. A timer that is not the armed one is left over, and does nothing."""
+        """Polls once, if downstream is through with most of what it was given.
+
+        A timer that is not the armed one is left over, and does nothing.
+        """
         if timestamp != self._next_poll.value():
             return
         key = context.get_current_key()
         now = context.timer_service().current_processing_time()
+        if self._output.longest() > ENOUGH_QUEUED_BYTES:
+            self._pause.full(now, self._rules.interval_ms)
         if now < self._pause.until_ms:
             self._arm(context, self._pause.turn(key))
             return

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import cached_property
 from itertools import chain
 from operator import itemgetter, neg
 
@@ -150,11 +151,11 @@ def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fal
     kept = _Filter(scored, rules)
     if scored.candidates is None:
         # What was there stays, at scores that trends and impressions are in already.
-        ranked = [entry for entry in _entries(previous) if kept(entry[1])]
+        ranked = kept.of(list(_entries(previous)))
     else:
-        ranked = [entry for entry in _blend(scored.candidates, scored.shown, rules, fallbacks) if kept(entry[1])]
+        ranked = kept.of(_blend(scored.candidates, scored.shown, rules, fallbacks))
     if rules.max_new_items is not None:
-        before = [entry for entry in _entries(previous) if kept(entry[1])]
+        before = kept.of(list(_entries(previous)))
         ranked = _calm(ranked, before, rules.max_new_items, rules.length) if before else ranked
     picked = _pick(chain(ranked, _fill(kept, fallbacks)), rules, fallbacks)
     picked.sort(key=_cost)
@@ -165,12 +166,22 @@ class _Filter:
     """Whether an item may be shown to the user after this behaviour."""
 
     def __init__(self, scored: ScoredBehavior, rules: ListRules) -> None:
-        packed = scored.excluded + scored.history if rules.exclude_seen else scored.excluded
-        self._excluded = frozenset(unpack(packed))
+        self._packed = scored.excluded + scored.history if rules.exclude_seen else scored.excluded
         self._withdrawn = rules.withdrawn
 
     def __call__(self, item_id: str) -> bool:
         return id_hash(item_id) not in self._excluded and item_id not in self._withdrawn
+
+    def of(self, entries: list[Entry]) -> list[Entry]:
+        """Those that may be shown; of a model's candidates, for which the same was excluded, nearly always all."""
+        hashes = {id_hash(item_id) for _, item_id, _ in entries}
+        if hashes.isdisjoint(unpack(self._packed)) and not self._withdrawn:
+            return entries
+        return [entry for entry in entries if self(entry[1])]
+
+    @cached_property
+    def _excluded(self) -> frozenset[int]:
+        return frozenset(unpack(self._packed))
 
 
 def _blend(

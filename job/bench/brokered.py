@@ -82,7 +82,7 @@ def measure_job_from_kafka(ground: Ground) -> WholeJob:
         connection = stack.enter_context(bench_broker(ground))
         source = ("log.kind=kafka", f"kafka.brokers={connection.brokers}", f"log.topic={_INPUT}")
         settings = job_settings(ground, ground.folder / name, source)
-        slots = settings.flink.parallelism
+        slots = settings.slots
         cluster = stack.enter_context(bench_cluster(ground, name, task_managers=slots))
         topic = stack.enter_context(_topic(connection, ground))
         rest = stack.enter_context(FlinkRest(cluster.rest_url))

@@ -101,7 +101,7 @@ def scoring_job(
         ClusterError: the cluster did not start, or the job did not get to run.
         DeployError: Flink did not take the job.
     """
-    slots = job_settings(ground, ground.folder / name, overrides).flink.parallelism
+    slots = job_settings(ground, ground.folder / name, overrides).slots
     with bench_cluster(ground, name, task_managers=slots) as cluster, FlinkRest(cluster.rest_url) as rest:
         folder = cluster.directory.parent
         with FilesTarget(folder / "log", PARTITIONS) as log:

@@ -110,8 +110,9 @@ def _memory() -> dict[str, str]:
     """A TaskManager of 1.75 GiB and a JobManager of about 1 GiB.
 
     All parts are given, so no JVM has to run first to work them out. RocksDB takes 70 % of the managed memory
-    where process-mode operators take the rest; Python's own memory comes on top. Small network buffers hold less
-    work back, so that a checkpoint's barrier comes through a backlog sooner.
+    where process-mode operators take the rest; Python's own memory comes on top. A network buffer holds an element:
+    Flink lets ten of them wait before an operator, which should be a bundle of score-candidates. Where elements are
+    small, so many would hold a checkpoint's barrier up for seconds: there Flink makes buffers smaller by itself.
     """
     return {
         "taskmanager.numberOfTaskSlots": "1",
@@ -123,7 +124,9 @@ def _memory() -> dict[str, str]:
         "taskmanager.memory.task.off-heap.size": "0m",
         "taskmanager.memory.network.min": "128m",
         "taskmanager.memory.network.max": "128m",
-        "taskmanager.memory.segment-size": "8kb",
+        "taskmanager.memory.segment-size": "64kb",
+        "taskmanager.network.memory.buffer-debloat.enabled": "true",
+        "taskmanager.network.memory.buffer-debloat.target": "300 ms",
         "taskmanager.memory.jvm-metaspace.size": "256m",
         "taskmanager.memory.jvm-overhead.min": "192m",
         "taskmanager.memory.jvm-overhead.max": "192m",

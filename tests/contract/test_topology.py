@@ -38,6 +38,13 @@ def test_scoring_apart_is_alone_in_its_group_and_changes_no_operator(flink: Any,
     assert set(groups.values()) == {"scoring", "default"}
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_more_scorers_change_no_other_operator(flink: Any, tmp_path: Path) -> None:
+    as_it_is, more = (own_operators(settings_in(tmp_path, *given)) for given in ((), ("scoring.parallelism=4",)))
+    assert more - as_it_is == {"score-candidates | score-candidates | parallelism 4 of 32"}
+    assert len(more) == len(as_it_is)
+
+
 def own_operators(settings: JobSettings) -> set[str]:
     """Without those of the table that ticks: the planner numbers them on, from job to job of a JVM."""
     return {line for line in map(told, operators(settings)) if not line[0].isdigit()}

@@ -12,6 +12,7 @@ from job.settings import JobSettings, SettingsError, load
 from udfs.user_list import Policy
 
 BUNDLE = "scoring.bundle=bundle"
+FIVE_SCORERS = ["scoring.parallelism=5"]
 
 
 @pytest.fixture(autouse=True)
@@ -265,9 +266,16 @@ def test_one_field_of_a_built_in_action_is_changed_alone() -> None:
     assert (click.code, click.weight) == (2, 2.0)
 
 
-def test_more_subtasks_than_buckets_are_refused_by_name() -> None:
-    with pytest.raises(SettingsError, match=r"flink\.parallelism: 8 subtasks can't share 4 buckets"):
-        load(overrides=["flink.parallelism=8", "flink.buckets=4", "lists.policy=history"])
+@pytest.mark.parametrize("operators", ["flink", "scoring"])
+def test_more_subtasks_than_buckets_are_refused_by_name(operators: str) -> None:
+    with pytest.raises(SettingsError, match=rf"{operators}\.parallelism: 8 subtasks can't share 4 buckets"):
+        load(overrides=[f"{operators}.parallelism=8", "flink.buckets=4", "lists.policy=history"])
+
+
+def test_scorers_are_as_many_as_other_subtasks_unless_told() -> None:
+    two, five = (load(overrides=["flink.parallelism=2", "lists.policy=history", *more]) for more in ([], FIVE_SCORERS))
+    assert (two.scorers, two.slots) == (2, 2)
+    assert (five.scorers, five.slots) == (5, 5)
 
 
 def test_a_secret_itself_is_refused_and_not_repeated() -> None:

@@ -1,5 +1,7 @@
 """Polls pause for as long as the last one had to wait, and then take turns."""
 
+import itertools
+
 from udfs.backpressure import BackpressurePause
 
 
@@ -29,6 +31,25 @@ def test_no_pause_is_longer_than_two_seconds() -> None:
 
 def test_a_quick_poll_does_not_end_a_pause() -> None:
     assert after((1, 1_000, 1_100), (2, 1_150, 1_151)).until_ms == 1_200
+
+
+def test_while_downstream_has_enough_looks_grow_rarer() -> None:
+    pause = after((1, 1_000, 1_000))
+    looks = [1_000]
+    while looks[-1] < 3_000:
+        pause.full(looks[-1], 10)
+        looks.append(pause.until_ms)
+    waits = [later - earlier for earlier, later in itertools.pairwise(looks)]
+    assert waits == sorted(waits)
+    assert waits[0] == 10
+    assert waits[-1] == 250
+    assert len(waits) < 20
+
+
+def test_a_look_that_found_enough_shortens_no_pause() -> None:
+    pause = after((1, 1_000, 2_000))
+    pause.full(2_001, 10)
+    assert pause.until_ms == 3_000
 
 
 def test_after_a_pause_who_waited_longest_goes_first() -> None:

@@ -1,0 +1,25 @@
+"""OutputQueue: how much of an operator's output nobody has taken yet.
+
+Flink tells that in its metrics, but has no way to tell the operator itself: it is read out of the runtime context.
+"""
+
+from typing import Any
+
+
+class OutputQueue:
+    """The network buffers between an operator that runs in the JVM and those that read from it."""
+
+    def __init__(self, context: Any) -> None:
+        """Of the operator whose runtime context this is, and of those that are chained to it."""
+        # Imported here: the module exists only inside a thread-mode interpreter, where Java's classes do.
+        from pemja import findClass
+
+        fields = findClass("org.apache.commons.lang3.reflect.FieldUtils")
+        task = fields.readField(context._runtime_context, "taskEnvironment", True)
+        self._parts = [
+            (writer, part) for writer in task.getAllWriters() for part in range(writer.getNumberOfSubpartitions())
+        ]
+
+    def longest(self) -> int:
+        """Bytes on the way to the reader that has most before it."""
+        return max(int(writer.getBytesInQueueUnsafe(part)) for writer, part in self._parts)
