@@ -21,8 +21,11 @@ from job.deploy import Target, submit
 from model.datasets.json_lines import encode_behavior
 
 Call = Literal["map", "async"]
-_BUFFERS = {"taskmanager.memory.segment-size": "32kb"}
-"""Flink's own default; the job's cluster has smaller ones."""
+_BUFFERS = {
+    "taskmanager.memory.segment-size": "32kb",
+    "taskmanager.network.memory.buffer-debloat.enabled": "false",
+}
+"""Flink's own defaults; the job's cluster has others."""
 _FORMS: tuple[tuple[Call, int], ...] = (("map", 1), ("map", 2), ("async", 1))
 """How the model is called, and the parallelism."""
 _QUICK_FORMS: tuple[tuple[Call, int], ...] = (("map", 2),)
