@@ -95,6 +95,7 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
         batches,
         calls,
         scoring.shed_after_ms,
+        scoring.coalesce,
         CacheRules(scoring.score_cache_mb, scoring.scores_kept_for.total_seconds()),
     )
     return ScoreCandidates(serving, scoring_rules(settings, actions))

@@ -199,6 +199,10 @@ class ScoringSettings(_Group):
     shed_after_ms: float | None = Field(
         None, gt=0, description="a behaviour appended longer ago is not scored: the rules alone make its list"
     )
+    coalesce: bool = Field(
+        False,
+        description="of a user's behaviours in one poll only the newest is scored; the rules make the other lists",
+    )
     candidates: Positive = Field(30, description="items the model proposes for a list at most")
     neighbors_of_disliked: int = Field(5, ge=0, description="neighbours of a disliked item that are kept out")
     disliked_neighborhoods: int = Field(10, ge=0, description="of how many newest dislikes")

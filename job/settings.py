@@ -161,6 +161,7 @@ class JobSettings(BaseSettings):
             fixed = {
                 "score_deadline_ms": None,
                 "shed_after_ms": None,
+                "coalesce": False,
                 "threads": 1,
                 "fixed_batch": True,
                 "kept_users": 0,

@@ -10,8 +10,8 @@ from typing import NamedTuple, Protocol
 
 from udfs.batching import BatchRules, MicroBatcher
 from udfs.elements import Candidates, ModelRef, TrackedBehavior
-from udfs.model_calls import Answered, CallRules, ModelCalls
-from udfs.shedding import shed
+from udfs.model_calls import Answered, CallRules, FallbackReason, ModelCalls
+from udfs.sparing import overtaken, sparing, too_old
 
 
 class Scores(Protocol):
@@ -61,11 +61,13 @@ class LaneRules:
         batches: how calls are filled.
         calls: how long they may take, and what then.
         shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
+        coalesce: whether one that is submitted with a newer one of its user is not scored.
     """
 
     batches: BatchRules = field(default_factory=BatchRules)
     calls: CallRules = field(default_factory=CallRules)
     shed_after_ms: float | None = None
+    coalesce: bool = False
 
 
 class Lane:
@@ -92,13 +94,23 @@ class Lane:
 
     async def submit(self, behaviors: Sequence[TrackedBehavior]) -> list[Answered[Scored]]:
         """What the model says of each behaviour, in their order."""
-        if self._rules.shed_after_ms is None:
+        if self._rules.shed_after_ms is None and not self._rules.coalesce:
             return await self._batcher.submit(behaviors)
-        return await shed(behaviors, time.time() * 1000 - self._rules.shed_after_ms, self._batcher.submit)
+        return await sparing(behaviors, self._reasons(behaviors), self._batcher.submit)
 
     def close(self) -> None:
         """Lets the model's thread go."""
         self._calls.close()
+
+    def _reasons(self, behaviors: Sequence[TrackedBehavior]) -> list[FallbackReason | None]:
+        """Why each of them is not scored, if it is not."""
+        reasons: list[FallbackReason | None] = [None] * len(behaviors)
+        if self._rules.coalesce:
+            reasons = [FallbackReason.COALESCED if each else None for each in overtaken(behaviors)]
+        if self._rules.shed_after_ms is not None:
+            old = too_old(behaviors, time.time() * 1000 - self._rules.shed_after_ms)
+            reasons = [FallbackReason.SHED if each else reason for each, reason in zip(old, reasons, strict=True)]
+        return reasons
 
     async def _ask(self, behaviors: list[TrackedBehavior]) -> list[Answered[Scored]]:
         """One batch, one model: whatever is offered meanwhile waits for the next."""

@@ -30,6 +30,8 @@ class FallbackReason(StrEnum):
     """The model's call raised."""
     SHED = "shed"
     """It was older than `scoring.shed_after_ms` when it came to be scored."""
+    COALESCED = "coalesced"
+    """A newer behaviour of its user was in the same element, with `scoring.coalesce`."""
 
 
 class Answered(NamedTuple, Generic[Answer]):

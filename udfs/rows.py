@@ -110,6 +110,7 @@ class FeedbackMetricsRow(msgspec.Struct, gc=False):
     fallbacks_circuit_open: int | None
     fallbacks_model_error: int | None
     fallbacks_shed: int | None
+    fallbacks_coalesced: int | None
     batch_size_mean: float | None
     batch_size_max: int | None
     freshness_count: int

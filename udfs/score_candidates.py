@@ -46,6 +46,7 @@ class Serving:
         batches: how calls are filled.
         calls: how long they may take, and what then.
         shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
+        coalesce: whether one whose element has a newer one of its user is not scored.
         cache: what is stored of the models' answers.
     """
 
@@ -57,6 +58,7 @@ class Serving:
     batches: BatchRules = field(default_factory=BatchRules)
     calls: CallRules = field(default_factory=CallRules)
     shed_after_ms: float | None = None
+    coalesce: bool = False
     cache: CacheRules = field(default_factory=CacheRules)
 
 
@@ -121,7 +123,7 @@ class ScoreCandidates(AsyncFunction):
             served = error.served
         self._tell(Swap(self._scorer, served.ref, "started", None, _now_ms()))
         serving = self._serving
-        rules = LaneRules(serving.batches, serving.calls, serving.shed_after_ms)
+        rules = LaneRules(serving.batches, serving.calls, serving.shed_after_ms, serving.coalesce)
         return Lane(served, rules, self._hear_of_failure)
 
     def _load(self, variant: str, bundle: Bundle) -> Served:

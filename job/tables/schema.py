@@ -190,6 +190,7 @@ FEEDBACK_METRICS = Table(
                 (FallbackReason.CIRCUIT_OPEN, "the model was not asked, after several such calls"),
                 (FallbackReason.MODEL_ERROR, "the model's call failed"),
                 (FallbackReason.SHED, "they came too late to be scored"),
+                (FallbackReason.COALESCED, "a newer one of the user came with them"),
             )
         ),
         double_column("batch_size_mean", "users in a micro-batch, mean", nullable=True),

@@ -95,9 +95,10 @@ def test_batches_heed_their_settings() -> None:
 
 
 def test_serving_heeds_its_settings() -> None:
-    serving, _ = scoring("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2", "scoring.shed_after_ms=8")
+    model = ("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2")
+    serving, _ = scoring(*model, "scoring.shed_after_ms=8", "scoring.coalesce=true")
     assert serving.variants == (Variant("b", 1.0, FromFolder(Path("bundle"), "abc")),)
-    assert (serving.threads, serving.shed_after_ms) == (2, 8.0)
+    assert (serving.threads, serving.shed_after_ms, serving.coalesce) == (2, 8.0, True)
 
 
 def test_a_registrys_current_is_followed_as_the_settings_say() -> None:

@@ -221,11 +221,12 @@ def test_the_replayable_preset_fixes_what_a_replay_depends_on() -> None:
         "preset=replayable",
         "scoring.threads=4",
         "scoring.shed_after_ms=500",
+        "scoring.coalesce=true",
         "scoring.score_cache_mb=8",
     ]
     resolved = load(overrides=overrides).resolved()
     scoring = resolved.scoring
-    assert (scoring.score_deadline_ms, scoring.shed_after_ms) == (None, None)
+    assert (scoring.score_deadline_ms, scoring.shed_after_ms, scoring.coalesce) == (None, None, False)
     assert (scoring.threads, scoring.fixed_batch) == (1, True)
     assert (scoring.kept_users, scoring.score_cache_mb) == (0, 0)
     assert resolved.lists.trend_weight == 0

@@ -58,6 +58,7 @@ def test_a_row_counts_fallbacks_by_their_reason() -> None:
         "circuit_open": 1,
         "model_error": 0,
         "shed": 2,
+        "coalesced": 0,
     }
 
 

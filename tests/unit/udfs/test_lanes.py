@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -175,3 +176,19 @@ def test_a_behavior_names_its_variant_whether_it_was_scored_or_not(*, fails: boo
     [ref], [scored] = asyncio.run(run())
     assert (scored.model, ref.variant) == (0, "default")
     assert (scored.fallback_reason, scored.batch_size) == ((FallbackReason.MODEL_ERROR, None) if fails else (None, 1))
+
+
+def test_the_newest_of_a_user_is_scored_alone_and_the_old_are_shed_whoever_is_newest() -> None:
+    rules = LaneRules(RULES.batches, RULES.calls, shed_after_ms=60_000, coalesce=True)
+    long_ago = msgspec.structs.replace(behavior(user="late"), appended_at=1)
+
+    async def run() -> Told:
+        _, lanes = one_lane(Model("1"), rules)
+        told = await lanes.score(
+            [tracked(1), tracked(2), tracked(5, "v"), TrackedBehavior(long_ago, 1, b"", b"", b"", b"", b"", [])]
+        )
+        lanes.close()
+        return told
+
+    reasons = [each.fallback_reason for each in asyncio.run(run())[1]]
+    assert reasons == [FallbackReason.COALESCED, None, None, FallbackReason.SHED]
