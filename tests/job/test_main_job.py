@@ -49,6 +49,34 @@ def test_parallelism_2_gives_the_same(run_job: Deploy, faulty_log: Log) -> None:
     assert_same(outcome_of(run), undisturbed)
 
 
+@pytest.mark.slow
+def test_two_scorers_beside_one_subtask_of_all_else_give_the_same(run_job: Deploy, faulty_log: Log) -> None:
+    undisturbed = undisturbed_outcome(run_job, faulty_log)
+    run = run_job(faulty_log.folder, REPLAYABLE, "scoring.parallelism=2")
+    run.wait_for_offsets(faulty_log.offsets)
+    with FlinkRest(run.cluster.rest_url) as rest:
+        vertices = rest.job(run.deployment.job_id).vertices
+    subtasks = {vertex.name.split(" -> ")[0]: vertex.parallelism for vertex in vertices}
+    assert (subtasks["score-candidates"], subtasks["track-users"], subtasks["update-lists"]) == (2, 1, 1)
+    assert_same(outcome_of(run), undisturbed)
+
+
+@pytest.mark.slow
+def test_with_coalescing_every_behavior_has_its_list_and_every_users_last_is_no_coalesced_one(
+    run_job: Deploy, faulty_log: Log
+) -> None:
+    run = run_job(faulty_log.folder, "scoring.coalesce=true")
+    run.wait_for_offsets(faulty_log.offsets)
+    assert_all_accounted_for(run, faulty_log)
+    assert_sequences_whole(run)
+    assert run.count("recommendation_lists", "fallback_reason = 'coalesced'") > 0
+    assert run.count("recommendation_lists", "source = 'scored'") > 0
+    last = (
+        "SELECT fallback_reason FROM recommendation_lists QUALIFY user_seq = max(user_seq) OVER (PARTITION BY user_id)"
+    )
+    assert ("coalesced",) not in run.rows(last)
+
+
 def test_parallelism_2_with_a_taskmanager_killed_gives_the_same(run_job: Deploy, faulty_log: Log) -> None:
     undisturbed = undisturbed_outcome(run_job, faulty_log)
     run = run_job(faulty_log.folder, REPLAYABLE, "flink.parallelism=2")
