@@ -17,7 +17,7 @@ from job.cluster.layout import flink_home
 from tests.job.waiting import wait_until
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # others find their own Java: Maven's trusts the certificates of this machine
 def flink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """PyFlink's gateway; `flink.jvm` reaches every class, and PyFlink's own functions use it too."""
     folder = tmp_path_factory.mktemp("gateway")
