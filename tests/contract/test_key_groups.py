@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from udfs.buckets import bucket_keys, key_group, partition_keys
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def assignment(flink: Any) -> Any:
     return flink.jvm.org.apache.flink.runtime.state.KeyGroupRangeAssignment
 

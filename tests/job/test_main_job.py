@@ -83,10 +83,10 @@ def test_parallelism_2_with_a_taskmanager_killed_gives_the_same(run_job: Deploy,
     job_id = run.deployment.job_id
     with FlinkRest(run.cluster.rest_url) as rest:
         wait_until(lambda: run.count("recommendation_lists") > 20_000, timeout_s=120, what="20,000 lists")
+        run.compact()
         # Rows that no checkpoint holds yet: what was made of them will have to be made again.
         wait_until(lambda: unseen_lists(rest, run) >= 500, timeout_s=60, what="lists after the last checkpoint")
         before = rest.checkpoints(job_id).latest
-        run.compact()
         made_before, killed_ms = counted_lists(rest, job_id), int(time.time() * 1000)
         run.cluster.kill_task_manager(0)
         wait_until(lambda: rest.checkpoints(job_id).restored > 0, timeout_s=60, what="a restore")
