@@ -108,7 +108,7 @@ class PollLog(KeyedProcessFunction):
             return
         key = context.get_current_key()
         now = context.timer_service().current_processing_time()
-        if self._output.longest() > ENOUGH_QUEUED_BYTES:
+        if now >= self._pause.until_ms and self._output.longest() > ENOUGH_QUEUED_BYTES:
             self._pause.full(now, self._rules.interval_ms)
         if now < self._pause.until_ms:
             self._arm(context, self._pause.turn(key))
