@@ -39,6 +39,7 @@ def scoring_rules(settings: JobSettings, actions: ActionTable) -> ScoringRules:
         scoring.candidates,
         scoring.batch_max_size if scoring.fixed_batch else None,
         scoring.kept_users,
+        scoring.kept_mb,
     )
 
 

@@ -27,20 +27,27 @@ class HSTUBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.project_out = nn.Linear(width, dim)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (B, L, D), mask: bool (B, 1, R, L), True where one of the newest R may look -> (B, R, D)."""
-        batch, length, _ = x.shape
-        rows = mask.size(2)
-        gate, value, query, key = F.silu(self.project_in(self.norm_in(x))).chunk(4, dim=2)  # (B, L, width) each
-        split = torch.stack([query, key, value]).view(3, batch, length, self.heads, -1)
-        query, key, value = split.transpose(2, 3).unbind(0)  # (B, H, L, head width) each
-        looks = query[:, :, -rows:] @ key.transpose(2, 3) + self._bias(length)[:, -rows:]  # (B, H, R, L)
-        mixed = (F.silu(looks) * mask / self.length) @ value
-        mixed = mixed.transpose(1, 2).reshape(batch, rows, -1)
-        return x[:, -rows:] + self.drop(self.project_out(self.norm_out(mixed) * gate[:, -rows:]))
+    def forward(self, x: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
+        """As that of `model.sasrec.TransformerBlock`."""
+        rows, parts = mask.size(2), self.read(x)
+        return self.look(x[:, -rows:], parts[:, :, :, -rows:], parts[2:], mask, behind)
 
-    def _bias(self, length: int) -> Tensor:
-        """What each head adds to a look at an item so far behind. -> (H, L, L)."""
-        place = torch.arange(length, device=self.distance.device)
-        behind = (place.unsqueeze(1) - place.unsqueeze(0)).clamp(min=0)
-        return self.distance[:, behind]
+    def read(self, x: Tensor) -> Tensor:
+        """Gates, queries, keys and values. (B, L, D) -> (4, B, H, L, head width)."""
+        batch, length, _ = x.shape
+        split = F.silu(self.project_in(self.norm_in(x))).view(batch, length, 4, self.heads, -1)
+        gate, value, query, key = split.permute(2, 0, 3, 1, 4).unbind(0)
+        return torch.stack([gate, query, key, value])
+
+    def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
+        """As that of `model.sasrec.TransformerBlock`."""
+        gate, query = parts[0], parts[1]  # (B, H, R, head width)
+        key, value = kept[0], kept[1]  # (B, H, L, head width)
+        looks = query @ key.transpose(2, 3) + self.distance[:, behind].transpose(0, 1)  # (B, H, R, L)
+        mixed = joined((F.silu(looks) * mask / self.length) @ value)
+        return x + self.drop(self.project_out(self.norm_out(mixed) * joined(gate)))
+
+
+def joined(heads: Tensor) -> Tensor:
+    """What all heads found, side by side. (B, H, R, head width) -> (B, R, width)."""
+    return heads.transpose(1, 2).flatten(2)

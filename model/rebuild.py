@@ -18,6 +18,7 @@ from model.linear_recurrence import LinearRecurrenceConfig
 from model.recommender import Recommender
 from model.recommenders.hybrid import Hybrid
 from model.sasrec import SASRecConfig
+from model.sasrec_steps import SteppingSASRecConfig
 from model.sequence import SequenceConfig, SequenceRecommender
 from model.ways import CompressionError, refuse_kind
 
@@ -138,7 +139,8 @@ def _transformer(
     read: _Read, block: Literal["transformer", "hstu"], heads: int, inside: int, feed: int
 ) -> SequenceConfig:
     layers, width = read.layers("blocks"), inside // heads
-    return SASRecConfig(**read.common, block=block, layers=layers, heads=heads, head_dim=width, feed=feed)
+    made = SteppingSASRecConfig if hasattr(read.script, "step") else SASRecConfig
+    return made(**read.common, block=block, layers=layers, heads=heads, head_dim=width, feed=feed)
 
 
 def _gru(read: _Read) -> SequenceConfig:

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.hstu import HSTUBlock
+from model.hstu import HSTUBlock, joined
 from model.interactions import Ints
 from model.sequence import SequenceConfig, SequenceRecommender
 
@@ -67,14 +67,15 @@ class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.project_in = nn.Linear(config.dim, 3 * width)
         self.project_out = nn.Linear(width, config.dim)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (B, L, D), mask: bool (B, 1, R, L), True where one of the newest R may look -> (B, R, D)."""
+    def read(self, x: Tensor) -> Tensor:
+        """Queries, keys and values. (B, L, D) -> (3, B, H, L, head width)."""
         batch, length, _ = x.shape
-        rows = mask.size(2)
-        split = self.project_in(x).view(batch, length, 3, self.heads, -1)
-        query, key, value = split.permute(2, 0, 3, 1, 4).unbind(0)  # (B, H, L, head width) each
-        mixed = F.scaled_dot_product_attention(query[:, :, -rows:], key, value, attn_mask=mask)
-        return self.project_out(mixed.transpose(1, 2).reshape(batch, rows, -1))
+        return self.project_in(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+
+    def look(self, query: Tensor, kept: Tensor, mask: Tensor) -> Tensor:
+        """Looks from R items at L. (B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L) -> (B, R, D)."""
+        mixed = F.scaled_dot_product_attention(query, kept[0], kept[1], attn_mask=mask)
+        return self.project_out(joined(mixed))
 
 
 class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
@@ -90,9 +91,27 @@ class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped her
         )
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """x: (B, L, D), mask: bool (B, 1, R, L) -> (B, R, D)."""
-        x = x[:, -mask.size(2) :] + self.drop(self.attention(self.norm_attention(x), mask))
+    def forward(self, x: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
+        """The newest R items, each with what it sees in all.
+
+        Args:
+            x: (B, L, D).
+            mask: bool (B, 1, R, L), True where one of the newest R may look.
+            behind: int64 (B or 1, R, L), how many items further back the other one is, 0 where it is not.
+
+        Returns:
+            (B, R, D).
+        """
+        rows, parts = mask.size(2), self.read(x)
+        return self.look(x[:, -rows:], parts[:, :, :, -rows:], parts[1:], mask, behind)
+
+    def read(self, x: Tensor) -> Tensor:
+        """Queries, keys and values; the last two are all that later items see of these. -> (3, B, H, L, head width)."""
+        return self.attention.read(self.norm_attention(x))
+
+    def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
+        """The rest of `forward`, from the parts of the newest R and the (2, B, H, L, head width) of all."""
+        x = x + self.drop(self.attention.look(parts[0], kept, mask))
         return x + self.drop(self.feed(self.norm_feed(x)))
 
 
@@ -133,9 +152,11 @@ class SASRec(SequenceRecommender):
         itself = torch.eye(length, dtype=torch.bool, device=history.device)
         # Padding looks at itself only: a row of softmax over nothing would be NaN.
         mask = (causal & real.unsqueeze(1) | itself).unsqueeze(1)  # (B, 1, L, L)
+        behind = distances(length, history.device)
         x = self.drop(self.item(history) + self.position(real.cumsum(1)))  # (B, L, D)
         for number, block in enumerate(self.blocks):
-            x = block(x, mask[:, :, -rows:] if number + 1 == len(self.blocks) else mask)
+            seen = rows if number + 1 == len(self.blocks) else length
+            x = block(x, mask[:, :, -seen:], behind[:, -seen:])
         return self.norm(x) * real[:, -rows:].unsqueeze(2)
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
@@ -151,6 +172,12 @@ class SASRec(SequenceRecommender):
     def forward(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
         """Keeps the contract. (B, L) x 3, (B, E) -> (B, K) x 2."""
         return self.best(self.last(history), exclude)
+
+
+def distances(length: int, device: torch.device) -> Tensor:
+    """How many items each of L is behind each other one, 0 where it is not. -> int64 (1, L, L)."""
+    place = torch.arange(length, device=device)
+    return (place.unsqueeze(1) - place.unsqueeze(0)).clamp(min=0).unsqueeze(0)
 
 
 # `forward` finds the best without it; who rebuilds a bundle's model compares all scores.

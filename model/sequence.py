@@ -76,3 +76,16 @@ class SequenceRecommender(Recommender):
     def best(self, hidden: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
         """As `forward`, of states. (B, D), (B, E) -> (B, K) x 2."""
         return self.item.best(hidden, self.bias, exclude, self.k)
+
+
+def left_aligned(history: Tensor) -> tuple[Tensor, Tensor]:
+    """Moves the padding behind the items, so that a pass from the left meets the items first.
+
+    Returns:
+        The items, 0 pads on the right, and for each old column the new one, -1 for padding. (B, L) each.
+    """
+    columns = torch.arange(history.size(1), device=history.device).unsqueeze(0)  # (1, L)
+    padding = (history == 0).sum(1, keepdim=True)  # (B, 1)
+    source = (columns + padding).clamp(max=history.size(1) - 1)
+    moved = history.gather(1, source).masked_fill(columns + padding >= history.size(1), 0)
+    return moved, (columns - padding).clamp(min=-1)

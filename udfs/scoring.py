@@ -61,7 +61,7 @@ class Scorer:
         if self._may_step and self._stepper is None:
             self._may_step = steps_truly(self._module, self._bundle, self._device)
             if self._may_step:
-                self._stepper = Stepper(self._module, self._device, self._inputs, self._rules.kept_users)
+                self._stepper = Stepper(self._module, self._device, self._inputs, self._rules)
         return self._stepper
 
     def warm_up(self, batch_size: int) -> None:

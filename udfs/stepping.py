@@ -14,11 +14,12 @@ from udfs.elements import TrackedBehavior, Way
 from udfs.hash_index import Ints
 from udfs.kept_states import KeptStates, Plan
 from udfs.model_inputs import Floats, KnownItems, ModelInputs
+from udfs.scoring_rules import ScoringRules
 
 _log = logging.getLogger(__name__)
 _METHODS = ("state_after", "step", "score")
 _DRAWN = (3, 8)
-"""Histories, and items in each, that a bundle's steps are tried with."""
+"""Histories, and items in each at most, that a bundle's steps are tried with."""
 _TOLERANCE = 1e-4
 
 
@@ -41,13 +42,14 @@ class Reached(NamedTuple):
 class Stepper:
     """Takes steps; calls may come from several threads at a time."""
 
-    def __init__(self, module: Any, device: Runner, inputs: ModelInputs, users: int) -> None:
-        """The states of `users` users are kept at most."""
+    def __init__(self, module: Any, device: Runner, inputs: ModelInputs, rules: ScoringRules) -> None:
         self._module = module
         self._device = device
         self._inputs = inputs
-        self._users = users
         self._width = int(module.initial_state(1).shape[1])
+        # Of a user there are float32 numbers, and the known items as int32.
+        room = rules.kept_mb * 2**20 // (4 * (self._width + inputs.length))
+        self._users = max(1, min(rules.kept_users, room))
         self._free = deque([self._empty()], maxlen=1)
 
     def warm_up(self, history: Ints, exclude: Ints) -> None:
@@ -132,9 +134,10 @@ def steps_truly(module: Any, bundle: Bundle, device: Runner) -> bool:
     if not all(hasattr(module, method) for method in _METHODS):
         return False
     random = np.random.default_rng(0)
-    history = random.integers(1, bundle.manifest.items + 1, _DRAWN)
-    weight = random.uniform(0.5, 4.0, _DRAWN).astype(np.float32)
-    age_s = np.sort(random.uniform(0, 1e7, _DRAWN).astype(np.float32))[:, ::-1].copy()
+    shape = _DRAWN[0], min(_DRAWN[1], bundle.manifest.history_length)
+    history = random.integers(1, bundle.manifest.items + 1, shape)
+    weight = random.uniform(0.5, 4.0, shape).astype(np.float32)
+    age_s = np.sort(random.uniform(0, 1e7, shape).astype(np.float32))[:, ::-1].copy()
     exclude = np.zeros((len(history), 1), dtype=np.int64)
     (states,) = device.run(module.state_after, history[:, :-1], weight[:, :-1])
     (states,) = device.run(module.step, states, history[:, -1], weight[:, -1], np.zeros(len(history), dtype=np.float32))

@@ -130,8 +130,9 @@ def test_the_model_is_asked_as_the_settings_say() -> None:
 
 
 def test_kept_states_and_stored_scores_heed_their_settings() -> None:
-    serving, asked = scoring("scoring.kept_users=4", "scoring.score_cache_mb=8", "scoring.scores_kept_for=60")
-    assert (asked.kept_users, serving.cache) == (4, CacheRules(megabytes=8, max_age_s=60.0))
+    stored = ("scoring.score_cache_mb=8", "scoring.scores_kept_for=60")
+    serving, asked = scoring("scoring.kept_users=4", "scoring.kept_mb=2", *stored)
+    assert (asked.kept_users, asked.kept_mb, serving.cache) == (4, 2, CacheRules(megabytes=8, max_age_s=60.0))
 
 
 @pytest.mark.parametrize(("fixed", "batch"), [("false", None), ("true", 64)])

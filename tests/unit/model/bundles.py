@@ -12,8 +12,10 @@ from tests.unit.model.test_training import ITEMS
 LENGTH = 9
 
 
-def written(path: Path, model: Recommender, kind: str, compression: Compression | None = None) -> Bundle:
-    """A bundle of that model, which looks at 9 items."""
+def written(
+    path: Path, model: Recommender, kind: str, compression: Compression | None = None, length: int = LENGTH
+) -> Bundle:
+    """A bundle of that model, which looks at so many items."""
     ids = tuple(f"i{n}" for n in range(1, ITEMS + 1))
     contents = Contents(
         model=save_script(model),
@@ -28,7 +30,7 @@ def written(path: Path, model: Recommender, kind: str, compression: Compression 
         recommender=kind,
         version="1",
         created_at="2024-01-01T00:00:00+00:00",
-        history_length=LENGTH,
+        history_length=length,
         k=model.k,
         training=Training(dataset="tiny", fingerprint="f", cut_off=1, behaviors=2),
         compression=compression,

@@ -29,7 +29,14 @@ from tests.unit.model.test_training import ITEMS, cycles
 
 COUNTS = np.ones(ITEMS + 1, dtype=np.int64)
 ROWS = [[1, 2, 3, 4, 5, 6], [7], [], [3, 3, 9]]
-KINDS = {"gru": "gru", "linear": "linear-recurrence", "sasrec": "sasrec", "hstu": "hstu"}
+KINDS = {
+    "gru": "gru",
+    "linear": "linear-recurrence",
+    "sasrec": "sasrec",
+    "hstu": "hstu",
+    "stepping": "sasrec",
+    "stepping-hstu": "hstu",
+}
 
 
 def lowered(name: str, way: str) -> Recommender:
@@ -107,7 +114,8 @@ def test_an_8_bit_bundle_is_refused_on_a_gpu_before_it_is_loaded(tmp_path: Path)
 def test_a_bundles_model_is_rebuilt_pruned_or_not(name: str, tmp_path: Path) -> None:
     sized = Sized(CONFIGS[name], MODELS[name])
     for number, model in enumerate((sized, cut(sized, 0.5, batches_of(sized)))):
-        found = rebuilt(written(tmp_path / str(number), model.model, KINDS[name])).layers
+        bundle = written(tmp_path / str(number), model.model, KINDS[name], length=sized.config.history_length)
+        found = rebuilt(bundle).layers
         assert_same(ask(found.model, padded(ROWS, LENGTH)), ask(model.model, padded(ROWS, LENGTH)))
         assert found.config.build(COUNTS).state_dict().keys() == model.model.state_dict().keys()
 

@@ -15,6 +15,7 @@ from model.kinds import Size, TrainingSet, kind_named
 from model.linear_recurrence import LinearRecurrenceConfig
 from model.recommender import StepRecommender
 from model.sasrec import SASRecConfig
+from model.sasrec_steps import SteppingSASRecConfig
 from model.sequence import SequenceConfig, SequenceRecommender
 from model.train import TrainConfig, train
 from tests.unit.model.test_training import ITEMS, cycles
@@ -26,8 +27,12 @@ CONFIGS: dict[str, SequenceConfig] = {
     "linear": LinearRecurrenceConfig(items=ITEMS, history_length=LENGTH, dim=16, state=24, dropout=0.0, k=10),
     "sasrec": SASRecConfig(items=ITEMS, history_length=LENGTH, dim=16, layers=1, heads=1, dropout=0.0, k=10),
     "hstu": SASRecConfig(items=ITEMS, history_length=LENGTH, dim=16, dropout=0.0, k=10, block="hstu"),
+    "stepping": SteppingSASRecConfig(items=ITEMS, history_length=2 * BLOCK - 1, dim=16, dropout=0.0, k=10),
+    "stepping-hstu": SteppingSASRecConfig(
+        items=ITEMS, history_length=2 * BLOCK - 1, dim=16, dropout=0.0, k=10, block="hstu"
+    ),
 }
-STEPPING = ("gru", "linear")
+STEPPING = ("gru", "linear", "stepping", "stepping-hstu")
 Answer = tuple[Tensor, Tensor]
 
 histories = st.lists(st.integers(1, ITEMS), max_size=14)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -19,6 +19,7 @@ from model.bundle import Bundle
 from model.gru import GRU, GRUConfig
 from model.linear_recurrence import LinearRecurrenceConfig
 from model.recommender import StepRecommender
+from model.sasrec_steps import SteppingSASRec, SteppingSASRecConfig
 from tests.unit.udfs.examples import NOW_MS, behavior
 from tests.unit.udfs.small_bundle import COUNTS, IDS, ITEMS, write
 from udfs.device import OnCpu
@@ -58,18 +59,25 @@ class Weighed(StepRecommender):
         return state
 
 
+def attending(block: Literal["transformer", "hstu"], length: int = LENGTH, dim: int = 4) -> SteppingSASRec:
+    config = SteppingSASRecConfig(items=ITEMS, history_length=length, dim=dim, k=ITEMS, block=block)
+    return config.build(COUNTS)
+
+
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="module", params=["gru", "linear-recurrence", "weighed"])
+@pytest.fixture(scope="module", params=["gru", "linear-recurrence", "sasrec", "hstu", "weighed"])
 def scorers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Scorer]:
     """One that passes, and two that step and keep three users and one."""
     torch.manual_seed(0)
     models = {
         "gru": lambda: GRUConfig(**SIZES).build(COUNTS),
         "linear-recurrence": lambda: LinearRecurrenceConfig(**SIZES).build(COUNTS),
+        "sasrec": lambda: attending("transformer"),
+        "hstu": lambda: attending("hstu"),
         "weighed": Weighed,
     }
     bundle = write(tmp_path_factory.mktemp("bundle") / "it", models[request.param](), LENGTH)
@@ -180,6 +188,14 @@ def test_the_user_scored_longest_ago_is_forgotten_first(gru: Bundle) -> None:
     for name in ("ann", "bob", "ann", "cem"):  # cem takes bob's place
         scorer.score(users.clicks("i1", user=name))
     assert ways(scorer.score(users.do(("ann", "click", "i2"), ("bob", "click", "i2")))) == "SF"
+
+
+def test_large_states_are_kept_of_as_many_users_as_there_is_room_for(tmp_path: Path) -> None:
+    bundle = write(tmp_path / "large", attending("transformer", length=99, dim=64), 99)  # 102 KB a user
+    scorer, users = Scorer(bundle, replace(RULES, kept_mb=1)), Users()
+    names = [f"u{number}" for number in range(11)]  # ten of them are 1 MiB
+    scorer.score(users.do(*((name, "click", "i1") for name in names)))
+    assert ways(scorer.score(users.do(*((name, "click", "i2") for name in reversed(names))))) == "S" * 10 + "F"
 
 
 def test_a_batch_of_more_users_than_are_kept_is_scored(gru: Bundle) -> None:
