@@ -30,19 +30,22 @@ class HSTUBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
     def forward(self, x: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
         """As that of `model.sasrec.TransformerBlock`."""
         rows, parts = mask.size(2), self.read(x)
-        return self.look(x[:, -rows:], parts[:, :, :, -rows:], parts[2:], mask, behind)
+        return self.look(x[:, -rows:], parts[:, :, :, -rows:], self.kept(parts), mask, behind)
 
     def read(self, x: Tensor) -> Tensor:
-        """Gates, queries, keys and values. (B, L, D) -> (4, B, H, L, head width)."""
+        """Gates, values, queries and keys. (B, L, D) -> (4, B, H, L, head width)."""
         batch, length, _ = x.shape
         split = F.silu(self.project_in(self.norm_in(x))).view(batch, length, 4, self.heads, -1)
-        gate, value, query, key = split.permute(2, 0, 3, 1, 4).unbind(0)
-        return torch.stack([gate, query, key, value])
+        return split.permute(2, 0, 3, 1, 4)
+
+    def kept(self, parts: Tensor) -> Tensor:
+        """Values and keys: all that later items see of these. -> (2, B, H, L, head width)."""
+        return parts[1::2]
 
     def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
         """As that of `model.sasrec.TransformerBlock`."""
-        gate, query = parts[0], parts[1]  # (B, H, R, head width)
-        key, value = kept[0], kept[1]  # (B, H, L, head width)
+        gate, query = parts[0], parts[2]  # (B, H, R, head width)
+        value, key = kept[0], kept[1]  # (B, H, L, head width)
         looks = query @ key.transpose(2, 3) + self.distance[:, behind].transpose(0, 1)  # (B, H, R, L)
         mixed = joined((F.silu(looks) * mask / self.length) @ value)
         return x + self.drop(self.project_out(self.norm_out(mixed) * joined(gate)))

@@ -103,11 +103,15 @@ class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped her
             (B, R, D).
         """
         rows, parts = mask.size(2), self.read(x)
-        return self.look(x[:, -rows:], parts[:, :, :, -rows:], parts[1:], mask, behind)
+        return self.look(x[:, -rows:], parts[:, :, :, -rows:], self.kept(parts), mask, behind)
 
     def read(self, x: Tensor) -> Tensor:
-        """Queries, keys and values; the last two are all that later items see of these. -> (3, B, H, L, head width)."""
+        """Queries, keys and values. (B, L, D) -> (3, B, H, L, head width)."""
         return self.attention.read(self.norm_attention(x))
+
+    def kept(self, parts: Tensor) -> Tensor:
+        """Keys and values: all that later items see of these. -> (2, B, H, L, head width)."""
+        return parts[1:]
 
     def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
         """The rest of `forward`, from the parts of the newest R and the (2, B, H, L, head width) of all."""

@@ -52,8 +52,9 @@ class SteppingSASRec(SASRec, StepRecommender):
         x = self.item(history) + self.position(real.cumsum(1) * real)
         for number, block in enumerate(self.blocks):
             parts = block.read(x)
-            kept[:, 2 * number : 2 * number + 2, :, :length] = parts[-2:].transpose(0, 1)
-            x = block.look(x, parts, parts[-2:], mask, behind)
+            seen = block.kept(parts)
+            kept[:, 2 * number : 2 * number + 2, :, :length] = seen.transpose(0, 1)
+            x = block.look(x, parts, seen, mask, behind)
         count = real.sum(1)
         newest = (count - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, x.size(2))
         state[:, 0] = count.to(state.dtype)
@@ -86,7 +87,7 @@ class SteppingSASRec(SASRec, StepRecommender):
         for number, block in enumerate(self.blocks):
             parts = block.read(x)
             its = kept[:, 2 * number : 2 * number + 2]  # (B, 2, H, L, head width)
-            its[rows, :, :, place] = parts[-2:, :, :, 0].transpose(0, 1)
+            its[rows, :, :, place] = block.kept(parts)[:, :, :, 0].transpose(0, 1)
             x = block.look(x, parts, its.transpose(0, 1), mask, behind)
         state[:, 0] = (place + 1).to(state.dtype)
         state[:, 1 : 1 + self.dim] = self.norm(x).squeeze(1)
@@ -101,7 +102,7 @@ class SteppingSASRec(SASRec, StepRecommender):
         return self.logits(state[:, 1 : 1 + self.dim])
 
     def _kept(self, state: Tensor) -> Tensor:
-        """Each block's keys, then its values, as they lie in the state. (B, S) -> (B, 2 x layers, H, L, head width)."""
+        """Each block's keys and values, as they lie in the state. (B, S) -> (B, 2 x layers, H, L, head width)."""
         blocks, heads, length, width = self.kept_shape
         return state[:, 1 + self.dim :].view(-1, blocks, heads, length, width)
 

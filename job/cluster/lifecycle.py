@@ -19,7 +19,7 @@ _POLL_S = 0.02
 _SUPERVISOR_S = 10.0
 
 
-def start(spec: ClusterSpec, *, timeout_s: float = 15.0, on_progress: Progress | None = None) -> RunningCluster:
+def start(spec: ClusterSpec, *, timeout_s: float = 60.0, on_progress: Progress | None = None) -> RunningCluster:
     """Starts a cluster and waits until it is ready; one that runs already is returned as it is.
 
     Args:

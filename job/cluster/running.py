@@ -104,7 +104,7 @@ class RunningCluster:
             self._await(lambda state: (state.member(member.name) or member).pid != killed)
         return killed
 
-    def wait_until_ready(self, *, timeout_s: float = 15.0, on_progress: Progress | None = None) -> None:
+    def wait_until_ready(self, *, timeout_s: float = 60.0, on_progress: Progress | None = None) -> None:
         """Waits until the present start of every TaskManager is registered.
 
         Raises:
