@@ -16,13 +16,15 @@ def flink_settings(settings: JobSettings) -> dict[str, str]:
     """The Flink settings the job brings itself.
 
     A checkpoint waits for what is published. Where brokers are away for longer than a checkpoint may take, it is given
-    up and the next one begins: by default the first such failure would restart the job.
+    up and the next one begins: by default the first such failure would restart the job. There is a timer or two a key,
+    which needs no RocksDB.
     """
     flink = settings.flink
     tolerated = "execution.checkpointing.tolerable-failed-checkpoints"
     return {
         "execution.buffer-timeout.interval": f"{flink.buffer_timeout_ms} ms",
         "execution.checkpointing.interval": f"{int(flink.checkpoint_interval.total_seconds() * 1000)} ms",
+        "state.backend.rocksdb.timer-service.factory": "HEAP",
         "python.fn-execution.bundle.time": str(flink.bundle_time_ms),
         "python.fn-execution.bundle.size": str(flink.bundle_size),
         **({tolerated: _ANY_NUMBER} if settings.publish.topics else {}),

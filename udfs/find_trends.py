@@ -15,6 +15,9 @@ from udfs.rows import TrendSnapshotRow, to_line
 from udfs.tags import TREND_SNAPSHOTS
 from udfs.trends import TrendRules, Trends, decode_sum, encode_sum
 
+_REARM_AFTER_MS = 60_000
+"""A snapshot overdue by so much has lost its timer, to a checkpoint that holds timers in another way, say."""
+
 
 class FindTrends(KeyedProcessFunction):
     """One key. In: TrendPart of an element. Out: Row(bucket's key, TrendSnapshot) to every bucket, at intervals.
@@ -48,8 +51,9 @@ class FindTrends(KeyedProcessFunction):
         for item_id in changed:
             self._sums.put(item_id, encode_sum(trends.sums[item_id]))
         self._epoch = max(self._epoch, part.epoch)
-        if self._due.value() is None:
-            due = context.timer_service().current_processing_time() + self._rules.interval_ms
+        now, armed_for = context.timer_service().current_processing_time(), self._due.value()
+        if armed_for is None or armed_for < now - _REARM_AFTER_MS:
+            due = now + self._rules.interval_ms
             self._due.update(due)
             context.timer_service().register_processing_time_timer(due)
         return ()

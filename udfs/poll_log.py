@@ -2,15 +2,15 @@
 
 PyFlink can't define a source in Python, so a keyed function polls: a processing-time timer arms itself again after
 every poll, and the next offset is in managed keyed state, in the same checkpoint as everything made of the records.
+Which timer is armed is not: a timer of a checkpoint is as good as the one that the next tick would arm.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pyflink.common import Row, Types
+from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
-from pyflink.datastream.state import ValueStateDescriptor
 
 from udfs.backpressure import BackpressurePause
 from udfs.buckets import partition_keys
@@ -23,8 +23,6 @@ from udfs.sort_records import LogPositions, SortRecords
 
 ENOUGH_QUEUED_BYTES = 16_384
 """While a reader has more before it, nothing is polled: about 170 behaviours, a tenth of a second of 2,000 a second."""
-REARM_AFTER_MS = 5_000
-"""A poll overdue by so much has lost its timer: the next tick arms a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +78,7 @@ class PollLog(KeyedProcessFunction):
         self._reader = self._log.open()
         self._positions = LogPositions(context)
         self._sorter = SortRecords(context, self._rules.parsing, self._rules.max_parallelism)
-        self._next_poll = context.get_state(ValueStateDescriptor("next_poll", Types.LONG()))
+        self._armed: dict[int, int] = {}  # key -> when its partition is polled next, epoch ms
         self._pause = BackpressurePause()
         self._output = OutputQueue(context)
         (self._polls,) = counters(context, Metric.POLLS)
@@ -92,11 +90,10 @@ class PollLog(KeyedProcessFunction):
 
     def process_element(self, partition: bytes, context: Any) -> Iterable[Any]:
         """Arms the partition's polling unless it is armed: doing so again changes nothing."""
-        self._positions.of(context.get_current_key(), int.from_bytes(partition, "little"))
-        now = context.timer_service().current_processing_time()
-        armed_for = self._next_poll.value()
-        if armed_for is None or armed_for < now - REARM_AFTER_MS:
-            self._arm(context, now)
+        key = context.get_current_key()
+        if key not in self._armed:
+            self._positions.of(key, int.from_bytes(partition, "little"))
+            self._arm(context, key, context.timer_service().current_processing_time())
         return ()
 
     def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
@@ -104,14 +101,14 @@ class PollLog(KeyedProcessFunction):
 
         A timer that is not the armed one is left over, and does nothing.
         """
-        if timestamp != self._next_poll.value():
-            return
         key = context.get_current_key()
+        if self._armed.setdefault(key, timestamp) != timestamp:
+            return
         now = context.timer_service().current_processing_time()
         if now >= self._pause.until_ms and self._output.longest() > ENOUGH_QUEUED_BYTES:
             self._pause.full(now, self._rules.interval_ms)
         if now < self._pause.until_ms:
-            self._arm(context, self._pause.turn(key))
+            self._arm(context, key, self._pause.turn(key))
             return
         self._polls.inc()
         position = self._positions.of(key)
@@ -120,7 +117,7 @@ class PollLog(KeyedProcessFunction):
         yield from self._take(poll, position)
         done = context.timer_service().current_processing_time()
         self._pause.polled(key, now, done)
-        self._arm(context, max(done, timestamp + 1) if poll.more else done + self._rules.interval_ms)
+        self._arm(context, key, max(done, timestamp + 1) if poll.more else done + self._rules.interval_ms)
 
     def _take(self, poll: Poll, position: LogPosition) -> Iterator[Any]:
         """Hands on the records, and stores the new place, which a log may have moved on without records too."""
@@ -129,6 +126,6 @@ class PollLog(KeyedProcessFunction):
         if (poll.next_offset, poll.cursor) != (position.next_offset, position.cursor):
             self._positions.move(position, poll.next_offset, poll.cursor)
 
-    def _arm(self, context: Any, at_ms: int) -> None:
-        self._next_poll.update(at_ms)
+    def _arm(self, context: Any, key: int, at_ms: int) -> None:
+        self._armed[key] = at_ms
         context.timer_service().register_processing_time_timer(at_ms)
