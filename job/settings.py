@@ -1,8 +1,7 @@
 """The job's settings: typed, frozen, every field with a default.
 
 Read once, by the command; the job gets the resolved values as one JSON file, operators get plain values. Sources, the
-first wins: `--set key=value`, environment variables (`RECLOOP_LISTS__LENGTH=20`), a TOML file, the defaults of
-`job.aims`, those here.
+first wins: `--set key=value`, environment variables (`RECLOOP_LISTS__LENGTH=20`), a TOML file, the defaults here.
 """
 
 import json
@@ -18,7 +17,6 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from job.aims import Aim, values_of
 from job.models_settings import ModelsSettings
 from job.placement_settings import PlacementSettings
 from job.setting_groups import (
@@ -48,9 +46,6 @@ class JobSettings(BaseSettings):
     job_name: str = Field("recloop", min_length=1, description="the job's name on the cluster")
     preset: Literal["live", "replayable"] = Field(
         "live", description="replayable: no deadline, no trends, one thread, a fixed batch shape"
-    )
-    aim: Aim = Field(
-        "balanced", description="latency or throughput: defaults of polls, bundles and calls that suit it (below)"
     )
     log: LogSettings = LogSettings()
     kafka: KafkaSettings = KafkaSettings()
@@ -211,7 +206,6 @@ def load(
     values: dict[str, Any] = dict(defaults or {})
     for source in (of_toml(file, JobSettings), of_environment(JobSettings), of_overrides(overrides)):
         values = merge(values, source)
-    values = merge(values_of(values.get("aim")), values)
     try:
         return JobSettings(**values)
     except ValidationError as error:

@@ -8,9 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.aims import AIMS
 from job.settings import JobSettings, SettingsError, load
-from job.settings_sources import merge
 from udfs.user_list import Policy
 
 BUNDLE = "scoring.bundle=bundle"
@@ -100,8 +98,6 @@ def test_a_value_is_json_or_a_plain_word(override: str, group: str, name: str, v
         ("flink.checkpoint_interval=0", "flink.checkpoint_interval: "),
         ("flink.buckets=40000", "flink.buckets: "),
         ("preset=fast", "preset: "),
-        ("aim=speed", "aim: Input should be 'latency', 'balanced' or 'throughput'"),
-        ("aim=[1]", "aim: "),
         ("actions=5", "actions: "),
         ("actions.click=5", "actions.click: "),
         ("actions.gaze.weight=1", "actions.gaze.code: Field required"),
@@ -234,17 +230,6 @@ def test_the_replayable_preset_fixes_what_a_replay_depends_on() -> None:
     assert (scoring.threads, scoring.fixed_batch) == (1, True)
     assert (scoring.kept_users, scoring.score_cache_mb) == (0, 0)
     assert resolved.lists.trend_weight == 0
-
-
-@pytest.mark.parametrize("aim", AIMS)
-def test_an_aim_s_values_are_defaults(aim: str, file: Path) -> None:
-    """They are settings there are, and anything else goes before them."""
-    settings, balanced = load(overrides=[BUNDLE, f"aim={aim}"]).model_dump(), load(overrides=[BUNDLE]).model_dump()
-    assert settings == {**merge(balanced, AIMS[aim]), "aim": aim}
-    file.write_text(f'aim = "{aim}"\n[scoring]\nbundle = "b"\nbatch_max_size = 7\n')
-    given = load(file, ["flink.bundle_time_ms=77"])
-    assert (given.scoring.batch_max_size, given.flink.bundle_time_ms) == (7, 77)
-    assert given.scoring.linger_ms == settings["scoring"]["linger_ms"]
 
 
 def test_the_live_preset_changes_nothing() -> None:
