@@ -20,7 +20,8 @@ A model that reads a history item by item may export four methods more in the sa
 - `score(state, exclude) -> (items, scores)`: what `forward` returns for the history that led to the state.
 
 So a server that keeps a user's row takes one step a behaviour, however long the history is, and makes the row anew,
-by `state_after`, when items leave the history. Scores are those of `forward` within 1e-5.
+by `state_after`, when items leave the history. Scores are those of `forward` within 1e-5. A model that looks at a
+bundle's `history_length` items and no more may raise at a step beyond them.
 """
 
 import torch
