@@ -8,8 +8,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from model.attention import AttentionBlock, joined
 
-class HSTUBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
+
+class HSTUBlock(AttentionBlock):
     """Pointwise attention, gated, on a normed residual; it has no feed-forward layer."""
 
     heads: int
@@ -27,11 +29,6 @@ class HSTUBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.project_out = nn.Linear(width, dim)
         self.drop = nn.Dropout(dropout)
 
-    def forward(self, x: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
-        """As that of `model.sasrec.TransformerBlock`."""
-        rows, parts = mask.size(2), self.read(x)
-        return self.look(x[:, -rows:], parts[:, :, :, -rows:], self.kept(parts), mask, behind)
-
     def read(self, x: Tensor) -> Tensor:
         """Gates, values, queries and keys. (B, L, D) -> (4, B, H, L, head width)."""
         batch, length, _ = x.shape
@@ -39,18 +36,13 @@ class HSTUBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return split.permute(2, 0, 3, 1, 4)
 
     def kept(self, parts: Tensor) -> Tensor:
-        """Values and keys: all that later items see of these. -> (2, B, H, L, head width)."""
+        """Values and keys. -> (2, B, H, L, head width)."""
         return parts[1::2]
 
     def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
-        """As that of `model.sasrec.TransformerBlock`."""
+        """(B, R, D), (4, B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L), (B, R, L) -> (B, R, D)."""
         gate, query = parts[0], parts[2]  # (B, H, R, head width)
         value, key = kept[0], kept[1]  # (B, H, L, head width)
         looks = query @ key.transpose(2, 3) + self.distance[:, behind].transpose(0, 1)  # (B, H, R, L)
         mixed = joined((F.silu(looks) * mask / self.length) @ value)
         return x + self.drop(self.project_out(self.norm_out(mixed) * joined(gate)))
-
-
-def joined(heads: Tensor) -> Tensor:
-    """What all heads found, side by side. (B, H, R, head width) -> (B, R, width)."""
-    return heads.transpose(1, 2).flatten(2)

@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from model.hstu import HSTUBlock, joined
+from model.attention import AttentionBlock, joined
+from model.hstu import HSTUBlock
 from model.interactions import Ints
 from model.sequence import SequenceConfig, SequenceRecommender
 
@@ -78,7 +79,7 @@ class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return self.project_out(joined(mixed))
 
 
-class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
+class TransformerBlock(AttentionBlock):
     """One transformer block: attention, then a feed-forward layer, each on a normed residual."""
 
     def __init__(self, config: SASRecConfig) -> None:
@@ -91,30 +92,16 @@ class TransformerBlock(nn.Module):  # type: ignore[misc]  # torch is untyped her
         )
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
-        """The newest R items, each with what it sees in all.
-
-        Args:
-            x: (B, L, D).
-            mask: bool (B, 1, R, L), True where one of the newest R may look.
-            behind: int64 (B or 1, R, L), how many items further back the other one is, 0 where it is not.
-
-        Returns:
-            (B, R, D).
-        """
-        rows, parts = mask.size(2), self.read(x)
-        return self.look(x[:, -rows:], parts[:, :, :, -rows:], self.kept(parts), mask, behind)
-
     def read(self, x: Tensor) -> Tensor:
         """Queries, keys and values. (B, L, D) -> (3, B, H, L, head width)."""
         return self.attention.read(self.norm_attention(x))
 
     def kept(self, parts: Tensor) -> Tensor:
-        """Keys and values: all that later items see of these. -> (2, B, H, L, head width)."""
+        """Keys and values. -> (2, B, H, L, head width)."""
         return parts[1:]
 
     def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
-        """The rest of `forward`, from the parts of the newest R and the (2, B, H, L, head width) of all."""
+        """(B, R, D), (3, B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L), any -> (B, R, D)."""
         x = x + self.drop(self.attention.look(parts[0], kept, mask))
         return x + self.drop(self.feed(self.norm_feed(x)))
 

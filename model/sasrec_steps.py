@@ -62,7 +62,7 @@ class SteppingSASRec(SASRec, StepRecommender):
         return state
 
     def step(self, state: Tensor, item: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
-        """As any other; a row of 100 KB is not copied once more where every item is one. (B, S), (B,) x 3 -> (B, S)."""
+        """As any other, but large rows are not copied once more where no item is 0. (B, S), (B,) x 3 -> (B, S)."""
         after = self.advance(state, item, weight)
         return after if bool((item > 0).all()) else torch.where((item > 0).unsqueeze(1), after, state)
 

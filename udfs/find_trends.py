@@ -15,9 +15,6 @@ from udfs.rows import TrendSnapshotRow, to_line
 from udfs.tags import TREND_SNAPSHOTS
 from udfs.trends import TrendRules, Trends, decode_sum, encode_sum
 
-_REARM_AFTER_MS = 60_000
-"""A snapshot overdue by so much has lost its timer, to a checkpoint that holds timers in another way, say."""
-
 
 class FindTrends(KeyedProcessFunction):
     """One key. In: TrendPart of an element. Out: Row(bucket's key, TrendSnapshot) to every bucket, at intervals.
@@ -33,7 +30,7 @@ class FindTrends(KeyedProcessFunction):
         """Opens the state."""
         self._sums = bytes_map_state(context, "trend_sum")
         self._landmark = context.get_state(ValueStateDescriptor("trend_landmark", Types.LONG()))
-        self._due = context.get_state(ValueStateDescriptor("trend_due", Types.LONG()))
+        self._is_due = False  # not state: after a restore the next behaviour arms a timer, whatever a checkpoint held
         self._trends: Trends | None = None
         self._epoch = 0
 
@@ -51,16 +48,15 @@ class FindTrends(KeyedProcessFunction):
         for item_id in changed:
             self._sums.put(item_id, encode_sum(trends.sums[item_id]))
         self._epoch = max(self._epoch, part.epoch)
-        now, armed_for = context.timer_service().current_processing_time(), self._due.value()
-        if armed_for is None or armed_for < now - _REARM_AFTER_MS:
-            due = now + self._rules.interval_ms
-            self._due.update(due)
-            context.timer_service().register_processing_time_timer(due)
+        if not self._is_due:
+            self._is_due = True
+            timers = context.timer_service()
+            timers.register_processing_time_timer(timers.current_processing_time() + self._rules.interval_ms)
         return ()
 
     def on_timer(self, _timestamp: int, _context: Any) -> Iterator[Any]:
         """Sends a snapshot; the next one is due after the next behaviour."""
-        self._due.clear()
+        self._is_due = False
         trends = self._loaded()
         for item_id in trends.prune(self._rules):
             self._sums.remove(item_id)

@@ -154,6 +154,15 @@ def test_steps_equal_the_whole_history_in_any_batch(
     assert_same(scored(model, state, exclude=(1, 2)), ask(model, history, exclude=(1, 2)))
 
 
+@pytest.mark.parametrize("name", ["stepping", "stepping-hstu"])
+def test_a_full_state_takes_no_further_item(served: dict[str, nn.Module], name: str) -> None:
+    model, history = served[name], torch.ones(1, 2 * BLOCK - 1, dtype=torch.int64)
+    full = model.state_after(history, history.float())
+    assert torch.equal(stepped(model, full, torch.zeros(1, 1, dtype=torch.int64)), full)
+    with pytest.raises(torch.jit.Error, match="a state holds no more items"):
+        stepped(model, full, history[:, :1])
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_bundle_shows_whether_it_steps(served: dict[str, nn.Module], name: str) -> None:
     methods = ("initial_state", "step", "score")
