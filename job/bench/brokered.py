@@ -23,7 +23,7 @@ from job.bench.ground import LISTED, Ground
 from job.bench.live import PARTITIONS, Live, append_all, bench_cluster, fill_and_score, job_settings
 from job.bench.peers_environment import peers_python
 from job.bench.plain_pyflink import prepared_records
-from job.bench.whole_job import WholeJob, time_job
+from job.bench.whole_job import TimedJob, WholeJob, in_each_form, time_job
 from job.cluster import FlinkRest
 from job.kafka.broker import BrokerSpec, find, start
 from job.kafka.topic_target import TopicTarget
@@ -77,10 +77,14 @@ def _end_brokers(folder: Path) -> None:
 
 def measure_job_from_kafka(ground: Ground) -> WholeJob:
     """(b) once more, over a topic."""
+    return in_each_form(ground, lambda overrides: _time_from_kafka(ground, overrides))
+
+
+def _time_from_kafka(ground: Ground, overrides: tuple[str, ...]) -> TimedJob:
     name = "kafka-job"
     with ExitStack() as stack:
         connection = stack.enter_context(bench_broker(ground))
-        source = ("log.kind=kafka", f"kafka.brokers={connection.brokers}", f"log.topic={_INPUT}")
+        source = ("log.kind=kafka", f"kafka.brokers={connection.brokers}", f"log.topic={_INPUT}", *overrides)
         settings = job_settings(ground, ground.folder / name, source)
         slots = settings.slots
         cluster = stack.enter_context(bench_cluster(ground, name, task_managers=slots))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from job.bench.ground import Ground, train_briefly
 from job.bench.live import scoring_job
-from job.bench.whole_job import WholeJob, time_job
+from job.bench.whole_job import TimedJob, time_job
 from job.status import fresh_counts
 from model.actions import DEFAULT_ACTIONS
 from model.records import UserBehavior
@@ -38,8 +38,8 @@ class Incremental:
         pass_cpu_us: of the scorer alone, a behaviour, without kept states.
     """
 
-    stepped: WholeJob
-    passed: WholeJob
+    stepped: TimedJob
+    passed: TimedJob
     stepped_share: float
     step_cpu_us: float
     pass_cpu_us: float
@@ -54,7 +54,7 @@ def measure_incremental(ground: Ground) -> Incremental:
     return Incremental(stepped, passed, share, step_cpu_us, pass_cpu_us)
 
 
-def _timed(ground: Ground, name: str, *overrides: str) -> tuple[WholeJob, float]:
+def _timed(ground: Ground, name: str, *overrides: str) -> tuple[TimedJob, float]:
     """The job at its limit, and the share of its histories that it stepped to."""
     with scoring_job(ground, name, ground.past(), ground.timed(), overrides) as live:
         timed = time_job(live)

@@ -28,7 +28,7 @@ def _freshness(ground: Ground, results: Results) -> Any:
     if results.job is None:
         msg = "freshness is measured at shares of what the job can do: run the part job as well"
         raise BenchError(msg)
-    return measure_freshness(ground, results.job.events_per_s)
+    return measure_freshness(ground, results.job.as_set.events_per_s)
 
 
 PARTS: Mapping[str, Part] = MappingProxyType(

@@ -40,7 +40,7 @@ def _speed(axes: Any, results: Results) -> bool:
         bars.append(("the model alone", results.model.best.users_per_s, _THEIRS))
     for name, job in (("recloop, files", results.job), ("recloop, Kafka", results.kafka_job)):
         if job is not None:
-            bars.append((name, job.events_per_s, _OURS))
+            bars.append((name, job.best.events_per_s, _OURS))
     if results.plain_pyflink is not None:
         bars.append(("plain PyFlink", results.plain_pyflink.best.events_per_s, _THEIRS))
     for name, peer in (("Quix Streams", results.quixstreams), ("plain loop", results.plain_loop)):
@@ -88,8 +88,9 @@ def _checkpoints(axes: Any, results: Results) -> bool:
 def _cpu(axes: Any, results: Results) -> bool:
     if results.job is None:
         return False
-    total = sum(results.job.cpu_s_per_1000.values())
-    parts = [(name, spent) for name, spent in results.job.cpu_s_per_1000.items() if spent >= _SMALL * total]
+    by_part = results.job.as_set.cpu_s_per_1000
+    total = sum(by_part.values())
+    parts = [(name, spent) for name, spent in by_part.items() if spent >= _SMALL * total]
     names, values = zip(*reversed(parts), strict=True)
     axes.bar_label(axes.barh(names, values, color=_OURS), fmt="{:.3f}", padding=2)
     axes.margins(x=0.15)

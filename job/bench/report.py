@@ -6,6 +6,7 @@ from pathlib import Path
 
 from job.bench.goals import Goal, judge
 from job.bench.results import Kept, Results, figures, why_void
+from job.bench.whole_job import TimedJob
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ def notes(results: Results, kept: Mapping[str, Kept]) -> list[str]:
     """What a reader has to know of these figures."""
     told = [f"VOID: {reason}" for reason in why_void(results)]
     if not told and results.job is not None:
-        named = ", ".join(f"{key}={value}" for key, value in results.job.shortcuts.items())
+        named = ", ".join(f"{key}={value}" for key, value in results.job.as_set.shortcuts.items())
         told.append(
             "Every list was scored anew: fallback share 0, cache hit share 0; "
             + (f"settings: {named}" if named else "the job has no score cache, coalescing or shedding")
@@ -70,9 +71,9 @@ def _speeds(results: Results) -> Grid:
         best = model.best
         how = f"{best.processes} process(es), {best.threads} thread(s), batches of {best.batch_size}"
         rows.append(("the model alone", f"{best.users_per_s:,.0f}", how))
-    for name, one in (("the job, from files", job), ("the job, from Kafka", kafka)):
-        if one is not None:
-            rows.append((name, f"{one.events_per_s:,.0f}", f"batches of {one.batch_size_mean:.0f} on the mean"))
+    for name, part in (("the job, from files", job), ("the job, from Kafka", kafka)):
+        forms = () if part is None else part.tried
+        rows += [(name, f"{timed.events_per_s:,.0f}", _how(timed)) for timed in forms]
     if (both := results.incremental) is not None:
         share = f"{both.stepped_share:.1%} by a step"
         rows.append(("the job with a GRU, kept states", f"{both.stepped.events_per_s:,.0f}", f"from files; {share}"))
@@ -86,6 +87,11 @@ def _speeds(results: Results) -> Grid:
             rows.append((name, f"{peer.documented_per_s:,.0f}", "from Kafka; 2 processes, as documented"))
             rows.append((name, f"{peer.batched_per_s:,.0f}", "from Kafka; 2 processes, with our batching"))
     return Grid("histories scored and listed", ("who", "a second", "how"), tuple(rows))
+
+
+def _how(timed: TimedJob) -> str:
+    late = f"; {timed.fallback_share:.1%} by the rules alone, so it does not count" if timed.fallback_share else ""
+    return f"{timed.scorers} scorer(s), batches of {timed.batch_size_mean:.0f} on the mean{late}"
 
 
 def _freshness(results: Results) -> Grid:
@@ -107,11 +113,10 @@ def _freshness(results: Results) -> Grid:
 def _cpu(results: Results) -> Grid:
     if results.job is None:
         return Grid("", (), ())
-    total = sum(results.job.cpu_s_per_1000.values())
+    by_part = results.job.as_set.cpu_s_per_1000
+    total = sum(by_part.values())
     parts = [
-        (name, f"{spent:.3f}", f"{spent / total:.0%}")
-        for name, spent in results.job.cpu_s_per_1000.items()
-        if spent / total >= 0.005
+        (name, f"{spent:.3f}", f"{spent / total:.0%}") for name, spent in by_part.items() if spent / total >= 0.005
     ]
     rows = (("all", f"{total:.3f}", "100%"), *parts)
     return Grid("CPU of the job at its limit", ("part", "seconds a 1,000 events", "share"), rows)
@@ -119,7 +124,8 @@ def _cpu(results: Results) -> Grid:
 
 def _size(results: Results) -> Grid:
     rows: list[tuple[str, ...]] = []
-    if (job := results.job) is not None:
+    if results.job is not None:
+        job = results.job.as_set
         rows += [(f"memory: {name}", f"{size:,.0f} MB") for name, size in job.rss_mb.items()]
         rows.append(("a checkpoint at the limit", f"{job.checkpoint_mb:.1f} MB in {job.checkpoint_ms:,.0f} ms"))
     if results.freshness is not None and (stall := results.freshness.stalls) is not None:

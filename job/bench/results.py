@@ -14,7 +14,7 @@ from job.bench.many_users import ManyUsers
 from job.bench.model_alone import ModelAlone
 from job.bench.plain_pyflink import PlainPyFlink
 from job.bench.state_size import StateSize
-from job.bench.whole_job import WholeJob
+from job.bench.whole_job import TimedJob, WholeJob
 
 _OFF = frozenset({"False", "None", "0", "0.0"})
 
@@ -79,8 +79,8 @@ def figures(results: Results) -> dict[str, float | None]:
     """Every figure by its name in the JSON; None where a part was not run."""
     job, kafka, model, fresh = results.job, results.kafka_job, results.model, results.freshness
     pyflink, users, state = results.plain_pyflink, results.users, results.state
-    here = None if job is None else job.events_per_s
-    over_kafka = None if kafka is None else kafka.events_per_s
+    here = None if job is None else job.best.events_per_s
+    over_kafka = None if kafka is None else kafka.best.events_per_s
     alone = None if model is None else model.best.users_per_s
     loads = {} if fresh is None else {load.name: load for load in fresh.loads}
     stall = None if fresh is None else fresh.stalls
@@ -100,15 +100,15 @@ def figures(results: Results) -> dict[str, float | None]:
         "freshness_nine_tenths_load_p99_ms": loads["90% load"].p99_ms if loads else None,
         "checkpoint_stall_ms": None if stall is None else stall.median_ms,
         "checkpoint_stall_p90_ms": None if stall is None else stall.p90_ms,
-        "cpu_ms_per_event": None if job is None else job.cpu_ms_per_event,
-        "checkpoint_ms": None if job is None else job.checkpoint_ms,
-        "checkpoint_mb": None if job is None else job.checkpoint_mb,
+        "cpu_ms_per_event": None if job is None else job.as_set.cpu_ms_per_event,
+        "checkpoint_ms": None if job is None else job.as_set.checkpoint_ms,
+        "checkpoint_mb": None if job is None else job.as_set.checkpoint_mb,
         "cost_ratio_million_over_thousand_users": None if users is None else users.ratio,
         "many_users": None if users is None else users.many.users,
         "state_bytes_per_user": None if state is None else state.bytes_per_user,
         "checkpoint_bytes_per_user": None if state is None else state.checkpoint_bytes_per_user,
         "fallback_share": _largest(_fallback_shares(results)),
-        "cache_hit_share": _largest([each.cache_hit_share for each in (job, kafka) if each is not None]),
+        "cache_hit_share": _largest([each.cache_hit_share for _, each in _that_count(results)]),
         # These stand beside the ratios above, never inside them.
         **_incremental(results.incremental),
     }
@@ -119,9 +119,7 @@ def why_void(results: Results) -> list[str]:
     reasons = []
     if share := _largest(_fallback_shares(results)):
         reasons.append(f"{share:.2%} of a part's lists were made by the rules alone")
-    for name, job in (("the job", results.job), ("the job from Kafka", results.kafka_job)):
-        if job is None:
-            continue
+    for name, job in _that_count(results):
         if job.cache_hit_share:
             reasons.append(f"{name} took {job.cache_hit_share:.2%} of its scores from a cache")
         if job.shortest_list < LISTED:
@@ -130,9 +128,17 @@ def why_void(results: Results) -> list[str]:
     return reasons
 
 
+def _that_count(results: Results) -> list[tuple[str, TimedJob]]:
+    """The jobs that figures are taken from, with their names."""
+    parts = (("the job", results.job), ("the job from Kafka", results.kafka_job))
+    there = [(name, part) for name, part in parts if part is not None]
+    return [(name, job) for name, part in there for job in part.that_count]
+
+
 def _fallback_shares(results: Results) -> list[float]:
-    parts = (results.job, results.kafka_job, results.freshness)
-    shares = [each.fallback_share for each in parts if each is not None]
+    shares = [job.fallback_share for _, job in _that_count(results)]
+    if results.freshness is not None:
+        shares.append(results.freshness.fallback_share)
     if (both := results.incremental) is not None:
         shares += [both.stepped.fallback_share, both.passed.fallback_share]
     users = results.users

@@ -23,7 +23,8 @@ class Scale:
         many_users: the large one.
         state_users: users whose state is weighed.
         state_events: behaviours of each of them.
-        variants: whether peers are tried in each of their forms; else in the one that was best in full runs.
+        variants: whether contenders are tried in each of their forms; else peers in the one that was best in full runs,
+            and the job as it is set.
     """
 
     name: str = "full"

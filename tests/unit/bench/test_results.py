@@ -11,9 +11,10 @@ from job.bench.many_users import CostAt, ManyUsers
 from job.bench.model_alone import ModelAlone, ModelSpeed
 from job.bench.report import goals_grid, grids, notes
 from job.bench.results import Kept, Results, figures, keep, read_kept, why_void
-from job.bench.whole_job import WholeJob
+from job.bench.whole_job import TimedJob, WholeJob
 
-JOB = WholeJob(
+TIMED = TimedJob(
+    scorers=1,
     events_per_s=600.0,
     lists=6_000,
     fallback_share=0.0,
@@ -28,6 +29,7 @@ JOB = WholeJob(
     checkpoint_ms=100.0,
     checkpoint_mb=1.0,
 )
+JOB = WholeJob((TIMED,))
 MODEL = ModelAlone(45.0, (ModelSpeed(2, 1, 32, 900.0), ModelSpeed(1, 2, 64, 1_000.0)))
 WANTED = (
     "job_events_per_s model_users_per_s job_over_model job_over_plain_pyflink job_over_quixstreams job_over_plain_loop"
@@ -46,15 +48,25 @@ def test_the_job_is_compared_with_the_best_way_to_run_the_model() -> None:
     assert told["job_over_model"] == pytest.approx(0.6)
 
 
+def test_the_quickest_form_of_the_job_counts_if_the_model_was_asked_for_every_list() -> None:
+    quicker = replace(TIMED, scorers=2, events_per_s=800.0)
+    for second, counts in ((quicker, 800.0), (replace(quicker, fallback_share=0.01), 600.0)):
+        results = Results(job=WholeJob((TIMED, second)), model=MODEL)
+        told = figures(results)
+        assert (told["job_events_per_s"], told["fallback_share"]) == (counts, 0)
+        assert why_void(results) == []
+        assert sum("scorer(s)" in row[-1] for grid in grids(results) for row in grid.rows) == 2
+
+
 def test_peers_that_read_kafka_are_compared_with_the_job_that_reads_kafka() -> None:
-    kafka = replace(JOB, events_per_s=500.0)
+    kafka = WholeJob((replace(TIMED, events_per_s=500.0),))
     told = figures(Results(job=JOB, kafka_job=kafka, quixstreams=PeerSpeed(250.0, 1_000.0)))
     assert told["job_over_quixstreams"] == 2.0
     assert told["job_over_quixstreams_batched"] == 0.5
 
 
 def test_steps_are_compared_with_full_passes_alone() -> None:
-    both = Incremental(replace(JOB, events_per_s=900.0), JOB, 0.98, 80.0, 400.0)
+    both = Incremental(replace(TIMED, events_per_s=900.0), TIMED, 0.98, 80.0, 400.0)
     told = figures(Results(job=JOB, model=MODEL, incremental=both))
     assert (told["incremental_over_full"], told["full_cpu_over_step_cpu"]) == (1.5, 5.0)
     assert told["job_over_model"] == figures(Results(job=JOB, model=MODEL))["job_over_model"]
@@ -70,14 +82,14 @@ def test_steps_are_compared_with_full_passes_alone() -> None:
     ],
 )
 def test_a_run_that_did_not_score_every_history_is_void(change: dict[str, object], reason: str) -> None:
-    results = Results(job=replace(JOB, **change))  # type: ignore[arg-type]
+    results = Results(job=WholeJob((replace(TIMED, **change),)))  # type: ignore[arg-type]
     (told,) = why_void(results)
     assert reason in told
     assert notes(results, {})[0].startswith("VOID")
 
 
 def test_a_run_with_all_shortcuts_off_counts() -> None:
-    results = Results(job=replace(JOB, shortcuts={"scoring.cache_mb": "0", "scoring.coalesce": "False"}))
+    results = Results(job=WholeJob((replace(TIMED, shortcuts={"scoring.cache_mb": "0", "scoring.coalesce": "False"}),)))
     assert why_void(results) == []
 
 
