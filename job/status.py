@@ -52,6 +52,9 @@ class JobStatus:
         running_s: seconds since it was submitted.
         tasks: "running/all".
         lists_per_s: lists made a second, over the last two seconds.
+        scored: histories that a model scored, since the last start.
+        stepped: of these, by one step from a kept state.
+        cached: of these, by what the model had said to the same question.
         fallbacks: behaviours that went on without scores since the last start.
         fallback_reasons: why (`udfs.model_calls.FallbackReason`) -> how many of them; the most frequent first.
         dead_letters: records that were no behaviour since the last start.
@@ -76,6 +79,9 @@ class JobStatus:
     running_s: float
     tasks: str
     lists_per_s: float
+    scored: int
+    stepped: int
+    cached: int
     fallbacks: int
     fallback_reasons: dict[str, int]
     dead_letters: int
@@ -127,6 +133,9 @@ def read_status(
         running_s=job.duration_ms / 1000,
         tasks=_tasks(job),
         lists_per_s=max(0.0, lists / seconds),
+        scored=counts.total(Metric.HISTORIES_SCORED),
+        stepped=counts.total(Metric.HISTORIES_STEPPED),
+        cached=counts.total(Metric.SCORE_CACHE_HITS),
         fallbacks=counts.total(Metric.FALLBACKS),
         fallback_reasons=dict(sorted(counts.fallback_reasons.items(), key=lambda counted: -counted[1])),
         dead_letters=counts.total(Metric.DEAD_LETTERS),

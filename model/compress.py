@@ -19,11 +19,12 @@ from model.compress_report import Outcome, Report
 from model.compress_steps import Shrinking, Workshop
 from model.datasets.folders import whole_folder
 from model.datasets.prepared import Dataset
-from model.evaluate import PROTOCOL, Targets, find_targets
+from model.evaluate import Targets, find_targets
 from model.export import load_script
 from model.fit import metrics_of
 from model.interactions import Interactions, load_interactions
 from model.kinds import Progress
+from model.manifest import PROTOCOL
 from model.rebuild import kind_of
 from model.ways import CompressionError, refuse_kind, steps_of
 

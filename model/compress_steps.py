@@ -13,7 +13,7 @@ from model.interactions import Interactions
 from model.kinds import Progress, kind_named
 from model.prune import pruned
 from model.quantize import quantized
-from model.rebuild import Sized, kind_of, rebuilt
+from model.rebuild import Sized, rebuilt
 from model.recommender import Recommender
 from model.sequence import SequenceRecommender
 from model.teach import School
@@ -53,7 +53,7 @@ class Workshop:
         """
         found = rebuilt(bundle)
         layers, self._whole = found.layers, found.whole
-        how = kind_named(kind_of(bundle)).recipe().HOW
+        how = kind_named(bundle.manifest.recommender).how()
         how = replace(how, epochs=shrinking.epochs or how.epochs, seed=shrinking.seed)
         self._school = School(teacher=layers.model, training=training, how=how, keep=shrinking.keep, progress=progress)
         self._progress = progress

@@ -1,7 +1,8 @@
 """How well a recommender foresees what users really did next, through the contract that serving uses.
 
-`evaluate` is the time split that every bundle's manifest carries; `PROTOCOL` says how it counts. What it is made
-of serves other protocols too (`model.evaluate_splits`): rows to foresee, what is known before them, their ranks.
+`evaluate` is the time split that every bundle's manifest carries; `model.manifest.PROTOCOL` says how it counts. What
+it is made of serves other protocols too (`model.evaluate_splits`): rows to foresee, what is known before them, their
+ranks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,13 +18,6 @@ from model.records import EpochMs
 
 Gains = npt.NDArray[np.float64]
 TOP = 10
-PROTOCOL = (
-    "Time split. A target is a behaviour after the cut-off that enters histories and is about an item new "
-    "to its user. The model sees the user's history just before it; later behaviours advance the history. "
-    "All items of the vocabulary are ranked, those the user has met are masked, and a target outside the "
-    "vocabulary is a miss. 'known' are users with history before the cut-off; 'everyone' adds new users, "
-    "from their second behaviour on."
-)
 
 
 @dataclass(frozen=True, slots=True)

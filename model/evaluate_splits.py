@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.evaluate import PROTOCOL, new_to_user, rows_after, thinned
+from model.evaluate import new_to_user, rows_after, thinned
 from model.interactions import Flags, Interactions, Ints, cut_off_at
+from model.manifest import PROTOCOL
 from model.records import EpochMs
 
 AT_MOST = 20_000
@@ -42,11 +43,6 @@ class Split:
     log: Interactions
     training: Flags
     rows: Ints
-
-    @property
-    def oldest_target(self) -> EpochMs:
-        """Event time of the oldest row to foresee."""
-        return int(self.log.timestamp[self.rows].min())
 
 
 def leave_one_out(log: Interactions, *, validation: bool = False) -> Split:

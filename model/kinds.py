@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.interactions import Interactions
-from model.options import Options, laid_over, parse_options, refuse_unknown
+from model.options import OptionError, Options, fields_of, laid_over, parse_options, refuse_unknown
 from model.torchrun import member
 
 if TYPE_CHECKING:
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
     from model.train import EpochDone, TrainConfig
 
 DEFAULT_KIND = "sasrec"
+
+_SIZES = frozenset({"history_length", "k"})
+"""What every kind has a use for."""
+_WIDE = frozenset({"dim"})
+_DEEP = frozenset({"dim", "layers"})
+_TRAINED = frozenset({"epochs", "batch_size", "learning_rate", "weight_decay", "negatives"})
+"""All of a `TrainConfig` but its seed, and where and how it runs."""
 
 NeighborTable = npt.NDArray[np.int32]
 """(n + 1, M), nearest first, never the item itself, 0 pads."""
@@ -108,6 +115,7 @@ class Kind:
         trained_on_windows: its training, or most of it, is that of `model.train`: several processes can share it, in
             mixed precision too, and it can be gone on with.
         history_length: L unless another is asked for. Kinds that step read all of a kept history, which grows to 99.
+        takes: fields of `Size`, beside L and k, and of `TrainConfig` that it has a use for.
         options: numbers laid over its sizes, its training and its own options.
     """
 
@@ -117,6 +125,7 @@ class Kind:
     whole_catalogue: bool = False
     trained_on_windows: bool = False
     history_length: int = 50
+    takes: frozenset[str] = frozenset()
     options: Options = field(default_factory=dict)
 
     def recipe(self) -> Recipe:
@@ -129,6 +138,10 @@ class Kind:
             size if size.history_length else replace(size, history_length=self.history_length), self.options
         )
 
+    def how(self) -> TrainConfig:
+        """How it is trained unless something else is asked for; imports its file."""
+        return laid_over(self.recipe().HOW, self.options)
+
     def learn(self, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
         """Trains one; in its own way if `how` is None, and with its options laid over it.
 
@@ -138,15 +151,25 @@ class Kind:
         """
         self.refuse_unknown_options()
         recipe = self.recipe()
-        trained = laid_over(recipe.HOW if how is None else how, self.options)
+        trained = self.how() if how is None else laid_over(how, self.options)
         self._refuse_what_windows_need(trained)
         return recipe.fit(data, self.sized(size), trained, progress, laid_over(recipe.DEFAULTS, self.options))
 
     def refuse_unknown_options(self) -> None:
-        """OptionError if it has none of a name; imports its file."""
-        if self.options:
-            recipe = self.recipe()
-            refuse_unknown(self.options, recipe.DEFAULTS, recipe.HOW, Size())
+        """OptionError if it has no use for one; imports its file."""
+        if not self.options:
+            return
+        recipe = self.recipe()
+        general = fields_of(self.sized(Size(history_length=0)), recipe.HOW)
+        takes = {name: general[name] for name in sorted(self.takes | _SIZES)}
+        refuse_unknown(self.options, fields_of(recipe.DEFAULTS) | takes)
+
+    def refuse_unused(self, asked: Mapping[str, object]) -> None:
+        """OptionError if it has no use for a field of `TrainConfig` that is asked for, is not None."""
+        if unused := [name for name, value in asked.items() if value is not None and name not in self.takes]:
+            able = ", ".join(name for name, kind in KINDS.items() if unused[0] in kind.takes)
+            msg = f"{unused[0]} is for {able} only: leave it out"
+            raise OptionError(msg)
 
     def _refuse_what_windows_need(self, how: TrainConfig) -> None:
         if self.trained_on_windows:
@@ -154,21 +177,30 @@ class Kind:
         asked = {
             "processes above 1": how.processes > 1 or member() is not None,
             "precision mixed": how.precision == "mixed",
+            "a device": how.device != "cpu",
             "resume": how.checkpoints is not None and how.checkpoints.resume,
         }
         if refused := [name for name, is_asked in asked.items() if is_asked]:
             able = ", ".join(name for name, kind in KINDS.items() if kind.trained_on_windows)
-            msg = f"{refused[0]} is for {able} only: all others are trained by one process and in one go"
+            msg = f"{refused[0]} is for {able} only: all others are trained by one process, on the CPU, in one go"
             raise ValueError(msg)
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "sasrec": Kind(
-            file="sasrec", summary="a causal transformer over the history", seeded=True, trained_on_windows=True
+            file="sasrec",
+            summary="a causal transformer over the history",
+            seeded=True,
+            trained_on_windows=True,
+            takes=_DEEP | _TRAINED,
         ),
         "hstu": Kind(
-            file="hstu", summary="the same of pointwise attention blocks", seeded=True, trained_on_windows=True
+            file="hstu",
+            summary="the same of pointwise attention blocks",
+            seeded=True,
+            trained_on_windows=True,
+            takes=_DEEP | _TRAINED,
         ),
         "gru": Kind(
             file="gru",
@@ -176,6 +208,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             seeded=True,
             trained_on_windows=True,
             history_length=99,
+            takes=_WIDE | _TRAINED,
         ),
         "linear-recurrence": Kind(
             file="linear_recurrence",
@@ -183,22 +216,39 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             seeded=True,
             trained_on_windows=True,
             history_length=99,
+            takes=_DEEP | _TRAINED,
         ),
         "popularity": Kind(file="popularity", summary="what most users met lately"),
         "item-cf": Kind(file="item_cf", summary="neighbours of the newest items, by who met both"),
         "user-cf": Kind(file="user_cf", summary="what users with the like history met"),
-        "als": Kind(file="als", summary="matrix factorisation by weighted least squares", seeded=True),
-        "bpr": Kind(file="bpr", summary="matrix factorisation by pairwise ranking", seeded=True),
+        "als": Kind(
+            file="als",
+            summary="matrix factorisation by weighted least squares",
+            seeded=True,
+            takes=_WIDE | {"epochs"},
+        ),
+        "bpr": Kind(
+            file="bpr",
+            summary="matrix factorisation by pairwise ranking",
+            seeded=True,
+            takes=_WIDE | {"epochs", "learning_rate"},
+        ),
         "hybrid": Kind(
             file="hybrid",
             summary="the sum of gru, slit and als: order and taste",
             seeded=True,
             trained_on_windows=True,
             history_length=99,
+            takes=_WIDE | _TRAINED,
         ),
         "ease": Kind(file="ease", summary="a linear model of items in closed form"),
         "slit": Kind(file="slit", summary="a linear model of what comes next, in closed form", history_length=99),
-        "lightgcn": Kind(file="lightgcn", summary="embeddings smoothed over the graph of who met what", seeded=True),
+        "lightgcn": Kind(
+            file="lightgcn",
+            summary="embeddings smoothed over the graph of who met what",
+            seeded=True,
+            takes=_DEEP | _TRAINED,
+        ),
         "text": Kind(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
     }
 )

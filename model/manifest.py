@@ -6,6 +6,14 @@ from dataclasses import dataclass, field
 from model.records import EpochMs
 
 CONTRACT_VERSION = 1
+PROTOCOL = (
+    "Time split. A target is a behaviour after the cut-off that enters histories and is about an item new "
+    "to its user. The model sees the user's history just before it; later behaviours advance the history. "
+    "All items of the vocabulary are ranked, those the user has met are masked, and a target outside the "
+    "vocabulary is a miss. 'known' are users with history before the cut-off; 'everyone' adds new users, "
+    "from their second behaviour on."
+)
+"""How a manifest's metrics are counted: `model.evaluate.evaluate`."""
 
 
 class BundleError(Exception):
@@ -79,7 +87,7 @@ class Manifest:
 
     Attributes:
         name: of the model.
-        recommender: its kind, a name in `model.kinds`.
+        recommender: its kind, a name in `model.kinds`, with the options behind it that it was trained with.
         version: of this training of it.
         contract_version: of the contract that it keeps.
         created_at: ISO 8601, UTC.
@@ -89,7 +97,7 @@ class Manifest:
         k: items it returns.
         neighbors: M, columns of the neighbour table.
         training: what it was trained on.
-        metrics: name -> value, as measured after training.
+        metrics: name -> value, as measured after training by `PROTOCOL`.
         compression: what it was compressed from; None if it is as it was trained.
     """
 

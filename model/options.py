@@ -34,12 +34,16 @@ def laid_over(settings: Settings, options: Options) -> Settings:
     return laid
 
 
-def refuse_unknown(options: Options, *settings: object) -> None:
-    """OptionError, which lists what there is, if an option is no field of any of the settings."""
+def fields_of(*settings: object) -> dict[str, Any]:
+    """The fields of some dataclasses, by name."""
     parts: Any = settings
-    known = {field.name: getattr(part, field.name) for part in parts for field in fields(part)}
+    return {field.name: getattr(part, field.name) for part in parts for field in fields(part)}
+
+
+def refuse_unknown(options: Options, known: Mapping[str, Any]) -> None:
+    """OptionError, which lists what there is, if an option is not among those known, name -> default."""
     if unknown := sorted(set(options) - set(known)):
-        there = ", ".join(f"{name}={value}" for name, value in known.items() if isinstance(value, int | float))
+        there = ", ".join(name if value is None else f"{name}={value}" for name, value in known.items())
         msg = f"there is no option {unknown[0]!r} here; there are, with their defaults, {there}"
         raise OptionError(msg)
 

@@ -76,8 +76,9 @@ class StepRecommender(Recommender):
     def state_after(self, history: Tensor, weight: Tensor) -> Tensor:
         """The state after a whole history. (B, L) x 2 -> (B, S)."""
         state = self.initial_state(history.size(0))
+        no_age = torch.zeros(history.size(0), device=history.device)
         for column in range(history.size(1)):
-            state = self.step(state, history[:, column], weight[:, column], weight[:, column])
+            state = self.step(state, history[:, column], weight[:, column], no_age)
         return state
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:

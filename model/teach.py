@@ -5,18 +5,18 @@ The teacher sees the same windows and is asked at every position, so one pass of
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from model.interactions import Interactions
+from model.process_group import alone
 from model.rebuild import Sized
 from model.sequence import SequenceRecommender
 from model.sequence_losses import draw_negatives, full_softmax, negatives_for, sampled_softmax
-from model.train import EpochDone, Progress, TrainConfig
+from model.train import Progress, TrainConfig
 from model.train_member import sequences_of
-from model.training_loop import schedule_of
+from model.training_loop import TrainingLoop
 from model.windows import WindowSource
 
 
@@ -50,25 +50,27 @@ def taught(sized: Sized, school: School) -> Sized:
         ValueError: no user has two items, so there is nothing to learn from.
     """
     how, student = school.how, sized.model
-    windows = Windows(school.training, sized.config.history_length, how.seed)
+    windows = Windows(school.training, sized.config.history_length, how.seed).source
     torch.manual_seed(how.seed)
     negatives = negatives_for(sized.config.items, how.negatives)
-    optimizer = torch.optim.AdamW(student.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
-    schedule = schedule_of(optimizer, windows.source, how)
-    student.train()
-    for epoch in range(1, how.epochs + 1):
-        losses = []
-        for batch in windows.batches(how.batch_size):
-            optimizer.zero_grad(set_to_none=True)
-            loss = lesson_loss(student, batch, school, negatives)
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(student.parameters(), 1.0)
-            optimizer.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-        school.progress(EpochDone(epoch, how.epochs, float(np.mean(losses))))
+    lesson = Lesson(student, school, negatives)
+    TrainingLoop(student, windows, negatives, how, alone("cpu"), lesson).run(school.progress, lambda: None)
     student.eval()
     return sized
+
+
+class Lesson(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """What a student lowers, as the training loop wants it."""
+
+    def __init__(self, student: SequenceRecommender, school: School, negatives: int) -> None:
+        super().__init__()
+        self.student = student
+        self._school = school
+        self._negatives = negatives
+
+    def forward(self, windows: Tensor, _drawn: Tensor | None) -> Tensor:
+        """The mean of `lesson_loss`; a school is one process, so negatives are drawn in it. (B, L + 1) -> scalar."""
+        return lesson_loss(self.student, windows, self._school, self._negatives)
 
 
 class Windows:

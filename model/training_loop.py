@@ -48,15 +48,22 @@ class TrainingLoop:
     """
 
     def __init__(
-        self, model: SequenceRecommender, windows: WindowSource, negatives: int, how: TrainConfig, group: Group
+        self,
+        model: SequenceRecommender,
+        windows: WindowSource,
+        negatives: int,
+        how: TrainConfig,
+        group: Group,
+        objective: nn.Module | None = None,
     ) -> None:
+        """Takes an objective where it is not to be the next item: a module called as `NextItem` is."""
         self._model = model
         self._windows = windows
         self._how = how
         self._group = group
         shared = negatives if group.size > 1 else 0
         self._negatives = Negatives(model.item.num_embeddings - 1, shared, group.device)
-        self._objective = group.wrap(NextItem(model, negatives))
+        self._objective = group.wrap(objective or NextItem(model, negatives))
         self._precision = precision_of(how.precision, group.device)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
         self._schedule = schedule_of(self._optimizer, windows, how)

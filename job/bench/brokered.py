@@ -187,10 +187,12 @@ def _wait_for_first(
     """Until every partition has a list: then all processes take part."""
     ground.say(f"{topic}: waiting for its first lists")
     deadline = time.monotonic() + _FIRST_LIST_S
-    while not _lists(connection, topic):
+    while not all(end_offsets(connection, topic).values()):
         _refuse_dead(processes, ground, topic)
         if time.monotonic() > deadline:
-            msg = f"{topic} made no list in {_FIRST_LIST_S:g} s: look at {ground.folder}/{topic}-*.log"
+            msg = (
+                f"{topic} made no list of some partition in {_FIRST_LIST_S:g} s: look at {ground.folder}/{topic}-*.log"
+            )
             raise BenchError(msg)
         time.sleep(_POLL_S)
 

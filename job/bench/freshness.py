@@ -80,8 +80,7 @@ def measure_freshness(ground: Ground, capacity_per_s: float) -> Freshness:
             load, waits, done = _load(live, f"{share:.0%} load", rate, behaviors, int(rate * scale.load_s))
             loads.append(load)
             if share == _HALF:
-                interval = live.settings.flink.checkpoint_interval
-                half = stalls(waits, done, int(interval.total_seconds() * 1000)), waits, done
+                half = stalls(waits, done), waits, done
         share = fallback_share(live.tables)
     found, waits, done = half
     return Freshness(capacity_per_s, share, tuple(loads), found, _points(waits), _moments(waits, done))

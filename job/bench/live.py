@@ -124,7 +124,7 @@ def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[U
     )
     filling = deploy(target, unscored, fresh=True, on_progress=say).job_id
     live.rest.wait_until_running(filling, timeout_s=_RUNNING_S)
-    _wait_for_lists(live, filling, records)
+    wait_for_lists(replace(live, job_id=filling), records, "applying the past")
     wait_for_checkpoint(live.rest, filling)
     live.rest.cancel(filling)
     live.rest.wait_for_job(filling, lambda job: job.is_over, timeout_s=_RUNNING_S)
@@ -178,14 +178,18 @@ def wait_for_checkpoint(rest: FlinkRest, job_id: str) -> str:
     raise BenchError(msg)
 
 
-def _wait_for_lists(live: Live, job_id: str, wanted: int) -> None:
-    """Until so many lists were made; every behaviour makes one."""
+def wait_for_lists(live: Live, wanted: int, what: str) -> None:
+    """Until so many lists were made; every behaviour makes one.
+
+    Raises:
+        BenchError: for a minute and a half there was not one more.
+    """
     seen, changed = -1, time.monotonic()
-    while (now := counted(live.rest, live.rest.job(job_id)).total(Metric.LISTS)) < wanted:
+    while (now := live.lists()) < wanted:
         if now != seen:
             seen, changed = now, time.monotonic()
-        live.ground.say(f"applying the past: {now:,} of {wanted:,}")
+        live.ground.say(f"{what}: {now:,} of {wanted:,}")
         if time.monotonic() - changed > _STALLED_S:
-            msg = f"the job stopped at {now:,} of {wanted:,} behaviours: look at {live.cluster.layout.logs}"
+            msg = f"{what} stopped at {now:,} of {wanted:,}: look at {live.cluster.layout.logs}"
             raise BenchError(msg)
         time.sleep(_POLL_S)

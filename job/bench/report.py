@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job.bench.goals import Goal, judge
-from job.bench.results import Kept, Results, figures, why_void
+from job.bench.results import COMPARED, Kept, Results, figures, why_void
 from job.bench.whole_job import TimedJob
 
 
@@ -36,16 +36,18 @@ def goals_grid(results: Results) -> Grid:
 
 def notes(results: Results, kept: Mapping[str, Kept]) -> list[str]:
     """What a reader has to know of these figures."""
-    told = [f"VOID: {reason}" for reason in why_void(results)]
+    told = [f"VOID, {reason}" for reason in why_void(results)]
     if not told and results.job is not None:
         named = ", ".join(f"{key}={value}" for key, value in results.job.as_set.shortcuts.items())
         told.append(
             "Every list was scored anew: fallback share 0, cache hit share 0; "
             + (f"settings: {named}" if named else "the job has no score cache, coalescing or shedding")
         )
-    if len({each.run for each in kept.values()}) > 1:
-        apart = ", ".join(f"{name} {each.run}" for name, each in kept.items())
-        told.append(f"Not all parts are of one run, so ratios between them may tell of the machine: {apart}")
+    for parts in COMPARED:
+        runs = {part: kept[part].run for part in parts if part in kept}
+        if len(set(runs.values())) > 1:
+            apart = ", ".join(f"{part} {run}" for part, run in runs.items())
+            told.append(f"Not of one run, so ratios between them may tell of the machine: {apart}")
     if small := sorted({each.scale for each in kept.values() if each.scale != "full"}):
         told.append(f"Not at full size ({', '.join(small)}): shorter times, fewer samples{_sizes(results)}")
     if results.model is not None:

@@ -17,6 +17,9 @@ from job.bench.state_size import StateSize
 from job.bench.whole_job import TimedJob, WholeJob
 
 _OFF = frozenset({"False", "None", "0", "0.0"})
+_INCREMENTAL = "incremental"
+COMPARED = (("model", "job", "plain_pyflink"), ("kafka_job", "quixstreams", "plain_loop"), ("job", "freshness"))
+"""Parts whose figures are put into one ratio: they are worth something if they are of one run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ def figures(results: Results) -> dict[str, float | None]:
     alone = None if model is None else model.best.users_per_s
     loads = {} if fresh is None else {load.name: load for load in fresh.loads}
     stall = None if fresh is None else fresh.stalls
+    shares = _fallback_shares(results)
     return {
         "job_events_per_s": here,
         "job_from_kafka_events_per_s": over_kafka,
@@ -107,42 +111,50 @@ def figures(results: Results) -> dict[str, float | None]:
         "many_users": None if users is None else users.many.users,
         "state_bytes_per_user": None if state is None else state.bytes_per_user,
         "checkpoint_bytes_per_user": None if state is None else state.checkpoint_bytes_per_user,
-        "fallback_share": _largest(_fallback_shares(results)),
-        "cache_hit_share": _largest([each.cache_hit_share for _, each in _that_count(results)]),
+        "fallback_share": _largest([share for part, share in shares.items() if part != _INCREMENTAL]),
+        "cache_hit_share": _largest(
+            [each.cache_hit_share for part, each in _that_count(results) if part != _INCREMENTAL]
+        ),
         # These stand beside the ratios above, never inside them.
         **_incremental(results.incremental),
     }
 
 
 def why_void(results: Results) -> list[str]:
-    """Why the ratios count for nothing; empty where they do."""
-    reasons = []
-    if share := _largest(_fallback_shares(results)):
-        reasons.append(f"{share:.2%} of a part's lists were made by the rules alone")
-    for name, job in _that_count(results):
+    """Which parts count for nothing, and why; empty where all count."""
+    reasons = [
+        f"{part}: {share:.2%} of its lists were made by the rules alone"
+        for part, share in _fallback_shares(results).items()
+        if share
+    ]
+    for part, job in _that_count(results):
         if job.cache_hit_share:
-            reasons.append(f"{name} took {job.cache_hit_share:.2%} of its scores from a cache")
+            reasons.append(f"{part}: {job.cache_hit_share:.2%} of its scores are from a cache")
         if job.shortest_list < LISTED:
-            reasons.append(f"{name} made a list of {job.shortest_list} items, not of {LISTED}")
-        reasons += [f"{name} ran with {key}={value}" for key, value in job.shortcuts.items() if value not in _OFF]
+            reasons.append(f"{part}: a list has {job.shortest_list} items, not {LISTED}")
+        reasons += [f"{part}: it ran with {key}={value}" for key, value in job.shortcuts.items() if value not in _OFF]
     return reasons
 
 
 def _that_count(results: Results) -> list[tuple[str, TimedJob]]:
-    """The jobs that figures are taken from, with their names."""
-    parts = (("the job", results.job), ("the job from Kafka", results.kafka_job))
-    there = [(name, part) for name, part in parts if part is not None]
-    return [(name, job) for name, part in there for job in part.that_count]
-
-
-def _fallback_shares(results: Results) -> list[float]:
-    shares = [job.fallback_share for _, job in _that_count(results)]
-    if results.freshness is not None:
-        shares.append(results.freshness.fallback_share)
+    """The jobs that figures are taken from, with the names of their parts."""
+    parts = (("job", results.job), ("kafka_job", results.kafka_job))
+    found = [(name, job) for name, part in parts if part is not None for job in part.that_count]
     if (both := results.incremental) is not None:
-        shares += [both.stepped.fallback_share, both.passed.fallback_share]
-    users = results.users
-    return shares + ([] if users is None else [users.few.fallback_share, users.many.fallback_share])
+        found += [(_INCREMENTAL, both.stepped), (_INCREMENTAL, both.passed)]
+    return found
+
+
+def _fallback_shares(results: Results) -> dict[str, float]:
+    """Part -> share of lists by the rules alone, the largest where it has several."""
+    shares: dict[str, float] = {}
+    for part, job in _that_count(results):
+        shares[part] = max(shares.get(part, 0.0), job.fallback_share)
+    if results.freshness is not None:
+        shares["freshness"] = results.freshness.fallback_share
+    if (users := results.users) is not None:
+        shares["users"] = max(users.few.fallback_share, users.many.fallback_share)
+    return shares
 
 
 def _peer(name: str, job: float | None, peer: PeerSpeed | None) -> dict[str, float | None]:

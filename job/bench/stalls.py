@@ -1,12 +1,13 @@
 """For how long a checkpoint holds events back, from their freshness. Pure.
 
 Around every checkpoint there is a stretch of time, from a little before it was triggered until it was complete. The
-longest wait of a behaviour appended in it, less the longest wait usual in an equally long stretch halfway to the next
-checkpoint, is what the checkpoint added: its stall.
+longest wait of a behaviour appended in it, less the longest wait usual in an equally long stretch between two
+checkpoints, or in all that there is between them if that is shorter, is what the checkpoint added: its stall.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -42,19 +43,18 @@ class Stalls:
     usual_ms: float
 
 
-def stalls(waits: npt.NDArray[np.int64], checkpoints: Sequence[Stretch], interval_ms: int) -> Stalls | None:
+def stalls(waits: npt.NDArray[np.int64], checkpoints: Sequence[Stretch]) -> Stalls | None:
     """Judges all checkpoints of a steady load; None where too little was measured.
 
     Args:
         waits: (N, 2): when a behaviour was appended, epoch ms, and after how many ms its list was made.
-        checkpoints: those that were completed meanwhile.
-        interval_ms: from one checkpoint to the next.
+        checkpoints: all that were completed meanwhile.
     """
-    around, between = [], []
-    for each in checkpoints:
-        begin, end = each.trigger_ms - _BEFORE_MS, each.trigger_ms + each.duration_ms
-        around.append(_longest(waits, begin, end))
-        between.append(_longest(waits, begin + interval_ms // 2, end + interval_ms // 2))
+    stretches = sorted((each.trigger_ms - _BEFORE_MS, each.trigger_ms + each.duration_ms) for each in checkpoints)
+    around = [_longest(waits, begin, end) for begin, end in stretches]
+    between = [
+        _longest(waits, end, min(following, end + end - begin)) for (begin, end), (following, _) in pairwise(stretches)
+    ]
     held = [longest for longest in around if longest is not None]
     usual = [longest for longest in between if longest is not None]
     if not held or not usual:

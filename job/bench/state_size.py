@@ -6,20 +6,17 @@ The last behaviour of every user is scored, so that every list is a recommended 
 import json
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from job.bench.errors import BenchError
 from job.bench.ground import Ground
-from job.bench.live import Live, scoring_job, wait_for_checkpoint
+from job.bench.live import Live, scoring_job, wait_for_checkpoint, wait_for_lists
 from job.bench.many_users import rounds
 
 OPERATORS = ("track-users", "update-lists")
 _READ_S = 300.0
-_STALLED_S = 120.0
-_POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +37,7 @@ class StateSize:
     Attributes:
         users: how many.
         behaviors: of each.
-        families: every state of both operators, timers too.
+        families: every state of both operators; timers are on the heap, and not among them.
         checkpoint_bytes: the checkpoint's full size, as Flink tells it: compressed, of all operators.
     """
 
@@ -66,7 +63,7 @@ def measure_state(ground: Ground) -> StateSize:
     behaviors = list(rounds(scale.state_users, scale.items, scale.state_events))
     past, last = behaviors[: -scale.state_users], behaviors[-scale.state_users :]
     with scoring_job(ground, "state", past, last) as live:
-        _wait_for_lists(live, len(last))
+        wait_for_lists(live, len(last), "scoring the last behaviours")
         path = wait_for_checkpoint(live.rest, live.job_id)
         newest = live.rest.checkpoints(live.job_id).latest
         ground.say("reading the checkpoint")
@@ -90,15 +87,3 @@ def read_checkpoint(live: Live, path: Path) -> tuple[Family, ...]:
         msg = f"the checkpoint {path} could not be read: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}"
         raise BenchError(msg)
     return tuple(Family(**each) for each in json.loads(done.stdout.splitlines()[-1]))
-
-
-def _wait_for_lists(live: Live, wanted: int) -> None:
-    seen, changed = -1, time.monotonic()
-    while (now := live.lists()) < wanted:
-        if now != seen:
-            seen, changed = now, time.monotonic()
-        live.ground.say(f"scoring the last behaviours: {now:,} of {wanted:,}")
-        if time.monotonic() - changed > _STALLED_S:
-            msg = f"only {now:,} of {wanted:,} lists were made: look at {live.cluster.layout.logs}"
-            raise BenchError(msg)
-        time.sleep(_POLL_S)

@@ -9,8 +9,9 @@ from job.bench.ground import Ground
 from job.bench.live import Live, scoring_job
 from job.bench.rows import made_between
 from job.bench.usage import cpu_seconds, spent_by_part, usage
-from job.cluster import FlinkRest
 from job.settings import JobSettings
+from job.status import fresh_counts
+from udfs.metrics import Metric
 
 _FIRST_LIST_S = 60.0
 _POLL_S = 0.2
@@ -107,7 +108,7 @@ def time_job(live: Live) -> TimedJob:
     live.ground.say(f"timing for {scale.timed_s:g} s")
     time.sleep(scale.timed_s)
     end_ms, after = now_ms(), usage(live.cluster)
-    hits = cache_hits(live.rest, live.job_id)
+    hits = fresh_counts(live.rest, live.job_id).total(Metric.SCORE_CACHE_HITS)
     made = made_between(live, begin_ms, end_ms)
     done = [each for each in live.rest.checkpoints(live.job_id).history if begin_ms <= each.trigger_ms < end_ms]
     done = [each for each in done if each.status == "COMPLETED"]
@@ -148,16 +149,6 @@ def shortcuts(settings: JobSettings) -> dict[str, str]:
         for name, value in values.items()
     }
     return {name: str(value) for name, value in named.items() if any(word in name for word in _SHORTCUTS)}
-
-
-def cache_hits(rest: FlinkRest, job_id: str) -> int:
-    """What counters named `...cache_hits` say; 0 where the job has none."""
-    total = 0
-    for vertex in rest.job(job_id).vertices:
-        told = rest.get(f"/jobs/{job_id}/vertices/{vertex.vertex_id}/metrics")
-        if names := [each["id"] for each in told if each["id"].endswith("cache_hits")]:
-            total += sum(int(float(hits)) for hits in rest.vertex_metrics(job_id, vertex.vertex_id, *names).values())
-    return total
 
 
 def now_ms() -> int:

@@ -33,7 +33,12 @@ def bench(
         list[str] | None, typer.Option("--only", metavar="PART", help=f"Repeatable; of {', '.join(PARTS)}.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of results, report.md and pictures.")] = Path(".recloop/bench"),
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Every figure, by name.")] = None,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json", metavar="FILE", help="The figures, by name; those of each part are in the folder of --out."
+        ),
+    ] = None,
     overrides: Overrides = None,
     size: Annotated[str, typer.Option(hidden=True, help="full, quick or smallest.")] = "full",
 ) -> None:

@@ -13,7 +13,7 @@ from rich.table import Column, Table
 from job.commands.options import AsJson
 from job.commands.output import print_json, stop_on
 from model.bundle import BundleError, read_manifest
-from model.manifest import Manifest
+from model.manifest import PROTOCOL, Manifest
 from model.registry import Registry
 from model.registry_errors import RegistryError
 from model.registry_pointers import CANDIDATE, CURRENT, Pointers, Version
@@ -193,6 +193,7 @@ def _print_list(found: dict[str, dict[str, Any]], place: str) -> None:
         for row in model["versions"]:
             table.add_row(name, row["id"], _MARKS[row["pointer"]], *_cells(row))
     Console().print(table)
+    Console().print(f"Of known users. {PROTOCOL}", style="dim")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -219,6 +220,8 @@ def _print_version(name: str, version: Version, manifest: Manifest) -> None:
     for fact, value in facts.items():
         table.add_row(fact, escape(value))
     Console().print(table)
+    if manifest.metrics:
+        Console().print(PROTOCOL, style="dim")
 
 
 def _tell_moved(name: str, pointers: Pointers, *, as_json: bool) -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from job.commands.data import find_dataset
 from job.commands.kafka import Directory, connection_of
 from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
 from job.files_target import FilesTarget
@@ -18,8 +19,6 @@ from job.kafka.topic_target import TopicTarget
 from job.replay import Pace, Replayed
 from job.replay import replay as replay_dataset
 from model.datasets.prepared import Dataset
-
-DATA = Path(".recloop/data")
 
 
 class To(StrEnum):
@@ -73,7 +72,7 @@ def replay(
       recloop replay ml-100k --to kafka --topic clicks --set kafka.brokers=kafka-1:9092,kafka-2:9092
     """
     with told_errors():
-        source = open_dataset(dataset)
+        source = find_dataset(dataset)
         pace = _pace(speed, rate)
         opened: FilesTarget | TopicTarget
         if to is To.FILES:
@@ -88,16 +87,6 @@ def replay(
         typer.echo(json.dumps(asdict(done)))
     else:
         _show(done, target.name)
-
-
-def open_dataset(name: str) -> Dataset:
-    """A prepared data set by its name under .recloop/data, or by its folder.
-
-    Raises:
-        NotPreparedError: there is none.
-    """
-    named = DATA / name
-    return Dataset.open(named if named.is_dir() else Path(name))
 
 
 def _replay(source: Dataset, target: FilesTarget | TopicTarget, pace: Pace, limit: int | None) -> Replayed:

@@ -75,8 +75,14 @@ def _fallbacks(told: JobStatus) -> str:
     return f"{told.fallbacks:,} fallbacks" + (f" ({why})" if why else "")
 
 
+def _scored(told: JobStatus) -> str:
+    ways = {"by a step": told.stepped, "from the score cache": told.cached}
+    shares = ", ".join(f"{count / told.scored:.0%} {way}" for way, count in ways.items() if count)
+    return f"{told.scored:,} histories scored" + (f" ({shares})" if shares else "")
+
+
 def _counted(told: JobStatus) -> str:
-    return f"{_fallbacks(told)}, {told.dead_letters:,} dead letters{_gone(told)}{_swaps(told)}"
+    return f"{_scored(told)}, {_fallbacks(told)}, {told.dead_letters:,} dead letters{_gone(told)}{_swaps(told)}"
 
 
 def _gone(told: JobStatus) -> str:

@@ -19,6 +19,7 @@ from job.commands.output import print_json, stop_on
 from model.bundle import BundleError
 from model.datasets.errors import DatasetError
 from model.kinds import DEFAULT_KIND, KINDS, Size, kind_named
+from model.manifest import PROTOCOL
 from model.registry import Registry
 from model.registry_errors import RegistryError
 from model.registry_pointers import CANDIDATE, Pointers, Version
@@ -150,8 +151,14 @@ def use_threads(threads: int) -> None:
 def training_of(
     recommender: str, epochs: int | None, seed: int, device: str, negatives: int | None = None
 ) -> TrainConfig:
-    """How a kind is trained, with what was asked for laid over it; imports torch."""
-    how = kind_named(recommender).recipe().HOW
+    """How a kind is trained, with what was asked for laid over it; imports torch.
+
+    Raises:
+        OptionError: the kind has no use for what was asked for.
+    """
+    kind = kind_named(recommender)
+    kind.refuse_unused({"epochs": epochs, "negatives": negatives})
+    how = kind.recipe().HOW
     drawn = how.negatives if negatives is None else negatives
     return replace(how, epochs=epochs or how.epochs, seed=seed, device=device, negatives=drawn)
 
@@ -187,6 +194,7 @@ def _as_dict(fitted: Fitted) -> dict[str, object]:
         "recommender": fitted.bundle.manifest.recommender,
         "items": fitted.bundle.manifest.items,
         "training": asdict(fitted.bundle.manifest.training),
+        "protocol": PROTOCOL,
         "model": asdict(fitted.model),
         "popularity": asdict(fitted.popularity),
         "train_s": round(fitted.train_s, 2),
@@ -206,8 +214,6 @@ def _print_registered(name: str, version: Version, pointers: Pointers) -> None:
 
 
 def _print(fitted: Fitted) -> None:
-    from model.evaluate import PROTOCOL
-
     table = Table("", "users", "targets", "HR@10", "NDCG@10", title=str(fitted.bundle.path))
     for name, evaluation in (
         (fitted.bundle.manifest.recommender, fitted.model),

@@ -22,6 +22,7 @@ from udfs.device import open_device
 from udfs.elements import Candidates, LoggedBehavior, TrackedBehavior
 from udfs.profile import ProfileRules, UserProfile, apply, snapshot
 from udfs.scoring import Scorer
+from udfs.scoring_rules import DeviceRules
 
 
 class BundleReplacedError(Exception):
@@ -75,7 +76,8 @@ class ScoreParts:
 
         settings = JobSettings(**json.loads(self.settings))
         torch.set_num_threads(settings.scoring.threads)
-        scorer = PartScorer(settings, self.bundle_hash, self.now)
+        device = own_device(device_rules(settings), worker.rank, torch.cuda.device_count())
+        scorer = PartScorer(settings, self.bundle_hash, self.now, device)
         for part in self.parts[worker.rank :: worker.size]:
             target = scored_file(self.folder, part)
             if target.exists():
@@ -89,11 +91,18 @@ class ScoreParts:
             draft.replace(target)
 
 
+def own_device(rules: DeviceRules, rank: int, gpus: int) -> DeviceRules:
+    """Of `cuda` the GPU of that process: one each, while there are enough of them."""
+    if rules.name != "cuda" or not gpus:
+        return rules
+    return replace(rules, name=f"cuda:{rank % gpus}")
+
+
 class PartScorer:
     """A loaded bundle and the rules by which users are scored."""
 
-    def __init__(self, settings: JobSettings, bundle_hash: str, now: EpochMs) -> None:
-        """Loads the bundle that the settings name.
+    def __init__(self, settings: JobSettings, bundle_hash: str, now: EpochMs, device: DeviceRules) -> None:
+        """Loads the bundle that the settings name, on that device.
 
         Raises:
             BundleReplacedError: it has another hash.
@@ -107,7 +116,7 @@ class PartScorer:
             raise BundleReplacedError(msg)
         self._rules = profile_rules(settings, actions)
         asked = replace(scoring_rules(settings, actions), kept_users=0)  # nobody is scored twice
-        self._scorer = Scorer(bundle, asked, open_device(device_rules(settings)))
+        self._scorer = Scorer(bundle, asked, open_device(device))
         self._made_by = (bundle.manifest.version, bundle.hash)
         self._now = now
         self._batch = settings.scoring.batch_max_size

@@ -15,10 +15,9 @@ from model.cooccurrence import user_item_matrix
 from model.interactions import Interactions
 from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.factors import MeanOfItems, with_neighbors_by
+from model.sequence_losses import negatives_for
 from model.train import EpochDone, TrainConfig
 
-FULL_SOFTMAX_ITEMS = 20_000  # above, drawn negatives: a batch of full logits would take gigabytes
-NEGATIVES = 4_096
 HOW = TrainConfig(epochs=200, batch_size=1_024, learning_rate=1e-2, weight_decay=0.0)
 
 
@@ -117,6 +116,7 @@ class _Loop:
         self._layers = size.layers
         self._how = how
         self._options = options
+        self._negatives = negatives_for(graph.items, how.negatives)
         self._random = torch.Generator().manual_seed(how.seed)
         start = 0.1 * torch.randn(graph.items + 1, size.dim, generator=self._random)
         start[0] = 0.0
@@ -154,7 +154,7 @@ class _Loop:
     def _normalizer(self, vectors: Tensor, items: Tensor) -> Tensor:
         """Log of the sum over all items; drawn ones stand for all where there are too many. (B, D) -> (B,)."""
         count = self._graph.items
-        if count <= FULL_SOFTMAX_ITEMS:
+        if not self._negatives:
             return torch.logsumexp(vectors @ items[1:].T, 1)
-        drawn = torch.randint(1, count + 1, (NEGATIVES,), generator=self._random)
-        return torch.logsumexp(vectors @ items[drawn].T, 1) + float(np.log(count / NEGATIVES))
+        drawn = torch.randint(1, count + 1, (self._negatives,), generator=self._random)
+        return torch.logsumexp(vectors @ items[drawn].T, 1) + float(np.log(count / self._negatives))

@@ -1,6 +1,7 @@
 """The recipe of SASRec; the model is in `model.sasrec`, its training in `model.train`."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.next_item import learned
@@ -29,13 +30,20 @@ DEFAULTS = Options()
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Trains SASRec; ValueError if no user has two items."""
+    return learned(transformer(data, size, options, "transformer"), data, how, progress)
+
+
+def transformer(
+    data: TrainingSet, size: Size, options: Options, block: Literal["transformer", "hstu"]
+) -> SASRecConfig | SteppingSASRecConfig:
+    """The model to train, of these blocks."""
     made = SteppingSASRecConfig if options.steps else SASRecConfig
-    config = made(
+    return made(
         items=data.log.items,
         history_length=size.history_length,
         dim=size.dim,
         layers=size.layers,
+        block=block,
         k=size.k,
         dropout=options.dropout,
     )
-    return learned(config, data, how, progress)

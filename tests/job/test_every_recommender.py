@@ -10,27 +10,31 @@ import numpy as np
 import pytest
 import torch
 
-from job.cluster import RunningCluster
+from job.cluster import FlinkRest, RunningCluster
 from job.log_writer import LogWriter
+from job.status import fresh_counts
 from model.bundle import Bundle, load_module
 from model.compress import Compressing, compress
 from model.datasets.prepared import Dataset, write_behaviors, write_catalogue, write_info
 from model.evaluate import Targets, pad_right, rows_after, targets_at
 from model.fit import FitConfig, fit
 from model.interactions import Interactions, Ints, load_interactions
-from model.kinds import KINDS
+from model.kinds import KINDS, kind_named
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy, Run, jobs_on
 from tests.job.waiting import wait_until
 from tests.unit.model.planted import LIBRARIES
+from udfs.metrics import Metric
 
 pytestmark = pytest.mark.cluster
 
 BEHAVIORS, CUT, EPOCHS = 6_000, 0.9, 3
 QUICKEST = "hybrid"
 """It has a recurrent, a closed-form and a factorising member; the others are in make test-all."""
+STEPPING = ("gru", "sasrec:steps=1")
+WITHOUT_A_DEADLINE = "preset=replayable"
+"""A machine under load makes no fallback of it. Every history is scored as a whole, too."""
 SETTINGS = (
-    "preset=replayable",  # without a deadline: a machine under load makes no fallback of it
     "scoring.neighbors_of_disliked=0",  # the evaluation masks what was met, and no neighbours of it
     "tables.prediction_sample_rate=1.0",
     "flink.checkpoint_interval=PT1S",  # rows are seen sooner
@@ -60,7 +64,7 @@ def sample(ml_100k: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Sample
 def trained(kind: str, sample: Sample, folder: Path) -> Bundle:
     if library := LIBRARIES.get(kind):
         pytest.importorskip(library)
-    how = replace(KINDS[kind].recipe().HOW, epochs=EPOCHS)
+    how = replace(kind_named(kind).recipe().HOW, epochs=EPOCHS)
     config = FitConfig(recommender=kind, cut=CUT, how=how)
     return fit(sample.dataset, folder / kind, config, datetime.now(UTC)).bundle
 
@@ -89,7 +93,7 @@ def test_every_recommender_is_served_as_it_is_evaluated(
 ) -> None:
     with LogWriter(tmp_path / "log") as writer:
         writer.append(sample.later)
-    run = run_served(tmp_path / "log", *SETTINGS)
+    run = run_served(tmp_path / "log", WITHOUT_A_DEADLINE, *SETTINGS)
     wait_until(lambda: whole(run, len(sample.later)), timeout_s=120, what="lists and predictions of all behaviours")
 
     assert_scored_by(run, served, len(sample.later))
@@ -97,6 +101,28 @@ def test_every_recommender_is_served_as_it_is_evaluated(
     assert len(offline) > 100
     for behavior, answer in offline.items():
         assert_same(live[behavior], answer)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("served", STEPPING, indirect=True)
+def test_steps_answer_as_the_evaluation_does(
+    run_served: Deploy, served: Bundle, sample: Sample, tmp_path: Path
+) -> None:
+    with LogWriter(tmp_path / "log") as writer:
+        writer.append(sample.later)
+    run = run_served(tmp_path / "log", *SETTINGS)
+    wait_until(lambda: run.count("recommendation_lists") == len(sample.later), timeout_s=120, what="all lists")
+    with FlinkRest(run.cluster.rest_url) as rest:
+        counts = fresh_counts(rest, run.deployment.job_id)
+    scored = counts.total(Metric.HISTORIES_SCORED)
+    assert counts.total(Metric.HISTORIES_STEPPED) > 0.5 * scored > 0.25 * len(sample.later)
+    wait_until(lambda: run.count("prediction_results", "rank = 0") == scored, timeout_s=30, what="their predictions")
+
+    live, offline = live_answers(run), offline_answers(served, sample)
+    both = live.keys() & offline.keys()
+    assert len(both) > 100
+    for behavior in both:
+        assert_same(live[behavior], offline[behavior])
 
 
 def whole(run: Run, behaviors: int) -> bool:

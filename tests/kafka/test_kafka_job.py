@@ -64,6 +64,7 @@ def test_a_topic_of_3_partitions_becomes_lists_on_2_subtasks(
     with FlinkRest(run.cluster.rest_url) as rest:
         told = read_status(rest, run.deployment.job_id, settings_of(run))
     assert (told.lag, len(told.partitions), told.log_problem, told.log_silent_s) == (0, 3, None, 0)
+    assert (told.scored, told.stepped, told.cached, told.fallbacks) == (EVENTS, 0, 0, 0)
 
 
 @pytest.mark.slow

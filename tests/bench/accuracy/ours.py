@@ -24,7 +24,7 @@ def version_of(name: str, choice: Options) -> str:
     """All that decides how a kind is trained, but the seed."""
     kind = _chosen(name, choice)
     recipe = kind.recipe()
-    return repr((kind.sized(ANY_SIZE), laid_over(recipe.HOW, kind.options), laid_over(recipe.DEFAULTS, kind.options)))
+    return repr((kind.sized(ANY_SIZE), kind.how(), laid_over(recipe.DEFAULTS, kind.options)))
 
 
 def lists_of(cell: Cell, split: Split, catalogue: Mapping[ItemId, Item], top: int) -> Outcome:

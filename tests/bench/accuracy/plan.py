@@ -1,9 +1,10 @@
 """Who is compared with whom, and the settings each may choose from: the tuning budget, written down.
 
 A contender's choices are tried on the validation with seed 0; the best NDCG@10 is what runs on the test, once a seed.
-Recommenders in closed form may choose from up to eight settings, trained ones from up to three. A trained peer also
-chooses its number of epochs among several points of one training, which ours, with their falling rate, cannot. First
-in each list of choices stands what is worth trying where there is time for one only (`--choices 1`).
+Recommenders in closed form, and ALS, may choose from up to eight settings, other trained ones from up to three. A
+trained peer also chooses its number of epochs among several points of one training, which ours, with their falling
+rate, cannot. First in each list of choices stands what is worth trying where there is time for one only (`--choices
+1`).
 """
 
 from collections.abc import Sequence
@@ -110,6 +111,7 @@ FAMILIES: tuple[Family, ...] = (
         quick=True,
     ),
     Family(name="user-cf", ours=(Contender(name="user-cf", label="user-cf"),), quick=True),
+    Family(name="text", ours=(Contender(name="text", label="text"),), quick=True),
     Family(
         name="als",
         ours=(Contender(name="als", label="als", choices=each({}, alpha=(5.0, 20.0), l2=(10.0, 50.0)), seeded=True),),

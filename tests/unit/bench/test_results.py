@@ -88,6 +88,13 @@ def test_a_run_that_did_not_score_every_history_is_void(change: dict[str, object
     assert notes(results, {})[0].startswith("VOID")
 
 
+def test_what_is_void_is_told_of_the_part_that_is() -> None:
+    both = Incremental(replace(TIMED, fallback_share=0.5), TIMED, 0.98, 80.0, 400.0)
+    results = Results(job=JOB, incremental=both)
+    assert why_void(results) == ["incremental: 50.00% of its lists were made by the rules alone"]
+    assert figures(results)["fallback_share"] == 0
+
+
 def test_a_run_with_all_shortcuts_off_counts() -> None:
     results = Results(job=WholeJob((replace(TIMED, shortcuts={"scoring.cache_mb": "0", "scoring.coalesce": "False"}),)))
     assert why_void(results) == []
@@ -99,7 +106,7 @@ def test_a_part_can_be_run_again_beside_those_that_are_there(tmp_path: Path) -> 
     results, kept = read_kept(tmp_path)
     assert results == Results(model=MODEL, job=JOB)
     told = "\n".join(notes(results, kept))
-    assert "Not all parts are of one run" in told
+    assert "Not of one run, so ratios between them may tell of the machine: model then, job now" in told
     assert "quick" in told
 
 

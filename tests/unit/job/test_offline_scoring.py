@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from job.cli import app
 from job.offline.run import OfflineError, Order, score_users
+from job.offline.score import own_device
 from job.offline.split import FEWEST_PARTS
 from job.settings import load
 from model.bundle import Bundle, Contents, Manifest, Training, write_bundle
@@ -20,6 +21,7 @@ from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors, write
 from model.export import save_script
 from model.recommenders.popularity import Popularity
 from model.records import UserBehavior
+from udfs.scoring_rules import DeviceRules
 
 ITEMS = 30
 IDS = tuple(f"i{number:02}" for number in range(1, ITEMS + 1))
@@ -193,3 +195,16 @@ def test_the_command_reports_and_refuses(many: Dataset, tmp_path: Path) -> None:
     refused = CliRunner().invoke(app, arguments)
     assert refused.exit_code == 1
     assert "scoring.bundle is needed" in refused.output
+
+
+@pytest.mark.parametrize(
+    ("device", "gpus", "own"),
+    [
+        ("cuda", 2, ["cuda:0", "cuda:1", "cuda:0"]),
+        ("cuda", 0, ["cuda"] * 3),
+        ("cuda:1", 2, ["cuda:1"] * 3),
+        ("cpu", 2, ["cpu"] * 3),
+    ],
+)
+def test_of_the_device_cuda_each_process_has_a_gpu_of_its_own(device: str, gpus: int, own: list[str]) -> None:
+    assert [own_device(DeviceRules(device), rank, gpus).name for rank in range(3)] == own

@@ -3,7 +3,8 @@
 import numpy as np
 
 from model.interactions import Interactions
-from model.kinds import KINDS, Learned, Size, TrainingSet
+from model.kinds import Learned, Size, TrainingSet, kind_named
+from model.train_config import TrainConfig
 from tests.unit.model.test_training import log_of
 
 TASTE = 8
@@ -24,7 +25,9 @@ def two_tastes(seed: int = 0) -> Interactions:
 
 def learned(name: str, log: Interactions | None = None) -> Learned:
     """A kind trained on the two tastes."""
-    recipe = KINDS[name].recipe()
-    how = recipe.HOW if name not in EPOCHS else type(recipe.HOW)(epochs=EPOCHS[name], learning_rate=1e-2)
+    kind = kind_named(name)
+    how = kind.how()
+    if epochs := EPOCHS.get(name.partition(":")[0]):
+        how = TrainConfig(epochs=epochs, learning_rate=1e-2)
     titles = tuple(f"{_TOPICS[n // TASTE]}, part {n % TASTE + 1}" for n in range(ITEMS))
-    return recipe.fit(TrainingSet(log or two_tastes(), titles), Size(dim=16, k=10), how, lambda _: None)
+    return kind.learn(TrainingSet(log or two_tastes(), titles), Size(dim=16, k=10), how, lambda _: None)

@@ -1,6 +1,7 @@
 """Each recommender learns a planted pattern, and computes what a plain reference computes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,8 @@ from model.cooccurrence import user_item_matrix
 from model.interactions import Interactions
 from model.kinds import KINDS, Kind, Size, TrainingSet, UnknownKindError, kind_named
 from model.neighbors import met_together
-from model.options import OptionError
-from model.recommenders import als, ease, item_cf, lightgcn, slit, user_cf
+from model.options import OptionError, fields_of
+from model.recommenders import als, ease, hybrid, item_cf, lightgcn, slit, user_cf
 from model.recommenders.factors import MeanOfItems, padded
 from model.recommenders.from_history import FromHistory
 from model.recommenders.hybrid import Hybrid, behind_best
@@ -52,7 +53,7 @@ def scores_of(model: FromHistory | Popularity, history: Sequence[int], weight: f
     return found
 
 
-@pytest.mark.parametrize("name", PERSONAL)
+@pytest.mark.parametrize("name", [*PERSONAL, "lightgcn:negatives=8"])
 def test_a_planted_taste_is_learned(name: str) -> None:
     if library := LIBRARIES.get(name):
         pytest.importorskip(library)
@@ -269,7 +270,13 @@ def test_options_behind_a_name_change_its_size_its_training_and_its_own_numbers(
 @pytest.mark.parametrize(
     ("written", "told"),
     [
-        ("ease:l3=2", "no option 'l3' here; there are, with their defaults, l2=200.0, decay=0.9, epochs"),
+        (
+            "ease:l3=2",
+            "no option 'l3' here; there are, with their defaults, l2=200.0, decay=0.9, history_length=50, k=100$",
+        ),
+        ("ease:epochs=9", "no option 'epochs'"),
+        ("gru:layers=3", "no option 'layers'"),
+        ("sasrec:seed=1", "no option 'seed'"),
         ("ease:l2=much", "'l2=much' is no option; write NAME:OPTION=NUMBER"),
         ("item-cf:neighbors=2.5", "neighbors is a whole number, not 2.5"),
     ],
@@ -280,5 +287,20 @@ def test_options_that_do_not_fit_are_refused(written: str, told: str, log: Inter
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_every_kind_has_a_recipe(kind: Kind) -> None:
+def test_what_a_kind_has_a_use_for_are_fields_that_there_are(kind: Kind) -> None:
     assert kind.recipe().HOW.epochs > 0
+    assert kind.takes <= fields_of(Size(), kind.how()).keys()
+
+
+@pytest.mark.parametrize("name", ["ease", "als", "lightgcn"])
+def test_on_a_gpu_trains_only_what_can(name: str, log: Interactions) -> None:
+    how = replace(kind_named(name).how(), device="cuda")
+    with pytest.raises(ValueError, match="a device is for sasrec, hstu"):
+        kind_named(name).learn(TrainingSet(log, log.vocabulary), Size(), how, lambda _: None)
+
+
+def test_a_hybrid_of_a_large_catalogue_leaves_slit_out(log: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("implicit")
+    monkeypatch.setattr(hybrid, "ITEMS", ITEMS - 1)
+    found = kind_named("hybrid:epochs=1:dim=4").learn(TrainingSet(log, log.vocabulary), Size(), None, lambda _: None)
+    assert [type(member).__name__ for member in found.recommender.members] == ["ALS", "GRU"]
