@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: setup stream-peers demo lint test test-all bench-accuracy requirements clean
+.PHONY: setup stream-peers demo lint test test-all test-gpu bench-accuracy requirements clean
 
 setup: .venv/.ready
 
@@ -43,6 +43,9 @@ test: setup  ## under 20 minutes
 
 test-all: setup  ## everything, under 75 minutes
 	$(BIN)/pytest -m "not gpu" $(ARGS)
+
+test-gpu: setup  ## what needs a CUDA device
+	$(BIN)/pytest -m gpu $(ARGS)
 
 bench-accuracy: setup .venv-recommender-peers/.ready  ## beside other libraries; hours, and goes on where it was; ARGS=--quick: minutes
 	$(BIN)/python -m tests.bench.accuracy $(ARGS)

@@ -84,19 +84,17 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
     scoring = settings.scoring
     if not settings.has_model:
         return PassUnscored()
-    batches, calls = BatchRules(scoring.batch_max_size, scoring.linger_ms), CallRules(scoring.score_deadline_ms)
-    poll_s = settings.models.poll_interval.total_seconds()
     serving = Serving(
-        variants(settings),
-        settings.models.salt,
-        poll_s,
-        scoring.threads,
-        device_rules(settings),
-        batches,
-        calls,
-        scoring.shed_after_ms,
-        scoring.coalesce,
-        CacheRules(scoring.score_cache_mb, scoring.scores_kept_for.total_seconds()),
+        variants=variants(settings),
+        salt=settings.models.salt,
+        poll_s=settings.models.poll_interval.total_seconds(),
+        threads=scoring.threads,
+        device=device_rules(settings),
+        batches=BatchRules(scoring.batch_max_size, scoring.linger_ms),
+        calls=CallRules(scoring.score_deadline_ms),
+        shed_after_ms=scoring.shed_after_ms,
+        coalesce=scoring.coalesce,
+        cache=CacheRules(scoring.score_cache_mb, scoring.scores_kept_for.total_seconds()),
     )
     return ScoreCandidates(serving, scoring_rules(settings, actions))
 

@@ -91,7 +91,10 @@ class ModelFollower:
 
     def _run(self, interval_s: float) -> None:
         while not self._ended.wait(interval_s * random.uniform(1 - _JITTER, 1 + _JITTER)):
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # whatever a registry's server comes up with: the next look may find it well
+                self._hear_of_absence(f"{type(error).__name__}: {error}")
 
     def _follow(self, each: Followed, wanted: Version) -> None:
         if each.failed and each.failed[0] == wanted and time.monotonic() < each.next_try:

@@ -121,6 +121,12 @@ class ModelInputs:
         return exclude
 
 
+def used_columns(history: Ints) -> slice:
+    """The columns from the first one on that anybody uses: a batch of short histories costs what they cost. (B, L)."""
+    used = history.any(0)
+    return slice(int(used.argmax()) if used.any() else len(used), None)
+
+
 def _joined(packed: Sequence[bytes], typecode: str) -> npt.NDArray[Any]:
     return np.frombuffer(b"".join(packed), typecode)
 

@@ -58,6 +58,9 @@ class ScoreCache:
 
     It is bounded by RocksDB's FIFO compaction. The first error closes it: it is logged, and nothing is found from then
     on.
+
+    Attributes:
+        folder: where it is.
     """
 
     def __init__(self, rules: CacheRules, clock: Callable[[], float] = time.time) -> None:
@@ -65,9 +68,12 @@ class ScoreCache:
         self._max_age_s = rules.max_age_s
         self._clock = clock
         self._store: Rdict | None = None
-        _remove_orphans()
-        self.folder, self._owner = _own_folder()
+        self.folder = Path("no folder")
+        self._owner: int | None = None
+        self._closed = False
         try:
+            _remove_orphans()
+            self.folder, self._owner = _own_folder()
             self._store = _open(self.folder / "store", rules.megabytes * _MEBIBYTE)
         except Exception as error:  # rocksdict raises plain ones
             self._give_up(error)
@@ -109,16 +115,17 @@ class ScoreCache:
 
     def close(self) -> None:
         """Removes the store."""
-        if self._owner < 0:
-            return
-        os.close(self._owner)
-        store, self._store, self._owner = self._store, None, -1
+        self._closed = True
+        store, self._store = self._store, None
+        owner, self._owner = self._owner, None
         if store is not None:
             store.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
+        if owner is not None:
+            os.close(owner)
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def _give_up(self, error: Exception) -> None:
-        if self._owner < 0:  # a call that was under way when it was closed
+        if self._closed:  # a call was under way
             return
         self._store = None
         _log.warning("the score cache in %s failed; every history is scored from now on: %s", self.folder, error)

@@ -9,7 +9,7 @@ from model.bundle import Bundle, load_module
 from udfs.device import Array, Runner, open_device
 from udfs.elements import Candidates, TrackedBehavior, Way
 from udfs.hash_index import Ints
-from udfs.model_inputs import EXCLUDE_STEP, Floats, ModelInputs
+from udfs.model_inputs import EXCLUDE_STEP, Floats, ModelInputs, used_columns
 from udfs.score_cache import ScoreCache, question_keys
 from udfs.scoring_rules import DeviceRules, ScoringRules
 from udfs.stepping import Stepper, steps_truly
@@ -90,10 +90,12 @@ class Scorer:
         rows, asked = self._rules.fixed_batch or len(tracked), len(tracked)
         known = self._inputs.known([behavior.history for behavior in tracked])
         history, weight, age_s = self._inputs.histories(tracked, known, rows)
-        inputs = (history, weight, age_s, self._inputs.exclude(tracked, [known], rows))
+        exclude = self._inputs.exclude(tracked, [known], rows)
         if self._cache is None:
-            items, scores = self._ask(*inputs)
+            used = slice(None) if self._rules.fixed_batch else used_columns(history)
+            items, scores = self._ask(history[:, used], weight[:, used], age_s[:, used], exclude)
             return _Answer(history[:asked], items[:asked], scores[:asked], [Way.FULL] * asked)
+        inputs = (history, weight, age_s, exclude)
         keys = question_keys(self._asked_of, *inputs)
         items, scores, ways = self._cache.answers(keys, lambda new: self._ask(*(each[new] for each in inputs)))
         return _Answer(history, items, scores, ways)

@@ -13,7 +13,7 @@ from udfs.device import Runner
 from udfs.elements import TrackedBehavior, Way
 from udfs.hash_index import Ints
 from udfs.kept_states import KeptStates, Plan
-from udfs.model_inputs import Floats, KnownItems, ModelInputs
+from udfs.model_inputs import Floats, KnownItems, ModelInputs, used_columns
 from udfs.scoring_rules import ScoringRules
 
 _log = logging.getLogger(__name__)
@@ -98,8 +98,8 @@ class Stepper:
             found = self._inputs.known([each.history for each in passed])
             history, weight, _ = self._inputs.histories(passed, found, len(passed))
             histories[plan.full] = history
-            longest = slice(int(history.any(0).argmax()) if history.any() else 0, None)
-            (states[plan.full],) = self._device.run(self._module.state_after, history[:, longest], weight[:, longest])
+            used = used_columns(history)
+            (states[plan.full],) = self._device.run(self._module.state_after, history[:, used], weight[:, used])
             known.append(found._replace(row=plan.full[found.row]))
             for row in plan.full:
                 ways[row] = Way.FULL

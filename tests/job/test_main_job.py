@@ -2,11 +2,14 @@
 
 import time
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
 from job.cluster import FlinkRest
-from job.status import counted
+from job.log_writer import LogWriter
+from job.status import counted, fresh_counts
+from model.records import UserBehavior
 from tests.job.fixtures import Deploy, Log, Run
 from tests.job.outcome import (
     REPLAYABLE,
@@ -75,6 +78,23 @@ def test_with_coalescing_every_behavior_has_its_list_and_every_users_last_is_no_
         "SELECT fallback_reason FROM recommendation_lists QUALIFY user_seq = max(user_seq) OVER (PARTITION BY user_id)"
     )
     assert ("coalesced",) not in run.rows(last)
+
+
+@pytest.mark.slow
+def test_what_a_model_was_asked_before_comes_from_the_score_cache(run_job: Deploy, tmp_path: Path) -> None:
+    users, now_ms = [f"u{number}" for number in range(100)], int(time.time() * 1000)
+    run = run_job(tmp_path / "log", "scoring.score_cache_mb=16", "lists.trend_weight=0")
+    with LogWriter(tmp_path / "log") as log:
+        for action in ("view", "return", "return"):  # to return what nobody bought changes nothing a model is asked
+            before = run.count("recommendation_lists")
+            log.append([UserBehavior(user, action, "50", now_ms) for user in users])
+            run.wait_for_lists(before + len(users))
+    with FlinkRest(run.cluster.rest_url) as rest:
+        counts = fresh_counts(rest, run.deployment.job_id)
+    fallbacks, hits = counts.total(Metric.FALLBACKS), counts.total(Metric.SCORE_CACHE_HITS)
+    assert hits + fallbacks >= 2 * len(users) > fallbacks
+    answers = "SELECT DISTINCT items FROM recommendation_lists WHERE source = 'scored'"
+    assert len(run.rows(answers)) == 1
 
 
 def test_parallelism_2_with_a_taskmanager_killed_gives_the_same(run_job: Deploy, faulty_log: Log) -> None:

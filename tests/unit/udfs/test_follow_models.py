@@ -1,6 +1,7 @@
 """A registry's pointers are followed, and nothing that is wrong there ends what is served."""
 
 from collections.abc import Sequence
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,8 @@ import pytest
 from model.bundle import Bundle, BundleCorruptError
 from model.registry import POINTERS, Registry
 from model.registry_errors import RegistryMissingError
+from model.registry_pointers import Pointers
+from tests.job.waiting import wait_until
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 from udfs import follow_models
 from udfs.bundle_source import BundleChangedError, FromFolder, FromRegistry
@@ -174,6 +177,28 @@ def test_an_unreadable_registry_changes_nothing(bench: Bench) -> None:
     follower.look()
     assert (bench.told, bench.serving()) == ([], {"a": "1"})
     bench.close()
+
+
+def test_a_registry_that_raises_what_nobody_foresaw_is_looked_at_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    follower = bench.follow(a="current")
+    bench.register("2")
+    bench.registry.promote(NAME, "2")
+    pointers, looks = Registry.pointers, count()
+
+    def raising_twice(registry: Registry, name: str) -> Pointers:
+        if next(looks) < 2:
+            msg = "planted"
+            raise LookupError(msg)
+        return pointers(registry, name)
+
+    monkeypatch.setattr(Registry, "pointers", raising_twice)
+    follower.start(0.01)
+    wait_until(lambda: bench.serving() == {"a": "2"}, timeout_s=10, what="the next look")
+    follower.close()
+    bench.close()
+    assert [record.getMessage() for record in caplog.records] == ["what is served is served on: LookupError: planted"]
 
 
 def test_a_candidate_that_is_promoted_stays_and_one_that_is_withdrawn_gives_way_to_current(bench: Bench) -> None:

@@ -173,6 +173,18 @@ def test_a_store_that_is_corrupt_or_gone_gives_no_wrong_answer(
     assert len([record for record in caplog.records if "score cache" in record.message]) == 1
 
 
+def test_without_a_folder_to_write_to_every_history_is_scored(
+    sasrec: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    cache = ScoreCache(CacheRules(megabytes=1))
+    scorer = Scorer(sasrec, RULES, cache=cache)
+    asked = [tracked("i1", "i2")]
+    assert [ways(scorer.score(asked)) for _ in range(2)] == [[Way.FULL], [Way.FULL]]
+    assert "every history is scored from now on" in caplog.text
+    cache.close()
+
+
 def test_nothing_is_left_of_a_closed_store(cache: ScoreCache, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [cache.folder]
     cache.close()
