@@ -273,7 +273,7 @@ class FlinkSettings(_Group):
     )
     bundle_time_ms: Positive = Field(10, description="how long elements wait for the Python worker")
     bundle_size: Positive = Field(
-        8, description="elements handed to the Python worker at once at most; a checkpoint waits for them"
+        32, description="elements handed to the Python worker at once at most; a checkpoint waits for them"
     )
 
 

@@ -112,7 +112,7 @@ def _memory() -> dict[str, str]:
     All parts are given, so no JVM has to run first to work them out. RocksDB takes 70 % of the managed memory
     where process-mode operators take the rest; Python's own memory comes on top. A network buffer holds an element:
     Flink lets ten of them wait before an operator, which should be a bundle of score-candidates. Where elements are
-    small, so many would hold a checkpoint's barrier up for seconds: there Flink makes buffers smaller by itself.
+    small, so many would keep each one waiting: there Flink makes buffers smaller by itself, to what takes 60 ms.
     """
     return {
         "taskmanager.numberOfTaskSlots": "1",
@@ -126,7 +126,7 @@ def _memory() -> dict[str, str]:
         "taskmanager.memory.network.max": "128m",
         "taskmanager.memory.segment-size": "64kb",
         "taskmanager.network.memory.buffer-debloat.enabled": "true",
-        "taskmanager.network.memory.buffer-debloat.target": "300 ms",
+        "taskmanager.network.memory.buffer-debloat.target": "60 ms",
         "taskmanager.memory.jvm-metaspace.size": "256m",
         "taskmanager.memory.jvm-overhead.min": "192m",
         "taskmanager.memory.jvm-overhead.max": "192m",
