@@ -166,7 +166,7 @@ def _sizes(results: Results) -> str:
 def _number(value: float | None, unit: str) -> str:
     if value is None:
         return "-"
-    return f"{value:,.0f}{unit}" if abs(value) >= 100 else f"{value:.3g}{unit}"
+    return f"{value:,.0f}{unit}" if abs(value) >= 100 else f"{value:.4g}{unit}"
 
 
 def _line(cells: Sequence[str]) -> str:
