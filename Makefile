@@ -27,7 +27,7 @@ stream-peers: .venv-stream-peers/.ready  ## what recloop bench runs Quix Streams
 requirements: .uv/.ready  ## pin every .in again
 	for name in uv base dev stream-peers recommender-peers; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
 	  --override requirements/recommender-peers-without.txt \
-	  --no-emit-index-url --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; done
+	  --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; done
 
 demo: setup  ## cluster, data, model, job, replay, queries; ends by itself
 	$(BIN)/recloop demo $(ARGS)

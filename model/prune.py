@@ -17,7 +17,7 @@ from model.rebuild import Sized
 from model.sasrec import SASRecConfig
 from model.sequence import SequenceConfig
 from model.sequence_losses import negatives_for, next_item_loss
-from model.teach import School, Windows, taught
+from model.teach import School, taught, windows_of
 
 EPOCHS, RATE = 0.3, 0.5
 """What is left learns for so large a share of a whole training's epochs, at so large a share of its rate."""
@@ -91,7 +91,8 @@ def pruned(before: Sized, school: School) -> Sized:
     """The model with its least units cut out, after a short training."""
     whole = school.how
     how = replace(whole, epochs=max(1, round(whole.epochs * EPOCHS)), learning_rate=whole.learning_rate * RATE)
-    batches = Windows(school.training, before.config.history_length, how.seed).batches(how.batch_size)
+    windows = windows_of(school.training, before.config.history_length, how.seed).draw()
+    batches = torch.from_numpy(windows).split(how.batch_size)
     negatives = negatives_for(before.config.items, how.negatives)
     return taught(cut(before, school.keep, batches, negatives), replace(school, how=how))
 

@@ -50,7 +50,7 @@ def taught(sized: Sized, school: School) -> Sized:
         ValueError: no user has two items, so there is nothing to learn from.
     """
     how, student = school.how, sized.model
-    windows = Windows(school.training, sized.config.history_length, how.seed).source
+    windows = windows_of(school.training, sized.config.history_length, how.seed)
     torch.manual_seed(how.seed)
     negatives = negatives_for(sized.config.items, how.negatives)
     lesson = Lesson(student, school, negatives)
@@ -73,24 +73,18 @@ class Lesson(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return lesson_loss(self.student, windows, self._school, self._negatives)
 
 
-class Windows:
+def windows_of(training: Interactions, length: int, seed: int) -> WindowSource:
     """The windows that a training draws of a log's histories, anew in every epoch.
 
-    Attributes:
-        source: draws them.
+    Args:
+        training: behaviours before the cut-off.
+        length: inputs of a window.
+        seed: of the draws.
+
+    Raises:
+        ValueError: no user has two items, so there is nothing to learn from.
     """
-
-    def __init__(self, training: Interactions, length: int, seed: int) -> None:
-        """Takes behaviours before the cut-off, how many inputs a window has, and the seed of the draws.
-
-        Raises:
-            ValueError: no user has two items, so there is nothing to learn from.
-        """
-        self.source = WindowSource(sequences_of(training), length, seed)
-
-    def batches(self, batch_size: int) -> list[Tensor]:
-        """One epoch's windows, int64 (B, L + 1) each: inputs and, shifted by one, targets; 0 pads on the left."""
-        return list(torch.from_numpy(self.source.draw()).split(batch_size))
+    return WindowSource(sequences_of(training), length, seed)
 
 
 def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, negatives: int = 0) -> Tensor:

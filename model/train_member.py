@@ -20,7 +20,7 @@ from model.training_checkpoint import (
     remove_checkpoint,
     write_checkpoint,
 )
-from model.training_loop import TrainingLoop
+from model.training_loop import NextItem, TrainingLoop
 from model.windows import WindowSource
 
 STEPS_A_LOOK = 16
@@ -43,7 +43,8 @@ def train_member(
     model = config.build(training.histories().counts())
     model.to(group.device)
     windows = WindowSource(sequences, config.history_length, how.seed)
-    loop = TrainingLoop(model, windows, negatives_for(config.items, how.negatives), how, group)
+    negatives = negatives_for(config.items, how.negatives)
+    loop = TrainingLoop(model, windows, negatives, how, group, NextItem(model, negatives))
     name = name_of(sequences, config, how)
     if (state := state_to_resume(how.checkpoints, name)) is not None:
         loop.restore(state)

@@ -54,16 +54,16 @@ class TrainingLoop:
         negatives: int,
         how: TrainConfig,
         group: Group,
-        objective: nn.Module | None = None,
+        objective: nn.Module,
     ) -> None:
-        """Takes an objective where it is not to be the next item: a module called as `NextItem` is."""
+        """Takes what a step lowers, a module that holds the model and is called as `NextItem` is."""
         self._model = model
         self._windows = windows
         self._how = how
         self._group = group
         shared = negatives if group.size > 1 else 0
         self._negatives = Negatives(model.item.num_embeddings - 1, shared, group.device)
-        self._objective = group.wrap(objective or NextItem(model, negatives))
+        self._objective = group.wrap(objective)
         self._precision = precision_of(how.precision, group.device)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
         self._schedule = schedule_of(self._optimizer, windows, how)

@@ -60,7 +60,7 @@ class ScoreCache:
     on.
 
     Attributes:
-        folder: where it is.
+        folder: where it is, if it could be made.
     """
 
     def __init__(self, rules: CacheRules, clock: Callable[[], float] = time.time) -> None:

@@ -19,6 +19,8 @@ from job.bench.scale import Scale
 
 _MARK = "bench.txt"
 _MARK_TEXT = "Made by recloop bench, and written over by the next one.\n"
+_CORES = 2
+"""What all contenders have."""
 Done = Callable[[str, float], None]
 """Told a part's name and how many seconds it took."""
 
@@ -51,7 +53,7 @@ def run_bench(bench: Bench, say: Say, done: Done) -> tuple[Results, dict[str, Ke
     run = datetime.now(UTC).isoformat(timespec="seconds")
     work = out / "work"
     try:
-        with _on_two_cores():
+        with on_cores(_CORES):
             ground = make_ground(bench.scale, work, bench.overrides, say)
             for name in (name for name in PARTS if name in bench.parts):
                 began = time.monotonic()
@@ -68,10 +70,10 @@ def run_bench(bench: Bench, say: Say, done: Done) -> tuple[Results, dict[str, Ke
 
 
 @contextmanager
-def _on_two_cores() -> Iterator[None]:
-    """Contenders run on the same two cores: processes that are started meanwhile inherit them."""
+def on_cores(count: int) -> Iterator[None]:
+    """This thread, and processes that it starts meanwhile, on the same cores, so many at most."""
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, sorted(before)[:2])
+    os.sched_setaffinity(0, sorted(before)[:count])
     try:
         yield
     finally:

@@ -44,7 +44,7 @@ def test_nothing_is_wrong_with_the_project(files: list[Path], variables: dict[st
         (" && /opt/uv/bin/uv pip sync", " && && /opt/uv/bin/uv pip sync", "no shell reads this"),
         ("COPY requirements/base.txt requirements/\n", "", "requirements/base.txt was not copied"),
         ("--require-hashes requirements/base.txt", "requirements/base.txt", "without --require-hashes"),
-        ("--require-hashes -r", "--require-hashes --index-url https://x.org -r", "names a host"),
+        ("--require-hashes -r", "--require-hashes --find-links https://x.org -r", "names a host"),
         ("USER ${UID}", "USER root", "runs as root"),
         ("ARG UID=1000", "ARG UID=0", "runs as root"),
         ("USER ${UID}\n", "", "runs as root"),

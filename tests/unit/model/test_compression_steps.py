@@ -20,7 +20,7 @@ from model.recommender import Recommender
 from model.recommenders.ease import EASE
 from model.recommenders.hybrid import Hybrid
 from model.sequence import SequenceRecommender
-from model.teach import School, Windows, lesson_loss, taught
+from model.teach import School, lesson_loss, taught, windows_of
 from model.train import TrainConfig, train
 from model.ways import CompressionError, refuse_kind, steps_of
 from tests.unit.model.bundles import written
@@ -166,7 +166,7 @@ def muted(name: str) -> Sized:
 
 
 def batches_of(sized: Sized) -> list[torch.Tensor]:
-    return Windows(cycles(12, 9), sized.config.history_length, 0).batches(6)
+    return list(torch.from_numpy(windows_of(cycles(12, 9), sized.config.history_length, 0).draw()).split(6))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -201,7 +201,7 @@ def test_a_training_of_ten_steps_in_all_is_a_training() -> None:
 def test_who_equals_the_teacher_has_nothing_to_learn_from_it() -> None:
     model = MODELS["sasrec"]
     school = School(teacher=model, training=cycles(2, 9), how=TrainConfig(), share=1.0)
-    windows = Windows(school.training, LENGTH, 0).batches(8)[0]
+    windows = torch.from_numpy(windows_of(school.training, LENGTH, 0).draw()[:8])
     assert abs(lesson_loss(model, windows, school).item()) < 1e-6
     assert lesson_loss(another(model), windows, school).item() > 0.01
 
@@ -209,7 +209,7 @@ def test_who_equals_the_teacher_has_nothing_to_learn_from_it() -> None:
 def test_negatives_that_are_all_items_compare_like_all_items() -> None:
     model = MODELS["gru"]
     school = School(teacher=another(model), training=cycles(2, 9), how=TrainConfig())
-    windows = Windows(school.training, LENGTH, 0).batches(8)[0]
+    windows = torch.from_numpy(windows_of(school.training, LENGTH, 0).draw()[:8])
     losses = [lesson_loss(model, windows, school, negatives).item() for negatives in (0, ITEMS)]
     assert losses[0] == pytest.approx(losses[1])
 

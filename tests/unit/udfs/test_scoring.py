@@ -17,6 +17,7 @@ from model.recommenders.popularity import Popularity
 from model.sasrec import SASRec, SASRecConfig
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from tests.unit.udfs.small_bundle import COUNTS, IDS, ITEMS, write
+from udfs.device import Array, Call, OnCpu
 from udfs.elements import Candidates, TrackedBehavior
 from udfs.hashing import unpack
 from udfs.profile import TIME_TYPECODE
@@ -100,6 +101,23 @@ def test_only_the_newest_items_of_a_long_history_are_asked_about(sasrec: Bundle)
     rules = replace(RULES, exclude_seen=False)
     long, short = asked(sasrec, tracked(*IDS), tracked(*IDS[-5:]), rules=rules)
     assert long == short
+
+
+@pytest.mark.parametrize(("fixed_batch", "columns"), [(None, [2, 5, 0]), (4, [5, 5, 5])])
+def test_a_batch_is_as_long_as_its_longest_history_unless_its_shape_is_fixed(
+    sasrec: Bundle, fixed_batch: int | None, columns: list[int]
+) -> None:
+    lengths: list[int] = []
+
+    class Recording(OnCpu):
+        def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
+            lengths.append(inputs[0].shape[1])
+            return super().run(call, *inputs)
+
+    scorer = Scorer(sasrec, replace(RULES, fixed_batch=fixed_batch), Recording())
+    for batch in ([tracked("i1"), tracked("i1", "new", "i2")], [tracked(*IDS)], [tracked("new")]):
+        scorer.score(batch)
+    assert lengths == columns
 
 
 def test_seen_items_never_come_back(popular: Bundle) -> None:
