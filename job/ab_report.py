@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from job.ab_statistics import Estimate, UserSums, hit_rate, ratio_mismatch
+from model.errors import RecloopError
 
 _JUDGED = """
 FROM (
@@ -37,7 +38,7 @@ GROUP BY variants ORDER BY variants
 """
 
 
-class AbReportError(Exception):
+class AbReportError(RecloopError):
     """The tables hold no A/B test, or not the variant that was asked for."""
 
 

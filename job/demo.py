@@ -25,6 +25,7 @@ from model.datasets.download import fetch_ml_100k
 from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.sources import SOURCES
+from model.errors import RecloopError
 from model.manifest import BundleError
 from udfs.file_log import partition_file
 
@@ -38,7 +39,7 @@ Progress = Callable[[str], None]
 Count = Callable[[int], None]
 
 
-class DemoError(Exception):
+class DemoError(RecloopError):
     """A step did not come to its end; the message says where to look."""
 
 

@@ -21,6 +21,7 @@ from job.serving import pinned
 from job.settings import JobSettings
 from job.shipping import PROJECT, pack
 from job.slots import placed
+from model.errors import RecloopError
 
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 _SUBMIT_TIMEOUT_S = 120.0
@@ -31,7 +32,7 @@ _ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 Progress = Callable[[str], None]
 
 
-class DeployError(Exception):
+class DeployError(RecloopError):
     """The job was not deployed; the message says what to do."""
 
 

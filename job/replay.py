@@ -14,6 +14,7 @@ from typing import Protocol
 
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
+from model.errors import RecloopError
 from model.records import UserBehavior
 from udfs.hashing import stable_hash
 
@@ -21,7 +22,7 @@ _BATCH = 1024
 _SLICE_S = 0.005
 
 
-class ReplayMismatchError(Exception):
+class ReplayMismatchError(RecloopError):
     """The log holds another replay than the one that should go on."""
 
 

@@ -284,3 +284,10 @@ def _absolute(place: str) -> str:
 
 def _secret(place: str | None) -> Secret | None:
     return None if place is None else Secret(place)
+
+
+class DeploymentSettings(_Group):
+    """Which deployment of the job this is; `recloop deploy` fills it in."""
+
+    number: int = Field(0, ge=0, description="rises with every deployment; `recloop deploy` fills it in")
+    generation: int = Field(0, ge=0, description="rises with every `deploy --fresh`; `recloop deploy` fills it in")

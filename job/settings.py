@@ -21,6 +21,7 @@ from job.models_settings import ModelsSettings
 from job.placement_settings import PlacementSettings
 from job.setting_groups import (
     ActionSettings,
+    DeploymentSettings,
     FlinkSettings,
     KafkaSettings,
     ListSettings,
@@ -61,6 +62,7 @@ class JobSettings(BaseSettings):
     tables: TableSettings = TableSettings()
     placement: PlacementSettings = PlacementSettings()
     flink: FlinkSettings = FlinkSettings()
+    deployment: DeploymentSettings = DeploymentSettings()
 
     @model_validator(mode="before")
     @classmethod

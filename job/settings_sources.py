@@ -8,8 +8,10 @@ from typing import Any
 from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
+from model.errors import RecloopError
 
-class SettingsError(Exception):
+
+class SettingsError(RecloopError):
     """A setting is unknown or has a value that can't be; the message names it."""
 
 

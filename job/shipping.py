@@ -18,6 +18,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from model.errors import RecloopError
+
 PACKAGES = ("job", "udfs", "model")
 PROJECT = Path(__file__).resolve().parent.parent
 """The folder that holds the packages that run now."""
@@ -30,7 +32,7 @@ _WORKER = "pyflink.fn_execution.beam.beam_boot"
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
-class ShippingError(Exception):
+class ShippingError(RecloopError):
     """The packages can't be shipped as they are."""
 
 

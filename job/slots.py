@@ -9,12 +9,13 @@ from job.cluster.gpus import ADAPTIVE_IGNORES_GPUS, GPU, STATE, adaptive
 from job.cluster.records import RegisteredTaskManager
 from job.placement_settings import SlotSettings
 from job.settings import JobSettings
+from model.errors import RecloopError
 
 _ASKS = {GPU: "scoring.parallelism", STATE: "flink.parallelism"}
 """Resource -> the setting that says how many of it are needed; that of scoring is as Flink's where it is not given."""
 
 
-class PlacementError(Exception):
+class PlacementError(RecloopError):
     """The cluster can't keep scoring apart; the message says why, and what to do."""
 
 

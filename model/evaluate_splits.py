@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from model.errors import RecloopError
 from model.evaluate import new_to_user, rows_after, thinned
 from model.interactions import Flags, Interactions, Ints, cut_off_at
 from model.manifest import PROTOCOL
@@ -22,7 +23,7 @@ _LEAVE_ONE_OUT = (
 )
 
 
-class SplitError(ValueError):
+class SplitError(RecloopError, ValueError):
     """The log cannot be split so, or the split would measure a model on what it was trained on."""
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from model.bundle import Bundle, Manifest, Training, write_bundle
 from model.datasets.prepared import Dataset
 from model.datasets.reading import Item
+from model.errors import RecloopError
 from model.evaluate import Evaluation, evaluate, find_targets
 from model.export import contents_of
 from model.interactions import Interactions, cut_off_at, load_interactions, training_vocabulary
@@ -19,7 +20,7 @@ from model.train import TrainConfig
 from model.training_checkpoint import remove_checkpoint
 
 
-class MissingLibraryError(ValueError):
+class MissingLibraryError(RecloopError, ValueError):
     """A recommender is trained by a package that is not installed."""
 
 

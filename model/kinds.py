@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import numpy as np
 import numpy.typing as npt
 
+from model.errors import RecloopError
 from model.interactions import Interactions
 from model.options import OptionError, Options, fields_of, laid_over, parse_options, refuse_unknown
 from model.torchrun import member
@@ -45,7 +46,7 @@ Progress = Callable[["EpochDone | str"], None]
 """Told each stage's name and each finished epoch."""
 
 
-class UnknownKindError(ValueError):
+class UnknownKindError(RecloopError, ValueError):
     """There is no recommender of that name; the message lists those that there are."""
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from model.errors import RecloopError
 from model.records import EpochMs
 
 CONTRACT_VERSION = 1
@@ -16,7 +17,7 @@ PROTOCOL = (
 """How a manifest's metrics are counted: `model.evaluate.evaluate`."""
 
 
-class BundleError(Exception):
+class BundleError(RecloopError):
     """A bundle cannot be used; the message says which file and what to do.
 
     BundleError

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
+from model.errors import RecloopError
+
 Options = Mapping[str, int | float]
 Settings = TypeVar("Settings")
 
 
-class OptionError(ValueError):
+class OptionError(RecloopError, ValueError):
     """An option is written wrongly, or there is none of that name."""
 
 

@@ -1,7 +1,9 @@
 """What can be wrong with a registry; what can be wrong with a bundle in it is a `BundleError`."""
 
+from model.errors import RecloopError
 
-class RegistryError(Exception):
+
+class RegistryError(RecloopError):
     """A registry cannot do what was asked; the message says why and what to do.
 
     RegistryError

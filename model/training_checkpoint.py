@@ -17,13 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from model.errors import RecloopError
 from model.train_config import CHECKPOINT
 
 _DRAFT = f".{CHECKPOINT}.draft"
 FORMAT = 1
 
 
-class CheckpointError(ValueError):
+class CheckpointError(RecloopError, ValueError):
     """A checkpoint cannot be gone on from; the message says why and what to do."""
 
 

@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from model.errors import RecloopError
+
 KINDS = ("sasrec", "hstu", "gru", "linear-recurrence", "hybrid")
 """The kinds of recommender that can be compressed: those with layers. Of a hybrid it is the GRU."""
 
 
-class CompressionError(ValueError):
+class CompressionError(RecloopError, ValueError):
     """A bundle cannot be compressed so; the message says why, and what can be done."""
 
 

@@ -20,6 +20,8 @@ from multiprocessing.resource_tracker import ensure_running
 from threading import Thread
 from typing import Any
 
+from model.errors import RecloopError
+
 RESTARTS = 3
 _GRACE_S = 1.0
 """A process whose partner was killed may be heard to fail before the killed one is found: so long is looked for it."""
@@ -31,7 +33,7 @@ _log = logging.getLogger(__name__)
 Hear = Callable[[Any], None]
 
 
-class WorkerError(Exception):
+class WorkerError(RecloopError):
     """Work that several processes share could not be done.
 
     WorkerError

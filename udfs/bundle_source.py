@@ -16,6 +16,7 @@ from typing import TypeVar
 import msgspec
 
 from model.bundle import Bundle
+from model.errors import RecloopError
 from model.registry import Registry
 from model.registry_errors import RegistryMissingError
 from model.registry_pointers import CANDIDATE, CURRENT, Pointers, Version
@@ -24,7 +25,7 @@ _log = logging.getLogger(__name__)
 Loaded = TypeVar("Loaded")
 
 
-class BundleChangedError(Exception):
+class BundleChangedError(RecloopError):
     """The bundle's folder holds another bundle than the job was deployed with: deploy again."""
 
 

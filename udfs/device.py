@@ -14,6 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from model.errors import RecloopError
 from udfs.scoring_rules import DeviceRules
 
 _log = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ Call = Callable[..., Tensor | tuple[Tensor, ...]]
 """A model, or one of its methods: tensors to one or several."""
 
 
-class DeviceMissingError(Exception):
+class DeviceMissingError(RecloopError):
     """The device that the settings name is not there; the message says why."""
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from kafka import KafkaProducer
 from kafka.errors import KafkaError, RetriableError
 
+from model.errors import RecloopError
 from udfs.kafka_client import connect, refusal
 from udfs.kafka_connection import KafkaConnection
 from udfs.publication import OutRecord
@@ -37,7 +38,7 @@ _OPTIONS = {
 _log = logging.getLogger(__name__)
 
 
-class PublishError(Exception):
+class PublishError(RecloopError):
     """Records can't be published; the text names the topic and the cause."""
 
 

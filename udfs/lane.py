@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from model.errors import RecloopError
 from udfs.batching import BatchRules, MicroBatcher
 from udfs.elements import Candidates, ModelRef, TrackedBehavior
 from udfs.model_calls import Answered, CallRules, FallbackReason, ModelCalls
@@ -34,7 +35,7 @@ class Served:
     scorer: Scores
 
 
-class ModelHangsError(Exception):
+class ModelHangsError(RecloopError):
     """A model does not come back from its warm-up.
 
     Attributes:

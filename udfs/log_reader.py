@@ -6,10 +6,11 @@ Two logs keep it: the embedded one of files (`udfs/file_log.py`) and a Kafka top
 from dataclasses import dataclass
 from typing import Protocol
 
+from model.errors import RecloopError
 from udfs.parsing import LogRecord
 
 
-class LogError(Exception):
+class LogError(RecloopError):
     """The log can't be read on; the root of this module's errors.
 
     LogError

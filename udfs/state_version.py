@@ -1,10 +1,12 @@
 """The first byte of everything in managed keyed state says which version of its layout follows."""
 
+from model.errors import RecloopError
+
 VERSION_1 = b"\x01"
 VERSION_2 = b"\x02"
 
 
-class StateVersionError(Exception):
+class StateVersionError(RecloopError):
     """State was written by a release this one does not know; deploy that release or a newer one."""
 
 

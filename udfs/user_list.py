@@ -13,6 +13,7 @@ from itertools import chain
 from operator import itemgetter, neg
 
 from model.actions import ActionTable, Kind
+from model.errors import RecloopError
 from udfs.elements import Candidates, ScoredBehavior
 from udfs.hashing import id_hash, unpack
 
@@ -110,7 +111,7 @@ _best_first = itemgetter(0, 1)
 _cost = itemgetter(0)
 
 
-class SequenceGapError(Exception):
+class SequenceGapError(RecloopError):
     """A behaviour was lost or came twice between track-users and update-lists: the job must restore."""
 
 

@@ -1,5 +1,7 @@
 """What ends a bench: one exception."""
 
+from model.errors import RecloopError
 
-class BenchError(Exception):
+
+class BenchError(RecloopError):
     """A part did not come to its end; the message says where to look."""

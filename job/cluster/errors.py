@@ -13,8 +13,10 @@ ClusterError                  the root; its text says what to do
     └── TimedOutError         polling ended before Flink was done
 """
 
+from model.errors import RecloopError
 
-class ClusterError(Exception):
+
+class ClusterError(RecloopError):
     """Anything wrong with a local Flink cluster."""
 
 

@@ -8,18 +8,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from job.cluster import DEFAULT_DIRECTORY, ClusterError, NotRunningError, RunningCluster, find
+from job.cluster import DEFAULT_DIRECTORY, NotRunningError, RunningCluster, find
 from job.commands.output import stop_on
-from job.deploy import DeployError
-from job.kafka.errors import KafkaToolError
-from job.replay import ReplayMismatchError
-from job.settings import SettingsError
-from job.shipping import ShippingError
-from job.slots import PlacementError
-from model.bundle import BundleError
-from model.datasets.errors import DatasetError
-from model.registry_errors import RegistryError
-from udfs.log_reader import LogError
+from model.errors import RecloopError
 
 console = Console(stderr=True)
 
@@ -34,20 +25,6 @@ AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 ClusterDirectory = Annotated[Path, typer.Option("--dir", help="The cluster's state folder.")]
 DEFAULT_CLUSTER = DEFAULT_DIRECTORY
 
-_EXPECTED = (
-    BundleError,
-    ClusterError,
-    DatasetError,
-    DeployError,
-    KafkaToolError,
-    LogError,
-    PlacementError,
-    RegistryError,
-    ReplayMismatchError,
-    SettingsError,
-    ShippingError,
-)
-
 
 def fail(message: object) -> NoReturn:
     """Says what is wrong, and ends with 1."""
@@ -57,7 +34,7 @@ def fail(message: object) -> NoReturn:
 
 def told_errors() -> AbstractContextManager[None]:
     """Errors that a user can do something about become one message; others keep their trace."""
-    return stop_on(*_EXPECTED)
+    return stop_on(RecloopError)
 
 
 def running_cluster(directory: Path) -> RunningCluster:

@@ -8,8 +8,10 @@ KafkaToolError            the root; its text says what to do
 └── ProduceError          records were not acknowledged
 """
 
+from model.errors import RecloopError
 
-class KafkaToolError(Exception):
+
+class KafkaToolError(RecloopError):
     """Anything wrong with a development broker or its topics."""
 
 

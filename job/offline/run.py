@@ -21,6 +21,7 @@ from job.settings import JobSettings
 from model.bundle import Bundle
 from model.datasets.folders import whole_folder
 from model.datasets.prepared import Dataset
+from model.errors import RecloopError
 from model.worker_processes import Worker, run_workers
 
 SUMMARY = "scores.json"
@@ -30,7 +31,7 @@ Progress = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
 
 
-class OfflineError(Exception):
+class OfflineError(RecloopError):
     """Users cannot be scored so; the message says why and what to do."""
 
 

@@ -16,6 +16,7 @@ from job.rules import action_table, device_rules, profile_rules, scoring_rules
 from job.settings import JobSettings
 from model.bundle import Bundle
 from model.datasets.json_lines import read_behaviors
+from model.errors import RecloopError
 from model.records import EpochMs, UserBehavior
 from model.worker_processes import Worker
 from udfs.device import open_device
@@ -25,7 +26,7 @@ from udfs.scoring import Scorer
 from udfs.scoring_rules import DeviceRules
 
 
-class BundleReplacedError(Exception):
+class BundleReplacedError(RecloopError):
     """Another bundle than the one that was begun with is in the folder: run the command again."""
 
 

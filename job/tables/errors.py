@@ -6,8 +6,10 @@ TablesError             the root; its text says what to do
 └── QueryFailedError    the engine refused or failed the query
 """
 
+from model.errors import RecloopError
 
-class TablesError(Exception):
+
+class TablesError(RecloopError):
     """Anything wrong with the tables or a query over them."""
 
 

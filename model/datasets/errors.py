@@ -7,8 +7,10 @@ DatasetError
 └── NotPreparedError   the folder is no prepared data set
 """
 
+from model.errors import RecloopError
 
-class DatasetError(Exception):
+
+class DatasetError(RecloopError):
     """A data set cannot be made or read."""
 
 

@@ -1,0 +1,10 @@
+"""The root of every error that a user or a cluster can cause.
+
+RecloopError    the text is one sentence that says what is wrong, and what to do
+Each package's errors module draws the tree below it. The command line turns a RecloopError into its text and exit
+code 1; anything else is a fault of the program and keeps its traceback.
+"""
+
+
+class RecloopError(Exception):
+    """Anything that a user can do something about; the text says what."""
