@@ -18,6 +18,8 @@ setup(
     description="Session-fresh recommendations from a jar-less Python job on Apache Flink",
     long_description=(_ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["job*", "udfs*", "model*"]),
     install_requires=_requirements("base"),
