@@ -1,71 +1,40 @@
 """Deploying the job: packing the code, choosing the state to go on from, and submitting by Flink's command line."""
 
 import json
-import os
 import re
-import subprocess
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from job.behavior_log import begun, make_ready
-from job.cluster import FlinkRest, RefusedError, RunningCluster, TimedOutError
-from job.cluster.java import find_java
-from job.cluster.layout import flink_home
+from job.cluster import FlinkRest, RefusedError, TimedOutError
 from job.cluster.records import JobSummary
 from job.kafka.published import make_topics_ready
 from job.serving import pinned
 from job.settings import JobSettings
 from job.shipping import PROJECT, pack
 from job.slots import placed
-from model.errors import RecloopError
+from job.submission import DeployError, Target, submit
 
-_SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
-_SUBMIT_TIMEOUT_S = 120.0
 REMOTE_DEPLOYMENTS = Path(".recloop/deployments")
 """Where deployments to a cluster elsewhere are written down."""
 _ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
 Progress = Callable[[str], None]
 
-
-class DeployError(RecloopError):
-    """The job was not deployed; the message says what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A cluster to deploy to.
-
-    Attributes:
-        rest_url: its REST interface.
-        environment: the variables `flink run` needs.
-        folder: where deployments are written down.
-        checkpoints: the folder of retained checkpoints, where this machine sees it.
-    """
-
-    rest_url: str
-    environment: dict[str, str]
-    folder: Path
-    checkpoints: Path | None
-
-    @classmethod
-    def local(cls, cluster: RunningCluster) -> "Target":
-        """A cluster started by `recloop cluster start`."""
-        folder = cluster.directory / "deployments"
-        return cls(cluster.rest_url, cluster.environment(), folder, cluster.layout.checkpoints)
-
-    @classmethod
-    def remote(cls, rest_url: str, folder: Path, checkpoints: Path | None = None) -> "Target":
-        """Any other cluster; the same Python environment has to be on its TaskManagers."""
-        home, java = flink_home(), find_java(os.environ)
-        path = f"{java.home / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
-        variables = {"FLINK_HOME": str(home), "JAVA_HOME": str(java.home), "PATH": path}
-        conf = {"FLINK_CONF_DIR": os.environ.get("FLINK_CONF_DIR", str(home / "conf"))}
-        return cls(rest_url, {**os.environ, **variables, **conf}, folder, checkpoints)
+__all__ = [
+    "REMOTE_DEPLOYMENTS",
+    "DeployError",
+    "Deployment",
+    "Progress",
+    "Target",
+    "deploy",
+    "deployed_settings",
+    "newest_checkpoint",
+    "submit",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,36 +170,3 @@ def _end(rest: FlinkRest, running: list[JobSummary]) -> None:
         with suppress(RefusedError):  # it ended meanwhile
             rest.cancel(job.job_id)
         rest.wait_for_job(job.job_id, lambda told: told.is_over, timeout_s=60, what="the end of the old job")
-
-
-def submit(target: Target, arguments: list[str]) -> str:
-    """Runs `flink run`; its output says the job's id, or why there is none."""
-    flink = Path(target.environment["FLINK_HOME"]) / "bin" / "flink"
-    command = [str(flink), "run", "--detached", "--jobmanager", urlsplit(target.rest_url).netloc, *arguments]
-    try:
-        done = subprocess.run(
-            command,
-            env=target.environment,
-            capture_output=True,
-            text=True,
-            timeout=_SUBMIT_TIMEOUT_S,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        msg = f"Flink's command line was not done in {_SUBMIT_TIMEOUT_S:g} s: is {target.rest_url} healthy?"
-        raise DeployError(msg) from error
-    if submitted := _SUBMITTED.search(done.stdout):
-        return submitted.group(1)
-    output = f"{done.stdout}\n{done.stderr}"
-    log = target.folder / "last-refusal.log"
-    log.write_text(output)
-    msg = f"Flink did not take the job: {_cause(output)}\nAll it said is in {log}"
-    raise DeployError(msg)
-
-
-def _cause(output: str) -> str:
-    """The line that says most: Python's own error, else the innermost cause, else the last line."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    causes = [line for line in lines if line.startswith("Caused by:")]
-    return (causes or errors or lines or ["it said nothing"])[-1]
