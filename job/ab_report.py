@@ -1,33 +1,37 @@
 """What an A/B test's tables tell: how often the next behaviour was in the list, by variant, and how sure that is.
 
 Every positive behaviour is a trial of the list that its user had: the newest one made before it, by `user_seq`. It
-counts for that list's variant, whether a model scored the list or the rules alone made it.
+counts for that list's variant, whether a model scored the list or the rules alone made it. A user's figure is the
+share of hits, a variant's the mean of its users'.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
-from job.ab_statistics import Estimate, UserSums, hit_rate, ratio_mismatch
+import numpy as np
+
+from job.ab_statistics import Estimate, Shares, difference, mean_share, ratio_mismatch
 from model.errors import RecloopError
 
-_JUDGED = """
-FROM (
-  SELECT user_id, user_seq, item_id FROM user_behavior
-  WHERE outcome = 'applied' AND action IN (SELECT unnest(CAST(? AS VARCHAR[])))
-) AS acted
-ASOF JOIN recommendation_lists AS list
-ON acted.user_id = list.user_id AND acted.user_seq > list.user_seq
-WHERE list.variant IS NOT NULL AND list.written_at >= ?
-"""
-_SUMS = f"""
-SELECT variant, count(*), sum(n), sum(h), sum(n * n), sum(h * h), sum(n * h)
-FROM (
+_SURELY = 0.001
+"""Users that are dealt as unlike the weights as this by chance alone are taken to be dealt by something else."""
+_TRIALS = """
+SELECT variant, n, h, count(*) FROM (
   SELECT variant, acted.user_id, count(*) AS n, count(*) FILTER (list_contains(items[1:?], acted.item_id)) AS h
-  {_JUDGED} GROUP BY ALL
+  FROM (
+    SELECT user_id, user_seq, item_id FROM user_behavior
+    WHERE outcome = 'applied' AND action IN (SELECT unnest(CAST(? AS VARCHAR[])))
+  ) AS acted
+  ASOF JOIN recommendation_lists AS list
+  ON acted.user_id = list.user_id AND acted.user_seq > list.user_seq
+  WHERE list.variant IS NOT NULL AND list.written_at >= ?
+  GROUP BY ALL
 )
-GROUP BY variant ORDER BY variant
+GROUP BY ALL ORDER BY ALL
 """
 _DEALT = """
 SELECT variants, count(*) FROM (
@@ -36,10 +40,31 @@ SELECT variants, count(*) FROM (
 )
 GROUP BY variants ORDER BY variants
 """
+_LAST_MOVE = """
+WITH list AS (
+  SELECT user_id, user_seq, variant, written_at FROM recommendation_lists WHERE variant IS NOT NULL AND written_at >= ?
+), latest AS (
+  SELECT user_id, arg_max(variant, user_seq) AS variant FROM list GROUP BY user_id
+)
+SELECT max(written_at) FROM list JOIN latest USING (user_id) WHERE list.variant <> latest.variant
+"""
 
 
 class AbReportError(RecloopError):
     """The tables hold no A/B test, or not the variant that was asked for."""
+
+
+class Verdict(StrEnum):
+    """What a variant's difference to the baseline tells."""
+
+    BETTER = "better"
+    WORSE = "worse"
+    UNDECIDED = "undecided"
+    """The interval holds 0."""
+    TOO_FEW = "too few users"
+    DEALT_ANEW = "users dealt anew"
+    """Users had lists of several variants, so variants hold users of unlike times."""
+    MISMATCH = "users not dealt as weighted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +77,7 @@ class Question:
         since: only lists made since then; None takes all.
         baseline: the variant that others are compared with; None takes the first by name.
         weights: of the variants, where they are known: whether users are dealt as they say.
+        once: whether this is the only look at the test, at a time that was fixed beforehand.
     """
 
     actions: Collection[str]
@@ -59,42 +85,69 @@ class Question:
     since: datetime | None = None
     baseline: str | None = None
     weights: Mapping[str, float] | None = None
+    once: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trials:
+    """One variant's users who acted.
+
+    Attributes:
+        shares: of each user the share of hits.
+        behaviors: of all of them.
+        hits: of these.
+    """
+
+    shares: Shares
+    behaviors: int
+    hits: int
+
+    @property
+    def users(self) -> int:
+        """How many there are."""
+        return len(self.shares)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VariantResult:
     """One variant.
 
     Attributes:
+        name: its name.
         dealt: users who had a list of it.
-        sums: of those who acted then.
-        difference: to the baseline's hit rate; None of the baseline.
+        trials: of those who acted then.
+        hit_rate: the mean of their shares.
+        difference: to the baseline's hit rate; None of the baseline, and where nothing can be compared.
+        verdict: None of the baseline.
     """
 
     name: str
     dealt: int
-    sums: UserSums
+    trials: Trials
     hit_rate: Estimate
     difference: Estimate | None
+    verdict: Verdict | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AbReport:
     """The test so far.
 
     Attributes:
         variants: the baseline first, then by name.
         moved: users who had lists of several variants: dealt anew meanwhile, and counted in each.
+        settled: from when on every user has lists of one variant alone; None where none was dealt anew.
         mismatch: how likely the numbers of dealt users are by chance; None where the weights are not known.
     """
 
     variants: list[VariantResult]
     moved: int
+    settled: datetime | None
     mismatch: float | None
 
 
 def read_report(tables: Path, question: Question) -> AbReport:
-    """Reads user_behavior and recommendation_lists.
+    """Return what user_behavior and recommendation_lists tell.
 
     Raises:
         AbReportError: no list carries a variant, or none the baseline.
@@ -104,10 +157,17 @@ def read_report(tables: Path, question: Question) -> AbReport:
 
     since_ms = 0 if question.since is None else int(question.since.timestamp() * 1000)
     with duck.connect(tables) as connection:
-        sums = duck.run(connection, _SUMS, [question.top, sorted(question.actions), since_ms]).rows
+        trials = duck.run(connection, _TRIALS, [question.top, sorted(question.actions), since_ms]).rows
         groups = duck.run(connection, _DEALT, [since_ms]).rows
+        last_move = duck.run(connection, _LAST_MOVE, [since_ms]).rows[0][0]
     dealt, moved = _dealt([(tuple(names), int(users)) for names, users in groups])  # type: ignore[arg-type,call-overload]
-    return _report({str(name): UserSums(*map(int, row)) for name, *row in sums}, dealt, moved, question)  # type: ignore[arg-type]
+    mismatch = _mismatch(dealt, question.weights)
+    return AbReport(
+        variants=_variants(trials, dealt, question, _obstacle(moved, mismatch)),
+        moved=moved,
+        settled=None if last_move is None else _second_after(int(last_move)),  # type: ignore[call-overload]
+        mismatch=mismatch,
+    )
 
 
 def _dealt(groups: list[tuple[tuple[str, ...], int]]) -> tuple[dict[str, int], int]:
@@ -119,20 +179,55 @@ def _dealt(groups: list[tuple[tuple[str, ...], int]]) -> tuple[dict[str, int], i
     return dealt, sum(users for names, users in groups if len(names) > 1)
 
 
-def _report(sums: Mapping[str, UserSums], dealt: Mapping[str, int], moved: int, question: Question) -> AbReport:
-    names = _baseline_first(dealt, question.baseline)
-    rates = {name: hit_rate(sums.get(name, _NOBODY)) for name in names}
-    variants = [
-        VariantResult(
-            name,
-            dealt[name],
-            sums.get(name, _NOBODY),
-            rates[name],
-            None if name == names[0] else rates[name].minus(rates[names[0]]),
+def _obstacle(moved: int, mismatch: float | None) -> Verdict | None:
+    """Why variants can't be compared, however many users they have."""
+    if moved:
+        return Verdict.DEALT_ANEW
+    return Verdict.MISMATCH if mismatch is not None and mismatch < _SURELY else None
+
+
+def _second_after(time_ms: int) -> datetime:
+    return datetime.fromtimestamp(time_ms // 1000, UTC) + timedelta(seconds=1)
+
+
+def _variants(rows: Any, dealt: Mapping[str, int], question: Question, obstacle: Verdict | None) -> list[VariantResult]:
+    first, *others = _baseline_first(dealt, question.baseline)
+    trials = {name: _trials([row[1:] for row in rows if row[0] == name]) for name in dealt}
+
+    def result(name: str, gap: Estimate | None, verdict: Verdict | None) -> VariantResult:
+        return VariantResult(
+            name=name,
+            dealt=dealt[name],
+            trials=trials[name],
+            hit_rate=mean_share(trials[name].shares, once=question.once),
+            difference=gap,
+            verdict=verdict,
         )
-        for name in names
-    ]
-    return AbReport(variants, moved, _mismatch(dealt, question.weights))
+
+    def compared(name: str) -> VariantResult:
+        if obstacle is not None:
+            return result(name, None, obstacle)
+        pair = trials[name].shares, trials[first].shares
+        gap = difference(*pair, comparisons=len(others), once=question.once)
+        return result(name, gap, _verdict(gap))
+
+    return [result(first, None, None), *map(compared, others)]
+
+
+def _trials(users: list[tuple[int, int, int]]) -> Trials:
+    """Of rows of behaviours, hits and how many users have just those."""
+    n, h, count = np.array(users, dtype=np.int64).reshape(-1, 3).T
+    shares = np.repeat(h / np.maximum(n, 1), count)
+    return Trials(shares=shares, behaviors=int((n * count).sum()), hits=int((h * count).sum()))
+
+
+def _verdict(gap: Estimate) -> Verdict:
+    if gap.interval is None:
+        return Verdict.TOO_FEW
+    low, high = gap.interval
+    if low > 0:
+        return Verdict.BETTER
+    return Verdict.WORSE if high < 0 else Verdict.UNDECIDED
 
 
 def _baseline_first(dealt: Mapping[str, int], baseline: str | None) -> list[str]:
@@ -152,6 +247,3 @@ def _mismatch(dealt: Mapping[str, int], weights: Mapping[str, float] | None) -> 
     if len(known) < 2 or not dealt.keys() <= known.keys():
         return None
     return ratio_mismatch([dealt.get(name, 0) for name in known], list(known.values()))
-
-
-_NOBODY = UserSums(0, 0, 0, 0, 0, 0)

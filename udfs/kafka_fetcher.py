@@ -7,7 +7,7 @@ records are asked for.
 
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
@@ -24,6 +24,7 @@ from kafka.errors import (
 
 from udfs.kafka_client import connect, refusal
 from udfs.kafka_connection import KafkaConnection
+from udfs.kafka_gaps import TransactionOffsets
 from udfs.log_reader import LogError, LogRefusedError, LogReplacedError, OffsetsGoneError
 from udfs.log_record import UNKNOWN_TOPIC_ID, log_record
 from udfs.parsing import LogRecord, Problem, Reason
@@ -92,6 +93,7 @@ class KafkaFetcher:
         self._topic_id: bytes | None = None
         self._made_anew = False
         self._failure: LogError | None = None
+        self._transactions = TransactionOffsets()
         self._closed = Event()
         self._thread = Thread(target=self._run, name=f"fetch-{topic}", daemon=True)
         self._thread.start()
@@ -157,6 +159,7 @@ class KafkaFetcher:
             except RetriableError as error:
                 _log.warning("no broker of %s answers: %r", self._connection.brokers, error)
                 continue
+            self._transactions.watch(consumer)
             cluster.add_listener(self._hear)
             cluster.add_topic(self._topic)
             return consumer, cluster
@@ -180,12 +183,31 @@ class KafkaFetcher:
             return
         for tp, records in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).items():
             buffer = self.buffers[tp.partition]
-            buffer.put([_log_record(record) for record in records], records[-1].offset + 1)
+            with_gaps = list(self._with_gaps(buffer.next_offset, [_log_record(record) for record in records]))
+            buffer.put(with_gaps, records[-1].offset + 1)
         for tp in consumer.assignment():
-            # Beyond the last record where transactions were aborted, or ended.
+            # Beyond the last record where transactions were aborted, or ended, or compaction removed the last ones.
             buffer = self.buffers[tp.partition]
             if (position := consumer.position(tp, timeout_ms=0)) is not None and position > buffer.next_offset:
-                buffer.put([], position)
+                buffer.put(list(self._gap(tp.partition, buffer.next_offset, position)), position)
+
+    def _with_gaps(self, next_offset: int, records: Sequence[LogRecord]) -> Iterator[LogRecord]:
+        """The records, and before each that follows removed ones a record that tells of these."""
+        for record in records:
+            if record.offset > next_offset:
+                yield from self._gap(record.partition, next_offset, record.offset)
+            yield record
+            next_offset = record.offset + 1
+
+    def _gap(self, partition: int, begin: int, end: int) -> Iterator[LogRecord]:
+        offsets, first = self._transactions.removed(partition, begin, end)
+        if offsets:
+            detail = (
+                f"topic {self._topic}, partition {partition}: {offsets} of the offsets {begin} to {end - 1} hold no "
+                "record, and no transaction had them: compaction removed them unread; set cleanup.policy=delete"
+            )
+            problem = Problem(Reason.OFFSETS_GONE, detail, offsets)
+            yield LogRecord(partition, first, b"", 0, problem=problem)
 
     def _check_topic(self, cluster: Any) -> None:
         """Whether it is still there, and may be read."""

@@ -8,17 +8,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from job.ab_report import AbReport, AbReportError, Question, VariantResult, read_report
+from job.ab_report import AbReport, AbReportError, Question, VariantResult, Verdict, read_report
 from job.ab_statistics import Estimate
 from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory
 from job.commands.output import print_json, stop_on
 from job.commands.sql import DEFAULT_TABLES_DIR, console
 from job.deploy import REMOTE_DEPLOYMENTS, deployed_settings
-from job.settings import SettingsError
-from job.tables.errors import TablesError
+from job.rules import action_table
+from job.settings import JobSettings
 from model.actions import DEFAULT_ACTIONS, history_actions
+from model.errors import RecloopError
 
-_MISMATCH = 0.001
 _FEW_USERS = 30
 
 app = typer.Typer(
@@ -43,21 +43,28 @@ def report(
         list[str] | None, typer.Option(help="Behaviours that count; repeatable. By default those of a history.")
     ] = None,
     directory: ClusterDirectory = DEFAULT_CLUSTER,
-    job_name: Annotated[str, typer.Option(help="The job, of whose deployment the weights are taken.")] = "recloop",
+    once: Annotated[
+        bool, typer.Option("--once", help="This is the only look, at a time fixed beforehand: narrower intervals.")
+    ] = False,
+    job_name: Annotated[str, typer.Option(help="The job, of whose deployment actions and weights are.")] = "recloop",
     as_json: AsJson = False,
 ) -> None:
     """Compare variants: how often the next item a user took was in the list the user had.
 
-    [bold]How to read it.[/bold] HR@10 is hits a behaviour: of all positive behaviours that came after a list, in how
-    many was the item among that list's first 10. The interval is the range in which the true rate lies in 95 of 100
-    such tests; users are its unit, since behaviours of one user resemble each other. Of the [italic]difference[/italic]
-    its interval is what counts: as long as it holds 0, these data do not tell which variant is better, whatever the
-    two rates look like. Decide beforehand how long a test runs: whoever looks every day and stops at the first interval
-    without 0 is misled far more often than once in 20 times, and so is whoever tests many variants at once.
+    [bold]How to read it.[/bold] A user's HR@10 is hits a behaviour: of all positive behaviours that came after a list,
+    in how many was the item among that list's first 10. A variant's is the mean of its users', each counted once, so
+    that no crawler decides a test. Of the [italic]difference[/italic] its interval is what counts: as long as it holds
+    0, these data do not tell which variant is better, whatever the two rates look like.
+
+    [bold]Look as often as you like.[/bold] Where variants do not differ, the interval leaves 0 out at any of all looks
+    in 5 of 100 tests at most; of several variants together likewise. That takes about twice the users. Whoever fixes
+    beforehand when the test ends, and looks then alone, may say so with --once; looking with it again and again
+    misleads far more often than that.
 
     [bold]Whether to trust it.[/bold] Users have to be dealt as the weights say. If that is less likely than 1 in 1,000
-    (sample ratio mismatch), something else decides who is counted: find that first. Users who had lists of
-    several variants, since weights or the salt changed, count in each: give --since a time after the change.
+    (sample ratio mismatch), something else decides who is counted, and nothing is compared: find that first. So it is
+    where users had lists of several variants, since weights, salt or variants changed: give --since the time that is
+    named.
 
     Lists leave out what a user has seen (lists.exclude_seen), so an item taken again is a miss in every variant.
 
@@ -66,20 +73,22 @@ def report(
 
       recloop ab report --since 2026-01-31T12:00Z --baseline old --json
     """
-    with stop_on(AbReportError, SettingsError, TablesError):
+    with stop_on(RecloopError):
+        deployed = _deployed(directory, job_name)
         question = Question(
-            actions=action or history_actions(DEFAULT_ACTIONS),
+            actions=action or history_actions(DEFAULT_ACTIONS if deployed is None else action_table(deployed)),
             top=top,
             since=_time(since),
             baseline=baseline,
-            weights=_weights(directory, job_name),
+            weights=None if deployed is None else {name: v.weight for name, v in deployed.models.variants.items()},
+            once=once,
         )
         told = read_report(_folder(tables_dir), question)
     if as_json:
-        print_json({"top": top, "since": since, "actions": sorted(question.actions), **_json(told)})
+        print_json({"top": top, "since": since, "actions": sorted(question.actions), "once": once, **_json(told)})
         return
     console().print(_table(told, top))
-    for line in _remarks(told):
+    for line in [*_remarks(told), _counted(question, builtin=deployed is None and not action)]:
         typer.echo(line)
 
 
@@ -101,15 +110,15 @@ def _folder(tables: Path) -> Path:
     return tables
 
 
-def _weights(directory: Path, job_name: str) -> dict[str, float] | None:
-    settings = deployed_settings(directory / "deployments", job_name) or deployed_settings(REMOTE_DEPLOYMENTS, job_name)
-    return None if settings is None else {name: each.weight for name, each in settings.models.variants.items()}
+def _deployed(directory: Path, job_name: str) -> JobSettings | None:
+    return deployed_settings(directory / "deployments", job_name) or deployed_settings(REMOTE_DEPLOYMENTS, job_name)
 
 
 def _json(told: AbReport) -> dict[str, Any]:
     return {
         "variants": [_variant_json(each) for each in told.variants],
         "moved_users": told.moved,
+        "settled_since": None if told.settled is None else told.settled.isoformat(),
         "sample_ratio_p": told.mismatch,
     }
 
@@ -119,13 +128,14 @@ def _variant_json(each: VariantResult) -> dict[str, Any]:
     return {
         "variant": each.name,
         "users_dealt": each.dealt,
-        "users": each.sums.users,
-        "behaviors": each.sums.n,
-        "hits": each.sums.h,
+        "users": each.trials.users,
+        "behaviors": each.trials.behaviors,
+        "hits": each.trials.hits,
         "hit_rate": each.hit_rate.value,
         "interval": each.hit_rate.interval,
         "difference": None if difference is None else difference.value,
         "difference_interval": None if difference is None else difference.interval,
+        "verdict": each.verdict,
     }
 
 
@@ -139,8 +149,8 @@ def _table(told: AbReport, top: int) -> Table:
         table.add_row(
             Text(each.name),
             f"{each.dealt:,}",
-            f"{each.sums.users:,}",
-            f"{each.sums.n:,}",
+            f"{each.trials.users:,}",
+            f"{each.trials.behaviors:,}",
             f"{each.hit_rate.value:.4f}",
             _interval(each.hit_rate),
             "" if each.difference is None else f"{each.difference.value:+.4f}",
@@ -156,22 +166,32 @@ def _interval(estimate: Estimate) -> str:
 def _remarks(told: AbReport) -> list[str]:
     """What a reader has to know before believing the table."""
     first, *others = told.variants
-    remarks = [_verdict(each, first.name) for each in others]
-    if any(each.sums.users < _FEW_USERS for each in told.variants):
-        remarks.append(f"A variant has fewer than {_FEW_USERS} users who acted: its interval is too narrow.")
-    if told.moved:
-        remarks.append(f"{told.moved:,} users had lists of several variants and count in each: see --since.")
-    if told.mismatch is not None and told.mismatch < _MISMATCH:
+    remarks = [f"{each.name} and {first.name}: {_told(each)}" for each in others]
+    if any(each.trials.users < _FEW_USERS for each in told.variants):
+        remarks.append(f"A variant has fewer than {_FEW_USERS} users who acted: the interval of its rate is rough.")
+    if told.settled is not None:
         remarks.append(
-            f"Users are not dealt as the weights say (p = {told.mismatch:.1g}): find out why before believing the rest."
+            f"{told.moved:,} users had lists of several variants, since weights, salt or variants changed: from "
+            f"--since {told.settled:%Y-%m-%dT%H:%M:%SZ} on each has those of one."
         )
     return remarks
 
 
-def _verdict(each: VariantResult, first: str) -> str:
-    interval = None if each.difference is None else each.difference.interval
-    if interval is None:
-        return f"{each.name} and {first}: too few users to compare."
-    if interval[0] <= 0 <= interval[1]:
-        return f"{each.name} and {first}: the difference's interval holds 0, so these data do not tell which is better."
-    return f"{each.name} is {'better' if interval[0] > 0 else 'worse'} than {first}, as far as this test tells."
+def _told(each: VariantResult) -> str:
+    match each.verdict:
+        case Verdict.BETTER | Verdict.WORSE:
+            return f"{each.name} is {each.verdict}, as far as this test tells."
+        case Verdict.UNDECIDED:
+            return "the difference's interval holds 0, so these data do not tell which is better."
+        case Verdict.MISMATCH:
+            return "not compared. Users are not dealt as the weights say: find out why first."
+        case Verdict.DEALT_ANEW:
+            return "not compared, since users changed between variants."
+        case _:
+            return "too few users to compare."
+
+
+def _counted(question: Question, *, builtin: bool) -> str:
+    whose = " (the built-in ones, since no deployment of that job is known here: see --dir)" if builtin else ""
+    looks = "for this one look" if question.once else "however often one looks"
+    return f"Counted are {', '.join(sorted(question.actions))}{whose}; intervals are right {looks}."

@@ -10,7 +10,7 @@ Figures = dict[str, tuple[int, int, int, float, float]]
 
 
 def figures(tables: Path, actions: set[str], top: int) -> Figures:
-    """Variant -> users who acted, behaviours, hits, hit rate, its standard error over users."""
+    """Variant -> users who acted, behaviours, hits, mean of users' hit rates, its standard error."""
     lists: dict[object, dict[int, tuple[list[str], str | None]]] = defaultdict(dict)
     for user, seq, items, variant in _rows(tables, "user_id, user_seq, items, variant FROM recommendation_lists"):
         lists[user][seq] = (items, variant)
@@ -33,7 +33,7 @@ def _rows(tables: Path, what: str) -> list[tuple[Any, ...]]:
 
 def _summary(users: list[list[bool]]) -> tuple[int, int, int, float, float]:
     behaviors, hits = sum(map(len, users)), sum(map(sum, users))
-    rate = hits / behaviors
-    residuals = [sum(each) - rate * len(each) for each in users]
-    variance = sum(residual**2 for residual in residuals) * len(users) / max(1, len(users) - 1)
-    return len(users), behaviors, hits, rate, variance**0.5 / behaviors
+    shares = [sum(each) / len(each) for each in users]
+    rate = sum(shares) / len(shares)
+    variance = sum((share - rate) ** 2 for share in shares) / max(1, len(users) - 1)
+    return len(users), behaviors, hits, rate, (variance / len(users)) ** 0.5

@@ -4,13 +4,13 @@ import json
 import random
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from job.ab_report import AbReportError, Question, read_report
-from job.ab_statistics import Estimate, UserSums, hit_rate, ratio_mismatch
+from job.ab_report import AbReportError, Question, Verdict, read_report
+from job.ab_statistics import ratio_mismatch
 from job.cli import app
 from job.settings import load
 from tests.unit.tables.ab_by_hand import figures
@@ -49,36 +49,8 @@ def test_the_report_equals_plain_loops_over_the_same_tables(tables: Path, top: i
     assert {each.name for each in told.variants} == by_hand.keys() == {"new", "old"}
     for each in told.variants:
         users, behaviors, hits, rate, error = by_hand[each.name]
-        assert (each.sums.users, each.sums.n, each.sums.h) == (users, behaviors, hits)
+        assert (each.trials.users, each.trials.behaviors, each.trials.hits) == (users, behaviors, hits)
         assert (each.hit_rate.value, each.hit_rate.error) == pytest.approx((rate, error))
-
-
-def test_intervals_over_users_hold_the_rate_in_95_of_100_tests_and_those_over_behaviors_do_not() -> None:
-    draw = np.random.default_rng(7)
-    held, held_by_behaviors, tests = 0, 0, 400
-    for _ in range(tests):
-        tastes = draw.beta(0.5, 4.5, 150)  # hit rates of users, 0.1 on average and far apart
-        n = draw.geometric(1 / 30, 150)
-        h = draw.binomial(n, tastes)
-        sums = UserSums(150, *map(int, (n.sum(), h.sum(), (n * n).sum(), (h * h).sum(), (n * h).sum())))
-        estimate = hit_rate(sums)
-        binomial = Estimate(estimate.value, (estimate.value * (1 - estimate.value) / sums.n) ** 0.5)
-        held += holds(estimate, 0.1)
-        held_by_behaviors += holds(binomial, 0.1)
-    assert 0.91 < held / tests < 0.98
-    assert held_by_behaviors / tests < 0.6
-
-
-def holds(estimate: Estimate, value: float) -> bool:
-    assert estimate.interval is not None
-    return estimate.interval[0] <= value <= estimate.interval[1]
-
-
-def test_a_difference_is_as_unsure_as_both_together() -> None:
-    difference = Estimate(0.5, 0.03).minus(Estimate(0.25, 0.04))
-    assert difference.value == 0.25
-    assert difference.error == pytest.approx(0.05)
-    assert Estimate(0.5, None).minus(Estimate(0.25, 0.04)).interval is None
 
 
 @pytest.mark.parametrize(
@@ -94,7 +66,8 @@ def test_users_that_are_not_dealt_as_the_weights_say_are_told(
 def test_since_leaves_out_what_was_shown_before(tables: Path) -> None:
     since = datetime.fromtimestamp(1_700_000_001.010, UTC)
     late, all_of_it = (
-        read_report(tables, Question(actions=ACTIONS, since=each)).variants[0].sums.n for each in (since, None)
+        read_report(tables, Question(actions=ACTIONS, since=each)).variants[0].trials.behaviors
+        for each in (since, None)
     )
     assert 0 < late < all_of_it
 
@@ -115,13 +88,46 @@ def test_the_weights_of_the_deployment_are_compared_with_how_users_were_dealt(ta
     settings = load(overrides=[f"models.variants={weights}"])
     settings.to_file(tmp_path / "deployments" / "recloop-20260101-000000.json")
     told = call("--tables-dir", tables, "--dir", tmp_path)
-    assert "Users are not dealt as the weights say" in told.output
+    assert "not compared. Users are not dealt as the weights say" in told.output
+    assert report_of(tables, tmp_path)["variants"][1]["difference_interval"] is None
 
 
-def test_users_that_were_dealt_anew_are_told(tables: Path, tmp_path: Path) -> None:
+def test_users_that_were_dealt_anew_are_not_compared_until_since(tables: Path, tmp_path: Path) -> None:
     moved = [made_list(98 + seq, [], user="moved") | {"variant": name} for seq, name in enumerate(("new", "old"))]
-    commit(tables / "recommendation_lists" / HOUR, "part-b-0", moved)
-    assert "1 users had lists of several variants" in call("--tables-dir", tables, "--dir", tmp_path).output
+    late = {"written_at": 1_700_000_100_000}
+    later = [made_list(seq + 1, ["i1"], user=f"later{seq}") | {"variant": "new"} | late for seq in range(3)]
+    commit(tables / "recommendation_lists" / HOUR, "part-b-0", [*moved, *later, moved[1] | late])
+    said = call("--tables-dir", tables, "--dir", tmp_path).output
+    assert "1 users had lists of several variants" in said
+    assert "old and new: not compared, since users changed between variants" in said
+    answer = report_of(tables, tmp_path)
+    assert answer["variants"][1]["verdict"] == Verdict.DEALT_ANEW
+    assert answer["variants"][1]["difference_interval"] is None
+    assert report_of(tables, tmp_path, "--since", answer["settled_since"])["moved_users"] == 0
+
+
+def test_the_deployments_own_actions_count_and_no_others(tables: Path, tmp_path: Path) -> None:
+    own = behavior(3, user="u-own", item="i1") | {"action": "listen", "log_partition": 77}
+    skipped = behavior(4, user="u-own", item="i1") | {"action": "skip", "log_partition": 77}
+    commit(tables / "user_behavior" / HOUR, "part-b-0", [own, skipped])
+    shown = made_list(1, ["i1"], user="u-own") | {"variant": "theirs"}
+    commit(tables / "recommendation_lists" / HOUR, "part-b-0", [shown])
+    other = {"weight": 1, "half_life": "P1D"}
+    actions = json.dumps(
+        {"listen": {"code": 40, "kind": "positive", **other}, "skip": {"code": 41, "kind": "negative", **other}}
+    )
+    settings = load(overrides=["lists.policy=history", f"actions={actions}"])
+    settings.to_file(tmp_path / "deployments" / "recloop-20260101-000000.json")
+    answer = report_of(tables, tmp_path)
+    assert answer["actions"] == ["buy", "cart", "click", "favorite", "listen", "view"]
+    assert [each["behaviors"] for each in answer["variants"] if each["variant"] == "theirs"] == [1]
+    builtin = call("--tables-dir", tables, "--dir", tmp_path / "none").output
+    assert "the built-in ones, since no deployment of that job is known here" in " ".join(builtin.split())
+
+
+def report_of(tables: Path, cluster: Path, *arguments: str) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(call("--tables-dir", tables, "--dir", cluster, *arguments, "--json").output)
+    return told
 
 
 @pytest.mark.parametrize(
