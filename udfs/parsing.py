@@ -6,11 +6,13 @@ Nothing here raises on bad input: whatever the bytes are, one of the two comes b
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from model.actions import ActionTable
+from model.event_time import wrong_unit
+from model.ids import id_text
 from udfs.elements import LoggedBehavior
 
 MAX_ID_BYTES = 256
@@ -128,6 +130,8 @@ def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int
     try:
         line = _decode(record.raw)
     except msgspec.ValidationError as error:
+        if (line := _with_numbers_as_ids(record.raw)) is not None:
+            return _wrong_value(record, line, rules, newest_ms, now_ms) or _behavior(record, line)
         reason = Reason.MISSING_FIELD if _MISSING.search(str(error)) else Reason.MISTYPED_FIELD
         return DeadLetter(record, reason, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -156,6 +160,16 @@ def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
     )
 
 
+def _with_numbers_as_ids(raw: bytes) -> _Line | None:
+    """The record with user_id and item_id as text where they are whole numbers; None if more than that is wrong."""
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, Any])
+        ids = {name: id_text(fields.get(name)) for name in ("user_id", "item_id")}
+        return msgspec.convert({**fields, **ids}, _Line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int) -> DeadLetter | None:
     for name, identifier in (
         ("user_id", line.user_id),
@@ -166,6 +180,9 @@ def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms:
             return DeadLetter(record, *wrong)
     if line.action not in rules.actions:
         return DeadLetter(record, Reason.UNKNOWN_ACTION, f"action {line.action[:64]!r} is not in the table")
+    if unit := wrong_unit(line.timestamp):
+        detail = f"timestamp {line.timestamp} is in {unit.name.lower()}: write epoch milliseconds"
+        return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
     latest_ms = now_ms + rules.max_ahead_ms
     if not rules.earliest_ms <= line.timestamp <= latest_ms:
         detail = f"timestamp {line.timestamp} is not within {rules.earliest_ms} to {latest_ms}"
