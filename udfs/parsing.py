@@ -117,6 +117,7 @@ class _Line(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Line).decode
+_IDS = ("user_id", "item_id", "event_id", "request_id")
 _MISSING = re.compile(r"missing required field")
 
 
@@ -130,8 +131,8 @@ def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int
     try:
         line = _decode(record.raw)
     except msgspec.ValidationError as error:
-        if (line := _with_numbers_as_ids(record.raw)) is not None:
-            return _wrong_value(record, line, rules, newest_ms, now_ms) or _behavior(record, line)
+        if (numbered := _with_numbers_as_ids(record.raw)) is not None:
+            return _wrong_value(record, numbered, rules, newest_ms, now_ms) or _behavior(record, numbered)
         reason = Reason.MISSING_FIELD if _MISSING.search(str(error)) else Reason.MISTYPED_FIELD
         return DeadLetter(record, reason, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -161,10 +162,11 @@ def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
 
 
 def _with_numbers_as_ids(raw: bytes) -> _Line | None:
-    """The record with user_id and item_id as text where they are whole numbers; None if more than that is wrong."""
+    """The record with ids as text where they are whole numbers; None if more than that is wrong."""
     try:
         fields = msgspec.json.decode(raw, type=dict[str, Any])
-        ids = {name: id_text(fields.get(name)) for name in ("user_id", "item_id")}
+        texts = {name: id_text(fields[name]) for name in _IDS if name in fields}
+        ids = {name: text for name, text in texts.items() if text is not None}
         return msgspec.convert({**fields, **ids}, _Line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
