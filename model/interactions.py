@@ -10,7 +10,8 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from model.actions import DEFAULT_ACTIONS, ActionTable, history_actions
+from model.actions import ActionTable, history_actions
+from model.datasets.log_rules import EventsOnce
 from model.datasets.prepared import Dataset
 from model.records import EpochMs, ItemId
 
@@ -91,11 +92,17 @@ class Interactions:
         return order, np.flatnonzero(np.diff(self.user[order], prepend=-1))
 
 
-def load_interactions(dataset: Dataset, table: ActionTable = DEFAULT_ACTIONS) -> Interactions:
-    """Reads a prepared data set; its vocabulary is every item met, sorted by id.
+def load_interactions(dataset: Dataset, table: ActionTable | None = None) -> Interactions:
+    """Read a prepared data set as the job applies it: repeated events once; the vocabulary is every item, sorted by id.
 
-    Actions outside `table` weigh nothing and enter no history.
+    Histories are the job's: returns and dislikes weigh nothing, enter none, and take nothing out of one.
+
+    Args:
+        dataset: prepared.
+        table: the action table; the one that the set was prepared with if None. Actions outside weigh nothing.
     """
+    table = dataset.action_table if table is None else table
+    once = EventsOnce()
     users: dict[str, int] = {}
     items: dict[ItemId, int] = {}
     rows = [
@@ -106,6 +113,7 @@ def load_interactions(dataset: Dataset, table: ActionTable = DEFAULT_ACTIONS) ->
             b.timestamp,
         )
         for b in dataset.behaviors()
+        if once.is_new(b)
     ]
     user, item, action, timestamp = zip(*rows, strict=True)
     loaded = Interactions(

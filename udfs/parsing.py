@@ -6,11 +6,13 @@ Nothing here raises on bad input: whatever the bytes are, one of the two comes b
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 
 from model.actions import ActionTable
+from model.event_time import wrong_unit
+from model.ids import id_text
 from udfs.elements import LoggedBehavior
 
 MAX_ID_BYTES = 256
@@ -115,6 +117,7 @@ class _Line(msgspec.Struct, gc=False):
 
 
 _decode = msgspec.json.Decoder(_Line).decode
+_IDS = ("user_id", "item_id", "event_id", "request_id")
 _MISSING = re.compile(r"missing required field")
 
 
@@ -128,6 +131,8 @@ def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int
     try:
         line = _decode(record.raw)
     except msgspec.ValidationError as error:
+        if (numbered := _with_numbers_as_ids(record.raw)) is not None:
+            return _wrong_value(record, numbered, rules, newest_ms, now_ms) or _behavior(record, numbered)
         reason = Reason.MISSING_FIELD if _MISSING.search(str(error)) else Reason.MISTYPED_FIELD
         return DeadLetter(record, reason, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -156,6 +161,17 @@ def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
     )
 
 
+def _with_numbers_as_ids(raw: bytes) -> _Line | None:
+    """The record with ids as text where they are whole numbers; None if more than that is wrong."""
+    try:
+        fields = msgspec.json.decode(raw, type=dict[str, Any])
+        texts = {name: id_text(fields[name]) for name in _IDS if name in fields}
+        ids = {name: text for name, text in texts.items() if text is not None}
+        return msgspec.convert({**fields, **ids}, _Line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int) -> DeadLetter | None:
     for name, identifier in (
         ("user_id", line.user_id),
@@ -166,6 +182,9 @@ def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms:
             return DeadLetter(record, *wrong)
     if line.action not in rules.actions:
         return DeadLetter(record, Reason.UNKNOWN_ACTION, f"action {line.action[:64]!r} is not in the table")
+    if unit := wrong_unit(line.timestamp):
+        detail = f"timestamp {line.timestamp} is in {unit.name.lower()}: write epoch milliseconds"
+        return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
     latest_ms = now_ms + rules.max_ahead_ms
     if not rules.earliest_ms <= line.timestamp <= latest_ms:
         detail = f"timestamp {line.timestamp} is not within {rules.earliest_ms} to {latest_ms}"

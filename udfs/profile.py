@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from model.actions import Action, ActionTable, Kind
+from model.ids import EVENT_IDS_KEPT, is_new_event
 from udfs.elements import LoggedBehavior, TrackedBehavior
 from udfs.hashing import HASH_TYPECODE, id_hash, pack
 
@@ -39,7 +40,7 @@ class ProfileRules:
     seen_limit: int = 500
     bought_limit: int = 1000
     disliked_limit: int = 1000
-    event_ids_limit: int = 64
+    event_ids_limit: int = EVENT_IDS_KEPT
     shown_limit: int = 100
     exclude_seen: bool = True
     disliked_neighborhoods: int = 10
@@ -107,7 +108,8 @@ def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -
     Raises:
         KeyError: the action is not in the table (poll-log lets none through).
     """
-    if behavior.event_id is not None and not _is_new_event(profile, behavior.event_id, rules):
+    event_id = behavior.event_id
+    if event_id is not None and not is_new_event(profile.event_ids, event_id, rules.event_ids_limit):
         return Applied.DUPLICATE
     profile.user_seq += 1
     action = rules.actions[behavior.action]
@@ -142,15 +144,6 @@ def _faded(profile: UserProfile, now_ms: int, rules: ProfileRules) -> list[tuple
 def _exposure_half_life_s(actions: ActionTable) -> float:
     """That of the exposures; where a table has several, the longest."""
     return max((action.half_life_s for action in actions.values() if action.kind is Kind.EXPOSURE), default=1.0)
-
-
-def _is_new_event(profile: UserProfile, event_id: str, rules: ProfileRules) -> bool:
-    event = id_hash(event_id)
-    if event in profile.event_ids:
-        return False
-    profile.event_ids.append(event)
-    del profile.event_ids[: -rules.event_ids_limit]
-    return True
 
 
 def history_time(time_ms: int) -> int:

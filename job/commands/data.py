@@ -1,6 +1,7 @@
 """`recloop data`: prepares public or own data sets, generates synthetic ones, and sums them up."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -9,16 +10,23 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
+from job.commands.options import Overrides, SettingsFile
 from job.commands.output import print_json, stop_on
+from model.actions import DEFAULT_ACTIONS, ActionTable
 from model.datasets.action_map import parse_action_map
+from model.datasets.columns import ACTION, BEHAVIOR_PARTS, EVENT, GROUP, ITEM, TIME, TITLE, USER, parse_columns
 from model.datasets.download import fetch_ml_100k
 from model.datasets.errors import DatasetError, SourceError
 from model.datasets.generate import Synthetic, generate
+from model.datasets.log_rules import LogRules
 from model.datasets.prepare import Outcome, Request, prepare
 from model.datasets.prepared import Dataset, DatasetInfo
-from model.datasets.reading import ReadReport
-from model.datasets.sources import SOURCES
+from model.datasets.reading import Format, ReadReport
+from model.datasets.sources import SOURCES, Source
+from model.errors import RecloopError
+from model.event_time import UNITS
 
 DATA_DIR = Path(".recloop/data")
 CACHE_DIR = Path(".recloop/cache")
@@ -27,6 +35,18 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Prepare, 
 
 _SOURCE_HELP = "One of: " + "; ".join(f"{name}: {source.description}" for name, source in SOURCES.items())
 _ACTIONS_HELP = "How the set's own words become actions: all=click, or 5=favorite,3=click,1=skip"
+_COLUMNS_HELP = (
+    "csv, parquet: which column is what, by the header's names or by numbers from 1: "
+    f"{USER}=uid,{ITEM}=sku,{ACTION}=what,{TIME}=ts and, if there is one, {EVENT}=id."
+)
+_DELIMITER_HELP = "csv: what stands between two cells; ',' by default, or ';', tab, '::'."
+_ENCODING_HELP = "Of text without a byte order mark, for example latin-1; UTF-8 by default."
+_UNIT_HELP = "Of times that are numbers: s, ms, us or ns; by default told from the numbers."
+_ITEMS_HELP = "A catalogue beside the source: delimited text or Parquet with item_id, title and group."
+_ITEM_COLUMNS_HELP = f"Of --items: {ITEM}=sku,{TITLE}=name,{GROUP}=category."
+_AS_LOG_HELP = "The rows are a log in its order: late ones are left out, as the job leaves them out."
+_USABLE_HELP = "Refuse the set if a smaller share of the rows can be used."
+_SETTINGS_HELP = "The job's settings: its actions, log.* and profile.event_ids_limit hold here as well."
 
 OutDir = Annotated[Path, typer.Option(help="Folder of prepared data sets.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
@@ -38,13 +58,25 @@ def prepare_command(
     path: Annotated[Path | None, typer.Option(help="Your own file or folder.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set; the source's by default.")] = None,
     actions: Annotated[str, typer.Option(help=_ACTIONS_HELP)] = "",
+    columns: Annotated[str | None, typer.Option(help=_COLUMNS_HELP)] = None,
+    delimiter: Annotated[str | None, typer.Option(help=_DELIMITER_HELP)] = None,
+    encoding: Annotated[str | None, typer.Option(help=_ENCODING_HELP)] = None,
+    time_unit: Annotated[str | None, typer.Option(help=_UNIT_HELP)] = None,
+    items: Annotated[Path | None, typer.Option(help=_ITEMS_HELP)] = None,
+    item_columns: Annotated[str | None, typer.Option(help=_ITEM_COLUMNS_HELP)] = None,
+    as_log: Annotated[bool, typer.Option("--as-log", help=_AS_LOG_HELP)] = False,
+    least_usable: Annotated[float, typer.Option(min=0, max=1, help=_USABLE_HELP)] = 0.5,
+    settings: SettingsFile = None,
+    overrides: Overrides = None,
     data_dir: OutDir = DATA_DIR,
     force: Annotated[bool, typer.Option("--force", help="Prepare it even if it is up to date.")] = False,
     as_json: Json = False,
 ) -> None:
     """Read a data set, put it into time order and write it where the other commands look.
 
-    Rows that cannot be used are counted and reported. A set that is up to date is left alone.
+    Every line is counted: rows that cannot be used are reported with their reasons, and where most are, nothing is
+    written. A repeated event_id counts once and impossible times are left out, as in the job. A set that is up to
+    date is left alone.
 
     Examples:
       recloop data prepare ml-100k
@@ -54,9 +86,26 @@ def prepare_command(
       recloop data prepare movielens --path ml-latest-small
 
       recloop data prepare jsonl --path behaviors.jsonl --name mine
+
+      recloop data prepare csv --path orders.csv.gz --columns user=uid,item=sku,time=day --actions all=buy --name shop
+
+      recloop data prepare csv --path acts.dat --delimiter :: --columns user=1,item=2,action=3,time=4 --items movies.csv
     """
-    with stop_on(DatasetError):
-        request = _request(source, path, name or source, actions)
+    with stop_on(RecloopError):
+        kind = _source(source)
+        table, log = _of_the_job(settings, overrides, as_log=as_log)
+        request = Request(
+            name=name or source,
+            source=source,
+            path=_path(source, kind, path),
+            actions=parse_action_map(actions, kind.mapping(table), table),
+            form=_format(source, kind, columns, delimiter, encoding, time_unit),
+            items=items,
+            item_columns=_item_columns(item_columns),
+            table=table,
+            log=log,
+            least_usable=least_usable,
+        )
         with _spinner() as progress:
             task = progress.add_task(f"reading {source}", total=None)
             outcome = prepare(
@@ -132,16 +181,55 @@ def find_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
     return Dataset.open(folder if folder.is_dir() and not (data_dir / name).is_dir() else data_dir / name)
 
 
-def _request(source: str, path: Path | None, name: str, actions: str) -> Request:
-    kind = SOURCES.get(source)
+def _source(name: str) -> Source:
+    kind = SOURCES.get(name)
     if kind is None:
-        msg = f"there is no source {source!r}; use one of {', '.join(SOURCES)}"
+        msg = f"there is no source {name!r}; use one of {', '.join(SOURCES)}"
         raise SourceError(msg)
-    mapping = parse_action_map(actions, kind.actions)
+    return kind
+
+
+def _path(source: str, kind: Source, path: Path | None) -> Path:
     if path is None and not kind.downloadable:
         msg = f"{source} is not fetched by itself; say where it lies with --path"
         raise SourceError(msg)
-    return Request(name, source, path or fetch_ml_100k(CACHE_DIR), mapping)
+    return path or fetch_ml_100k(CACHE_DIR)
+
+
+def _format(
+    source: str, kind: Source, columns: str | None, delimiter: str | None, encoding: str | None, unit: str | None
+) -> Format:
+    if not kind.columns and (columns or delimiter):
+        msg = f"--columns and --delimiter are for csv and parquet; the columns of {source} are known"
+        raise SourceError(msg)
+    if unit is not None and unit not in UNITS:
+        msg = f"--time-unit is one of {', '.join(UNITS)}, not {unit!r}"
+        raise SourceError(msg)
+    parsed = None if columns is None else parse_columns(columns, "--columns", BEHAVIOR_PARTS, (USER, ITEM, TIME))
+    return Format(encoding, None if unit is None else UNITS[unit], parsed, delimiter)
+
+
+def _item_columns(text: str | None) -> Mapping[str, str] | None:
+    return None if text is None else parse_columns(text, "--item-columns", (ITEM, TITLE, GROUP), (ITEM,))
+
+
+def _of_the_job(file: Path | None, overrides: list[str] | None, *, as_log: bool) -> tuple[ActionTable, LogRules]:
+    """The action table and the log's rules of a deployment; the built-in ones where no settings are given."""
+    if file is None and not overrides:
+        return DEFAULT_ACTIONS, LogRules(drop_late=as_log)
+    from job.rules import action_table
+    from job.settings import load
+
+    # Which model is served is of no account here.
+    given = load(file, [*(overrides or []), "lists.policy=history"])
+    log = given.log
+    return action_table(given), LogRules(
+        earliest_ms=log.earliest_ms,
+        max_ahead_ms=int(log.max_ahead.total_seconds() * 1000),
+        allowed_lateness_ms=int(log.allowed_lateness.total_seconds() * 1000),
+        event_ids_limit=given.profile.event_ids_limit,
+        drop_late=as_log,
+    )
 
 
 def _spinner() -> Progress:
@@ -165,22 +253,27 @@ def _print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         Console().print("It was up to date; --force prepares it again.")
     else:
         _print_skipped(outcome.report)
+    for remark in info.remarks:
+        Console().print(Text(remark), style="yellow", soft_wrap=True)
 
 
 def _print_skipped(report: ReadReport) -> None:
+    aside = {"of the header": report.headers, "blank": report.blank, "that continue a row": report.continued}
+    named = "".join(f", {count:,} {name}" for name, count in aside.items() if count)
+    title = f"of {report.rows:,} rows read ({report.lines:,} lines{named})"
     if not report.skipped:
-        Console().print(f"All {report.rows:,} rows were used.")
+        Console().print(f"All {report.rows:,} rows were used ({report.lines:,} lines{named}).")
         return
-    table = Table("rows not used", "reason", "the first of them", title=f"of {report.rows:,} rows read")
+    table = Table("rows not used", "reason", "the first of them", title=title)
     for reason, count in report.skipped.most_common():
-        table.add_row(f"{count:,}", reason, report.examples[reason])
+        table.add_row(f"{count:,}", Text(reason), Text(report.examples[reason]))
     Console().print(table)
 
 
 def _print_info(dataset: Dataset) -> None:
-    table = Table("", "", title=str(dataset.path), show_header=False)
+    table = Table("", "", title=Text(str(dataset.path)), show_header=False)
     for label, value in _facts(dataset.info).items():
-        table.add_row(label, value)
+        table.add_row(label, Text(value))
     Console().print(table)
 
 

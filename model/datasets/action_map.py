@@ -1,7 +1,10 @@
 """How a data set's own words (5 stars, pv, cancellation) become names of the action table."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
+from functools import lru_cache
 from types import MappingProxyType
 
 from model.actions import DEFAULT_ACTIONS
@@ -12,22 +15,47 @@ EVERY = "all"
 _NO_RULES: Mapping[str, str] = MappingProxyType({})
 
 
+_NUMBER = re.compile(r"[+-]?(?:[0-9]{1,30}\.?[0-9]{0,30}|\.[0-9]{1,30})")
+
+
+@lru_cache(maxsize=4096)
+def word_of(raw: str) -> str:
+    """Return a raw action as rules name it: without spaces around it, and a number by its value (5.0 is 5)."""
+    word = raw.strip()
+    if not is_number(word):
+        return word
+    plain = f"{Decimal(word):f}"
+    plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
+    return "0" if plain == "-0" else plain
+
+
+def is_number(word: str) -> bool:
+    """Return True if a raw action is a number, as ratings are."""
+    return _NUMBER.fullmatch(word.strip()) is not None
+
+
 @dataclass(frozen=True, slots=True)
 class ActionMap:
     """Maps a raw word to an action.
 
     Attributes:
-        rules: raw word -> action; `skip` leaves such rows out, counted.
+        rules: raw word, as `word_of` gives it -> action; `skip` leaves such rows out, counted.
         every: the action of every row that no rule names, or None.
+        given: the words of the rules that the user gave himself.
     """
 
     rules: Mapping[str, str]
     every: str | None = None
+    given: frozenset[str] = frozenset()
 
     def __call__(self, raw: str) -> str | None:
-        """The action for a raw word, or None if such rows are left out."""
-        action = self.rules.get(raw, self.every)
+        """Return the action for a raw word, or None if such rows are left out."""
+        action = self.rules.get(word_of(raw), self.every)
         return None if action == SKIP else action
+
+    def is_skipped(self, raw: str) -> bool:
+        """Return True if a rule leaves such rows out."""
+        return self.rules.get(word_of(raw), self.every) == SKIP
 
     def as_text(self) -> str:
         """The mapping in the form that `parse_action_map` reads."""
@@ -36,9 +64,23 @@ class ActionMap:
 
 
 def rating_map(*, half_stars: bool) -> ActionMap:
-    """Stars to actions: 4 and above a favorite, 3 and above a click, less a dislike."""
+    """Stars to actions: 4 and above of 5 a favorite, 3 and above a click, less a dislike."""
     stars = [n / 2 for n in range(10, 0, -1 if half_stars else -2)]
-    return ActionMap({f"{s:g}": "favorite" if s >= 4 else "click" if s >= 3 else "dislike" for s in stars})
+    return ActionMap({f"{star:g}": _liking(star, 5) for star in stars})
+
+
+def rating_rules(words: Iterable[str]) -> str | None:
+    """Return rules that give the ratings of any scale the meaning that stars have; None if one is no rating."""
+    numbers = [float(word) if is_number(word) else -1.0 for word in words]
+    ratings = sorted(numbers, reverse=True)
+    if not ratings or ratings[-1] < 0 or ratings[0] == 0:
+        return None
+    top = next((scale for scale in (5, 10, 100) if ratings[0] <= scale), ratings[0])
+    return ",".join(f"{rating:g}={_liking(rating, top)}" for rating in ratings)
+
+
+def _liking(rating: float, top: float) -> str:
+    return "favorite" if rating >= 0.8 * top else "click" if rating >= 0.6 * top else "dislike"
 
 
 def identity_map(names: Collection[str] = tuple(DEFAULT_ACTIONS)) -> ActionMap:
@@ -47,7 +89,7 @@ def identity_map(names: Collection[str] = tuple(DEFAULT_ACTIONS)) -> ActionMap:
 
 
 def parse_action_map(text: str, default: ActionMap, known: Collection[str] = tuple(DEFAULT_ACTIONS)) -> ActionMap:
-    """Reads `5=favorite,3=click` or `all=click`.
+    """Read `5=favorite,3=click` or `all=click`.
 
     Args:
         text: rules separated by commas; they are laid over `default`, except that `all` replaces it.
@@ -57,18 +99,22 @@ def parse_action_map(text: str, default: ActionMap, known: Collection[str] = tup
     Raises:
         ActionMapError: a rule is not RAW=ACTION or names an unknown action.
     """
-    given = dict(_parse_rule(rule, known) for rule in text.split(",") if rule.strip())
+    given: dict[str, str] = {}
+    for raw, action in (_parse_rule(rule, known) for rule in text.split(",") if rule.strip()):
+        if given.setdefault(raw, action) != action:
+            msg = f"--actions: {raw!r} becomes {given[raw]} by one rule and {action} by another; leave one of them out"
+            raise ActionMapError(msg)
     every = given.pop(EVERY, None)
     base = _NO_RULES if every else default.rules
-    return ActionMap(MappingProxyType({**base, **given}), every or default.every)
+    return ActionMap(MappingProxyType({**base, **given}), every or default.every, frozenset(given))
 
 
 def _parse_rule(rule: str, known: Collection[str]) -> tuple[str, str]:
-    raw, sign, action = (part.strip() for part in rule.partition("="))
+    raw, sign, action = (part.strip() for part in rule.rpartition("="))
     if not sign or not raw:
         msg = f"--actions: {rule!r} is not RAW=ACTION; write for example 5=favorite,3=click or all=click"
         raise ActionMapError(msg)
     if action not in known and action != SKIP:
         msg = f"--actions: {action!r} is no known action; use one of {', '.join(known)}, or {SKIP}"
         raise ActionMapError(msg)
-    return raw, action
+    return word_of(raw), action

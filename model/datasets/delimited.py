@@ -1,45 +1,201 @@
-"""Delimited text files, plain or gzipped, read row by row with the header's names."""
+"""Delimited text as rows of cells: one row a line, and a quote that is not closed swallows no other row.
+
+A cell that begins with a quote ends at the quote before the next delimiter or the line's end. Without one it goes on
+in the next lines only if these make one row of the right width, and none of them is such a row by itself; otherwise
+the quote is a letter like any other. A row of another width than the header is bad.
+"""
 
 import csv
-import gzip
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+import re
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from operator import itemgetter
 from pathlib import Path
-from typing import TextIO
 
 from model.datasets.errors import SourceError
+from model.datasets.reading import ReadReport
+from model.datasets.text_files import counted, line_problem, open_lines
 
-Row = dict[str, str]
+QUOTE = '"'
+LONGEST_ROW_LINES = 100
+"""A quoted cell goes on over so many lines at most."""
+DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+"""Names for those that are hard to write in a shell."""
+_COMMON = (",", "\t", ";", "|", "::", " ")
+Cells = Sequence[str]
 
 
-@contextmanager
-def open_text(path: Path) -> Iterator[TextIO]:
-    """Opens a text file; `.gz` is unpacked on the way, bytes that are not UTF-8 become U+FFFD.
+@dataclass(frozen=True)
+class Dialect:
+    """How a line becomes cells.
+
+    Attributes:
+        delimiter: one or more characters between two cells.
+        quotes: cells may stand in double quotes.
+        encoding: of the file; None if it is UTF-8 or says so itself.
+    """
+
+    delimiter: str = ","
+    quotes: bool = True
+    encoding: str | None = None
+
+    def split(self, line: str) -> list[str]:
+        """Return the cells of a line; a quote that is not closed stays as it is."""
+        if QUOTE not in line or not self.quotes:
+            return line.split(self.delimiter)
+        return self.split_whole([line]) or self._split_loosely(line)
+
+    def split_whole(self, lines: Sequence[str]) -> list[str] | None:
+        """Return the cells of one row over several lines, or None if its quotes are not right."""
+        if len(self.delimiter) > 1:
+            return None
+        try:
+            rows = list(csv.reader([f"{line}\n" for line in lines], delimiter=self.delimiter, strict=True))
+        except csv.Error:
+            return None
+        return rows[0] if len(rows) == 1 else None
+
+    def _split_loosely(self, line: str) -> list[str]:
+        cells, at = [], 0
+        while at <= len(line):
+            quoted = self._quoted.match(line, at)
+            end = quoted.end() if quoted else line.find(self.delimiter, at)
+            end = len(line) if end < 0 else end
+            cells.append(quoted[1].replace(QUOTE * 2, QUOTE) if quoted else line[at:end])
+            at = end + len(self.delimiter)
+        return cells
+
+    @cached_property
+    def _quoted(self) -> re.Pattern[str]:
+        return re.compile(rf'"((?:[^"]|"")*+)"(?={re.escape(self.delimiter)}|$)')
+
+
+def dialect_of(delimiter: str | None, encoding: str | None) -> Dialect:
+    """Return the dialect that a user says.
 
     Raises:
-        SourceError: there is no such file.
+        SourceError: the delimiter is no text that stands between two cells.
     """
-    if not path.is_file():
-        msg = f"{path} is no file; say with --path where the data lies"
+    text = "," if delimiter is None else DELIMITERS.get(delimiter, delimiter)
+    if not text or QUOTE in text or "\n" in text or "\r" in text:
+        msg = f"--delimiter {delimiter!r} can't stand between two cells; give for example ';', tab or '::'"
         raise SourceError(msg)
-    opener = gzip.open if path.suffix == ".gz" else open
-    with opener(path, "rt", encoding="utf-8-sig", errors="replace", newline="") as text:
-        yield text
+    return Dialect(text, encoding=encoding)
 
 
-def read_rows(path: Path, columns: Collection[str], *, delimiter: str = ",") -> Iterator[Row]:
-    """Yields a dict a row, keyed by the file's header; cells that a short row lacks are "".
+def read_named(path: Path, names: Sequence[str], dialect: Dialect, report: ReadReport) -> Iterator[Cells]:
+    """Yield the named cells of each row, in the order of `names`; the file's first line has the names.
 
     Raises:
-        SourceError: there is no such file, or its header lacks one of `columns`.
+        SourceError: there is no such file, or its header lacks one of the names.
     """
-    with open_text(path) as text:
-        rows = csv.reader(text, delimiter=delimiter, quoting=csv.QUOTE_NONE if delimiter == "\t" else 0)
-        header = next(rows, [])
-        missing = [name for name in columns if name not in header]
+    with open_lines(path, dialect.encoding) as lines:
+        rows = _Rows(counted(lines, report), dialect, report)
+        header = rows.header(path)
+        missing = [name for name in names if name not in header]
         if missing:
-            msg = f"{path} has no column {', '.join(missing)}; is it of another format?"
+            raise SourceError(_without(path, missing, header, rows.first, dialect))
+        yield from map(itemgetter(*map(header.index, names)), rows.of_width(len(header)))
+
+
+def read_numbered(path: Path, width: int | None, dialect: Dialect, report: ReadReport) -> Iterator[Cells]:
+    """Yield all cells of each row of a file without a header; of the first row's width if `width` is None."""
+    with open_lines(path, dialect.encoding) as lines:
+        rows = _Rows(counted(lines, report), dialect, report)
+        yield from rows.of_width(width or rows.width())
+
+
+class _Rows:
+    """Reads rows from lines, some lines ahead where a quoted cell may go on."""
+
+    def __init__(self, lines: Iterator[str], dialect: Dialect, report: ReadReport) -> None:
+        self._lines = lines
+        self._dialect = dialect
+        self._report = report
+        self._ahead: deque[str] = deque()
+        self.first = ""
+
+    def header(self, path: Path) -> list[str]:
+        """Read the first line as the columns' names.
+
+        Raises:
+            SourceError: there is none, or it is not of the encoding.
+        """
+        self.first = next(self._lines, "")
+        problem = line_problem(self.first, self._dialect.encoding) if self.first else "the file is empty"
+        if problem:
+            msg = f"{path} has no line with the columns' names: {problem}"
             raise SourceError(msg)
-        blank = dict.fromkeys(header, "")
-        for cells in rows:
-            yield {**blank, **dict(zip(header, cells, strict=False))}
+        self._report.headers += 1
+        return [cell.strip() for cell in self._dialect.split(self.first)]
+
+    def width(self) -> int:
+        """Cells of the first line, which is read again as a row."""
+        self._look_ahead(1)
+        return len(self._dialect.split(self._ahead[0])) if self._ahead else 0
+
+    def of_width(self, width: int) -> Iterator[list[str]]:
+        """Yield the rows of that many cells; count the others as bad."""
+        report, dialect = self._report, self._dialect
+        delimiter, quotes, encoding = dialect.delimiter, dialect.quotes, dialect.encoding
+        while (line := self._next()) is not None:
+            report.begin(line)
+            if (not line.isascii() or "\0" in line) and (problem := line_problem(line, encoding)):
+                report.skip(problem)
+                continue
+            plain = not quotes or QUOTE not in line
+            cells = line.split(delimiter) if plain else self._quoted(line, width)
+            if len(cells) > width and not any(cells[width:]):
+                cells = cells[:width]
+            if len(cells) == width:
+                yield cells
+            else:
+                report.skip(f"{len(cells)} cells, not {width}")
+
+    def _next(self) -> str | None:
+        return self._ahead.popleft() if self._ahead else next(self._lines, None)
+
+    def _quoted(self, line: str, width: int) -> list[str]:
+        cells = self._dialect.split_whole([line])
+        return cells or self._over_lines(line, width) or self._dialect.split(line)
+
+    def _over_lines(self, line: str, width: int) -> list[str] | None:
+        """The cells of the row that begins in this line and ends in a later one, if there is such a row."""
+        row = [line]
+        while len(row) < LONGEST_ROW_LINES and self._look_ahead(len(row)):
+            after = self._ahead[len(row) - 1]
+            if line_problem(after, self._dialect.encoding) or len(self._dialect.split(after)) == width:
+                return None
+            row.append(after)
+            cells = self._dialect.split_whole(row)
+            if cells is not None:
+                return self._taken(cells, len(row) - 1) if len(cells) == width else None
+        return None
+
+    def _taken(self, cells: list[str], more_lines: int) -> list[str]:
+        self._report.continued += more_lines
+        for _ in range(more_lines):
+            self._ahead.popleft()
+        return cells
+
+    def _look_ahead(self, lines: int) -> bool:
+        while len(self._ahead) < lines:
+            line = next(self._lines, None)
+            if line is None:
+                return False
+            self._ahead.append(line)
+        return True
+
+
+def _without(path: Path, missing: Sequence[str], header: Sequence[str], first: str, dialect: Dialect) -> str:
+    """What is said of a file whose header lacks columns."""
+    told = f"{path} has no column {', '.join(missing)}"
+    if first.lstrip().startswith(("{", "[")):
+        return f"{told}: it looks like JSON; JSON lines are read by: recloop data prepare jsonl"
+    for delimiter in _COMMON:
+        names = [cell.strip().strip(QUOTE) for cell in first.split(delimiter)]
+        if delimiter != dialect.delimiter and all(name in names for name in missing):
+            return f"{told} between {dialect.delimiter!r}; it has with --delimiter {delimiter!r}"
+    return f"{told}; is it of another format? Its columns are {', '.join(header)[:200]}"

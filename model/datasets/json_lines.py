@@ -1,16 +1,23 @@
 """Behaviours as JSON lines: the project's own format, as a reader and as the prepared file's encoding."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from model.datasets.action_map import ActionMap
 from model.datasets.errors import SourceError
-from model.datasets.reading import Item, ReadReport, problem_with
+from model.datasets.reading import PLAIN, BehaviorMaker, Format, Item, Raw, ReadReport
+from model.datasets.text_files import counted, line_problem, open_lines
+from model.event_time import EventTimes, Unit
+from model.ids import id_text
 from model.records import ItemId, UserBehavior
 
+NOT_JSON = "the line is no JSON"
+Position = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+_ARRAY = re.compile(r"\s*\[\s*(?:$|[{\[])")
 _DECODER = msgspec.json.Decoder(UserBehavior)
 _ENCODER = msgspec.json.Encoder()
 _FIELDS = ("user_id", "action", "item_id", "timestamp", "event_id", "request_id", "position")
@@ -38,38 +45,72 @@ def read_behaviors(path: Path) -> Iterator[UserBehavior]:
             yield _DECODER.decode(line)
 
 
+class _Line(msgspec.Struct, gc=False):
+    """A user's own line: ids may be numbers, the time any that `EventTimes` reads."""
+
+    user_id: str | int | float
+    action: str | int | float
+    item_id: str | int | float
+    timestamp: int | float | str
+    event_id: str | int | float | None = None
+    request_id: str | int | float | None = None
+    position: Position | None = None
+
+
 class JsonLinesReader:
     """Reads a user's own JSON lines: {"user_id", "action", "item_id", "timestamp" in ms, ...} a line."""
 
-    def __init__(self, path: Path, actions: ActionMap) -> None:
-        if not path.is_file():
-            msg = f"{path} is no file; give a file of JSON lines with --path"
-            raise SourceError(msg)
+    def __init__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> None:
         self._path = path
-        self._actions = actions
+        self._encoding = form.encoding
+        self.times = EventTimes(documented=Unit.MILLISECONDS, given=form.time_unit)
+        self.catalogue = ReadReport()
+        self._maker = BehaviorMaker(actions, self.times)
+        self._decode = msgspec.json.Decoder(_Line).decode
 
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yields every valid line; blank lines are not rows."""
-        with self._path.open("rb") as lines:
-            for line in filter(bytes.strip, lines):
-                report.rows += 1
-                behavior = self._parse(line, report)
-                if behavior is not None:
+        """Yield every valid line; blank lines are not rows.
+
+        Raises:
+            SourceError: it is one JSON array, or not a file that can be read.
+        """
+        with open_lines(self._path, self._encoding) as lines:
+            for line in counted(lines, report):
+                if report.rows == 0 and _ARRAY.match(line):
+                    told = "is a JSON array, not a JSON object a line"
+                    msg = f"{self._path} {told}; make it such: jq -c '.[]' {self._path.name} > lines.jsonl"
+                    raise SourceError(msg)
+                report.begin(line)
+                raw = self._raw(line, report)
+                if raw is not None and (behavior := self._maker.make(raw, report)) is not None:
                     yield behavior
 
     def items(self) -> Mapping[ItemId, Item]:
-        """Such a log has no catalogue."""
+        """Such a log has no catalogue; --items gives one."""
         return {}
 
-    def _parse(self, line: bytes, report: ReadReport) -> UserBehavior | None:
+    def _raw(self, line: str, report: ReadReport) -> Raw | None:
+        if problem := line_problem(line, self._encoding):
+            report.skip(problem)
+            return None
         try:
-            behavior = decode_behavior(line)
-        except msgspec.DecodeError as error:
-            report.skip(f"not a behaviour: {str(error).split(' (byte')[0]}", line)
+            row = self._decode(line)
+        except msgspec.ValidationError as error:
+            report.skip(f"no behaviour: {error}")
             return None
-        action = self._actions(behavior.action)
-        problem = problem_with(behavior) or (None if action else f"action {behavior.action!r} is not mapped")
-        if problem or action is None:
-            report.skip(str(problem), line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            report.skip(NOT_JSON)
             return None
-        return behavior if behavior.action == action else replace(behavior, action=action)
+        user_id, item_id = id_text(row.user_id), id_text(row.item_id)
+        if user_id is None or item_id is None:
+            report.skip(f"{'user_id' if user_id is None else 'item_id'} is neither text nor a whole number")
+            return None
+        return Raw(
+            user_id=user_id,
+            item_id=item_id,
+            action=str(row.action),
+            time=row.timestamp,
+            event_id=None if row.event_id is None else str(row.event_id),
+            request_id=None if row.request_id is None else str(row.request_id),
+            position=row.position,
+        )

@@ -1,12 +1,15 @@
-"""MovieLens ratings: the 100K set as recbole packs it, and the csv folders of the newer sets."""
+"""MovieLens ratings: the 100K set as recbole packs it, the csv folders of newer sets, the :: files of older ones."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from model.datasets.action_map import ActionMap
-from model.datasets.delimited import Row, read_rows
-from model.datasets.reading import Item, ReadReport, problem_with
+from model.datasets.action_map import ActionMap, is_number
+from model.datasets.delimited import Cells, Dialect, read_named, read_numbered
+from model.datasets.errors import SourceError
+from model.datasets.reading import PLAIN, BehaviorMaker, Format, Item, Raw, ReadReport
+from model.event_time import EventTimes, Unit
+from model.ids import cell_id
 from model.records import ItemId, UserBehavior
 
 
@@ -17,24 +20,24 @@ class Layout:
     Attributes:
         ratings: file of ratings.
         movies: file of titles.
-        delimiter: of both files.
-        columns: names of user, item, rating and time in `ratings`.
-        item_columns: names of item, title and genres in `movies`.
+        dialect: of both files.
+        columns: names of user, item, rating and time in `ratings`; None if that is all it has, without a header.
+        item_columns: names of item, title and genres in `movies`; None likewise.
         genre_separator: between two genres.
     """
 
     ratings: str
     movies: str
-    delimiter: str
-    columns: tuple[str, str, str, str]
-    item_columns: tuple[str, str, str]
+    dialect: Dialect
+    columns: tuple[str, str, str, str] | None
+    item_columns: tuple[str, str, str] | None
     genre_separator: str
 
 
 PACKED_100K = Layout(
     ratings="ml-100k.inter",
     movies="ml-100k.item",
-    delimiter="\t",
+    dialect=Dialect("\t", quotes=False),
     columns=("user_id:token", "item_id:token", "rating:float", "timestamp:float"),
     item_columns=("item_id:token", "movie_title:token_seq", "class:token_seq"),
     genre_separator=" ",
@@ -42,9 +45,17 @@ PACKED_100K = Layout(
 CSV_FOLDER = Layout(
     ratings="ratings.csv",
     movies="movies.csv",
-    delimiter=",",
+    dialect=Dialect(),
     columns=("userId", "movieId", "rating", "timestamp"),
     item_columns=("movieId", "title", "genres"),
+    genre_separator="|",
+)
+DAT_FOLDER = Layout(
+    ratings="ratings.dat",
+    movies="movies.dat",
+    dialect=Dialect("::", quotes=False, encoding="latin-1"),
+    columns=None,
+    item_columns=None,
     genre_separator="|",
 )
 _NO_GENRE = frozenset({"(no genres listed)", "unknown"})
@@ -53,46 +64,51 @@ _NO_GENRE = frozenset({"(no genres listed)", "unknown"})
 class MovieLensReader:
     """Reads a folder of MovieLens files; a rating's stars are its raw action."""
 
-    def __init__(self, folder: Path, actions: ActionMap, layout: Layout) -> None:
+    def __init__(self, folder: Path, actions: ActionMap, layout: Layout, form: Format = PLAIN) -> None:
         self._folder = folder
-        self._actions = actions
-        self._layout = layout
+        encoding = form.encoding or layout.dialect.encoding
+        self._layout = replace(layout, dialect=replace(layout.dialect, encoding=encoding))
+        self.times = EventTimes(documented=Unit.SECONDS, given=form.time_unit)
+        self.catalogue = ReadReport()
+        self._maker = BehaviorMaker(actions, self.times, "rating")
 
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yields a behaviour a rating."""
-        layout = self._layout
-        for row in read_rows(self._folder / layout.ratings, layout.columns, delimiter=layout.delimiter):
-            report.rows += 1
-            behavior = self._parse(row, report)
-            if behavior is not None:
+        """Yield a behaviour a rating."""
+        for user_id, item_id, stars, time in self._rows(self._layout.ratings, self._layout.columns, 4, report):
+            if not is_number(stars):
+                report.skip("rating is no number")
+                continue
+            raw = Raw(user_id=cell_id(user_id), item_id=cell_id(item_id), action=stars, time=time)
+            if (behavior := self._maker.make(raw, report)) is not None:
                 yield behavior
 
     def items(self) -> Mapping[ItemId, Item]:
         """All the movies of the catalogue, rated or not."""
-        layout = self._layout
-        rows = read_rows(self._folder / layout.movies, layout.item_columns, delimiter=layout.delimiter)
-        items = (self._item(row) for row in rows)
-        return {item.item_id: item for item in items}
+        self.catalogue = ReadReport()
+        rows = self._rows(self._layout.movies, self._layout.item_columns, 3, self.catalogue)
+        return {item.item_id: item for item in map(self._item, rows)}
 
-    def _item(self, row: Row) -> Item:
-        item_id, title, genres = (row[name].strip() for name in self._layout.item_columns)
+    def _rows(self, file: str, columns: Sequence[str] | None, width: int, report: ReadReport) -> Iterator[Cells]:
+        path, dialect = self._folder / file, self._layout.dialect
+        if columns is None:
+            return read_numbered(path, width, dialect, report)
+        return read_named(path, columns, dialect, report)
+
+    def _item(self, row: Cells) -> Item:
+        item_id, title, genres = map(str.strip, row)
         group = genres.split(self._layout.genre_separator)[0]
+        item_id = cell_id(item_id)
         return Item(item_id, title or item_id, "" if group in _NO_GENRE else group)
 
-    def _parse(self, row: Row, report: ReadReport) -> UserBehavior | None:
-        user_id, item_id, stars, seconds = (row[name].strip() for name in self._layout.columns)
-        try:
-            action = self._actions(f"{float(stars):g}")
-            timestamp = int(float(seconds)) * 1000
-        except (ValueError, OverflowError):
-            report.skip("rating or timestamp is no number", row)
-            return None
-        if action is None:
-            report.skip(f"rating {stars} is not mapped", row)
-            return None
-        behavior = UserBehavior(user_id, action, item_id, timestamp)
-        problem = problem_with(behavior)
-        if problem:
-            report.skip(problem, row)
-            return None
-        return behavior
+
+def movielens_reader(folder: Path, actions: ActionMap, form: Format = PLAIN) -> MovieLensReader:
+    """Return the reader of a folder with csv files, or else with the older :: files.
+
+    Raises:
+        SourceError: it has neither.
+    """
+    for layout in (CSV_FOLDER, DAT_FOLDER):
+        if (folder / layout.ratings).is_file():
+            return MovieLensReader(folder, actions, layout, form)
+    msg = f"{folder} has no ratings.csv and no ratings.dat; say with --path where a MovieLens folder lies"
+    raise SourceError(msg)

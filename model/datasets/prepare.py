@@ -1,22 +1,29 @@
-"""Prepares a data set: reads a source, puts it into time order, writes the folder in one piece."""
+"""Prepares a data set: reads a source, leaves out what the job would, puts it into time order, writes the folder."""
 
 import hashlib
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from model.actions import DEFAULT_ACTIONS, ActionTable
 from model.datasets.action_map import ActionMap
 from model.datasets.errors import NotPreparedError, SourceError
 from model.datasets.external_sort import sorted_lines
 from model.datasets.folders import whole_folder
+from model.datasets.log_rules import LogFilter, LogRules
 from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
-from model.datasets.reading import Item, ReadReport
+from model.datasets.reading import PLAIN, Format, Item, Reader, ReadReport
+from model.datasets.remarks import Findings
 from model.datasets.sources import SOURCES
+from model.datasets.tables import read_items
 from model.records import EpochMs, ItemId, UserBehavior, UserId
 
 Progress = Callable[[int], None]
 """Told the number of behaviours read so far."""
 PROGRESS_EVERY = 10_000
+READERS_VERSION = "2"
+"""Of what the readers make of a row: a set of another version is prepared anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +35,37 @@ class Request:
         source: a key of `SOURCES`.
         path: the file or folder to read.
         actions: mapping to the action table.
+        form: what the user says of the files.
+        items: a catalogue beside the source, read in place of the source's own.
+        item_columns: of that catalogue.
+        table: the action table.
+        log: which rows the job would leave out.
+        least_usable: the smallest share of rows that have to be usable, those left out on purpose aside.
     """
 
     name: str
     source: str
     path: Path
     actions: ActionMap
+    form: Format = PLAIN
+    items: Path | None = None
+    item_columns: Mapping[str, str] | None = None
+    table: ActionTable = field(default_factory=lambda: DEFAULT_ACTIONS)
+    log: LogRules = field(default_factory=LogRules)
+    least_usable: float = 0.5
 
     def describe(self) -> dict[str, str]:
         """What decides the outcome, to tell whether a prepared folder is up to date."""
-        return {"kind": self.source, "path": str(self.path), "content": _signature(self.path)}
+        told = {
+            "kind": self.source,
+            "path": str(self.path),
+            "content": _signature(self.path),
+            "readers": READERS_VERSION,
+            "form": repr(self.form) if self.form != PLAIN else "",
+            "items": f"{self.items} {_signature(self.items)} {self.item_columns}" if self.items else "",
+            "log": repr(self.log) if self.log != LogRules() else "",
+        }
+        return {name: value for name, value in told.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +104,33 @@ class _Tally:
             yield behavior
 
 
-def prepare(request: Request, out: Path, *, force: bool = False, progress: Progress = lambda _: None) -> Outcome:
-    """Prepares `request` into the folder `out`, or finds it already there.
+def prepare(
+    request: Request,
+    out: Path,
+    *,
+    force: bool = False,
+    progress: Progress = lambda _: None,
+    now_ms: EpochMs | None = None,
+) -> Outcome:
+    """Prepare `request` into the folder `out`, or find it already there.
+
+    Args:
+        request: what to prepare.
+        out: the folder; replaced if it is not up to date.
+        force: prepare it even if it is up to date.
+        progress: told the number of behaviours.
+        now_ms: the clock by which times ahead of it are impossible; the machine's if None.
 
     Raises:
-        SourceError: the source cannot be read, or no row of it is usable.
+        SourceError: the source cannot be read, or too few rows of it are usable.
     """
     current = None if force else _up_to_date(request, out)
     if current is not None:
         return Outcome(current, None)
-    report = ReadReport()
+    work = _Preparation(request, progress, int(time.time() * 1000) if now_ms is None else now_ms)
     with whole_folder(out) as folder:
-        _write(request, folder, report, _Tally(progress))
-    return Outcome(Dataset.open(out), report)
+        work.write(folder)
+    return Outcome(Dataset.open(out), work.report)
 
 
 def _up_to_date(request: Request, out: Path) -> Dataset | None:
@@ -96,23 +138,85 @@ def _up_to_date(request: Request, out: Path) -> Dataset | None:
         dataset = Dataset.open(out)
     except NotPreparedError:
         return None
-    same = dataset.info.source == request.describe() and dataset.info.actions == request.actions.as_text()
-    return dataset if same else None
+    info = dataset.info
+    same = (info.source, info.actions) == (request.describe(), request.actions.as_text())
+    return dataset if same and dataset.action_table == request.table else None
 
 
-def _write(request: Request, folder: Path, report: ReadReport, tally: _Tally) -> None:
-    reader = SOURCES[request.source].reader(request.path, request.actions)
-    scratch = folder / "scratch"
-    scratch.mkdir()
-    behaviors = tally.counted(reader.behaviors(report))
-    fingerprint = write_behaviors(folder, sorted_lines(behaviors, scratch))
-    _remove(scratch)
-    if not tally.behaviors:
-        msg = f"{request.path}: none of {report.rows:,} rows can be used: {dict(report.skipped)}"
-        raise SourceError(msg)
-    catalogue = _catalogue(reader.items(), tally.items)
-    write_catalogue(folder, catalogue)
-    write_info(folder, _info(request, report, tally, len(catalogue), fingerprint))
+class _Preparation:
+    """One run over a source."""
+
+    def __init__(self, request: Request, progress: Progress, now_ms: EpochMs) -> None:
+        self.report = ReadReport()
+        self._request = request
+        self._tally = _Tally(progress)
+        self._filter = LogFilter(request.log, now_ms)
+        source = SOURCES[request.source]
+        self._is_log = source.own_words
+        self._reader: Reader = source.reader(request.path, request.actions, request.form)
+
+    def write(self, folder: Path) -> None:
+        """Write the whole data set into an empty folder."""
+        scratch = folder / "scratch"
+        scratch.mkdir()
+        applied = self._filter(self._reader.behaviors(self.report), self.report)
+        fingerprint = write_behaviors(folder, sorted_lines(self._tally.counted(applied), scratch))
+        _remove(scratch)
+        self._check()
+        catalogue = _catalogue(self._items(), self._tally.items)
+        write_catalogue(folder, catalogue)
+        write_info(folder, self._info(len(catalogue), fingerprint))
+
+    def _items(self) -> Mapping[ItemId, Item]:
+        request = self._request
+        if request.items is None:
+            return self._reader.items()
+        return read_items(request.items, request.item_columns, request.form, self._reader.catalogue)
+
+    def _check(self) -> None:
+        """Refuse a set of which too little can be used."""
+        report = self.report
+        bad = report.skipped.total() - report.intended
+        if self._tally.behaviors and bad <= (1 - self._request.least_usable) * report.rows:
+            return
+        used = f"{self._tally.behaviors:,}" if self._tally.behaviors else "none"
+        lines = [f"{self._request.path}: {used} of {report.rows:,} rows can be used, so nothing was written:"]
+        lines += [
+            f"- {rows:,} rows: {reason}; the first is: {report.examples[reason]}"
+            for reason, rows in report.skipped.most_common(5)
+        ]
+        if self._tally.behaviors:
+            lines.append("With --least-usable 0 the set is made of the rows that can be used.")
+        raise SourceError("\n".join([*lines, *self._findings().remarks()]))
+
+    def _findings(self) -> Findings:
+        return Findings(
+            report=self.report,
+            catalogue=self._reader.catalogue,
+            times=self._reader.times,
+            actions=self._request.actions,
+            rules=self._request.log,
+            late=self._filter.late,
+            is_log=self._is_log,
+        )
+
+    def _info(self, items: int, fingerprint: str) -> DatasetInfo:
+        request, report, tally = self._request, self.report, self._tally
+        return DatasetInfo(
+            name=request.name,
+            behaviors=tally.behaviors,
+            users=len(tally.users),
+            items=items,
+            first_timestamp=tally.first,
+            last_timestamp=tally.last,
+            fingerprint=fingerprint,
+            actions=request.actions.as_text(),
+            source=request.describe(),
+            skipped=dict(report.skipped),
+            counted={name: getattr(report, name) for name in ("lines", "headers", "blank", "continued", "rows")},
+            remarks=self._findings().remarks(),
+            action_table={} if request.table == DEFAULT_ACTIONS else dict(request.table),
+        )
 
 
 def _remove(scratch: Path) -> None:
@@ -125,21 +229,6 @@ def _catalogue(known: Mapping[ItemId, Item], used: set[ItemId]) -> list[Item]:
     """All items of the source's catalogue, and those it forgot."""
     forgotten = {item_id: Item(item_id, item_id) for item_id in used - known.keys()}
     return [item for _, item in sorted({**known, **forgotten}.items())]
-
-
-def _info(request: Request, report: ReadReport, tally: _Tally, items: int, fingerprint: str) -> DatasetInfo:
-    return DatasetInfo(
-        name=request.name,
-        behaviors=tally.behaviors,
-        users=len(tally.users),
-        items=items,
-        first_timestamp=tally.first,
-        last_timestamp=tally.last,
-        fingerprint=fingerprint,
-        actions=request.actions.as_text(),
-        source=request.describe(),
-        skipped=dict(report.skipped),
-    )
 
 
 def _signature(path: Path) -> str:

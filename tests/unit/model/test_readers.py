@@ -43,7 +43,7 @@ def test_ml_100k_ratings_become_actions_and_milliseconds(ml_100k: Path) -> None:
 
 def test_ml_100k_counts_bad_rows(ml_100k: Path) -> None:
     _, report, _ = read("ml-100k", ml_100k)
-    assert (report.rows, dict(report.skipped)) == (4, {"rating or timestamp is no number": 1})
+    assert (report.rows, dict(report.skipped)) == (4, {"rating is no number": 1})
 
 
 def test_ml_100k_catalogue_keeps_quotes_and_drops_unknown_genres(ml_100k: Path) -> None:
@@ -59,7 +59,7 @@ def test_all_makes_every_rating_the_same_action(ml_100k: Path) -> None:
 def test_skip_leaves_rows_out_and_counts_them(ml_100k: Path) -> None:
     behaviors, report, _ = read("ml-100k", ml_100k, "1=skip")
     assert len(behaviors) == 2
-    assert report.skipped["rating 1 is not mapped"] == 1
+    assert report.skipped["rating '1' is left out by its rule"] == 1
 
 
 def test_half_stars_are_mapped(tmp_path: Path) -> None:

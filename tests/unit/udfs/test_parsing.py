@@ -41,7 +41,11 @@ BAD = [
     (line()[:-1] + b', "x": ' + b"[" * 100_000, Reason.NOT_JSON),
     (b"{}", Reason.MISSING_FIELD),
     (b"[]", Reason.MISTYPED_FIELD),
-    (line(user_id=1), Reason.MISTYPED_FIELD),
+    (line(user_id=1.5), Reason.MISTYPED_FIELD),
+    (line(user_id=True), Reason.MISTYPED_FIELD),
+    (line(user_id=7, item_id=[7]), Reason.MISTYPED_FIELD),
+    (line(item_id=10**300), Reason.LONG_ID),
+    (line(user_id=7, timestamp="1"), Reason.MISTYPED_FIELD),
     (line(item_id=None), Reason.MISTYPED_FIELD),
     (line(timestamp="1"), Reason.MISTYPED_FIELD),
     (line(timestamp=True), Reason.MISTYPED_FIELD),
@@ -63,6 +67,26 @@ BAD = [
 @pytest.mark.parametrize(("raw", "why"), BAD, ids=[f"{why}-{number}" for number, (_, why) in enumerate(BAD)])
 def test_a_bad_record_is_a_dead_letter_with_its_reason(raw: bytes, why: Reason) -> None:
     assert reason(raw) is why
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "unit"),
+    [(NOW_MS // 1000, "seconds"), (NOW_MS * 1000, "microseconds"), (NOW_MS * 1_000_000, "nanoseconds")],
+)
+def test_a_time_in_another_unit_is_impossible_and_the_unit_is_named(timestamp: int, unit: str) -> None:
+    letter = parsed(line(timestamp=timestamp))
+    assert isinstance(letter, DeadLetter)
+    assert letter.reason is Reason.IMPOSSIBLE_TIME
+    assert f" in {unit}:" in letter.detail
+
+
+@given(st.integers(-(2**70), 2**70), st.integers(-(2**70), 2**70), st.booleans())
+def test_ids_that_are_whole_numbers_are_their_text(user: int, item: int, as_float: bool) -> None:
+    written = float(user % 2**53) if as_float else user
+    behavior = parsed(line(user_id=written, item_id=item, event_id="e", position=4))
+    texts = line(user_id=str(int(written)), item_id=str(item), event_id="e", position=4)
+    assert isinstance(behavior, LoggedBehavior)
+    assert behavior == parsed(texts)
 
 
 def test_a_record_that_was_read_in_part_is_a_dead_letter() -> None:

@@ -1,0 +1,90 @@
+"""What the job leaves out of a log, applied to a data set: the same rules, in the order of the rows.
+
+A row of more than `max_ahead_ms` after now is impossible, a repeated event is applied once. Late are rows that are
+older than one before them by more than the job allows: only where the rows are in the order of a log does that mean
+anything, so they are counted, and left out where the user says that it is one.
+"""
+
+from array import array
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from model.datasets.reading import ReadReport
+from model.ids import EVENT_IDS_KEPT, HASH_TYPECODE, is_new_event
+from model.records import EpochMs, UserBehavior, UserId
+
+REPEATED = "the event_id was there before"
+IMPOSSIBLE = "the timestamp is impossible"
+LATE = "the row is late"
+
+
+@dataclass(frozen=True, slots=True)
+class LogRules:
+    """The job's settings that decide what of a log is applied.
+
+    Attributes:
+        earliest_ms: smallest possible event time.
+        max_ahead_ms: how far an event time may lie after now.
+        allowed_lateness_ms: how far it may lie before the newest one so far.
+        event_ids_limit: so many of a user's newest event ids are known.
+        drop_late: the rows are a log in its order.
+    """
+
+    earliest_ms: EpochMs = 0
+    max_ahead_ms: int = 86_400_000
+    allowed_lateness_ms: int = 7 * 86_400_000
+    event_ids_limit: int = EVENT_IDS_KEPT
+    drop_late: bool = False
+
+
+@dataclass(slots=True)
+class EventsOnce:
+    """Tells repeated events, by each user's newest event ids; 8 bytes an id."""
+
+    limit: int = EVENT_IDS_KEPT
+    _known: "defaultdict[UserId, array[int]]" = field(default_factory=lambda: defaultdict(_hashes))
+
+    def is_new(self, behavior: UserBehavior) -> bool:
+        """Return False if the user's event was there before."""
+        event_id = behavior.event_id
+        return event_id is None or is_new_event(self._known[behavior.user_id], event_id, self.limit)
+
+
+def _hashes() -> "array[int]":
+    return array(HASH_TYPECODE)
+
+
+@dataclass(slots=True)
+class LogFilter:
+    """Lets through what the job would apply.
+
+    Attributes:
+        rules: of the job.
+        now_ms: the time of reading.
+        late: how many rows were late, left out or not.
+    """
+
+    rules: LogRules
+    now_ms: EpochMs
+    late: int = 0
+
+    def __call__(self, behaviors: Iterable[UserBehavior], report: ReadReport) -> Iterator[UserBehavior]:
+        """Yield the behaviours that are applied; count the others in `report`."""
+        rules, newest = self.rules, 0
+        once = EventsOnce(rules.event_ids_limit)
+        latest = self.now_ms + rules.max_ahead_ms
+        for behavior in behaviors:
+            if not rules.earliest_ms <= behavior.timestamp <= latest:
+                report.skip(IMPOSSIBLE)
+                continue
+            if behavior.timestamp < newest - rules.allowed_lateness_ms:
+                self.late += 1
+                if rules.drop_late:
+                    report.skip(LATE)
+                    continue
+            newest = max(newest, behavior.timestamp)
+            if once.is_new(behavior):
+                yield behavior
+            else:
+                report.skip(REPEATED, intended=True)

@@ -1,0 +1,158 @@
+"""Tables that a user describes: delimited text and Parquet with a column a part of a behaviour or of an item."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from model.datasets.action_map import EVERY, ActionMap
+from model.datasets.columns import (
+    ACTION,
+    BEHAVIOR_PARTS,
+    EVENT,
+    GROUP,
+    ITEM,
+    ITEM_COLUMNS,
+    OWN_COLUMNS,
+    TIME,
+    TITLE,
+    USER,
+    are_numbers,
+)
+from model.datasets.delimited import Dialect, dialect_of, read_named, read_numbered
+from model.datasets.errors import SourceError
+from model.datasets.parquet import read_parquet
+from model.datasets.reading import PLAIN, BehaviorMaker, Format, Item, Raw, ReadReport
+from model.event_time import EventTimes
+from model.ids import cell_id, id_text
+from model.records import ItemId, UserBehavior
+
+Row = Sequence[object]
+
+
+class TableReader:
+    """Reads behaviours from a table; its columns are the record's own unless `form` says others."""
+
+    def __init__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> None:
+        """Check the columns.
+
+        Raises:
+            SourceError: there is no column of actions, and no rule for every row.
+        """
+        self._path = path
+        self._form = form
+        self._columns = OWN_COLUMNS if form.columns is None else form.columns
+        if ACTION not in self._columns and actions.every is None:
+            msg = f"--columns names no action; say what every row is, for example --actions {EVERY}=view"
+            raise SourceError(msg)
+        self.times = EventTimes(given=form.time_unit)
+        self.catalogue = ReadReport()
+        self._maker = BehaviorMaker(actions, self.times)
+
+    def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
+        """Yield a behaviour a row."""
+        parts = tuple(part for part in BEHAVIOR_PARTS if part in self._columns)
+        for row in self._rows(parts, report):
+            cells = dict(zip(parts, row, strict=True))
+            raw = Raw(
+                user_id=cell_text(cells[USER], report),
+                item_id=cell_text(cells[ITEM], report),
+                action=_word(cells.get(ACTION)),
+                time=_time(cells[TIME]),
+                event_id=cell_text(cells[EVENT], report) or None if EVENT in cells else None,
+            )
+            if (behavior := self._maker.make(raw, report)) is not None:
+                yield behavior
+
+    def items(self) -> Mapping[ItemId, Item]:
+        """Such a table has no catalogue; --items gives one."""
+        return {}
+
+    def _rows(self, parts: tuple[str, ...], report: ReadReport) -> Iterator[Row]:
+        dialect = dialect_of(self._form.delimiter, self._form.encoding)
+        return read_delimited(self._path, self._columns, parts, dialect, report)
+
+
+class ParquetReader(TableReader):
+    """Reads behaviours from a Parquet file, or from a folder of them."""
+
+    def _rows(self, parts: tuple[str, ...], report: ReadReport) -> Iterator[Row]:
+        return read_parquet(self._path, [self._columns[part] for part in parts], report)
+
+
+def read_delimited(
+    path: Path, columns: Mapping[str, str], parts: Sequence[str], dialect: Dialect, report: ReadReport
+) -> Iterator[Row]:
+    """Yield the cells of `parts`; where columns are numbers, a first line without a digit in its times is a header.
+
+    Raises:
+        SourceError: the file cannot be read, or lacks one of the columns.
+    """
+    if not are_numbers(columns):
+        return read_named(path, [columns[part] for part in parts], dialect, report)
+    return _numbered(path, [int(columns[part]) - 1 for part in parts], list(parts), dialect, report)
+
+
+def _numbered(path: Path, at: list[int], parts: list[str], dialect: Dialect, report: ReadReport) -> Iterator[Row]:
+    for cells in read_numbered(path, None, dialect, report):
+        if max(at) >= len(cells):
+            found = f"its first line has {len(cells)} between {dialect.delimiter!r}"
+            msg = f"{path} has no column {max(at) + 1}: {found}; say with --delimiter what stands between two cells"
+            raise SourceError(msg)
+        row = [cells[column] for column in at]
+        if report.rows == 1 and not report.headers and TIME in parts and not _has_digit(row[parts.index(TIME)]):
+            report.rows, report.headers = 0, 1
+            continue
+        yield row
+
+
+def _has_digit(cell: str) -> bool:
+    return any(map(str.isdigit, cell))
+
+
+def read_items(path: Path, columns: Mapping[str, str] | None, form: Format, report: ReadReport) -> dict[ItemId, Item]:
+    """Read a catalogue: Parquet where the name ends so, else delimited text; the first row of an item counts.
+
+    Raises:
+        SourceError: the file cannot be read, or lacks one of the columns.
+    """
+    columns = ITEM_COLUMNS if columns is None else columns
+    parts = [part for part in (ITEM, TITLE, GROUP) if part in columns]
+    found: dict[ItemId, Item] = {}
+    for row in _item_rows(path, columns, parts, form, report):
+        cells = dict(zip(parts, row, strict=True))
+        item_id = cell_text(cells[ITEM], report)
+        if not item_id:
+            report.skip("item_id is empty")
+        elif item_id in found:
+            report.skip("item_id was there before", intended=True)
+        else:
+            found[item_id] = Item(item_id, _word(cells.get(TITLE)) or item_id, _word(cells.get(GROUP)))
+    return found
+
+
+def _item_rows(
+    path: Path, columns: Mapping[str, str], parts: list[str], form: Format, report: ReadReport
+) -> Iterator[Row]:
+    if path.suffix == ".parquet" or path.is_dir():
+        return read_parquet(path, [columns[part] for part in parts], report)
+    return read_delimited(path, columns, parts, dialect_of(form.delimiter, form.encoding), report)
+
+
+def cell_text(value: object, report: ReadReport) -> str:
+    """Return an id as text, "" if there is none; ids that were written as 12.0 are counted."""
+    if isinstance(value, str):
+        text = cell_id(value)
+        report.whole_ids += len(text) < len(value) and text != value.strip()
+        return text
+    if isinstance(value, float):
+        report.whole_ids += 1
+    if value is None or isinstance(value, (int, float)):
+        return id_text(value) or ""
+    return "" if isinstance(value, (list, dict, bytes)) else cell_id(str(value))
+
+
+def _word(value: object) -> str:
+    return "" if value is None else str(value).strip()
+
+
+def _time(value: object) -> float | str:
+    return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else str(value)

@@ -1,0 +1,170 @@
+"""Text files as physical lines: packed or not, in the encoding that they say or are said to have.
+
+No byte is guessed at: what is not of the encoding marks its line, and so do NUL bytes and lines that are too long.
+"""
+
+import bz2
+import codecs
+import gzip
+import lzma
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from io import BufferedReader, RawIOBase, TextIOWrapper
+from itertools import chain
+from pathlib import Path
+from typing import cast
+
+from model.datasets.errors import SourceError
+from model.datasets.reading import ReadReport
+
+LONGEST_LINE = 1 << 20
+"""Characters of a line; a longer one is a bad row, and its end is not kept in memory."""
+UTF_8 = "utf-8"
+_UNDECODABLE = "\udcff"
+_TOO_LONG = "\udcfe"
+_SNIFFED_BYTES = 4096
+_PACKED: tuple[tuple[bytes, Callable[[Path], RawIOBase]], ...] = (
+    (b"\x1f\x8b", lambda path: cast("RawIOBase", gzip.GzipFile(path, "rb"))),
+    (b"BZh", lambda path: cast("RawIOBase", bz2.BZ2File(path, "rb"))),
+    (b"\xfd7zXZ\0", lambda path: cast("RawIOBase", lzma.LZMAFile(path))),  # noqa: SIM115
+)
+_OTHER_FORMATS = (
+    (b"PAR1", "a Parquet file; read it with: recloop data prepare parquet --path FILE --columns user=...,item=..."),
+    (b"PK\x03\x04", "a zip archive or an Excel workbook; unpack it, or save the sheet as csv"),
+    (b"PK\x05\x06", "an empty zip archive"),
+    (b"\x28\xb5\x2f\xfd", "packed by zstd; unpack it first: zstd -d FILE"),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
+    (b"SQLite format 3", "an SQLite database; write the table into a csv file first"),
+    (b"\x89HDF", "an HDF5 file; write it as csv or Parquet first"),
+)
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, UTF_8),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError)
+
+
+def _mark(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return _UNDECODABLE, error.end
+
+
+codecs.register_error("recloop-mark", _mark)
+
+
+@contextmanager
+def open_lines(path: Path, encoding: str | None = None) -> Iterator[Iterator[str]]:
+    """Open a text file, and give its lines without their ends.
+
+    Args:
+        path: plain, or packed by gzip, bzip2 or xz, whatever its name is.
+        encoding: of a file without a byte order mark; UTF-8 if None.
+
+    Raises:
+        SourceError: there is no such file, it may not be read, it is empty, broken or of another format, or there is
+            no such encoding.
+    """
+    try:
+        with _opened(path) as unpacked:
+            head = unpacked.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES]
+            text = TextIOWrapper(unpacked, _encoding(path, head, encoding), "recloop-mark", newline="")
+            yield _lines(path, text)
+    except SourceError:
+        raise
+    except _BROKEN as error:
+        raise _unreadable(path, error) from error
+
+
+def line_problem(line: str, encoding: str | None = None) -> str | None:
+    """Say why a line cannot be a row whatever the format is, or return None."""
+    if "\0" in line:
+        return "the line holds a NUL byte"
+    if line.isascii():
+        return None
+    if _TOO_LONG in line:
+        return f"the line has over {LONGEST_LINE:,} characters"
+    if _UNDECODABLE in line:
+        return f"the line holds bytes that are not {encoding or UTF_8} (--encoding says what they are: latin-1, cp1252)"
+    return None
+
+
+def counted(lines: Iterator[str], report: ReadReport) -> Iterator[str]:
+    """Yield the lines that are not blank; count all of them."""
+    for line in lines:
+        report.lines += 1
+        if line.strip():
+            yield line
+        else:
+            report.blank += 1
+
+
+def _opened(path: Path) -> "BufferedReader[RawIOBase]":
+    if not path.is_file():
+        msg = f"{path} is no file; say with --path where the data lies"
+        raise SourceError(msg)
+    with path.open("rb") as raw:
+        head = raw.read(16)
+    _refuse(path, head)
+    for magic, opener in _PACKED:
+        if head.startswith(magic):
+            return BufferedReader(opener(path))  # closed with the text that is read from it
+    return BufferedReader(path.open("rb", buffering=0), 1 << 20)
+
+
+def _refuse(path: Path, head: bytes) -> None:
+    if not head:
+        msg = f"{path} is empty; is it the right file?"
+        raise SourceError(msg)
+    for magic, name in _OTHER_FORMATS:
+        if head.startswith(magic):
+            msg = f"{path} is {name}"
+            raise SourceError(msg)
+
+
+def _encoding(path: Path, head: bytes, given: str | None) -> str:
+    """The encoding by the byte order mark, else the given one, else UTF-8."""
+    _refuse(path, head)
+    if given is not None:
+        try:
+            "".encode(given)
+        except (LookupError, UnicodeError, ValueError):
+            msg = f"there is no encoding {given!r}; --encoding takes for example utf-8, latin-1, cp1252, utf-16-le"
+            raise SourceError(msg) from None
+    for mark, encoding in _MARKS:
+        if head.startswith(mark):
+            return encoding
+    if given is None and head.count(0) * 3 > len(head):
+        wide = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
+        msg = f"{path} looks like UTF-16 without a byte order mark; if it is, say so: --encoding {wide}"
+        raise SourceError(msg)
+    return given or UTF_8
+
+
+def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:
+    try:
+        first = _whole_line(text).removeprefix("\ufeff")
+        for line in chain([first] if first else [], iter(lambda: _whole_line(text), "")):
+            yield line.rstrip("\r\n")
+    except _BROKEN as error:
+        raise _unreadable(path, error) from error
+
+
+def _whole_line(text: TextIOWrapper) -> str:
+    """The next line with its end; of one that is too long its beginning, marked."""
+    line = text.readline(LONGEST_LINE)
+    if len(line) < LONGEST_LINE or line.endswith(("\n", "\r")):
+        return line
+    while (rest := text.readline(LONGEST_LINE)) and not rest.endswith(("\n", "\r")):
+        pass
+    return line[:200] + _TOO_LONG + "\n"
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    if isinstance(error, PermissionError):
+        return SourceError(f"{path} may not be read by you; change its permissions")
+    return SourceError(f"{path} is broken or was cut off ({error}); fetch or pack it again")

@@ -1,0 +1,153 @@
+"""Event times: the unit of a number by the range it lies in, and ISO 8601 text.
+
+A behaviour is of 1973 to 2286. In that range the numbers of the four units do not overlap, so that a number names
+its unit; what lies in none of the ranges is never given one by guessing.
+"""
+
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+from functools import lru_cache
+
+from model.errors import RecloopError
+from model.records import EpochMs
+
+EARLIEST_PLAUSIBLE_S = 10**8  # 1973-03-03
+LATEST_PLAUSIBLE_S = 10**10  # 2286-11-20
+LATEST_MS: EpochMs = 253_402_300_799_999
+"""The end of the year 9999, the last one that calendars of tables and languages have."""
+
+ISO = "ISO 8601"
+ISO_WITHOUT_ZONE = "ISO 8601 without an offset, taken as UTC"
+_WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
+_DECIMAL = re.compile(r"[+-]?[0-9]{1,30}\.[0-9]*(?:[eE][+]?[0-9]{1,2})?|[+-]?[0-9]{1,30}[eE][+]?[0-9]{1,2}")
+_US_FORMAT = "%m/%d/%Y %H:%M"
+
+
+class EventTimeError(RecloopError, ValueError):
+    """A value is no event time; the text says why."""
+
+
+class Unit(Enum):
+    """A unit of epoch times; the value is how many there are in a second."""
+
+    SECONDS = 1
+    MILLISECONDS = 10**3
+    MICROSECONDS = 10**6
+    NANOSECONDS = 10**9
+
+    def to_ms(self, value: float) -> EpochMs:
+        """Return the epoch milliseconds of a number in this unit; integers lose no digit on the way."""
+        if isinstance(value, float):
+            return math.floor(value * 1000 / self.value)
+        return value * 1000 // self.value
+
+
+UNITS = {"s": Unit.SECONDS, "ms": Unit.MILLISECONDS, "us": Unit.MICROSECONDS, "ns": Unit.NANOSECONDS}
+"""The names that a user gives."""
+
+
+def unit_of(value: float) -> Unit | None:
+    """Return the unit in which a number is a time of 1973 to 2286, or None if there is none."""
+    for unit in Unit:
+        if EARLIEST_PLAUSIBLE_S * unit.value <= value < LATEST_PLAUSIBLE_S * unit.value:
+            return unit
+    return None
+
+
+def wrong_unit(timestamp: EpochMs) -> Unit | None:
+    """Return the unit that the number of a timestamp is in, if that is another one than milliseconds."""
+    unit = unit_of(timestamp)
+    return None if unit is Unit.MILLISECONDS else unit
+
+
+@dataclass(slots=True)
+class EventTimes:
+    """Reads the times of one source, and counts their units.
+
+    Attributes:
+        documented: the unit that the source's format promises; None if it promises none.
+        given: the unit that the user says; all numbers are in it.
+        seen: unit or form -> times that were taken so.
+        doubtful: unit -> times that would be plausible in it, but were taken in the one that was given.
+        early: numbers that are plausible in no unit and were taken in the promised or given one.
+    """
+
+    documented: Unit | None = None
+    given: Unit | None = None
+    seen: Counter[Unit | str] = field(default_factory=Counter)
+    doubtful: Counter[Unit] = field(default_factory=Counter)
+    early: int = 0
+
+    def to_ms(self, value: float | str) -> EpochMs:
+        """Return epoch milliseconds.
+
+        Raises:
+            EventTimeError: it is no number and no ISO 8601, or not within 1970 to 9999, or in no unit plausible.
+        """
+        if isinstance(value, str):
+            number = _number(value)
+            if number is None:
+                time_ms, form = _text_ms(value.strip())
+                return self._counted(time_ms, form)
+            value = number
+        return self._number_ms(value)
+
+    def _number_ms(self, value: float) -> EpochMs:
+        if not math.isfinite(value):
+            msg = "timestamp is no number"
+            raise EventTimeError(msg)
+        plausible = unit_of(value)
+        unit = self.given or plausible or self._promised(value)
+        if plausible is None:
+            self.early += 1
+        elif plausible is not unit:
+            self.doubtful[plausible] += 1
+        return self._counted(unit.to_ms(value), unit)
+
+    def _promised(self, value: float) -> Unit:
+        if self.documented is None:
+            msg = "timestamp is of 1973 to 2286 in no unit (--time-unit says which it is)"
+            raise EventTimeError(msg)
+        if isinstance(value, float) and value != int(value):
+            msg = "timestamp is no whole number"
+            raise EventTimeError(msg)
+        return self.documented
+
+    def _counted(self, time_ms: EpochMs, form: Unit | str) -> EpochMs:
+        if not 0 <= time_ms <= LATEST_MS:
+            msg = "timestamp before 1970" if time_ms < 0 else "timestamp after the year 9999"
+            raise EventTimeError(msg)
+        self.seen[form] += 1
+        return time_ms
+
+
+def _number(text: str) -> float | None:
+    text = text.strip()
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _DECIMAL.fullmatch(text) else None
+
+
+@lru_cache(maxsize=4096)  # the lines of an invoice share their time
+def _text_ms(text: str) -> tuple[EpochMs, str]:
+    """Epoch milliseconds of ISO 8601 or of month/day/year hour:minute; UTC unless it has an offset."""
+    zoned = re.sub(r"\s*(?:UTC|GMT)$", "+00:00", text)
+    try:
+        time = datetime.fromisoformat(zoned)
+    except ValueError:
+        time = _us_time(text)
+    form = ISO if time.tzinfo else ISO_WITHOUT_ZONE
+    since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
+    return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000, form
+
+
+def _us_time(text: str) -> datetime:
+    try:
+        return datetime.strptime(text, _US_FORMAT)
+    except ValueError:
+        msg = "timestamp is neither a number nor ISO 8601"
+        raise EventTimeError(msg) from None
