@@ -16,9 +16,10 @@ from model.datasets.download import fetch_ml_100k
 from model.datasets.errors import DatasetError, SourceError
 from model.datasets.generate import Synthetic, generate
 from model.datasets.prepare import Outcome, Request, prepare
-from model.datasets.prepared import Dataset, DatasetInfo
+from model.datasets.prepared import DATASET, Dataset, DatasetInfo
 from model.datasets.reading import ReadReport
 from model.datasets.sources import SOURCES
+from model.folders import FolderError, check_replaceable, checked_name
 
 DATA_DIR = Path(".recloop/data")
 CACHE_DIR = Path(".recloop/cache")
@@ -55,8 +56,9 @@ def prepare_command(
 
       recloop data prepare jsonl --path behaviors.jsonl --name mine
     """
-    with stop_on(DatasetError):
-        request = _request(source, path, name or source, actions)
+    with stop_on(DatasetError, FolderError):
+        named = checked_name(source if name is None else name, "a data set")
+        request = _request(source, path, named, actions)
         with _spinner() as progress:
             task = progress.add_task(f"reading {source}", total=None)
             outcome = prepare(
@@ -88,6 +90,7 @@ def generate_command(
       recloop data generate --users 1000000 --items 100000 --behaviors 50000000 --out .recloop/data/big
     """
     with stop_on(ValueError):
+        check_replaceable(out, DATASET)
         shape = Synthetic(users, items, behaviors, zipf, tastes, days, seed)
         started = time.perf_counter()
         with _bar() as progress:
@@ -114,7 +117,7 @@ def show_command(
 
       recloop data show ml-100k --json
     """
-    with stop_on(DatasetError):
+    with stop_on(DatasetError, FolderError):
         dataset = find_dataset(name, data_dir)
     if as_json:
         print_json(asdict(dataset.info))
@@ -127,9 +130,11 @@ def find_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
 
     Raises:
         NotPreparedError: there is none.
+        FolderNameError: it is no folder, and no name of one.
     """
-    folder = Path(name)
-    return Dataset.open(folder if folder.is_dir() and not (data_dir / name).is_dir() else data_dir / name)
+    if name.strip() and Path(name).is_dir() and ("/" in name or not (data_dir / name).is_dir()):
+        return Dataset.open(Path(name))
+    return Dataset.open(data_dir / checked_name(name, "a data set"))
 
 
 def _request(source: str, path: Path | None, name: str, actions: str) -> Request:

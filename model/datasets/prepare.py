@@ -8,10 +8,10 @@ from pathlib import Path
 from model.datasets.action_map import ActionMap
 from model.datasets.errors import NotPreparedError, SourceError
 from model.datasets.external_sort import sorted_lines
-from model.datasets.folders import whole_folder
-from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
+from model.datasets.prepared import DATASET, Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
 from model.datasets.reading import Item, ReadReport
 from model.datasets.sources import SOURCES
+from model.folders import whole_folder
 from model.records import EpochMs, ItemId, UserBehavior, UserId
 
 Progress = Callable[[int], None]
@@ -86,7 +86,7 @@ def prepare(request: Request, out: Path, *, force: bool = False, progress: Progr
     if current is not None:
         return Outcome(current, None)
     report = ReadReport()
-    with whole_folder(out) as folder:
+    with whole_folder(out, DATASET) as folder:
         _write(request, folder, report, _Tally(progress))
     return Outcome(Dataset.open(out), report)
 
