@@ -22,9 +22,11 @@ from job.commands import (
     status,
     train,
 )
+from job.commands.way_out import Root
 
 app = typer.Typer(
     name="recloop",
+    cls=Root,
     help="Session-fresh recommendations from a jar-less Python job on Apache Flink. Begin with: recloop demo",
     no_args_is_help=True,
     rich_markup_mode="rich",

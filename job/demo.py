@@ -26,6 +26,7 @@ from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.sources import SOURCES
 from model.errors import RecloopError
+from model.folders import FolderKind, claim_folder
 from model.manifest import BundleError
 from udfs.file_log import partition_file
 
@@ -34,6 +35,7 @@ SAMPLES = 300
 SAMPLES_PER_S = 10.0
 PARTITIONS = 4
 _POLL_S = 0.5
+_DEMO = FolderKind("a demonstration's folder", "bundle/manifest.json", frozenset({"contract_version"}), ("*",))
 
 Progress = Callable[[str], None]
 Count = Callable[[int], None]
@@ -80,6 +82,7 @@ def start_cluster(folders: Folders, on_progress: Progress) -> RunningCluster:
     if (kept := find(folders.cluster)) is not None:
         on_progress("stopping the one of an earlier run")
         kept.stop()
+    claim_folder(folders.cluster.parent, _DEMO)
     for folder in (folders.log, folders.tables):
         shutil.rmtree(folder, ignore_errors=True)
     return start(ClusterSpec(folders.cluster), timeout_s=60, on_progress=on_progress)

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from model.bundle_files import (
+    BUNDLE,
     CATALOG,
     FILES,
     MANIFEST,
@@ -35,7 +36,7 @@ from model.bundle_files import (
     folder_reader,
     read_checked,
 )
-from model.datasets.folders import whole_folder
+from model.folders import whole_folder
 from model.manifest import (
     BundleContractError,
     BundleCorruptError,
@@ -196,7 +197,7 @@ def write_bundle(path: Path, contents: Contents, manifest: Manifest) -> Bundle:
         items=len(contents.vocabulary),
         neighbors=contents.neighbors.shape[1],
     )
-    with whole_folder(path) as folder:
+    with whole_folder(path, BUNDLE) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)
         (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(full), indent=2) + b"\n")

@@ -4,9 +4,9 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from model.bundle_files import BundleFiles
-from model.datasets.folders import whole_folder
+from model.bundle_files import BUNDLE, BundleFiles
 from model.file_lock import locked
+from model.folders import whole_folder
 from model.manifest import BundleError
 
 
@@ -28,14 +28,14 @@ def cached(cache: Path, bundle_hash: str, source: Callable[[], BundleFiles]) -> 
     folder = cache / bundle_hash
     with locked(cache / f".{bundle_hash}.lock"):
         if not _holds(folder, bundle_hash):
-            for left in cache.glob(f".{bundle_hash}.*-*"):
-                shutil.rmtree(left)
+            for left in (folder, *cache.glob(f".{bundle_hash}.*-*")):
+                shutil.rmtree(left, ignore_errors=True)
             _copy(source(), folder)
     return folder
 
 
 def _copy(files: BundleFiles, folder: Path) -> None:
-    with whole_folder(folder) as draft:
+    with whole_folder(folder, BUNDLE) as draft:
         for name, content in files:
             (draft / name).write_bytes(content)
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from model.folders import FolderKind, mend
 from model.manifest import (
     CONTRACT_VERSION,
     BundleContractError,
@@ -27,6 +28,7 @@ NEIGHBORS = "neighbors.npy"
 POPULARITY = "popularity.json"
 FILES = (MODEL, VOCABULARY, CATALOG, NEIGHBORS, POPULARITY)
 
+BUNDLE = FolderKind("a bundle", MANIFEST, frozenset({"contract_version", "files"}), (MANIFEST, *FILES))
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
 """What a file, a model or a version may be called: never a path."""
 Reader = Callable[[str], bytes]
@@ -66,6 +68,7 @@ class BundleFiles:
     @classmethod
     def of_folder(cls, folder: Path) -> "BundleFiles":
         """The files of the bundle in a local folder; raises as the class does."""
+        mend(folder)
         return cls(str(folder), folder_reader(folder))
 
     def __iter__(self) -> Iterator[tuple[str, bytes]]:

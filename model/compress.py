@@ -12,16 +12,16 @@ from pathlib import Path
 import msgspec
 
 from model.bundle import Bundle, Compression, Contents, Manifest, load_module, write_bundle
-from model.bundle_files import MODEL
+from model.bundle_files import FILES, MANIFEST, MODEL
 from model.compress_measure import Measured, Served, measure
 from model.compress_picture import draw
 from model.compress_report import Outcome, Report
 from model.compress_steps import Shrinking, Workshop
-from model.datasets.folders import whole_folder
 from model.datasets.prepared import Dataset
 from model.evaluate import Targets, find_targets
 from model.export import load_script
 from model.fit import metrics_of
+from model.folders import FolderKind, check_replaceable, whole_folder
 from model.interactions import Interactions, load_interactions
 from model.kinds import Progress
 from model.manifest import PROTOCOL
@@ -30,6 +30,12 @@ from model.ways import CompressionError, refuse_kind, steps_of
 
 REPORT = "compression.json"
 PICTURE = "compression.png"
+COMPRESSED = FolderKind(
+    "a folder of compressed bundles",
+    REPORT,
+    frozenset({"outcomes", "max_loss"}),
+    (REPORT, PICTURE, *(f"*/{name}" for name in (MANIFEST, *FILES))),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,7 +119,7 @@ def _report(bundle: Bundle, dataset: Dataset, targets: Targets, measured: Measur
 
 
 def _write(out: Path, report: Report, bundles: Mapping[str, tuple[Contents, Manifest]]) -> None:
-    with whole_folder(out) as folder:
+    with whole_folder(out, COMPRESSED) as folder:
         for way, (contents, manifest) in bundles.items():
             write_bundle(folder / way, contents, manifest)
         (folder / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
@@ -131,9 +137,7 @@ def _refuse(bundle: Bundle, dataset: Dataset, out: Path, ways: tuple[str, ...]) 
             f"{trained_on.dataset} as it was then, or train the model again"
         )
         raise CompressionError(msg)
-    if out.exists() and not (out / REPORT).is_file() and any(out.iterdir()):
-        msg = f"{out} holds something else than compressed bundles, and would be replaced: give another folder by --out"
-        raise CompressionError(msg)
+    check_replaceable(out, COMPRESSED)
 
 
 def _manifest(bundle: Bundle, outcome: Outcome, metrics: Mapping[str, float], created_at: datetime) -> Manifest:

@@ -14,9 +14,11 @@ from job.cluster.ports import with_ports
 from job.cluster.processes import end_all, exclusive, start_supervisor, sweep
 from job.cluster.running import Progress, RunningCluster, find
 from job.cluster.spec import ClusterSpec
+from model.folders import FolderKind, claim_folder
 
 _POLL_S = 0.02
 _SUPERVISOR_S = 10.0
+_STATE = FolderKind("a cluster's state folder", "supervisor.lock", frozenset(), ("*",))
 
 
 def start(spec: ClusterSpec, *, timeout_s: float = 60.0, on_progress: Progress | None = None) -> RunningCluster:
@@ -30,10 +32,11 @@ def start(spec: ClusterSpec, *, timeout_s: float = 60.0, on_progress: Progress |
     Raises:
         JavaNotFoundError: if there is no Java that runs Flink.
         SettingRefusedError: if a GPU that a TaskManager is to see is not there.
+        NotOursError: if the folder holds something else.
         StartFailedError: if a port is taken, a process died or time ran out.
     """
     layout = Layout(spec.directory)
-    layout.root.mkdir(parents=True, exist_ok=True)
+    claim_folder(layout.root, _STATE)
     with exclusive(layout):
         if (running := find(spec.directory)) is not None:
             return running

@@ -18,15 +18,16 @@ from model.actions import DEFAULT_ACTIONS, ActionTable
 from model.datasets.action_map import parse_action_map
 from model.datasets.columns import ACTION, BEHAVIOR_PARTS, EVENT, GROUP, ITEM, TIME, TITLE, USER, parse_columns
 from model.datasets.download import fetch_ml_100k
-from model.datasets.errors import DatasetError, SourceError
+from model.datasets.errors import SourceError
 from model.datasets.generate import Synthetic, generate
 from model.datasets.log_rules import LogRules
 from model.datasets.prepare import Outcome, Request, prepare
-from model.datasets.prepared import Dataset, DatasetInfo
+from model.datasets.prepared import DATASET, Dataset, DatasetInfo
 from model.datasets.reading import Format, ReadReport
 from model.datasets.sources import SOURCES, Source
 from model.errors import RecloopError
 from model.event_time import UNITS
+from model.folders import check_replaceable, checked_name
 
 DATA_DIR = Path(".recloop/data")
 CACHE_DIR = Path(".recloop/cache")
@@ -94,8 +95,9 @@ def prepare_command(
     with stop_on(RecloopError):
         kind = _source(source)
         table, log = _of_the_job(settings, overrides, as_log=as_log)
+        named = checked_name(source if name is None else name, "a data set")
         request = Request(
-            name=name or source,
+            name=named,
             source=source,
             path=_path(source, kind, path),
             actions=parse_action_map(actions, kind.mapping(table), table),
@@ -137,6 +139,7 @@ def generate_command(
       recloop data generate --users 1000000 --items 100000 --behaviors 50000000 --out .recloop/data/big
     """
     with stop_on(ValueError):
+        check_replaceable(out, DATASET)
         shape = Synthetic(users, items, behaviors, zipf, tastes, days, seed)
         started = time.perf_counter()
         with _bar() as progress:
@@ -163,7 +166,7 @@ def show_command(
 
       recloop data show ml-100k --json
     """
-    with stop_on(DatasetError):
+    with stop_on(RecloopError):
         dataset = find_dataset(name, data_dir)
     if as_json:
         print_json(asdict(dataset.info))
@@ -176,9 +179,11 @@ def find_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
 
     Raises:
         NotPreparedError: there is none.
+        FolderNameError: it is no folder, and no name of one.
     """
-    folder = Path(name)
-    return Dataset.open(folder if folder.is_dir() and not (data_dir / name).is_dir() else data_dir / name)
+    if name.strip() and Path(name).is_dir() and ("/" in name or not (data_dir / name).is_dir()):
+        return Dataset.open(Path(name))
+    return Dataset.open(data_dir / checked_name(name, "a data set"))
 
 
 def _source(name: str) -> Source:

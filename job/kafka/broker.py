@@ -25,6 +25,7 @@ from job.cluster.ports import port_is_free
 from job.kafka.artifacts import CACHE, broker_jars
 from job.kafka.errors import BrokerFailedError
 from job.kafka.server_properties import LOOPBACK, as_text, server_properties
+from model.folders import FolderKind, claim_folder
 
 DEFAULT_DIRECTORY = Path(".recloop/kafka")
 _STARTED = "Kafka Server started"
@@ -32,6 +33,7 @@ _BAD_LINES = ("Exception", "ERROR", "FATAL", "Error:")
 _PORTS = range(18_000, 32_000)
 _STOP_S = 10.0
 _POLL_S = 0.05
+_STATE = FolderKind("a broker's state folder", "broker.json", frozenset({"controller_port"}), ("*",))
 
 Progress = Callable[[str], None]
 
@@ -109,12 +111,13 @@ def start(
         NoMavenError, FetchFailedError: its artifacts are not there and can't be fetched.
         BrokerFailedError: it did not get ready; the text holds its log's line.
         JavaNotFoundError: there is no Java for it.
+        NotOursError: the folder holds something else.
     """
     if (running := find(spec.directory)) is not None:
         return running
     jars = broker_jars(spec.cache, on_progress)
     directory = spec.directory.absolute()
-    directory.mkdir(parents=True, exist_ok=True)
+    claim_folder(directory, _STATE)
     port, controller_port = _ports(spec.port, _read(directory))
     config = directory / "server.properties"
     config.write_text(as_text(server_properties(directory / "data", port, controller_port, spec.properties)))

@@ -19,14 +19,16 @@ from job.offline.split import parts_of, split
 from job.rules import action_table
 from job.settings import JobSettings
 from model.bundle import Bundle
-from model.datasets.folders import whole_folder
 from model.datasets.prepared import Dataset
 from model.errors import RecloopError
+from model.folders import FolderKind, beside, check_replaceable, whole_folder
 from model.worker_processes import Worker, run_workers
 
 SUMMARY = "scores.json"
+SCORES = FolderKind("a folder of scores", SUMMARY, frozenset({"model_hash", "parts"}), (SUMMARY, "part-*.jsonl"))
 _PLAN = "plan.json"
 _LOCK = ".lock"
+_LONGEST_LINE = 1 << 24  # bytes; a line has one user's items
 Progress = Callable[[str, int, int], None]
 """Told what is done, how much of it, and of how much."""
 
@@ -102,7 +104,7 @@ def score_users(order: Order, progress: Progress = lambda *_: None) -> Summary:
         raise OfflineError(msg)
     bundle = Bundle.load(order.settings.scoring.bundle)
     _check(order, bundle)
-    draft = order.out.with_name(f".{order.out.name}.scoring")
+    draft = beside(order.out, "scoring")
     with _alone_in(draft):
         plan = _split(order, bundle, draft, progress)
         _score(order, plan, draft, progress)
@@ -116,12 +118,27 @@ def _check(order: Order, bundle: Bundle) -> None:
     if wanted > there:
         msg = f"{bundle.path} returns {there} items at most, and {wanted} are wanted: train it again with --k {wanted}"
         raise OfflineError(msg)
-    out = order.out
-    if out.is_dir() and any(out.iterdir()) and (out.suffix or not (out / SUMMARY).is_file()):
-        msg = f"{out} is a folder with something else in it: name another one with --out"
+    if order.out.suffix:
+        _refuse_other_file(order.out)
+    else:
+        check_replaceable(order.out, SCORES)
+
+
+def _refuse_other_file(out: Path) -> None:
+    """A file is replaced only if its first line is one of ours."""
+    if out.is_dir():
+        msg = f"{out} is a folder, and a name with a suffix means a file: name another one with --out"
         raise OfflineError(msg)
-    if out.is_file() and not out.suffix:
-        msg = f"{out} is a file: name a folder, or a file with a suffix, with --out"
+    if not out.exists():
+        return
+    with out.open("rb") as lines:
+        first = lines.readline(_LONGEST_LINE)
+    try:
+        known = not first or "model_hash" in msgspec.json.decode(first, type=dict[str, msgspec.Raw])
+    except msgspec.DecodeError:
+        known = False
+    if not known:
+        msg = f"{out} is there, and holds no scores: name another file with --out"
         raise OfflineError(msg)
 
 
@@ -207,7 +224,7 @@ def _put_together(out: Path, draft: Path, summary: Summary) -> None:
                     shutil.copyfileobj(source, target)
         whole.replace(out)
         return
-    with whole_folder(out) as folder:
+    with whole_folder(out, SCORES) as folder:
         for part in parts:
             part.rename(folder / part.name)
         (folder / SUMMARY).write_bytes(msgspec.json.format(msgspec.json.encode(asdict(summary))) + b"\n")

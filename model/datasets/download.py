@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from model.datasets.errors import DownloadError
-from model.datasets.folders import whole_folder
+from model.folders import FolderKind, whole_folder
 
 REQUIREMENT = "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407\n"
 INSIDE_WHEEL = Path("recbole/dataset_example/ml-100k")
@@ -22,6 +22,7 @@ SHA256 = {
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
 }
 TIMEOUT_S = 300
+FETCHED = FolderKind("the fetched MovieLens-100K", "ml-100k.inter", frozenset(), tuple(SHA256))
 
 
 def fetch_ml_100k(cache: Path) -> Path:
@@ -36,7 +37,7 @@ def fetch_ml_100k(cache: Path) -> Path:
     folder = cache / "ml-100k"
     if _problem(folder) is None:
         return folder
-    with tempfile.TemporaryDirectory() as scratch, whole_folder(folder) as draft:
+    with tempfile.TemporaryDirectory() as scratch, whole_folder(folder, FETCHED) as draft:
         source = _fetch_wheel(Path(scratch)) / INSIDE_WHEEL
         for name in SHA256:
             shutil.copyfile(source / name, draft / name)

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from model.datasets.folders import whole_folder
-from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
+from model.datasets.prepared import DATASET, Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
 from model.datasets.reading import Item
+from model.folders import whole_folder
 
 CHUNK_ROWS = 200_000
 START_MS = 1_704_067_200_000  # 2024-01-01 UTC
@@ -102,7 +102,7 @@ def generate(shape: Synthetic, out: Path, name: str, progress: Callable[[int], N
     """
     world = World(shape)
     writer = _Writer(world, progress)
-    with whole_folder(out) as folder:
+    with whole_folder(out, DATASET) as folder:
         fingerprint = write_behaviors(folder, writer.blocks())
         write_catalogue(folder, _catalogue(world))
         write_info(folder, writer.info(name, fingerprint))

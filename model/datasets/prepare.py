@@ -10,13 +10,13 @@ from model.actions import DEFAULT_ACTIONS, ActionTable
 from model.datasets.action_map import ActionMap
 from model.datasets.errors import NotPreparedError, SourceError
 from model.datasets.external_sort import sorted_lines
-from model.datasets.folders import whole_folder
 from model.datasets.log_rules import LogFilter, LogRules
-from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
+from model.datasets.prepared import DATASET, Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
 from model.datasets.reading import PLAIN, Format, Item, Reader, ReadReport
 from model.datasets.remarks import Findings
 from model.datasets.sources import SOURCES
 from model.datasets.tables import read_items
+from model.folders import whole_folder
 from model.records import EpochMs, ItemId, UserBehavior, UserId
 
 Progress = Callable[[int], None]
@@ -128,7 +128,7 @@ def prepare(
     if current is not None:
         return Outcome(current, None)
     work = _Preparation(request, progress, int(time.time() * 1000) if now_ms is None else now_ms)
-    with whole_folder(out) as folder:
+    with whole_folder(out, DATASET) as folder:
         work.write(folder)
     return Outcome(Dataset.open(out), work.report)
 

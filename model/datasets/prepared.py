@@ -17,11 +17,13 @@ from model.actions import DEFAULT_ACTIONS, Action, ActionTable
 from model.datasets.errors import NotPreparedError
 from model.datasets.json_lines import read_behaviors
 from model.datasets.reading import Item
+from model.folders import FolderKind, mend
 from model.records import EpochMs, ItemId, UserBehavior
 
 BEHAVIORS = "behaviors.jsonl"
 ITEMS = "items.jsonl"
 INFO = "dataset.json"
+DATASET = FolderKind("a data set", INFO, frozenset({"fingerprint", "behaviors"}), (BEHAVIORS, ITEMS, INFO))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +80,7 @@ class Dataset:
         Raises:
             NotPreparedError: the folder is no prepared data set.
         """
+        mend(path)
         try:
             info = msgspec.json.decode((path / INFO).read_bytes(), type=DatasetInfo)
         except (OSError, msgspec.DecodeError) as error:

@@ -5,10 +5,11 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from model.datasets.folders import whole_folder
+from model.folders import FolderKind, whole_folder
 from tests.bench.accuracy.task import Ints, Options, answer, answered
 
 _CELL = "cell.json"
+_KIND = FolderKind("a finished cell", _CELL, frozenset({"cpu_s"}), ("*",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,6 @@ class Store:
 
     def put(self, cell: Cell, outcome: Outcome) -> None:
         """Keeps it, whole or not at all."""
-        with whole_folder(self._folder / cell.key) as folder:
+        with whole_folder(self._folder / cell.key, _KIND) as folder:
             answer(folder, outcome.lists)
             (folder / _CELL).write_text(json.dumps({**asdict(cell), "cpu_s": outcome.cpu_s}, indent=2))

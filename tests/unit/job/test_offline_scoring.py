@@ -19,6 +19,7 @@ from model.datasets.generate import Synthetic, generate
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
 from model.export import save_script
+from model.folders import NotOursError
 from model.recommenders.popularity import Popularity
 from model.records import UserBehavior
 from udfs.scoring_rules import DeviceRules
@@ -178,8 +179,12 @@ def test_what_another_order_left_is_not_gone_on_with(many: Dataset, tmp_path: Pa
 def test_a_folder_of_something_else_is_not_replaced(many: Dataset, tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "file").touch()
-    with pytest.raises(OfflineError, match="something else in it"):
+    with pytest.raises(NotOursError, match="something else"):
         score_users(order_of(many, tmp_path / "mine"))
+    (tmp_path / "thesis.txt").write_text("precious")
+    with pytest.raises(OfflineError, match="holds no scores"):
+        score_users(order_of(many, tmp_path / "thesis.txt"))
+    assert (tmp_path / "thesis.txt").read_text() == "precious"
 
 
 def test_two_runs_for_one_result_are_not_mixed(many: Dataset, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from model.datasets.errors import NotPreparedError, SourceError
 from model.datasets.external_sort import sorted_lines
-from model.datasets.folders import whole_folder
 from model.datasets.generate import Synthetic, generate
 from model.datasets.json_lines import decode_behavior, encode_behavior
 from model.datasets.prepare import Request, prepare
@@ -88,15 +87,6 @@ def test_a_source_without_a_usable_row_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="none of 1 rows"):
         prepare(request, tmp_path / "out")
     assert [entry.name for entry in tmp_path.iterdir()] == ["log.jsonl"]
-
-
-def test_a_failed_write_leaves_the_old_folder(tmp_path: Path) -> None:
-    target = tmp_path / "kept"
-    target.mkdir()
-    (target / "old").touch()
-    with pytest.raises(FileNotFoundError), whole_folder(target) as draft:
-        (draft / "absent" / "new").touch()
-    assert [path.name for path in tmp_path.rglob("*")] == ["kept", "old"]
 
 
 def test_an_ordinary_folder_is_no_data_set(tmp_path: Path) -> None:

@@ -1,0 +1,114 @@
+"""The one way out of every command: whatever ends it, the user reads one sentence and the shell gets a code.
+
+    1     something a user or a cluster caused; the text says what, and what to do
+    2     the command was called wrongly (Typer's own)
+    130   Ctrl-C
+    141   whoever read the output went away
+
+A fault of the program keeps its traceback: that is any error but those of `RecloopError`, of the operating system, and
+of data that cannot be read as what it should be.
+"""
+
+import errno
+import json
+import os
+import re
+import sys
+import tomllib
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import msgspec
+import pydantic
+import typer
+from typer.core import TyperGroup
+
+from model.errors import RecloopError
+
+_ADVICE = {
+    errno.ENOENT: "give one that is there",
+    errno.EACCES: "get the right to it, or give another",
+    errno.EPERM: "get the right to it, or give another",
+    errno.EROFS: "give one that can be written",
+    errno.EISDIR: "give a file",
+    errno.ENOTDIR: "give a folder; a part of that path is a file",
+    errno.EEXIST: "give another one",
+    errno.ENAMETOOLONG: "give a shorter name",
+    errno.ENOSPC: "make room on the disk",
+    errno.EDQUOT: "make room on the disk",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ELOOP: "give one that is no circle of links",
+    errno.EXDEV: "give one on the same file system",
+    errno.EBUSY: "wait for who uses it, or give another",
+}
+UNREADABLE = (
+    msgspec.MsgspecError,
+    pydantic.ValidationError,
+    json.JSONDecodeError,
+    tomllib.TOMLDecodeError,
+    UnicodeError,
+    EOFError,
+    zlib.error,
+)
+"""Raised where the content of a file or an answer is not what it should be."""
+_INTERRUPTED = 130
+_NO_READER = 141
+
+
+class Root(TyperGroup):
+    """The commands, each of which ends by `one_way_out`."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command that was asked for."""
+        with one_way_out():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def one_way_out() -> Iterator[None]:
+    """Turns what a user or a cluster caused into one sentence on standard error and an exit code."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        typer.echo("Stopped.", err=True)
+        raise typer.Exit(_INTERRUPTED) from None
+    except BrokenPipeError:
+        _forget_output()
+        raise typer.Exit(_NO_READER) from None
+    except (RecloopError, OSError, *UNREADABLE) as error:
+        typer.secho(f"Error: {sentence_of(error)}", err=True, fg=typer.colors.RED)
+        raise typer.Exit(1) from error
+
+
+def sentence_of(error: Exception) -> str:
+    """Return what is wrong and what to do, on one line where the error is not one of ours."""
+    if isinstance(error, RecloopError):
+        return str(error)
+    if isinstance(error, UNREADABLE):
+        return f"what was read is damaged or of another program or version: {_one_line(error)}; make it again"
+    if isinstance(error, OSError) and error.strerror:
+        return _of_system(error)
+    return f"{_one_line(error) or type(error).__name__}; try again, or give another file or address"
+
+
+def _of_system(error: OSError) -> str:
+    what = "" if error.filename is None else f"{_shown(error.filename)}: "
+    advice = _ADVICE.get(error.errno or 0, "try again, or give another file or address")
+    return f"{what}{error.strerror}; {advice}"
+
+
+def _shown(name: object) -> str:
+    text = os.fsdecode(name) if isinstance(name, bytes | os.PathLike) else str(name)
+    return text if len(text) <= 200 else f"{text[:100]}…{text[-80:]}"
+
+
+def _one_line(error: Exception) -> str:
+    return re.sub(r"\s+", " ", str(error)).strip()[:400]
+
+
+def _forget_output() -> None:
+    """Python flushes standard output once more at its end, which would fail again."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a descriptor is wanted, no path
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -1,0 +1,296 @@
+"""Folders that a command makes: whole or not at all, and never in place of what somebody else made.
+
+Every folder written by `whole_folder` has a hidden file, `MARKER`, with its kind and the files in it. Only a folder
+that is of the same kind and holds nothing else is replaced; folders of versions that wrote no marker are known by
+their summary and by the names in them. Replacing is one exchange of two names where the kernel has one. Elsewhere the
+old folder is put aside first, and whoever looks for it next puts it back (`mend`) if the process died in between.
+"""
+
+import ctypes
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import msgspec
+
+from model.errors import RecloopError
+
+MARKER = ".recloop.json"
+_LONGEST = 255  # bytes of a file's name, on all of Linux's usual file systems
+_AT_CWD = -100
+_EXCHANGE = 2
+_NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
+
+
+class FolderError(RecloopError, ValueError):
+    """A folder cannot be made or replaced; the message says why, and what to give instead.
+
+    FolderError
+    ├── NotOursError       what is there was not made by the command
+    └── FolderNameError    the name cannot be that of one folder
+    """
+
+
+class NotOursError(FolderError):
+    """The folder is there, and the command did not make all of it."""
+
+
+class FolderNameError(FolderError):
+    """The name is no name of one folder: a path, hidden, empty, too long, or with control characters."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderKind:
+    """One kind of folder.
+
+    Attributes:
+        name: for messages and the marker, with its article.
+        proof: the file by which a folder without a marker is known.
+        keys: what the JSON object in that file has; nothing if it is no JSON.
+        files: patterns of all that such a folder may hold, as paths below it; * stands for slashes too.
+    """
+
+    name: str
+    proof: str
+    keys: frozenset[str]
+    files: tuple[str, ...]
+
+
+class _Marker(msgspec.Struct, frozen=True):
+    """What `MARKER` says."""
+
+    kind: str
+    files: tuple[str, ...]
+
+
+def checked_name(name: str, what: str) -> str:
+    """Return the name if it can be that of one visible folder.
+
+    Args:
+        name: as a user gave it.
+        what: it names, for the message: "a data set".
+
+    Raises:
+        FolderNameError: it cannot.
+    """
+    problem = "begins with a dot" if name.startswith(".") else _problem_with(name)
+    if problem:
+        msg = f"{name!r} cannot name {what}: it {problem}; take letters, digits, spaces and the like"
+        raise FolderNameError(msg)
+    return name
+
+
+def _problem_with(name: str) -> str | None:
+    if not name.strip() or name in {".", ".."}:
+        return "is empty"
+    if "/" in name:
+        return "is a path, with a slash in it"
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
+        return "has characters that cannot be shown"
+    return f"has more than {_LONGEST} bytes" if len(name.encode()) > _LONGEST else None
+
+
+def beside(target: Path, suffix: str) -> Path:
+    """Return the hidden path beside `target` that belongs to it, `.NAME.SUFFIX`; of a long name a digest stands."""
+    name = f".{target.name}.{suffix}"
+    if len(os.fsencode(name)) > _LONGEST:
+        name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}.{suffix}"
+    return target.with_name(name)
+
+
+@contextmanager
+def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
+    """Gives an empty folder beside `target` to write into, and puts it in its place at the end.
+
+    A reader sees the old content or the new one, also if the process is killed. If the block raises, `target` stays
+    as it was. What an earlier process left beside `target` is removed.
+
+    Raises:
+        NotOursError: what is there cannot be replaced; nothing was written.
+        FolderNameError: it has no name of its own.
+    """
+    check_replaceable(target, kind)
+    target = target.resolve()  # of a link, what it leads to is replaced
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with _draft(target) as draft:
+        yield draft
+        marker = _Marker(kind=kind.name, files=tuple(sorted(_files_in(draft))))
+        (draft / MARKER).write_bytes(msgspec.json.encode(marker) + b"\n")
+        check_replaceable(target, kind)
+        with _alone_at(target.parent):
+            _swap(draft, target)
+
+
+def check_replaceable(target: Path, kind: FolderKind) -> None:
+    """Return if there is nothing, an empty folder, or a folder of that kind with nothing else in it.
+
+    Raises:
+        NotOursError: there is something else.
+        FolderNameError: the path has no name of its own, as / or .. has none.
+    """
+    if problem := _problem_with(target.name if target.name not in {"", ".."} else target.resolve().name):
+        msg = f"{str(target)!r} cannot be {kind.name}: its name {problem}; give another folder"
+        raise FolderNameError(msg)
+    mend(target)
+    if not target.exists():
+        return
+    if not target.is_dir():
+        msg = f"{target} is no folder: give another name for {kind.name}"
+        raise NotOursError(msg)
+    if target.resolve() == Path.cwd():
+        msg = f"{target} is the folder you are in: give another one for {kind.name}"
+        raise NotOursError(msg)
+    if problem := _not_ours(target, kind):
+        msg = f"{target} {problem}, so {kind.name} is not written there: give another folder"
+        raise NotOursError(msg)
+
+
+def claim_folder(folder: Path, kind: FolderKind) -> None:
+    """Make a folder to work in, or take an empty one or one of that kind, whatever else came to lie in it since.
+
+    Raises:
+        NotOursError: it is no folder, or holds something and is not of that kind.
+    """
+    if folder.exists() and not folder.is_dir():
+        msg = f"{folder} is no folder: give another one for {kind.name}"
+        raise NotOursError(msg)
+    marker = folder / MARKER
+    if folder.is_dir() and any(folder.iterdir()) and _kind_in(folder, kind) != kind.name:
+        msg = f"{folder} holds something that is not {kind.name}'s: give a new folder"
+        raise NotOursError(msg)
+    folder.mkdir(parents=True, exist_ok=True)
+    if not marker.exists():
+        marker.write_bytes(msgspec.json.encode(_Marker(kind=kind.name, files=())) + b"\n")
+
+
+def mend(target: Path) -> None:
+    """Put the folder back that a process put aside before it was killed, where the kernel cannot exchange two names."""
+    if os.path.lexists(target) or not (aside := beside(target, "old")).is_dir():
+        return
+    with suppress(OSError), _alone_at(target.parent):
+        if aside.is_dir() and not os.path.lexists(target):
+            aside.rename(target)
+
+
+def _not_ours(folder: Path, kind: FolderKind) -> str | None:
+    """Return the reason why not all of a folder was made as one of that kind."""
+    found = _files_in(folder)
+    if not found and not any(folder.iterdir()):
+        return None
+    if (other := _kind_in(folder, kind)) != kind.name:
+        return f"is {other}" if other else _something_else(kind, found)
+    known = _read_marker(folder)
+    made = set(known.files) if known else {name for name in found if any(fnmatchcase(name, p) for p in kind.files)}
+    return _something_else(kind, found - made) if found - made else None
+
+
+def _something_else(kind: FolderKind, found: set[str]) -> str:
+    return f"holds something else than {kind.name} ({min(found, default=MARKER)!r})"
+
+
+def _kind_in(folder: Path, kind: FolderKind) -> str | None:
+    """Return the kind by the marker or, where there is none, that kind if its proof is there."""
+    if (marker := _read_marker(folder)) is not None:
+        return marker.kind
+    try:
+        content = (folder / kind.proof).read_bytes()
+        keys = kind.keys and msgspec.json.decode(content, type=dict[str, msgspec.Raw]).keys()
+    except (OSError, msgspec.DecodeError):
+        return None
+    return kind.name if kind.keys <= keys else None
+
+
+def _read_marker(folder: Path) -> _Marker | None:
+    try:
+        return msgspec.json.decode((folder / MARKER).read_bytes(), type=_Marker)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def _files_in(folder: Path) -> set[str]:
+    """Return all that is no folder below one, and empty folders, as paths below it; markers do not count."""
+    return {
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.name != MARKER and (path.is_symlink() or not path.is_dir() or not any(path.iterdir()))
+    }
+
+
+@contextmanager
+def _alone_at(folder: Path) -> Iterator[None]:
+    """Holds the lock of a folder while the block runs."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def _draft(target: Path) -> Iterator[Path]:
+    """Gives an empty folder that is locked as long as its process lives, and removes those of dead ones."""
+    draft = beside(target, f"draft-{os.getpid()}-{secrets.token_hex(3)}")
+    with _alone_at(target.parent):
+        for left in target.parent.glob(f"{_literally(beside(target, 'draft-').name)}*"):
+            _remove_if_left(left)
+        draft.mkdir()
+        held = os.open(draft, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        os.close(held)
+
+
+def _literally(name: str) -> str:
+    return "".join(f"[{character}]" if character in "*?[" else character for character in name)
+
+
+def _remove_if_left(draft: Path) -> None:
+    """Removes a draft unless the process that writes it lives."""
+    handle = os.open(draft, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        shutil.rmtree(draft, ignore_errors=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(handle)
+
+
+def _swap(draft: Path, target: Path) -> None:
+    """Puts the draft in place; what was there is at `draft` afterwards, or gone."""
+    aside = beside(target, "old")
+    if target.exists() and aside.is_dir():
+        shutil.rmtree(aside)  # of a process that was killed when the new one was in place
+    if not target.exists():
+        draft.rename(target)
+    elif not _exchange(draft, target):
+        target.rename(aside)
+        draft.rename(target)
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchanges two names in one step; False where the kernel or the file system cannot."""
+    library = ctypes.CDLL(None, use_errno=True)
+    if not hasattr(library, "renameat2"):
+        return False
+    paths = (_AT_CWD, os.fsencode(one), _AT_CWD, os.fsencode(other))
+    if library.renameat2(*paths, _EXCHANGE) == 0:
+        return True
+    number = ctypes.get_errno()
+    if number in _NO_EXCHANGE:
+        return False
+    raise OSError(number, os.strerror(number), str(other))
