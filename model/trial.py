@@ -116,7 +116,7 @@ def _questions(manifest: Manifest) -> Iterator[tuple[Array, Array, Array, Array]
     items, length = manifest.items, manifest.history_length
     most = np.arange(1, min(items, _MOST_EXCLUDED) + 1)
     for rows, width, excluded in (
-        (1, 0, most[:0]),
+        (1, 1, most[:0]),
         (_ROWS, 1, most[:1]),
         (_ROWS, length, most[:-1]),
         (1, length, most),
