@@ -1,12 +1,21 @@
 """Which models a deployment serves: what the settings name, and what `recloop deploy` makes sure of."""
 
+from pathlib import Path
+
 from job.models_settings import VariantSettings
 from job.settings import JobSettings
 from model.bundle import Bundle
+from model.bundle_cache import cached
+from model.bundle_files import BundleFiles
 from model.registry import Registry
 from model.registry_pointers import CURRENT
+from model.trial import try_bundle
 from udfs.bundle_source import FromFolder, FromRegistry
+from udfs.model_thread import finished_within
 from udfs.variants import Variant
+
+_TRIAL_S = 30.0
+"""Torch takes seconds of it to import on a busy machine."""
 
 
 def variants(settings: JobSettings) -> tuple[Variant, ...]:
@@ -21,31 +30,33 @@ def variants(settings: JobSettings) -> tuple[Variant, ...]:
     if models.url is not None:
         return (_variant(settings, scoring.variant, VariantSettings(model=CURRENT)),)
     if scoring.bundle is not None:
-        return (Variant(scoring.variant, 1.0, FromFolder(scoring.bundle, scoring.bundle_hash)),)
+        return (Variant(scoring.variant, 1.0, FromFolder(scoring.bundle, scoring.bundle_hash, models.cache)),)
     return ()
 
 
 def pinned(settings: JobSettings) -> JobSettings:
     """The settings with the hash of every bundle that stays, so that no TaskManager loads another one.
 
-    What a pointer names is not pinned, it may move; it has to be there and whole now.
+    What a pointer names is not pinned, it may move; it has to be there, whole and answer a trial now. A bundle's folder
+    is copied: the next training may replace it while the job still restarts with what it was deployed with.
 
     Raises:
-        BundleError: a bundle is not whole.
+        BundleError: a bundle is not whole, or its model does not answer as it has to.
         RegistryError: the registry cannot be read, or has no such version.
     """
     scoring, models = settings.scoring, settings.models
     if scoring.bundle is not None:
-        scoring = scoring.model_copy(update={"bundle_hash": Bundle.load(scoring.bundle).hash})
+        scoring = scoring.model_copy(update={"bundle_hash": _tried(_copied(settings, scoring.bundle)).hash})
     given = {name: _pinned(settings, name) for name in models.variants}
     if models.url is not None and not models.variants:
-        _fetched(settings, CURRENT)
+        _tried(_fetched(settings, CURRENT))
     return settings.model_copy(update={"scoring": scoring, "models": models.model_copy(update={"variants": given})})
 
 
 def _pinned(settings: JobSettings, name: str) -> VariantSettings:
     variant = settings.models.variants[name]
-    bundle = Bundle.load(variant.bundle) if variant.bundle else _fetched(settings, str(variant.model))
+    bundle = _copied(settings, variant.bundle) if variant.bundle else _fetched(settings, str(variant.model))
+    _tried(bundle)
     return variant if variant.follows else variant.model_copy(update={"bundle_hash": bundle.hash})
 
 
@@ -55,9 +66,21 @@ def _fetched(settings: JobSettings, which: str) -> Bundle:
     return Bundle.load(Registry(str(models.url)).fetch(str(models.name), which, models.cache))
 
 
+def _copied(settings: JobSettings, folder: Path) -> Bundle:
+    """The bundle in a folder, copied to where its job will load it from."""
+    files = BundleFiles.of_folder(folder)
+    return Bundle.load(cached(settings.models.cache, files.hash, lambda: files))
+
+
+def _tried(bundle: Bundle) -> Bundle:
+    """Asks the model, which may hang: the job goes on without one that does, so deploying it does not wait either."""
+    finished_within(_TRIAL_S, lambda: try_bundle(bundle))
+    return bundle
+
+
 def _variant(settings: JobSettings, name: str, given: VariantSettings) -> Variant:
     models = settings.models
     if given.bundle is not None:
-        return Variant(name, given.weight, FromFolder(given.bundle, given.bundle_hash))
+        return Variant(name, given.weight, FromFolder(given.bundle, given.bundle_hash, models.cache))
     where = (str(models.url), str(models.name), str(given.model))
     return Variant(name, given.weight, FromRegistry(*where, models.cache, given.bundle_hash))

@@ -41,6 +41,7 @@ from model.manifest import (
     BundleContractError,
     BundleCorruptError,
     BundleDeviceError,
+    BundleEmptyError,
     BundleError,
     BundleMissingError,
     Compression,
@@ -59,6 +60,7 @@ __all__ = [
     "BundleContractError",
     "BundleCorruptError",
     "BundleDeviceError",
+    "BundleEmptyError",
     "BundleError",
     "BundleMissingError",
     "Compression",
@@ -109,6 +111,7 @@ class Bundle:
             BundleMissingError: there is no bundle, or one of its files is missing.
             BundleCorruptError: a file is not what the manifest says.
             BundleContractError: it was made for another version of the contract.
+            BundleEmptyError: it knows no item.
         """
         return _assemble(path, BundleFiles.of_folder(path), device)
 
@@ -126,13 +129,21 @@ def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
     """
     from model.export import load_script  # torch takes seconds to import
 
-    compression = bundle.manifest.compression
-    if compression and "int8" in compression.how:
-        from model.quantize import refuse_device
-
-        refuse_device(device or bundle.device)
+    refuse_device_of(bundle.manifest, device or bundle.device)
     content = read_checked(bundle.path, MODEL, bundle.manifest.files[MODEL], folder_reader(bundle.path))
     return load_script(content, device or bundle.device)
+
+
+def refuse_device_of(manifest: Manifest, device: str) -> None:
+    """Check that a bundle's model can be computed on a device.
+
+    Raises:
+        BundleDeviceError: it computes in 8-bit integers, and that device cannot, or not exactly.
+    """
+    if manifest.compression and "int8" in manifest.compression.how:
+        from model.quantize import refuse_device
+
+        refuse_device(device)
 
 
 def read_manifest(path: Path) -> Manifest:

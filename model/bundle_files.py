@@ -16,6 +16,7 @@ from model.manifest import (
     CONTRACT_VERSION,
     BundleContractError,
     BundleCorruptError,
+    BundleEmptyError,
     BundleMissingError,
     Manifest,
 )
@@ -58,6 +59,7 @@ class BundleFiles:
             BundleMissingError: there is no manifest.
             BundleCorruptError: it cannot be understood.
             BundleContractError: the bundle was made for another version of the contract.
+            BundleEmptyError: it knows no item.
         """
         self._place = place
         self._read = read
@@ -154,4 +156,7 @@ def _manifest(place: str, content: bytes) -> Manifest:
     if outside := [name for name in manifest.files if not PLAIN_NAME.fullmatch(name) or name == MANIFEST]:
         msg = f"{place}/{MANIFEST} names files that no bundle has: {', '.join(outside)}; do not use it"
         raise BundleCorruptError(msg)
+    if manifest.items < 1:
+        msg = f"{place} knows no item, as nothing lay before the cut-off; train with more data or a later cut-off"
+        raise BundleEmptyError(msg)
     return manifest

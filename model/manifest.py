@@ -24,6 +24,8 @@ class BundleError(RecloopError):
     ├── BundleMissingError     there is no bundle, or one of its files is missing
     ├── BundleCorruptError     a file is not what the manifest says
     ├── BundleContractError    it was made for another version of the contract
+    ├── BundleEmptyError       it knows no item
+    ├── BundleAnswerError      its model's answers break the contract (in `model.answers`)
     └── BundleDeviceError      it cannot be computed where it is to be served
     """
 
@@ -38,6 +40,10 @@ class BundleCorruptError(BundleError):
 
 class BundleContractError(BundleError):
     """The bundle was made for another version of the contract."""
+
+
+class BundleEmptyError(BundleError):
+    """The bundle knows no item, so there is nothing it could recommend."""
 
 
 class BundleDeviceError(BundleError):

@@ -5,7 +5,8 @@
     <registry>/<model>/.lock           held by whoever writes
 
 It is a folder, or any URL that an installed fsspec package knows. Nothing of a bundle is used before its sha256 is
-checked, and nothing is pointed at that is not whole. This module imports neither Flink nor torch.
+checked, and nothing is registered or pointed at that is not whole and answers a trial (`model.trial`). This module
+imports neither Flink nor, until it tries a model, torch.
 
 **Following it.** Ask for `pointers(name)` as often as you like; where they are not equal to those you have,
 `fetch(name, pointers.current, cache)` and `Bundle.load` what it returns. A `RegistryError` meanwhile is no reason to
@@ -39,6 +40,7 @@ from model.registry_errors import (
 )
 from model.registry_pointers import CANDIDATE, CURRENT, Pointers, Version
 from model.registry_store import open_store
+from model.trial import try_bundle, try_files
 
 POINTERS = "pointers.json"
 _MOVES = {CURRENT: "promote", CANDIDATE: "candidate"}
@@ -122,10 +124,10 @@ class Registry:
             name: of the model; the bundle's own by default.
 
         Raises:
-            BundleError: it is missing, corrupt or of another contract.
+            BundleError: it is missing, corrupt or of another contract, or its answers to a trial are none.
             VersionTakenError: the version is there with other content.
         """
-        Bundle.load(bundle)
+        try_bundle(Bundle.load(bundle))
         files = BundleFiles.of_folder(bundle)
         name = _plain(name or files.manifest.name)
         version = Version(_plain_version(files.manifest.version), files.hash)
@@ -143,7 +145,7 @@ class Registry:
         """Makes a version current, the candidate by default.
 
         Raises:
-            BundleError: it is not whole, or of another contract.
+            BundleError: it is not whole, of another contract, or fails its trial.
         """
         return self._move(name, lambda now: now.promoted(self.find(name, version or CANDIDATE)))
 
@@ -151,7 +153,7 @@ class Registry:
         """Makes a version the candidate, or none.
 
         Raises:
-            BundleError: it is not whole, or of another contract.
+            BundleError: it is not whole, of another contract, or fails its trial.
             RegistryMoveError: it is current.
         """
         return self._move(name, lambda now: now.with_candidate(None if version is None else self.find(name, version)))
@@ -160,7 +162,7 @@ class Registry:
         """Makes current what was it before the last promotion; again and again goes further back.
 
         Raises:
-            BundleError: it is not whole any more, or of another contract.
+            BundleError: it is not whole any more, of another contract, or fails its trial.
         """
         return self._move(name, lambda now: now.rolled_back())
 
@@ -209,7 +211,7 @@ class Registry:
     def _check_new(self, name: str, before: Pointers, after: Pointers) -> None:
         for old, new in ((before.current, after.current), (before.candidate, after.candidate)):
             if new is not None and new != old:
-                self._files(name, new).check()
+                try_files(self._files(name, new))
 
     def _bundles(self, name_pattern: str) -> list[tuple[str, str]]:
         """(model, version) of every bundle."""

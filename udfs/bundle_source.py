@@ -16,6 +16,8 @@ from typing import TypeVar
 import msgspec
 
 from model.bundle import Bundle
+from model.bundle_cache import cached
+from model.bundle_files import BundleFiles
 from model.errors import RecloopError
 from model.registry import Registry
 from model.registry_errors import RegistryMissingError
@@ -36,10 +38,13 @@ class FromFolder:
     Attributes:
         folder: on every TaskManager that needs it.
         bundle_hash: the hash it must have; None takes what is there.
+        cache: the folder of cached bundles, on this machine. Once a bundle with that hash is there, the folder may
+            hold another one, as after the next training.
     """
 
     folder: Path
     bundle_hash: str | None = None
+    cache: Path | None = None
 
     def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
         """Loads the bundle.
@@ -48,11 +53,28 @@ class FromFolder:
             BundleError: it is not whole.
             BundleChangedError: it is not the one the job was deployed with.
         """
-        bundle = Bundle.load(self.folder)
-        if self.bundle_hash not in {None, bundle.hash}:
-            msg = f"{self.folder} has hash {bundle.hash[:12]}, the job was deployed with {self.bundle_hash}"
+        return load(Bundle.load(self._cached() or self._as_deployed(self.folder)))
+
+    def _cached(self) -> Path | None:
+        """The bundle's folder in the cache, copied into it first; None where there can be none."""
+        if self.cache is None or self.bundle_hash is None:
+            return None
+        try:
+            return cached(self.cache, self.bundle_hash, lambda: BundleFiles.of_folder(self._as_deployed(self.folder)))
+        except OSError as error:
+            _log.warning("%s cannot be copied into %s: %s", self.folder, self.cache, error)
+            return None
+
+    def _as_deployed(self, folder: Path) -> Path:
+        """The folder, if it holds what the job was deployed with."""
+        found = BundleFiles.of_folder(folder).hash
+        if self.bundle_hash not in {None, found}:
+            msg = (
+                f"{folder} has hash {found[:12]}, the job was deployed with {str(self.bundle_hash)[:12]}, of which "
+                "this machine has no copy: deploy again"
+            )
             raise BundleChangedError(msg)
-        return load(bundle)
+        return folder
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ or out of order, a block that left the history, a job that fell back to an older
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -108,6 +108,10 @@ class KeptStates:
         for row, slot in zip(rows, slots, strict=True):
             each = tracked[row]
             self._users[each.behavior.user_id] = _Kept(each.history, each.actions, slot)
+
+    def forget(self, users: Iterable[str]) -> None:
+        """Forgets the states of these users, where they are kept."""
+        self._unused += [kept.slot for user in users if (kept := self._users.pop(user, None)) is not None]
 
     def _room_for(self, users: Sequence[str]) -> list[int]:
         """A slot for each; their own states are forgotten, and as many others as it takes."""

@@ -18,8 +18,8 @@ from udfs.sparing import overtaken, sparing, too_old
 class Scores(Protocol):
     """What a lane needs of a scorer."""
 
-    def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
-        """Each history's candidates."""
+    def answers(self, tracked: Sequence[TrackedBehavior]) -> Sequence[Candidates | Exception]:
+        """Each history's candidates, or what is wrong with the model's answer to it."""
         ...
 
     def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
@@ -125,4 +125,4 @@ class Lane:
         ]
 
     def _calls_of(self, served: Served) -> ModelCalls[TrackedBehavior, Candidates]:
-        return ModelCalls(served.scorer.score, self._rules.calls, self._on_failure)
+        return ModelCalls(served.scorer.answers, self._rules.calls, self._on_failure)

@@ -27,7 +27,7 @@ class FallbackReason(StrEnum):
     CIRCUIT_OPEN = "circuit_open"
     """The model missed its deadline again and again, and is not asked for a while."""
     MODEL_ERROR = "model_error"
-    """The model's call raised."""
+    """The model's call raised, or what it answered is no answer."""
     SHED = "shed"
     """It was older than `scoring.shed_after_ms` when it came to be scored."""
     COALESCED = "coalesced"
@@ -70,7 +70,7 @@ class ModelCalls(Generic[Question, Answer]):
 
     def __init__(
         self,
-        score: Callable[[Sequence[Question]], Sequence[Answer]],
+        score: Callable[[Sequence[Question]], Sequence[Answer | Exception]],
         rules: CallRules,
         on_failure: Callable[[BaseException], None],
         on_hang: Callable[[], None] = end_for_hung_call,
@@ -81,11 +81,13 @@ class ModelCalls(Generic[Question, Answer]):
         self._on_hang = on_hang
         self._circuit = Circuit(rules.circuit)
         self._thread = ModelThread(score)
-        self._overdue: asyncio.Future[Sequence[Answer]] | None = None
+        self._overdue: asyncio.Future[Sequence[Answer | Exception]] | None = None
         self._stuck_at = 0.0
 
     async def __call__(self, questions: list[Question]) -> list[Answered[Answer]]:
         """One call of the model: its answers in the questions' order, or the same failure for all of them.
+
+        An answer that is an exception is a failure of its question alone.
 
         Raises:
             RuntimeError: the number of answers is another than that of the questions, or this is closed.
@@ -97,11 +99,17 @@ class ModelCalls(Generic[Question, Answer]):
         if len(answers) != size:
             msg = f"the model gave {len(answers)} answers to {size} questions"
             raise RuntimeError(msg)
-        return [Answered(answer, None, size) for answer in answers]
+        return [self._answered(answer, size) for answer in answers]
 
     def close(self) -> None:
         """Lets the thread go, once its call is over."""
         self._thread.close()
+
+    def _answered(self, answer: Answer | Exception, size: int) -> Answered[Answer]:
+        if isinstance(answer, Exception):
+            self._on_failure(answer)
+            return Answered(None, FallbackReason.MODEL_ERROR, size)
+        return Answered(answer, None, size)
 
     def _refusal(self) -> FallbackReason | None:
         """Why the model is not asked now; if it is, a thread is free."""
@@ -120,7 +128,7 @@ class ModelCalls(Generic[Question, Answer]):
         _log.warning("the model does not come back: the rules alone go on")
         return FallbackReason.CIRCUIT_OPEN
 
-    async def _ask(self, questions: list[Question]) -> Sequence[Answer] | FallbackReason:
+    async def _ask(self, questions: list[Question]) -> Sequence[Answer | Exception] | FallbackReason:
         call = self._begin(questions)
         deadline_ms = self._rules.deadline_ms
         await asyncio.wait({call}, timeout=None if deadline_ms is None else deadline_ms / 1000)
@@ -132,14 +140,14 @@ class ModelCalls(Generic[Question, Answer]):
         self._circuit.in_time()
         return FallbackReason.MODEL_ERROR if self._hear_of_failure(call) else call.result()
 
-    def _begin(self, questions: list[Question]) -> "asyncio.Future[Sequence[Answer]]":
+    def _begin(self, questions: list[Question]) -> "asyncio.Future[Sequence[Answer | Exception]]":
         """Hands the call to the thread. Whatever becomes of the two, it is heard of when it hangs."""
         call = self._thread.call(questions)
         alarm = asyncio.get_running_loop().call_later(self._rules.hung_s, self._on_hang)
         call.add_done_callback(lambda _: alarm.cancel())
         return call
 
-    def _miss(self, call: "asyncio.Future[Sequence[Answer]]", deadline_s: float) -> None:
+    def _miss(self, call: "asyncio.Future[Sequence[Answer | Exception]]", deadline_s: float) -> None:
         """The call is late: nobody gets its answer, but whether it comes is looked at."""
         now = asyncio.get_running_loop().time()
         self._overdue, self._stuck_at = call, now + (self._rules.circuit.timeouts - 1) * deadline_s
@@ -149,7 +157,7 @@ class ModelCalls(Generic[Question, Answer]):
         if self._circuit.is_open and not was_open:
             _log.warning("the model was late %d times in a row: the rules alone go on", self._rules.circuit.timeouts)
 
-    def _hear_of_failure(self, call: "asyncio.Future[Sequence[Answer]]") -> bool:
+    def _hear_of_failure(self, call: "asyncio.Future[Sequence[Answer | Exception]]") -> bool:
         if call.cancelled() or (error := call.exception()) is None:
             return False
         self._on_failure(error)

@@ -122,9 +122,12 @@ class ModelInputs:
 
 
 def used_columns(history: Ints) -> slice:
-    """The columns from the first one on that anybody uses: a batch of short histories costs what they cost. (B, L)."""
+    """The columns from the first one on that anybody uses: a batch of short histories costs what they cost. (B, L).
+
+    There is always one: some models take no history without any.
+    """
     used = history.any(0)
-    return slice(int(used.argmax()) if used.any() else len(used), None)
+    return slice(int(used.argmax()) if used.any() else max(0, len(used) - 1), None)
 
 
 def _joined(packed: Sequence[bytes], typecode: str) -> npt.NDArray[Any]:

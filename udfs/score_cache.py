@@ -26,6 +26,7 @@ from rocksdict import (
     WriteOptions,
 )
 
+from model.answers import BundleAnswerError, Faults
 from udfs.elements import Way
 from udfs.hash_index import Ints
 from udfs.model_inputs import Floats
@@ -49,8 +50,24 @@ class Scores(NamedTuple):
     scores: Floats
 
 
-Ask = Callable[[list[int]], tuple[Ints, Floats]]
-"""Asks the model some of the questions, by number: items and scores, (N, K) each."""
+Ask = Callable[[list[int]], tuple[tuple[Ints, Floats], Faults]]
+"""Asks the model some of the questions, by number: items and scores, (N, K) each, and which of them are no answers."""
+
+
+class Answers(NamedTuple):
+    """What the model says to each of N questions; all answers have K items.
+
+    Attributes:
+        items: best first. (N, K).
+        scores: theirs. (N, K).
+        ways: whether it was asked.
+        faults: of the questions whose answer cannot be used, why.
+    """
+
+    items: Ints
+    scores: Floats
+    ways: list[Way]
+    faults: Faults
 
 
 class ScoreCache:
@@ -78,17 +95,23 @@ class ScoreCache:
         except Exception as error:  # rocksdict raises plain ones
             self._give_up(error)
 
-    def answers(self, keys: Sequence[bytes], ask: Ask) -> tuple[Ints, Floats, list[Way]]:
-        """What the model says to each question, and whether it was asked; all answers have K items. (N, K) x 2."""
+    def answers(self, keys: Sequence[bytes], ask: Ask) -> Answers:
+        """What the model says to each question; what cannot be used is not stored, so it is asked again."""
         found = self.find(keys)
         ways = [Way.FULL if answer is None else Way.CACHE for answer in found]
+        faults: dict[int, BundleAnswerError] = {}
         if new := [row for row, way in enumerate(ways) if way is Way.FULL]:
-            said = [Scores(*each) for each in zip(*ask(new), strict=True)]
-            self.keep([keys[row] for row in new], said)
+            answers, wrong = ask(new)
+            said = [Scores(*each) for each in zip(*answers, strict=True)]
+            faults = {new[row]: fault for row, fault in wrong.items()}
+            sound = [number for number in range(len(new)) if number not in wrong]
+            self.keep([keys[new[number]] for number in sound], [said[number] for number in sound])
             for row, answer in zip(new, said, strict=True):
                 found[row] = answer
-        answers = [answer for answer in found if answer is not None]
-        return np.stack([each.items for each in answers]), np.stack([each.scores for each in answers]), ways
+        whole = [answer for answer in found if answer is not None]
+        return Answers(
+            np.stack([each.items for each in whole]), np.stack([each.scores for each in whole]), ways, faults
+        )
 
     def find(self, keys: Sequence[bytes]) -> list[Scores | None]:
         """The answers to these questions; None where there is none, or it is too old."""

@@ -5,7 +5,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from model.answers import BundleAnswerError, Expected, Faults, check_answers
 from model.bundle import Bundle, load_module
+from model.trial import try_module
 from udfs.device import Array, Runner, open_device
 from udfs.elements import Candidates, TrackedBehavior, Way
 from udfs.hash_index import Ints
@@ -26,12 +28,14 @@ class _Answer(NamedTuple):
         items: best first. (rows, K).
         scores: theirs. (rows, K).
         ways: how each behaviour was scored.
+        faults: of the rows whose answer cannot be used, why.
     """
 
     history: Ints
     items: Ints
     scores: Floats
     ways: Sequence[Way]
+    faults: Faults
 
 
 class Scorer:
@@ -48,6 +52,7 @@ class Scorer:
         self._cache = cache if rules.fixed_batch is None else None
         self._asked_of = f"{bundle.hash}/{rules.candidates}/{self._device.name}/{self._device.precision}"
         self._inputs = ModelInputs(bundle, rules)
+        self._expected = Expected(items=bundle.manifest.items, k=bundle.manifest.k)
         self._names = np.array([None, *bundle.vocabulary], dtype=object)
         self._stepper: Stepper | None = None
         self._may_step = bool(rules.kept_users) and rules.fixed_batch is None
@@ -65,8 +70,15 @@ class Scorer:
         return self._stepper
 
     def warm_up(self, batch_size: int) -> None:
-        """Runs empty histories through the model, so that no user waits for its specialisation."""
+        """Tries the model, and runs empty histories through it, so that no user waits for its specialisation.
+
+        Raises:
+            BundleAnswerError: it fails, or its answers break the contract.
+        """
+        try_module(self._module, self._bundle.manifest, self._device.run, steps=False)
         stepper = self._stepping()
+        if stepper is not None:
+            try_module(self._module, self._bundle.manifest, self._device.run)
         for size in (1, batch_size, 1, batch_size):
             history = np.zeros((size, self._inputs.length), dtype=np.int64)
             zeros = np.zeros((size, self._inputs.length), dtype=np.float32)
@@ -76,10 +88,27 @@ class Scorer:
             else:
                 stepper.warm_up(history, exclude)
 
-    def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
-        """Each history's candidates, best first, none of them excluded."""
+    def answers(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates | BundleAnswerError]:
+        """Each history's candidates, best first, none of them excluded; or what is wrong with the model's answer.
+
+        Raises:
+            BundleAnswerError: no history's answer can be used.
+        """
         stepper = self._stepping()
         return self._candidates(self._pass(tracked) if stepper is None else self._step(stepper, tracked))
+
+    def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
+        """Each history's candidates, for those who have nothing to fall back on.
+
+        Raises:
+            BundleAnswerError: a history's answer cannot be used.
+        """
+        found = []
+        for answer in self.answers(tracked):
+            if isinstance(answer, BundleAnswerError):
+                raise answer
+            found.append(answer)
+        return found
 
     def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
         """Packed hashes of the neighbours of the newest dislikes."""
@@ -93,31 +122,44 @@ class Scorer:
         exclude = self._inputs.exclude(tracked, [known], rows)
         if self._cache is None:
             used = slice(None) if self._rules.fixed_batch else used_columns(history)
-            items, scores = self._ask(history[:, used], weight[:, used], age_s[:, used], exclude)
-            return _Answer(history[:asked], items[:asked], scores[:asked], [Way.FULL] * asked)
+            answers, faults = self._ask(history[:, used], weight[:, used], age_s[:, used], exclude)
+            faults = {row: fault for row, fault in faults.items() if row < asked}
+            items, scores = answers
+            return _Answer(history[:asked], items[:asked], scores[:asked], [Way.FULL] * asked, faults)
         inputs = (history, weight, age_s, exclude)
         keys = question_keys(self._asked_of, *inputs)
-        items, scores, ways = self._cache.answers(keys, lambda new: self._ask(*(each[new] for each in inputs)))
-        return _Answer(history, items, scores, ways)
+        return _Answer(history, *self._cache.answers(keys, lambda new: self._ask(*(each[new] for each in inputs))))
 
-    def _ask(self, *inputs: Array) -> tuple[Ints, Floats]:
-        items, scores = self._device.run(self._module, *inputs)
-        return items, scores
+    def _ask(self, *inputs: Array) -> tuple[tuple[Ints, Floats], Faults]:
+        return self._checked(self._device.run(self._module, *inputs), inputs[-1])
+
+    def _checked(self, answers: tuple[Array, ...], exclude: Ints) -> tuple[tuple[Ints, Floats], Faults]:
+        """Items and scores, and whose cannot be used: those have no items."""
+        faults = check_answers(answers, exclude, self._expected)
+        items, scores = answers
+        if faults:
+            items = items.copy()
+            items[list(faults)] = 0
+        return (items, scores), faults
 
     def _step(self, stepper: Stepper, tracked: Sequence[TrackedBehavior]) -> _Answer:
         """One step a behaviour, where that leads to its history."""
         reached = stepper.reach(tracked)
         exclude = self._inputs.exclude(tracked, reached.known, len(tracked))
-        items, scores = self._device.run(self._module.score, reached.states, exclude)
-        return _Answer(reached.histories, items, scores, reached.ways)
+        answers, faults = self._checked(self._device.run(self._module.score, reached.states, exclude), exclude)
+        if faults:
+            stepper.forget([tracked[row].behavior.user_id for row in faults])
+        return _Answer(reached.histories, *answers, reached.ways, faults)
 
-    def _candidates(self, answer: _Answer) -> list[Candidates]:
+    def _candidates(self, answer: _Answer) -> list[Candidates | BundleAnswerError]:
         best = slice(self._rules.candidates)
         items, scores = answer.items[:, best], answer.scores[:, best]
         names, because = self._names[items].tolist(), self._names[self._reasons(answer.history, items)].tolist()
         counts = (items > 0).sum(1).tolist()
         return [
-            Candidates(names[row][:count], scores[row, :count].tobytes(), because[row][:count], way)
+            answer.faults[row]
+            if row in answer.faults
+            else Candidates(names[row][:count], scores[row, :count].tobytes(), because[row][:count], way)
             for row, (count, way) in enumerate(zip(counts, answer.ways, strict=True))
         ]
 

@@ -2,13 +2,14 @@
 
 import logging
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from model.bundle import Bundle
+from model.trial import STEP_METHODS
 from udfs.device import Runner
 from udfs.elements import TrackedBehavior, Way
 from udfs.hash_index import Ints
@@ -17,7 +18,6 @@ from udfs.model_inputs import Floats, KnownItems, ModelInputs, used_columns
 from udfs.scoring_rules import ScoringRules
 
 _log = logging.getLogger(__name__)
-_METHODS = ("state_after", "step", "score")
 _DRAWN = (3, 8)
 """Histories, and items in each at most, that a bundle's steps are tried with."""
 _TOLERANCE = 1e-4
@@ -66,11 +66,18 @@ class Stepper:
             reached = self._begin(kept, plan, tracked)
             self._walk(plan, tracked, reached)
             kept.keep(tracked, reached.states, reached.histories)
+            if not np.isfinite(reached.states).all():  # such a state would spoil all that is made from it
+                kept.forget(tracked[row].behavior.user_id for row in _not_finite(reached.states))
         stepped = np.flatnonzero([way is Way.STEP for way in reached.ways])
         row, column = reached.histories[stepped].nonzero()
         row = stepped[row]
         reached.known.append(KnownItems(row, reached.histories[row, column], column))
         return reached
+
+    def forget(self, users: Iterable[str]) -> None:
+        """Forgets these users' states, as their answers cannot be used: their next histories are read as a whole."""
+        with self._taken() as kept:
+            kept.forget(users)
 
     @contextmanager
     def _taken(self) -> Iterator[KeptStates]:
@@ -126,12 +133,18 @@ class Stepper:
         return after
 
 
+def _not_finite(states: Floats) -> list[int]:
+    """The rows with a number that is none. (B, S)."""
+    rows: list[int] = np.flatnonzero(~np.isfinite(states).all(1)).tolist()
+    return rows
+
+
 def steps_truly(module: Any, bundle: Bundle, device: Runner) -> bool:
     """Whether the bundle takes steps, and they say what its `forward` says, of items however old.
 
     A model whose steps say something else, as in half precision, is served by full passes, and the log says so.
     """
-    if not all(hasattr(module, method) for method in _METHODS):
+    if not all(hasattr(module, method) for method in STEP_METHODS):
         return False
     random = np.random.default_rng(0)
     shape = _DRAWN[0], min(_DRAWN[1], bundle.manifest.history_length)

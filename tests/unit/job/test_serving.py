@@ -1,16 +1,21 @@
 """What a deployment serves is there and whole when it is deployed, and pinned where it stays."""
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from job.serving import pinned
+from job.serving import pinned, variants
 from job.settings import JobSettings, load
+from model.answers import BundleAnswerError
 from model.bundle import BundleCorruptError
 from model.registry import Registry
 from model.registry_errors import RegistryMissingError
 from model.registry_pointers import Version
+from tests.unit.model.faulty_models import Faulty
 from tests.unit.model.tiny_bundle import NAME, write_tiny
+from tests.unit.udfs.small_bundle import ITEMS, write
+from udfs.bundle_source import BundleChangedError
 
 
 @pytest.fixture
@@ -24,8 +29,12 @@ def settings(folder: Path, *overrides: str) -> JobSettings:
     return load(overrides=[*places, *overrides]).resolved()
 
 
+def of_folder(folder: Path, name: str) -> JobSettings:
+    return load(overrides=[f"scoring.bundle={folder / name}", f"models.cache={folder / 'cache'}"]).resolved()
+
+
 def test_a_folder_is_pinned_by_its_hash(tmp_path: Path, version: Version) -> None:
-    assert pinned(load(overrides=[f"scoring.bundle={tmp_path / 'bundle'}"])).scoring.bundle_hash == version.hash
+    assert pinned(of_folder(tmp_path, "bundle")).scoring.bundle_hash == version.hash
 
 
 def test_variants_that_stay_are_pinned_and_those_that_follow_a_pointer_are_not(
@@ -33,8 +42,8 @@ def test_variants_that_stay_are_pinned_and_those_that_follow_a_pointer_are_not(
 ) -> None:
     Registry(tmp_path / "registry").promote(NAME, "1")
     three = f'{{"a": {{"model": "current"}}, "b": {{"model": "1"}}, "c": {{"bundle": "{tmp_path / "bundle"}"}}}}'
-    variants = pinned(settings(tmp_path, f"models.variants={three}")).models.variants
-    assert {name: each.bundle_hash for name, each in variants.items()} == {
+    found = pinned(settings(tmp_path, f"models.variants={three}")).models.variants
+    assert {name: each.bundle_hash for name, each in found.items()} == {
         "a": None,
         "b": version.hash,
         "c": version.hash,
@@ -59,3 +68,35 @@ def test_a_current_version_that_is_not_whole_is_refused(tmp_path: Path) -> None:
 def test_a_registry_without_the_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RegistryMissingError, match="has no model 'tiny'"):
         pinned(settings(tmp_path))
+
+
+def test_training_into_the_folder_that_is_served_leaves_the_deployed_bundle(tmp_path: Path) -> None:
+    given = of_folder(tmp_path, "b")
+    deployed = write_tiny(tmp_path / "b", "1").hash
+    (variant,) = variants(pinned(given))
+    write_tiny(tmp_path / "b", "2")
+    assert variant.source.load_first(lambda bundle: bundle.hash) == deployed
+    shutil.rmtree(tmp_path / "b")
+    assert variant.source.load_first(lambda bundle: bundle.hash) == deployed
+
+
+def test_a_machine_without_the_copy_takes_the_folder_while_it_holds_what_was_deployed(tmp_path: Path) -> None:
+    given = of_folder(tmp_path, "b")
+    deployed = write_tiny(tmp_path / "b", "1").hash
+    (variant,) = variants(pinned(given))
+    shutil.rmtree(tmp_path / "cache")
+    for _ in range(2):  # the second time from its own copy
+        assert variant.source.load_first(lambda bundle: bundle.hash) == deployed
+    shutil.rmtree(tmp_path / "cache")
+    (tmp_path / "cache").write_text("no folder")
+    assert variant.source.load_first(lambda bundle: bundle.hash) == deployed
+    write_tiny(tmp_path / "b", "2")
+    with pytest.raises(BundleChangedError, match="deploy again"):
+        variant.source.load_first(lambda bundle: bundle.hash)
+
+
+def test_a_bundle_that_answers_wrongly_is_not_deployed(tmp_path: Path) -> None:
+    write(tmp_path / "b", Faulty(ITEMS, "nan"))
+    given = of_folder(tmp_path, "b")
+    with pytest.raises(BundleAnswerError, match="is refused"):
+        pinned(given)

@@ -1,5 +1,7 @@
-"""A bundle that takes a moment to write: nothing here loads its model."""
+"""A bundle of two items that takes a moment to write; its model is popularity."""
 
+import io
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +11,22 @@ from model.bundle import Bundle, Contents, Manifest, Training, write_bundle
 NAME = "tiny"
 
 
-def write_tiny(path: Path, version: str, model: bytes = b"a model") -> Bundle:
+@cache
+def tiny_model(mark: bytes) -> bytes:
+    """The TorchScript file, which has the mark in it, so that files differ and may be large."""
+    from model.export import _torchscript
+    from model.recommenders.popularity import Popularity
+
+    content = io.BytesIO()
+    with _torchscript() as jit:
+        jit.save(jit.script(Popularity(np.array([0, 2, 1]), 2).eval()), content, _extra_files={"mark": mark})
+    return content.getvalue()
+
+
+def write_tiny(path: Path, version: str, mark: bytes = b"a model") -> Bundle:
     """Writes a bundle of two items."""
     contents = Contents(
-        model=model,
+        model=tiny_model(mark),
         vocabulary=("a", "b"),
         titles=("A", "B"),
         groups=("", ""),

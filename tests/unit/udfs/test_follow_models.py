@@ -25,11 +25,11 @@ class Scorer:
     """Loads whatever is not planted; nobody asks it here."""
 
     def __init__(self, bundle: Bundle) -> None:
-        if (bundle.path / "model.pt").read_bytes() == UNLOADABLE:
+        if UNLOADABLE in (bundle.path / "model.pt").read_bytes():
             msg = "planted"
             raise RuntimeError(msg)
 
-    def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
+    def answers(self, tracked: Sequence[TrackedBehavior]) -> Sequence[Candidates]:
         raise AssertionError
 
     def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:

@@ -32,7 +32,7 @@ class Model:
         self.may_go.set()
         self.fails = False
 
-    def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
+    def answers(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
         self.asked.set()
         assert self.may_go.wait(60)
         if self.fails:

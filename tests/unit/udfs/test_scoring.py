@@ -103,7 +103,7 @@ def test_only_the_newest_items_of_a_long_history_are_asked_about(sasrec: Bundle)
     assert long == short
 
 
-@pytest.mark.parametrize(("fixed_batch", "columns"), [(None, [2, 5, 0]), (4, [5, 5, 5])])
+@pytest.mark.parametrize(("fixed_batch", "columns"), [(None, [2, 5, 1]), (4, [5, 5, 5])])
 def test_a_batch_is_as_long_as_its_longest_history_unless_its_shape_is_fixed(
     sasrec: Bundle, fixed_batch: int | None, columns: list[int]
 ) -> None:
