@@ -11,11 +11,11 @@ from pathlib import Path
 
 import duckdb
 
-from job.tables.dialect import DUCKDB_TYPES, literal, quoted, quoted_list
+from job.tables.dialect import DUCKDB_TYPES, literal, quoted
 from job.tables.errors import NotAQueryError, QueryFailedError
 from job.tables.files import Snapshot, reading
 from job.tables.flaws import NOTE_LINE, NOTE_NUMBER, Flaws, lines_told, number_told
-from job.tables.lines import CALENDARS_MS, is_no_row, line_type, value
+from job.tables.lines import CALENDARS_MS, is_no_row, line_type, selected
 from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import PARTITIONS, TABLES, Table
 from job.tables.views import FILES_SCHEMA, create_views
@@ -141,7 +141,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot) -> Non
 
 def _create_base_view(table: Table, files: Sequence[Path]) -> str:
     if files:
-        noted = (value(each, f"{NOTE_NUMBER}('{table.name}', '{each.name}')") for each in table.columns)
+        noted = (selected(each, f"{NOTE_NUMBER}('{table.name}', '{each.name}')") for each in table.columns)
         folders = (f"regexp_extract(filename, '{_FOLDERS[each.name]}', 1) AS {each.name}" for each in PARTITIONS)
         skipped = f"CASE WHEN {is_no_row(table)} THEN {NOTE_LINE}('{table.name}', filename) ELSE TRUE END"
         select = f"SELECT {', '.join((*noted, *folders))} FROM {_read_json(table, files)} WHERE {skipped}"

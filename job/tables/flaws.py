@@ -3,10 +3,11 @@
 Nothing is read twice for it: a query calls back for such lines alone, and only files that have some are counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import duckdb
+from duckdb.func import FunctionNullHandling
 
 NOTE_LINE = "note_line"
 NOTE_NUMBER = "note_number"
@@ -21,10 +22,18 @@ class Flaws:
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the functions that the base views call."""
-        functions = ((NOTE_LINE, self._line, "BOOLEAN"), (NOTE_NUMBER, self._number, "INTEGER"))
+        functions: tuple[tuple[str, Callable[[str, str], bool | None], str], ...] = (
+            (NOTE_LINE, self._line, "BOOLEAN"),
+            (NOTE_NUMBER, self._number, "INTEGER"),
+        )
         for name, function, returned in functions:
             connection.create_function(
-                name, function, ["VARCHAR", "VARCHAR"], returned, side_effects=True, null_handling="special"
+                name,
+                function,
+                ["VARCHAR", "VARCHAR"],
+                returned,
+                side_effects=True,
+                null_handling=FunctionNullHandling.SPECIAL,
             )
 
     def files(self) -> dict[str, list[Path]]:

@@ -20,7 +20,7 @@ from job.tables import duck
 from job.tables.dialect import FLINK_TYPES, for_flink, literal, quoted, quoted_list
 from job.tables.errors import QueryFailedError
 from job.tables.files import settled
-from job.tables.lines import is_no_row, line_type, value
+from job.tables.lines import is_no_row, line_type, selected
 from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import PARTITIONS, TABLES, Table
 from job.tables.views import FILES_SCHEMA, create_views
@@ -119,9 +119,7 @@ def root_cause(trace: str) -> str:
 
 
 def _create_lines_table(table: Table, tables_dir: Path) -> str:
-    columns = ", ".join(
-        f"{quoted(each.name)} {FLINK_TYPES[line_type(each)]}" for each in (*table.columns, *PARTITIONS)
-    )
+    columns = ", ".join(f"{quoted(each.name)} {FLINK_TYPES[line_type(each)]}" for each in (*table.columns, *PARTITIONS))
     partitions = quoted_list(tuple(each.name for each in PARTITIONS))
     path = literal(f"file://{(tables_dir / table.name).absolute()}")  # Flink does not decode %3D and the like
     return (
@@ -131,7 +129,7 @@ def _create_lines_table(table: Table, tables_dir: Path) -> str:
 
 
 def _create_base_view(table: Table) -> str:
-    columns = ", ".join((*(value(each, "CAST(NULL AS INTEGER)") for each in table.columns), *_PARTITION_NAMES))
+    columns = ", ".join((*(selected(each, "CAST(NULL AS INTEGER)") for each in table.columns), *_PARTITION_NAMES))
     lines = f"{_LINES_SCHEMA}.{quoted(table.name)}"
     return (
         f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS SELECT {columns} FROM {lines} "

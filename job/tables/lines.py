@@ -26,7 +26,7 @@ def is_no_row(table: Table) -> str:
     return " OR ".join(f"{quoted(name)} IS NULL" for name in dict.fromkeys((*table.key, "epoch")))
 
 
-def value(column: Column, otherwise: str) -> str:
+def selected(column: Column, otherwise: str) -> str:
     """A column of a row in both engines' SQL; `otherwise` stands for a number that it cannot hold."""
     name = quoted(column.name)
     if column.type is not ColumnType.INT:
