@@ -22,8 +22,12 @@ _SOURCE = """CREATE TEMPORARY TABLE behavior_log (
 ) WITH ({options})"""
 # One character a byte, whatever the bytes are.
 _FORMAT = {"format": "raw", "raw.charset": "ISO-8859-1"}
+# A number: Flink writes a time beyond the year 9999 as another year.
+_APPENDED_MS = (
+    "COALESCE(CAST(EXTRACT(EPOCH FROM `appended_at`) * 1000 + EXTRACT(MILLISECOND FROM `appended_at`) AS STRING), '')"
+)
 _JOINED = """SELECT `partition`, ENCODE(LISTAGG(
-    CONCAT(CAST(`offset` AS STRING), '{field}', CAST(`appended_at` AS STRING), '{field}', COALESCE(`value`, '{none}')),
+    CONCAT(CAST(`offset` AS STRING), '{field}', {appended_ms}, '{field}', COALESCE(`value`, '{none}')),
     '{record}'), 'UTF-8') AS records
 FROM TABLE(TUMBLE(TABLE behavior_log, DESCRIPTOR(`read_at`), INTERVAL '0.{interval_ms:03d}' SECOND))
 GROUP BY window_start, window_end, `partition`"""
@@ -48,7 +52,9 @@ def topic_records(env: StreamExecutionEnvironment, settings: JobSettings) -> Dat
     options = {**_connection(settings.kafka), **_FORMAT, **_start(settings)}
     tables.execute_sql(_SOURCE.format(options=_sql(options)))
     interval_ms = min(settings.log.poll_interval_ms, 999)
-    query = _JOINED.format(field=FIELD_END, record=RECORD_END, none=NO_VALUE, interval_ms=interval_ms)
+    query = _JOINED.format(
+        field=FIELD_END, record=RECORD_END, none=NO_VALUE, appended_ms=_APPENDED_MS, interval_ms=interval_ms
+    )
     return tables.to_data_stream(tables.sql_query(query))
 
 

@@ -1,13 +1,18 @@
 """One record of a Kafka topic as a log record."""
 
-from udfs.parsing import LONGEST_RECORD_BYTES, MAX_RAW_BYTES, LogRecord, Problem, Reason
+from udfs.parsing import LATEST_MS, LONGEST_RECORD_BYTES, MAX_RAW_BYTES, LogRecord, Problem, Reason
 
 UNKNOWN_TOPIC_ID = b"\0" * 16
 """The cursor of a partition that was begun, where nobody told the topic's id."""
 
 
 def log_record(partition: int, offset: int, appended_at: int | None, value: bytes | None) -> LogRecord:
-    """The record; without a value it is a dead letter, and of a long one only the beginning is kept."""
+    """The record; without a value it is a dead letter, and of a long one only the beginning is kept.
+
+    A time of appending that no calendar has is none: producers may give a topic's records any number.
+    """
+    if appended_at is not None and not 0 <= appended_at <= LATEST_MS:
+        appended_at = None
     if value is None:
         problem = Problem(Reason.TOMBSTONE, "the record has no value")
         return LogRecord(partition, offset, b"", 0, appended_at, problem)

@@ -20,6 +20,8 @@ MAX_RAW_BYTES = 64 * 1024
 """A dead letter keeps so many of the record's first bytes."""
 LONGEST_RECORD_BYTES = 1 << 20
 """A longer record is a dead letter."""
+LATEST_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999, where the calendars of the tables' readers end."""
 
 
 class Reason(StrEnum):
@@ -100,11 +102,15 @@ class ParsingRules:
     allowed_lateness_ms: int = 7 * 86_400_000
 
 
+Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class _Line(msgspec.Struct, gc=False):
-    """A record's JSON: the fields of `UserBehavior`, and the time the embedded log's writer adds."""
+    """A record's JSON: the fields of `UserBehavior`, and the time the embedded log's writer adds.
+
+    What is let through has to fit a column of user_behavior: the types' bounds are the columns'.
+    """
 
     user_id: str
     action: str
@@ -112,7 +118,7 @@ class _Line(msgspec.Struct, gc=False):
     timestamp: Int64
     event_id: str | None = None
     request_id: str | None = None
-    position: Int64 | None = None
+    position: Int32 | None = None
     appended_at: Int64 | None = None
 
 
@@ -173,13 +179,8 @@ def _with_numbers_as_ids(raw: bytes) -> _Line | None:
 
 
 def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int) -> DeadLetter | None:
-    for name, identifier in (
-        ("user_id", line.user_id),
-        ("item_id", line.item_id),
-        ("event_id", line.event_id),
-    ):
-        if identifier is not None and (wrong := _wrong_id(name, identifier)):
-            return DeadLetter(record, *wrong)
+    if wrong := _wrong_ids(line) or _beyond_calendars(record, line):
+        return DeadLetter(record, *wrong)
     if line.action not in rules.actions:
         return DeadLetter(record, Reason.UNKNOWN_ACTION, f"action {line.action[:64]!r} is not in the table")
     if unit := wrong_unit(line.timestamp):
@@ -192,6 +193,27 @@ def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms:
     if line.timestamp < newest_ms - rules.allowed_lateness_ms:
         detail = f"{newest_ms - line.timestamp} ms older than the partition's newest event"
         return DeadLetter(record, Reason.LATE, detail, line.timestamp)
+    return None
+
+
+def _wrong_ids(line: _Line) -> tuple[Reason, str] | None:
+    for name, identifier in (
+        ("user_id", line.user_id),
+        ("item_id", line.item_id),
+        ("event_id", line.event_id),
+        ("request_id", line.request_id or None),
+    ):
+        if identifier is not None and (wrong := _wrong_id(name, identifier)):
+            return wrong
+    return None
+
+
+def _beyond_calendars(record: LogRecord, line: _Line) -> tuple[Reason, str] | None:
+    """Whatever the settings allow, a time of these years is one to every reader of the tables."""
+    appended_at = line.appended_at if record.appended_at is None else None
+    for name, time_ms in (("timestamp", line.timestamp), ("appended_at", appended_at)):
+        if time_ms is not None and not 0 <= time_ms <= LATEST_MS:
+            return Reason.IMPOSSIBLE_TIME, f"{name} {time_ms} is not within 0 to {LATEST_MS}"
     return None
 
 

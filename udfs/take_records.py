@@ -5,7 +5,6 @@ writes them: text, in which a record's bytes are the characters of the same numb
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any
 
 from pyflink.common import Row
@@ -78,5 +77,4 @@ def read_records(element: bytes, partition: int) -> list[LogRecord]:
 
 def _record(partition: int, offset: int, appended_at: str, value: str) -> LogRecord:
     raw = None if value == NO_VALUE else value.encode("latin-1")
-    appended_ms = int(datetime.fromisoformat(f"{appended_at}+00:00").timestamp() * 1000)
-    return log_record(partition, offset, appended_ms, raw)
+    return log_record(partition, offset, int(appended_at) if appended_at else None, raw)

@@ -11,34 +11,43 @@ from pathlib import Path
 
 import duckdb
 
-from job.tables.dialect import DUCKDB_TYPES, literal, quoted, quoted_list
+from job.tables.dialect import DUCKDB_TYPES, literal, quoted
 from job.tables.errors import NotAQueryError, QueryFailedError
-from job.tables.files import reading
-from job.tables.query import QueryResult, check_reads_only
+from job.tables.files import Snapshot, reading
+from job.tables.flaws import NOTE_LINE, NOTE_NUMBER, Flaws, lines_told, number_told
+from job.tables.lines import CALENDARS_MS, is_no_row, line_type, selected
+from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import PARTITIONS, TABLES, Table
 from job.tables.views import FILES_SCHEMA, create_views
 
 _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s+", re.IGNORECASE)
-_SHARED_TIME_FUNCTION = "CREATE MACRO to_timestamp_ltz(epoch, digits) AS epoch_ms(epoch)"
+# DuckDB's epoch_ms fails where Flink's function, and Python, have no time.
+_SHARED_TIME_FUNCTION = (
+    "CREATE MACRO to_timestamp_ltz(epoch, digits) AS "
+    f"CASE WHEN epoch BETWEEN {CALENDARS_MS[0]} AND {CALENDARS_MS[1]} THEN epoch_ms(epoch) END"
+)
+_GLOB_SIGNS = re.compile(r"[*?\[]")
 _MAX_ROW_BYTES = 64 << 20
+_ROWS_AT_ONCE = 1024
+# The innermost folders of these names, whatever the tables folder lies in.
+_FOLDERS = {"dt": "/dt=([^/]*)/hour=[^/]*/[^/]*$", "hour": "/hour=([^/]*)/[^/]*$"}
 
 
 @contextmanager
-def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the views of `job.tables.schema.VIEWS` over what is committed now.
+def connect(tables_dir: Path, flaws: Flaws | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the views of `job.tables.schema.VIEWS` over what is committed now; `flaws` gets what is not shown.
 
     Compactors wait while the block runs: keep it short. A missing folder gives empty tables.
 
     Raises:
         TablesBusyError: a compactor held the lock for a minute.
+        UnreadableTableError: a folder or file is there and may not be read.
     """
     with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
+        (flaws or Flaws()).register(connection)
         connection.execute(_SHARED_TIME_FUNCTION)
         connection.execute(f"CREATE SCHEMA {FILES_SCHEMA}")
-        for table in TABLES.values():
-            connection.execute(_create_base_view(table, files[table.name]))
-        for statement in create_views():
-            connection.execute(statement)
+        _create_views(connection, files)
         _lock_down(connection, [path for paths in files.values() for path in paths])
         yield connection
 
@@ -50,6 +59,7 @@ def query(tables_dir: Path, sql: str, parameters: Sequence[object] = ()) -> Quer
         NotAQueryError: the statement does more than read.
         QueryFailedError: DuckDB refused or failed it.
         TablesBusyError: a compactor held the lock for a minute.
+        UnreadableTableError: a folder or file is there and may not be read.
     """
     check_reads_only(sql)
     with connect(tables_dir) as connection:
@@ -58,36 +68,96 @@ def query(tables_dir: Path, sql: str, parameters: Sequence[object] = ()) -> Quer
 
 def run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
     """Run one reading statement on an open connection; errors as in `query`."""
-    statement = check_reads_only(sql)
     started = time.perf_counter()
-    try:
-        _check_kind(connection, statement)
-        connection.execute(statement, list(parameters))
-        columns = tuple(column[0] for column in connection.description or ())
-        rows = connection.fetchall()
-    except duckdb.Error as error:
-        raise QueryFailedError(_one_line(error)) from error
+    columns = _execute(connection, sql, parameters)
+    rows = list(_fetch(connection))
     return QueryResult(columns, rows, time.perf_counter() - started)
 
 
+@contextmanager
+def stream(tables_dir: Path, sql: str) -> Iterator[QueryStream]:
+    """Run one reading statement, and read its rows a few at a time; errors as in `query`.
+
+    Compactors wait until the block ends.
+    """
+    check_reads_only(sql)
+    flaws = Flaws()
+    with connect(tables_dir, flaws) as connection:
+        columns = _execute(connection, sql, ())
+        yield QueryStream(columns, _fetch(connection), lambda: _told(connection, flaws))
+
+
+def count_no_rows(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> list[tuple[Path, int]]:
+    """Each file of the table that has lines that are no rows, and how many, by name."""
+    counted = f"SELECT filename, count(*) FROM {_read_json(TABLES[table], files)} WHERE {is_no_row(TABLES[table])}"
+    rows = connection.execute(f"{counted} GROUP BY filename ORDER BY filename").fetchall()
+    return [(Path(name), count) for name, count in rows]
+
+
+def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
+    """What has to be said of the tables that a statement names, for an engine that tells of none of it itself."""
+    flaws = Flaws()
+    with connect(tables_dir, flaws) as connection:
+        for table in TABLES.values():
+            if table.name in sql.lower():
+                columns = ", ".join(f"max({quoted(each.name)})" for each in table.columns)
+                connection.execute(f"SELECT {columns} FROM {FILES_SCHEMA}.{quoted(table.name)}").fetchall()
+        return _told(connection, flaws)
+
+
+def _execute(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]) -> tuple[str, ...]:
+    statement = check_reads_only(sql)
+    try:
+        _check_kind(connection, statement)
+        connection.execute(statement, list(parameters))
+    except duckdb.Error as error:
+        raise QueryFailedError(_one_line(error)) from error
+    return tuple(column[0] for column in connection.description or ())
+
+
+def _fetch(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
+    while True:
+        try:
+            rows = connection.fetchmany(_ROWS_AT_ONCE)
+        except duckdb.Error as error:
+            raise QueryFailedError(_one_line(error)) from error
+        if not rows:
+            return
+        yield from rows
+
+
+def _told(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...]:
+    counted = ((table, count_no_rows(connection, table, files)) for table, files in flaws.files().items())
+    lines = [lines_told(table, counts) for table, counts in counted]
+    return (*lines, *(number_told(table, column) for table, column in flaws.numbers()))
+
+
+def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot) -> None:
+    for table in TABLES.values():
+        connection.execute(_create_base_view(table, files[table.name]))
+    for statement in create_views():
+        connection.execute(statement)
+
+
 def _create_base_view(table: Table, files: Sequence[Path]) -> str:
-    columns = (*table.columns, *PARTITIONS)
     if files:
-        names = quoted_list(tuple(column.name for column in columns))
-        select = f"SELECT {names} FROM {_read_json(table, files)}"
+        noted = (selected(each, f"{NOTE_NUMBER}('{table.name}', '{each.name}')") for each in table.columns)
+        folders = (f"regexp_extract(filename, '{_FOLDERS[each.name]}', 1) AS {each.name}" for each in PARTITIONS)
+        skipped = f"CASE WHEN {is_no_row(table)} THEN {NOTE_LINE}('{table.name}', filename) ELSE TRUE END"
+        select = f"SELECT {', '.join((*noted, *folders))} FROM {_read_json(table, files)} WHERE {skipped}"
     else:
+        columns = (*table.columns, *PARTITIONS)
         nulls = ", ".join(f"CAST(NULL AS {DUCKDB_TYPES[each.type]}) AS {quoted(each.name)}" for each in columns)
         select = f"SELECT {nulls} WHERE FALSE"
     return f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS {select}"
 
 
 def _read_json(table: Table, files: Sequence[Path]) -> str:
-    types = ", ".join(f"{quoted(each.name)}: '{DUCKDB_TYPES[each.type]}'" for each in table.columns)
-    partitions = ", ".join(f"{quoted(each.name)}: '{DUCKDB_TYPES[each.type]}'" for each in PARTITIONS)
-    paths = ", ".join(literal(str(path.absolute())) for path in files)
+    types = ", ".join(f"{quoted(each.name)}: '{DUCKDB_TYPES[line_type(each)]}'" for each in table.columns)
+    paths = ", ".join(literal(_GLOB_SIGNS.sub(r"[\g<0>]", str(path.absolute()))) for path in files)
     return (
         f"read_json([{paths}], format='newline_delimited', maximum_object_size={_MAX_ROW_BYTES}, "
-        f"columns={{{types}}}, hive_partitioning=true, hive_types={{{partitions}}})"
+        f"columns={{{types}}}, ignore_errors=true, filename=true, hive_partitioning=false)"
     )
 
 

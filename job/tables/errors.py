@@ -2,6 +2,7 @@
 
 TablesError             the root; its text says what to do
 ├── TablesBusyError     the lock of the folder was not free in time
+├── UnreadableTableError  a folder or file of a table is there and may not be read
 ├── NotAQueryError      the statement would do more than read
 └── QueryFailedError    the engine refused or failed the query
 """
@@ -15,6 +16,10 @@ class TablesError(RecloopError):
 
 class TablesBusyError(TablesError):
     """The lock of the tables folder was not free in time; trying again later is right."""
+
+
+class UnreadableTableError(TablesError):
+    """A folder or file of the tables is there, and cannot be read."""
 
 
 class NotAQueryError(TablesError):

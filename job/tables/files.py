@@ -5,10 +5,12 @@ Committed files are those without a leading dot: Flink renames a file once its c
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import chain
 from pathlib import Path
 
 from job.tables import journal, locks
+from job.tables.errors import UnreadableTableError
 from job.tables.schema import TABLES
 
 Snapshot = Mapping[str, tuple[Path, ...]]
@@ -23,10 +25,11 @@ def reading(tables_dir: Path) -> Iterator[Snapshot]:
 
     Raises:
         TablesBusyError: a compactor held the lock for a minute.
+        UnreadableTableError: a folder or file is there and may not be read.
         TablesError: the journal cannot be read.
     """
     with locks.shared(tables_dir):
-        yield snapshot(tables_dir)
+        yield readable(tables_dir)
 
 
 @contextmanager
@@ -35,13 +38,38 @@ def settled(tables_dir: Path, patience_s: float = locks.READER_PATIENCE_S) -> It
 
     Raises:
         TablesBusyError: another process held the lock for `patience_s` seconds.
+        UnreadableTableError: a folder or file is there and may not be read.
     """
     while True:
         with locks.shared(tables_dir, patience_s):
             if journal.pending(tables_dir) is None:
+                readable(tables_dir)
                 yield
                 return
         journal.recover(tables_dir, patience_s)
+
+
+def readable(tables_dir: Path) -> Snapshot:
+    """As `snapshot`, of files that may all be read: a table that may not must not look like an empty one.
+
+    Raises:
+        UnreadableTableError: a folder or file is there and may not be read.
+    """
+    try:
+        files = snapshot(tables_dir)
+    except OSError as error:
+        raise unreadable(error.filename or tables_dir, error) from error
+    for path in chain.from_iterable(files.values()):
+        if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids) and path.exists():
+            raise unreadable(path)
+    return files
+
+
+def unreadable(path: str | Path, error: OSError | None = None) -> UnreadableTableError:
+    """The error of a folder or file that cannot be read."""
+    if error is None or isinstance(error, PermissionError):
+        return UnreadableTableError(f"{path} may not be read by this user: let the user read it, or query as another")
+    return UnreadableTableError(f"{path} cannot be read: {error.strerror or error}")
 
 
 def snapshot(tables_dir: Path) -> Snapshot:
@@ -56,12 +84,24 @@ def snapshot(tables_dir: Path) -> Snapshot:
 
 
 def hour_folders(tables_dir: Path, table: str) -> list[Path]:
-    """The `dt=.../hour=...` folders of a table, oldest first."""
-    return sorted((tables_dir / table).glob("dt=*/hour=*"))
+    """The `dt=.../hour=...` folders of a table, oldest first.
+
+    Raises:
+        OSError: one of them is there and cannot be read; a glob would pass it over.
+    """
+    days = _folders(tables_dir / table, "dt=")
+    return [hour for day in days for hour in _folders(day, "hour=")]
 
 
 def committed(folder: Path) -> list[Path]:
-    """The folder's files that are not hidden, by name."""
-    with os.scandir(folder) as entries:
+    """The folder's files that are not hidden, by name; none where the folder went."""
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
         names = [entry.name for entry in entries if not entry.name.startswith((".", "_")) and entry.is_file()]
-    return [folder / name for name in sorted(names)]
+        return [folder / name for name in sorted(names)]
+    return []
+
+
+def _folders(parent: Path, prefix: str) -> list[Path]:
+    with suppress(FileNotFoundError), os.scandir(parent) as entries:
+        return [parent / name for name in sorted(each.name for each in entries if each.name.startswith(prefix))]
+    return []

@@ -16,10 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from job.tables import duck
 from job.tables.dialect import FLINK_TYPES, for_flink, literal, quoted, quoted_list
 from job.tables.errors import QueryFailedError
 from job.tables.files import settled
-from job.tables.query import QueryResult, check_reads_only
+from job.tables.lines import is_no_row, line_type, selected
+from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import PARTITIONS, TABLES, Table
 from job.tables.views import FILES_SCHEMA, create_views
 
@@ -34,6 +36,8 @@ _CONFIGURATION: Mapping[str, str] = {
     "restart-strategy.type": "none",
     "table.local-time-zone": "UTC",
 }
+_LINES_SCHEMA = "lines"
+_PARTITION_NAMES = tuple(quoted(each.name) for each in PARTITIONS)
 _CAUSE = re.compile(r"^(?:Caused by: |: )(?:[\w$]+\.)+[\w$]+: (.+)$", re.MULTILINE)
 
 
@@ -49,9 +53,11 @@ def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
     """
     with settled(tables_dir):
         environment = _batch_environment()
-        environment.execute_sql(f"CREATE DATABASE {FILES_SCHEMA}")
+        for database in (_LINES_SCHEMA, FILES_SCHEMA):
+            environment.execute_sql(f"CREATE DATABASE {database}")
         for table in TABLES.values():
-            environment.execute_sql(for_flink(_create_base_table(table, tables_dir)))
+            environment.execute_sql(for_flink(_create_lines_table(table, tables_dir)))
+            environment.execute_sql(for_flink(_create_base_view(table)))
         for statement in create_views():
             environment.execute_sql(for_flink(statement))
         yield environment
@@ -73,19 +79,36 @@ def query(tables_dir: Path, sql: str) -> QueryResult:
 
 def run(environment: "TableEnvironment", sql: str) -> QueryResult:
     """Run one reading statement in an open environment; errors as in `query`."""
+    started = time.perf_counter()
+    with _running(environment, sql) as (columns, rows):
+        values = list(rows)
+    return QueryResult(columns, values, time.perf_counter() - started)
+
+
+@contextmanager
+def stream(tables_dir: Path, sql: str) -> Iterator[QueryStream]:
+    """Run one reading statement, and read its rows a few at a time; errors as in `query`.
+
+    Flink passes over lines that are no rows without a word: DuckDB counts them afterwards.
+    """
+    check_reads_only(sql)
+    with connect(tables_dir) as environment, _running(environment, sql) as (columns, rows):
+        yield QueryStream(columns, rows, lambda: duck.no_rows_told(tables_dir, sql))
+
+
+@contextmanager
+def _running(environment: "TableEnvironment", sql: str) -> Iterator[tuple[tuple[str, ...], Iterator[Row]]]:
     from py4j.protocol import Py4JJavaError
     from pyflink.util.exceptions import TableException
 
     statement = check_reads_only(sql)
-    started = time.perf_counter()
     try:
         result = environment.execute_sql(for_flink(statement))
         columns = tuple(result.get_resolved_schema().get_column_names())
         with result.collect() as rows:
-            values = [tuple(row) for row in rows]
+            yield columns, map(tuple, rows)
     except (Py4JJavaError, TableException) as error:
         raise QueryFailedError(root_cause(str(error))) from error
-    return QueryResult(columns, values, time.perf_counter() - started)
 
 
 def root_cause(trace: str) -> str:
@@ -95,13 +118,22 @@ def root_cause(trace: str) -> str:
     return " ".join(first_line.split())
 
 
-def _create_base_table(table: Table, tables_dir: Path) -> str:
-    columns = ", ".join(f"{quoted(each.name)} {FLINK_TYPES[each.type]}" for each in (*table.columns, *PARTITIONS))
+def _create_lines_table(table: Table, tables_dir: Path) -> str:
+    columns = ", ".join(f"{quoted(each.name)} {FLINK_TYPES[line_type(each)]}" for each in (*table.columns, *PARTITIONS))
     partitions = quoted_list(tuple(each.name for each in PARTITIONS))
     path = literal(f"file://{(tables_dir / table.name).absolute()}")  # Flink does not decode %3D and the like
     return (
-        f"CREATE TABLE {FILES_SCHEMA}.{quoted(table.name)} ({columns}) PARTITIONED BY ({partitions}) "
-        f"WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = {path})"
+        f"CREATE TABLE {_LINES_SCHEMA}.{quoted(table.name)} ({columns}) PARTITIONED BY ({partitions}) WITH ("
+        f"'connector' = 'filesystem', 'format' = 'json', 'json.ignore-parse-errors' = 'true', 'path' = {path})"
+    )
+
+
+def _create_base_view(table: Table) -> str:
+    columns = ", ".join((*(selected(each, "CAST(NULL AS INTEGER)") for each in table.columns), *_PARTITION_NAMES))
+    lines = f"{_LINES_SCHEMA}.{quoted(table.name)}"
+    return (
+        f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS SELECT {columns} FROM {lines} "
+        f"WHERE NOT ({is_no_row(table)})"
     )
 
 

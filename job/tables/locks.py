@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from job.tables.errors import TablesBusyError
+from job.tables.errors import TablesBusyError, UnreadableTableError
 
 LOCK_NAME = ".lock"
 GATE_NAME = ".gate"
@@ -87,7 +87,17 @@ def _open_to_read(path: Path) -> int | None:
     except FileNotFoundError:
         return None
     except OSError:
-        return os.open(path, os.O_RDONLY) if path.exists() else None
+        return _open_as_it_is(path)
+
+
+def _open_as_it_is(path: Path) -> int | None:
+    try:
+        return os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        msg = f"{path} may not be read by this user ({error.strerror}): let the user read it, or query as another"
+        raise UnreadableTableError(msg) from error
 
 
 def _take(lock: int | None, kind: int, patience_s: float, busy: str) -> None:

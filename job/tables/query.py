@@ -1,11 +1,13 @@
 """What a query gives, whichever engine ran it, and which statements count as queries."""
 
 import re
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from job.tables.errors import NotAQueryError
 
-Rows = list[tuple[object, ...]]
+Row = tuple[object, ...]
+Rows = list[Row]
 
 _READING = frozenset({"select", "with", "show", "describe", "desc", "explain", "values", "from", "summarize"})
 _COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DOTALL)
@@ -22,13 +24,33 @@ class QueryResult:
 
     def records(self) -> list[dict[str, object]]:
         """The rows as dictionaries by column name; a name that comes again gets a number, as in `n_2`."""
-        names = [self._name(place) for place in range(len(self.columns))]
+        names = single_names(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
-    def _name(self, place: int) -> str:
-        name = self.columns[place]
-        earlier = self.columns[:place].count(name)
-        return f"{name}_{earlier + 1}" if earlier else name
+
+@dataclass(frozen=True, slots=True)
+class QueryStream:
+    """Rows in the order of the query, read as they are asked for.
+
+    Attributes:
+        warnings: what was left out of the rows that were read; asked when they were, and then the last call.
+    """
+
+    columns: tuple[str, ...]
+    rows: Iterator[Row]
+    warnings: Callable[[], tuple[str, ...]]
+
+
+def single_names(columns: tuple[str, ...]) -> list[str]:
+    """The columns' names, each once: one that comes again gets a number, as in `n_2`."""
+    names: list[str] = []
+    for name in columns:
+        number, single = 1, name
+        while single in names:
+            number += 1
+            single = f"{name}_{number}"
+        names.append(single)
+    return names
 
 
 def check_reads_only(sql: str) -> str:
