@@ -6,6 +6,7 @@ from job.rules import action_table, device_rules, profile_rules, scoring_rules
 from job.serving import variants
 from job.settings import JobSettings
 from model.actions import ActionTable
+from udfs.attempt import DeploymentId
 from udfs.batching import BatchRules
 from udfs.fallbacks import BundleFallbacks
 from udfs.file_log import FileLog
@@ -37,8 +38,7 @@ class Operators:
         self.in_flight = settings.scoring.elements_in_flight
         self.find_partitions = FindPartitions(log, buckets)
         self.key_records = KeyRecords(buckets)
-        rules = _poll_rules(settings, actions)
-        self.poll_log = TakeRecords(rules.parsing, buckets) if settings.reads_natively else PollLog(log, rules)
+        self.poll_log = _reader(settings, log, actions)
         self.track_users = TrackUsers(profile_rules(settings, actions), with_trends=settings.lists.trend_weight > 0)
         self.find_trends = FindTrends(_trend_rules(settings), buckets)
         self.score_candidates = _scoring(settings, actions)
@@ -66,7 +66,16 @@ def _ms(duration: timedelta) -> int:
 def _poll_rules(settings: JobSettings, actions: ActionTable) -> PollRules:
     log = settings.log
     parsing = ParsingRules(actions, log.earliest_ms, _ms(log.max_ahead), _ms(log.allowed_lateness))
-    return PollRules(log.poll_interval_ms, log.max_poll_records, settings.flink.buckets, parsing)
+    deployment = DeploymentId(settings.deployment.number, settings.deployment.generation)
+    return PollRules(log.poll_interval_ms, log.max_poll_records, settings.flink.buckets, parsing, deployment)
+
+
+def _reader(settings: JobSettings, log: Log, actions: ActionTable) -> PollLog | TakeRecords:
+    """What reads the log: by itself, or from what Flink's own connector hands on."""
+    rules = _poll_rules(settings, actions)
+    if settings.reads_natively:
+        return TakeRecords(rules.parsing, rules.max_parallelism, rules.deployment)
+    return PollLog(log, rules)
 
 
 def _trend_rules(settings: JobSettings) -> TrendRules:

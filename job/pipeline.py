@@ -11,6 +11,7 @@ from job.sinks import publish, write_table
 from job.sources import log_input
 from job.streams import element_type, keyed, side_output, step, use_process_mode, use_thread_mode
 from udfs.tags import (
+    ATTEMPTS,
     DEAD_LETTERS,
     FEEDBACK,
     MODEL_SWAPS,
@@ -34,6 +35,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     polled = step(keyed(read).process(operators.poll_log, element_type()), "poll-log")
     # Row(bucket's key, PolledElement): all behaviours that one poll found for one user bucket
     write_table(side_output(polled, DEAD_LETTERS), "dead_letters", tables)
+    write_table(side_output(polled, ATTEMPTS), "attempts", tables)
 
     tracked = step(keyed(polled).process(operators.track_users, element_type()), "track-users")
     # Row(bucket's key, TrackedElement): each behaviour with its user's profile as it stood right after it

@@ -14,7 +14,7 @@ class LogPosition:
         next_offset: the offset that is read next.
         cursor: the reader's own bytes for the same place.
         newest_ms: the newest event time so far, epoch ms.
-        epoch: rises with every start and restore; for rows of equal offset the highest epoch's counts.
+        epoch: of the attempt that reads it: see `udfs.attempt`.
         offset_metric: reports `next_offset`.
     """
 

@@ -5,13 +5,14 @@ every poll, and the next offset is in managed keyed state, in the same checkpoin
 Which timer is armed is not: a timer of a checkpoint is as good as the one that the next tick would arm.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 
+from udfs.attempt import DeploymentId
 from udfs.backpressure import BackpressurePause
 from udfs.buckets import partition_keys
 from udfs.log_position import LogPosition
@@ -35,12 +36,14 @@ class PollRules:
         max_records: what one poll takes at most.
         max_parallelism: how many user buckets there are.
         parsing: what is accepted.
+        deployment: which one this is.
     """
 
     interval_ms: int
     max_records: int
     max_parallelism: int
     parsing: ParsingRules
+    deployment: DeploymentId
 
 
 class FindPartitions(ProcessFunction):
@@ -77,7 +80,7 @@ class PollLog(KeyedProcessFunction):
     def open(self, context: RuntimeContext) -> None:
         """Opens the log and the state."""
         self._reader = self._log.open()
-        self._positions = LogPositions(context)
+        self._positions = LogPositions(context, self._rules.deployment)
         self._sorter = SortRecords(context, self._rules.parsing, self._rules.max_parallelism)
         self._armed: dict[int, int] = {}  # key -> when its partition is polled next, epoch ms
         self._pause = BackpressurePause()
@@ -89,13 +92,12 @@ class PollLog(KeyedProcessFunction):
         """Closes the log."""
         self._reader.close()
 
-    def process_element(self, partition: bytes, context: Any) -> Iterable[Any]:
+    def process_element(self, partition: bytes, context: Any) -> Iterator[Any]:
         """Arms the partition's polling unless it is armed: doing so again changes nothing."""
         key = context.get_current_key()
         if key not in self._armed:
-            self._positions.of(key, int.from_bytes(partition, "little"))
+            yield from self._positions.begin(key, int.from_bytes(partition, "little"))
             self._arm(context, key, context.timer_service().current_processing_time())
-        return ()
 
     def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
         """Polls once, if downstream is through with most of what it was given.
@@ -112,6 +114,7 @@ class PollLog(KeyedProcessFunction):
             self._arm(context, key, self._pause.turn(key))
             return
         self._polls.inc()
+        yield from self._positions.begin(key)
         position = self._positions.of(key)
         poll = self._reader.poll(position.partition, position.next_offset, position.cursor, self._rules.max_records)
         self._silence.set(self._reader.silent_ms())

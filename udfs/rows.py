@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from udfs.elements import Candidates, LoggedBehavior, ModelRef, ScoredBehavior, Swap
+from udfs.log_position import LogPosition
 from udfs.parsing import MAX_RAW_BYTES, DeadLetter
 from udfs.user_list import Policy, UserList, reason_text
 
@@ -136,6 +137,17 @@ class ModelSwapRow(msgspec.Struct, gc=False):
     epoch: int
 
 
+class AttemptRow(msgspec.Struct, gc=False):
+    """Where one attempt of the job began to read one partition of the log."""
+
+    log_partition: int
+    first_offset: int
+    parent_epoch: int | None
+    generation: int
+    written_at: int
+    epoch: int
+
+
 class TrendSnapshotRow(msgspec.Struct, gc=False):
     """What was trending at one moment."""
 
@@ -154,6 +166,7 @@ Row = (
     | FeedbackMetricsRow
     | TrendSnapshotRow
     | ModelSwapRow
+    | AttemptRow
 )
 
 
@@ -167,6 +180,20 @@ class MadeFrom(NamedTuple):
 def to_line(row: Row) -> str:
     """The row as JSON, without a newline."""
     return _encode(row).decode()
+
+
+def attempt_row(position: LogPosition, parent_epoch: int | None, generation: int, now_ms: int) -> str:
+    """The line of an attempt that goes on at the position."""
+    return to_line(
+        AttemptRow(
+            log_partition=position.partition,
+            first_offset=position.next_offset,
+            parent_epoch=parent_epoch,
+            generation=generation,
+            written_at=now_ms,
+            epoch=position.epoch,
+        )
+    )
 
 
 def user_behavior_row(behavior: LoggedBehavior, user_seq: int | None, epoch: int, now_ms: int) -> str:

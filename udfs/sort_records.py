@@ -6,6 +6,7 @@ from typing import Any
 
 from pyflink.common import Row
 
+from udfs.attempt import DeploymentId, attempt_epoch
 from udfs.buckets import bucket_key
 from udfs.codec import decode_position, encode_position
 from udfs.elements import LoggedBehavior, PolledElement, encode
@@ -13,31 +14,38 @@ from udfs.keyed_state import bytes_value_state
 from udfs.log_position import LogPosition
 from udfs.metrics import Metric, counters
 from udfs.parsing import DeadLetter, LogRecord, ParsingRules, offsets_gone, parse
-from udfs.rows import dead_letter_row
-from udfs.tags import DEAD_LETTERS
+from udfs.rows import attempt_row, dead_letter_row
+from udfs.tags import ATTEMPTS, DEAD_LETTERS
 
 
 class LogPositions:
     """How far each partition of this subtask was read: managed state, by key, and a metric of it."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self, context: Any, deployment: DeploymentId) -> None:
         self._context = context
+        self._deployment = deployment
+        self._restored = restored_checkpoint(context)
         self._stored = bytes_value_state(context, "log_position")
         self._positions: dict[int, LogPosition] = {}
 
-    def of(self, key: int, partition: int = 0) -> LogPosition:
-        """Where this key's partition is read on; the first call after a start or restore begins a new epoch."""
+    def begin(self, key: int, partition: int = 0) -> Iterator[Any]:
+        """At the key's first call after a start or restore its attempt's row, to the side; then nothing."""
         if key in self._positions:
-            return self._positions[key]
+            return
         stored = self._stored.value()
         position = LogPosition(partition) if stored is None else decode_position(stored)
-        position.epoch = max(position.epoch + 1, int(time.time() * 1000))
+        before = None if stored is None else position.epoch
+        position.epoch = attempt_epoch(self._deployment.number, self._restored, before)
         self._stored.update(encode_position(position))
         group = self._context.get_metrics_group().add_group("partition", str(position.partition))
         position.offset_metric = group.counter(Metric.NEXT_OFFSET.value)
         position.offset_metric.inc(position.next_offset)
         self._positions[key] = position
-        return position
+        yield ATTEMPTS, attempt_row(position, before, self._deployment.generation, _now_ms())
+
+    def of(self, key: int) -> LogPosition:
+        """Where this key's partition is read on; it was begun."""
+        return self._positions[key]
 
     def move(self, position: LogPosition, next_offset: int, cursor: bytes) -> None:
         """Stores the new place of the current key's partition."""
@@ -59,7 +67,7 @@ class SortRecords:
 
     def sort(self, records: list[LogRecord], position: LogPosition) -> Iterator[Any]:
         """Dead letters to the side, behaviours on, one element a bucket."""
-        now_ms = int(time.time() * 1000)
+        now_ms = _now_ms()
         buckets: dict[int, list[LoggedBehavior]] = {}
         letters = []
         for record in records:
@@ -76,3 +84,21 @@ class SortRecords:
             yield DEAD_LETTERS, "\n".join(letters)
         for key, behaviors in buckets.items():
             yield Row(key, encode(PolledElement(position.epoch, behaviors)))
+
+
+def restored_checkpoint(context: Any) -> int | None:
+    """The number of the checkpoint that this task was restored from; None where it began anew.
+
+    Flink tells it in no interface of a function's: it is read out of the runtime context.
+    """
+    # Imported here: the module exists only inside a thread-mode interpreter, where Java's classes do.
+    from pemja import findClass
+
+    fields = findClass("org.apache.commons.lang3.reflect.FieldUtils")
+    task = fields.readField(context._runtime_context, "taskEnvironment", True)
+    restored = task.getTaskStateManager().getRestoreCheckpointId()
+    return int(restored.getAsLong()) if restored.isPresent() else None
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -3,6 +3,7 @@
 from pyflink.common import Types
 from pyflink.datastream import OutputTag
 
+ATTEMPTS = OutputTag("attempts", Types.STRING())
 USER_BEHAVIOR = OutputTag("user-behavior", Types.STRING())
 PREDICTION_RESULTS = OutputTag("prediction-results", Types.STRING())
 DEAD_LETTERS = OutputTag("dead-letters", Types.STRING())

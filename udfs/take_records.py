@@ -10,6 +10,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 
+from udfs.attempt import DeploymentId
 from udfs.buckets import partition_keys
 from udfs.log_reader import LogReplacedError
 from udfs.log_record import UNKNOWN_TOPIC_ID, log_record
@@ -39,13 +40,14 @@ class KeyRecords(ProcessFunction):
 class TakeRecords(KeyedProcessFunction):
     """In: a log partition and its records. Out: PolledElement by user bucket; side output: dead letters."""
 
-    def __init__(self, rules: ParsingRules, max_parallelism: int) -> None:
+    def __init__(self, rules: ParsingRules, max_parallelism: int, deployment: DeploymentId) -> None:
         self._rules = rules
+        self._deployment = deployment
         self._max_parallelism = max_parallelism
 
     def open(self, context: RuntimeContext) -> None:
         """Opens the state."""
-        self._positions = LogPositions(context)
+        self._positions = LogPositions(context, self._deployment)
         self._sorter = SortRecords(context, self._rules, self._max_parallelism)
 
     def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
@@ -55,7 +57,9 @@ class TakeRecords(KeyedProcessFunction):
             LogReplacedError: offsets went back. The connector's and ours are in the same checkpoint.
         """
         partition = int.from_bytes(element[:_PARTITION_BYTES], "little")
-        position = self._positions.of(context.get_current_key(), partition)
+        key = context.get_current_key()
+        yield from self._positions.begin(key, partition)
+        position = self._positions.of(key)
         records = read_records(element[_PARTITION_BYTES:], partition)
         first, after = records[0].offset, records[-1].offset + 1
         if first < position.next_offset:

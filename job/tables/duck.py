@@ -15,10 +15,11 @@ from job.tables.dialect import DUCKDB_TYPES, literal, quoted
 from job.tables.errors import NotAQueryError, QueryFailedError
 from job.tables.files import Snapshot, reading
 from job.tables.flaws import NOTE_LINE, NOTE_NUMBER, Flaws, lines_told, number_told
+from job.tables.lineage import Lineage, read_lineage
 from job.tables.lines import CALENDARS_MS, is_no_row, line_type, selected
 from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
-from job.tables.schema import PARTITIONS, TABLES, Table
-from job.tables.views import FILES_SCHEMA, create_views
+from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
+from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
 
 _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s+", re.IGNORECASE)
 # DuckDB's epoch_ms fails where Flink's function, and Python, have no time.
@@ -135,7 +136,9 @@ def _told(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...
 def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot) -> None:
     for table in TABLES.values():
         connection.execute(_create_base_view(table, files[table.name]))
-    for statement in create_views():
+    lineage = read_lineage(files[ATTEMPTS.name])
+    _create_lineage(connection, lineage)
+    for statement in create_views(lineage):
         connection.execute(statement)
 
 
@@ -150,6 +153,17 @@ def _create_base_view(table: Table, files: Sequence[Path]) -> str:
         nulls = ", ".join(f"CAST(NULL AS {DUCKDB_TYPES[each.type]}) AS {quoted(each.name)}" for each in columns)
         select = f"SELECT {nulls} WHERE FALSE"
     return f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS {select}"
+
+
+def _create_lineage(connection: duckdb.DuckDBPyConnection, lineage: Lineage) -> None:
+    table = f"{FILES_SCHEMA}.{quoted(LINEAGE)}"
+    connection.execute(f"CREATE TABLE {table} (log_partition INTEGER, epoch BIGINT, until_offset BIGINT)")
+    if lineage.untils:
+        rows = ", ".join(
+            f"({partition}, {epoch}, {'NULL' if until is None else until})"
+            for partition, epoch, until in lineage.untils
+        )
+        connection.execute(f"INSERT INTO {table} VALUES {rows}")
 
 
 def _read_json(table: Table, files: Sequence[Path]) -> str:

@@ -5,6 +5,7 @@ that are reserved words, such as "timestamp", are quoted with double quotes here
 """
 
 import atexit
+import json
 import os
 import re
 import shutil
@@ -19,11 +20,12 @@ from typing import TYPE_CHECKING
 from job.tables import duck
 from job.tables.dialect import FLINK_TYPES, for_flink, literal, quoted, quoted_list
 from job.tables.errors import QueryFailedError
-from job.tables.files import settled
+from job.tables.files import settled, snapshot
+from job.tables.lineage import Lineage, read_lineage
 from job.tables.lines import is_no_row, line_type, selected
 from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
-from job.tables.schema import PARTITIONS, TABLES, Table
-from job.tables.views import FILES_SCHEMA, create_views
+from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
+from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
 
 if TYPE_CHECKING:
     from pyflink.table import TableEnvironment
@@ -51,14 +53,16 @@ def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
         TablesBusyError: another process held the lock for a minute.
         JavaNotFoundError: there is no Java that runs Flink.
     """
-    with settled(tables_dir):
+    with settled(tables_dir), tempfile.TemporaryDirectory(prefix="recloop-lineage-") as folder:
+        lineage = read_lineage(snapshot(tables_dir)[ATTEMPTS.name])
         environment = _batch_environment()
         for database in (_LINES_SCHEMA, FILES_SCHEMA):
             environment.execute_sql(f"CREATE DATABASE {database}")
         for table in TABLES.values():
             environment.execute_sql(for_flink(_create_lines_table(table, tables_dir)))
             environment.execute_sql(for_flink(_create_base_view(table)))
-        for statement in create_views():
+        environment.execute_sql(_create_lineage(lineage, Path(folder)))
+        for statement in create_views(lineage):
             environment.execute_sql(for_flink(statement))
         yield environment
 
@@ -134,6 +138,17 @@ def _create_base_view(table: Table) -> str:
     return (
         f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS SELECT {columns} FROM {lines} "
         f"WHERE NOT ({is_no_row(table)})"
+    )
+
+
+def _create_lineage(lineage: Lineage, folder: Path) -> str:
+    """As a file: thousands of rows in a statement make more code than a Java method holds."""
+    names = ("log_partition", "epoch", "until_offset")
+    lines = (json.dumps(dict(zip(names, until, strict=True))) for until in lineage.untils)
+    (folder / "lineage.json").write_text("\n".join(lines))
+    return (
+        f"CREATE TABLE {FILES_SCHEMA}.{LINEAGE} (log_partition INT, epoch BIGINT, until_offset BIGINT) "
+        f"WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = {literal(f'file://{folder}')})"
     )
 
 

@@ -38,6 +38,11 @@ class Table:
     time_view_column: str = "event_time"
 
     @property
+    def has_offsets(self) -> bool:
+        """Whether each row is made of one record of the log, and says which."""
+        return "log_offset" in self.column_names
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         """Names in the order of the definition, without the partition columns."""
         return tuple(column.name for column in self.columns)
@@ -76,7 +81,7 @@ _APPENDED_AT = long_column("appended_at", "when the behaviour was appended to th
 _EVENT_TIME = long_column("timestamp", "event time of the behaviour")
 _WRITTEN = (
     long_column("written_at", "when the job made the row"),
-    long_column("epoch", "rises with every start and restore; of equal rows the highest counts"),
+    long_column("epoch", "of the attempt that made the row: rises with every start and restore; see attempts"),
 )
 _MODEL = (
     string_column("model_version", "version of the bundle that scored", nullable=True),
@@ -243,6 +248,21 @@ TREND_SNAPSHOTS = Table(
     time_view_column="snapshot_time",
 )
 
+ATTEMPTS = Table(
+    "attempts",
+    "where the job began to read each partition of the log, at every start and restore",
+    ("log_partition", "epoch"),
+    (
+        _LOG_PARTITION,
+        long_column("first_offset", "where it began: what earlier epochs made of this offset and later ones is void"),
+        long_column("parent_epoch", "epoch of the attempt whose state it went on from", nullable=True),
+        long_column("generation", "rises with every deployment that begins anew: of earlier ones nothing counts"),
+        *_WRITTEN,
+    ),
+    time_column="written_at",
+    time_view_column="written_time",
+)
+
 TABLES: Mapping[str, Table] = MappingProxyType(
     {
         table.name: table
@@ -254,12 +274,13 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             FEEDBACK_METRICS,
             TREND_SNAPSHOTS,
             MODEL_SWAPS,
+            ATTEMPTS,
         )
     }
 )
 
 VIEWS: tuple[View, ...] = (
-    *(View(f"{table.name}_all", f"{table.doc}; all epochs", table) for table in TABLES.values()),
+    *(View(f"{table.name}_all", f"{table.doc}; all epochs and generations", table) for table in TABLES.values()),
     *(View(table.name, table.doc, table, table.key, table.newest_first) for table in TABLES.values()),
     View(
         "latest_recommendation_lists",

@@ -1,22 +1,26 @@
 """The views in SQL that both engines accept, over base tables in the schema `files`.
 
-`files.<table>` holds the rows and the partition columns; each engine makes it in its own way.
+`files.<table>` holds the rows and the partition columns, `files.lineage` the line of attempts that counts
+(`job.tables.lineage`); each engine makes them in its own way.
 """
 
 from job.tables.dialect import quoted, quoted_list
-from job.tables.schema import PARTITIONS, VIEWS, View
+from job.tables.lineage import EVERYWHERE, UNTOLD, Lineage
+from job.tables.schema import ATTEMPTS, DEAD_LETTERS, PARTITIONS, USER_BEHAVIOR, VIEWS, Table, View
 
 FILES_SCHEMA = "files"
+LINEAGE = "lineage"
 _PARTITION_NAMES = tuple(column.name for column in PARTITIONS)
+_LINEAGE = f"{FILES_SCHEMA}.{quoted(LINEAGE)}"
 
 
-def create_views() -> list[str]:
+def create_views(lineage: Lineage) -> list[str]:
     """One CREATE VIEW a view, in an order in which each finds what it reads."""
-    return [f"CREATE VIEW {quoted(view.name)} AS {_select(view)}" for view in VIEWS]
+    return [f"CREATE VIEW {quoted(view.name)} AS {_select(view, lineage)}" for view in VIEWS]
 
 
-def _select(view: View) -> str:
-    return _newest_rows(view) if view.rank_within else _all_rows(view)
+def _select(view: View, lineage: Lineage) -> str:
+    return _newest_rows(view, lineage) if view.rank_within else _all_rows(view)
 
 
 def _all_rows(view: View) -> str:
@@ -27,11 +31,48 @@ def _all_rows(view: View) -> str:
     return f"SELECT {columns}, {time} AS {quoted(table.time_view_column)} FROM {source}"
 
 
-def _newest_rows(view: View) -> str:
-    order = ", ".join(f"{quoted(name)} DESC" for name in view.newest_first)
+def _newest_rows(view: View, lineage: Lineage) -> str:
+    order = ", ".join(f"r.{quoted(name)} DESC" for name in view.newest_first)
+    within = ", ".join(f"r.{quoted(name)}" for name in view.rank_within)
     numbered = (
-        f"SELECT *, ROW_NUMBER() OVER (PARTITION BY {quoted_list(view.rank_within)} ORDER BY {order}) "
-        f"AS newest_rank FROM {quoted(view.table.name + '_all')}"
+        f"SELECT r.*, ROW_NUMBER() OVER (PARTITION BY {within} ORDER BY {order}) "
+        f"AS newest_rank FROM {quoted(view.table.name + '_all')} AS r {_that_count(view.table, lineage)}"
     )
     columns = quoted_list(tuple(column.name for column in view.columns))
     return f"SELECT {columns} FROM ({numbered}) WHERE newest_rank = 1"
+
+
+def _that_count(table: Table, lineage: Lineage) -> str:
+    """What leaves of the rows `r` those that count."""
+    if table is ATTEMPTS:
+        return ""
+    if table.has_offsets:
+        source = _derived(table, lineage) if lineage.derives else _LINEAGE
+        join = f"LEFT JOIN {source} AS c ON r.log_partition = c.log_partition AND r.epoch = c.epoch"
+        counts = "(c.until_offset IS NULL OR r.log_offset < c.until_offset)"
+    else:
+        join = f"LEFT JOIN {_LINEAGE} AS c ON c.log_partition = {EVERYWHERE} AND r.epoch = c.epoch"
+        counts = "c.epoch IS NULL"
+    since = "" if lineage.derives else f" AND r.epoch >= {lineage.root}"
+    return f"{join} WHERE {counts}{since}"
+
+
+def _derived(table: Table, lineage: Lineage) -> str:
+    """The lineage, and where untold epochs end: each where a higher one began, in all that was made of the log."""
+    names = dict.fromkeys((USER_BEHAVIOR.name, DEAD_LETTERS.name, table.name))
+    before = "" if lineage.root is None else f" WHERE epoch < {lineage.root}"
+    made = " UNION ALL ".join(
+        f"SELECT log_partition, epoch, log_offset FROM {FILES_SCHEMA}.{quoted(name)}{before}" for name in names
+    )
+    begun = f"SELECT log_partition, epoch, MIN(log_offset) AS first_offset FROM ({made}) GROUP BY log_partition, epoch"
+    untold = (
+        f"SELECT b.log_partition, b.epoch, b.first_offset FROM ({begun}) AS b LEFT JOIN {_LINEAGE} AS t "
+        "ON b.log_partition = t.log_partition AND b.epoch = t.epoch WHERE t.epoch IS NULL"
+    )
+    root = f"SELECT log_partition, {lineage.root or 0}, until_offset FROM {_LINEAGE} WHERE epoch = {UNTOLD}"
+    return (
+        f"(SELECT log_partition, epoch, until_offset FROM {_LINEAGE} WHERE epoch <> {UNTOLD} UNION ALL "
+        "SELECT log_partition, epoch, MIN(first_offset) OVER (PARTITION BY log_partition ORDER BY epoch "
+        "ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS until_offset "
+        f"FROM ({untold} UNION ALL {root}))"
+    )

@@ -11,7 +11,7 @@ from job.tables.compaction import Compactor
 from job.tables.errors import QueryFailedError
 from job.tables.journal import Step
 from job.tables.query import Rows
-from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit, made_list, minute
+from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit, letter, made_list, minute, prediction
 
 if TYPE_CHECKING:
     from pyflink.table import TableEnvironment
@@ -28,7 +28,9 @@ QUERIES = [
     "SELECT user_id, items, scores, list_version, epoch FROM latest_recommendation_lists",
     "SELECT list_version, items FROM recommendation_lists",
     'SELECT "minute", revision, events, freshness_p50_ms, minute_time FROM feedback_metrics',
-    "SELECT * FROM prediction_results",
+    "SELECT user_seq, model_hash, epoch FROM prediction_results",
+    "SELECT log_offset, reason, epoch FROM dead_letters",
+    "SELECT first_offset, parent_epoch, generation, epoch FROM attempts",
     "WITH b AS (SELECT user_id, count(*) AS n FROM user_behavior GROUP BY user_id) SELECT n FROM b",
 ]
 
@@ -44,6 +46,12 @@ def tables_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commit(behaviors, "part-a-0", [behavior(0, item="old"), behavior(1)])
     commit(behaviors, "part-b-0", [behavior(0, epoch=2, item="new"), behavior(2, user="u2")])
     (behaviors / ".part-c-0.inprogress").write_text('{"user_id": "half')
+    began = {"log_partition": 0, "parent_epoch": 2, "generation": 0, "written_at": 1}
+    begun = [began | {"first_offset": 8, "epoch": 10}, began | {"first_offset": 1, "epoch": 9}]
+    commit(folder / "attempts" / HOUR, "part-a-0", begun)
+    commit(folder / "dead_letters" / HOUR, "part-a-0", [letter(1), letter(8, epoch=10), letter(8, epoch=9)])
+    answers = [*(prediction(8, rank, "old", epoch=9) for rank in range(3)), prediction(8, 0, "new", epoch=10)]
+    commit(folder / "prediction_results" / HOUR, "part-a-0", answers)
     lists = [made_list(9, ["stale"]), made_list(7, ["x", "y"], epoch=2), made_list(1, [], user="u2")]
     commit(folder / "recommendation_lists" / HOUR, "part-a-0", lists)
     commit(folder / "feedback_metrics" / HOUR, "part-a-0", [minute(1, 9, 5), minute(2, 1, 7), minute(2, 0, 6)])

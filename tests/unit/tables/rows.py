@@ -62,6 +62,17 @@ def minute(epoch: int, revision: int, events: int) -> dict[str, object]:
     }
 
 
+def letter(offset: int, *, epoch: int = 1) -> dict[str, object]:
+    return {"log_partition": 0, "log_offset": offset, "reason": "late", "written_at": 1, "epoch": epoch}
+
+
+def prediction(offset: int, rank: int, model: str, *, epoch: int = 1) -> dict[str, object]:
+    return {
+        **{"user_id": "u1", "item_id": "i", "score": 1.0, "rank": rank, "user_seq": offset + 1, "model_hash": model},
+        **{"log_partition": 0, "log_offset": offset, "timestamp": 1, "written_at": 1, "epoch": epoch},
+    }
+
+
 def commit(folder: Path, name: str, rows: Sequence[Row]) -> Path:
     """Write under a hidden name and rename, as Flink's FileSink does."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -14,10 +14,10 @@ from tests.unit.tables.rows import HOUR, behavior, commit, made_list, minute
 
 def test_of_equal_rows_the_highest_epoch_counts(tmp_path: Path) -> None:
     folder = tmp_path / "user_behavior" / HOUR
-    commit(folder, "part-a-0", [behavior(0, epoch=2, item="new"), behavior(1, epoch=1, item="kept")])
-    commit(folder, "part-b-0", [behavior(0, epoch=1, item="old")])
+    commit(folder, "part-a-0", [behavior(1, epoch=2, item="new"), behavior(0, epoch=1, item="kept")])
+    commit(folder, "part-b-0", [behavior(1, epoch=1, item="old")])
     rows = duck.query(tmp_path, "SELECT log_offset, item_id FROM user_behavior ORDER BY 1").rows
-    assert rows == [(0, "new"), (1, "kept")]
+    assert rows == [(0, "kept"), (1, "new")]
     assert duck.query(tmp_path, "SELECT count(*) FROM user_behavior_all").rows == [(3,)]
 
 

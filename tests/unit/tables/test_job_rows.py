@@ -18,6 +18,7 @@ WRITTEN: dict[str, type[msgspec.Struct]] = {
     "feedback_metrics": rows.FeedbackMetricsRow,
     "trend_snapshots": rows.TrendSnapshotRow,
     "model_swaps": rows.ModelSwapRow,
+    "attempts": rows.AttemptRow,
 }
 PYTHON_TYPES: dict[ColumnType, object] = {
     ColumnType.STRING: str,

@@ -50,8 +50,9 @@ def test_names_are_quoted_for_flink_and_texts_are_left(standard: str, flink: str
 
 
 def test_flinks_views_hold_no_double_quotes() -> None:
+    from job.tables.lineage import Lineage
     from job.tables.views import create_views
 
-    statements = [for_flink(statement) for statement in create_views()]
+    statements = [for_flink(statement) for statement in create_views(Lineage())]
     assert not any('"' in statement for statement in statements)
-    assert all(re.search(r"`(timestamp|minute|snapshot_id)`", statement) for statement in statements)
+    assert all(re.search(r"`(timestamp|minute|snapshot_id|written_at)`", statement) for statement in statements)
