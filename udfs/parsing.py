@@ -179,13 +179,10 @@ def _with_numbers_as_ids(raw: bytes) -> _Line | None:
 
 
 def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int) -> DeadLetter | None:
-    if wrong := _wrong_ids(line) or _beyond_calendars(record, line):
+    if wrong := _wrong_ids(line) or _in_another_unit(line) or _beyond_calendars(record, line):
         return DeadLetter(record, *wrong)
     if line.action not in rules.actions:
         return DeadLetter(record, Reason.UNKNOWN_ACTION, f"action {line.action[:64]!r} is not in the table")
-    if unit := wrong_unit(line.timestamp):
-        detail = f"timestamp {line.timestamp} is in {unit.name.lower()}: write epoch milliseconds"
-        return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
     latest_ms = now_ms + rules.max_ahead_ms
     if not rules.earliest_ms <= line.timestamp <= latest_ms:
         detail = f"timestamp {line.timestamp} is not within {rules.earliest_ms} to {latest_ms}"
@@ -206,6 +203,13 @@ def _wrong_ids(line: _Line) -> tuple[Reason, str] | None:
         if identifier is not None and (wrong := _wrong_id(name, identifier)):
             return wrong
     return None
+
+
+def _in_another_unit(line: _Line) -> tuple[Reason, str] | None:
+    unit = wrong_unit(line.timestamp)
+    if unit is None:
+        return None
+    return Reason.IMPOSSIBLE_TIME, f"timestamp {line.timestamp} is in {unit.name.lower()}: write epoch milliseconds"
 
 
 def _beyond_calendars(record: LogRecord, line: _Line) -> tuple[Reason, str] | None:
