@@ -7,7 +7,7 @@ the quote is a letter like any other. A row of another width than the header is 
 
 import csv
 import re
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +21,7 @@ from model.datasets.text_files import counted, line_problem, open_lines
 QUOTE = '"'
 LONGEST_ROW_LINES = 100
 """A quoted cell goes on over so many lines at most."""
+_WIDTH_LINES = 50
 DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 """Names for those that are hard to write in a shell."""
 _COMMON = (",", "\t", ";", "|", "::", " ")
@@ -101,7 +102,7 @@ def read_named(path: Path, names: Sequence[str], dialect: Dialect, report: ReadR
 
 
 def read_numbered(path: Path, width: int | None, dialect: Dialect, report: ReadReport) -> Iterator[Cells]:
-    """Yield all cells of each row of a file without a header; of the first row's width if `width` is None."""
+    """Yield all cells of each row of a file without a header; of the width that most of its first rows have if None."""
     with open_lines(path, dialect.encoding) as lines:
         rows = _Rows(counted(lines, report), dialect, report)
         yield from rows.of_width(width or rows.width())
@@ -132,9 +133,11 @@ class _Rows:
         return [cell.strip() for cell in self._dialect.split(self.first)]
 
     def width(self) -> int:
-        """Cells of the first line, which is read again as a row."""
-        self._look_ahead(1)
-        return len(self._dialect.split(self._ahead[0])) if self._ahead else 0
+        """Cells of most of the first lines, which are read again as rows: one damaged line does not decide."""
+        self._look_ahead(_WIDTH_LINES)
+        good = (line for line in self._ahead if not line_problem(line, self._dialect.encoding))
+        widths = Counter(len(self._dialect.split(line)) for line in good)
+        return widths.most_common(1)[0][0] if widths else 0
 
     def of_width(self, width: int) -> Iterator[list[str]]:
         """Yield the rows of that many cells; count the others as bad."""

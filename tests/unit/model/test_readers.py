@@ -1,14 +1,24 @@
 """Readers: each format becomes the three-record world's behaviours, and no row is lost uncounted."""
 
+import bz2
 import gzip
+import lzma
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import duckdb
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from model.datasets.action_map import parse_action_map, rating_map
+from model.datasets.action_map import identity_map, parse_action_map, rating_map, rating_rules, word_of
+from model.datasets.columns import BEHAVIOR_PARTS, ITEM, TIME, USER, parse_columns
 from model.datasets.errors import ActionMapError, SourceError
-from model.datasets.reading import Item, Reader, ReadReport
+from model.datasets.reading import MAX_REASONS, MAX_WORDS, Format, Item, Reader, ReadReport
 from model.datasets.sources import SOURCES
+from model.datasets.tables import read_items
 from model.records import UserBehavior
 
 
@@ -132,3 +142,200 @@ def test_a_wrong_mapping_is_refused(text: str) -> None:
 def test_a_mapping_survives_its_text() -> None:
     mapping = parse_action_map("5=buy,1=skip", rating_map(half_stars=True))
     assert parse_action_map(mapping.as_text(), mapping).as_text() == mapping.as_text()
+
+
+LINE = '{"user_id":"u","action":"click","item_id":"i","timestamp":1700000000000}'
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, bz2.compress, lzma.compress])
+def test_json_lines_are_read_in_every_encoding_and_packing(
+    encoding: str, pack: Callable[[bytes], bytes], tmp_path: Path
+) -> None:
+    path = tmp_path / "log"
+    path.write_bytes(pack("\r\n".join([LINE.replace('"u"', '"é\U0001f600"'), LINE]).encode(encoding)))
+    behaviors, report, _ = read("jsonl", path)
+    assert [b.user_id for b in behaviors] == ["é\U0001f600", "u"]
+    assert (report.lines, report.skipped) == (2, {})
+
+
+@pytest.mark.parametrize(("written", "text"), [("101", "101"), ("101.0", "101"), ('"101"', "101"), ("-7", "-7")])
+def test_ids_that_are_numbers_are_their_text(written: str, text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(LINE.replace('"u"', written).replace('"i"', written))
+    behaviors, _, _ = read("jsonl", path)
+    assert [(b.user_id, b.item_id) for b in behaviors] == [(text, text)]
+
+
+@pytest.mark.parametrize("written", ["1.5", "true", "null", "[1]", "{}", "1e400", "9" * 5000])
+def test_ids_that_are_neither_text_nor_whole_are_counted(written: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join([LINE, LINE.replace('"u"', written)]))
+    behaviors, report, _ = read("jsonl", path)
+    assert (len(behaviors), report.skipped.total()) == (1, 1)
+
+
+@pytest.mark.parametrize("text", [f"[{LINE}]", f"[\n{LINE}\n]", f" [ {LINE},\n{LINE}]", '[["u"]]'])
+def test_a_json_array_is_refused_with_the_way_out(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "log.json"
+    path.write_text(text)
+    with pytest.raises(SourceError, match="jq -c"):
+        read("jsonl", path)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 255))
+def test_a_damaged_byte_of_json_lines_costs_its_rows_alone(at: int, byte: int) -> None:
+    rows = [LINE.replace('"i"', f'"i{n}"') for n in range(20)]
+    content = bytearray("\n".join(rows).encode())
+    content[at % len(content)] = byte
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "log.jsonl"
+        path.write_bytes(content)
+        behaviors, report, _ = read("jsonl", path)
+    assert len({b.item_id for b in behaviors} & {f"i{n}" for n in range(20)}) >= 18
+    assert report.rows == len(behaviors) + report.skipped.total()
+    assert report.lines == report.rows + report.blank
+
+
+def test_the_offset_of_an_invoices_time_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "retail.csv"
+    path.write_text(RETAIL.replace("2010-12-01T08:26:00", "2010-12-01T08:26:00+02:00"))
+    behaviors, _, _ = read("online-retail", path)
+    assert behaviors[0].timestamp == 1291191960000 - 7_200_000
+
+
+@pytest.mark.parametrize("unit", [1, 1000, 10**6, 10**9])
+@pytest.mark.parametrize("source", ["taobao", "jsonl", "csv"])
+def test_every_source_tells_units_apart(source: str, unit: int, tmp_path: Path) -> None:
+    time = 1_700_000_000 * unit
+    texts = {
+        "taobao": f"1,20,300,pv,{time}\n",
+        "jsonl": LINE.replace("1700000000000", str(time)),
+        "csv": f"user_id,item_id,action,timestamp\nu,i,click,{time}\n",
+    }
+    path = tmp_path / "log"
+    path.write_text(texts[source])
+    behaviors, _, _ = read(source, path)
+    assert [b.timestamp for b in behaviors] == [1_700_000_000_000]
+
+
+def test_the_dat_files_of_movielens_are_read(tmp_path: Path) -> None:
+    (tmp_path / "ratings.dat").write_text("1::7::5::978300760\n2::7::1::978300761\n2::7::1\n")
+    (tmp_path / "movies.dat").write_bytes(
+        '7::Misérables, Les (1995)::Drama|Musical\n8::"9"::Comedy\n'.encode("latin-1")
+    )
+    behaviors, report, reader = read("movielens", tmp_path)
+    assert behaviors[0] == UserBehavior("1", "favorite", "7", 978300760000)
+    assert (len(behaviors), dict(report.skipped)) == (2, {"3 cells, not 4": 1})
+    assert reader.items() == {"7": Item("7", "Misérables, Les (1995)", "Drama"), "8": Item("8", '"9"', "Comedy")}
+
+
+words = st.sampled_from(["5", "5.0", "5.00", " 5", "+5", "05", "5."])
+
+
+@given(words, words)
+def test_a_number_is_the_same_word_however_it_is_written(rule: str, raw: str) -> None:
+    mapping = parse_action_map(f"{rule}=buy", rating_map(half_stars=True))
+    assert mapping(raw) == "buy"
+
+
+@given(st.decimals(0, 1000, places=3), st.integers(0, 3))
+def test_different_numbers_are_different_words(number: Decimal, zeros: int) -> None:
+    text = f"{number:f}"
+    assert Decimal(word_of(text + "0" * zeros)) == number
+    assert word_of(text) == word_of(text + "0" * zeros)
+
+
+def test_one_word_with_two_actions_is_refused() -> None:
+    with pytest.raises(ActionMapError, match="another"):
+        parse_action_map("5=buy,5.0=click", rating_map(half_stars=True))
+
+
+@pytest.mark.parametrize(("top", "favorite", "click"), [(5, {"4", "5"}, {"3"}), (10, {"8", "9", "10"}, {"6", "7"})])
+def test_ratings_of_a_scale_get_the_meaning_of_stars(top: int, favorite: set[str], click: set[str]) -> None:
+    rules = parse_action_map(rating_rules(map(str, range(1, top + 1))) or "", identity_map())
+    named = {word: rules(word) for word in map(str, range(1, top + 1))}
+    assert {word for word, action in named.items() if action == "favorite"} == favorite
+    assert {word for word, action in named.items() if action == "click"} == click
+    assert {action for word, action in named.items() if word not in favorite | click} == {"dislike"}
+
+
+def test_words_that_are_no_ratings_have_no_scale() -> None:
+    assert rating_rules(["view", "5"]) is None
+    assert rating_rules([]) is None
+
+
+def test_reasons_and_words_are_bounded(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text("\n".join(LINE.replace("click", f"word {n}") for n in range(1000)))
+    _, report, _ = read("jsonl", path)
+    assert report.skipped.total() == 1000
+    assert len(report.skipped) == MAX_REASONS + 1
+    assert len(report.words) <= MAX_WORDS
+
+
+PARQUET_TIMES = [
+    "TIMESTAMP '2023-11-14 22:13:20'",
+    "TIMESTAMPTZ '2023-11-15 03:43:20+05:30'",
+    "TIMESTAMP_NS '2023-11-14 22:13:20'",
+    "TIMESTAMP_S '2023-11-14 22:13:20'",
+    "1700000000",
+    "1700000000000",
+    "1700000000.0::DOUBLE",
+    "'2023-11-14T22:13:20Z'",
+]
+
+
+def parquet(path: Path, select: str) -> Path:
+    with duckdb.connect() as connection:
+        connection.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
+    return path
+
+
+@pytest.mark.parametrize("time", PARQUET_TIMES)
+def test_parquet_is_read_with_its_types(time: str, tmp_path: Path) -> None:
+    select = f"SELECT 12.0::DOUBLE AS user_id, 7 AS item_id, 'click' AS action, {time} AS timestamp"
+    behaviors, report, _ = read("parquet", parquet(tmp_path / "a b[1]*.parquet", select))
+    assert behaviors == [UserBehavior("12", "click", "7", 1_700_000_000_000)]
+    assert (report.rows, report.lines) == (1, 1)
+
+
+def test_parquet_counts_rows_without_a_value_and_reads_folders(tmp_path: Path) -> None:
+    rows = "VALUES ('u', 'i', 'click', 1700000000), (NULL, 'i', 'click', 1700000000), ('u', 'i', NULL, 1700000000)"
+    select = f"SELECT * FROM ({rows}) AS t(user_id, item_id, action, timestamp)"
+    for part in ("a", "b"):
+        parquet(tmp_path / f"{part}.parquet", select)
+    behaviors, report, _ = read("parquet", tmp_path)
+    assert (len(behaviors), report.rows, report.skipped.total()) == (2, 6, 4)
+
+
+def test_a_broken_parquet_file_is_refused(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "x.parquet", "SELECT range AS user_id FROM range(100000)")
+    with pytest.raises(SourceError, match="no column item_id"):
+        read("parquet", path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(SourceError, match="cut off"):
+        read("parquet", path)
+    with pytest.raises(SourceError, match="--path"):
+        read("parquet", tmp_path / "absent")
+
+
+def test_a_catalogue_beside_any_source(tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text("sku,name,shelf\n12.0,Tea,Drinks\n13,,\n12,Again,\n,Nameless,\n")
+    columns = {"item": "sku", "title": "name", "group": "shelf"}
+    report = ReadReport()
+    items = read_items(path, columns, Format(), report)
+    assert items == {"12": Item("12", "Tea", "Drinks"), "13": Item("13", "13", "")}
+    assert (report.rows, report.skipped.total(), report.intended) == (4, 2, 1)
+    select = "SELECT 12 AS item_id, 'Tea' AS title, 'Drinks' AS \"group\""
+    assert read_items(parquet(tmp_path / "items.parquet", select), None, Format(), ReadReport()).keys() == {"12"}
+
+
+@pytest.mark.parametrize(
+    "text", ["user", "user=", "=a", "user=a", "user=a,user=b,item=c,time=d", "user=a,item=2,time=c", "who=a"]
+)
+def test_wrong_columns_are_refused(text: str) -> None:
+    with pytest.raises(SourceError, match="--columns"):
+        parse_columns(text, "--columns", BEHAVIOR_PARTS, (USER, ITEM, TIME))
