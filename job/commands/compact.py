@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 from rich.table import Table as RichTable
 
-from job.commands.sql import DEFAULT_TABLES_DIR, console, refuse, to_json
+from job.commands.sql import DEFAULT_TABLES_DIR, console, refuse, stop, to_json
 from job.tables.compaction import Compactor, Policy, Report
 from job.tables.errors import TablesBusyError, TablesError
 
@@ -67,11 +67,11 @@ def _pass(compactor: Compactor, stopping: threading.Event, *, as_json: bool, wat
         report = compactor.run_once(time.time_ns() // 1_000_000, stopping.is_set)
     except TablesBusyError as error:
         if not watch:
-            refuse(str(error))
+            stop(error)
         typer.echo(f"put off: {error}", err=True)
         return
     except (TablesError, OSError) as error:
-        refuse(str(error))
+        stop(error)
     _show(report, time.perf_counter() - started, as_json=as_json, quiet=watch)
 
 

@@ -15,7 +15,7 @@ from rich.table import Table
 from job import demo as steps
 from job.cluster import RunningCluster, stop
 from job.commands.options import fail, told_errors
-from job.commands.sql import show_result
+from job.commands.sql import console, show_result
 from job.demo import DemoError, Folders
 from model.bundle import Bundle
 from model.datasets.prepared import Dataset
@@ -92,7 +92,7 @@ def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bu
     _tell_users(folders, bundle)
     for query in _QUERIES:
         _console.print(f'\nrecloop sql "{escape(query)}"', highlight=False)
-        show_result(steps.ask(folders, query), as_json=False)
+        show_result(steps.ask(folders, query), console())
     _console.print(f"\nthe tables are {steps.count_files(folders)} files; a compactor beside the job keeps them few")
     newest = steps.ask(folders, "SELECT user_id FROM user_behavior ORDER BY written_at DESC LIMIT 1").rows[0][0]
     _console.print("\n" + _NEXT.format(user=newest), highlight=False)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from job.commands.sql import DEFAULT_TABLES_DIR, cell, console, refuse, to_json
+from job.commands.sql import DEFAULT_TABLES_DIR, cell, console, require_folder, shown, stop, to_json
 from job.tables.errors import TablesError
 from job.tables.titles import Titles, read_titles
 from job.tables.user_lists import Entry, Record, UserLists, look_up
@@ -23,19 +23,18 @@ def lists(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a user's last behaviours and current list, and what changed in it."""
-    if not tables_dir.is_dir():
-        refuse(f"{tables_dir} is no folder: give --tables-dir, or run a job that writes it")
+    require_folder(tables_dir)
     try:
         titles: Titles = {} if bundle is None else read_titles(bundle)
         found = look_up(tables_dir, user, last, titles)
     except TablesError as error:
-        refuse(str(error))
+        stop(error)
     if as_json:
         typer.echo(to_json(found.to_json()))
     elif found.known:
         _show(console(), found, titles)
     if not found.known:
-        typer.echo(f"nothing of user {user} is in {tables_dir}", err=True)
+        typer.echo(f"nothing of user {shown(user)} is in {tables_dir}", err=True)
         raise typer.Exit(1)
 
 
@@ -44,11 +43,11 @@ def _show(out: Console, found: UserLists, titles: Titles) -> None:
     if found.current is None:
         out.print("no list yet")
         return
-    out.print(Text(_headline(found, found.current)))
+    out.print(Text(shown(_headline(found, found.current))))
     out.print(_list(found))
     if found.gone:
         names = (f"{item} {titles.get(item, '')}".rstrip() for item in found.gone)
-        out.print(Text("gone: " + ", ".join(names)))
+        out.print(Text(shown("gone: " + ", ".join(names))))
 
 
 def _behaviors(behaviors: list[Record], titles: Titles) -> RichTable:

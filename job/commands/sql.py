@@ -1,24 +1,32 @@
 """`recloop sql`: one query over the output tables, by DuckDB or by Flink."""
 
+import re
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from enum import StrEnum
+from io import StringIO
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from job.cluster.errors import ClusterError
-from job.tables.errors import QueryFailedError, TablesError
-from job.tables.query import QueryResult
+from job.tables.errors import ExportError, QueryFailedError, UnreadableTableError
+from job.tables.export import check_target, export
+from job.tables.files import unreadable
+from job.tables.formats import Format, Values, chunks
+from job.tables.query import QueryResult, QueryStream
 from job.tables.schema import VIEWS, View
+from model.errors import RecloopError
 
 DEFAULT_TABLES_DIR = Path(".recloop/tables")
 _PIPE_WIDTH = 10_000
 _NARROWEST_COLUMN = 9
+_SUFFIXES = {".csv": Format.CSV, ".json": Format.JSON, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 class Engine(StrEnum):
@@ -33,35 +41,110 @@ def sql(
     *,
     engine: Annotated[Engine, typer.Option(help="flink needs Java and half a minute.")] = Engine.DUCKDB,
     tables_dir: Annotated[Path, typer.Option(help="The job's output folder.")] = DEFAULT_TABLES_DIR,
+    form: Annotated[Format | None, typer.Option("--format", help="How rows are written; --json is json.")] = None,
+    out: Annotated[Path | None, typer.Option(help="To this new file; .csv, .json and .jsonl say how.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     list_tables: Annotated[bool, typer.Option("--tables", help="List tables and columns.")] = False,
 ) -> None:
-    """Query the output tables; it only reads. Quote reserved words: "timestamp"."""
+    """Query the output tables; it only reads. Quote reserved words: "timestamp".
+
+    In json, jsonl and csv NaN and the infinities are the texts NaN, Infinity and -Infinity; a null is null, and in
+    csv nothing. Lines of the tables' files that are no rows are left out. Both are told on standard error.
+    """
     if list_tables:
         show_tables(as_json=as_json)
         return
     if statement is None:
         refuse('give a query, such as "select count(*) from user_behavior", or --tables')
-    if not tables_dir.is_dir():
-        refuse(f"{tables_dir} is no folder: give --tables-dir, or run a job that writes it")
+    form = _format(form, out, as_json=as_json)
+    require_folder(tables_dir)
+    if out is not None:
+        _check_out(out, tables_dir, force=force)
     try:
-        result = _engine(engine)(tables_dir, statement)
+        with _engine(engine)(tables_dir, statement) as answer:
+            _answer(answer, form, out, force=force)
     except QueryFailedError as error:
-        refuse(f"{error} (recloop sql --tables lists tables and columns)")
-    except (TablesError, ClusterError) as error:
+        stop(error, hint=" (recloop sql --tables lists tables and columns)")
+    except RecloopError as error:
+        stop(error)
+
+
+def _format(form: Format | None, out: Path | None, *, as_json: bool) -> Format:
+    if as_json and form not in {None, Format.JSON}:
+        refuse(f"--json and --format {form}: give one of them")
+    if as_json or form is not None:
+        return form or Format.JSON
+    return Format.TABLE if out is None else _SUFFIXES.get(out.suffix.lower(), Format.TABLE)
+
+
+def _check_out(out: Path, tables_dir: Path, *, force: bool) -> None:
+    if out.resolve().is_relative_to(tables_dir.resolve()):
+        refuse(f"{out} is inside the tables: give another --out")
+    try:
+        check_target(out, force=force)
+    except (ExportError, OSError) as error:
         refuse(str(error))
-    show_result(result, as_json=as_json)
+
+
+def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool) -> None:
+    """Write the rows where they are to go, then on standard error what has to be said of them."""
+    values = Values()
+    if form is Format.TABLE:
+        _show_table(answer, out, force=force)
+    elif out is None:
+        stdout = typer.get_binary_stream("stdout")
+        for chunk in chunks(answer, form, values):
+            stdout.write(chunk)
+        stdout.flush()
+    else:
+        export(out, chunks(answer, form, values), force=force)
+    for warning in (*answer.warnings(), *values.warnings()):
+        typer.echo(f"warning: {shown(warning)}", err=True)
+
+
+def _show_table(answer: QueryStream, out: Path | None, *, force: bool) -> None:
+    started = time.perf_counter()
+    rows = list(answer.rows)
+    result = QueryResult(answer.columns, rows, time.perf_counter() - started)
+    if out is None:
+        show_result(result, console())
+        return
+    text = StringIO()
+    show_result(result, Console(file=text, width=_PIPE_WIDTH))
+    export(out, [text.getvalue().encode()], force=force)
+
+
+def require_folder(tables_dir: Path) -> None:
+    """Refuse a tables folder that is not there."""
+    try:
+        there = tables_dir.is_dir()
+    except OSError as error:
+        stop(unreadable(tables_dir, error))
+    if not there:
+        refuse(f"{tables_dir} is no folder: give --tables-dir, or run a job that writes it")
+
+
+def stop(error: Exception, hint: str = "") -> NoReturn:
+    """Say on one line of stderr what failed, and exit with 1; with 2 where the folder is one that cannot be read."""
+    typer.echo(f"error: {shown(' '.join(str(error).split()))}{hint}", err=True)
+    raise typer.Exit(2 if isinstance(error, UnreadableTableError) else 1) from error
 
 
 def refuse(message: str) -> NoReturn:
     """Say on one line of stderr what is wrong and what to do, and exit with 2."""
-    typer.echo(f"error: {message}", err=True)
+    typer.echo(f"error: {shown(message)}", err=True)
     raise typer.Exit(2)
 
 
 def to_json(value: object) -> str:
     """JSON of anything a row may hold; times as ISO 8601 in UTC, what JSON lacks as text."""
-    return msgspec.json.encode(value, enc_hook=str).decode()
+    return Values().json(value).decode()
+
+
+def shown(text: str) -> str:
+    """Text of users for a terminal: control characters, which it would obey, are spelled out."""
+    return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def console() -> Console:
@@ -70,13 +153,8 @@ def console() -> Console:
     return made if made.is_terminal else Console(width=_PIPE_WIDTH)
 
 
-def show_result(result: QueryResult, *, as_json: bool) -> None:
+def show_result(result: QueryResult, out: Console) -> None:
     """Print rows, their count and the time taken."""
-    if as_json:
-        answer = {"rows": result.records(), "row_count": len(result.rows), "seconds": result.seconds}
-        typer.echo(to_json(answer))
-        return
-    out = console()
     if len(result.columns) * _NARROWEST_COLUMN > out.width:
         for row in result.rows:
             out.print(_upright(result.columns, row))
@@ -101,14 +179,14 @@ def show_tables(*, as_json: bool) -> None:
         out.print(grid)
 
 
-def _engine(engine: Engine) -> Callable[[Path, str], QueryResult]:
+def _engine(engine: Engine) -> Callable[[Path, str], AbstractContextManager[QueryStream]]:
     if engine is Engine.FLINK:
         from job.tables import flink
 
-        return flink.query
+        return flink.stream
     from job.tables import duck
 
-    return duck.query
+    return duck.stream
 
 
 def _view_record(view: View) -> dict[str, object]:
@@ -123,7 +201,7 @@ def _flat(result: QueryResult) -> RichTable:
     grid = RichTable()
     for place, name in enumerate(result.columns):
         numeric = any(isinstance(row[place], int | float) for row in result.rows)
-        grid.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+        grid.add_column(Text(shown(name)), justify="right" if numeric else "left", overflow="fold")
     for row in result.rows:
         grid.add_row(*map(cell, row))
     return grid
@@ -132,7 +210,7 @@ def _flat(result: QueryResult) -> RichTable:
 def _upright(columns: tuple[str, ...], row: tuple[object, ...]) -> RichTable:
     grid = RichTable("column", "value")
     for name, value in zip(columns, row, strict=True):
-        grid.add_row(Text(name), cell(value))
+        grid.add_row(Text(shown(name)), cell(value))
     return grid
 
 
@@ -144,4 +222,4 @@ def cell(value: object) -> Text:
         return Text(f"{value:.6g}")
     if isinstance(value, list):
         return Text(", ".join(cell(each).plain for each in value))
-    return Text(str(value))
+    return Text(shown(str(value)))

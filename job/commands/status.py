@@ -49,7 +49,7 @@ def status(
 
 
 def _table(told: JobStatus) -> Table:
-    table = Table(title=f"{told.name} {told.job_id}", show_header=False)
+    table = Table(title=escape(f"{told.name} {told.job_id}"), show_header=False)
     rows = {
         "state": f"{told.state}, {told.tasks} tasks, for {told.running_s:,.0f} s",
         "lists a second": f"{told.lists_per_s:,.0f}",

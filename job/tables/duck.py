@@ -168,15 +168,21 @@ def _create_lineage(connection: duckdb.DuckDBPyConnection, lineage: Lineage) -> 
 
 def _read_json(table: Table, files: Sequence[Path]) -> str:
     types = ", ".join(f"{quoted(each.name)}: '{DUCKDB_TYPES[line_type(each)]}'" for each in table.columns)
-    paths = ", ".join(literal(_GLOB_SIGNS.sub(r"[\g<0>]", str(path.absolute()))) for path in files)
+    paths = ", ".join(literal(_as_pattern(path)) for path in files)
     return (
         f"read_json([{paths}], format='newline_delimited', maximum_object_size={_MAX_ROW_BYTES}, "
         f"columns={{{types}}}, ignore_errors=true, filename=true, hive_partitioning=false)"
     )
 
 
+def _as_pattern(path: Path) -> str:
+    """The pattern that matches the path alone: DuckDB takes every path for a pattern."""
+    return _GLOB_SIGNS.sub(r"[\g<0>]", str(path.absolute()))
+
+
 def _lock_down(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
-    paths = ", ".join(literal(str(path.absolute())) for path in files)
+    names = dict.fromkeys(name for path in files for name in (str(path.absolute()), _as_pattern(path)))
+    paths = ", ".join(map(literal, names))
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET python_enable_replacements = false")
     connection.execute(f"SET allowed_paths = [{paths}]")

@@ -1,10 +1,11 @@
 """What can go wrong with the tables: one tree of exceptions.
 
 TablesError             the root; its text says what to do
-├── TablesBusyError     the lock of the folder was not free in time
+├── TablesBusyError       the lock of the folder was not free in time
 ├── UnreadableTableError  a folder or file of a table is there and may not be read
-├── NotAQueryError      the statement would do more than read
-└── QueryFailedError    the engine refused or failed the query
+├── NotAQueryError        the statement would do more than read
+├── QueryFailedError      the engine refused or failed the query
+└── ExportError           a query's rows cannot be written where they were to be
 """
 
 from model.errors import RecloopError
@@ -28,3 +29,7 @@ class NotAQueryError(TablesError):
 
 class QueryFailedError(TablesError):
     """The engine refused the query, or failed while it ran."""
+
+
+class ExportError(TablesError):
+    """The file is there already, or cannot be written."""

@@ -55,9 +55,9 @@ def test_sql_prints_json(tables_dir: Path) -> None:
         ("SELECT 1 FROM [bold]", "error: "),
     ],
 )
-def test_a_refused_statement_is_one_line_and_exit_2(statement: str, said: str, tables_dir: Path) -> None:
+def test_a_refused_statement_is_one_line_and_exit_1(statement: str, said: str, tables_dir: Path) -> None:
     done = call("sql", statement, "--tables-dir", tables_dir)
-    assert done.exit_code == 2
+    assert done.exit_code == 1
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
 
@@ -116,7 +116,7 @@ def test_lists_of_an_unknown_user_exits_with_1(tables_dir: Path) -> None:
 
 def test_a_folder_without_titles_is_refused(tables_dir: Path) -> None:
     done = call("lists", "u1", "--bundle", tables_dir, "--tables-dir", tables_dir)
-    assert (done.exit_code, "no titles" in done.stderr) == (2, True)
+    assert (done.exit_code, "no titles" in done.stderr) == (1, True)
 
 
 def test_compact_reports_a_pass(tables_dir: Path) -> None:

@@ -1,0 +1,178 @@
+"""What `recloop sql` writes for programs: every value whole in each format, and files whole or not at all."""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from job.commands import lists, sql
+from job.tables.errors import ExportError
+from job.tables.export import export
+from job.tables.formats import Format, Values, chunks
+from job.tables.query import QueryStream
+from tests.unit.tables.rows import HOUR, behavior, commit, made_list
+
+app = typer.Typer()
+app.command()(sql.sql)
+app.command()(lists.lists)
+TRICKY = 'a "quoted", [bold]text[/bold] \x1b[31m\r\n\u2028\0 é'
+
+
+@pytest.fixture
+def tables_dir(tmp_path: Path) -> Path:
+    folder = tmp_path / "tables"
+    commit(folder / "user_behavior" / HOUR, "part-a-0", [behavior(0, item=TRICKY), behavior(1, item="b")])
+    commit(folder / "recommendation_lists" / HOUR, "part-a-0", [made_list(1, [TRICKY, "b"])])
+    return folder
+
+
+def call(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def ask(
+    tables_dir: Path, *arguments: str | Path, sql: str = "SELECT * FROM user_behavior ORDER BY log_offset"
+) -> Result:
+    return call("sql", sql, "--tables-dir", tables_dir, *arguments)
+
+
+def written(columns: tuple[str, ...], rows: list[tuple[object, ...]], form: Format) -> str:
+    answer = QueryStream(columns, iter(rows), tuple)
+    return b"".join(chunks(answer, form, Values())).decode()
+
+
+texts = st.text(max_size=6) | st.sampled_from(["", " x", "a,b", '"', "\r\n", "\0", "\u2028"])
+scalars = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.floats(allow_nan=False) | texts
+values = scalars | st.lists(scalars, max_size=3)
+
+
+@given(st.lists(st.tuples(values, values), max_size=5))
+def test_json_holds_every_value(rows: list[tuple[object, ...]]) -> None:
+    expected = [{"a": named(one), "a_2": named(two)} for one, two in rows]
+    document = json.loads(written(("a", "a"), rows, Format.JSON))
+    assert (document["rows"], document["row_count"]) == (expected, len(rows))
+    assert [json.loads(line) for line in written(("a", "a"), rows, Format.JSONL).split("\n")[:-1]] == expected
+
+
+@given(st.lists(st.tuples(texts | st.none(), st.lists(texts, max_size=3)), max_size=5))
+def test_csv_holds_every_text_and_array(rows: list[tuple[object, ...]]) -> None:
+    header, *found = csv.reader(io.StringIO(written(("t", "a"), rows, Format.CSV), newline=""), strict=True)
+    assert header == ["t", "a"]
+    assert [(text, json.loads(array)) for text, array in found] == [(text or "", array) for text, array in rows]
+
+
+def test_csv_tells_a_null_from_an_empty_text_and_ends_lines_as_the_rfc_says() -> None:
+    rows: list[tuple[object, ...]] = [(None, ""), (1.5, True), ([1], "x,y")]
+    assert written(("a", "b"), rows, Format.CSV) == 'a,b\r\n,""\r\n1.5,true\r\n[1],"x,y"\r\n'
+    assert written(("a",), [(None,)], Format.CSV) == 'a\r\n""\r\n'
+
+
+def named(value: object) -> object:
+    """A value as JSON has it."""
+    if isinstance(value, list):
+        return [named(each) for each in value]
+    return {float("inf"): "Infinity", float("-inf"): "-Infinity"}.get(value, value) if type(value) is float else value
+
+
+@pytest.mark.parametrize(("form", "found"), [("jsonl", '{"x":"NaN","y":["Infinity","-Infinity"],"z":null}\n')])
+def test_what_is_no_number_is_written_as_text_and_told(form: str, found: str, tables_dir: Path) -> None:
+    statement = "SELECT 'nan'::DOUBLE AS x, ['inf'::DOUBLE, '-inf'::DOUBLE] AS y, NULL AS z"
+    done = ask(tables_dir, "--format", form, sql=statement)
+    assert done.stdout == found
+    assert done.stderr == ("warning: 3 values are NaN or infinite: they are written as the texts NaN and Infinity\n")
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "json"])
+def test_rows_are_read_and_written_a_few_at_a_time(form: str) -> None:
+    asked = iter(range(10**9))
+    answer = QueryStream(("n",), ((number,) for number in asked), tuple)
+    for _ in zip(range(5), chunks(answer, Format(form), Values()), strict=False):
+        pass
+    assert next(asked) < 10
+
+
+@pytest.mark.parametrize("name", ["x.csv", "x.jsonl", "x.json", "x.txt"])
+def test_a_file_holds_what_would_be_printed(name: str, tables_dir: Path, tmp_path: Path) -> None:
+    out = tmp_path / name
+    done = ask(tables_dir, "--out", out)
+    assert (done.exit_code, done.stdout) == (0, "")
+    form = {"csv": "csv", "jsonl": "jsonl", "json": "json"}.get(name[2:], "table")
+    printed = ask(tables_dir, "--format", form).stdout
+    assert _without_time(out.read_bytes().decode()) == _without_time(printed)
+    assert [path.name for path in tmp_path.iterdir()] in (["tables", name], [name, "tables"])
+
+
+def _without_time(text: str) -> list[str]:
+    return [line.rstrip() for line in text.split("seconds")[0].split(" rows in ")[0].split("\n")]
+
+
+def test_a_file_that_is_there_is_replaced_only_with_force(tables_dir: Path, tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+    out.write_text("mine")
+    refused = ask(tables_dir, "--out", out)
+    assert (refused.exit_code, "--force" in refused.stderr, out.read_text()) == (2, True, "mine")
+    assert ask(tables_dir, "--out", out, "--force").exit_code == 0
+    assert out.read_text().startswith("user_id,")
+
+
+def test_a_file_that_came_while_the_query_ran_is_kept(tmp_path: Path) -> None:
+    out = tmp_path / "x.csv"
+
+    def content() -> Iterator[bytes]:
+        out.write_text("another's")
+        yield b"mine"
+
+    with pytest.raises(ExportError, match="there already"):
+        export(out, content(), force=False)
+    assert (out.read_text(), [path.name for path in tmp_path.iterdir()]) == ("another's", ["x.csv"])
+
+
+@pytest.mark.parametrize("statement", ["SELECT 1/0, error('halfway') FROM user_behavior", "SELECT nosuch"])
+def test_a_query_that_fails_leaves_no_file(statement: str, tables_dir: Path, tmp_path: Path) -> None:
+    done = ask(tables_dir, "--out", tmp_path / "x.csv", sql=statement)
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert [path.name for path in tmp_path.iterdir()] == ["tables"]
+
+
+@pytest.mark.parametrize("out", ["", "none/x.csv", "tables/user_behavior/x.csv", "/dev/null"])
+@pytest.mark.parametrize("force", [(), ("--force",)])
+def test_a_target_that_is_no_new_file_is_refused(out: str, force: tuple[str, ...], tables_dir: Path) -> None:
+    done = ask(tables_dir, "--out", tables_dir.parent / out, *force)
+    assert (done.exit_code, "--out" in done.stderr, done.stderr.count("\n")) == (2, True, 1)
+
+
+def test_two_formats_are_refused(tables_dir: Path) -> None:
+    assert ask(tables_dir, "--json", "--format", "csv").exit_code == 2
+
+
+@pytest.mark.parametrize("command", [("sql", "SELECT item_id FROM user_behavior"), ("lists", "u1")])
+def test_text_of_users_is_shown_as_it_is_and_obeyed_by_nobody(command: tuple[str, str], tables_dir: Path) -> None:
+    done = call(*command, "--tables-dir", tables_dir)
+    assert done.exit_code == 0
+    assert "[bold]text[/bold] \\x1b[31m" in done.output
+    assert not {"\x1b", "\0"} & set(done.output)
+
+
+def test_an_error_that_quotes_the_statement_is_one_line_without_controls(tables_dir: Path) -> None:
+    done = ask(tables_dir, sql='SELECT "[/red]\x1b[31m\n"')
+    assert (done.exit_code, done.stderr.count("\n"), "\x1b" in done.stderr) == (1, 1, False)
+
+
+def test_every_type_of_the_engine_is_json(tables_dir: Path) -> None:
+    statement = (
+        "SELECT 1.5::DECIMAL(9,2) d, DATE '2026-01-01' t, INTERVAL 1 DAY i, 'x'::BLOB b, MAP {1: 'one'} m, "
+        "{'k': 'nan'::DOUBLE} s, 2::HUGEINT ** 100 h, uuid() u, 170141183460469231731687303715884105727 n"
+    )
+    for form in ("json", "jsonl", "csv", "table"):
+        assert ask(tables_dir, "--format", form, sql=statement).exit_code == 0
+    (row,) = msgspec.json.decode(ask(tables_dir, "--json", sql=statement).stdout)["rows"]
+    assert (row["d"], row["t"], row["m"], row["s"]) == ("1.50", "2026-01-01", {"1": "one"}, {"k": "NaN"})
+    assert json.loads(ask(tables_dir, "--format", "jsonl", sql=statement).stdout)["n"] == 2**127 - 1
