@@ -7,10 +7,14 @@ UNKNOWN_TOPIC_ID = b"\0" * 16
 
 
 def log_record(partition: int, offset: int, appended_at: int | None, value: bytes | None) -> LogRecord:
-    """The record; without a value it is a dead letter, and of a long one only the beginning is kept."""
+    """The record; without a value it is a dead letter, and of a long one only the beginning is kept.
+
+    Its time is the producer's unless the topic says otherwise, which not every reader is told. Kafka's -1 is none.
+    """
+    appended_at = None if appended_at is None or appended_at < 0 else appended_at
     if value is None:
         problem = Problem(Reason.TOMBSTONE, "the record has no value")
-        return LogRecord(partition, offset, b"", 0, appended_at, problem)
+        return LogRecord(partition, offset, b"", 0, appended_at, problem, stamped_by_producer=True)
     size = len(value)
     kept = value[:MAX_RAW_BYTES] if size > LONGEST_RECORD_BYTES else value
-    return LogRecord(partition, offset, kept, size, appended_at)
+    return LogRecord(partition, offset, kept, size, appended_at, stamped_by_producer=True)
