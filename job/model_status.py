@@ -13,7 +13,7 @@ from udfs.bundle_source import FromRegistry
 _SERVED = """
 SELECT variant, model_version, CAST(count(*) AS INTEGER) AS scorers, max("timestamp") AS since
 FROM (
-  SELECT *, row_number() OVER (PARTITION BY scorer, variant ORDER BY "timestamp" DESC, epoch DESC) AS newest
+  SELECT *, row_number() OVER (PARTITION BY scorer, variant ORDER BY epoch DESC, "timestamp" DESC) AS newest
   FROM model_swaps WHERE outcome <> 'failed' AND scorer < ?
 )
 WHERE newest = 1 GROUP BY variant, model_version ORDER BY variant, since DESC
@@ -23,9 +23,9 @@ SELECT variant, model_version, problem, "timestamp" FROM model_swaps AS failed
 WHERE outcome = 'failed' AND NOT EXISTS (
   SELECT 1 FROM model_swaps AS later
   WHERE later.scorer = failed.scorer AND later.variant = failed.variant AND later.outcome <> 'failed'
-  AND later."timestamp" >= failed."timestamp"
+  AND (later.epoch > failed.epoch OR (later.epoch = failed.epoch AND later."timestamp" >= failed."timestamp"))
 )
-ORDER BY "timestamp" DESC LIMIT 1
+ORDER BY epoch DESC, "timestamp" DESC LIMIT 1
 """
 
 

@@ -65,7 +65,13 @@ def _ms(duration: timedelta) -> int:
 
 def _poll_rules(settings: JobSettings, actions: ActionTable) -> PollRules:
     log = settings.log
-    parsing = ParsingRules(actions, log.earliest_ms, _ms(log.max_ahead), _ms(log.allowed_lateness))
+    parsing = ParsingRules(
+        actions,
+        log.earliest_ms,
+        _ms(log.max_ahead),
+        _ms(log.allowed_lateness),
+        by_clock=settings.preset != "replayable",
+    )
     deployment = DeploymentId(settings.deployment.number, settings.deployment.generation)
     return PollRules(log.poll_interval_ms, log.max_poll_records, settings.flink.buckets, parsing, deployment)
 

@@ -80,7 +80,9 @@ class LogSettings(_Group):
     )
     earliest_ms: int = Field(0, ge=0, description="smallest possible event time, epoch ms")
     max_ahead: timedelta = Field(
-        timedelta(days=1), ge=timedelta(0), description="how far an event time may lie after the clock"
+        timedelta(days=1),
+        ge=timedelta(0),
+        description="how far an event time may lie after its record was appended; the clock where the log has no time",
     )
 
 

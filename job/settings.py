@@ -209,9 +209,22 @@ def load(
     for source in (of_toml(file, JobSettings), of_environment(JobSettings), of_overrides(overrides)):
         values = merge(values, source)
     try:
-        return JobSettings(**values)
+        settings = JobSettings(**values)
     except ValidationError as error:
         raise SettingsError(_told(error)) from error
+    _check_times(settings)
+    return settings
+
+
+def _check_times(settings: JobSettings) -> None:
+    """Only of what is given anew: a job that was deployed with such settings can be read, and replaced."""
+    log = settings.log
+    if log.allowed_lateness < log.max_ahead:
+        msg = (
+            f"log.allowed_lateness ({log.allowed_lateness}) is below log.max_ahead ({log.max_ahead}): one event ahead "
+            "of its time would make the others of its partition late until then; raise the first or lower the second"
+        )
+        raise SettingsError(msg)
 
 
 def _default_actions() -> dict[str, Any]:

@@ -13,7 +13,7 @@ class LogPosition:
         partition: its number.
         next_offset: the offset that is read next.
         cursor: the reader's own bytes for the same place.
-        newest_ms: the newest event time so far, epoch ms.
+        newest_ms: the newest event time so far, epoch ms; see `udfs.parsing.newest_after`.
         epoch: of the attempt that reads it: see `udfs.attempt`.
         offset_metric: reports `next_offset`.
     """

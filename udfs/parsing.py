@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import msgspec
 
 from model.actions import ActionTable
-from model.event_time import wrong_unit
+from model.event_time import LATEST_MS, wrong_unit
 from model.ids import id_text
 from udfs.elements import LoggedBehavior
 
@@ -20,8 +20,6 @@ MAX_RAW_BYTES = 64 * 1024
 """A dead letter keeps so many of the record's first bytes."""
 LONGEST_RECORD_BYTES = 1 << 20
 """A longer record is a dead letter."""
-LATEST_MS = 253_402_300_799_999
-"""The last millisecond of the year 9999, where the calendars of the tables' readers end."""
 
 
 class Reason(StrEnum):
@@ -65,6 +63,7 @@ class LogRecord:
         size: how many bytes the whole record has.
         appended_at: when it was appended, epoch ms, where the log itself knows.
         problem: what makes it a dead letter, whatever its bytes are.
+        stamped_by_producer: whether that time may be the word of whoever appended it, as Kafka's CreateTime is.
     """
 
     partition: int
@@ -73,6 +72,7 @@ class LogRecord:
     size: int
     appended_at: int | None = None
     problem: Problem | None = None
+    stamped_by_producer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +92,16 @@ class ParsingRules:
     Attributes:
         actions: the action table; others are unknown.
         earliest_ms: smallest possible event time, epoch ms.
-        max_ahead_ms: how far an event time may lie after the clock.
+        max_ahead_ms: how far an event time may lie after the time of appending.
         allowed_lateness_ms: how far an event time may lie before the newest of its partition.
+        by_clock: whether the reader's clock judges where the log has no time of its own.
     """
 
     actions: ActionTable
     earliest_ms: int = 0
     max_ahead_ms: int = 86_400_000
     allowed_lateness_ms: int = 7 * 86_400_000
+    by_clock: bool = True
 
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
@@ -128,7 +130,10 @@ _MISSING = re.compile(r"missing required field")
 
 
 def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int) -> LoggedBehavior | DeadLetter:
-    """Checks one record, given its partition's newest event time so far and the clock, both epoch ms."""
+    """Checks one record, given its partition's newest event time so far (see `newest_after`) and the clock, epoch ms.
+
+    A record with a time of appending is judged by that, whenever it is read.
+    """
     if record.problem is not None:
         return DeadLetter(record, record.problem.reason, record.problem.detail)
     if record.size > len(record.raw):
@@ -138,18 +143,35 @@ def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int
         line = _decode(record.raw)
     except msgspec.ValidationError as error:
         if (numbered := _with_numbers_as_ids(record.raw)) is not None:
-            return _wrong_value(record, numbered, rules, newest_ms, now_ms) or _behavior(record, numbered)
+            return _judged(record, numbered, rules, newest_ms, now_ms)
         reason = Reason.MISSING_FIELD if _MISSING.search(str(error)) else Reason.MISTYPED_FIELD
         return DeadLetter(record, reason, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return DeadLetter(record, Reason.NOT_JSON, str(error))
-    return _wrong_value(record, line, rules, newest_ms, now_ms) or _behavior(record, line)
+    return _judged(record, line, rules, newest_ms, now_ms)
+
+
+def newest_after(newest_ms: int, behavior: LoggedBehavior) -> int:
+    """Return the newest event time of a partition after one more behaviour: none moves it beyond its own appending."""
+    appended_at = behavior.appended_at
+    reached = behavior.timestamp if appended_at is None else min(behavior.timestamp, appended_at)
+    return max(newest_ms, reached)
 
 
 def offsets_gone(letter: DeadLetter) -> int:
     """How many offsets a dead letter tells of that were removed before they were read."""
     problem = letter.record.problem
     return problem.offsets if problem is not None and problem.reason is Reason.OFFSETS_GONE else 0
+
+
+def _judged(
+    record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int
+) -> LoggedBehavior | DeadLetter:
+    return (
+        _wrong_value(record, line, rules)
+        or _wrong_time(record, line, rules, newest_ms, now_ms)
+        or _behavior(record, line)
+    )
 
 
 def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
@@ -163,7 +185,7 @@ def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
         line.position,
         record.partition,
         record.offset,
-        line.appended_at if record.appended_at is None else record.appended_at,
+        _appended_at(record, line),
     )
 
 
@@ -178,15 +200,27 @@ def _with_numbers_as_ids(raw: bytes) -> _Line | None:
         return None
 
 
-def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int) -> DeadLetter | None:
+def _appended_at(record: LogRecord, line: _Line) -> int | None:
+    return line.appended_at if record.appended_at is None else record.appended_at
+
+
+def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules) -> DeadLetter | None:
     if wrong := _wrong_ids(line) or _in_another_unit(line) or _beyond_calendars(record, line):
         return DeadLetter(record, *wrong)
     if line.action not in rules.actions:
         return DeadLetter(record, Reason.UNKNOWN_ACTION, f"action {line.action[:64]!r} is not in the table")
-    latest_ms = now_ms + rules.max_ahead_ms
+    return None
+
+
+def _wrong_time(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int) -> DeadLetter | None:
+    appended_at = _appended_at(record, line)
+    latest_ms = min(LATEST_MS, _latest_ms(appended_at, rules, now_ms, by_producer=record.stamped_by_producer))
     if not rules.earliest_ms <= line.timestamp <= latest_ms:
-        detail = f"timestamp {line.timestamp} is not within {rules.earliest_ms} to {latest_ms}"
+        appended = "" if appended_at is None else f" of a record appended at {appended_at}"
+        detail = f"timestamp {line.timestamp}{appended} is not within {rules.earliest_ms} to {latest_ms}"
         return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
+    # Also where state of an earlier release holds a time that was still to come.
+    newest_ms = newest_ms if appended_at is None else min(newest_ms, appended_at)
     if line.timestamp < newest_ms - rules.allowed_lateness_ms:
         detail = f"{newest_ms - line.timestamp} ms older than the partition's newest event"
         return DeadLetter(record, Reason.LATE, detail, line.timestamp)
@@ -219,6 +253,19 @@ def _beyond_calendars(record: LogRecord, line: _Line) -> tuple[Reason, str] | No
         if time_ms is not None and not 0 <= time_ms <= LATEST_MS:
             return Reason.IMPOSSIBLE_TIME, f"{name} {time_ms} is not within 0 to {LATEST_MS}"
     return None
+
+
+def _latest_ms(appended_at: int | None, rules: ParsingRules, now_ms: int, *, by_producer: bool) -> int:
+    """The latest possible event time: by the log where it knows when, else by the clock.
+
+    A producer whose clock is far ahead stamps both alike: of its word and the clock the earlier counts, which is its
+    word whenever that is no time still to come.
+    """
+    by_clock = now_ms + rules.max_ahead_ms if rules.by_clock else LATEST_MS
+    if appended_at is None:
+        return by_clock
+    by_log = appended_at + rules.max_ahead_ms
+    return min(by_log, by_clock) if by_producer else by_log
 
 
 def _wrong_id(name: str, identifier: str) -> tuple[Reason, str] | None:

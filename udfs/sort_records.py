@@ -13,7 +13,7 @@ from udfs.elements import LoggedBehavior, PolledElement, encode
 from udfs.keyed_state import bytes_value_state
 from udfs.log_position import LogPosition
 from udfs.metrics import Metric, counters
-from udfs.parsing import DeadLetter, LogRecord, ParsingRules, offsets_gone, parse
+from udfs.parsing import DeadLetter, LogRecord, ParsingRules, newest_after, offsets_gone, parse
 from udfs.rows import attempt_row, dead_letter_row
 from udfs.tags import ATTEMPTS, DEAD_LETTERS
 
@@ -76,7 +76,7 @@ class SortRecords:
                 letters.append(dead_letter_row(parsed, position.epoch, now_ms))
                 self.count_gone(offsets_gone(parsed))
                 continue
-            position.newest_ms = max(position.newest_ms, parsed.timestamp)
+            position.newest_ms = newest_after(position.newest_ms, parsed)
             key = bucket_key(parsed.user_id, self._max_parallelism)
             buckets.setdefault(key, []).append(parsed)
         if letters:

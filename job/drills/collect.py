@@ -89,10 +89,11 @@ def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheck
 def count_reprocessed(tables: Path, output: Output, injected_ms: int) -> int:
     """How many behaviours were processed before a fault, not committed, and are in the tables by a later attempt.
 
-    Epochs are no lower than the clock at their attempt's start, and no attempt starts at the moment of the fault.
+    Told apart by when rows were written: a restore from the same checkpoint has the same epoch.
     """
-    before = {(row.log_partition, row.log_offset) for row in uncommitted_behaviors(tables) if row.epoch < injected_ms}
-    return sum(row.epoch > injected_ms and row.at in before for row in output.behaviors)
+    hidden = uncommitted_behaviors(tables)
+    before = {(row.log_partition, row.log_offset) for row in hidden if row.written_at < injected_ms}
+    return sum(row.written_at > injected_ms and row.at in before for row in output.behaviors)
 
 
 def caught_up_ms(fed: Sequence[Fed], output: Output, restarted_ms: int | None) -> int | None:

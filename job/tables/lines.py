@@ -8,11 +8,11 @@ null, and told of.
 from job.tables.columns import Column, ColumnType
 from job.tables.dialect import quoted
 from job.tables.schema import Table
+from model.event_time import LATEST_MS
 
 _INT_BOUNDS = (-(2**31), 2**31 - 1)
-_LATEST_MS = 253_402_300_799_999
 _EARLIEST_MS = -62_135_596_800_000
-CALENDARS_MS = (_EARLIEST_MS, _LATEST_MS)
+CALENDARS_MS = (_EARLIEST_MS, LATEST_MS)
 """The years 1 to 9999, which is what the engines' and Python's timestamps have in common."""
 
 

@@ -190,7 +190,7 @@ def test_a_restart_serves_what_was_served_while_the_registry_names_what_does_not
         killed_ms = int(time.time() * 1000)
         run.cluster.kill_task_manager(0)
         wait_until(
-            lambda: run.count("model_swaps", f"model_version = '1' AND epoch > {killed_ms}") >= PARALLELISM,
+            lambda: run.count("model_swaps", f"model_version = '1' AND written_at > {killed_ms}") >= PARALLELISM,
             timeout_s=120,
             what="the old model at both scorers again",
         )

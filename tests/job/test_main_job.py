@@ -10,7 +10,7 @@ from job.cluster import FlinkRest
 from job.log_writer import LogWriter
 from job.status import counted, fresh_counts
 from model.records import UserBehavior
-from tests.job.fixtures import Deploy, Log, Run
+from tests.job.fixtures import PARTITIONS, Deploy, Log, Run
 from tests.job.outcome import (
     REPLAYABLE,
     assert_all_accounted_for,
@@ -117,8 +117,23 @@ def test_parallelism_2_with_a_taskmanager_killed_gives_the_same(run_job: Deploy,
     assert restored >= before.checkpoint_id
     assert_all_accounted_for(run, faulty_log)
     assert_sequences_whole(run)
-    assert run.count("recommendation_lists", f"epoch < {killed_ms}") < made_before, "behaviours were processed again"
+    assert run.count("recommendation_lists", f"written_at < {killed_ms}") < made_before, (
+        "behaviours were processed again"
+    )
+    assert_epochs_rise_alike(run, restored)
     assert_same(outcome_of(run), undisturbed)
+
+
+def assert_epochs_rise_alike(run: Run, restored: int) -> None:
+    """Every partition has the same epochs, and the last one says which checkpoint was restored."""
+    begun = run.rows("SELECT epoch, count(*), min(parent_epoch), max(parent_epoch) FROM attempts GROUP BY 1 ORDER BY 1")
+    epochs = [int(str(row[0])) for row in begun]
+    assert [row[1:] for row in begun] == [(PARTITIONS, *[parent] * 2) for parent in (None, *epochs[:-1])]
+    assert epochs[-1] - epochs[0] == restored + 1
+    for table in ("user_behavior_all", "recommendation_lists_all"):
+        assert run.rows(f"SELECT DISTINCT log_partition, epoch FROM {table} ORDER BY 1, 2") == [
+            (partition, epoch) for partition in range(PARTITIONS) for epoch in epochs
+        ]
 
 
 def unseen_lists(rest: FlinkRest, run: Run) -> int:

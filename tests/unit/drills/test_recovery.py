@@ -58,8 +58,8 @@ def hidden_file(tables: Path, rows: list[tuple[int, int]]) -> None:
     folder = tables / "user_behavior" / "dt=2026-01-01" / "hour=00"
     folder.mkdir(parents=True)
     lines = [
-        json.dumps({"log_partition": 0, "log_offset": offset, "epoch": epoch, "written_at": 1, "user_id": "u"})
-        for offset, epoch in rows
+        json.dumps({"log_partition": 0, "log_offset": offset, "epoch": 1, "written_at": written_at, "user_id": "u"})
+        for offset, written_at in rows
     ]
     (folder / ".part-a-0.inprogress.b").write_text("\n".join([*lines, '{"log_par']))
     (folder / "part-a-0").write_text(lines[0] + "\n")
@@ -67,10 +67,11 @@ def hidden_file(tables: Path, rows: list[tuple[int, int]]) -> None:
 
 def test_only_hidden_rows_of_the_killed_attempt_that_are_there_anew_were_reprocessed(tmp_path: Path) -> None:
     hidden_file(tmp_path, [(0, 50), (1, 50), (9, 50), (3, 150)])
-    output = replace(good_output(), behaviors=tuple(replace(row, epoch=150) for row in good_output().behaviors))
+    late = replace(good_output(), behaviors=tuple(replace(row, written_at=150) for row in good_output().behaviors))
+    early = replace(good_output(), behaviors=tuple(replace(row, written_at=99) for row in good_output().behaviors))
     assert [row.log_offset for row in uncommitted_behaviors(tmp_path)] == [0, 1, 9, 3]
-    assert count_reprocessed(tmp_path, output, 100) == 2
-    assert count_reprocessed(tmp_path, good_output(), 100) == 0
+    assert count_reprocessed(tmp_path, late, 100) == 2
+    assert count_reprocessed(tmp_path, early, 100) == 0
 
 
 def make_log(folder: Path) -> Path:

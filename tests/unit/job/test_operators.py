@@ -10,6 +10,7 @@ from job.operators import Operators
 from job.rules import action_table
 from job.settings import JobSettings, load
 from model.actions import DEFAULT_ACTIONS, Action, Kind
+from udfs.attempt import DeploymentId
 from udfs.bundle_source import FromFolder, FromRegistry
 from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
 from udfs.scoring_rules import CacheRules, DeviceRules, ScoringRules
@@ -51,6 +52,16 @@ def test_parsing_heeds_its_settings() -> None:
         Operators(settings("log.earliest_ms=5", "log.max_ahead=6", "log.allowed_lateness=7")).poll_log
     ).parsing
     assert (parsing.earliest_ms, parsing.max_ahead_ms, parsing.allowed_lateness_ms) == (5, 6_000, 7_000)
+
+
+def test_a_replayable_job_does_not_ask_its_clock_what_is_possible() -> None:
+    judged = [rules(Operators(settings(f"preset={preset}")).poll_log).parsing for preset in ("live", "replayable")]
+    assert [each.by_clock for each in judged] == [True, False]
+
+
+def test_rows_and_epochs_are_those_of_the_deployment() -> None:
+    polling = rules(Operators(settings("deployment.number=7", "deployment.generation=2")).poll_log)
+    assert polling.deployment == DeploymentId(7, 2)
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,8 @@ def test_a_value_is_json_or_a_plain_word(override: str, group: str, name: str, v
         ("scoring.linger_ms=-1", "scoring.linger_ms: "),
         ("log.allowed_lateness=-1", "log.allowed_lateness: "),
         ("log.max_ahead=-1", "log.max_ahead: "),
+        ("log.max_ahead=P8D", "log.allowed_lateness (7 days, 0:00:00) is below log.max_ahead (8 days, 0:00:00)"),
+        ("log.allowed_lateness=3600", "log.allowed_lateness (1:00:00) is below log.max_ahead (1 day, 0:00:00)"),
         ("flink.checkpoint_interval=0", "flink.checkpoint_interval: "),
         ("flink.buckets=40000", "flink.buckets: "),
         ("preset=fast", "preset: "),
@@ -246,7 +248,7 @@ values: dict[str, st.SearchStrategy[Any]] = {
     "scoring.score_deadline_ms": st.floats(0.001, 200),
     "scoring.shed_after_ms": st.none() | st.floats(0.001, 1e9),
     "scoring.linger_ms": st.floats(0, allow_infinity=False, max_value=1e308),
-    "log.allowed_lateness": st.timedeltas(timedelta(0), timedelta(days=10_000)),
+    "log.allowed_lateness": st.timedeltas(timedelta(days=1), timedelta(days=10_000)),
     "preset": st.sampled_from(["live", "replayable"]),
 }
 
@@ -277,6 +279,13 @@ def test_scorers_are_as_many_as_other_subtasks_unless_told() -> None:
     two, five = (load(overrides=["flink.parallelism=2", "lists.policy=history", *more]) for more in ([], FIVE_SCORERS))
     assert (two.scorers, two.slots) == (2, 2)
     assert (five.scorers, five.slots) == (5, 5)
+
+
+def test_a_deployed_job_with_settings_that_are_refused_today_can_be_read(tmp_path: Path) -> None:
+    settings = load(overrides=[BUNDLE])
+    before = settings.model_copy(update={"log": settings.log.model_copy(update={"allowed_lateness": timedelta(0)})})
+    before.to_file(tmp_path / "job.json")
+    assert JobSettings.of_file(tmp_path / "job.json") == before
 
 
 def test_a_secret_itself_is_refused_and_not_repeated() -> None:

@@ -71,6 +71,13 @@ def test_what_did_not_load_is_told_with_its_reason_until_something_loads(setting
     assert "did not load" not in told_by(settings, *STARTED, *failed, *mended)
 
 
+def test_a_clock_that_was_fast_once_does_not_hide_what_is_served_now(settings: JobSettings) -> None:
+    fast = 7_200
+    before = (swap(0, "1", "started", fast), swap(1, "1", "started", fast), swap(0, "1", "failed", fast + 1))
+    now = (swap(0, "2", "started", 9, epoch=2), swap(1, "2", "started", 9, epoch=2))
+    assert told_by(settings, *before, *now) == "default: 2 by 2, since 2023-11-14 22:13:29 UTC"
+
+
 def test_of_a_job_that_did_nothing_yet_it_is_told_what_it_is_to_serve(settings: JobSettings) -> None:
     assert told_by(settings) == "default: 2 is to be served, and not every scorer has said so yet"
 

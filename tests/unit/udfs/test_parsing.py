@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
+from model.event_time import LATEST_MS
 from tests.unit.udfs.examples import NOW_MS, PARSING, record
 from udfs.elements import LoggedBehavior, PolledElement, decode_polled, encode
-from udfs.parsing import LATEST_MS, MAX_ID_BYTES, DeadLetter, LogRecord, ParsingRules, Reason, parse
+from udfs.parsing import MAX_ID_BYTES, DeadLetter, LogRecord, ParsingRules, Reason, parse
 from udfs.rows import dead_letter_row, user_behavior_row
 
 GOOD: dict[str, Any] = {"user_id": "u", "action": "click", "item_id": "i", "timestamp": NOW_MS}
@@ -120,7 +121,7 @@ def test_a_late_record_is_a_dead_letter_that_keeps_its_event_time() -> None:
         {"unknown": {"nested": [1, {}]}},
         {"event_id": None, "position": 0, "request_id": ""},
         {"position": 2**31 - 1, "request_id": "é" * (MAX_ID_BYTES // 2), "appended_at": LATEST_MS},
-        {"position": -(2**31), "appended_at": 0},
+        {"position": -(2**31), "appended_at": NOW_MS - DAY_MS},
     ],
 )
 def test_what_is_just_within_the_bounds_is_a_behavior(changes: dict[str, Any]) -> None:
@@ -138,8 +139,8 @@ def test_of_a_doubled_key_the_last_counts() -> None:
 
 
 def test_a_behavior_says_where_the_log_holds_it() -> None:
-    behavior = parsed(line(event_id="e", request_id="r", position=4, appended_at=5))
-    assert behavior == LoggedBehavior("u", "click", "i", NOW_MS, "e", "r", 4, 3, 17, 5)
+    behavior = parsed(line(event_id="e", request_id="r", position=4, appended_at=NOW_MS + 5))
+    assert behavior == LoggedBehavior("u", "click", "i", NOW_MS, "e", "r", 4, 3, 17, NOW_MS + 5)
 
 
 def test_no_setting_lets_a_time_beyond_the_calendars_through() -> None:
@@ -152,15 +153,15 @@ def test_no_setting_lets_a_time_beyond_the_calendars_through() -> None:
 
 
 def test_a_records_time_of_appending_does_not_matter_where_the_log_knows_it() -> None:
-    behavior = parse(LogRecord(0, 0, line(appended_at=-1), 1, 7), PARSING, newest_ms=0, now_ms=NOW_MS)
+    behavior = parse(LogRecord(0, 0, line(appended_at=-1), 1, NOW_MS + 7), PARSING, newest_ms=0, now_ms=NOW_MS)
     assert isinstance(behavior, LoggedBehavior)
-    assert behavior.appended_at == 7
+    assert behavior.appended_at == NOW_MS + 7
 
 
 def test_the_logs_own_time_of_appending_goes_before_the_records() -> None:
-    behavior = parse(LogRecord(0, 0, line(appended_at=5), 1, 7), PARSING, newest_ms=0, now_ms=NOW_MS)
+    behavior = parse(LogRecord(0, 0, line(appended_at=5), 1, NOW_MS + 7), PARSING, newest_ms=0, now_ms=NOW_MS)
     assert isinstance(behavior, LoggedBehavior)
-    assert behavior.appended_at == 7
+    assert behavior.appended_at == NOW_MS + 7
 
 
 numbers = st.integers() | st.floats() | st.sampled_from([2**63 - 1, 2**63, -(2**63) - 1, 10**400])

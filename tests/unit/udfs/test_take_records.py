@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.event_time import LATEST_MS
 from udfs.log_record import log_record
-from udfs.parsing import LATEST_MS
 from udfs.take_records import FIELD_END, NO_VALUE, RECORD_END, read_records
 
 times = st.none() | st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-1, 0, LATEST_MS, LATEST_MS + 1, 2**63 - 1])
