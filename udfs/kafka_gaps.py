@@ -23,7 +23,7 @@ class TransactionOffsets:
         """Learn them from all that the consumer (of kafka-python 3.0.12) fetches from now on."""
         add = self.add
 
-        class Records(_PartitionRecords):  # type: ignore[misc]
+        class Records(_PartitionRecords):
             """The records of one answer, whose batches are seen before they are unpacked."""
 
             def __init__(self, fetch_offset: int, tp: Any, records: Any, **options: Any) -> None:
