@@ -1,5 +1,6 @@
 """The behaviour log as commands see it, whichever kind it is: made ready, begun, and how long it is."""
 
+from job.kafka.behaviors_topic import check_keeps
 from job.kafka.topics import end_offsets, start_offsets
 from job.log_writer import count_lines, create_log
 from job.settings import JobSettings
@@ -11,11 +12,12 @@ def make_ready(settings: JobSettings) -> None:
 
     Raises:
         SettingsError: no brokers are given.
-        TopicError: there is no such topic, or the brokers do not answer.
+        TopicError: there is no such topic, or it forgets what was appended, or the brokers do not answer.
     """
     log = settings.log
     if log.kind == "kafka":
         end_offsets(settings.kafka.connection(), log.topic)
+        check_keeps(settings.kafka.connection(), log.topic)
     elif not (log.folder / MANIFEST).exists():
         create_log(log.folder, log.partitions)
 

@@ -15,7 +15,7 @@ _FIRST_ANSWER_MS = 10_000
 
 
 class SecretMissingError(LogError):
-    """The variable or file that should hold a secret is not there."""
+    """The variable or file that should hold a secret or a certificate is not there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class KafkaConnection:
         """What every client of kafka-python is given; reads the secrets.
 
         Raises:
-            SecretMissingError: one is not there.
+            SecretMissingError: one is not there, or a file of certificates.
         """
         options: dict[str, Any] = {
             "bootstrap_servers": self.brokers.split(","),
@@ -87,13 +87,25 @@ class KafkaConnection:
             options["sasl_plain_password"] = self.password.read() if self.password else None
         if self.security.endswith("SSL"):
             options |= {
-                "ssl_cafile": _text(self.ca_file),
-                "ssl_certfile": _text(self.certificate_file),
-                "ssl_keyfile": _text(self.key_file),
+                "ssl_cafile": _readable("kafka.ca_file", self.ca_file),
+                "ssl_certfile": _readable("kafka.certificate_file", self.certificate_file),
+                "ssl_keyfile": _readable("kafka.key_file", self.key_file),
                 "ssl_password": self.key_password.read() if self.key_password else None,
             }
         return options
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+def _readable(setting: str, path: Path | None) -> str | None:
+    """The path as text; a client would try for 10 s, and then say that nobody answers.
+
+    Raises:
+        SecretMissingError: there is no such file that can be read.
+    """
+    if path is None:
+        return None
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        msg = f"{setting}: the file {path} can't be read here ({error.strerror}): it is needed on every TaskManager too"
+        raise SecretMissingError(msg) from error
+    return str(path)

@@ -4,7 +4,8 @@ KafkaToolError            the root; its text says what to do
 ├── NoMavenError          no Maven client to fetch the broker's artifacts with
 ├── FetchFailedError      the Maven client could not fetch them
 ├── BrokerFailedError     the broker died or was not ready in time
-├── TopicError            a topic is missing, or is not as it was asked for
+├── TopicError            a topic is missing, or is not as it was asked for, or nobody answers
+├── GroupMissingError     there is no consumer group of that name
 └── ProduceError          records were not acknowledged
 """
 
@@ -28,7 +29,11 @@ class BrokerFailedError(KafkaToolError):
 
 
 class TopicError(KafkaToolError):
-    """A topic that is missing, or has other partitions than asked for."""
+    """A topic that is missing, or has other partitions than asked for, or whose brokers do not answer."""
+
+
+class GroupMissingError(KafkaToolError):
+    """A consumer group that the brokers do not know; the text names those that they know."""
 
 
 class ProduceError(KafkaToolError):

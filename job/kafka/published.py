@@ -1,12 +1,14 @@
 """The topics a job publishes to: made where they are missing, and refused where they would lose records."""
 
+import logging
 from collections.abc import Iterator
 
 from job.kafka.errors import TopicError
-from job.kafka.topics import cleanup_policy, create_topic
+from job.kafka.topics import cleanup_policy, create_topic, is_there
 from job.settings import JobSettings
 
 _COMPACT = "compact"
+_log = logging.getLogger(__name__)
 
 
 def make_topics_ready(settings: JobSettings) -> Iterator[str]:
@@ -23,7 +25,14 @@ def make_topics_ready(settings: JobSettings) -> Iterator[str]:
         connection = settings.kafka.connection()
         is_lists = topic == publish.lists_topic
         policy = cleanup_policy(connection, topic)
-        if policy is None:
+        if policy is None and is_there(connection, topic):
+            _log.warning(
+                "whether topic %s keeps its records can't be told: the brokers do not let us describe its "
+                "configuration (the ACL DescribeConfigs). It has to have cleanup.policy=%s",
+                topic,
+                _COMPACT if is_lists else "delete",
+            )
+        elif policy is None:
             policy = _COMPACT if is_lists else "delete"
             create_topic(connection, topic, publish.partitions, {"cleanup.policy": policy})
             yield topic

@@ -18,7 +18,8 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, UnknownError
 
 from job.kafka.errors import ProduceError, TopicError
-from job.kafka.topics import create_topic, told
+from job.kafka.no_answer import told
+from job.kafka.topics import create_topic
 from job.log_writer import DEFAULT_PARTITIONS, LogLockedError
 from job.replay import ReplayMismatchError
 from model.datasets.json_lines import encode_behavior
@@ -78,7 +79,7 @@ class TopicTarget:
         self.name = f"topic {topic} of {connection.brokers}"
         self._topic = topic
         self._failure: Exception | None = None
-        with _consumer(connection) as (consumer, cluster), told(f"topic {topic}"), ExitStack() as stack:
+        with _consumer(connection) as (consumer, cluster), told(f"topic {topic}", connection), ExitStack() as stack:
             self.partitions = _find_or_create(connection, consumer, topic, partitions)
             self.notes = replays / _identity(cluster, connection, topic)
             stack.enter_context(_locked(self.notes, topic))
@@ -221,7 +222,7 @@ def _locked(folder: Path, topic: str) -> Iterator[None]:
 
 @contextmanager
 def _consumer(connection: KafkaConnection) -> Iterator[tuple[Any, Any]]:
-    with told(f"Kafka at {connection.brokers}"):
+    with told("Kafka", connection, reached=False):
         consumer, cluster = connect(KafkaConsumer, connection, enable_auto_commit=False)
     with closing(consumer):
         yield consumer, cluster

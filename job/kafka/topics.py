@@ -11,11 +11,11 @@ from kafka.admin import ConfigResource, ConfigResourceType, NewTopic
 from kafka.errors import (
     CoordinatorLoadInProgressError,
     CoordinatorNotAvailableError,
-    KafkaError,
     TopicAlreadyExistsError,
 )
 
-from job.kafka.errors import TopicError
+from job.kafka.errors import GroupMissingError, TopicError
+from job.kafka.no_answer import told
 from job.setting_groups import Start
 from udfs.kafka_client import connect
 from udfs.kafka_connection import KafkaConnection
@@ -70,7 +70,7 @@ def create_topic(
         TopicError: it is there already.
     """
     new = NewTopic(name=name, num_partitions=partitions, replication_factor=-1, topic_configs=dict(configs or {}))
-    with _admin(connection) as admin, told(f"topic {name}"):
+    with _admin(connection) as admin, told(f"topic {name}", connection):
         try:
             admin.create_topics([new])
         except TopicAlreadyExistsError as error:
@@ -92,21 +92,40 @@ def ensure_topic(connection: KafkaConnection, name: str, partitions: int) -> Non
         raise TopicError(msg)
 
 
-def cleanup_policy(connection: KafkaConnection, name: str) -> str | None:
-    """What a topic does with old records: delete, compact, or both; None where there is no such topic.
+def topic_configs(connection: KafkaConnection, name: str) -> dict[str, str | None]:
+    """A topic's configuration, defaults included; empty where there is no such topic, or we may not see it.
 
     Raises:
         TopicError: the brokers do not answer.
     """
     asked = ConfigResource(ConfigResourceType.TOPIC, name)
-    with _admin(connection) as admin, told(f"topic {name}"):
-        told_of = admin.describe_configs([asked], config_filter="all")["topic"][name]
-    return str(told_of["cleanup.policy"]["value"]) if told_of else None
+    with _admin(connection) as admin, told(f"topic {name}", connection):
+        found = admin.describe_configs([asked], config_filter="all")["topic"][name]
+    return {key: config["value"] for key, config in found.items()}
+
+
+def cleanup_policy(connection: KafkaConnection, name: str) -> str | None:
+    """What a topic does with old records: delete, compact, or both; None where `topic_configs` is empty.
+
+    Raises:
+        TopicError: the brokers do not answer.
+    """
+    return topic_configs(connection, name).get("cleanup.policy")
+
+
+def is_there(connection: KafkaConnection, name: str) -> bool:
+    """Whether there is such a topic that we may see.
+
+    Raises:
+        TopicError: the brokers do not answer.
+    """
+    with _consumer(connection) as consumer, told(f"topic {name}", connection):
+        return name in consumer.topics()
 
 
 def topics(connection: KafkaConnection) -> list[Topic]:
     """All topics but Kafka's own, by name."""
-    with _consumer(connection) as consumer, told("the topics"):
+    with _consumer(connection) as consumer, told("the topics", connection):
         names = sorted(name for name in consumer.topics() if not name.startswith("__"))
         return [_topic(consumer, name) for name in names]
 
@@ -117,16 +136,35 @@ def end_offsets(connection: KafkaConnection, topic: str) -> dict[int, int]:
     Raises:
         TopicError: there is no such topic, or the brokers do not answer.
     """
-    with _consumer(connection) as consumer, told(f"topic {topic}"):
+    with _consumer(connection) as consumer, told(f"topic {topic}", connection):
         return _ends(consumer, topic)
 
 
 def group_lags(connection: KafkaConnection, group: str) -> list[GroupLag]:
-    """Where a consumer group is, in each partition it ever committed an offset of."""
-    with _admin(connection) as admin, _consumer(connection) as consumer, told(f"group {group}"):
+    """Where a consumer group is, in each partition it ever committed an offset of.
+
+    Raises:
+        GroupMissingError: there is no group of that name.
+        TopicError: the brokers do not answer.
+    """
+    with _admin(connection) as admin, _consumer(connection) as consumer, told(f"group {group}", connection):
         committed = _committed(admin, group)
+        if not committed:
+            _check_group(admin, group)
         ends = consumer.end_offsets(list(committed), timeout_ms=_TIMEOUT_MS) if committed else {}
     return [GroupLag(tp.topic, tp.partition, committed[tp], ends[tp]) for tp in sorted(committed)]
+
+
+def _check_group(admin: Any, group: str) -> None:
+    """A group without any offset: it is there as long as it has members."""
+    known = sorted({str(each["group_id"]) for each in admin.list_groups()})
+    if group not in known:
+        others = f"there are {', '.join(known)}" if known else "there is none yet"
+        msg = (
+            f"the brokers know no consumer group {group!r}: {others}. The job's is log.group, and it is there from its "
+            "first seconds on"
+        )
+        raise GroupMissingError(msg)
 
 
 def _committed(admin: Any, group: str) -> dict[Any, int]:
@@ -175,7 +213,7 @@ def start_offsets(connection: KafkaConnection, topic: str, start: Start, group: 
     Raises:
         TopicError: there is no such topic, or the brokers do not answer.
     """
-    with _consumer(connection) as consumer, told(f"topic {topic}"):
+    with _consumer(connection) as consumer, told(f"topic {topic}", connection):
         partitions = _partitions(consumer, topic)
         if start == "earliest":
             return ()
@@ -193,22 +231,8 @@ def start_offsets(connection: KafkaConnection, topic: str, start: Start, group: 
 
 
 @contextmanager
-def told(what: str) -> Iterator[None]:
-    """Kafka's errors as one of ours.
-
-    Raises:
-        TopicError: what went wrong, and with what.
-    """
-    try:
-        yield
-    except KafkaError as error:
-        msg = f"{what}: {type(error).__name__}: {error}"
-        raise TopicError(msg) from error
-
-
-@contextmanager
 def _admin(connection: KafkaConnection) -> Iterator[Any]:
-    with told(f"Kafka at {connection.brokers}"):
+    with told("Kafka", connection, reached=False):
         made, _ = connect(KafkaAdminClient, connection)
     with closing(made):
         yield made
@@ -216,7 +240,7 @@ def _admin(connection: KafkaConnection) -> Iterator[Any]:
 
 @contextmanager
 def _consumer(connection: KafkaConnection) -> Iterator[Any]:
-    with told(f"Kafka at {connection.brokers}"):
+    with told("Kafka", connection, reached=False):
         made, _ = connect(KafkaConsumer, connection, isolation_level="read_committed")
     with closing(made):
         yield made

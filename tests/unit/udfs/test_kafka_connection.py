@@ -1,6 +1,7 @@
 """Secrets are named by their place and read only where a connection is made."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,7 +21,14 @@ def test_a_secret_that_is_not_there_is_named_by_its_place(monkeypatch: pytest.Mo
         Secret("file:/nowhere/password").read()
 
 
-def test_only_the_client_s_options_hold_the_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("setting", ["ca_file", "certificate_file", "key_file"])
+def test_a_file_of_certificates_that_is_not_there_is_named(tmp_path: Path, setting: str) -> None:
+    files: dict[str, Any] = {setting: tmp_path / "none.pem"}
+    with pytest.raises(SecretMissingError, match=rf"kafka.{setting}: the file .*none.pem can't be read here"):
+        KafkaConnection(brokers="a:9092", security="SSL", **files).client_options()
+
+
+def test_only_the_client_s_options_hold_the_secret(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KAFKA_PASSWORD", "hunter2")
     connection = KafkaConnection(
         brokers="a:9092,b:9092",
@@ -28,9 +36,10 @@ def test_only_the_client_s_options_hold_the_secret(monkeypatch: pytest.MonkeyPat
         mechanism="SCRAM-SHA-512",
         username="recloop",
         password=Secret("env:KAFKA_PASSWORD"),
-        ca_file=Path("/ca.pem"),
+        ca_file=tmp_path / "ca.pem",
     )
+    (tmp_path / "ca.pem").touch()
     assert "hunter2" not in repr(connection)
     options = connection.client_options()
     assert options["bootstrap_servers"] == ["a:9092", "b:9092"]
-    assert (options["sasl_plain_password"], options["ssl_cafile"]) == ("hunter2", "/ca.pem")
+    assert (options["sasl_plain_password"], options["ssl_cafile"]) == ("hunter2", str(tmp_path / "ca.pem"))

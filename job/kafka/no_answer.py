@@ -1,0 +1,96 @@
+"""Kafka's errors as one of ours; of a time-out which brokers were tried, what was found there, and what to check."""
+
+import re
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from kafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    MetadataEmptyBrokerList,
+    NodeNotReadyError,
+)
+
+from job.kafka.errors import TopicError
+from udfs.kafka_connection import KafkaConnection
+
+_NO_ANSWER = (KafkaTimeoutError, KafkaConnectionError, MetadataEmptyBrokerList, NodeNotReadyError)
+_TRY_S = 1.0
+_MOST_TRIED = 5
+_LAST_PORT = 65_535
+_ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]*)\]?:(?P<port>\d{1,5})")
+
+
+@contextmanager
+def told(what: str, connection: KafkaConnection, *, reached: bool = True) -> Iterator[None]:
+    """Kafka's errors as one of ours.
+
+    Args:
+        what: was asked about.
+        connection: by which.
+        reached: whether a broker has answered on it before.
+
+    Raises:
+        TopicError: what went wrong, with what, and what to do where nobody answered.
+    """
+    try:
+        yield
+    except _NO_ANSWER as error:
+        msg = f"{what}: {no_answer(connection, reached=reached)} ({type(error).__name__})"
+        raise TopicError(msg) from error
+    except KafkaError as error:
+        msg = f"{what}: {_once(error)}"
+        raise TopicError(msg) from error
+    except (OSError, ValueError) as error:  # a certificate that can't be read, an address that is none
+        if reached:
+            raise
+        msg = f"{what}: {type(error).__name__}: {error}: check kafka.brokers, and the files of kafka.ca_file and others"
+        raise TopicError(msg) from error
+
+
+def no_answer(connection: KafkaConnection, *, reached: bool) -> str:
+    """Which brokers were asked and how, what is at their addresses, and what to check."""
+    addresses = connection.brokers.split(",")
+    found = "; ".join(f"{each} {_at(each)}" for each in addresses[:_MOST_TRIED])
+    if reached:
+        return (
+            f"the brokers of {connection.brokers} stopped answering within 10 s ({found}). They send clients to the "
+            "addresses of their own setting advertised.listeners: check that these are reached from this machine "
+            "(names, ports, firewall), and that the brokers are well"
+        )
+    return (
+        f"no broker of kafka.brokers={connection.brokers} answered within 10 s as {_manner(connection)} ({found}). "
+        "Check the addresses, that nothing between (a firewall, a container's network) keeps them from this machine, "
+        "and that kafka.security is what that listener speaks"
+    )
+
+
+def _once(error: KafkaError) -> str:
+    """Its kind, and what it says, which often begins with the kind."""
+    kind, said = type(error).__name__, str(error)
+    return said if said.startswith(kind) else f"{kind}: {said}"
+
+
+def _manner(connection: KafkaConnection) -> str:
+    """How we asked, without secrets."""
+    if connection.mechanism is None:
+        return f"kafka.security={connection.security}"
+    return f"kafka.security={connection.security} with {connection.mechanism} as user {connection.username}"
+
+
+def _at(address: str) -> str:
+    """What is found at an address by a plain connection."""
+    parts = _ADDRESS.fullmatch(address.strip())
+    if parts is None or int(parts["port"]) > _LAST_PORT:
+        return "is no host:port"
+    try:
+        socket.create_connection((parts["host"], int(parts["port"])), timeout=_TRY_S).close()
+    except socket.gaierror:
+        return "is a name that is not known here"
+    except ConnectionRefusedError:
+        return "refuses connections: nothing listens there"
+    except (OSError, UnicodeError) as error:
+        return "does not answer" if isinstance(error, TimeoutError) else f"can't be reached: {error}"
+    return "takes connections, and says nothing that is Kafka to us"
