@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -56,7 +57,7 @@ class Layout:
         text = io.StringIO()
         table: list[tuple[object, ...]] = [HEADER, *rows] if self.header else [*rows]
         if len(self.delimiter) == 1:
-            quoting = csv.QUOTE_ALL if self.all_quoted else csv.QUOTE_MINIMAL
+            quoting: Literal[0, 1] = csv.QUOTE_ALL if self.all_quoted else csv.QUOTE_MINIMAL
             csv.writer(text, delimiter=self.delimiter, quoting=quoting, lineterminator=self.ends).writerows(table)
         else:
             text.write("".join(self.delimiter.join(map(str, row)) + self.ends for row in table))
@@ -72,7 +73,7 @@ class Layout:
 ENCODINGS = [("utf-8", False), ("utf-8", True), ("utf-16-le", True), ("utf-16-be", True), ("utf-16-le", False)]
 layouts = st.builds(
     lambda delimiter, encoding, header, ends, pack, all_quoted: Layout(
-        delimiter, *encoding, header, ends, pack, all_quoted
+        delimiter, encoding[0], encoding[1], header, ends, pack, all_quoted
     ),
     st.sampled_from([",", ";", "\t", "|", "::", " "]),
     st.sampled_from([*ENCODINGS, ("latin-1", False)]),
