@@ -37,7 +37,7 @@ class Request:
         actions: mapping to the action table.
         form: what the user says of the files.
         items: a catalogue beside the source, read in place of the source's own.
-        item_columns: of that catalogue.
+        item_form: what the user says of that catalogue.
         table: the action table.
         log: which rows the job would leave out.
         least_usable: the smallest share of rows that have to be usable, those left out on purpose aside.
@@ -49,7 +49,7 @@ class Request:
     actions: ActionMap
     form: Format = PLAIN
     items: Path | None = None
-    item_columns: Mapping[str, str] | None = None
+    item_form: Format = PLAIN
     table: ActionTable = field(default_factory=lambda: DEFAULT_ACTIONS)
     log: LogRules = field(default_factory=LogRules)
     least_usable: float = 0.5
@@ -62,7 +62,7 @@ class Request:
             "content": _signature(self.path),
             "readers": READERS_VERSION,
             "form": repr(self.form) if self.form != PLAIN else "",
-            "items": f"{self.items} {_signature(self.items)} {self.item_columns}" if self.items else "",
+            "items": f"{self.items} {_signature(self.items)} {self.item_form!r}" if self.items else "",
             "log": repr(self.log) if self.log != LogRules() else "",
         }
         return {name: value for name, value in told.items() if value}
@@ -171,7 +171,7 @@ class _Preparation:
         request = self._request
         if request.items is None:
             return self._reader.items()
-        return read_items(request.items, request.item_columns, request.form, self._reader.catalogue)
+        return read_items(request.items, request.item_form, self._reader.catalogue)
 
     def _check(self) -> None:
         """Refuse a set of which too little can be used."""

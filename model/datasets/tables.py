@@ -108,13 +108,13 @@ def _has_digit(cell: str) -> bool:
     return any(map(str.isdigit, cell))
 
 
-def read_items(path: Path, columns: Mapping[str, str] | None, form: Format, report: ReadReport) -> dict[ItemId, Item]:
+def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Item]:
     """Read a catalogue: Parquet where the name ends so, else delimited text; the first row of an item counts.
 
     Raises:
         SourceError: the file cannot be read, or lacks one of the columns.
     """
-    columns = ITEM_COLUMNS if columns is None else columns
+    columns = ITEM_COLUMNS if form.columns is None else form.columns
     parts = [part for part in (ITEM, TITLE, GROUP) if part in columns]
     found: dict[ItemId, Item] = {}
     for row in _item_rows(path, columns, parts, form, report):

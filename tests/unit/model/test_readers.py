@@ -8,17 +8,14 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.datasets.action_map import identity_map, parse_action_map, rating_map, rating_rules, word_of
-from model.datasets.columns import BEHAVIOR_PARTS, ITEM, TIME, USER, parse_columns
 from model.datasets.errors import ActionMapError, SourceError
-from model.datasets.reading import MAX_REASONS, MAX_WORDS, Format, Item, Reader, ReadReport
+from model.datasets.reading import MAX_REASONS, MAX_WORDS, Item, Reader, ReadReport
 from model.datasets.sources import SOURCES
-from model.datasets.tables import read_items
 from model.records import UserBehavior
 
 
@@ -273,69 +270,3 @@ def test_reasons_and_words_are_bounded(tmp_path: Path) -> None:
     assert report.skipped.total() == 1000
     assert len(report.skipped) == MAX_REASONS + 1
     assert len(report.words) <= MAX_WORDS
-
-
-PARQUET_TIMES = [
-    "TIMESTAMP '2023-11-14 22:13:20'",
-    "TIMESTAMPTZ '2023-11-15 03:43:20+05:30'",
-    "TIMESTAMP_NS '2023-11-14 22:13:20'",
-    "TIMESTAMP_S '2023-11-14 22:13:20'",
-    "1700000000",
-    "1700000000000",
-    "1700000000.0::DOUBLE",
-    "'2023-11-14T22:13:20Z'",
-]
-
-
-def parquet(path: Path, select: str) -> Path:
-    with duckdb.connect() as connection:
-        connection.execute(f"COPY ({select}) TO '{path}' (FORMAT parquet)")
-    return path
-
-
-@pytest.mark.parametrize("time", PARQUET_TIMES)
-def test_parquet_is_read_with_its_types(time: str, tmp_path: Path) -> None:
-    select = f"SELECT 12.0::DOUBLE AS user_id, 7 AS item_id, 'click' AS action, {time} AS timestamp"
-    behaviors, report, _ = read("parquet", parquet(tmp_path / "a b[1]*.parquet", select))
-    assert behaviors == [UserBehavior("12", "click", "7", 1_700_000_000_000)]
-    assert (report.rows, report.lines) == (1, 1)
-
-
-def test_parquet_counts_rows_without_a_value_and_reads_folders(tmp_path: Path) -> None:
-    rows = "VALUES ('u', 'i', 'click', 1700000000), (NULL, 'i', 'click', 1700000000), ('u', 'i', NULL, 1700000000)"
-    select = f"SELECT * FROM ({rows}) AS t(user_id, item_id, action, timestamp)"
-    for part in ("a", "b"):
-        parquet(tmp_path / f"{part}.parquet", select)
-    behaviors, report, _ = read("parquet", tmp_path)
-    assert (len(behaviors), report.rows, report.skipped.total()) == (2, 6, 4)
-
-
-def test_a_broken_parquet_file_is_refused(tmp_path: Path) -> None:
-    path = parquet(tmp_path / "x.parquet", "SELECT range AS user_id FROM range(100000)")
-    with pytest.raises(SourceError, match="no column item_id"):
-        read("parquet", path)
-    path.write_bytes(path.read_bytes()[:-100])
-    with pytest.raises(SourceError, match="cut off"):
-        read("parquet", path)
-    with pytest.raises(SourceError, match="--path"):
-        read("parquet", tmp_path / "absent")
-
-
-def test_a_catalogue_beside_any_source(tmp_path: Path) -> None:
-    path = tmp_path / "items.csv"
-    path.write_text("sku,name,shelf\n12.0,Tea,Drinks\n13,,\n12,Again,\n,Nameless,\n")
-    columns = {"item": "sku", "title": "name", "group": "shelf"}
-    report = ReadReport()
-    items = read_items(path, columns, Format(), report)
-    assert items == {"12": Item("12", "Tea", "Drinks"), "13": Item("13", "13", "")}
-    assert (report.rows, report.skipped.total(), report.intended) == (4, 2, 1)
-    select = "SELECT 12 AS item_id, 'Tea' AS title, 'Drinks' AS \"group\""
-    assert read_items(parquet(tmp_path / "items.parquet", select), None, Format(), ReadReport()).keys() == {"12"}
-
-
-@pytest.mark.parametrize(
-    "text", ["user", "user=", "=a", "user=a", "user=a,user=b,item=c,time=d", "user=a,item=2,time=c", "who=a"]
-)
-def test_wrong_columns_are_refused(text: str) -> None:
-    with pytest.raises(SourceError, match="--columns"):
-        parse_columns(text, "--columns", BEHAVIOR_PARTS, (USER, ITEM, TIME))
