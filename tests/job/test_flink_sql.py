@@ -1,5 +1,6 @@
 """The same queries through DuckDB and through Flink, over the same files."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,10 @@ from job.tables.compaction import Compactor
 from job.tables.errors import QueryFailedError
 from job.tables.journal import Step
 from job.tables.query import Rows
+from job.tables.schema import PARTITIONS, TABLES
+from tests.unit.tables.drawn_rows import ROW_TABLES, all_rows, write
 from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit, letter, made_list, minute, prediction
+from tests.unit.udfs.drawn import many
 
 if TYPE_CHECKING:
     from pyflink.table import TableEnvironment
@@ -100,6 +104,28 @@ def test_flinks_errors_are_one_line(sql: str, said: str, environment: "TableEnvi
     with pytest.raises(QueryFailedError, match=said) as caught:
         flink.run(environment, sql)
     assert "\n" not in str(caught.value)
+
+
+def test_flink_reads_whatever_parsing_lets_through_and_passes_over_what_is_no_row(tmp_path: Path) -> None:
+    tables_dir = tmp_path / "dt=2020-01-01"
+    write(tables_dir, all_rows(many(300)))
+    damaged = tables_dir / "user_behavior" / HOUR / "part-c-0"
+    old = {**behavior(7), "position": 2**31, "timestamp": 2**62}
+    damaged.write_bytes(
+        b"\n".join((b"garbage", json.dumps(old).encode(), b"{}", b"[1]", b"\0\0", b'{"user_id": "torn'))
+    )
+    with flink.connect(tables_dir) as connected:
+        for table in ROW_TABLES:
+            columns = ", ".join(f'"{each.name}"' for each in (*TABLES[table].columns, *PARTITIONS))
+            sql = f"SELECT {columns}, event_time IS NULL FROM {table}_all"
+            found = _ordered(flink.run(connected, sql).rows)
+            assert found == _ordered(duck.query(tables_dir, sql).rows)
+            assert len(found) > 50
+    with flink.stream(tables_dir, 'SELECT "position" FROM user_behavior WHERE user_seq = 8') as answer:
+        assert list(answer.rows) == [(None,)]
+        told = answer.warnings()
+    assert told[0].startswith("5 lines of user_behavior are no row")
+    assert "position" in told[1]
 
 
 def _ordered(rows: Rows) -> list[str]:
