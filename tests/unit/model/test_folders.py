@@ -85,9 +85,7 @@ def test_an_own_folder_with_something_else_in_it_stays(tmp_path: Path, add: Call
     write(tmp_path / "parcel", "old")
     add(tmp_path / "parcel")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(
-        NotOursError, match="holds something else than a parcel"
-    ):
+    with pytest.raises(NotOursError, match="holds something else than a parcel"):
         write(tmp_path / "parcel", "new")
     assert sorted(tmp_path.rglob("*")) == before
     assert content_of(tmp_path / "parcel") == "old"
