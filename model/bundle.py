@@ -13,7 +13,7 @@ Nothing is read before its sha256 is checked, nothing in it is pickled, and torc
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -69,6 +69,7 @@ __all__ = [
     "Training",
     "load_module",
     "read_manifest",
+    "with_metrics",
     "write_bundle",
 ]
 
@@ -190,16 +191,20 @@ class Contents:
         }
 
 
-def write_bundle(path: Path, contents: Contents, manifest: Manifest) -> Bundle:
+def write_bundle(
+    path: Path, contents: Contents, manifest: Manifest, check: Callable[["Bundle"], None] = lambda _: None
+) -> Bundle:
     """Writes a bundle in one piece and reads it back.
 
     Args:
         path: the folder; replaced if it exists.
         contents: what goes into it.
         manifest: its `files`, `items` and `neighbors` are filled in from the contents.
+        check: raises if the bundle may not take its place; nothing is written then.
 
     Raises:
         BundleError: what was written is no valid bundle.
+        NotOursError: the folder holds something else.
     """
     files = contents.files()
     full = replace(
@@ -211,9 +216,22 @@ def write_bundle(path: Path, contents: Contents, manifest: Manifest) -> Bundle:
     with whole_folder(path, BUNDLE) as folder:
         for name, content in files.items():
             (folder / name).write_bytes(content)
-        (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(full), indent=2) + b"\n")
-        Bundle.load(folder)
+        (folder / MANIFEST).write_bytes(_encoded(full))
+        check(Bundle.load(folder))
     return Bundle.load(path)
+
+
+def with_metrics(bundle: Bundle, metrics: Mapping[str, float]) -> Bundle:
+    """Put what was measured into a bundle's manifest, in one move of the file; the bundle has another hash then."""
+    manifest = replace(bundle.manifest, metrics=metrics)
+    draft = bundle.path / f".{MANIFEST}.draft"
+    draft.write_bytes(_encoded(manifest))
+    draft.replace(bundle.path / MANIFEST)
+    return Bundle.load(bundle.path)
+
+
+def _encoded(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
 
 
 def _assemble(path: Path, files: BundleFiles, device: str) -> Bundle:

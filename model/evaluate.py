@@ -18,6 +18,10 @@ from model.records import EpochMs
 
 Gains = npt.NDArray[np.float64]
 TOP = 10
+SHARE = 0.1
+"""Of all targets, so many may be one user's; or three times the median user's, where users are few."""
+_CELLS = 1 << 22
+"""Excluded items that a batch has at most, pads counted: 32 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Targets:
         history: (T, L), 0 pads on the left.
         weight: (T, L).
         age_s: (T, L), seconds before the target.
-        seen: for each target the items its user has met.
+        seen: for each target the items its user has met, in the order they were met; of one user, parts of one array.
         target: (T,), model index; 0 is outside the vocabulary.
         known: (T,), the user has history before the cut-off.
     """
@@ -92,7 +96,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """One row to foresee, and the rows of the same user that lie before it."""
+    """One row to foresee, and the newest rows of the same user's history that lie before it."""
 
     row: int
     history_rows: Ints
@@ -100,7 +104,9 @@ class _Target:
     known: bool
 
 
-def find_targets(log: Interactions, cut_off: EpochMs, history_length: int, *, at_most: int = 20_000) -> Targets:
+def find_targets(
+    log: Interactions, cut_off: EpochMs, history_length: int, *, at_most: int = 20_000, per_user: int | None = None
+) -> Targets:
     """Collects the targets of the protocol.
 
     Args:
@@ -108,8 +114,9 @@ def find_targets(log: Interactions, cut_off: EpochMs, history_length: int, *, at
         cut_off: what is older was trained on.
         history_length: L.
         at_most: of more targets, so many are taken at even distances.
+        per_user: of more targets of one user, so many are taken; None is the share that `fair_limit` gives.
     """
-    rows = thinned(rows_after(log, cut_off), at_most)
+    rows = thinned(shared(log, rows_after(log, cut_off), per_user), at_most)
     return targets_at(log, rows, history_length, cut_off=cut_off)
 
 
@@ -120,6 +127,28 @@ def rows_after(log: Interactions, cut_off: EpochMs) -> Ints:
     """
     found = [rows[_foreseeable(log, rows) & (log.timestamp[rows] >= cut_off)] for _, rows in log.rows_by_user()]
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
+
+
+def shared(log: Interactions, rows: Ints, per_user: int | None = None) -> Ints:
+    """Take at even distances what one user may have of the targets, so that the accuracy is not that user's alone.
+
+    Args:
+        log: the whole log.
+        rows: targets, those of a user together.
+        per_user: how many; None is the share that `fair_limit` gives.
+    """
+    starts = np.flatnonzero(np.diff(log.user[rows], prepend=-1))
+    groups = np.split(rows, starts[1:])
+    limit = per_user or fair_limit(np.array([len(group) for group in groups]))
+    return np.concatenate([thinned(group, limit) for group in groups])
+
+
+def fair_limit(counts: Ints) -> int:
+    """Return how many targets a user may have where users have so many: the most that is a SHARE of what is left."""
+    limit = int(counts.max(initial=0))
+    while (allowed := int(SHARE * np.minimum(counts, limit).sum())) < limit:
+        limit = allowed
+    return max(limit, 1, int(3 * np.median(counts)) if len(counts) else 0)
 
 
 def thinned(rows: Ints, at_most: int) -> Ints:
@@ -139,7 +168,8 @@ def targets_at(log: Interactions, rows: Ints, history_length: int, *, cut_off: E
     """
     wanted = np.zeros(len(log), dtype=np.bool_)
     wanted[rows] = True
-    chosen = [t for _, own in log.rows_by_user() for t in _targets_of(log, own, wanted, cut_off)]
+    grouped = (own for _, own in log.rows_by_user() if wanted[own].any())
+    chosen = [t for own in grouped for t in _targets_of(log, own, wanted, cut_off, history_length)]
     columns = [_pad_left(log, t, history_length) for t in chosen]
     shape = (len(chosen), history_length)
     return Targets(
@@ -168,7 +198,7 @@ def rank(recommender: nn.Module, targets: Targets, *, batch_size: int = 256) -> 
     """Asks the recommender for its list before every target."""
     recommender.eval()
     with torch.inference_mode():
-        items = [_answers(recommender, targets, rows) for rows in _batches(len(targets), batch_size)]
+        items = [_answers(recommender, targets, rows) for rows in _batches(targets, batch_size)]
     if not items:
         return Ranking(np.zeros((0, 0), dtype=np.int64), np.zeros(0, dtype=np.int64))
     return ranking_of(np.concatenate(items), targets.target)
@@ -195,23 +225,39 @@ def _foreseeable(log: Interactions, rows: Ints) -> Flags:
     return log.in_history[rows] & new_to_user(log.item[rows]) & after_something
 
 
-def _targets_of(log: Interactions, rows: Ints, wanted: Flags, cut_off: EpochMs | None) -> Iterator[_Target]:
+def _targets_of(
+    log: Interactions, rows: Ints, wanted: Flags, cut_off: EpochMs | None, history_length: int
+) -> Iterator[_Target]:
+    """Yields a user's targets; what they know are parts of two arrays, so memory grows with the rows alone."""
     items = log.item[rows]
     enters = log.in_history[rows] & (items > 0)
     known = cut_off is None or bool((enters & (log.timestamp[rows] < cut_off)).any())
+    met_first = new_to_user(items) & (items > 0)
+    history, seen = rows[enters], items[met_first]
+    entered: Ints = np.cumsum(enters) - enters  # before each row, (R,)
+    met: Ints = np.cumsum(met_first) - met_first  # (R,)
     for at in np.flatnonzero(wanted[rows]).tolist():
-        yield _Target(int(rows[at]), rows[:at][enters[:at]], np.unique(items[:at]), known)
+        newest = history[max(0, entered[at] - history_length) : entered[at]]
+        yield _Target(int(rows[at]), newest, seen[: met[at]], known)
 
 
 def _pad_left(log: Interactions, target: _Target, history_length: int) -> tuple[Ints, Floats, Floats]:
-    rows, now = target.history_rows[-history_length:], log.timestamp[target.row]
+    rows, now = target.history_rows, log.timestamp[target.row]
     pad = (history_length - len(rows), 0)
     age_s = ((now - log.timestamp[rows]) / 1000).astype(np.float32)
     return np.pad(log.item[rows], pad), np.pad(log.weight[rows], pad), np.pad(age_s, pad)
 
 
-def _batches(count: int, size: int) -> Iterator[slice]:
-    return (slice(start, start + size) for start in range(0, count, size))
+def _batches(targets: Targets, size: int) -> Iterator[slice]:
+    """Yields batches of so many targets, or fewer where their users have met very many items."""
+    start = widest = 0
+    for at, seen in enumerate(targets.seen):
+        widest = max(widest, len(seen))
+        if at > start and (at - start == size or (at + 1 - start) * widest > _CELLS):
+            yield slice(start, at)
+            start, widest = at, len(seen)
+    if start < len(targets):
+        yield slice(start, len(targets))
 
 
 def _answers(recommender: nn.Module, targets: Targets, rows: slice) -> Ints:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from model.errors import RecloopError
-from model.evaluate import new_to_user, rows_after, thinned
-from model.interactions import Flags, Interactions, Ints, cut_off_at
+from model.evaluate import new_to_user, rows_after, shared, thinned
+from model.interactions import Flags, Interactions, Ints, checked_cut_off, cut_off_at
 from model.manifest import PROTOCOL
 from model.records import EpochMs
 
@@ -68,7 +68,13 @@ def leave_one_out(log: Interactions, *, validation: bool = False) -> Split:
 
 
 def time_split(
-    log: Interactions, cut: float, cut_off: EpochMs | None = None, *, validation: bool = False, at_most: int = AT_MOST
+    log: Interactions,
+    cut: float,
+    cut_off: EpochMs | None = None,
+    *,
+    validation: bool = False,
+    at_most: int = AT_MOST,
+    per_user: int | None = None,
 ) -> Split:
     """All that follows a cut-off, from all that is older.
 
@@ -78,19 +84,20 @@ def time_split(
         cut_off: epoch milliseconds.
         validation: leave what follows the cut-off alone, and cut what is older once more by the same share.
         at_most: of more targets, so many are taken at even distances.
+        per_user: of more targets of one user, so many are taken; None is the share that `fair_limit` gives.
 
     Raises:
         SplitError: nothing can be foreseen after the cut-off.
     """
-    if cut_off is None:
-        cut_off = cut_off_at(log, cut)
+    cut_off = cut_off_at(log, cut) if cut_off is None else checked_cut_off(log, cut_off)
     if validation:
         log = log.before(cut_off)
         cut_off = cut_off_at(log, cut)
-    rows = thinned(rows_after(log, cut_off), at_most)
+    rows = rows_after(log, cut_off)
     if not len(rows):
         msg = f"no user does anything new after the cut-off {cut_off}; take a smaller --cut"
         raise SplitError(msg)
+    rows = thinned(shared(log, rows, per_user), at_most)
     return Split(_name("time-split", validation=validation), PROTOCOL, log, log.timestamp < cut_off, rows)
 
 

@@ -6,17 +6,24 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from model.bundle import Bundle, Manifest, Training, write_bundle
+import torch
+
+from model.bundle import Bundle, Manifest, Training, load_module, with_metrics, write_bundle
+from model.bundle_files import BUNDLE
 from model.datasets.prepared import Dataset
 from model.datasets.reading import Item
 from model.errors import RecloopError
-from model.evaluate import Evaluation, evaluate, find_targets
+from model.evaluate import Evaluation, evaluate, rows_after, shared, targets_at, thinned
+from model.evaluate_splits import AT_MOST
 from model.export import contents_of
-from model.interactions import Interactions, cut_off_at, load_interactions, training_vocabulary
+from model.folders import check_replaceable
+from model.interactions import Interactions, checked_cut_off, cut_off_at, load_interactions, training_vocabulary
 from model.kinds import DEFAULT_KIND, Kind, Learned, Progress, Size, TrainingSet, kind_named
+from model.manifest import BundleCorruptError
 from model.recommenders.popularity import Popularity
 from model.records import EpochMs, ItemId
 from model.train import TrainConfig
+from model.train_config import TooLittleDataError, TrainingError
 from model.training_checkpoint import remove_checkpoint
 
 
@@ -34,6 +41,7 @@ class FitConfig:
         cut_off: only older behaviours are trained on.
         size: of the model.
         how: optimiser and seed; the kind's own if None.
+        per_user: targets that one user may have; None is `model.evaluate.fair_limit`.
     """
 
     recommender: str = DEFAULT_KIND
@@ -41,6 +49,7 @@ class FitConfig:
     cut_off: EpochMs | None = None
     size: Size = field(default_factory=lambda: Size(history_length=0))
     how: TrainConfig | None = None
+    per_user: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,8 @@ class Fitted:
         popularity: accuracy of the baseline on the same targets.
         train_s: seconds that training took.
         evaluate_s: seconds that evaluating took, baseline included.
+        asked_k: items that a prediction was to return; it returns no more than there are.
+        left_out: targets of users who had more than one may have.
     """
 
     bundle: Bundle
@@ -60,6 +71,8 @@ class Fitted:
     popularity: Evaluation
     train_s: float
     evaluate_s: float
+    asked_k: int = 0
+    left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,7 @@ class _Read:
     catalogue: Mapping[ItemId, Item]
     cut_off: EpochMs
     training: Interactions
+    per_user: int | None
 
 
 def fit(
@@ -88,17 +102,16 @@ def fit(
 
     Raises:
         ValueError: there is too little data before the cut-off, the cut is no share, or there is no such recommender.
+        NotOursError: `out` holds something that is no bundle.
+        BundleError: what was trained answers nothing that could be served.
     """
+    check_replaceable(out, BUNDLE)
     progress("reading")
     read = _read(dataset, config)
     progress("training")
     started = time.perf_counter()
     learned = _learn(read, config, progress)
     train_s = time.perf_counter() - started
-    progress("evaluating")
-    started = time.perf_counter()
-    accuracy, baseline = _evaluate(learned, read)
-    evaluate_s = time.perf_counter() - started
     progress("writing the bundle")
     manifest = Manifest(
         name=out.name,
@@ -108,12 +121,48 @@ def fit(
         history_length=read.size.history_length,
         k=learned.recommender.k,
         training=_describe(dataset, read.cut_off, len(read.training)),
-        metrics={**metrics_of(accuracy), **_baseline(baseline)},
     )
-    bundle = write_bundle(out, contents_of(learned, read.training, read.catalogue), manifest)
+    bundle = write_bundle(out, contents_of(learned, read.training, read.catalogue), manifest, check_trained)
     if config.how is not None and config.how.checkpoints is not None:
         remove_checkpoint(config.how.checkpoints.folder)
-    return Fitted(bundle, accuracy, baseline, train_s, evaluate_s)
+    return _measured(bundle, learned, read, train_s, progress)
+
+
+def check_trained(bundle: Bundle) -> None:
+    """Ask what was trained and exported, before it takes its place, for users without and with a history.
+
+    Raises:
+        BundleCorruptError: an answer is none: an index outside the vocabulary, or a score that is no finite number.
+    """
+    manifest = bundle.manifest
+    history = torch.arange(manifest.history_length).remainder(manifest.items).add(1).repeat(2, 1)
+    history[0] = 0
+    with torch.inference_mode():
+        items, scores = load_module(bundle, "cpu")(history, (history > 0).float(), history.float(), history[:, :0])
+    given = items > 0
+    if bool((items > manifest.items).any() or (items < 0).any() or not scores[given].isfinite().all()):
+        msg = f"{manifest.recommender} learned scores that are no finite numbers; train it with other settings or data"
+        raise BundleCorruptError(msg)
+
+
+def _measured(bundle: Bundle, learned: Learned, read: _Read, train_s: float, progress: Progress) -> Fitted:
+    """Measures what was trained, of which the bundle is there already, and writes that into its manifest."""
+    progress("evaluating")
+    started = time.perf_counter()
+    rows = rows_after(read.log, read.cut_off)
+    kept = shared(read.log, rows, read.per_user)
+    targets = targets_at(read.log, thinned(kept, AT_MOST), read.size.history_length, cut_off=read.cut_off)
+    popularity = Popularity(read.training.histories().counts(), learned.recommender.k)
+    accuracy, baseline = (evaluate(model, targets) for model in (learned.recommender, popularity))
+    return Fitted(
+        bundle=with_metrics(bundle, {**metrics_of(accuracy), **_baseline(baseline)}),
+        model=accuracy,
+        popularity=baseline,
+        train_s=train_s,
+        evaluate_s=time.perf_counter() - started,
+        asked_k=read.size.k,
+        left_out=len(rows) - len(kept),
+    )
 
 
 def fit_along(dataset: Dataset, config: FitConfig) -> None:
@@ -130,14 +179,33 @@ def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, pr
 
     Raises:
         MissingLibraryError: it is trained by a package that is not installed.
+        TooLittleDataError: there is no item to learn of.
         ValueError: it cannot be trained on this data, or not in this size.
     """
+    if not data.log.items:
+        msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
+        raise TooLittleDataError(msg)
     try:
         return kind.learn(data, size, how, progress)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         msg = f"training {kind.summary} needs the package {package}; install it with: pip install {package}"
         raise MissingLibraryError(msg) from error
+    except (MemoryError, RuntimeError) as error:
+        if (caused := _of_torch(error, kind)) is None:
+            raise
+        raise caused from error
+
+
+def _of_torch(error: MemoryError | RuntimeError, kind: Kind) -> TrainingError | None:
+    """What the size or the options of a recommender have caused; None if it is a fault of the program."""
+    if isinstance(error, torch.linalg.LinAlgError):
+        return TrainingError(f"training {kind.summary} has no solution with these options; take a larger l2")
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
+        return TrainingError(
+            f"training {kind.summary} takes more memory than there is; take fewer items or a smaller --dim"
+        )
+    return None
 
 
 def vocabulary_of(kind: Kind, training: Interactions, catalogue: Mapping[ItemId, Item]) -> tuple[ItemId, ...]:
@@ -154,19 +222,13 @@ def training_set(training: Interactions, catalogue: Mapping[ItemId, Item]) -> Tr
 def _read(dataset: Dataset, config: FitConfig) -> _Read:
     kind = kind_named(config.recommender)
     log, catalogue = load_interactions(dataset), dataset.items()
-    cut_off = cut_off_at(log, config.cut) if config.cut_off is None else config.cut_off
+    cut_off = cut_off_at(log, config.cut) if config.cut_off is None else checked_cut_off(log, config.cut_off)
     log = log.with_vocabulary(vocabulary_of(kind, log.before(cut_off), catalogue))
-    return _Read(kind, kind.sized(config.size), log, catalogue, cut_off, log.before(cut_off))
+    return _Read(kind, kind.sized(config.size), log, catalogue, cut_off, log.before(cut_off), config.per_user)
 
 
 def _learn(read: _Read, config: FitConfig, progress: Progress) -> Learned:
     return learn(read.kind, training_set(read.training, read.catalogue), read.size, config.how, progress)
-
-
-def _evaluate(learned: Learned, read: _Read) -> tuple[Evaluation, Evaluation]:
-    targets = find_targets(read.log, read.cut_off, read.size.history_length)
-    baseline = Popularity(read.training.histories().counts(), learned.recommender.k)
-    return evaluate(learned.recommender, targets), evaluate(baseline, targets)
 
 
 def _describe(dataset: Dataset, cut_off: EpochMs, behaviors: int) -> Training:

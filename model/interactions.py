@@ -5,6 +5,7 @@ Items are model indexes: `vocabulary[i]` has index i + 1, and 0 pads.
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 
 import numpy as np
@@ -13,11 +14,19 @@ import numpy.typing as npt
 from model.actions import ActionTable, history_actions
 from model.datasets.log_rules import EventsOnce
 from model.datasets.prepared import Dataset
+from model.errors import RecloopError
 from model.records import EpochMs, ItemId
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
+
+
+_NANO = Fraction(1, 1_000_000)
+
+
+class CutOffError(RecloopError, ValueError):
+    """The cut-off is no share, or no time in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -138,14 +147,33 @@ def cut_off_at(interactions: Interactions, share: float) -> EpochMs:
     """The time before which the given share of the behaviours lies.
 
     Raises:
-        ValueError: the share is not above 0 and at most 1.
+        CutOffError: the share is not above 0 and at most 1.
     """
     if not 0 < share <= 1:
         msg = f"--cut is above 0 and at most 1, not {share}"
-        raise ValueError(msg)
+        raise CutOffError(msg)
     row = int(len(interactions) * share)
     newest = int(interactions.timestamp[-1])
     return int(interactions.timestamp[row]) if row < len(interactions) else newest + 1
+
+
+def checked_cut_off(interactions: Interactions, cut_off: EpochMs) -> EpochMs:
+    """Return a cut-off that is meant in milliseconds: in or near the data's time, or not nearer in another unit.
+
+    Raises:
+        CutOffError: it would be near if it were in seconds, microseconds or nanoseconds.
+    """
+    if not 0 <= cut_off < 1 << 62:
+        msg = f"--cut-off is epoch milliseconds, and {cut_off} are none"
+        raise CutOffError(msg)
+    first, last = int(interactions.timestamp[0]), int(interactions.timestamp[-1])
+    if first / 2 <= cut_off <= last * 2:
+        return cut_off
+    for unit, in_ms in (("seconds", Fraction(1_000)), ("microseconds", Fraction(1, 1_000)), ("nanoseconds", _NANO)):
+        if first / 2 <= (meant := int(cut_off * in_ms)) <= last * 2:
+            msg = f"--cut-off is in milliseconds, and {cut_off} looks like {unit}: give --cut-off {meant}"
+            raise CutOffError(msg)
+    return cut_off
 
 
 def index_of(vocabulary: tuple[ItemId, ...]) -> dict[ItemId, int]:

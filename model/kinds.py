@@ -26,6 +26,7 @@ from model.errors import RecloopError
 from model.interactions import Interactions
 from model.options import OptionError, Options, fields_of, laid_over, parse_options, refuse_unknown
 from model.torchrun import member
+from model.train_config import TrainingError
 
 if TYPE_CHECKING:
     from model.recommender import Recommender
@@ -184,7 +185,7 @@ class Kind:
         if refused := [name for name, is_asked in asked.items() if is_asked]:
             able = ", ".join(name for name, kind in KINDS.items() if kind.trained_on_windows)
             msg = f"{refused[0]} is for {able} only: all others are trained by one process, on the CPU, in one go"
-            raise ValueError(msg)
+            raise TrainingError(msg)
 
 
 KINDS: Mapping[str, Kind] = MappingProxyType(

@@ -12,7 +12,7 @@ PROTOCOL = (
     "to its user. The model sees the user's history just before it; later behaviours advance the history. "
     "All items of the vocabulary are ranked, those the user has met are masked, and a target outside the "
     "vocabulary is a miss. 'known' are users with history before the cut-off; 'everyone' adds new users, "
-    "from their second behaviour on."
+    "from their second behaviour on. No user has more than a tenth of the targets, or three times the median user's."
 )
 """How a manifest's metrics are counted: `model.evaluate.evaluate`."""
 

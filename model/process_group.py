@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from model.torchrun import Member
+from model.train_config import TrainingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +121,10 @@ def check_devices(device: str, processes: int) -> None:
         return
     if device != "cuda":
         msg = f"{processes} processes take a GPU each: give device cuda, not {device}"
-        raise ValueError(msg)
+        raise TrainingError(msg)
     if (there := torch.cuda.device_count()) < processes:
         msg = f"{processes} processes take a GPU each, and there are {there}: start fewer, or give device cpu"
-        raise ValueError(msg)
+        raise TrainingError(msg)
 
 
 def _own_device(device: str, local_rank: int) -> torch.device:

@@ -16,6 +16,7 @@ from model.attention import AttentionBlock, joined
 from model.hstu import HSTUBlock
 from model.interactions import Ints
 from model.sequence import SequenceConfig, SequenceRecommender
+from model.train_config import TrainingError
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class SASRecConfig(SequenceConfig):
     def __post_init__(self) -> None:
         if not self.head_dim and self.dim % self.heads:
             msg = f"heads must divide dim, and {self.heads} does not divide {self.dim}"
-            raise ValueError(msg)
+            raise TrainingError(msg)
 
     @property
     def head_width(self) -> int:

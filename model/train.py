@@ -8,7 +8,7 @@ from model.interactions import Interactions
 from model.process_group import alone, of_torchrun
 from model.sequence import SequenceConfig, SequenceRecommender
 from model.torchrun import member
-from model.train_config import Checkpoints, EpochDone, Progress, TrainConfig
+from model.train_config import Checkpoints, EpochDone, Progress, TrainConfig, TrainingError
 from model.train_member import train_member
 from model.train_together import train_together
 
@@ -34,7 +34,7 @@ def train(
     if (one_of := member()) is not None:
         if how.processes > 1:
             msg = "torchrun starts the processes: leave --processes out, and give torchrun --nproc-per-node"
-            raise ValueError(msg)
+            raise TrainingError(msg)
         with of_torchrun(one_of, how.device) as group:
             return train_member(group, training, config, how, progress)
     if how.processes > 1:

@@ -5,8 +5,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from model.errors import RecloopError
+
 CHECKPOINT = "training.checkpoint"
 """The file in a folder of checkpoints."""
+
+
+class TrainingError(RecloopError, ValueError):
+    """A recommender cannot be trained on this data, in this size or in this way."""
+
+
+class TooLittleDataError(TrainingError):
+    """What lies before the cut-off is nothing that a recommender could learn from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,13 +70,13 @@ class TrainConfig:
     def __post_init__(self) -> None:
         if self.processes < 1:
             msg = f"processes are 1 or more, not {self.processes}"
-            raise ValueError(msg)
+            raise TrainingError(msg)
         if self.precision not in {"full", "mixed"}:
             msg = f"precision is full or mixed, not {self.precision}"
-            raise ValueError(msg)
+            raise TrainingError(msg)
         if self.precision == "mixed" and not self.device.startswith("cuda"):
             msg = f"mixed precision needs a GPU: give device cuda, not {self.device}, or leave it out"
-            raise ValueError(msg)
+            raise TrainingError(msg)
 
 
 @dataclass(frozen=True, slots=True)

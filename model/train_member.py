@@ -12,7 +12,7 @@ from model.interactions import Interactions, Ints
 from model.process_group import Group
 from model.sequence import SequenceConfig, SequenceRecommender
 from model.sequence_losses import negatives_for
-from model.train_config import Checkpoints, Progress, TrainConfig
+from model.train_config import Checkpoints, Progress, TooLittleDataError, TrainConfig
 from model.training_checkpoint import (
     CheckpointError,
     TrainingState,
@@ -67,7 +67,7 @@ def sequences_of(training: Interactions) -> list[Ints]:
     sequences = [histories.item[rows] for _, rows in histories.rows_by_user() if len(rows) > 1]
     if not sequences:
         msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
-        raise ValueError(msg)
+        raise TooLittleDataError(msg)
     return sequences
 
 

@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
-from job.commands.output import print_json, stop_on
+from job.commands.output import print_json
 from job.commands.train import TrainingProgress, use_threads
-from model.bundle import Bundle, BundleError
-from model.datasets.errors import DatasetError
+from model.bundle import Bundle
 from model.ways import KINDS, STEPS
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ def compress(
         float, typer.Option(min=0.01, max=1.0, help="prune, distill: share of the units or layers that is left.")
     ] = 0.5,
     epochs: Annotated[int | None, typer.Option(min=1, help=EPOCHS_HELP)] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -60,22 +59,21 @@ def compress(
 
       recloop deploy --set scoring.bundle=.recloop/models/gru-compressed/distill+prune
     """
-    with stop_on(BundleError, DatasetError, ValueError):
-        loaded = Bundle.load(bundle)
-        prepared = find_dataset(dataset or loaded.manifest.training.dataset, data_dir)
-        use_threads(1)
-        from model.compress import Compressing, compress
-        from model.compress_steps import Shrinking
+    loaded = Bundle.load(bundle)
+    prepared = find_dataset(dataset or loaded.manifest.training.dataset, data_dir)
+    use_threads(1)
+    from model.compress import Compressing, compress
+    from model.compress_steps import Shrinking
 
-        wanted = Compressing(
-            ways=tuple(dict.fromkeys(how or WAYS)),
-            max_loss=max_loss,
-            shrinking=Shrinking(keep=keep, epochs=epochs, seed=seed),
-            created_at=datetime.now(UTC),
-        )
-        folder = out or bundle.with_name(f"{bundle.name}-compressed")
-        with TrainingProgress() as progress:
-            report = compress(loaded, prepared, folder, wanted, progress)
+    wanted = Compressing(
+        ways=tuple(dict.fromkeys(how or WAYS)),
+        max_loss=max_loss,
+        shrinking=Shrinking(keep=keep, epochs=epochs, seed=seed),
+        created_at=datetime.now(UTC),
+    )
+    folder = out or bundle.with_name(f"{bundle.name}-compressed")
+    with TrainingProgress() as progress:
+        report = compress(loaded, prepared, folder, wanted, progress)
     print_json({**asdict(report), "out": str(folder)}) if as_json else _print(report, folder)
     if not report.kept:
         raise typer.Exit(1)

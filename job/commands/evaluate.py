@@ -12,10 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
-from job.commands.output import print_json, stop_on
-from job.commands.train import RECOMMENDERS_HELP, TrainingProgress, use_threads
-from model.bundle import Bundle, BundleError
-from model.datasets.errors import DatasetError
+from job.commands.output import print_json
+from job.commands.train import RECOMMENDERS_HELP, TARGETS_HELP, TrainingProgress, use_threads
+from model.bundle import Bundle
 from model.kinds import DEFAULT_KIND, Size, kind_named
 
 if TYPE_CHECKING:
@@ -57,6 +56,7 @@ def evaluate(
     history_length: Annotated[int, typer.Option(min=0, help="Newest items looked at; 0 is what suits each.")] = 0,
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 lets torch choose.")] = 1,
+    targets_per_user: Annotated[int | None, typer.Option(min=1, help=f"time-split: {TARGETS_HELP}")] = None,
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -74,20 +74,19 @@ def evaluate(
 
       recloop evaluate ml-100k --bundle .recloop/models/ml-100k --bundle .recloop/models/ease
     """
-    with stop_on(BundleError, DatasetError, ValueError):
-        prepared = find_dataset(dataset, data_dir)
-        bundles = [Bundle.load(path) for path in bundle or []]
-        names = _names(recommender, bundles)
-        use_threads(threads)
-        from model.evaluate_table import Trial
+    prepared = find_dataset(dataset, data_dir)
+    bundles = [Bundle.load(path) for path in bundle or []]
+    names = _names(recommender, bundles)
+    use_threads(threads)
+    from model.evaluate_table import Trial
 
-        trial = Trial(top=top, seeds=seeds, size=Size(history_length=history_length, dim=dim, k=max(100, top)))
-        chosen = protocol or (Protocol.TIME_SPLIT if bundles else Protocol.LEAVE_ONE_OUT)
-        newest = max((b.manifest.training.cut_off for b in bundles), default=None)
-        with TrainingProgress() as progress:
-            progress("reading")
-            split = _split(prepared, chosen, on, (cut, cut_off or newest))
-            comparison = _compare(prepared, split, [*bundles, *names], trial, progress)
+    trial = Trial(top=top, seeds=seeds, size=Size(history_length=history_length, dim=dim, k=max(100, top)))
+    chosen = protocol or (Protocol.TIME_SPLIT if bundles else Protocol.LEAVE_ONE_OUT)
+    newest = max((b.manifest.training.cut_off for b in bundles), default=None)
+    with TrainingProgress() as progress:
+        progress("reading")
+        split = _split(prepared, chosen, on, (cut, cut_off or newest), targets_per_user)
+        comparison = _compare(prepared, split, [*bundles, *names], trial, progress)
     print_json(asdict(comparison)) if as_json else _print(comparison)
 
 
@@ -98,7 +97,9 @@ def _names(recommender: str | None, bundles: list[Bundle]) -> list[str]:
     return list(dict.fromkeys(given)) or ([] if bundles else [DEFAULT_KIND])
 
 
-def _split(dataset: Dataset, protocol: Protocol, part: Part, cut: tuple[float, int | None]) -> Split:
+def _split(
+    dataset: Dataset, protocol: Protocol, part: Part, cut: tuple[float, int | None], per_user: int | None
+) -> Split:
     from model.evaluate_splits import leave_one_out, time_split
     from model.interactions import load_interactions
 
@@ -106,7 +107,7 @@ def _split(dataset: Dataset, protocol: Protocol, part: Part, cut: tuple[float, i
     validation = part is Part.VALIDATION
     if protocol is Protocol.LEAVE_ONE_OUT:
         return leave_one_out(log, validation=validation)
-    return time_split(log, *cut, validation=validation)
+    return time_split(log, *cut, validation=validation, per_user=per_user)
 
 
 def _compare(

@@ -12,12 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.options import AsJson, Overrides, SettingsFile, console
-from job.commands.output import print_json, stop_on
-from job.offline.run import OfflineError, Order, Summary, score_users
-from job.settings import SettingsError, load
-from model.bundle import BundleError
-from model.datasets.errors import DatasetError
-from model.worker_processes import WorkerError
+from job.commands.output import print_json
+from job.offline.run import Order, Summary, score_users
+from job.settings import load
 
 BUNDLE_HELP = "The bundle's folder; by default that of scoring.bundle."
 OUT_HELP = "A folder of parts; with a suffix, as in lists.jsonl, one file. Replaced if it exists."
@@ -47,11 +44,10 @@ def score(
       recloop score mine --bundle .recloop/models/mine --processes 8 --out scores --set lists.exclude_seen=false
     """
     started = time.perf_counter()
-    with stop_on(BundleError, DatasetError, OfflineError, SettingsError, WorkerError):
-        prepared = find_dataset(dataset, data_dir)
-        named = [] if bundle is None else [f"scoring.bundle={json.dumps(str(bundle))}"]
-        settings = load(settings_file, [*(overrides or ()), *named, f"scoring.candidates={top}"]).resolved()
-        summary = _score(Order(prepared, settings, out.absolute(), processes))
+    prepared = find_dataset(dataset, data_dir)
+    named = [] if bundle is None else [f"scoring.bundle={json.dumps(str(bundle))}"]
+    settings = load(settings_file, [*(overrides or ()), *named, f"scoring.candidates={top}"]).resolved()
+    summary = _score(Order(prepared, settings, out.absolute(), processes))
     seconds = time.perf_counter() - started
     if as_json:
         print_json({"out": str(out), **asdict(summary), "seconds": round(seconds, 2)})

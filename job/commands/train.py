@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -15,17 +16,15 @@ from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.models import DEFAULT_REGISTRY, RegistryUrl
-from job.commands.output import print_json, stop_on
-from model.bundle import BundleError
-from model.datasets.errors import DatasetError
+from job.commands.output import print_json
+from model.bundle_files import BUNDLE
+from model.folders import check_replaceable, checked_name
 from model.kinds import DEFAULT_KIND, KINDS, Size, kind_named
 from model.manifest import PROTOCOL
 from model.registry import Registry
-from model.registry_errors import RegistryError
 from model.registry_pointers import CANDIDATE, Pointers, Version
 from model.torchrun import begun_again, follows
-from model.train_config import CHECKPOINT, Checkpoints
-from model.worker_processes import WorkerError
+from model.train_config import CHECKPOINT, Checkpoints, TrainingError
 
 if TYPE_CHECKING:
     from model.datasets.prepared import Dataset
@@ -46,6 +45,7 @@ PROCESSES_HELP = (
 )
 PRECISION_HELP = "mixed: a GPU multiplies in 16 bits where that costs no accuracy."
 RESUME_HELP = "Go on from the checkpoint of the same command, whatever ended it. Left out, a checkpoint is removed."
+TARGETS_HELP = "Behaviours of one user that are foreseen, at most; by default no user has more than a tenth of all."
 NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 
 
@@ -67,13 +67,14 @@ def train(
     dim: Annotated[int, typer.Option(min=1, help="Width of an item's embedding.")] = 64,
     k: Annotated[int, typer.Option(min=10, help="Items a prediction returns.")] = 100,
     negatives: Annotated[int | None, typer.Option(min=0, help=NEGATIVES_HELP)] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=0, help=THREADS_HELP)] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
     precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = Precision.FULL,
     processes: Annotated[int, typer.Option(min=1, help=PROCESSES_HELP)] = 1,
     resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
+    targets_per_user: Annotated[int | None, typer.Option(min=1, help=TARGETS_HELP)] = None,
     register: Annotated[bool, typer.Option("--register", help=REGISTER_HELP)] = False,
     registry_url: RegistryUrl = DEFAULT_REGISTRY,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
@@ -89,19 +90,24 @@ def train(
 
       torchrun --standalone --nproc-per-node 2 -m job.cli train ml-100k
     """
-    with stop_on(DatasetError, RegistryError, ValueError, WorkerError):
-        registry = Registry(registry_url) if register else None  # refused before minutes of training, not after
-        prepared = find_dataset(dataset, data_dir)
-        bundle = out or MODELS_DIR / prepared.info.name
-        how = training_of(recommender, epochs, seed, device, negatives)
-        use_threads(threads)
-        from model.fit import FitConfig
+    registry = Registry(registry_url) if register else None  # refused before minutes of training, not after
+    prepared = find_dataset(dataset, data_dir)
+    bundle = out or MODELS_DIR / checked_name(prepared.info.name, "a model")
+    check_replaceable(bundle, BUNDLE)
+    how = training_of(recommender, epochs, seed, device, negatives)
+    use_threads(threads)
+    from model.fit import FitConfig
 
-        checkpoints = Checkpoints(folder=checkpoints_of(bundle), resume=resume or begun_again())
-        how = replace(how, precision=precision.value, processes=processes, checkpoints=checkpoints)
-        size = Size(history_length=history_length, dim=dim, k=k)
-        config = FitConfig(recommender=recommender, cut=cut, cut_off=cut_off, size=size, how=how)
-        fitted = _fit(prepared, bundle, config)
+    checkpoints = Checkpoints(folder=checkpoints_of(bundle), resume=resume or begun_again())
+    config = FitConfig(
+        recommender=recommender,
+        cut=cut,
+        cut_off=cut_off,
+        size=Size(history_length=history_length, dim=dim, k=k),
+        how=replace(how, precision=precision.value, processes=processes, checkpoints=checkpoints),
+        per_user=targets_per_user,
+    )
+    fitted = _fit(prepared, bundle, config)
     if fitted is not None:
         _tell(fitted, registry, as_json=as_json)
 
@@ -132,8 +138,7 @@ def _tell(fitted: Fitted, registry: Registry | None, *, as_json: bool) -> None:
     """Says what was trained, and offers it to the registry; the first is said even where the second is refused."""
     if not as_json:
         _print(fitted)
-    with stop_on(BundleError, RegistryError):
-        offered = None if registry is None else registry.offer(fitted.bundle.path)
+    offered = None if registry is None else registry.offer(fitted.bundle.path)
     if as_json:
         print_json({**_as_dict(fitted), "registered": offered and _registered(*offered)})
     elif offered is not None:
@@ -157,10 +162,27 @@ def training_of(
         OptionError: the kind has no use for what was asked for.
     """
     kind = kind_named(recommender)
+    _refuse_device(device)
     kind.refuse_unused({"epochs": epochs, "negatives": negatives})
     how = kind.recipe().HOW
     drawn = how.negatives if negatives is None else negatives
     return replace(how, epochs=epochs or how.epochs, seed=seed, device=device, negatives=drawn)
+
+
+def _refuse_device(device: str) -> None:
+    """TrainingError if torch knows no such device, or this machine has none."""
+    import torch
+
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        kind = ""
+    if kind not in {"cpu", "cuda"}:
+        msg = f"--device is cpu or cuda, not {device!r}"
+        raise TrainingError(msg)
+    if kind == "cuda" and not torch.cuda.is_available():
+        msg = f"there is no GPU here for --device {device}: take cpu"
+        raise TrainingError(msg)
 
 
 class TrainingProgress:
@@ -199,6 +221,7 @@ def _as_dict(fitted: Fitted) -> dict[str, object]:
         "popularity": asdict(fitted.popularity),
         "train_s": round(fitted.train_s, 2),
         "evaluate_s": round(fitted.evaluate_s, 2),
+        "targets_left_out": fitted.left_out,
     }
 
 
@@ -224,7 +247,18 @@ def _print(fitted: Fitted) -> None:
     console = Console()
     console.print(table)
     console.print(PROTOCOL, style="dim")
+    for remark in _remarks(fitted):
+        console.print(remark, markup=False, highlight=False)
     console.print(f"Trained in {fitted.train_s:.1f} s, evaluated in {fitted.evaluate_s:.1f} s.")
+
+
+def _remarks(fitted: Fitted) -> Iterator[str]:
+    """Yields what the table does not tell."""
+    items = fitted.bundle.manifest.items
+    if fitted.asked_k > items:
+        yield f"It knows {items:,} items, so a prediction returns at most so many, not {fitted.asked_k:,} (--k)."
+    if fitted.left_out:
+        yield f"{fitted.left_out:,} targets of very active users were left out: see --targets-per-user."
 
 
 def _rows(name: str, evaluation: Evaluation) -> list[tuple[str, ...]]:

@@ -13,6 +13,7 @@ from model.kinds import Learned, Progress, Size, TrainingSet
 from model.neighbors import met_together
 from model.recommenders.from_history import FromHistory
 from model.train import TrainConfig
+from model.train_config import TrainingError
 
 ITEMS = 20_000
 HOW = TrainConfig()
@@ -51,7 +52,7 @@ def refuse_gigabytes(kind: str, items: int) -> None:
     """ValueError if items x items weights would take many gigabytes."""
     if items > ITEMS:
         msg = f"{kind} keeps items x items weights: at most {ITEMS:,} items, not {items:,}; take item-cf or als"
-        raise ValueError(msg)
+        raise TrainingError(msg)
 
 
 def item_weights(log: Interactions, l2: float) -> Tensor:

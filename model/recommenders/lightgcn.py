@@ -17,6 +17,7 @@ from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.factors import MeanOfItems, with_neighbors_by
 from model.sequence_losses import negatives_for
 from model.train import EpochDone, TrainConfig
+from model.train_config import TooLittleDataError
 
 HOW = TrainConfig(epochs=200, batch_size=1_024, learning_rate=1e-2, weight_decay=0.0)
 
@@ -111,7 +112,7 @@ class _Loop:
     def __init__(self, graph: Graph, size: Size, how: TrainConfig, options: Options) -> None:
         if len(graph.user) <= graph.users:
             msg = "hardly a user has two history behaviours before the cut-off; take more data or a later cut-off"
-            raise ValueError(msg)
+            raise TooLittleDataError(msg)
         self._graph = graph
         self._layers = size.layers
         self._how = how

@@ -18,6 +18,7 @@ from model.kinds import Learned, Progress, Size, TrainingSet
 from model.neighbors import met_together
 from model.recommenders.ease import EASE, refuse_gigabytes
 from model.train import TrainConfig
+from model.train_config import TooLittleDataError
 
 HOW = TrainConfig()
 
@@ -77,7 +78,7 @@ def _regression(log: Interactions, options: Options) -> tuple[Tensor, Tensor]:
     newest = np.flatnonzero(user[1:] == user[:-1])  # (P,), rows that have a next one
     if not len(newest):
         msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
-        raise ValueError(msg)
+        raise TooLittleDataError(msg)
     oldest = np.searchsorted(user, user[newest])  # (P,)
     reached = [np.flatnonzero(newest - back >= oldest) for back in range(options.reach)]
     entries = [(at, item[newest[at] - back], options.decay**back) for back, at in enumerate(reached)]
