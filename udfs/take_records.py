@@ -11,6 +11,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 
+from udfs.announce_starts import AnnounceStarts
 from udfs.buckets import partition_keys
 from udfs.log_reader import LogReplacedError
 from udfs.log_record import UNKNOWN_TOPIC_ID, log_record
@@ -47,6 +48,7 @@ class TakeRecords(KeyedProcessFunction):
     def open(self, context: RuntimeContext) -> None:
         """Opens the state."""
         self._positions = LogPositions(context)
+        self._starts = AnnounceStarts(self._max_parallelism)
         self._sorter = SortRecords(context, self._rules, self._max_parallelism)
 
     def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
@@ -57,6 +59,7 @@ class TakeRecords(KeyedProcessFunction):
         """
         partition = int.from_bytes(element[:_PARTITION_BYTES], "little")
         position = self._positions.of(context.get_current_key(), partition)
+        yield from self._starts.announce(position)
         records = read_records(element[_PARTITION_BYTES:], partition)
         first, after = records[0].offset, records[-1].offset + 1
         if first < position.next_offset:
