@@ -17,6 +17,7 @@ from job.tables.files import reading
 from job.tables.query import QueryResult, check_reads_only
 from job.tables.schema import PARTITIONS, TABLES, Table
 from job.tables.views import FILES_SCHEMA, create_views
+from job.tables.withdrawn import LATEST, read_withdrawn, without_withdrawn
 
 _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s+", re.IGNORECASE)
 _SHARED_TIME_FUNCTION = "CREATE MACRO to_timestamp_ltz(epoch, digits) AS epoch_ms(epoch)"
@@ -39,6 +40,7 @@ def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
             connection.execute(_create_base_view(table, files[table.name]))
         for statement in create_views():
             connection.execute(statement)
+        _hide_withdrawn(connection, tables_dir)
         _lock_down(connection, [path for paths in files.values() for path in paths])
         yield connection
 
@@ -89,6 +91,13 @@ def _read_json(table: Table, files: Sequence[Path]) -> str:
         f"read_json([{paths}], format='newline_delimited', maximum_object_size={_MAX_ROW_BYTES}, "
         f"columns={{{types}}}, hive_partitioning=true, hive_types={{{partitions}}})"
     )
+
+
+def _hide_withdrawn(connection: duckdb.DuckDBPyConnection, tables_dir: Path) -> None:
+    """Leaves out of the latest lists what their job shows to nobody, also where it has not swept them yet."""
+    if items := read_withdrawn(tables_dir):
+        found = connection.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [LATEST]).fetchone()
+        connection.execute(without_withdrawn(found[0] if found else "", items))
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
