@@ -85,8 +85,8 @@ def _check_candidates(settings: JobSettings) -> None:
     length, candidates = settings.lists.length, settings.scoring.candidates
     if settings.has_model and length > candidates:
         msg = (
-            f"lists.length={length} is more than scoring.candidates={candidates}, all that a model proposes for a list: "
-            f"give scoring.candidates={length} or more, or leave it out"
+            f"lists.length={length} is more than scoring.candidates={candidates}, which is all that a model proposes "
+            f"for a list: give scoring.candidates={length} or more, or leave it out"
         )
         raise ListsTooLongError(msg)
 
@@ -104,9 +104,8 @@ def _checked(settings: JobSettings, bundle: Bundle) -> Bundle:
         )
         raise ListsTooLongError(msg)
     if length > items:
-        _log.warning(
-            "lists.length=%d, and the model in %s knows %d items: lists are shorter", length, bundle.path, items
-        )
+        told = "lists.length=%d, and the model in %s knows %d items: lists are shorter"
+        _log.warning(told, length, bundle.path, items)
     finished_within(_TRIAL_S, lambda: try_bundle(bundle))
     return bundle
 

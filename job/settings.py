@@ -157,7 +157,7 @@ class JobSettings(BaseSettings):
         return self.publish.lists_topic is not None and self.kafka.connector == "native"
 
     def with_enough_candidates(self) -> "JobSettings":
-        """As many candidates as a list has items, unless their number was given: no list is filled up for want of them."""
+        """As many candidates as a list has items, unless their number was given: else lists would be filled up."""
         if "candidates" in self.scoring.model_fields_set or self.lists.length <= self.scoring.candidates:
             return self
         scoring = self.scoring.model_copy(update={"candidates": self.lists.length})

@@ -112,7 +112,7 @@ def test_a_model_is_asked_for_as_many_items_as_lists_have(tmp_path: Path, length
 
 def test_fewer_candidates_than_lists_have_items_are_refused_with_the_setting_to_raise(tmp_path: Path) -> None:
     given = load(overrides=[f"scoring.bundle={tmp_path}", "lists.length=12", "scoring.candidates=11"])
-    with pytest.raises(ListsTooLongError, match="scoring.candidates=12 or more"):
+    with pytest.raises(ListsTooLongError, match=r"scoring\.candidates=12 or more"):
         pinned(given)
 
 
