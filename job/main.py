@@ -1,6 +1,7 @@
 """The job's entry point: `flink run -py main.py --settings FILE` on a machine that reaches the cluster."""
 
 import argparse
+from contextlib import suppress
 from pathlib import Path
 
 from pyflink.common import Configuration
@@ -8,6 +9,7 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 from job.pipeline import build
 from job.settings import JobSettings
+from job.tables.withdrawn import write_withdrawn
 
 _ANY_NUMBER = str(2**31 - 1)
 
@@ -50,6 +52,9 @@ def main() -> None:
     env = environment(settings)
     build(env, settings)
     env.execute(settings.job_name)
+    # Where the tables are out of reach from here, their readers wait for the job's own sweep.
+    with suppress(OSError):
+        write_withdrawn(settings.tables.folder, settings.lists.withdrawn)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """Which models a deployment serves: what the settings name, and what `recloop deploy` makes sure of."""
 
+import logging
 from pathlib import Path
 
 from job.models_settings import VariantSettings
@@ -7,6 +8,7 @@ from job.settings import JobSettings
 from model.bundle import Bundle
 from model.bundle_cache import cached
 from model.bundle_files import BundleFiles
+from model.errors import RecloopError
 from model.registry import Registry
 from model.registry_pointers import CURRENT
 from model.trial import try_bundle
@@ -14,8 +16,13 @@ from udfs.bundle_source import FromFolder, FromRegistry
 from udfs.model_thread import finished_within
 from udfs.variants import Variant
 
+_log = logging.getLogger(__name__)
 _TRIAL_S = 30.0
 """Torch takes seconds of it to import on a busy machine."""
+
+
+class ListsTooLongError(RecloopError):
+    """Lists cannot be as long as lists.length says."""
 
 
 def variants(settings: JobSettings) -> tuple[Variant, ...]:
@@ -41,22 +48,24 @@ def pinned(settings: JobSettings) -> JobSettings:
     is copied: the next training may replace it while the job still restarts with what it was deployed with.
 
     Raises:
+        ListsTooLongError: a model proposes fewer items than lists have, although it knows more.
         BundleError: a bundle is not whole, or its model does not answer as it has to.
         RegistryError: the registry cannot be read, or has no such version.
     """
     scoring, models = settings.scoring, settings.models
+    _check_candidates(settings)
     if scoring.bundle is not None:
-        scoring = scoring.model_copy(update={"bundle_hash": _tried(_copied(settings, scoring.bundle)).hash})
+        scoring = scoring.model_copy(update={"bundle_hash": _checked(settings, _copied(settings, scoring.bundle)).hash})
     given = {name: _pinned(settings, name) for name in models.variants}
     if models.url is not None and not models.variants:
-        _tried(_fetched(settings, CURRENT))
+        _checked(settings, _fetched(settings, CURRENT))
     return settings.model_copy(update={"scoring": scoring, "models": models.model_copy(update={"variants": given})})
 
 
 def _pinned(settings: JobSettings, name: str) -> VariantSettings:
     variant = settings.models.variants[name]
     bundle = _copied(settings, variant.bundle) if variant.bundle else _fetched(settings, str(variant.model))
-    _tried(bundle)
+    _checked(settings, bundle)
     return variant if variant.follows else variant.model_copy(update={"bundle_hash": bundle.hash})
 
 
@@ -72,8 +81,31 @@ def _copied(settings: JobSettings, folder: Path) -> Bundle:
     return Bundle.load(cached(settings.models.cache, files.hash, lambda: files))
 
 
-def _tried(bundle: Bundle) -> Bundle:
-    """Asks the model, which may hang: the job goes on without one that does, so deploying it does not wait either."""
+def _check_candidates(settings: JobSettings) -> None:
+    length, candidates = settings.lists.length, settings.scoring.candidates
+    if settings.has_model and length > candidates:
+        msg = (
+            f"lists.length={length} is more than scoring.candidates={candidates}, which is all that a model proposes "
+            f"for a list: give scoring.candidates={length} or more, or leave it out"
+        )
+        raise ListsTooLongError(msg)
+
+
+def _checked(settings: JobSettings, bundle: Bundle) -> Bundle:
+    """The bundle, which gives as many items as lists have, and answers a trial.
+
+    A model may hang: the job goes on without one that does, so deploying it does not wait either.
+    """
+    length, given, items = settings.lists.length, bundle.manifest.k, bundle.manifest.items
+    if length > given and items > given:
+        msg = (
+            f"lists.length={length}, and the model in {bundle.path} returns {given} items at most: set "
+            f"lists.length={given} or less, or train it again with --k {length}"
+        )
+        raise ListsTooLongError(msg)
+    if length > items:
+        told = "lists.length=%d, and the model in %s knows %d items: lists are shorter"
+        _log.warning(told, length, bundle.path, items)
     finished_within(_TRIAL_S, lambda: try_bundle(bundle))
     return bundle
 

@@ -205,7 +205,9 @@ class ScoringSettings(_Group):
         False,
         description="of a user's behaviours in one poll only the newest is scored; the rules make the other lists",
     )
-    candidates: Positive = Field(30, description="items the model proposes for a list at most")
+    candidates: Positive = Field(
+        30, description="items the model proposes for a list at most; unless given, at least lists.length"
+    )
     neighbors_of_disliked: int = Field(5, ge=0, description="neighbours of a disliked item that are kept out")
     disliked_neighborhoods: int = Field(10, ge=0, description="of how many newest dislikes")
     fixed_batch: bool = Field(False, description="pad every call to batch_max_size")

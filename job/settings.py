@@ -156,6 +156,13 @@ class JobSettings(BaseSettings):
         """Whether Flink's own connector writes lists; dead letters keep their bytes, so our own publisher does."""
         return self.publish.lists_topic is not None and self.kafka.connector == "native"
 
+    def with_enough_candidates(self) -> "JobSettings":
+        """As many candidates as a list has items, unless their number was given: else lists would be filled up."""
+        if "candidates" in self.scoring.model_fields_set or self.lists.length <= self.scoring.candidates:
+            return self
+        scoring = self.scoring.model_copy(update={"candidates": self.lists.length})
+        return self.model_copy(update={"scoring": scoring})
+
     def resolved(self) -> "JobSettings":
         """The preset applied, and every path absolute."""
         scoring, lists = self.scoring, self.lists
@@ -209,7 +216,7 @@ def load(
     for source in (of_toml(file, JobSettings), of_environment(JobSettings), of_overrides(overrides)):
         values = merge(values, source)
     try:
-        settings = JobSettings(**values)
+        settings = JobSettings(**values).with_enough_candidates()
     except ValidationError as error:
         raise SettingsError(_told(error)) from error
     _check_times(settings)

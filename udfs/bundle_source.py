@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import get_ident
 from typing import TypeVar
@@ -44,7 +44,7 @@ class FromFolder:
 
     folder: Path
     bundle_hash: str | None = None
-    cache: Path | None = None
+    cache: Path | None = field(default=None, compare=False)
 
     def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
         """Loads the bundle.

@@ -118,6 +118,21 @@ def decode_trends(state: bytes) -> TrendSnapshot:
     return TrendSnapshot(*_fields(state))
 
 
+def encode_hashes(hashes: "array[int]") -> bytes:
+    """The withdrawn items that a bucket's lists are free of."""
+    return VERSION_1 + _pack((pack(hashes),))
+
+
+def decode_hashes(state: bytes) -> "array[int]":
+    """The inverse of `encode_hashes`.
+
+    Raises:
+        StateVersionError: the version byte is unknown.
+    """
+    (packed,) = _fields(state)
+    return unpack(packed)
+
+
 def _fields(state: bytes) -> Any:
     return _unpack(version_1(state))
 

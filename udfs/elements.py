@@ -134,11 +134,24 @@ class Swap(msgspec.Struct, array_like=True, frozen=True, gc=False):
     at: int
 
 
+class Begun(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """That the job has begun to read a partition: poll-log says so once to every bucket, in an element of its own.
+
+    Attributes:
+        log_partition: the partition.
+        log_offset: the last offset that was read of it before; -1 if none was.
+    """
+
+    log_partition: int
+    log_offset: int
+
+
 class PolledElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """From poll-log to track-users."""
 
     epoch: int
     behaviors: list[LoggedBehavior]
+    begun: Begun | None = None
 
 
 class TrackedElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -147,6 +160,7 @@ class TrackedElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     epoch: int
     duplicates: int
     behaviors: list[TrackedBehavior]
+    begun: Begun | None = None
 
 
 class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="scored"):
@@ -157,6 +171,7 @@ class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     models: list[ModelRef]
     behaviors: list[ScoredBehavior]
     swaps: list[Swap] = []
+    begun: Begun | None = None
 
 
 class TrendPart(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -29,6 +29,8 @@ class Metric(StrEnum):
     """track-users: repeated event ids."""
     LISTS = "lists"
     """update-lists: lists made."""
+    LISTS_SWEPT = "lists_swept"
+    """update-lists: beside these, lists made anew without an item that was withdrawn."""
     HISTORIES_SCORED = "histories_scored"
     """update-lists: of these, from a model's scores."""
     HISTORIES_STEPPED = "histories_stepped"

@@ -12,6 +12,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 
+from udfs.announce_starts import AnnounceStarts
 from udfs.attempt import DeploymentId
 from udfs.backpressure import BackpressurePause
 from udfs.buckets import partition_keys
@@ -82,6 +83,7 @@ class PollLog(KeyedProcessFunction):
         self._reader = self._log.open()
         self._positions = LogPositions(context, self._rules.deployment)
         self._sorter = SortRecords(context, self._rules.parsing, self._rules.max_parallelism)
+        self._starts = AnnounceStarts(self._rules.max_parallelism)
         self._armed: dict[int, int] = {}  # key -> when its partition is polled next, epoch ms
         self._pause = BackpressurePause()
         self._output = OutputQueue(context)
@@ -116,6 +118,7 @@ class PollLog(KeyedProcessFunction):
         self._polls.inc()
         yield from self._positions.begin(key)
         position = self._positions.of(key)
+        yield from self._starts.announce(position)
         poll = self._reader.poll(position.partition, position.next_offset, position.cursor, self._rules.max_records)
         self._silence.set(self._reader.silent_ms())
         yield from self._take(poll, position)

@@ -111,7 +111,8 @@ class ScoreCandidates(AsyncFunction):
         element = decode_tracked(value[1])
         models, behaviors = await self._lanes.score(element.behaviors)
         swaps = [self._swaps.popleft() for _ in range(len(self._swaps))]
-        return [Row(value[0], encode(ScoredElement(element.epoch, element.duplicates, models, behaviors, swaps)))]
+        scored = ScoredElement(element.epoch, element.duplicates, models, behaviors, swaps, element.begun)
+        return [Row(value[0], encode(scored))]
 
     def _lane(self, variant: Variant) -> Lane:
         try:
@@ -171,7 +172,8 @@ class PassUnscored(AsyncFunction):
             ScoredBehavior(t.behavior, t.user_seq, t.history, t.excluded, t.shown, None, None, None, None)
             for t in element.behaviors
         ]
-        return [Row(value[0], encode(ScoredElement(element.epoch, element.duplicates, [], behaviors)))]
+        scored = ScoredElement(element.epoch, element.duplicates, [], behaviors, [], element.begun)
+        return [Row(value[0], encode(scored))]
 
 
 def _followed(variants: tuple[Variant, ...], lanes: dict[str, Lane]) -> Iterator[Followed]:

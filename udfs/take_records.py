@@ -10,6 +10,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
 
+from udfs.announce_starts import AnnounceStarts
 from udfs.attempt import DeploymentId
 from udfs.buckets import partition_keys
 from udfs.log_reader import LogReplacedError
@@ -48,6 +49,7 @@ class TakeRecords(KeyedProcessFunction):
     def open(self, context: RuntimeContext) -> None:
         """Opens the state."""
         self._positions = LogPositions(context, self._deployment)
+        self._starts = AnnounceStarts(self._max_parallelism)
         self._sorter = SortRecords(context, self._rules, self._max_parallelism)
 
     def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
@@ -60,6 +62,7 @@ class TakeRecords(KeyedProcessFunction):
         key = context.get_current_key()
         yield from self._positions.begin(key, partition)
         position = self._positions.of(key)
+        yield from self._starts.announce(position)
         records = read_records(element[_PARTITION_BYTES:], partition)
         first, after = records[0].offset, records[-1].offset + 1
         if first < position.next_offset:

@@ -54,10 +54,11 @@ class TrackUsers(KeyedProcessFunction):
         for user_id, profile in profiles.items():
             self._profiles.put(user_id, encode_profile(profile))
         self._count(len(tracked), len(rows) - len(tracked))
-        yield USER_BEHAVIOR, "\n".join(rows)
+        if rows:
+            yield USER_BEHAVIOR, "\n".join(rows)
         if self._with_trends and (weights := self._weights(tracked)):
             yield TREND_PARTS, Row(TRENDS_KEY, encode(TrendPart(self._epoch, weights)))
-        out = TrackedElement(self._epoch, len(rows) - len(tracked), tracked)
+        out = TrackedElement(self._epoch, len(rows) - len(tracked), tracked, element.begun)
         yield Row(context.get_current_key(), encode(out))
 
     def _load(self, user_id: str, profiles: dict[str, UserProfile]) -> UserProfile:

@@ -16,6 +16,7 @@ from udfs.keyed_state import bytes_map_state, bytes_value_state
 from udfs.metrics import Metric, counters, counters_by
 from udfs.model_calls import FallbackReason
 from udfs.rows import MadeFrom, model_swap_row, prediction_result_rows, recommendation_list_row
+from udfs.sweep_lists import Begin, ListSweep
 from udfs.tags import FEEDBACK, MODEL_SWAPS, PREDICTION_RESULTS
 from udfs.user_list import Fallbacks, ListRules, UserList, update
 
@@ -51,8 +52,12 @@ class UpdateLists(KeyedProcessFunction):
         self._lists = bytes_map_state(context, "recommendation_list")
         self._minute = bytes_value_state(context, "feedback_minute")
         self._trends = bytes_value_state(context, "trend_snapshot")
+        swept = bytes_value_state(context, "withdrawn_swept")
+        lists = self._rules.lists
+        self._sweep = ListSweep(self._lists, swept, lists.withdrawn, lists.policy)
         self._without_trends = self._load_fallbacks()
         self._fallbacks: dict[int, Fallbacks] = {}
+        (self._lists_swept,) = counters(context, Metric.LISTS_SWEPT)
         self._lists_made, self._scored = counters(context, Metric.LISTS, Metric.HISTORIES_SCORED)
         self._fallen_back = counters_by(context, Metric.FALLBACKS, "reason", FallbackReason)
         self._swaps, self._swap_failures = counters(context, Metric.SWAPS, Metric.SWAP_FAILURES)
@@ -69,6 +74,8 @@ class UpdateLists(KeyedProcessFunction):
             self._trends.update(encode_trends(element))
             self._fallbacks[context.get_current_key()] = self._with(element)
         else:
+            if (begun := element.begun) and self._sweep.begin(context.get_current_key(), Begin(element.epoch, begun)):
+                self._sweep_on(context)
             yield from self._update(element, context)
 
     def _update(self, element: ScoredElement, context: Any) -> Iterator[Any]:
@@ -91,7 +98,8 @@ class UpdateLists(KeyedProcessFunction):
         for user_id, user_list in users.items():
             self._lists.put(user_id, encode_list(user_list))
         self._count(element)
-        yield from self._measure(element, now_ms, context)
+        if element.behaviors or element.duplicates:
+            yield from self._measure(element, now_ms, context)
         if element.swaps:
             yield MODEL_SWAPS, "\n".join(model_swap_row(swap, stamp) for swap in element.swaps)
         if predictions:
@@ -99,11 +107,25 @@ class UpdateLists(KeyedProcessFunction):
         if rows:
             yield "\n".join(rows)
 
-    def on_timer(self, _timestamp: int, _context: Any) -> Iterator[Any]:
-        """A minute is over: hands on what it counted."""
+    def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
+        """A minute is over: hands on what it counted. Between minutes: the next lists of a sweep."""
+        if timestamp % MINUTE_MS:
+            rows, more = self._sweep.turn(context.get_current_key(), int(time.time() * 1000))
+            if more:
+                self._sweep_on(context)
+            if rows:
+                self._lists_swept.inc(len(rows))
+                yield "\n".join(rows)
+            return
         if state := self._minute.value():
             self._minute.clear()
             yield FEEDBACK, Row(FEEDBACK_KEY, state)
+
+    def _sweep_on(self, context: Any) -> None:
+        """Has the next lists looked at, as soon as what waits is done; never on a minute's own timer."""
+        timers = context.timer_service()
+        soon = timers.current_processing_time() + 1
+        timers.register_processing_time_timer(soon + (soon % MINUTE_MS == 0))
 
     def _load(self, user_id: str) -> UserList:
         state = self._lists.get(user_id)

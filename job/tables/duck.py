@@ -20,6 +20,7 @@ from job.tables.lines import CALENDARS_MS, is_no_row, line_type, selected
 from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
 from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
+from job.tables.withdrawn import LATEST, read_withdrawn, without_withdrawn
 
 _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s+", re.IGNORECASE)
 # DuckDB's epoch_ms fails where Flink's function, and Python, have no time.
@@ -49,6 +50,7 @@ def connect(tables_dir: Path, flaws: Flaws | None = None) -> Iterator[duckdb.Duc
         connection.execute(_SHARED_TIME_FUNCTION)
         connection.execute(f"CREATE SCHEMA {FILES_SCHEMA}")
         _create_views(connection, files)
+        _hide_withdrawn(connection, tables_dir)
         _lock_down(connection, [path for paths in files.values() for path in paths])
         yield connection
 
@@ -178,6 +180,13 @@ def _read_json(table: Table, files: Sequence[Path]) -> str:
 def _as_pattern(path: Path) -> str:
     """The pattern that matches the path alone: DuckDB takes every path for a pattern."""
     return _GLOB_SIGNS.sub(r"[\g<0>]", str(path.absolute()))
+
+
+def _hide_withdrawn(connection: duckdb.DuckDBPyConnection, tables_dir: Path) -> None:
+    """Leaves out of the latest lists what their job shows to nobody, also where it has not swept them yet."""
+    if items := read_withdrawn(tables_dir):
+        found = connection.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [LATEST]).fetchone()
+        connection.execute(without_withdrawn(found[0] if found else "", items))
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from udfs.codec import (
+    decode_hashes,
     decode_list,
     decode_position,
     decode_profile,
     decode_trends,
+    encode_hashes,
     encode_list,
     encode_position,
     encode_profile,
@@ -94,6 +96,7 @@ FORMATS = [
     Format("minute-2", MINUTE, decode_minute, encode_minute),
     Format("trends-1", TrendSnapshot(1_700_000_000_000, {"1682": 1.0, "ü": 0.5}), decode_trends, encode_trends),
     Format("trend-sum-1", 1234.5, decode_sum, encode_sum),
+    Format("withdrawn-swept-1", hashes(-(2**63), 0, 2**63 - 1), decode_hashes, encode_hashes),
 ]
 NEWEST = tuple(FORMATS)
 """Those that this release writes."""

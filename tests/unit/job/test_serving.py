@@ -5,16 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from job.serving import pinned, variants
+from job.serving import ListsTooLongError, pinned, variants
 from job.settings import JobSettings, load
 from model.answers import BundleAnswerError
 from model.bundle import BundleCorruptError
+from model.recommenders.popularity import Popularity
 from model.registry import Registry
 from model.registry_errors import RegistryMissingError
 from model.registry_pointers import Version
 from tests.unit.model.faulty_models import Faulty
 from tests.unit.model.tiny_bundle import NAME, write_tiny
-from tests.unit.udfs.small_bundle import ITEMS, write
+from tests.unit.udfs.small_bundle import COUNTS, ITEMS, write
 from udfs.bundle_source import BundleChangedError
 
 
@@ -29,8 +30,9 @@ def settings(folder: Path, *overrides: str) -> JobSettings:
     return load(overrides=[*places, *overrides]).resolved()
 
 
-def of_folder(folder: Path, name: str) -> JobSettings:
-    return load(overrides=[f"scoring.bundle={folder / name}", f"models.cache={folder / 'cache'}"]).resolved()
+def of_folder(folder: Path, name: str, *overrides: str) -> JobSettings:
+    places = (f"scoring.bundle={folder / name}", f"models.cache={folder / 'cache'}")
+    return load(overrides=[*places, *overrides]).resolved()
 
 
 def test_a_folder_is_pinned_by_its_hash(tmp_path: Path, version: Version) -> None:
@@ -100,3 +102,34 @@ def test_a_bundle_that_answers_wrongly_is_not_deployed(tmp_path: Path) -> None:
     given = of_folder(tmp_path, "b")
     with pytest.raises(BundleAnswerError, match="is refused"):
         pinned(given)
+
+
+@pytest.mark.parametrize(("length", "candidates"), [(10, 30), (30, 30), (31, 31), (1_000, 1_000)])
+def test_a_model_is_asked_for_as_many_items_as_lists_have(tmp_path: Path, length: int, candidates: int) -> None:
+    given = load(overrides=[f"scoring.bundle={tmp_path}", f"lists.length={length}"])
+    assert given.scoring.candidates == candidates
+
+
+def test_fewer_candidates_than_lists_have_items_are_refused_with_the_setting_to_raise(tmp_path: Path) -> None:
+    given = load(overrides=[f"scoring.bundle={tmp_path}", "lists.length=12", "scoring.candidates=11"])
+    with pytest.raises(ListsTooLongError, match=r"scoring\.candidates=12 or more"):
+        pinned(given)
+
+
+@pytest.mark.parametrize(("length", "refused"), [(6, False), (7, True), (12, True), (13, True)])
+def test_lists_longer_than_what_the_model_returns_are_refused(tmp_path: Path, length: int, refused: bool) -> None:
+    bundle = write(tmp_path / "b", Popularity(COUNTS, 6))
+    manifest = bundle.path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"k": 12', '"k": 6'))
+    given = of_folder(tmp_path, "b", f"lists.length={length}")
+    if not refused:
+        pinned(given)
+        return
+    with pytest.raises(ListsTooLongError, match="--k"):
+        pinned(given)
+
+
+def test_lists_longer_than_the_catalogue_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "b", Popularity(COUNTS, ITEMS))
+    pinned(of_folder(tmp_path, "b", "lists.length=13"))
+    assert "knows 12 items: lists are shorter" in caplog.text

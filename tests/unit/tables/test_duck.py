@@ -9,6 +9,7 @@ import pytest
 
 from job.tables import duck
 from job.tables.errors import NotAQueryError, QueryFailedError
+from job.tables.withdrawn import write_withdrawn
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list, minute
 
 
@@ -130,3 +131,25 @@ def test_an_engines_error_is_one_line(tmp_path: Path) -> None:
 
 def test_a_name_that_comes_twice_keeps_both_values(tmp_path: Path) -> None:
     assert duck.query(tmp_path, "SELECT 1 AS n, 2 AS n").records() == [{"n": 1, "n_2": 2}]
+
+
+def test_the_latest_lists_leave_out_what_is_withdrawn_and_the_record_does_not(tmp_path: Path) -> None:
+    rows = [made_list(1, ["a", "o'hara", "b"]), made_list(1, ["b"], user="u2"), made_list(1, [], user="u3")]
+    commit(tmp_path / "recommendation_lists" / HOUR, "part-a-0", rows)
+    latest = "SELECT user_id, items, scores, reasons FROM latest_recommendation_lists ORDER BY 1"
+    write_withdrawn(tmp_path, ["o'hara", "b"])
+    assert duck.query(tmp_path, latest).rows == [
+        ("u1", ["a"], [1.0], ["model"]),
+        ("u2", [], [], []),
+        ("u3", [], [], []),
+    ]
+    assert duck.query(tmp_path, "SELECT max(len(items)) FROM recommendation_lists").rows == [(3,)]
+    write_withdrawn(tmp_path, [])
+    assert duck.query(tmp_path, latest).rows[0][1] == ["a", "o'hara", "b"]
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"a": 1}', "null"])
+def test_a_file_of_withdrawn_items_that_says_nothing_hides_nothing(tmp_path: Path, content: str) -> None:
+    (tmp_path / ".withdrawn.json").write_text(content)
+    commit(tmp_path / "recommendation_lists" / HOUR, "part-a-0", [made_list(1, ["a"])])
+    assert duck.query(tmp_path, "SELECT items FROM latest_recommendation_lists").rows == [(["a"],)]
