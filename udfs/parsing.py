@@ -129,15 +129,13 @@ def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int
         detail = f"the record has {record.size} bytes: only its beginning was read"
         return DeadLetter(record, Reason.LONG_RECORD, detail)
     try:
-        line = _decode(record.raw)
+        line = _line_of(record.raw)
     except msgspec.ValidationError as error:
-        if (numbered := _with_numbers_as_ids(record.raw)) is not None:
-            return _wrong_value(record, numbered, rules, newest_ms, now_ms) or _behavior(record, numbered)
         reason = Reason.MISSING_FIELD if _MISSING.search(str(error)) else Reason.MISTYPED_FIELD
         return DeadLetter(record, reason, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return DeadLetter(record, Reason.NOT_JSON, str(error))
-    return _wrong_value(record, line, rules, newest_ms, now_ms) or _behavior(record, line)
+    return _wrong_unit(record, line) or _wrong_value(record, line, rules, newest_ms, now_ms) or _behavior(record, line)
 
 
 def offsets_gone(letter: DeadLetter) -> int:
@@ -161,15 +159,23 @@ def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
     )
 
 
-def _with_numbers_as_ids(raw: bytes) -> _Line | None:
-    """The record with ids as text where they are whole numbers; None if more than that is wrong."""
+def _line_of(raw: bytes) -> _Line:
+    """A record's fields; ids that are whole numbers are their text."""
     try:
+        return _decode(raw)
+    except msgspec.ValidationError:
         fields = msgspec.json.decode(raw, type=dict[str, Any])
         texts = {name: id_text(fields[name]) for name in _IDS if name in fields}
-        ids = {name: text for name, text in texts.items() if text is not None}
-        return msgspec.convert({**fields, **ids}, _Line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return msgspec.convert({**fields, **{name: text for name, text in texts.items() if text is not None}}, _Line)
+
+
+def _wrong_unit(record: LogRecord, line: _Line) -> DeadLetter | None:
+    """Whatever the settings allow, seconds, micro- and nanoseconds are no milliseconds."""
+    unit = wrong_unit(line.timestamp)
+    if unit is None:
         return None
+    detail = f"timestamp {line.timestamp} is in {unit.name.lower()}: write epoch milliseconds"
+    return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
 
 
 def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int) -> DeadLetter | None:
@@ -182,9 +188,6 @@ def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms:
             return DeadLetter(record, *wrong)
     if line.action not in rules.actions:
         return DeadLetter(record, Reason.UNKNOWN_ACTION, f"action {line.action[:64]!r} is not in the table")
-    if unit := wrong_unit(line.timestamp):
-        detail = f"timestamp {line.timestamp} is in {unit.name.lower()}: write epoch milliseconds"
-        return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
     latest_ms = now_ms + rules.max_ahead_ms
     if not rules.earliest_ms <= line.timestamp <= latest_ms:
         detail = f"timestamp {line.timestamp} is not within {rules.earliest_ms} to {latest_ms}"
