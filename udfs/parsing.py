@@ -140,10 +140,8 @@ def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int
         detail = f"the record has {record.size} bytes: only its beginning was read"
         return DeadLetter(record, Reason.LONG_RECORD, detail)
     try:
-        line = _decode(record.raw)
+        line = _line_of(record.raw)
     except msgspec.ValidationError as error:
-        if (numbered := _with_numbers_as_ids(record.raw)) is not None:
-            return _judged(record, numbered, rules, newest_ms, now_ms)
         reason = Reason.MISSING_FIELD if _MISSING.search(str(error)) else Reason.MISTYPED_FIELD
         return DeadLetter(record, reason, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -189,15 +187,14 @@ def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
     )
 
 
-def _with_numbers_as_ids(raw: bytes) -> _Line | None:
-    """The record with ids as text where they are whole numbers; None if more than that is wrong."""
+def _line_of(raw: bytes) -> _Line:
+    """A record's fields; ids that are whole numbers are their text."""
     try:
+        return _decode(raw)
+    except msgspec.ValidationError:
         fields = msgspec.json.decode(raw, type=dict[str, Any])
         texts = {name: id_text(fields[name]) for name in _IDS if name in fields}
-        ids = {name: text for name, text in texts.items() if text is not None}
-        return msgspec.convert({**fields, **ids}, _Line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
+        return msgspec.convert({**fields, **{name: text for name, text in texts.items() if text is not None}}, _Line)
 
 
 def _appended_at(record: LogRecord, line: _Line) -> int | None:

@@ -55,6 +55,7 @@ class _Line(msgspec.Struct, gc=False):
     event_id: str | int | float | None = None
     request_id: str | int | float | None = None
     position: Position | None = None
+    appended_at: int | None = None
 
 
 class JsonLinesReader:
@@ -101,6 +102,7 @@ class JsonLinesReader:
         except (msgspec.DecodeError, UnicodeError, RecursionError):
             report.skip(NOT_JSON)
             return None
+        report.appended_ms = row.appended_at
         user_id, item_id = id_text(row.user_id), id_text(row.item_id)
         if user_id is None or item_id is None:
             report.skip(f"{'user_id' if user_id is None else 'item_id'} is neither text nor a whole number")

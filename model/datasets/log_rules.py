@@ -1,6 +1,7 @@
 """What the job leaves out of a log, applied to a data set: the same rules, in the order of the rows.
 
-A row of more than `max_ahead_ms` after now is impossible, a repeated event is applied once. Late are rows that are
+A row of more than `max_ahead_ms` after its appending, or after now where it does not say when that was, is
+impossible; a repeated event is applied once. Late are rows that are
 older than one before them by more than the job allows: only where the rows are in the order of a log does that mean
 anything, so they are counted, and left out where the user says that it is one.
 """
@@ -73,17 +74,20 @@ class LogFilter:
         """Yield the behaviours that are applied; count the others in `report`."""
         rules, newest = self.rules, 0
         once = EventsOnce(rules.event_ids_limit)
-        latest = self.now_ms + rules.max_ahead_ms
         for behavior in behaviors:
-            if not rules.earliest_ms <= behavior.timestamp <= latest:
+            appended_ms = self.now_ms if report.appended_ms is None else report.appended_ms
+            if not rules.earliest_ms <= behavior.timestamp <= appended_ms + rules.max_ahead_ms:
                 report.skip(IMPOSSIBLE)
                 continue
-            if behavior.timestamp < newest - rules.allowed_lateness_ms:
+            # No record moves the newest time beyond its own appending, as in the job.
+            known = newest if report.appended_ms is None else min(newest, appended_ms)
+            if behavior.timestamp < known - rules.allowed_lateness_ms:
                 self.late += 1
                 if rules.drop_late:
                     report.skip(LATE)
                     continue
-            newest = max(newest, behavior.timestamp)
+            reached = behavior.timestamp if report.appended_ms is None else min(behavior.timestamp, appended_ms)
+            newest = max(newest, reached)
             if once.is_new(behavior):
                 yield behavior
             else:

@@ -8,11 +8,12 @@ from typing import Protocol
 from model.datasets.action_map import ActionMap, word_of
 from model.event_time import EventTimeError, EventTimes, Unit
 from model.ids import MAX_ID_BYTES
-from model.records import ItemId, UserBehavior
+from model.records import EpochMs, ItemId, UserBehavior
 
 MAX_REASONS = 50
 MAX_WORDS = 200
 OTHER_REASONS = "other reasons"
+_ID_NAMES = ("user_id", "item_id", "event_id", "request_id")
 _UTF8_BYTES_A_CHARACTER = 4
 
 
@@ -68,6 +69,7 @@ class ReadReport:
         unmapped: the raw actions without a rule.
         whole_ids: ids that were written as 12.0 and are taken as 12.
         row: the row that is being read, as it stands in the source.
+        appended_ms: when that row was appended to the log, where it says so.
     """
 
     rows: int = 0
@@ -82,6 +84,7 @@ class ReadReport:
     unmapped: set[str] = field(default_factory=set)
     whole_ids: int = 0
     row: object = ""
+    appended_ms: EpochMs | None = None
 
     def begin(self, row: object) -> None:
         """Count one row; whatever is skipped next is this one."""
@@ -197,7 +200,8 @@ class BehaviorMaker:
 
 def problem_with_ids(raw: Raw) -> str | None:
     """Say which id is no id, or return None if all are."""
-    for name, value in (("user_id", raw.user_id), ("item_id", raw.item_id), ("event_id", raw.event_id)):
+    texts = (raw.user_id, raw.item_id, raw.event_id, raw.request_id or None)
+    for name, value in zip(_ID_NAMES, texts, strict=True):
         if value is None:
             continue
         if not value:

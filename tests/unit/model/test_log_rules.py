@@ -139,6 +139,19 @@ def test_impossible_times_are_left_out(day: float, rules: LogRules, tmp_path: Pa
     assert (dataset.info.behaviors, dict(report.skipped)) == (1, {IMPOSSIBLE: 1})
 
 
+def test_a_row_is_judged_by_the_time_of_its_appending(tmp_path: Path) -> None:
+    day_ms = DAY_MS
+    lines = [
+        row(-20, appended_at=NOW_MS - 20 * day_ms),
+        row(-18, appended_at=NOW_MS - 20 * day_ms),  # two days ahead of its appending
+        row(-12.5, appended_at=NOW_MS - 13 * day_ms),  # half a day ahead: 13 days ago is the newest from here
+        row(-20, appended_at=NOW_MS - 13 * day_ms),
+        row(-20.2, appended_at=NOW_MS - 13 * day_ms),
+    ]
+    dataset, report = prepared(tmp_path, lines, LogRules(drop_late=True))
+    assert (dataset.info.behaviors, dict(report.skipped)) == (3, {IMPOSSIBLE: 1, LATE: 1})
+
+
 def test_actions_of_ones_own_are_those_of_the_set(tmp_path: Path) -> None:
     dataset, _ = prepared(tmp_path, [row(-1, action="wishlist")], LogRules())
     assert Dataset.open(dataset.path).action_table == OWN
