@@ -89,7 +89,7 @@ def stream(tables_dir: Path, sql: str) -> Iterator[QueryStream]:
 
 def count_no_rows(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> list[tuple[Path, int]]:
     """Each file of the table that has lines that are no rows, and how many, by name."""
-    counted = f"SELECT filename, count(*) FROM {_read_json(TABLES[table], files)} WHERE {is_no_row(TABLES[table])}"
+    counted = f"SELECT filename, count(*) FROM {read_lines(TABLES[table], files)} WHERE {is_no_row(TABLES[table])}"
     rows = connection.execute(f"{counted} GROUP BY filename ORDER BY filename").fetchall()
     return [(Path(name), count) for name, count in rows]
 
@@ -103,6 +103,16 @@ def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
                 columns = ", ".join(f"max({quoted(each.name)})" for each in table.columns)
                 connection.execute(f"SELECT {columns} FROM {FILES_SCHEMA}.{quoted(table.name)}").fetchall()
         return _told(connection, flaws)
+
+
+def read_lines(table: Table, files: Sequence[Path]) -> str:
+    """Name the files' lines in SQL, as rows of the table's columns and `filename`; what does not fit is null."""
+    types = ", ".join(f"{quoted(each.name)}: '{DUCKDB_TYPES[line_type(each)]}'" for each in table.columns)
+    paths = ", ".join(literal(_as_pattern(path)) for path in files)
+    return (
+        f"read_json([{paths}], format='newline_delimited', maximum_object_size={_MAX_ROW_BYTES}, "
+        f"columns={{{types}}}, ignore_errors=true, filename=true, hive_partitioning=false)"
+    )
 
 
 def _execute(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]) -> tuple[str, ...]:
@@ -144,21 +154,12 @@ def _create_base_view(table: Table, files: Sequence[Path]) -> str:
         noted = (selected(each, f"{NOTE_NUMBER}('{table.name}', '{each.name}')") for each in table.columns)
         folders = (f"regexp_extract(filename, '{_FOLDERS[each.name]}', 1) AS {each.name}" for each in PARTITIONS)
         skipped = f"CASE WHEN {is_no_row(table)} THEN {NOTE_LINE}('{table.name}', filename) ELSE TRUE END"
-        select = f"SELECT {', '.join((*noted, *folders))} FROM {_read_json(table, files)} WHERE {skipped}"
+        select = f"SELECT {', '.join((*noted, *folders))} FROM {read_lines(table, files)} WHERE {skipped}"
     else:
         columns = (*table.columns, *PARTITIONS)
         nulls = ", ".join(f"CAST(NULL AS {DUCKDB_TYPES[each.type]}) AS {quoted(each.name)}" for each in columns)
         select = f"SELECT {nulls} WHERE FALSE"
     return f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS {select}"
-
-
-def _read_json(table: Table, files: Sequence[Path]) -> str:
-    types = ", ".join(f"{quoted(each.name)}: '{DUCKDB_TYPES[line_type(each)]}'" for each in table.columns)
-    paths = ", ".join(literal(_as_pattern(path)) for path in files)
-    return (
-        f"read_json([{paths}], format='newline_delimited', maximum_object_size={_MAX_ROW_BYTES}, "
-        f"columns={{{types}}}, ignore_errors=true, filename=true, hive_partitioning=false)"
-    )
 
 
 def _as_pattern(path: Path) -> str:
