@@ -42,13 +42,15 @@ def connect(tables_dir: Path, flaws: Flaws | None = None) -> Iterator[duckdb.Duc
     Raises:
         TablesBusyError: a compactor held the lock for a minute.
         UnreadableTableError: a folder or file is there and may not be read.
+        QueryFailedError: a file went while it was being opened.
     """
     with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
         (flaws or Flaws()).register(connection)
-        connection.execute(_SHARED_TIME_FUNCTION)
-        connection.execute(f"CREATE SCHEMA {FILES_SCHEMA}")
-        _create_views(connection, files)
-        _lock_down(connection, [path for paths in files.values() for path in paths])
+        try:
+            _create_views(connection, files)
+            _lock_down(connection, [path for paths in files.values() for path in paths])
+        except duckdb.Error as error:
+            raise QueryFailedError(_one_line(error)) from error
         yield connection
 
 
@@ -143,6 +145,8 @@ def _told(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot) -> None:
+    connection.execute(_SHARED_TIME_FUNCTION)
+    connection.execute(f"CREATE SCHEMA {FILES_SCHEMA}")
     for table in TABLES.values():
         connection.execute(_create_base_view(table, files[table.name]))
     for statement in create_views():
