@@ -21,6 +21,8 @@ MANIFEST = "log.json"
 _CHUNK_BYTES = LONGEST_RECORD_BYTES
 """What one read takes at most."""
 _TAIL_BYTES = 64
+_SEARCHED_BYTES = 16 * _CHUNK_BYTES
+"""How far one poll looks for the end of a long line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,39 @@ _encode_cursor = msgspec.msgpack.Encoder().encode
 _decode_cursor = msgspec.msgpack.Decoder(_Cursor).decode
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a poll begins: the byte, its record's offset, the cursor of both, and the file's size now."""
+
+    file: BinaryIO
+    partition: int
+    offset: int
+    cursor: bytes
+    begins: int
+    size: int
+
+    def nothing(self, *, more: bool) -> Poll:
+        """No record, and the same place."""
+        return Poll([], self.offset, self.cursor, more=more)
+
+
+class _Unended(msgspec.Struct, frozen=True):
+    """A last line whose end was not found: where it begins, how far there is none, and a check of the bytes before.
+
+    Only remembered, so that no byte is read at every poll; a new reader looks again.
+    """
+
+    begins: int
+    searched: _Cursor
+
+
 class FileLogReader:
     """The embedded log's reader; one per subtask."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._files: dict[int, BinaryIO] = {}
+        self._unended: dict[int, _Unended] = {}
 
     def partitions(self) -> int:
         """As `log.json` says.
@@ -85,14 +114,8 @@ class FileLogReader:
             _check_size(file, size, place)
             return Poll([], next_offset, cursor, more=False)
         _check_tail(file, place)
-        chunk = file.read(_CHUNK_BYTES)
-        lines, used = _complete_lines(chunk, limit)
-        if not lines and len(chunk) == _CHUNK_BYTES:
-            return self._long_line(file, partition, next_offset, place, chunk)
-        records = [LogRecord(partition, next_offset + i, line, len(line)) for i, line in enumerate(lines)]
-        position = place.position + used
-        moved = _encode_cursor(_tail(chunk[:used], position)) if used else cursor
-        return Poll(records, next_offset + len(records), moved, more=position < size and bool(lines))
+        at = _Place(file, partition, next_offset, cursor, place.position, size)
+        return self._look_on(at, limit) if self._is_unended(at) else self._read_lines(at, limit)
 
     def silent_ms(self) -> int:
         """Files answer at once."""
@@ -123,18 +146,50 @@ class FileLogReader:
             _check_tail(file, place)
         return file
 
-    def _long_line(self, file: BinaryIO, partition: int, offset: int, place: _Cursor, start: bytes) -> Poll:
-        """Steps over one line longer than a chunk; it becomes a dead letter of its first bytes."""
-        size, chunk = len(start), b""
-        while piece := file.read(_CHUNK_BYTES):
-            end = piece.find(b"\n")
-            chunk = piece if end < 0 else piece[: end + 1]
-            size += len(chunk)
-            if end >= 0:
-                record = LogRecord(partition, offset, start[:MAX_RAW_BYTES], size - 1)
-                moved = _encode_cursor(_tail(chunk, place.position + size))
-                return Poll([record], offset + 1, moved, more=True)
-        return Poll([], offset, _encode_cursor(place), more=False)
+    def _read_lines(self, at: _Place, limit: int) -> Poll:
+        at.file.seek(at.begins)
+        chunk = at.file.read(_CHUNK_BYTES)
+        lines, used = _complete_lines(chunk, limit)
+        if not lines:
+            self._unended[at.partition] = _Unended(at.begins, _tail(chunk, at.begins + len(chunk)))
+            return self._look_on(at, limit) if len(chunk) == _CHUNK_BYTES else at.nothing(more=False)
+        records = [LogRecord(at.partition, at.offset + i, line, len(line)) for i, line in enumerate(lines)]
+        position = at.begins + used
+        more = position < at.size
+        return Poll(records, at.offset + len(records), _encode_cursor(_tail(chunk[:used], position)), more=more)
+
+    def _look_on(self, at: _Place, limit: int) -> Poll:
+        """Looks for the end of the last line in what was not looked through before."""
+        searched = self._unended[at.partition].searched
+        position, tail = searched.position, b""
+        at.file.seek(position)
+        while position < searched.position + _SEARCHED_BYTES and (piece := at.file.read(_CHUNK_BYTES)):
+            if (found := piece.find(b"\n")) >= 0:
+                del self._unended[at.partition]
+                return self._ended(at, position + found, limit)
+            position += len(piece)
+            tail = piece
+        if tail:
+            self._unended[at.partition] = _Unended(at.begins, _tail(tail, position))
+        return at.nothing(more=position < at.size)
+
+    def _ended(self, at: _Place, end: int, limit: int) -> Poll:
+        """The line whose newline is at `end`; one longer than a chunk becomes a dead letter of its first bytes."""
+        size = end - at.begins
+        if size < _CHUNK_BYTES:
+            return self._read_lines(at, limit)
+        at.file.seek(at.begins)
+        record = LogRecord(at.partition, at.offset, at.file.read(MAX_RAW_BYTES), size)
+        at.file.seek(end + 1 - _TAIL_BYTES)
+        moved = _encode_cursor(_tail(at.file.read(_TAIL_BYTES), end + 1))
+        return Poll([record], at.offset + 1, moved, more=end + 1 < at.size)
+
+    def _is_unended(self, at: _Place) -> bool:
+        """Whether the place is known to begin a line that had no end, and the file still holds what was looked at."""
+        known = self._unended.get(at.partition)
+        if known is None or known.begins != at.begins or known.searched.position > at.size:
+            return False
+        return _holds(at.file, known.searched)
 
 
 def _complete_lines(chunk: bytes, limit: int) -> tuple[list[bytes], int]:
@@ -158,7 +213,12 @@ def _check_size(file: BinaryIO, size: int, place: _Cursor) -> None:
 def _check_tail(file: BinaryIO, place: _Cursor) -> None:
     """Leaves the file at the place where reading goes on."""
     _check_size(file, os.fstat(file.fileno()).st_size, place)
-    file.seek(place.position - place.tail_size)
-    if crc32(file.read(place.tail_size)) != place.tail_crc:
+    if not _holds(file, place):
         msg = f"{file.name} no longer holds what was read before byte {place.position}: it was replaced"
         raise LogReplacedError(msg)
+
+
+def _holds(file: BinaryIO, place: _Cursor) -> bool:
+    """Whether the bytes before the place are those that were read; leaves the file there."""
+    file.seek(place.position - place.tail_size)
+    return crc32(file.read(place.tail_size)) == place.tail_crc

@@ -79,15 +79,18 @@ def _show(report: Report, took_s: float, *, as_json: bool, quiet: bool) -> None:
     if as_json:
         typer.echo(to_json({**report.to_json(), "seconds": took_s}))
         return
-    if quiet and not (report.merges or report.postponed or report.recovered):
+    if quiet and not (report.merges or report.postponed or report.recovered or report.leftovers):
         return
-    grid = RichTable("files before", "files after", "hours merged", "MB merged", "put off", "recovered", "s")
+    grid = RichTable(
+        "files before", "files after", "hours merged", "MB merged", "put off", "recovered", "leftovers", "s"
+    )
     counts = (report.files_before, report.files_after, report.merges)
     grid.add_row(
         *(f"{count:,}" for count in counts),
         f"{report.bytes_merged / 1e6:,.1f}",
         str(report.postponed),
         str(report.recovered),
+        str(report.leftovers),
         f"{took_s:.2f}",
     )
     console().print(grid)

@@ -26,7 +26,7 @@ DEFAULT_TABLES_DIR = Path(".recloop/tables")
 _PIPE_WIDTH = 10_000
 _NARROWEST_COLUMN = 9
 _SUFFIXES = {".csv": Format.CSV, ".json": Format.JSON, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 class Engine(StrEnum):

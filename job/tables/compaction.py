@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from job.tables import journal, locks
+from job.tables import journal, leftovers, locks
 from job.tables.errors import TablesBusyError
 from job.tables.files import committed, hour_folders
 from job.tables.journal import OnStep, Step, Swap, ignore_step
@@ -35,6 +35,7 @@ class Policy:
         max_small_files: an open hour with more small files than these is merged.
         small_bytes: larger files of an open hour are left until it closes.
         close_after_s: an hour is closed so long after its end; above the checkpoint interval.
+        leftover_after_s: hidden files of killed attempts are looked at after so long.
         patience_s: how long to wait for readers, and let new ones wait, before a swap is put off.
     """
 
@@ -42,6 +43,7 @@ class Policy:
     small_bytes: int = 32 << 20
     close_after_s: float = 120.0
     patience_s: float = 2.0
+    leftover_after_s: float = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Report:
         bytes_merged: size of the merged files.
         postponed: 1 where readers held the lock too long, and the rest was left to the next pass.
         recovered: swaps of a killed compactor that were finished or undone.
+        leftovers: hidden files of killed attempts that were removed: their rows were written again.
     """
 
     files_before: int = 0
@@ -63,6 +66,7 @@ class Report:
     bytes_merged: int = 0
     postponed: int = 0
     recovered: int = 0
+    leftovers: int = 0
 
     def __add__(self, other: "Report") -> "Report":
         return Report(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
@@ -100,6 +104,8 @@ class Compactor:
                 _remove_leftovers(folder)
                 skip = stop() or report.postponed > 0
                 report += self._compact_folder(folder, now_ms, skip=skip)
+            if not stop() and not report.postponed:
+                report += Report(leftovers=leftovers.remove(self.tables_dir, now_ms, self.policy.leftover_after_s))
             return report
 
     def _folders(self) -> Iterator[Path]:

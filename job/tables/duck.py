@@ -44,14 +44,16 @@ def connect(tables_dir: Path, flaws: Flaws | None = None) -> Iterator[duckdb.Duc
     Raises:
         TablesBusyError: a compactor held the lock for a minute.
         UnreadableTableError: a folder or file is there and may not be read.
+        QueryFailedError: a file went while it was being opened.
     """
     with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
         (flaws or Flaws()).register(connection)
-        connection.execute(_SHARED_TIME_FUNCTION)
-        connection.execute(f"CREATE SCHEMA {FILES_SCHEMA}")
-        _create_views(connection, files)
-        _hide_withdrawn(connection, tables_dir)
-        _lock_down(connection, [path for paths in files.values() for path in paths])
+        try:
+            _create_views(connection, files)
+            _hide_withdrawn(connection, tables_dir)
+            _lock_down(connection, [path for paths in files.values() for path in paths])
+        except duckdb.Error as error:
+            raise QueryFailedError(_one_line(error)) from error
         yield connection
 
 
@@ -92,7 +94,7 @@ def stream(tables_dir: Path, sql: str) -> Iterator[QueryStream]:
 
 def count_no_rows(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> list[tuple[Path, int]]:
     """Each file of the table that has lines that are no rows, and how many, by name."""
-    counted = f"SELECT filename, count(*) FROM {_read_json(TABLES[table], files)} WHERE {is_no_row(TABLES[table])}"
+    counted = f"SELECT filename, count(*) FROM {read_lines(TABLES[table], files)} WHERE {is_no_row(TABLES[table])}"
     rows = connection.execute(f"{counted} GROUP BY filename ORDER BY filename").fetchall()
     return [(Path(name), count) for name, count in rows]
 
@@ -106,6 +108,16 @@ def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
                 columns = ", ".join(f"max({quoted(each.name)})" for each in table.columns)
                 connection.execute(f"SELECT {columns} FROM {FILES_SCHEMA}.{quoted(table.name)}").fetchall()
         return _told(connection, flaws)
+
+
+def read_lines(table: Table, files: Sequence[Path]) -> str:
+    """Name the files' lines in SQL, as rows of the table's columns and `filename`; what does not fit is null."""
+    types = ", ".join(f"{quoted(each.name)}: '{DUCKDB_TYPES[line_type(each)]}'" for each in table.columns)
+    paths = ", ".join(literal(_as_pattern(path)) for path in files)
+    return (
+        f"read_json([{paths}], format='newline_delimited', maximum_object_size={_MAX_ROW_BYTES}, "
+        f"columns={{{types}}}, ignore_errors=true, filename=true, hive_partitioning=false)"
+    )
 
 
 def _execute(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]) -> tuple[str, ...]:
@@ -136,6 +148,8 @@ def _told(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot) -> None:
+    connection.execute(_SHARED_TIME_FUNCTION)
+    connection.execute(f"CREATE SCHEMA {FILES_SCHEMA}")
     for table in TABLES.values():
         connection.execute(_create_base_view(table, files[table.name]))
     lineage = read_lineage(files[ATTEMPTS.name])
@@ -149,7 +163,7 @@ def _create_base_view(table: Table, files: Sequence[Path]) -> str:
         noted = (selected(each, f"{NOTE_NUMBER}('{table.name}', '{each.name}')") for each in table.columns)
         folders = (f"regexp_extract(filename, '{_FOLDERS[each.name]}', 1) AS {each.name}" for each in PARTITIONS)
         skipped = f"CASE WHEN {is_no_row(table)} THEN {NOTE_LINE}('{table.name}', filename) ELSE TRUE END"
-        select = f"SELECT {', '.join((*noted, *folders))} FROM {_read_json(table, files)} WHERE {skipped}"
+        select = f"SELECT {', '.join((*noted, *folders))} FROM {read_lines(table, files)} WHERE {skipped}"
     else:
         columns = (*table.columns, *PARTITIONS)
         nulls = ", ".join(f"CAST(NULL AS {DUCKDB_TYPES[each.type]}) AS {quoted(each.name)}" for each in columns)
@@ -166,15 +180,6 @@ def _create_lineage(connection: duckdb.DuckDBPyConnection, lineage: Lineage) -> 
             for partition, epoch, until in lineage.untils
         )
         connection.execute(f"INSERT INTO {table} VALUES {rows}")
-
-
-def _read_json(table: Table, files: Sequence[Path]) -> str:
-    types = ", ".join(f"{quoted(each.name)}: '{DUCKDB_TYPES[line_type(each)]}'" for each in table.columns)
-    paths = ", ".join(literal(_as_pattern(path)) for path in files)
-    return (
-        f"read_json([{paths}], format='newline_delimited', maximum_object_size={_MAX_ROW_BYTES}, "
-        f"columns={{{types}}}, ignore_errors=true, filename=true, hive_partitioning=false)"
-    )
 
 
 def _as_pattern(path: Path) -> str:

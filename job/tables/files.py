@@ -55,6 +55,9 @@ def readable(tables_dir: Path) -> Snapshot:
     Raises:
         UnreadableTableError: a folder or file is there and may not be read.
     """
+    if not _is_text(tables_dir.absolute()):
+        msg = f"{str(tables_dir)!a} has a name that is no UTF-8: rename the folder"
+        raise UnreadableTableError(msg)
     try:
         files = snapshot(tables_dir)
     except OSError as error:
@@ -105,3 +108,10 @@ def _folders(parent: Path, prefix: str) -> list[Path]:
     with suppress(FileNotFoundError), os.scandir(parent) as entries:
         return [parent / name for name in sorted(each.name for each in entries if each.name.startswith(prefix))]
     return []
+
+
+def _is_text(path: Path) -> bool:
+    try:
+        return bool(str(path).encode())
+    except UnicodeEncodeError:
+        return False

@@ -11,6 +11,7 @@ Rows = list[Row]
 
 _READING = frozenset({"select", "with", "show", "describe", "desc", "explain", "values", "from", "summarize"})
 _COMMENTS = re.compile(r"\A(?:\s+|--[^\n]*(?:\n|\Z)|/\*.*?\*/|\()+", re.DOTALL)
+_LONE_SURROGATES = re.compile(r"[\ud800-\udfff]")
 _WORD = re.compile(r"[a-z_]+", re.IGNORECASE)
 
 
@@ -57,8 +58,11 @@ def check_reads_only(sql: str) -> str:
     """Return the statement without its last semicolon.
 
     Raises:
-        NotAQueryError: it does not begin like a statement that only reads.
+        NotAQueryError: it does not begin like a statement that only reads, or is no text.
     """
+    if not sql.isascii() and _LONE_SURROGATES.search(sql):
+        msg = "the query holds bytes that are no UTF-8: write it in UTF-8"
+        raise NotAQueryError(msg)
     statement = sql.strip().removesuffix(";").rstrip()
     word = _WORD.match(_COMMENTS.sub("", statement))
     if word is None or word[0].lower() not in _READING:

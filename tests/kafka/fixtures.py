@@ -48,12 +48,19 @@ def broker_spec(directory: Path) -> BrokerSpec:
     return BrokerSpec(directory, cache=CACHE, properties={"log.cleaner.backoff.ms": "200"})  # of compaction: 15 s
 
 
-def produce(broker: RunningBroker, topic: str, partition: int, values: Sequence[bytes | None], **options: Any) -> None:
-    """Appends values to one partition, and waits until they are acknowledged."""
+def produce(
+    broker: RunningBroker,
+    topic: str,
+    partition: int,
+    values: Sequence[bytes | None],
+    at_ms: int | None = None,
+    **options: Any,
+) -> None:
+    """Appends values to one partition, all with one time if it is given, and waits until they are acknowledged."""
     from kafka import KafkaProducer
 
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, **options)
     for value in values:
-        producer.send(topic, value=value, key=b"key", partition=partition)
+        producer.send(topic, value=value, key=b"key", partition=partition, timestamp_ms=at_ms)
     producer.flush()
     producer.close()

@@ -14,6 +14,7 @@ from job.kafka.topics import create_topic
 from model.bundle import Bundle
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
+from model.event_time import LATEST_MS
 from tests.job.fixtures import BAD_LINES, Deploy, Run, jobs_on
 from tests.job.outcome import REPLAYABLE, assert_same, assert_sequences_whole, outcome_of
 from tests.job.waiting import wait_until
@@ -25,6 +26,8 @@ from udfs.publication import newest_lists
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 EVENTS = 6_000
+FAR_TIMES_MS = (LATEST_MS, LATEST_MS + 1, 400_000_000_000_000, 2**62)
+"""Times of creation up to the year 9999 and beyond, as a producer with a wrong unit gives them."""
 FAULTS = (None, b"two\nlines", bytes(range(256)), *BAD_LINES)
 
 
@@ -52,6 +55,10 @@ def letters(run: Run) -> list[tuple[object, ...]]:
     return run.rows("SELECT log_partition, log_offset, reason, raw_base64, raw_bytes FROM dead_letters ORDER BY 1, 2")
 
 
+def appended(run: Run) -> list[tuple[object, ...]]:
+    return run.rows("SELECT appended_at FROM user_behavior ORDER BY log_partition, log_offset")
+
+
 def published(broker: RunningBroker, topic: str) -> list[tuple[object, ...]]:
     records = consumed(broker.bootstrap, topic)
     newest = newest_lists(record.value for record in records)
@@ -66,7 +73,10 @@ def in_the_table(run: Run) -> list[tuple[object, ...]]:
 def test_both_connectors_give_the_same_though_a_taskmanager_is_killed(
     run_native: Deploy, broker: RunningBroker, lines: list[list[bytes | None]]
 ) -> None:
-    create_topic(KafkaConnection(brokers=broker.bootstrap), "both", 3)
+    any_time = {"message.timestamp.after.max.ms": str(2**63 - 1)}
+    create_topic(KafkaConnection(brokers=broker.bootstrap), "both", 3, any_time)
+    for far_ms in FAR_TIMES_MS:
+        produce(broker, "both", 0, lines[0][:1], at_ms=far_ms)
     half = [len(each) // 2 for each in lines]
     for partition, each in enumerate(lines):
         produce(broker, "both", partition, each[: half[partition]], compression_type="lz4")
@@ -81,12 +91,14 @@ def test_both_connectors_give_the_same_though_a_taskmanager_is_killed(
         job_id = native.deployment.job_id
         wait_until(lambda: rest.checkpoints(job_id).restored > 0, timeout_s=60, what="a restore")
         rest.wait_until_running(job_id, timeout_s=60)
-    native.wait_for_offsets(EVENTS + len(FAULTS))
+    native.wait_for_offsets(len(FAR_TIMES_MS) + EVENTS + len(FAULTS))
     ours = run_native(None, *settings, "publish.lists_topic=our-lists", tables="ours")
-    ours.wait_for_offsets(EVENTS + len(FAULTS))
+    ours.wait_for_offsets(len(FAR_TIMES_MS) + EVENTS + len(FAULTS))
     assert_sequences_whole(native)
     assert len(letters(native)) == len(FAULTS)
     assert letters(native) == letters(ours)
+    assert appended(native) == appended(ours)
+    assert appended(native)[: len(FAR_TIMES_MS)] == [(LATEST_MS,), (None,), (None,), (None,)]
     assert_same(outcome_of(native), outcome_of(ours))
     for run, topic in ((native, "native-lists"), (ours, "our-lists")):
         assert published(broker, topic) == in_the_table(run)

@@ -4,6 +4,8 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import strategies as st
 from job.tables import duck
 from job.tables.compaction import Compactor
 from job.tables.errors import QueryFailedError, UnreadableTableError
+from job.tables.files import Snapshot, snapshot
 from job.tables.schema import TABLES
 from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit
 
@@ -123,6 +126,20 @@ def test_a_file_that_goes_while_it_is_read_is_an_error(tmp_path: Path) -> None:
         path.unlink()
         with pytest.raises(QueryFailedError):
             duck.run(connection, OFFSETS)
+
+
+def test_a_file_that_goes_before_it_is_opened_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = file(tmp_path, [line(1)])
+
+    @contextmanager
+    def listed_and_gone(tables_dir: Path) -> Iterator[Snapshot]:
+        files = snapshot(tables_dir)
+        path.unlink()
+        yield files
+
+    monkeypatch.setattr(duck, "reading", listed_and_gone)
+    with pytest.raises(QueryFailedError, match="part-a-0"):
+        asked(tmp_path)
 
 
 def test_a_table_that_is_a_file_is_an_error(tmp_path: Path) -> None:

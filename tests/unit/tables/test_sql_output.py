@@ -166,6 +166,19 @@ def test_an_error_that_quotes_the_statement_is_one_line_without_controls(tables_
     assert (done.exit_code, done.stderr.count("\n"), "\x1b" in done.stderr) == (1, 1, False)
 
 
+@pytest.mark.parametrize("command", [("sql", "SELECT '\udcff'"), ("lists", "\udcff")])
+def test_an_argument_that_is_no_utf_8_is_one_line(command: tuple[str, str], tables_dir: Path) -> None:
+    done = call(*command, "--tables-dir", tables_dir)
+    assert (done.exit_code, done.stderr.count("\n"), done.stdout) == (1, 1, "")
+
+
+@pytest.mark.parametrize("command", [("sql", "SELECT 1"), ("lists", "u1")])
+def test_a_folder_whose_name_is_no_utf_8_is_one_line(command: tuple[str, str], tables_dir: Path) -> None:
+    odd = tables_dir.rename(tables_dir.with_name("\udcff"))
+    done = call(*command, "--tables-dir", odd)
+    assert (done.exit_code, "rename" in done.stderr, done.stderr.count("\n")) == (2, True, 1)
+
+
 def test_every_type_of_the_engine_is_json(tables_dir: Path) -> None:
     statement = (
         "SELECT 1.5::DECIMAL(9,2) d, DATE '2026-01-01' t, INTERVAL 1 DAY i, 'x'::BLOB b, MAP {1: 'one'} m, "

@@ -1,5 +1,6 @@
 """The embedded log's reader: every complete line once, in order, and never a line of another file."""
 
+import io
 import json
 import os
 from collections.abc import Iterator
@@ -124,6 +125,63 @@ def test_a_half_written_line_over_1_mib_waits(reader: FileLogReader, file: Path)
     assert (polled.records, polled.next_offset, polled.more) == ([], 2, False)
     append(file, b"\n")
     assert [record.size for record in go_on(reader, polled).records] == [MIB + 9]
+
+
+class Counted(io.FileIO):
+    """A file that counts the bytes that were read of it."""
+
+    taken = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(-1 if size is None else size)
+        Counted.taken += len(found)
+        return found
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> type[Counted]:
+    monkeypatch.setattr(Path, "open", lambda path, *_mode, **_kept: Counted(path))
+    Counted.taken = 0
+    return Counted
+
+
+@pytest.mark.parametrize("size", [1_000, MIB - 1, MIB, 3 * MIB + 7, 40 * MIB])
+def test_a_line_without_an_end_is_read_once_however_often_it_is_polled(
+    size: int, reader: FileLogReader, file: Path, taken: type[Counted]
+) -> None:
+    polled = go_on(reader)
+    with io.open(file, "ab") as out:  # noqa: UP020 Path.open is counted
+        out.write(b"x" * size)
+    for _ in range(200):
+        polled = go_on(reader, polled)
+        assert polled.next_offset == 2
+    assert taken.taken <= size + 200 * 3 * 64
+
+
+def test_a_line_that_grows_byte_by_byte_is_read_about_once(
+    reader: FileLogReader, file: Path, taken: type[Counted]
+) -> None:
+    polled = go_on(reader)
+    with io.open(file, "ab", buffering=0) as out:  # noqa: UP020 Path.open is counted
+        for _ in range(500):
+            out.write(b"x" * 5_000)
+            polled = go_on(reader, polled)
+        out.write(b"\nafter\n")
+    found = go_on(reader, polled)
+    assert [record.size for record in found.records] == [2_500_000]
+    assert raws(go_on(reader, found)) == [b"after"]
+    assert taken.taken <= 2_500_000 + MAX_RAW_BYTES + 502 * 3 * 64
+
+
+def test_a_half_line_that_was_cut_off_and_written_anew_is_read_as_it_is(reader: FileLogReader, file: Path) -> None:
+    polled = go_on(reader)
+    for size in (10, MIB, 3 * MIB):
+        append(file, b"x" * size)
+        polled = go_on(reader, polled)
+        os.truncate(file, file.stat().st_size - size)
+        append(file, b"y" * (size - 1) + b"\n")
+        polled = go_on(reader, polled)
+        assert [record.size for record in polled.records] == [size - 1]
 
 
 def test_a_truncated_file_is_refused(reader: FileLogReader, file: Path) -> None:

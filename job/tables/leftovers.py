@@ -1,0 +1,92 @@
+"""Hidden files that killed attempts of the job left behind, and which of them nothing can need any more.
+
+Flink shows a hidden file when a checkpoint that names it completes, or when a job goes on from one that does. Which
+checkpoints and savepoints there are, and what they name, cannot be seen from here. What can be seen is whether a
+later attempt has written the same rows again and shown them: the views would pass over the hidden ones even if
+somebody went on from an old savepoint that names them. Files with a row that no later attempt wrote are kept.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.tables.dialect import quoted
+from job.tables.files import hour_folders, reading
+from job.tables.lines import is_no_row
+from job.tables.schema import TABLES, Table
+from model.records import EpochMs
+
+_HIDDEN = ".part-*"
+_CHECKED_NAME = ".leftovers-checked"
+_CHECK_EVERY_MS = 3_600_000
+_ATTEMPT = ("generation", "epoch")
+"""What rises with every attempt, most important first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leftover:
+    """An old hidden file of a table."""
+
+    table: Table
+    path: Path
+
+
+def remove(tables_dir: Path, now_ms: EpochMs, after_s: float) -> int:
+    """Remove files untouched for `after_s` seconds that a later attempt wrote again; return how many.
+
+    Looks at most once an hour: telling costs a scan of the tables since the oldest such file.
+    """
+    checked = tables_dir / _CHECKED_NAME
+    if checked.exists() and now_ms - checked.stat().st_mtime * 1000 < _CHECK_EVERY_MS:
+        return 0
+    found = list(_untouched(tables_dir, now_ms - after_s * 1000))
+    written_again = [path for table in TABLES.values() for path in _written_again(tables_dir, table, found)]
+    for path in written_again:
+        path.unlink(missing_ok=True)
+    checked.touch()
+    return len(written_again)
+
+
+def _untouched(tables_dir: Path, since_ms: float) -> Iterator[Leftover]:
+    for table in TABLES.values():
+        for folder in hour_folders(tables_dir, table.name):
+            for path in sorted(folder.glob(_HIDDEN)):
+                if _mtime_ms(path) < since_ms:
+                    yield Leftover(table, path)
+
+
+def _mtime_ms(path: Path) -> float:
+    try:
+        return path.stat().st_mtime * 1000
+    except FileNotFoundError:  # committed meanwhile
+        return float("inf")
+
+
+def _written_again(tables_dir: Path, table: Table, found: Sequence[Leftover]) -> list[Path]:
+    hidden = [each.path for each in found if each.table is table]
+    if not hidden:
+        return []
+    import duckdb  # the `recloop` command starts without it
+
+    oldest = min(str(path.parent) for path in hidden)
+    with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
+        shown = [path for path in files[table.name] if str(path.parent) >= oldest]
+        try:
+            needed = connection.execute(_needed(table, hidden, shown)).fetchall()
+        except duckdb.Error:  # one was committed meanwhile, or may not be read: look again another time
+            return []
+    return [path for path in hidden if (str(path.absolute()),) not in needed]
+
+
+def _needed(table: Table, hidden: Sequence[Path], shown: Sequence[Path]) -> str:
+    """A query for the hidden files that have a row which no shown row of a later attempt replaces."""
+    from job.tables.duck import read_lines
+
+    columns = [name for name in _ATTEMPT if name in table.column_names]
+    rows = f"FROM {read_lines(table, hidden)} AS hidden WHERE NOT ({is_no_row(table)})"
+    if not shown:
+        return f"SELECT DISTINCT filename {rows}"
+    same = " AND ".join(f"shown.{quoted(name)} = hidden.{quoted(name)}" for name in table.key)
+    later, its = (", ".join(f"coalesce({side}.{quoted(name)}, 0)" for name in columns) for side in ("shown", "hidden"))
+    again = f"SELECT 1 FROM {read_lines(table, shown)} AS shown WHERE {same} AND ({later}) > ({its})"
+    return f"SELECT DISTINCT filename {rows} AND NOT EXISTS ({again})"
