@@ -14,6 +14,7 @@ from model.registry_pointers import CURRENT
 from model.trial import try_bundle
 from udfs.bundle_source import FromFolder, FromRegistry
 from udfs.model_thread import finished_within
+from udfs.user_list import Policy
 from udfs.variants import Variant
 
 _log = logging.getLogger(__name__)
@@ -83,12 +84,16 @@ def _copied(settings: JobSettings, folder: Path) -> Bundle:
 
 def _check_candidates(settings: JobSettings) -> None:
     length, candidates = settings.lists.length, settings.scoring.candidates
-    if settings.has_model and length > candidates:
+    if _fills_lists(settings) and length > candidates:
         msg = (
             f"lists.length={length} is more than scoring.candidates={candidates}, which is all that a model proposes "
             f"for a list: give scoring.candidates={length} or more, or leave it out"
         )
         raise ListsTooLongError(msg)
+
+
+def _fills_lists(settings: JobSettings) -> bool:
+    return settings.has_model and settings.lists.policy is Policy.RECOMMEND
 
 
 def _checked(settings: JobSettings, bundle: Bundle) -> Bundle:
@@ -97,13 +102,13 @@ def _checked(settings: JobSettings, bundle: Bundle) -> Bundle:
     A model may hang: the job goes on without one that does, so deploying it does not wait either.
     """
     length, given, items = settings.lists.length, bundle.manifest.k, bundle.manifest.items
-    if length > given and items > given:
+    if _fills_lists(settings) and length > given and items > given:
         msg = (
             f"lists.length={length}, and the model in {bundle.path} returns {given} items at most: set "
             f"lists.length={given} or less, or train it again with --k {length}"
         )
         raise ListsTooLongError(msg)
-    if length > items:
+    if _fills_lists(settings) and length > items:
         told = "lists.length=%d, and the model in %s knows %d items: lists are shorter"
         _log.warning(told, length, bundle.path, items)
     finished_within(_TRIAL_S, lambda: try_bundle(bundle))

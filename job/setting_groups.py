@@ -216,7 +216,9 @@ class ScoringSettings(_Group):
         ge=0,
         description="users whose state is kept, where the bundle steps and batches are not fixed; 0: none",
     )
-    kept_mb: Positive = Field(256, description="what these states take at most, in MiB, in each worker")
+    kept_mb: Positive = Field(
+        256, description="what all that is kept of them takes at most, in MiB, in each worker, by all variants together"
+    )
     score_cache_mb: int = Field(
         0, ge=0, description="size in MiB of each worker's store of scores, for bundles that do not step; 0: none"
     )

@@ -7,6 +7,8 @@ or out of order, a block that left the history, a job that fell back to an older
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from sys import getsizeof
+from threading import Lock
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,6 +18,8 @@ from udfs.hash_index import Ints
 from udfs.model_inputs import Floats
 
 _ITEM_BYTES = 8
+_USER_BYTES = 320
+"""What Python takes for a user besides the texts and arrays: a dictionary's entry, a tuple and two integers."""
 
 
 class _Made(Protocol):
@@ -51,14 +55,45 @@ class Plan(NamedTuple):
     added: list[bytes]
 
 
+class Room:
+    """The memory that kept states may take, in bytes, and how much of it is taken; for any number of threads."""
+
+    def __init__(self, size: float) -> None:
+        self.size = size
+        self._taken = 0
+        self._lock = Lock()
+
+    def take(self, count: int) -> None:
+        """Takes so many bytes more; gives them back where it is negative."""
+        with self._lock:
+            self._taken += count
+
+    @property
+    def is_over(self) -> bool:
+        """Whether more is taken than there is."""
+        return self._taken > self.size
+
+
+def users_in(room: Room, state_width: int, history_length: int) -> int:
+    """Return how many users' states fit into the room at most, their histories being empty."""
+    return int(room.size // (_array_bytes(state_width, history_length) + _USER_BYTES))
+
+
+def _array_bytes(state_width: int, history_length: int) -> int:
+    """Of a user there are float32 numbers, and the known items as int32."""
+    return 4 * (state_width + history_length)
+
+
 class KeptStates:
     """The states of at most so many users; the one that was scored longest ago goes first.
 
-    Not for several threads at a time.
+    Not for several threads at a time. The room may be shared with others, who have their own threads.
     """
 
-    def __init__(self, users: int, state_width: int, history_length: int) -> None:
+    def __init__(self, users: int, state_width: int, history_length: int, room: Room) -> None:
         self._history_bytes = history_length * _ITEM_BYTES
+        self._array_bytes = _array_bytes(state_width, history_length)
+        self._room = room
         self._users: OrderedDict[str, _Kept] = OrderedDict()
         self._unused = list(range(users))
         # Pages are taken from the system as they are written.
@@ -99,27 +134,48 @@ class KeptStates:
         return self._states[slots], self._histories[slots].astype(np.int64)
 
     def keep(self, tracked: Sequence[TrackedBehavior], states: Floats, histories: Ints) -> None:
-        """Keeps each user's newest. (B, S), (B, L)."""
+        """Keeps each user's newest, unless no history can go on from it. (B, S), (B, L)."""
         last = {each.behavior.user_id: row for row, each in enumerate(tracked)}
-        rows = list(last.values())[-len(self._states) :]
+        rows = [row for row in last.values() if len(tracked[row].history) <= self._history_bytes]
+        self.forget(last)
+        rows = rows[-len(self._states) :]
         slots = self._room_for([tracked[row].behavior.user_id for row in rows])
         self._states[slots], self._histories[slots] = states[rows], histories[rows]
         # Last, so that a user is never found with what is not there yet.
         for row, slot in zip(rows, slots, strict=True):
             each = tracked[row]
-            self._users[each.behavior.user_id] = _Kept(each.history, each.actions, slot)
+            kept = _Kept(each.history, each.actions, slot)
+            self._users[each.behavior.user_id] = kept
+            self._room.take(self._bytes_of(each.behavior.user_id, kept))
+        while self._room.is_over and self._users:
+            self._forget_oldest()
 
     def forget(self, users: Iterable[str]) -> None:
         """Forgets the states of these users, where they are kept."""
-        self._unused += [kept.slot for user in users if (kept := self._users.pop(user, None)) is not None]
+        for user in users:
+            if (kept := self._users.pop(user, None)) is not None:
+                self._free(user, kept)
+
+    def close(self) -> None:
+        """Forgets all of them: the room is for others."""
+        self.forget(list(self._users))
 
     def _room_for(self, users: Sequence[str]) -> list[int]:
-        """A slot for each; their own states are forgotten, and as many others as it takes."""
-        own = [kept.slot for user in users if (kept := self._users.pop(user, None)) is not None]
-        self._unused += own
+        """A slot for each, none of whom has one; as many others are forgotten as it takes."""
         while len(self._unused) < len(users):
-            self._unused.append(self._users.popitem(last=False)[1].slot)
+            self._forget_oldest()
         return [self._unused.pop() for _ in users]
+
+    def _forget_oldest(self) -> None:
+        self._free(*self._users.popitem(last=False))
+
+    def _free(self, user: str, kept: _Kept) -> None:
+        self._unused.append(kept.slot)
+        self._room.take(-self._bytes_of(user, kept))
+
+    def _bytes_of(self, user: str, kept: _Kept) -> int:
+        texts = getsizeof(user) + getsizeof(kept.history) + getsizeof(kept.actions)
+        return self._array_bytes + _USER_BYTES + texts
 
 
 def _by_wave(wave: Ints, source: Ints) -> list[Ints]:

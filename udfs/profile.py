@@ -110,10 +110,12 @@ def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -
     """
     event_id = behavior.event_id
     if event_id is not None and not is_new_event(profile.event_ids, event_id, rules.event_ids_limit):
+        _bound(profile, rules)
         return Applied.DUPLICATE
     profile.user_seq += 1
     action = rules.actions[behavior.action]
-    _EFFECTS[action.kind](profile, behavior, action, rules)
+    _EFFECTS[action.kind](profile, behavior, action)
+    _bound(profile, rules)
     return Applied.YES
 
 
@@ -151,40 +153,35 @@ def history_time(time_ms: int) -> int:
     return min(time_ms // 1000, _LATEST_S)
 
 
-def _positive(profile: UserProfile, behavior: LoggedBehavior, action: Action, rules: ProfileRules) -> None:
+def _positive(profile: UserProfile, behavior: LoggedBehavior, action: Action) -> None:
     item = id_hash(behavior.item_id)
     profile.items.append(item)
     profile.actions.append(action.code)
     profile.times.append(history_time(behavior.timestamp))
     profile.shown.pop(item, None)
     _discard(profile.disliked, item)
-    if len(profile.items) >= 2 * rules.history_block:
-        _drop_oldest_block(profile, rules)
 
 
-def _terminal(profile: UserProfile, behavior: LoggedBehavior, action: Action, rules: ProfileRules) -> None:
-    _positive(profile, behavior, action, rules)
-    _remember(profile, profile.bought, id_hash(behavior.item_id), rules.bought_limit)
+def _terminal(profile: UserProfile, behavior: LoggedBehavior, action: Action) -> None:
+    _positive(profile, behavior, action)
+    _remember(profile.bought, id_hash(behavior.item_id))
 
 
-def _reversal(profile: UserProfile, behavior: LoggedBehavior, _action: Action, _rules: ProfileRules) -> None:
+def _reversal(profile: UserProfile, behavior: LoggedBehavior, _action: Action) -> None:
     _discard(profile.bought, id_hash(behavior.item_id))
 
 
-def _negative(profile: UserProfile, behavior: LoggedBehavior, _action: Action, rules: ProfileRules) -> None:
+def _negative(profile: UserProfile, behavior: LoggedBehavior, _action: Action) -> None:
     item = id_hash(behavior.item_id)
     profile.shown.pop(item, None)
-    _remember(profile, profile.disliked, item, rules.disliked_limit)
+    _remember(profile.disliked, item)
 
 
-def _exposure(profile: UserProfile, behavior: LoggedBehavior, action: Action, rules: ProfileRules) -> None:
+def _exposure(profile: UserProfile, behavior: LoggedBehavior, action: Action) -> None:
     item, now_ms = id_hash(behavior.item_id), behavior.timestamp
     before = profile.shown.pop(item, None)
     count = 1.0 if before is None else 1.0 + before.at(now_ms, action.half_life_s)
     profile.shown[item] = Shown(count, now_ms)
-    if len(profile.shown) > rules.shown_limit:
-        del profile.shown[next(iter(profile.shown))]
-        profile.forgotten += 1
 
 
 _EFFECTS: Final = {
@@ -196,21 +193,38 @@ _EFFECTS: Final = {
 }
 
 
+def _bound(profile: UserProfile, rules: ProfileRules) -> None:
+    """Lets the oldest go beyond every bound: several at once where one is lower than when the profile was stored."""
+    while len(profile.items) >= 2 * rules.history_block:
+        _drop_oldest_block(profile, rules)
+    _keep_newest(profile, profile.seen, rules.seen_limit)
+    _keep_newest(profile, profile.bought, rules.bought_limit)
+    _keep_newest(profile, profile.disliked, rules.disliked_limit)
+    if (over := len(profile.event_ids) - rules.event_ids_limit) > 0:
+        del profile.event_ids[:over]
+    while len(profile.shown) > rules.shown_limit:
+        del profile.shown[next(iter(profile.shown))]
+        profile.forgotten += 1
+
+
 def _drop_oldest_block(profile: UserProfile, rules: ProfileRules) -> None:
     dropped, profile.items = profile.items[: rules.history_block], profile.items[rules.history_block :]
     del profile.actions[: rules.history_block]
     del profile.times[: rules.history_block]
     for item in dropped:
-        _remember(profile, profile.seen, item, rules.seen_limit)
+        _remember(profile.seen, item)
 
 
-def _remember(profile: UserProfile, hashes: "array[int]", item: int, limit: int) -> None:
-    """Puts the item at the newest end, once, and lets the oldest go beyond the limit."""
+def _remember(hashes: "array[int]", item: int) -> None:
+    """Puts the item at the newest end, once."""
     _discard(hashes, item)
     hashes.append(item)
-    if len(hashes) > limit:
-        del hashes[0]
-        profile.forgotten += 1
+
+
+def _keep_newest(profile: UserProfile, hashes: "array[int]", limit: int) -> None:
+    if (over := len(hashes) - limit) > 0:
+        del hashes[:over]
+        profile.forgotten += over
 
 
 def _discard(hashes: "array[int]", item: int) -> None:

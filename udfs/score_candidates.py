@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pyflink.common import Row
 from pyflink.datastream import AsyncFunction, RuntimeContext
@@ -91,6 +91,8 @@ class ScoreCandidates(AsyncFunction):
         cache = self._serving.cache
         self._cache = ScoreCache(cache) if cache.megabytes else None
         variants = self._serving.variants
+        # What one worker keeps is bounded, whatever number of variants shares it.
+        self._rules = replace(self._rules, kept_mb=self._rules.kept_mb / len(variants))
         lanes = {variant.name: self._lane(variant) for variant in variants}
         self._lanes = Lanes(lanes, Variants({each.name: each.weight for each in variants}, self._serving.salt))
         followed = list(_followed(variants, lanes))

@@ -19,7 +19,7 @@ class ScoringRules:
         fixed_batch: pads every call to this many histories, so that results do not depend on how many there
             were; None does not.
         kept_users: of how many users the model's state is kept, where the bundle steps and batches are not fixed.
-        kept_mb: what these states take at most, in MiB; it decides where a state is large.
+        kept_mb: what these states and all that is kept beside them take at most, in MiB, of one variant.
     """
 
     actions: ActionTable
@@ -29,7 +29,7 @@ class ScoringRules:
     candidates: int = 30
     fixed_batch: int | None = None
     kept_users: int = 10_000
-    kept_mb: int = 256
+    kept_mb: float = 256
 
 
 @dataclass(frozen=True, slots=True)

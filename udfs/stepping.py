@@ -13,7 +13,7 @@ from model.trial import STEP_METHODS
 from udfs.device import Runner
 from udfs.elements import TrackedBehavior, Way
 from udfs.hash_index import Ints
-from udfs.kept_states import KeptStates, Plan
+from udfs.kept_states import KeptStates, Plan, Room, users_in
 from udfs.model_inputs import Floats, KnownItems, ModelInputs, used_columns
 from udfs.scoring_rules import ScoringRules
 
@@ -47,9 +47,8 @@ class Stepper:
         self._device = device
         self._inputs = inputs
         self._width = int(module.initial_state(1).shape[1])
-        # Of a user there are float32 numbers, and the known items as int32.
-        room = rules.kept_mb * 2**20 // (4 * (self._width + inputs.length))
-        self._users = max(1, min(rules.kept_users, room))
+        self._room = Room(rules.kept_mb * 2**20)
+        self._users = max(1, min(rules.kept_users, users_in(self._room, self._width, inputs.length)))
         self._free = deque([self._empty()], maxlen=1)
 
     def warm_up(self, history: Ints, exclude: Ints) -> None:
@@ -91,9 +90,11 @@ class Stepper:
         finally:
             if not self._free:
                 self._free.append(kept)
+            else:
+                kept.close()
 
     def _empty(self) -> KeptStates:
-        return KeptStates(self._users, self._width, self._inputs.length)
+        return KeptStates(self._users, self._width, self._inputs.length, self._room)
 
     def _begin(self, kept: KeptStates, plan: Plan, tracked: Sequence[TrackedBehavior]) -> Reached:
         """Full passes where they are needed, and kept states."""

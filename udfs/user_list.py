@@ -256,7 +256,7 @@ def _history(previous: UserList, scored: ScoredBehavior, rules: ListRules, _fall
     acted = scored.behavior.item_id
     entries = [entry for entry in _entries(previous) if entry[1] not in rules.withdrawn]
     if action.kind is Kind.EXPOSURE:
-        return entries
+        return entries[-rules.length :]
     entries = [entry for entry in entries if entry[1] != acted]
     if action.kind in {Kind.POSITIVE, Kind.TERMINAL} and acted not in rules.withdrawn:
         entries.append((-action.weight, acted, ReasonCode.HISTORY))

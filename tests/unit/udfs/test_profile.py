@@ -202,3 +202,39 @@ def tracked_run(did: list[LoggedBehavior], stored: set[int]) -> Iterable[Tracked
             profile = decode_profile(encode_profile(profile))
         if apply(profile, done, SMALL) is Applied.YES:
             yield snapshot(profile, done, SMALL)
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(sorted(PROFILE.actions)), st.integers(0, 40), st.booleans()),
+        min_size=1,
+        max_size=80,
+    ),
+    st.sampled_from(sorted(PROFILE.actions)),
+)
+def test_lowered_bounds_hold_from_the_next_behaviour_on_whatever_it_is(
+    acts: list[tuple[str, int, bool]], last: str
+) -> None:
+    events = enumerate(acts)
+    profile = after(*(behavior(f"i{i}", a, event=f"e{n}" if has else None) for n, (a, i, has) in events))
+    kept_before = profile.forgotten, len(profile.shown)
+    apply(profile, behavior("i41", last), SMALL)
+    assert len(profile.items) == len(profile.actions) == len(profile.times) < 2 * SMALL.history_block
+    assert len(profile.seen) <= SMALL.seen_limit
+    assert len(profile.bought) <= SMALL.bought_limit
+    assert len(profile.disliked) <= SMALL.disliked_limit
+    assert len(profile.event_ids) <= SMALL.event_ids_limit
+    assert len(profile.shown) <= SMALL.shown_limit
+    assert profile.forgotten >= kept_before[0] + max(0, kept_before[1] - 1 - SMALL.shown_limit)
+
+
+def test_a_lowered_bound_keeps_the_newest_and_counts_the_others() -> None:
+    profile = after(*(behavior(f"i{number}", "buy") for number in range(6)))
+    apply(profile, behavior("i9", "impression"), replace(PROFILE, bought_limit=2))
+    assert (pack(profile.bought), profile.forgotten) == (hashes("i4", "i5"), 4)
+
+
+def test_a_repeated_event_applies_a_lowered_bound_too() -> None:
+    profile = after(*(behavior(f"i{number}", event=f"e{number}") for number in range(6)))
+    again = apply(profile, behavior("i5", event="e5"), replace(PROFILE, event_ids_limit=2, history_block=2))
+    assert (again, len(profile.event_ids), pack(profile.items)) == (Applied.DUPLICATE, 2, hashes("i4", "i5"))

@@ -303,3 +303,12 @@ def test_repeated_fallbacks_discount_an_impression_no_further() -> None:
 def test_a_withdrawn_item_is_in_no_history_list_either() -> None:
     rules = replace(HISTORY, withdrawn=frozenset("b"))
     assert played(("click", "a"), ("click", "b"), ("click", "c"), rules=rules) == "ac"
+
+
+@pytest.mark.parametrize("policy", Policy)
+@pytest.mark.parametrize("action", sorted(DEFAULT_ACTIONS))
+@pytest.mark.parametrize("has_scores", [True, False])
+def test_a_lowered_length_holds_from_the_next_behaviour_on(policy: Policy, action: str, has_scores: bool) -> None:
+    rules = ListRules(DEFAULT_ACTIONS, policy=policy, length=3)
+    done = scored(proposals(*"abcdefgh") if has_scores else None, seq=1, did=behavior("z", action))
+    assert len(made(done, rules=rules, before=standing("abcdefgh")).items) == 3
