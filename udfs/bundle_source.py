@@ -8,7 +8,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import get_ident
 from typing import TypeVar
@@ -60,14 +60,14 @@ class FromRegistry:
     """A version of a model in a registry, or whatever a pointer names.
 
     Attributes:
-        url: the registry.
+        url: the registry, or the place of its URL (`model/registry_urls.py`).
         name: the model.
         which: CURRENT, CANDIDATE or a version's id.
         cache: the folder of cached bundles, on this machine.
         bundle_hash: the hash that a version must have; None takes what the registry has.
     """
 
-    url: str
+    url: str = field(repr=False)
     name: str
     which: str
     cache: Path
