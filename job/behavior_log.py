@@ -1,6 +1,7 @@
 """The behaviour log as commands see it, whichever kind it is: made ready, begun, and how long it is."""
 
 from job.kafka.behaviors_topic import check_keeps
+from job.kafka.native_login import check_login
 from job.kafka.topics import end_offsets, start_offsets
 from job.log_writer import count_lines, create_log
 from job.settings import JobSettings
@@ -16,6 +17,7 @@ def make_ready(settings: JobSettings) -> None:
     """
     log = settings.log
     if log.kind == "kafka":
+        check_login(settings.kafka)
         end_offsets(settings.kafka.connection(), log.topic)
         check_keeps(settings.kafka.connection(), log.topic)
     elif not (log.folder / MANIFEST).exists():

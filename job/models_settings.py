@@ -7,7 +7,7 @@ from typing import Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from model.registry_pointers import CANDIDATE, CURRENT
-from model.registry_store import without_password
+from model.registry_urls import absolute_place, is_place, is_url, without_secrets
 
 
 class VariantSettings(BaseModel):
@@ -36,10 +36,13 @@ class VariantSettings(BaseModel):
 class ModelsSettings(BaseModel):
     """Which models are served, where scoring.bundle does not name the one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
     url: str | None = Field(
-        None, min_length=1, description="a registry, a folder or fsspec URL: `current` is served, whenever it moves"
+        None,
+        min_length=1,
+        description="a registry, a folder or fsspec URL, or its place, `env:NAME` or `file:PATH`: `current` is served, "
+        "whenever it moves",
     )
     name: str | None = Field(None, min_length=1, description="the model in that registry")
     cache: Path = Field(
@@ -58,8 +61,12 @@ class ModelsSettings(BaseModel):
         if (self.url is None) is not (self.name is None):
             msg = "url and name go together: the registry, and the model in it"
             raise ValueError(msg)
-        if self.url is not None and without_password(self.url) != self.url:
-            msg = "url: without a password: settings are written to files; the server's own variables hold it"
+        if self.url is not None and without_secrets(self.url) != self.url:
+            msg = (
+                "url: holds a password, a token or a signature, and settings are written to files. Take the server's "
+                "own variables for it, or write the URL where every TaskManager finds it, and give that place: "
+                "models.url=env:NAME or models.url=file:PATH"
+            )
             raise ValueError(msg)
         if self.variants and not any(variant.weight for variant in self.variants.values()):
             msg = "variants: at least one needs a weight above 0"
@@ -80,5 +87,12 @@ class ModelsSettings(BaseModel):
             name: variant.model_copy(update={"bundle": variant.bundle and variant.bundle.absolute()})
             for name, variant in self.variants.items()
         }
-        url = self.url if self.url is None or "://" in self.url else str(Path(self.url).absolute())
+        url = None if self.url is None else _absolute(self.url)
         return self.model_copy(update={"url": url, "cache": self.cache.absolute(), "variants": variants})
+
+
+def _absolute(url: str) -> str:
+    """A URL as it is; of a folder, or a file that holds one, the absolute path."""
+    if is_place(url):
+        return absolute_place(url)
+    return url if is_url(url) else str(Path(url).absolute())

@@ -9,6 +9,7 @@ from pathlib import Path
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
+from job.kafka.native_login import jaas_quoted
 from job.setting_groups import KafkaSettings
 from job.settings import JobSettings
 from udfs.take_records import FIELD_END, NO_VALUE, RECORD_END
@@ -117,7 +118,7 @@ def _connection(kafka: KafkaSettings) -> dict[str, str]:
 
 def _sasl(kafka: KafkaSettings) -> dict[str, str]:
     module = "plain.PlainLoginModule" if kafka.mechanism == "PLAIN" else "scram.ScramLoginModule"
-    login = f'username="{kafka.username}" password="{_looked_up(str(kafka.password))}"'
+    login = f'username={jaas_quoted(str(kafka.username))} password="{_looked_up(str(kafka.password))}"'
     jaas = f"{_SHADED}.common.security.{module} required {login};"
     return {"sasl.mechanism": str(kafka.mechanism), "sasl.jaas.config": jaas}
 

@@ -42,7 +42,9 @@ __all__ = ["JobSettings", "SettingsError", "load"]
 class JobSettings(BaseSettings):
     """All settings of one deployment."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="forbid", env_prefix="RECLOOP_", env_nested_delimiter="__")
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="RECLOOP_", env_nested_delimiter="__", hide_input_in_errors=True
+    )
 
     job_name: str = Field("recloop", min_length=1, description="the job's name on the cluster")
     preset: Literal["live", "replayable"] = Field(

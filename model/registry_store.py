@@ -5,7 +5,6 @@ are written in place, or by way of /tmp, from where a move to another file syste
 """
 
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,9 +14,9 @@ from typing import Any, Protocol
 
 from model.file_lock import locked
 from model.registry_errors import RegistryAccessError
+from model.registry_urls import has_plain_slash, is_url, masked, url_at, without_secrets
 
 LOCK_NAME = ".lock"
-_PASSWORD = re.compile(r"://[^/@]*:[^/@]*@")
 
 
 class Store(Protocol):
@@ -54,29 +53,40 @@ class Store(Protocol):
 
 
 def open_store(url: str | Path) -> Store:
-    """The store at a folder or an fsspec URL.
+    """The store at a folder or an fsspec URL, or at what stands in `env:NAME` or `file:PATH`.
 
     Raises:
-        RegistryAccessError: no installed package knows such URLs, or the server cannot be reached.
+        RegistryAccessError: no installed package knows such URLs, or the server cannot be reached, or there is
+            nothing in that place.
     """
-    if isinstance(url, Path) or "://" not in url:
+    if isinstance(url, Path):
+        return FolderStore(url)
+    url = url_at(url)
+    if not is_url(url):
         return FolderStore(Path(url))
+    if has_plain_slash(url):
+        msg = (
+            f"the registry {without_secrets(url)} cannot be opened: in a password, / ? # and @ are written "
+            "%2F %3F %23 and %40"
+        )
+        raise RegistryAccessError(msg)
     from fsspec.core import url_to_fs  # fsspec takes 0.1 s to import
     from fsspec.implementations.local import LocalFileSystem
 
     try:
         filesystem, root = url_to_fs(url)
     except (ImportError, ValueError, OSError) as error:  # "Install s3fs to access S3", an unknown kind, no server
-        msg = without_password(f"the registry {url} cannot be opened: {error}")
-        raise RegistryAccessError(msg) from error
+        msg = f"the registry {without_secrets(url)} cannot be opened"
+        raise _access_error(msg, error, url) from None
     if isinstance(filesystem, LocalFileSystem):
         return FolderStore(Path(root))
-    return UrlStore(filesystem, root, without_password(url))
+    return UrlStore(filesystem, root, url)
 
 
-def without_password(url: str) -> str:
-    """The URL as it may be shown."""
-    return _PASSWORD.sub("://***@", url)
+def _access_error(what: str, error: Exception, url: str) -> RegistryAccessError:
+    """The error without the URL's secrets; its cause is not chained to it, since tracebacks would show them."""
+    said = masked(str(error), url) or type(error).__name__
+    return RegistryAccessError(f"{what}: {said}")
 
 
 class FolderStore:
@@ -135,10 +145,13 @@ class FolderStore:
 class UrlStore:
     """What fsspec reaches: object stores, servers. There are no locks."""
 
-    def __init__(self, filesystem: Any, root: str, place: str) -> None:
-        self.place = place
+    def __init__(self, filesystem: Any, root: str, url: str) -> None:
+        self.place = without_secrets(url)
+        self._url = url
         self._filesystem = filesystem
+        root, question_mark, query = root.partition("?") if is_url(root) else (root, "", "")  # HTTP's root is its URL
         self._root = root.rstrip("/")
+        self._query = question_mark + query
 
     def read(self, path: str) -> bytes:
         """See Store."""
@@ -174,15 +187,15 @@ class UrlStore:
         return nullcontext()
 
     def _at(self, path: str) -> str:
-        return f"{self._root}/{path}"
+        return f"{self._root}/{path}{self._query}"
 
     @contextmanager
-    def _reaching(self, *passed: type[Exception]) -> Iterator[Any]:
+    def _reaching(self, *passed: type[FileNotFoundError]) -> Iterator[Any]:
         try:
             self._filesystem.invalidate_cache()  # what another process wrote has to be seen
             yield self._filesystem
-        except passed:
-            raise
+        except passed as error:
+            raise FileNotFoundError(masked(str(error), self._url)) from None
         except Exception as error:  # each implementation raises what its own library raises
-            msg = without_password(f"the registry {self.place} cannot be used: {error}")
-            raise RegistryAccessError(msg) from error
+            msg = f"the registry {self.place} cannot be used"
+            raise _access_error(msg, error, self._url) from None

@@ -82,14 +82,14 @@ class FromRegistry:
     """A version of a model in a registry, or whatever a pointer names.
 
     Attributes:
-        url: the registry.
+        url: the registry, or the place of its URL (`model/registry_urls.py`).
         name: the model.
         which: CURRENT, CANDIDATE or a version's id.
         cache: the folder of cached bundles, on this machine.
         bundle_hash: the hash that a version must have; None takes what the registry has.
     """
 
-    url: str
+    url: str = field(repr=False)
     name: str
     which: str
     cache: Path

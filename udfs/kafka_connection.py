@@ -34,9 +34,14 @@ class Secret:
         Raises:
             SecretMissingError: there is nothing in that place.
         """
+        whole = self.read_whole()
+        return whole if self.place.startswith("env:") else whole.rstrip("\r\n")
+
+    def read_whole(self) -> str:
+        """All that stands in that place; raises as `read`."""
         kind, _, name = self.place.partition(":")
         try:
-            secret = os.environ[name] if kind == "env" else Path(name).read_text().rstrip("\r\n")
+            secret = os.environ[name] if kind == "env" else Path(name).read_bytes().decode()
         except (KeyError, OSError, UnicodeDecodeError) as error:
             what = f"the variable {name}" if kind == "env" else f"the file {name}"
             msg = f"a secret should be in {what}, which can't be read here: it is needed on every TaskManager too"

@@ -30,10 +30,12 @@ _BEHAVIORS = """
     SELECT log_partition, log_offset, user_id, "action", item_id, outcome, user_seq, epoch, written_at
     FROM user_behavior"""
 _LISTS = """
-    SELECT log_partition, log_offset, user_id, list_version, user_seq, items, scores, reasons, written_at FROM """
+    SELECT log_partition, log_offset, user_id, list_version, user_seq, items, scores, reasons, written_at,
+           source, fallback_reason, model_version || ' ' || model_hash FROM """
 _PREDICTIONS = """
     SELECT log_partition, log_offset, user_id, user_seq, user_seq, list(item_id ORDER BY rank),
-           list(score ORDER BY rank), list('model'), max(written_at)
+           list(score ORDER BY rank), list('model'), max(written_at),
+           'scored', NULL, max(model_version || ' ' || model_hash)
     FROM prediction_results GROUP BY log_partition, log_offset, user_id, user_seq"""
 _LETTERS = "SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters"
 _ACCOUNTED = """
@@ -130,5 +132,18 @@ def _repeats(table: str) -> str:
 
 
 def _list(row: Sequence[Any]) -> SeenList:
-    partition, offset, user, version, seq, items, scores, reasons, written_at = row
-    return SeenList(partition, offset, user, version, seq, tuple(items), tuple(scores), tuple(reasons), written_at)
+    partition, offset, user, version, seq, items, scores, reasons, written_at, source, fallback_reason, model = row
+    return SeenList(
+        partition=partition,
+        offset=offset,
+        user_id=user,
+        list_version=version,
+        user_seq=seq,
+        items=tuple(items),
+        scores=tuple(scores),
+        reasons=tuple(reasons),
+        written_at=written_at,
+        source=source,
+        fallback_reason=fallback_reason,
+        model=model,
+    )

@@ -32,7 +32,13 @@ class SeenBehavior:
 
 @dataclass(frozen=True, slots=True)
 class SeenList:
-    """A row of recommendation_lists."""
+    """A row of recommendation_lists.
+
+    Attributes:
+        source: "scored", "fallback" or "rules".
+        fallback_reason: why no model scored it, or None.
+        model: version and hash of the bundle that did, or None.
+    """
 
     partition: int
     offset: int
@@ -43,6 +49,9 @@ class SeenList:
     scores: tuple[float, ...]
     reasons: tuple[str, ...]
     written_at: int
+    source: str = "scored"
+    fallback_reason: str | None = None
+    model: str | None = None
 
     @property
     def at(self) -> Offset:

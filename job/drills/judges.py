@@ -3,7 +3,7 @@
 I1 every record of the log is accounted for, once    I5 nothing bought or disliked is shown
 I2 user_seq has no gap and no repeat                 I6 restored from the newest checkpoint, and a new one completed
 I3 lists and tables are those of the control run     I7 detected, restarted, caught up, and work was done again
-I4 list_version rises by one
+I4 list_version rises by one                         I8 a model scored the lists, in the control too
 """
 
 from collections import Counter
@@ -16,6 +16,8 @@ from job.drills.same_lists import difference
 from model.actions import ActionTable, Kind
 
 _NO_FAULT = "nothing was broken"
+MOST_FALLBACKS = 0.01
+"""Of a run's lists. A drill's job has no deadline and sheds nothing, so its model failed where there is one."""
 _NO_RESTART = "this fault restarts no task"
 
 
@@ -152,6 +154,16 @@ def came_back(recovery: Recovery | None, expected: Expectation) -> Finding:
     if expected.reprocesses and recovery.reprocessed < 1:
         broken.append("does not count: no behaviour had to be processed again")
     return Finding.of(broken)
+
+
+def scored(output: Output) -> Finding:
+    """I8: a model scored the lists; one that fails alike in both runs makes equal lists, which prove nothing."""
+    fallbacks = [row for row in output.lists if row.source != "scored"]
+    if len(fallbacks) <= MOST_FALLBACKS * len(output.lists):
+        return Finding.of([] if output.lists else ["no list was made"])
+    reasons = Counter(row.fallback_reason or row.source for row in fallbacks).most_common()
+    why = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
+    return Finding.of([f"{len(fallbacks):,} of {len(output.lists):,} lists were made without a model's scores: {why}"])
 
 
 def _moments(recovery: Recovery) -> tuple[tuple[str, int | None], ...]:

@@ -16,6 +16,7 @@ from job.drills.judges import (
     lost,
     nothing_unwanted_shown,
     restored_from_newest,
+    scored,
     user_seq_unbroken,
     wrong_lists,
 )
@@ -29,6 +30,7 @@ QUESTIONS: Mapping[str, str] = {
     "I5": "nothing bought or disliked in a later list",
     "I6": "restored from the newest checkpoint, and a new one completed",
     "I7": "detected, restarted, caught up; behaviours processed again",
+    "I8": "lists scored by a model",
 }
 CONTROL = "control"
 
@@ -140,5 +142,6 @@ def _judge(
             "I5": nothing_unwanted_shown(output, DEFAULT_ACTIONS),
             "I6": restored_from_newest(recovery, expected),
             "I7": came_back(recovery, expected),
+            "I8": scored(output),
         },
     )

@@ -5,6 +5,7 @@ KafkaToolError            the root; its text says what to do
 ├── FetchFailedError      the Maven client could not fetch them
 ├── BrokerFailedError     the broker died or was not ready in time
 ├── TopicError            a topic is missing, or is not as it was asked for, or nobody answers
+├── LoginError            a user or secret that the connector could not log in with
 ├── GroupMissingError     there is no consumer group of that name
 └── ProduceError          records were not acknowledged
 """
@@ -30,6 +31,10 @@ class BrokerFailedError(KafkaToolError):
 
 class TopicError(KafkaToolError):
     """A topic that is missing, or has other partitions than asked for, or whose brokers do not answer."""
+
+
+class LoginError(KafkaToolError):
+    """A user or secret that Flink's own connector can't be given."""
 
 
 class GroupMissingError(KafkaToolError):

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterator
 
 from job.kafka.errors import TopicError
+from job.kafka.native_login import check_login
 from job.kafka.topics import cleanup_policy, create_topic, is_there
 from job.settings import JobSettings
 
@@ -19,8 +20,11 @@ def make_topics_ready(settings: JobSettings) -> Iterator[str]:
 
     Raises:
         TopicError: a topic that is there keeps the wrong records, or the brokers do not answer.
+        LoginError: Flink's own connector could not log in with what the settings name.
     """
     publish = settings.publish
+    if publish.lists_topic is not None:
+        check_login(settings.kafka)
     for topic in publish.topics:
         connection = settings.kafka.connection()
         is_lists = topic == publish.lists_topic

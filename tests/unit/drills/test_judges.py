@@ -14,6 +14,7 @@ from job.drills.judges import (
     lost,
     nothing_unwanted_shown,
     restored_from_newest,
+    scored,
     user_seq_unbroken,
     wrong_lists,
 )
@@ -104,6 +105,8 @@ BROKEN_LISTS = {
     "an older list that is another": with_list(GOOD, 0, items=("b", "c", "x")),
     "another score": with_list(GOOD, 2, scores=(1.0, 0.9, 0.79)),
     "another reason": with_list(GOOD, 2, reasons=("model", "model", "popular")),
+    "a list of the same items by the rules": with_list(GOOD, 2, source="fallback", fallback_reason="model_error"),
+    "a list by another model": with_list(GOOD, 2, model="2 ef01"),
     "a shorter list": with_list(GOOD, 2, items=("b",), scores=(1.0,), reasons=("model",)),
     "a final list of an older version": replace(GOOD, latest=(GOOD.lists[1], GOOD.lists[4])),
     "a user without a final list": replace(GOOD, latest=GOOD.latest[:1]),
@@ -119,6 +122,25 @@ BROKEN_LISTS = {
 @pytest.mark.parametrize("output", BROKEN_LISTS.values(), ids=BROKEN_LISTS)
 def test_i3_fails_on(output: Output) -> None:
     assert as_control(output, GOOD).holds is False
+
+
+FAILED = {"source": "fallback", "fallback_reason": "model_error"}
+ALL_FAILED = replace(GOOD, lists=tuple(replace(row, **FAILED) for row in GOOD.lists))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "output", [ALL_FAILED, with_list(GOOD, 2, **FAILED), replace(GOOD, lists=())], ids=["all", "one of five", "no list"]
+)
+def test_i8_fails_on(output: Output) -> None:
+    assert scored(output).holds is False
+
+
+def test_i8_says_why_there_were_no_scores_and_bears_one_list_in_a_hundred() -> None:
+    assert scored(ALL_FAILED).examples == ("5 of 5 lists were made without a model's scores: model_error 5",)
+    many = replace(
+        GOOD, lists=(*GOOD.lists * 20, replace(GOOD.lists[0], source="fallback", fallback_reason="deadline"))
+    )
+    assert scored(many).holds
 
 
 def test_i3_is_not_asked_of_the_control() -> None:

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from job.drills.collect import read_output
 from job.drills.drill import make_room
 from job.drills.drill_log import Scale, make_dataset, mixed, write_log
 from job.drills.errors import DrillError
@@ -14,8 +15,13 @@ from job.drills.evidence import Expectation, Output
 from job.drills.faults import FAULTS
 from job.drills.report import COLUMNS, cells, complaints, write_report
 from job.drills.verdict import Judged, Verdict, judge_control, judge_fault
+from job.log_writer import create_log
 from model.records import UserBehavior
 from tests.unit.drills.outputs import good_output, good_recovery, without_behavior
+from tests.unit.tables.rows import HOUR, commit
+from tests.unit.tables.rows import behavior as behavior_row
+from tests.unit.tables.rows import made_list as list_row
+from udfs.file_log import partition_file
 
 CONTROL = judge_control(good_output())
 FIELDS = ["name", "reprocessed", "detected_s", "restarted_s", "caught_up_s", "lost", "doubled", "wrong_lists"]
@@ -29,10 +35,10 @@ def test_a_good_run_has_a_good_verdict(tmp_path: Path) -> None:
     Verdict(CONTROL, [judged(good_output())]).to_file(tmp_path / "verdict.json")
     told = json.loads((tmp_path / "verdict.json").read_text())
     assert told["ok"] is True
-    assert list(told["faults"][0]) == [*FIELDS, "I1", "I2", "I3", "I4", "I5", "I6", "I7"]
+    assert list(told["faults"][0]) == [*FIELDS, "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8"]
     assert told["faults"][0] == {
         **dict(zip(FIELDS, ["kill", 40, 0.2, 5.0, 6.0, 0, 0, 0], strict=True)),
-        **{f"I{n}": True for n in range(1, 8)},
+        **{f"I{n}": True for n in range(1, 9)},
     }
     assert told["control"]["I7"] == "n/a: nothing was broken"
 
@@ -76,6 +82,29 @@ def test_named_behaviours_are_repeated_as_they_were() -> None:
     behaviors = [UserBehavior("u", "view", f"i{n}", 1_000_000_000_000 + n) for n in range(600)]
     lines = [line for _, line in mixed(iter(behaviors), Random(1)) if line.endswith(b"}") and b"event_id" in line]
     assert len(set(lines)) < len(lines)
+
+
+def test_a_model_that_fails_alike_in_both_runs_does_not_pass(tmp_path: Path) -> None:
+    """From rows of the tables on: every list is the rules', in the control too, so that all lists are equal."""
+    create_log(tmp_path / "log", 1)
+    partition_file(tmp_path / "log", 0).write_text("{}\n" * 3)
+    rows = [behavior_row(offset) for offset in range(3)]
+    outputs = []
+    for number, why in enumerate(({"source": "scored"}, {"source": "fallback", "fallback_reason": "model_error"})):
+        lists = [list_row(seq + 1, ["a", "b"]) | {"log_offset": seq, "model_hash": "ab"} | why for seq in range(3)]
+        folder = tmp_path / f"tables-{number}"
+        commit(folder / "user_behavior" / HOUR, "part-a-0", rows)
+        commit(folder / "recommendation_lists" / HOUR, "part-a-0", lists)
+        outputs.append(read_output(tmp_path / "log", folder))
+    good, failing = outputs
+    assert {row.model for row in good.lists} == {"7 ab"}
+    assert judge_control(good).ok
+    assert judge_control(failing).findings["I8"].holds is False
+    both = judge_fault("kill", "", (failing, failing), good_recovery(), Expectation())
+    assert (both.findings["I3"].holds, both.ok) == (True, False)
+    one = judge_fault("kill", "", (failing, good), good_recovery(), Expectation())
+    told = "fallback because of model_error, model 7 ab in place of scored, model 7 ab"
+    assert one.findings["I3"].examples[0].endswith(told)
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ TWO = 'models.variants={"a": {"model": "current"}, "b": {"bundle": "b"}}'
         ((*REGISTRY, TWO, "models.variants.a.weight=0", "models.variants.b.weight=0"), "models: variants: at least"),
         ((*REGISTRY, "preset=replayable"), "preset=replayable needs one bundle"),
         ((*REGISTRY, TWO, "preset=replayable"), "preset=replayable needs one bundle"),
-        ((*REGISTRY, "models.url=s3://me:secret@host/models"), "models: url: without a password"),
+        ((*REGISTRY, "models.url=s3://me:secret@host/models"), "models: url: holds a password"),
     ],
 )
 def test_models_that_cannot_be_served_are_refused_with_the_reason(overrides: tuple[str, ...], told: str) -> None:
