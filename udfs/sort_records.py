@@ -97,7 +97,7 @@ def restored_checkpoint(context: Any) -> int | None:
     fields = findClass("org.apache.commons.lang3.reflect.FieldUtils")
     task = fields.readField(context._runtime_context, "taskEnvironment", True)
     restored = task.getTaskStateManager().getRestoreCheckpointId()
-    return int(restored.getAsLong()) if restored.isPresent() else None
+    return int(restored.get()) if restored.isPresent() else None
 
 
 def _now_ms() -> int:
