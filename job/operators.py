@@ -44,7 +44,7 @@ class Operators:
         self.score_candidates = _scoring(settings, actions)
         rules_of_lists = UpdateRules(_list_rules(settings, actions), settings.tables.prediction_sample_rate)
         self.update_lists = UpdateLists(rules_of_lists, _fallbacks(settings))
-        self.measure_feedback = MeasureFeedback()
+        self.measure_feedback = MeasureFeedback(_deployment(settings))
         self.publish_lists, self.publish_dead_letters = _publishing(settings)
         # More are never under way: an AsyncFunction finishes them at every bundle's end.
         self.publishing = settings.flink.bundle_size
@@ -72,8 +72,11 @@ def _poll_rules(settings: JobSettings, actions: ActionTable) -> PollRules:
         _ms(log.allowed_lateness),
         by_clock=settings.preset != "replayable",
     )
-    deployment = DeploymentId(settings.deployment.number, settings.deployment.generation)
-    return PollRules(log.poll_interval_ms, log.max_poll_records, settings.flink.buckets, parsing, deployment)
+    return PollRules(log.poll_interval_ms, log.max_poll_records, settings.flink.buckets, parsing, _deployment(settings))
+
+
+def _deployment(settings: JobSettings) -> DeploymentId:
+    return DeploymentId(settings.deployment.number, settings.deployment.generation)
 
 
 def _reader(settings: JobSettings, log: Log, actions: ActionTable) -> PollLog | TakeRecords:

@@ -5,7 +5,7 @@ Pure: no Flink, no clock.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -18,6 +18,8 @@ from udfs.state_version import VERSION_1, VERSION_2, of_versions
 
 _Key = TypeVar("_Key")
 MINUTE_MS = 60_000
+_KEPT_MINUTES = 60
+"""Parts of so many can still be added to; a part may come long after its minute, where the job was stopped in it."""
 _STEPS_PER_OCTAVE = 16
 """Histogram steps: neighbouring bounds differ by a factor of 2 ** (1 / 16), so a percentile is off by 4.4 % at most."""
 
@@ -91,8 +93,8 @@ class Minute:
                 return min(_upper_ms(step), self.freshness_max_ms)
         return float(self.freshness_max_ms)
 
-    def row(self, now_ms: int) -> FeedbackMetricsRow:
-        """The minute as a row of feedback_metrics."""
+    def row(self, number: int, now_ms: int) -> FeedbackMetricsRow:
+        """The minute as the number-th row of feedback_metrics."""
         measured = bool(self.freshness)
         return FeedbackMetricsRow(
             minute=self.minute,
@@ -110,6 +112,7 @@ class Minute:
             freshness_p95_ms=self.percentile_ms(0.95),
             freshness_p99_ms=self.percentile_ms(0.99),
             freshness_max_ms=float(self.freshness_max_ms) if measured else None,
+            number=number,
             written_at=now_ms,
             epoch=self.epoch,
         )
@@ -118,6 +121,19 @@ class Minute:
 def minute_of(time_ms: int) -> int:
     """The start of the minute, epoch ms."""
     return time_ms - time_ms % MINUTE_MS
+
+
+def due(minutes: Iterable[Minute], now_ms: int) -> list[Minute]:
+    """Return the minutes that are over and of which a row is still to be written, oldest first, however old."""
+    return sorted(
+        (each for each in minutes if each.changed and each.minute + MINUTE_MS <= now_ms), key=lambda each: each.minute
+    )
+
+
+def forgettable(minutes: Iterable[Minute]) -> list[Minute]:
+    """Return what goes: written minutes beyond the newest ones, by their number, as the clock goes on during a stop."""
+    newest_first = sorted(minutes, key=lambda each: each.minute, reverse=True)
+    return [each for each in newest_first[_KEPT_MINUTES:] if not each.changed]
 
 
 _decode = msgspec.msgpack.Decoder(Minute).decode

@@ -30,6 +30,7 @@ class FindTrends(KeyedProcessFunction):
         """Opens the state."""
         self._sums = bytes_map_state(context, "trend_sum")
         self._landmark = context.get_state(ValueStateDescriptor("trend_landmark", Types.LONG()))
+        self._made = context.get_state(ValueStateDescriptor("trend_snapshots_made", Types.LONG()))
         self._is_due = False  # not state: after a restore the next behaviour arms a timer, whatever a checkpoint held
         self._trends: Trends | None = None
         self._epoch = 0
@@ -62,7 +63,16 @@ class FindTrends(KeyedProcessFunction):
             self._sums.remove(item_id)
         strengths = trends.strongest(self._rules.size)
         now_ms = int(time.time() * 1000)
-        row = TrendSnapshotRow(now_ms, list(strengths), list(strengths.values()), now_ms, self._epoch)
+        number = (self._made.value() or 0) + 1
+        self._made.update(number)
+        row = TrendSnapshotRow(
+            snapshot_id=now_ms,
+            items=list(strengths),
+            strengths=list(strengths.values()),
+            number=number,
+            written_at=now_ms,
+            epoch=self._epoch,
+        )
         yield TREND_SNAPSHOTS, to_line(row)
         snapshot = encode(TrendSnapshot(now_ms, strengths))
         for key in self._keys:

@@ -4,23 +4,31 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from pyflink.common import Types
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+from pyflink.datastream.state import ValueStateDescriptor
 
-from udfs.feedback import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
+from udfs.attempt import DeploymentId, attempt_epoch
+from udfs.feedback import MINUTE_MS, Minute, decode_minute, due, encode_minute, forgettable
 from udfs.keyed_state import bytes_map_state
+from udfs.restored import restored_checkpoint
 from udfs.rows import to_line
 
 _GRACE_MS = 2_000
 """How long after a minute's end its row is written; what comes later is in the row's next revision."""
-_KEPT_MINUTES = 60
 
 
 class MeasureFeedback(KeyedProcessFunction):
     """One key. In: a bucket's part of a minute. Out: rows of feedback_metrics, as lines of JSON."""
 
+    def __init__(self, deployment: DeploymentId) -> None:
+        self._deployment = deployment
+
     def open(self, context: RuntimeContext) -> None:
         """Opens the state."""
         self._minutes = bytes_map_state(context, "feedback_minutes")
+        self._rows = context.get_state(ValueStateDescriptor("feedback_rows", Types.LONG()))
+        self._epoch = attempt_epoch(self._deployment.number, restored_checkpoint(context), None)
 
     def process_element(self, value: bytes, context: Any) -> Iterable[Any]:
         """Adds the part to its minute, and has the minute's row written soon."""
@@ -30,19 +38,22 @@ class MeasureFeedback(KeyedProcessFunction):
         minute.add(part)
         self._minutes.put(str(minute.minute), encode_minute(minute))
         now = context.timer_service().current_processing_time()
-        due = max(minute.minute + MINUTE_MS, now - now % 1000) + _GRACE_MS
-        context.timer_service().register_processing_time_timer(due)
+        at = max(minute.minute + MINUTE_MS, now - now % 1000) + _GRACE_MS
+        context.timer_service().register_processing_time_timer(at)
         return ()
 
     def on_timer(self, timestamp: int, _context: Any) -> Iterator[Any]:
-        """Writes the minutes that are over and changed; forgets the old ones."""
+        """Writes the minutes that are over and changed; forgets old ones."""
         now_ms = int(time.time() * 1000)
-        for key, state in list(self._minutes.items()):
-            minute = decode_minute(state)
-            if minute.minute < minute_of(timestamp) - _KEPT_MINUTES * MINUTE_MS:
-                self._minutes.remove(key)
-            elif minute.minute + MINUTE_MS <= timestamp and minute.changed:
-                minute.revision += 1
-                minute.changed = False
-                self._minutes.put(key, encode_minute(minute))
-                yield to_line(minute.row(now_ms))
+        minutes = [decode_minute(state) for state in self._minutes.values()]
+        number = self._rows.value() or 0
+        for minute in due(minutes, timestamp):
+            number += 1
+            minute.revision += 1
+            minute.changed = False
+            minute.epoch = self._epoch = max(self._epoch, minute.epoch)
+            self._minutes.put(str(minute.minute), encode_minute(minute))
+            yield to_line(minute.row(number, now_ms))
+        self._rows.update(number)
+        for minute in forgettable(minutes):
+            self._minutes.remove(str(minute.minute))

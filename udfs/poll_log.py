@@ -21,6 +21,7 @@ from udfs.log_reader import Log, Poll
 from udfs.metrics import Level, Metric, counters
 from udfs.output_queue import OutputQueue
 from udfs.parsing import ParsingRules
+from udfs.poll_times import PollTimes
 from udfs.sort_records import LogPositions, SortRecords
 
 ENOUGH_QUEUED_BYTES = 2_048
@@ -84,7 +85,7 @@ class PollLog(KeyedProcessFunction):
         self._positions = LogPositions(context, self._rules.deployment)
         self._sorter = SortRecords(context, self._rules.parsing, self._rules.max_parallelism)
         self._starts = AnnounceStarts(self._rules.max_parallelism)
-        self._armed: dict[int, int] = {}  # key -> when its partition is polled next, epoch ms
+        self._times = PollTimes(self._rules.interval_ms)
         self._pause = BackpressurePause()
         self._output = OutputQueue(context)
         (self._polls,) = counters(context, Metric.POLLS)
@@ -97,23 +98,27 @@ class PollLog(KeyedProcessFunction):
     def process_element(self, partition: bytes, context: Any) -> Iterator[Any]:
         """Arms the partition's polling unless it is armed: doing so again changes nothing."""
         key = context.get_current_key()
-        if key not in self._armed:
+        if key not in self._times:
             yield from self._positions.begin(key, int.from_bytes(partition, "little"))
-            self._arm(context, key, context.timer_service().current_processing_time())
+            timers = context.timer_service()
+            timers.register_processing_time_timer(self._times.begin(key, timers.current_processing_time()))
 
     def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
         """Polls once, if downstream is through with most of what it was given.
 
         A timer that is not the armed one is left over, and does nothing.
+
+        Raises:
+            ClockSteppedBackError: timers would wait until the clock is where it was.
         """
-        key = context.get_current_key()
-        if self._armed.setdefault(key, timestamp) != timestamp:
+        key, timers = context.get_current_key(), context.timer_service()
+        now = timers.current_processing_time()
+        if not self._times.fires(key, timestamp, now):
             return
-        now = context.timer_service().current_processing_time()
         if now >= self._pause.until_ms and self._output.longest() > ENOUGH_QUEUED_BYTES:
             self._pause.full(now, self._rules.interval_ms)
         if now < self._pause.until_ms:
-            self._arm(context, key, self._pause.turn(key))
+            timers.register_processing_time_timer(self._times.arm(key, self._pause.turn(key)))
             return
         self._polls.inc()
         yield from self._positions.begin(key)
@@ -122,9 +127,9 @@ class PollLog(KeyedProcessFunction):
         poll = self._reader.poll(position.partition, position.next_offset, position.cursor, self._rules.max_records)
         self._silence.set(self._reader.silent_ms())
         yield from self._take(poll, position)
-        done = context.timer_service().current_processing_time()
+        done = timers.current_processing_time()
         self._pause.polled(key, now, done)
-        self._arm(context, key, max(done, timestamp + 1) if poll.more else done + self._rules.interval_ms)
+        timers.register_processing_time_timer(self._times.arm_after_poll(key, done, more=poll.more))
 
     def _take(self, poll: Poll, position: LogPosition) -> Iterator[Any]:
         """Hands on the records, and stores the new place, which a log may have moved on without records too."""
@@ -132,7 +137,3 @@ class PollLog(KeyedProcessFunction):
             yield from self._sorter.sort(poll.records, position)
         if (poll.next_offset, poll.cursor) != (position.next_offset, position.cursor):
             self._positions.move(position, poll.next_offset, poll.cursor)
-
-    def _arm(self, context: Any, key: int, at_ms: int) -> None:
-        self._armed[key] = at_ms
-        context.timer_service().register_processing_time_timer(at_ms)

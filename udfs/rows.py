@@ -119,6 +119,7 @@ class FeedbackMetricsRow(msgspec.Struct, gc=False):
     freshness_p95_ms: float | None
     freshness_p99_ms: float | None
     freshness_max_ms: float | None
+    number: int | None
     written_at: int
     epoch: int
 
@@ -154,6 +155,7 @@ class TrendSnapshotRow(msgspec.Struct, gc=False):
     snapshot_id: int
     items: list[str]
     strengths: list[float]
+    number: int | None
     written_at: int
     epoch: int
 

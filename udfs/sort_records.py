@@ -14,6 +14,7 @@ from udfs.keyed_state import bytes_value_state
 from udfs.log_position import LogPosition
 from udfs.metrics import Metric, counters
 from udfs.parsing import DeadLetter, LogRecord, ParsingRules, newest_after, offsets_gone, parse
+from udfs.restored import restored_checkpoint
 from udfs.rows import attempt_row, dead_letter_row
 from udfs.tags import ATTEMPTS, DEAD_LETTERS
 
@@ -84,20 +85,6 @@ class SortRecords:
             yield DEAD_LETTERS, "\n".join(letters)
         for key, behaviors in buckets.items():
             yield Row(key, encode(PolledElement(position.epoch, behaviors)))
-
-
-def restored_checkpoint(context: Any) -> int | None:
-    """The number of the checkpoint that this task was restored from; None where it began anew.
-
-    Flink tells it in no interface of a function's: it is read out of the runtime context.
-    """
-    # Imported here: the module exists only inside a thread-mode interpreter, where Java's classes do.
-    from pemja import findClass
-
-    fields = findClass("org.apache.commons.lang3.reflect.FieldUtils")
-    task = fields.readField(context._runtime_context, "taskEnvironment", True)
-    restored = task.getTaskStateManager().getRestoreCheckpointId()
-    return int(restored.getAsLong()) if restored.isPresent() else None
 
 
 def _now_ms() -> int:

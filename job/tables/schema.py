@@ -43,6 +43,11 @@ class Table:
         return "log_offset" in self.column_names
 
     @property
+    def is_numbered(self) -> bool:
+        """Whether rows made of no single record are numbered, so that it is known which a fall-back made void."""
+        return "number" in self.column_names
+
+    @property
     def column_names(self) -> tuple[str, ...]:
         """Names in the order of the definition, without the partition columns."""
         return tuple(column.name for column in self.columns)
@@ -82,6 +87,9 @@ _EVENT_TIME = long_column("timestamp", "event time of the behaviour")
 _WRITTEN = (
     long_column("written_at", "when the job made the row"),
     long_column("epoch", "of the attempt that made the row: rises with every start and restore; see attempts"),
+)
+_NUMBER = long_column(
+    "number", "of the row as written, from 1; an attempt numbers on from the state it restored", nullable=True
 )
 _MODEL = (
     string_column("model_version", "version of the bundle that scored", nullable=True),
@@ -210,6 +218,7 @@ FEEDBACK_METRICS = Table(
                 ("max", "longest"),
             )
         ),
+        _NUMBER,
         *_WRITTEN,
     ),
     newest_first=("epoch", "revision", "written_at"),
@@ -242,6 +251,7 @@ TREND_SNAPSHOTS = Table(
         long_column("snapshot_id", "when it was made, epoch ms"),
         Column("items", ColumnType.STRINGS, "item ids, strongest first"),
         Column("strengths", ColumnType.DOUBLES, "1 for the strongest, down to 0"),
+        _NUMBER,
         *_WRITTEN,
     ),
     time_column="snapshot_id",

@@ -34,12 +34,22 @@ def _all_rows(view: View) -> str:
 def _newest_rows(view: View, lineage: Lineage) -> str:
     order = ", ".join(f"r.{quoted(name)} DESC" for name in view.newest_first)
     within = ", ".join(f"r.{quoted(name)}" for name in view.rank_within)
-    numbered = (
-        f"SELECT r.*, ROW_NUMBER() OVER (PARTITION BY {within} ORDER BY {order}) "
-        f"AS newest_rank FROM {quoted(view.table.name + '_all')} AS r {_that_count(view.table, lineage)}"
-    )
+    source = f"{quoted(view.table.name + '_all')} AS r {_that_count(view.table, lineage)}"
+    if view.table.is_numbered:
+        source = f"({_not_numbered_anew(source)}) AS r"
+    ranked = f"SELECT r.*, ROW_NUMBER() OVER (PARTITION BY {within} ORDER BY {order}) AS newest_rank FROM {source}"
     columns = quoted_list(tuple(column.name for column in view.columns))
-    return f"SELECT {columns} FROM ({numbered}) WHERE newest_rank = 1"
+    return f"SELECT {columns} FROM ({ranked}) WHERE newest_rank = 1"
+
+
+def _not_numbered_anew(source: str) -> str:
+    """Without rows whose number, or one before it, a later attempt has given to another."""
+    newest = (
+        'MAX(CASE WHEN r."number" IS NULL THEN NULL ELSE r.epoch END) OVER '
+        '(ORDER BY r."number" RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)'
+    )
+    with_newest = f"SELECT r.*, {newest} AS newest_epoch FROM {source}"
+    return f'SELECT * FROM ({with_newest}) WHERE "number" IS NULL OR epoch >= newest_epoch'
 
 
 def _that_count(table: Table, lineage: Lineage) -> str:

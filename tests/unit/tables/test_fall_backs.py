@@ -21,7 +21,7 @@ USERS = 3
 HOUR_MS = 3_600_000
 NOW_MS = 1_800_000_000_000
 Rows = dict[str, list[dict[str, Any]]]
-TABLES = ("user_behavior", "dead_letters", "recommendation_lists", "prediction_results")
+TABLES = ("user_behavior", "dead_letters", "recommendation_lists", "prediction_results", "feedback_metrics")
 
 
 def no_rows() -> Rows:
@@ -35,6 +35,9 @@ class State:
     offsets: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
     epochs: list[int | None] = field(default_factory=lambda: [None] * PARTITIONS)
     versions: dict[str, int] = field(default_factory=dict)
+    minutes: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """What measure-feedback keeps: of a minute the row's revision and the events."""
+    rows: int = 0
     made: Rows = field(default_factory=no_rows)
 
 
@@ -116,6 +119,14 @@ class Job:
             predicted = {"rank": rank, "score": 1.0, "model_hash": f"m{self.taste}", "timestamp": 1}
             self.write("prediction_results", {**stamp, **about, **predicted})
 
+    def measure(self, number: int, events: int) -> None:
+        """A row of one of the minutes, which come in any order of a clock that steps."""
+        state = self.state
+        revision, before = state.minutes.get(number, (0, 0))
+        state.minutes[number], state.rows = (revision + 1, before + events), state.rows + 1
+        row = minute(int(str(state.epochs[0])), revision + 1, before + events)
+        self.write("feedback_metrics", {**row, "minute": number * 60_000, "number": state.rows})
+
     def write(self, table: str, row: dict[str, Any]) -> None:
         self.pending[table].append(row)
         self.state.made[table].append(row)
@@ -131,21 +142,28 @@ COLUMNS = {
 
 def shown(folder: Path) -> dict[str, list[tuple[object, ...]]]:
     with duck.connect(folder) as connection:
-        return {
-            table: sorted(duck.run(connection, f"SELECT {names} FROM {table}").rows, key=repr)
-            for table, names in COLUMNS.items()
-        } | {"latest": sorted(duck.run(connection, "SELECT user_id, items FROM latest_recommendation_lists").rows)}
+
+        def rows(sql: str) -> list[tuple[object, ...]]:
+            return sorted(duck.run(connection, sql).rows, key=repr)
+
+        return {table: rows(f"SELECT {names} FROM {table}") for table, names in COLUMNS.items()} | {
+            "latest": rows("SELECT user_id, items FROM latest_recommendation_lists"),
+            "minutes": rows("SELECT minute, events FROM feedback_metrics"),
+        }
 
 
 def truth(state: State) -> dict[str, list[tuple[object, ...]]]:
     latest = {row["user_id"]: row["items"] for row in state.made["recommendation_lists"]}
+    measured = {row["minute"]: row["events"] for row in state.made["feedback_metrics"]}
     return {
         table: sorted((tuple(row[name] for name in names.split(", ")) for row in state.made[table]), key=repr)
         for table, names in COLUMNS.items()
-    } | {"latest": sorted(latest.items())}
+    } | {"latest": sorted(latest.items(), key=repr), "minutes": sorted(measured.items(), key=repr)}
 
 
-STEPS = st.sampled_from(["read", "read", "read", "checkpoint", "checkpoint", "kill", "kill", "roll", "roll", "fresh"])
+STEPS = st.sampled_from(
+    ["read", "read", "read", "minute", "minute", "checkpoint", "checkpoint", "kill", "kill", "roll", "roll", "fresh"]
+)
 
 
 @settings(max_examples=40, deadline=None)
@@ -156,6 +174,8 @@ def test_the_views_hold_what_the_last_line_of_attempts_made(data: st.DataObject)
         for step in data.draw(st.lists(STEPS, min_size=4, max_size=25)):
             if step == "read":
                 job.read(data.draw(st.integers(0, PARTITIONS - 1)), data.draw(st.integers(1, 6)))
+            elif step == "minute":
+                job.measure(data.draw(st.integers(0, 3)), data.draw(st.integers(1, 9)))
             elif step == "checkpoint":
                 job.checkpoint()
             elif step == "kill":
@@ -164,6 +184,7 @@ def test_the_views_hold_what_the_last_line_of_attempts_made(data: st.DataObject)
                 job.deploy(data.draw(st.sampled_from(job.all)))
             elif step == "fresh":
                 job.deploy(None, fresh=True)
+        job.measure(0, 1)  # an attempt's first minute says which of earlier ones are void
         job.checkpoint()
         assert shown(Path(name)) == truth(job.state)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.udfs.examples import behavior, proposals, scored
 from udfs.elements import ScoredBehavior
-from udfs.feedback import Minute, decode_minute, encode_minute, minute_of
+from udfs.feedback import MINUTE_MS, Minute, decode_minute, due, encode_minute, forgettable, minute_of
 from udfs.model_calls import FallbackReason
 from udfs.rows import to_line
 
@@ -50,7 +50,7 @@ def test_a_scored_behavior_counts_its_batch() -> None:
 
 def test_a_row_counts_fallbacks_by_their_reason() -> None:
     reasons = (FallbackReason.SHED, FallbackReason.CIRCUIT_OPEN, FallbackReason.SHED)
-    row = json.loads(to_line(counted(made(), *(made(fallback=reason) for reason in reasons)).row(NOW_MS)))
+    row = json.loads(to_line(counted(made(), *(made(fallback=reason) for reason in reasons)).row(1, NOW_MS)))
     assert row["fallbacks"] == 3
     assert {reason.value: row[f"fallbacks_{reason}"] for reason in FallbackReason} == {
         "deadline": 0,
@@ -108,7 +108,7 @@ def test_stored_minutes_come_back(done: list[ScoredBehavior], revision: int, cha
 
 
 def test_a_row_says_how_the_minute_went() -> None:
-    row = json.loads(to_line(counted(made(NOW_MS - 100, 4), made(NOW_MS - 100, 2)).row(NOW_MS)))
+    row = json.loads(to_line(counted(made(NOW_MS - 100, 4), made(NOW_MS - 100, 2)).row(1, NOW_MS)))
     assert row["minute"] == MINUTE
     assert (row["events"], row["lists"], row["scored"], row["fallbacks"]) == (2, 2, 2, 0)
     assert (row["batch_size_mean"], row["batch_size_max"]) == (3.0, 4)
@@ -116,5 +116,31 @@ def test_a_row_says_how_the_minute_went() -> None:
 
 
 def test_a_row_of_nothing_measured_has_nulls() -> None:
-    row = Minute(MINUTE).row(NOW_MS)
+    row = Minute(MINUTE).row(1, NOW_MS)
     assert (row.batch_size_mean, row.batch_size_max, row.freshness_p50_ms, row.freshness_max_ms) == (None,) * 4
+
+
+def minutes(*changed: int) -> dict[int, Minute]:
+    return {number: Minute(number * MINUTE_MS, changed=True) for number in changed}
+
+
+@given(st.integers(1, 10**6))
+def test_a_minute_that_was_open_at_a_stop_is_written_however_long_that_was(stopped_minutes: int) -> None:
+    kept = minutes(7)
+    assert due(kept.values(), (7 + stopped_minutes) * MINUTE_MS) == [kept[7]]
+    assert forgettable(kept.values()) == []
+
+
+def test_a_minute_that_is_not_over_waits() -> None:
+    assert due(minutes(7, 8).values(), 8 * MINUTE_MS) == [Minute(7 * MINUTE_MS, changed=True)]
+
+
+@given(st.sets(st.integers(0, 10**6), max_size=90), st.data())
+def test_only_written_minutes_with_many_newer_ones_are_forgotten(kept: set[int], data: st.DataObject) -> None:
+    all_of_them = minutes(*kept)
+    for written in data.draw(st.sets(st.sampled_from(sorted(kept)))) if kept else ():
+        all_of_them[written].changed = False
+    gone = forgettable(all_of_them.values())
+    assert not any(minute.changed for minute in gone)
+    assert all(sum(other > minute.minute // MINUTE_MS for other in kept) >= 60 for minute in gone)
+    assert len(kept) - len(gone) <= 60 + sum(minute.changed for minute in all_of_them.values())
