@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from job.cluster import RunningCluster
+from job.cluster.causes import cause
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
 from model.errors import RecloopError
@@ -73,13 +74,5 @@ def submit(target: Target, arguments: list[str]) -> str:
     output = f"{done.stdout}\n{done.stderr}"
     log = target.folder / "last-refusal.log"
     log.write_text(output)
-    msg = f"Flink did not take the job: {_cause(output)}\nAll it said is in {log}"
+    msg = f"Flink did not take the job: {cause(output)}\nAll it said is in {log}"
     raise DeployError(msg)
-
-
-def _cause(output: str) -> str:
-    """The line that says most: Python's own error, else the innermost cause, else the last line."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    causes = [line for line in lines if line.startswith("Caused by:")]
-    return (causes or errors or lines or ["it said nothing"])[-1]
