@@ -54,13 +54,14 @@ class Resources:
 
 @dataclass(frozen=True)
 class RegisteredTaskManager:
-    """A TaskManager that the JobManager knows."""
+    """A TaskManager that the JobManager knows; its address is Pekko's, with host and port."""
 
     resource_id: str
     slots: int
     free_slots: int
     last_heartbeat_ms: int
     resources: Resources
+    address: str = ""
 
     @classmethod
     def read(cls, told: Json) -> Self:
@@ -71,6 +72,7 @@ class RegisteredTaskManager:
             free_slots=told["freeSlots"],
             last_heartbeat_ms=told["timeSinceLastHeartbeat"],
             resources=Resources.read(told["totalResource"]),
+            address=str(told.get("path", "")),
         )
 
 
