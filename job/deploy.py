@@ -11,6 +11,7 @@ from pathlib import Path
 from job.behavior_log import begun, make_ready
 from job.cluster import FlinkRest, RefusedError, TimedOutError
 from job.cluster.records import JobSummary
+from job.cluster_checks import check_cluster
 from job.kafka.published import make_topics_ready
 from job.serving import pinned
 from job.settings import JobSettings
@@ -134,6 +135,7 @@ def newest_checkpoint(folder: Path, job_ids: list[str]) -> str | None:
 
 def _placed(target: Target, settings: JobSettings) -> JobSettings:
     with FlinkRest(target.rest_url) as rest:
+        check_cluster(rest, settings)
         return placed(settings, rest)
 
 

@@ -3,17 +3,24 @@
 import os
 import re
 import subprocess
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from job.cluster import RunningCluster
+from job.cluster import FlinkRest, RestError, RunningCluster
+from job.cluster.address import rest_address
+from job.cluster.causes import cause
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
 from model.errors import RecloopError
 
+PYTHON_KEY = "python.executable"
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 _SUBMIT_TIMEOUT_S = 120.0
+_TRUSTED_LONGER = (
+    "Flink's own client trusts Java's certificates: security.ssl.rest.truststore in FLINK_CONF_DIR's config"
+)
 
 
 class DeployError(RecloopError):
@@ -44,42 +51,113 @@ class Target:
 
     @classmethod
     def remote(cls, rest_url: str, folder: Path, checkpoints: Path | None = None) -> "Target":
-        """Any other cluster; the same Python environment has to be on its TaskManagers."""
+        """Any other cluster; the same Python environment has to be on its TaskManagers.
+
+        Raises:
+            SettingRefusedError: the address is none.
+            JavaNotFoundError: there is no Java that runs Flink's command line.
+            DeployError: FLINK_CONF_DIR names no folder with Flink's configuration.
+        """
         home, java = flink_home(), find_java(os.environ)
-        path = f"{java.home / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        # Not what is first on PATH: this environment may not be activated.
+        path = os.pathsep.join([str(Path(sys.executable).parent), str(java.home / "bin"), _path(os.environ)])
         variables = {"FLINK_HOME": str(home), "JAVA_HOME": str(java.home), "PATH": path}
-        conf = {"FLINK_CONF_DIR": os.environ.get("FLINK_CONF_DIR", str(home / "conf"))}
-        return cls(rest_url, {**os.environ, **variables, **conf}, folder, checkpoints)
+        variables["FLINK_CONF_DIR"] = str(_configuration_folder(os.environ, home))
+        return cls(rest_address(rest_url), {**os.environ, **variables}, folder, checkpoints)
 
 
 def submit(target: Target, arguments: list[str]) -> str:
-    """Runs `flink run`; its output says the job's id, or why there is none."""
+    """Run `flink run`, whose output says the job's id, or why there is none.
+
+    The job's script is run by this Python, and the TaskManagers' workers by the one their cluster's configuration
+    names, else by the python3 on their PATH, which thread mode takes as well.
+
+    Raises:
+        DeployError: Flink did not take the job.
+    """
+    output = _flink(target, ["run", "--detached", *_connection(target), *_pythons(target), *arguments])
+    if submitted := _SUBMITTED.search(output):
+        return submitted.group(1)
+    log = target.folder / "last-refusal.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(output)
+    msg = f"Flink did not take the job: {cause(output)}\nAll it said is in {log}"
+    raise DeployError(msg)
+
+
+def try_client(target: Target) -> None:
+    """Ask the cluster for its jobs by Flink's own client, as `submit` will reach it; costs a JVM's start.
+
+    Raises:
+        DeployError: it cannot reach the cluster; a proxy, a certificate or FLINK_CONF_DIR is in the way.
+    """
+    output = _flink(target, ["list", *_connection(target)])
+    if "Waiting for response" in output and "running" in output.lower() and "Exception" not in output:
+        return
+    advice = f". {_TRUSTED_LONGER}" if target.rest_url.startswith("https") else ""
+    msg = f"Flink's client does not reach {target.rest_url}: {cause(output)}{advice}"
+    raise DeployError(msg)
+
+
+def _flink(target: Target, words: list[str]) -> str:
+    """Return all that Flink's command line printed."""
     flink = Path(target.environment["FLINK_HOME"]) / "bin" / "flink"
-    command = [str(flink), "run", "--detached", "--jobmanager", urlsplit(target.rest_url).netloc, *arguments]
     try:
         done = subprocess.run(
-            command,
+            [str(flink), *words],
             env=target.environment,
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_SUBMIT_TIMEOUT_S,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
         msg = f"Flink's command line was not done in {_SUBMIT_TIMEOUT_S:g} s: is {target.rest_url} healthy?"
         raise DeployError(msg) from error
-    if submitted := _SUBMITTED.search(done.stdout):
-        return submitted.group(1)
-    output = f"{done.stdout}\n{done.stderr}"
-    log = target.folder / "last-refusal.log"
-    log.write_text(output)
-    msg = f"Flink did not take the job: {_cause(output)}\nAll it said is in {log}"
-    raise DeployError(msg)
+    except OSError as error:
+        msg = f"Flink's command line cannot be run: {error}; install apache-flink into this environment again"
+        raise DeployError(msg) from error
+    return f"{done.stdout}\n{done.stderr}"
 
 
-def _cause(output: str) -> str:
-    """The line that says most: Python's own error, else the innermost cause, else the last line."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
-    causes = [line for line in lines if line.startswith("Caused by:")]
-    return (causes or errors or lines or ["it said nothing"])[-1]
+def _connection(target: Target) -> list[str]:
+    """Return the address as a whole: of host and port alone Flink would know no https and no path."""
+    return ["--jobmanager", rest_address(target.rest_url)]
+
+
+def _pythons(target: Target) -> list[str]:
+    """Return which Python runs the script here, and which one the workers there."""
+    return ["-pyclientexec", sys.executable, "-pyexec", worker_python(target)]
+
+
+def worker_python(target: Target) -> str:
+    """Return the Python of the TaskManagers' workers: as configured here or there, else the python3 on their PATH."""
+    here = _configured(Path(target.environment["FLINK_CONF_DIR"]) / "config.yaml")
+    if PYTHON_KEY in here:
+        return here[PYTHON_KEY]
+    try:
+        with FlinkRest(target.rest_url) as rest:
+            return rest.configuration().get(PYTHON_KEY, "python3")
+    except RestError:
+        return "python3"
+
+
+def _configured(file: Path) -> dict[str, str]:
+    """Return the settings of a configuration file that are written on one line each."""
+    pairs = (line.partition(": ") for line in file.read_text().splitlines()) if file.is_file() else ()
+    return {key: value.strip().strip("\"'") for key, _, value in pairs if not key.startswith(("#", " "))}
+
+
+def _configuration_folder(environ: Mapping[str, str], home: Path) -> Path:
+    given = environ.get("FLINK_CONF_DIR")
+    folder = Path(given) if given else home / "conf"
+    if not (folder / "config.yaml").is_file():
+        msg = f"FLINK_CONF_DIR is {folder}, which holds no config.yaml: unset it, or name Flink's conf folder"
+        raise DeployError(msg)
+    return folder.absolute()
+
+
+def _path(environ: Mapping[str, str]) -> str:
+    return environ.get("PATH", os.defpath)

@@ -3,6 +3,7 @@
 from job.cluster.errors import (
     ClusterError,
     JavaNotFoundError,
+    NotFlinkError,
     NotFoundError,
     NotRunningError,
     RefusedError,
@@ -10,6 +11,7 @@ from job.cluster.errors import (
     SettingRefusedError,
     StartFailedError,
     TimedOutError,
+    UnfitClusterError,
     UnreachableError,
 )
 from job.cluster.gpus import GpuTaskManagers
@@ -25,6 +27,7 @@ __all__ = [
     "FlinkRest",
     "GpuTaskManagers",
     "JavaNotFoundError",
+    "NotFlinkError",
     "NotFoundError",
     "NotRunningError",
     "RefusedError",
@@ -34,6 +37,7 @@ __all__ = [
     "StartFailedError",
     "TaskManagerProcess",
     "TimedOutError",
+    "UnfitClusterError",
     "UnreachableError",
     "find",
     "start",

@@ -4,9 +4,11 @@ ClusterError                  the root; its text says what to do
 ├── JavaNotFoundError         no Java 17 or 21
 ├── SettingRefusedError       a setting of ours or of Flink's that cannot work
 ├── StartFailedError          a process died or was not ready in time
+├── UnfitClusterError         a cluster on which the job would fail later
 ├── NotRunningError           no cluster runs in this folder
 └── RestError                 a call of Flink's REST interface failed
     ├── UnreachableError      nobody answers
+    ├── NotFlinkError         what answers is no Flink JobManager
     ├── NotFoundError         Flink does not know this job, vertex or path
     ├── RefusedError          Flink said no; the text holds its reason
     │   └── FaultError        Flink is at fault itself
@@ -36,12 +38,20 @@ class NotRunningError(ClusterError):
     """No cluster runs in this folder."""
 
 
+class UnfitClusterError(ClusterError):
+    """The job would fail on this cluster later; each line of the text names a fault and its mend."""
+
+
 class RestError(ClusterError):
     """A call of Flink's REST interface failed."""
 
 
 class UnreachableError(RestError):
     """Nobody answers at the REST address."""
+
+
+class NotFlinkError(RestError):
+    """Something else than Flink answers at the REST address: a proxy's page, a login, another service."""
 
 
 class NotFoundError(RestError):

@@ -1,8 +1,9 @@
 """What Flink's REST interface tells, as typed records; times are epoch milliseconds, as Flink writes them."""
 
-import re
 from dataclasses import dataclass
 from typing import Any, Self
+
+from job.cluster.causes import cause
 
 Json = dict[str, Any]
 
@@ -53,13 +54,14 @@ class Resources:
 
 @dataclass(frozen=True)
 class RegisteredTaskManager:
-    """A TaskManager that the JobManager knows."""
+    """A TaskManager that the JobManager knows; its address is Pekko's, with host and port."""
 
     resource_id: str
     slots: int
     free_slots: int
     last_heartbeat_ms: int
     resources: Resources
+    address: str = ""
 
     @classmethod
     def read(cls, told: Json) -> Self:
@@ -70,6 +72,7 @@ class RegisteredTaskManager:
             free_slots=told["freeSlots"],
             last_heartbeat_ms=told["timeSinceLastHeartbeat"],
             resources=Resources.read(told["totalResource"]),
+            address=str(told.get("path", "")),
         )
 
 
@@ -229,18 +232,7 @@ class Failure:
     @property
     def root_cause(self) -> str:
         """Python's own error where there is one, else the innermost cause that the stack trace names; one line."""
-        if embedded := _EMBEDDED_ERROR.findall(self.stack_trace):
-            return ": ".join(embedded[-1])
-        if worker := _WORKER_ERROR.findall(self.stack_trace):
-            return str(worker[-1])
-        causes = [line for line in self.stack_trace.splitlines() if line.startswith("Caused by: ")]
-        return causes[-1].removeprefix("Caused by: ") if causes else first_line(self.stack_trace)
-
-
-_EMBEDDED_ERROR = re.compile(r"PythonException: <class '(?:[\w.]*\.)?(\w+)'>: (.*)$", re.MULTILINE)
-"""How a thread-mode operator's exception shows in a Java stack trace."""
-_WORKER_ERROR = re.compile(r"^(?!Caused by|java\.|org\.)[\w.]*(?:Error|Exception): .+$", re.MULTILINE)
-"""The last line of a process-mode worker's traceback inside a Java stack trace."""
+        return cause(self.stack_trace)
 
 
 def first_line(text: str) -> str:

@@ -1,18 +1,28 @@
 """A client of Flink's REST interface: what the cluster and its jobs are doing, and how to end them.
 
 Calls are synchronous and end within a timeout; whatever is polled for has one too. Answers are typed records that hold
-what this project reads of them.
+what this project reads of them. What answers may be no Flink at all, but a proxy before it or another service.
 """
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
 
-from job.cluster.errors import FaultError, NotFoundError, RefusedError, RestError, TimedOutError, UnreachableError
+from job.cluster.address import rest_address
+from job.cluster.answers import certificates, hint, not_flink, payload_of
+from job.cluster.errors import (
+    FaultError,
+    NotFoundError,
+    RefusedError,
+    RestError,
+    TimedOutError,
+    UnreachableError,
+)
 from job.cluster.records import (
     CheckpointStats,
     Failure,
@@ -24,6 +34,7 @@ from job.cluster.records import (
 )
 
 _POLL_S = 0.1
+_Record = TypeVar("_Record")
 _KINDS: Mapping[int, type[RestError]] = {httpx.codes.NOT_FOUND: NotFoundError}
 
 
@@ -31,13 +42,17 @@ class FlinkRest:
     """Calls of one cluster's REST interface.
 
     Attributes:
-        url: the address, such as http://127.0.0.1:8081.
+        url: the address, such as http://127.0.0.1:8081 or https://host:443/prefix.
+
+    Raises:
+        SettingRefusedError: the address is none.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 10.0, patience_s: float = 10.0) -> None:
-        self.url = url.rstrip("/")
+        self.url = rest_address(url)
         self._patience_s = patience_s
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False)
+        verify = certificates() if self.url.startswith("https:") else False  # http: loading them takes its time
+        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False, verify=verify)
 
     def __enter__(self) -> Self:
         return self
@@ -53,19 +68,42 @@ class FlinkRest:
 
     def overview(self) -> Overview:
         """How many TaskManagers, slots and jobs there are."""
-        return Overview.read(self.get("/overview"))
+        return self._read("/overview", Overview.read)
 
     def task_managers(self) -> list[RegisteredTaskManager]:
         """The TaskManagers that are registered now."""
-        return [RegisteredTaskManager.read(each) for each in self.get("/taskmanagers")["taskmanagers"]]
+        return self._read(
+            "/taskmanagers", lambda answer: [RegisteredTaskManager.read(each) for each in answer["taskmanagers"]]
+        )
 
     def configuration(self) -> dict[str, str]:
         """The settings that the JobManager was started with."""
-        return {each["key"]: each["value"] for each in self.get("/jobmanager/config")}
+        return self._read(
+            "/jobmanager/config", lambda answer: {str(each["key"]): str(each["value"]) for each in answer}
+        )
+
+    def class_path(self) -> list[str]:
+        """The jars that the JobManager was started with."""
+        return self._read("/jobmanager/environment", lambda answer: [str(jar) for jar in answer["classpath"]])
+
+    def log_head(self, resource_id: str, *, size: int = 2**18) -> str:
+        """The beginning of a TaskManager's log, where it says what it was started with; empty where it has none."""
+        try:
+            with self._http.stream("GET", f"/taskmanagers/{quote(resource_id, safe='')}/log") as answer:
+                if answer.is_error:
+                    return ""
+                head = b""
+                for part in answer.iter_bytes():
+                    head += part
+                    if len(head) >= size:
+                        break
+                return head.decode(errors="replace")
+        except httpx.HTTPError:
+            return ""
 
     def jobs(self) -> list[JobSummary]:
         """All jobs the cluster remembers, the newest first."""
-        found = [JobSummary.read(each) for each in self.get("/jobs/overview")["jobs"]]
+        found = self._read("/jobs/overview", lambda answer: [JobSummary.read(each) for each in answer["jobs"]])
         return sorted(found, key=lambda job: job.start_ms, reverse=True)
 
     def job(self, job_id: str) -> JobDetail:
@@ -74,20 +112,25 @@ class FlinkRest:
         Raises:
             NotFoundError: if Flink does not know the job.
         """
-        return JobDetail.read(self.get(f"/jobs/{job_id}"))
+        return self._read(f"/jobs/{job_id}", JobDetail.read)
 
     def task_managers_of(self, job_id: str, vertex_id: str) -> list[str]:
         """For each subtask of a vertex the id of the TaskManager it runs on."""
-        return [str(each["taskmanager-id"]) for each in self.get(f"/jobs/{job_id}/vertices/{vertex_id}")["subtasks"]]
+        path = f"/jobs/{job_id}/vertices/{vertex_id}"
+        return self._read(path, lambda answer: [str(each["taskmanager-id"]) for each in answer["subtasks"]])
 
     def checkpoints(self, job_id: str) -> CheckpointStats:
         """A job's checkpoints: counts, and the newest of each kind."""
-        return CheckpointStats.read(self.get(f"/jobs/{job_id}/checkpoints"))
+        return self._read(f"/jobs/{job_id}/checkpoints", CheckpointStats.read)
 
     def exceptions(self, job_id: str) -> list[Failure]:
         """Why a job's tasks failed, the newest first."""
-        history = self.get(f"/jobs/{job_id}/exceptions").get("exceptionHistory") or {}
-        return [Failure.read(each) for each in history.get("entries", [])]
+
+        def read(answer: Any) -> list[Failure]:
+            history = answer.get("exceptionHistory") or {}
+            return [Failure.read(each) for each in history.get("entries", [])]
+
+        return self._read(f"/jobs/{job_id}/exceptions", read)
 
     def job_metrics(self, job_id: str, *names: str) -> dict[str, str]:
         """Metrics of a job by name; those that Flink does not have yet are left out."""
@@ -96,7 +139,7 @@ class FlinkRest:
     def vertex_metrics(self, job_id: str, vertex_id: str, *names: str) -> dict[str, str]:
         """Metrics of a vertex, named `SUBTASK.operator.metric`; without names, all that Flink has."""
         path = f"/jobs/{job_id}/vertices/{vertex_id}/metrics"
-        wanted = names or tuple(each["id"] for each in self.get(path))
+        wanted = names or self._read(path, lambda answer: tuple(str(each["id"]) for each in answer))
         return self._metrics(path, wanted)
 
     def cancel(self, job_id: str) -> None:
@@ -151,9 +194,9 @@ class FlinkRest:
         body = {"drain": False, "formatType": format_type}
         if directory is not None:
             body["targetDirectory"] = directory
-        trigger = self.call("POST", f"/jobs/{job_id}/stop", json=body)["request-id"]
-        done = self._poll_operation(f"/jobs/{job_id}/savepoints/{trigger}", timeout_s)
-        return str(done["location"])
+        path = f"/jobs/{job_id}/stop"
+        trigger = self._as_flinks(path, self.call("POST", path, json=body), lambda answer: str(answer["request-id"]))
+        return self._poll_operation(f"/jobs/{job_id}/savepoints/{trigger}", timeout_s)
 
     def get(self, path: str, **params: str) -> Any:
         """The JSON that a path answers with.
@@ -174,41 +217,72 @@ class FlinkRest:
 
         Raises:
             UnreachableError: if nobody answers in time.
+            NotFlinkError: if what answers is something else.
             NotFoundError: if Flink does not know what the path names.
             RefusedError: if Flink says no; FaultError if it is at fault itself.
         """
         try:
             answer = self._http.request(method, path, **request)
-        except httpx.TransportError as error:
-            msg = f"no answer from {self.url}{path} ({error}): is the cluster up? See recloop cluster status"
+        except httpx.DecodingError as error:
+            raise not_flink(self.url, path, f"an answer that cannot be read ({error})") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            msg = f"no answer from {self.url}{path} ({error or type(error).__name__}): {hint(self.url, str(error))}"
             raise UnreachableError(msg) from error
+        payload = payload_of(self.url, path, answer)
         if answer.is_error:
             kind = _KINDS.get(answer.status_code, FaultError if answer.is_server_error else RefusedError)
-            msg = f"Flink refused {method} {path} ({answer.status_code}): {_reason(answer)}"
+            msg = f"Flink refused {method} {path} ({answer.status_code}): {_reason(payload)}"
             raise kind(msg)
-        return answer.json() if answer.content else {}
+        return payload
+
+    def _read(self, path: str, reader: Callable[[Any], _Record]) -> _Record:
+        return self._as_flinks(path, self.get(path), reader)
+
+    def _as_flinks(self, path: str, answer: Any, reader: Callable[[Any], _Record]) -> _Record:
+        """Return an answer as a record; another service's JSON lacks what a record needs."""
+        try:
+            return reader(answer)
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise not_flink(self.url, path, f"JSON without what Flink says there ({error!r})") from error
 
     def _metrics(self, path: str, names: tuple[str, ...]) -> dict[str, str]:
         wanted = ",".join(quote(name, safe="") for name in names)
-        return {each["id"]: each["value"] for each in self.get(f"{path}?get={wanted}") if "value" in each}
+        return self._read(
+            f"{path}?get={wanted}", lambda answer: {each["id"]: each["value"] for each in answer if "value" in each}
+        )
 
-    def _poll_operation(self, path: str, timeout_s: float) -> dict[str, Any]:
+    def _poll_operation(self, path: str, timeout_s: float) -> str:
         deadline = time.monotonic() + timeout_s
-        while (told := self.get(path))["status"]["id"] != "COMPLETED":
+        while (told := self._read(path, _operation)).status != "COMPLETED":
             if time.monotonic() > deadline:
                 msg = f"{path} was not done in {timeout_s:g} s; it may still end: look at the job's checkpoints"
                 raise TimedOutError(msg)
             time.sleep(_POLL_S)
-        done: dict[str, Any] = told["operation"]
-        if cause := done.get("failure-cause"):
-            msg = f"the savepoint failed: {first_line(cause['stack-trace'])}"
+        if told.failure is not None:
+            msg = f"the savepoint failed: {first_line(told.failure)}"
             raise RefusedError(msg)
-        return done
+        return told.location
 
 
-def _reason(answer: httpx.Response) -> str:
-    try:
-        errors = answer.json().get("errors", [])
-    except ValueError:
-        return answer.text[:200]
-    return first_line(next((each for each in reversed(errors) if each.strip()), "no reason given"))
+@dataclass(frozen=True, slots=True)
+class _Operation:
+    """A savepoint that is being written; the failure is a stack trace."""
+
+    status: str
+    location: str
+    failure: str | None
+
+
+def _operation(answer: dict[str, Any]) -> _Operation:
+    done = answer.get("operation") or {}
+    failure = done.get("failure-cause")
+    return _Operation(
+        status=answer["status"]["id"],
+        location=str(done.get("location")),
+        failure=failure["stack-trace"] if failure else None,
+    )
+
+
+def _reason(payload: dict[str, Any]) -> str:
+    told = (str(each) for each in reversed(payload["errors"]))
+    return first_line(next((each for each in told if each.strip()), "no reason given"))

@@ -1,0 +1,60 @@
+"""The address of a JobManager's REST interface as people write it, in the one form that everything takes.
+
+Both clients of it, ours and Flink's own, take a URL: with a path where a proxy stands before Flink, and https.
+"""
+
+from urllib.parse import SplitResult, urlsplit
+
+import httpx
+
+from job.cluster.errors import SettingRefusedError
+
+_PORTS = {"http": 80, "https": 443}
+_LIKE = "write it as http://jobmanager:8081 or https://host/prefix"
+
+
+def rest_address(text: str) -> str:
+    """Return the address as scheme://host:port/prefix, without a slash at its end.
+
+    Without a scheme it is http; the page that a browser shows (#/overview) is left out.
+
+    Raises:
+        SettingRefusedError: the text is no address of a web server, or carries a password.
+    """
+    given = text.strip()
+    url = given if "://" in given else f"http://{given}"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        msg = f"{given!r} is no address of a JobManager ({error}): {_LIKE}"
+        raise SettingRefusedError(msg) from error
+    if fault := _fault(parts):
+        msg = f"{_shown(given)!r} is no address of a JobManager: {fault}; {_LIKE}"
+        raise SettingRefusedError(msg)
+    host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
+    address = f"{parts.scheme}://{host}:{port or _PORTS[parts.scheme]}{parts.path.rstrip('/')}"
+    try:
+        httpx.URL(address)
+    except httpx.InvalidURL as error:
+        msg = f"{given!r} is no address of a JobManager ({error}): {_LIKE}"
+        raise SettingRefusedError(msg) from error
+    return address
+
+
+def _fault(parts: SplitResult) -> str | None:
+    if parts.scheme not in _PORTS:
+        return f"it begins with {parts.scheme}://"
+    if not parts.hostname or any(each.isspace() for each in parts.geturl()):
+        return "it names no host" if not parts.hostname else "it has a blank in it"
+    if parts.username is not None:
+        return "it carries a user's name or password, which Flink's own client does not take from it"
+    if parts.query:
+        return f"it has ?{parts.query} at its end"
+    return None
+
+
+def _shown(given: str) -> str:
+    """Return it without a password."""
+    scheme, separator, rest = given.rpartition("://")
+    return f"{scheme}{separator}{'***@' if '@' in rest else ''}{rest.rpartition('@')[2]}"
