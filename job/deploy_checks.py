@@ -58,7 +58,8 @@ def check_slots(rest: FlinkRest, settings: JobSettings, replaced: Sequence[JobDe
         if time.monotonic() > deadline:
             msg = (
                 f"the job needs {settings.slots} slots (flink.parallelism, scoring.parallelism), "
-                f"{there} {_verb(there)} there: recloop cluster start -n {settings.slots}, or more TaskManagers on a cluster of yours"
+                f"{there} {_verb(there)} there: recloop cluster start -n {settings.slots}, or more TaskManagers on "
+                "a cluster of yours"
             )
             raise DeployError(msg)
         time.sleep(_POLL_S)

@@ -14,7 +14,7 @@ from typing import IO
 from job.submission import DeployError
 
 _POLL_S = 0.2
-_ORPHAN_S = 180.0
+_ORPHAN_S = 360.0
 """How long the client of a deployment that was killed may go on: a little longer than a submission may take."""
 
 

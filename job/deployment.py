@@ -21,6 +21,9 @@ STEPS = (
     "confirmed",
 )
 """What a deployment tells when it is done with it; the tests kill it at each."""
+ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
+"""The states of a job that is over."""
+
 Progress = Callable[[str], None]
 
 

@@ -13,7 +13,7 @@ from job.cluster.layout import flink_home
 from model.errors import RecloopError
 
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
-_SUBMIT_TIMEOUT_S = 120.0
+_SUBMIT_TIMEOUT_S = 300.0
 
 
 class DeployError(RecloopError):

@@ -1,13 +1,11 @@
 """The steps of a deployment, each written down before it is done; see `job/deploy.py`."""
 
 import json
-import uuid
-from contextlib import suppress
 
 from job import tables_owner
 from job.append_log import sync
 from job.behavior_log import begun, make_ready
-from job.cluster import FlinkRest, RestError
+from job.cluster import FlinkRest
 from job.deploy_checks import (
     CLUSTER_CHECKS,
     check_given_state,
@@ -16,7 +14,7 @@ from job.deploy_checks import (
     previous_settings,
     try_client,
 )
-from job.deployment import Asked, Deployment
+from job.deployment import ENDED, Asked, Deployment
 from job.deployment_history import (
     DeploymentHistory,
     Shipped,
@@ -28,20 +26,14 @@ from job.deployment_history import (
 )
 from job.hand_over import HandOver
 from job.kafka.published import make_topics_ready
+from job.launch import Launch, Numbers
 from job.restore_point import Folders, RestorePoints
 from job.serving import pinned
 from job.settings import JobSettings
-from job.settling import wait_until_settled
 from job.shipping import pack
 from job.slots import placed
-from job.submission import DeployError, submit
-from job.tables_owner import Claim
+from job.submission import DeployError
 from model.errors import RecloopError
-
-_ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
-_JOB_ID = "$internal.pipeline.job-id"
-"""Flink's setting for the id of a job. Chosen here, so that it is known before there is a job, and that a late client
-of a killed deployment submits no second one."""
 
 
 class Transaction:
@@ -63,10 +55,11 @@ class Transaction:
         self._has_tables = (self._tables / tables_owner.LOCK).exists()
         self._claims = tables_owner.claims(self._tables) if self._has_tables else []
         self._named = [job for job in rest.jobs() if job.name == asked.settings.job_name]
-        self._running = [job for job in self._named if job.state not in _ENDED]
+        self._running = [job for job in self._named if job.state not in ENDED]
         self._folders = Folders.of(rest.configuration(), asked.target.checkpoints)
         self._before = self._last_shipped()
-        self._number, self._generation = self._next_number()
+        self._which = self._next_number()
+        self._launch = Launch(asked, rest, self._history, has_tables=self._has_tables)
 
     def run(self) -> Deployment:
         """All steps.
@@ -89,7 +82,7 @@ class Transaction:
         try:
             back = self._points().newest() if self._running else None
             state = None if self._asked.fresh else start_from or self._state()
-            job_id = self._submit(shipped, state)
+            job_id = self._launch.submit(self._which, shipped, state)
         except (RecloopError, OSError) as error:
             raise self._rolled_back(str(error), back.uri if back else None) from error
         replaced = self._running[0].job_id if self._running else None
@@ -103,7 +96,7 @@ class Transaction:
             raise DeployError(msg)
         given = asked.start_from and check_given_state(asked.start_from, is_local=asked.is_local)
         if self._has_tables:
-            tables_owner.check_free(self._tables, self._claim(""), take_over=asked.take_over)
+            tables_owner.check_free(self._tables, self._launch.claim(self._which, ""), take_over=asked.take_over)
         for check in CLUSTER_CHECKS:
             check(self._rest, settings)
         before = None if asked.fresh else self._settings_before(given)
@@ -118,7 +111,7 @@ class Transaction:
             asked.on_progress(f"made the topic {topic}")
         self._settings = begun(settings) if begins else _begun_before(settings, before)
         if begins and (self._claims or self._history.submitted) and not asked.fresh:
-            self._generation += 1
+            self._which = Numbers(self._which.number, self._which.generation + 1)
         return given
 
     def _settings_before(self, given: str | None) -> JobSettings | None:
@@ -133,10 +126,8 @@ class Transaction:
         asked = self._asked
         asked.on_progress("packing the code")
         shipment = pack(asked.target.folder / "code", asked.code)
-        deployment = self._settings.deployment.model_copy(
-            update={"number": self._number, "generation": self._generation}
-        )
-        file = settings_file(asked.target.folder, self._settings.job_name, self._number)
+        deployment = self._settings.deployment.model_copy(update=self._which._asdict())
+        file = settings_file(asked.target.folder, self._settings.job_name, self._which.number)
         self._settings.model_copy(update={"deployment": deployment}).to_file(file)
         for written in (file, shipment.archive, shipment.entry):
             sync(written)
@@ -192,45 +183,6 @@ class Transaction:
             raise DeployError(msg)
         return None
 
-    def _submit(self, shipped: Shipped, state: str | None) -> str:
-        """Submits under an id that is written down first, and waits until the job has settled.
-
-        Raises:
-            RecloopError: it did not come up; nothing of it runs any more.
-        """
-        job_id = uuid.uuid4().hex
-        claim = self._claim(job_id)
-        self._write(Step.SUBMITTING, job_id=job_id, uri=state, cluster=self._asked.cluster, **as_told(shipped))
-        if self._has_tables:
-            tables_owner.claim(self._tables, claim)
-        self._step("submitting")
-        try:
-            self._asked.on_progress("submitting")
-            restore = ["-s", state] if state else []
-            files = ["-pyfs", str(shipped.archive), "-py", str(shipped.entry), "--settings", str(shipped.settings)]
-            own_id = ["-D", f"{_JOB_ID}={job_id}"]
-            submit(self._asked.target, [*own_id, *restore, *files], keep_open=(self._asked.lock,))
-            self._step("submitted")
-            self._asked.on_progress("waiting for all tasks to run, and for the first checkpoint")
-            wait_until_settled(self._rest, job_id, timeout_s=self._asked.wait_s)
-            self._step("settled")
-        except (RecloopError, OSError) as error:
-            self._give_up(job_id, claim, str(error))
-            raise
-        self._write(Step.CONFIRMED, job_id=job_id)
-        self._end_strays(job_id)
-        self._step("confirmed")
-        return job_id
-
-    def _give_up(self, job_id: str, claim: Claim, why: str) -> None:
-        """Cancels what did not come up, and writes down that nothing of it counts."""
-        with suppress(RestError):
-            self._rest.cancel(job_id)
-            self._rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=self._asked.wait_s)
-        self._write(Step.FAILED, job_id=job_id, why=why)
-        if self._has_tables:
-            tables_owner.withdraw(self._tables, claim)
-
     def _rolled_back(self, why: str, state: str | None) -> DeployError:
         """Puts the old job back where this deployment ended one; returns what to tell."""
         retry = f"When that is mended: {self._asked.retry}"
@@ -251,22 +203,14 @@ class Transaction:
     def _put_back(self, before: Shipped, state: str | None) -> str:
         """Submits the old code and settings, as a deployment of its own."""
         raw = json.loads(before.settings.read_bytes())
-        self._number += 1
         newest = self._history.newest
-        self._generation = newest.generation if newest else 0
+        self._which = Numbers(self._which.number + 1, newest.generation if newest else 0)
         if "deployment" in raw:  # an older version knows no such settings
-            raw["deployment"] |= {"number": self._number, "generation": self._generation}
-        file = settings_file(self._asked.target.folder, self._settings.job_name, self._number)
+            raw["deployment"] |= self._which._asdict()
+        file = settings_file(self._asked.target.folder, self._settings.job_name, self._which.number)
         file.write_text(json.dumps(raw, indent=2))
         sync(file)
-        return self._submit(Shipped(file, before.archive, before.entry), state)
-
-    def _end_strays(self, job_id: str) -> None:
-        """Cancels another job of the name, as a client may have submitted whose deployment was killed."""
-        for job in self._rest.jobs():
-            if job.name == self._settings.job_name and job.state not in _ENDED and job.job_id != job_id:
-                with suppress(RestError):
-                    self._rest.cancel(job.job_id)
+        return self._launch.submit(self._which, Shipped(file, before.archive, before.entry), state)
 
     def _last_shipped(self) -> Shipped | None:
         if (newest := self._history.newest) is not None:
@@ -277,27 +221,17 @@ class Transaction:
         file = newest_stamped(folder, name)
         return None if file is None else Shipped(file, folder / "none", folder / "none")
 
-    def _next_number(self) -> tuple[int, int]:
+    def _next_number(self) -> Numbers:
         number, generation = tables_owner.highest(self._tables) if self._has_tables else (0, 0)
         newest = self._history.newest
         if self._asked.fresh:
             generation = max(generation, self._history.highest_generation) + 1
         elif newest is not None:
             generation = max(generation, newest.generation)
-        return max(number, self._history.highest_number) + 1, generation
-
-    def _claim(self, job_id: str) -> Claim:
-        return Claim(
-            number=self._number,
-            generation=self._generation,
-            job_name=self._settings.job_name,
-            job_id=job_id,
-            url=self._rest.url,
-            cluster=self._asked.cluster,
-        )
+        return Numbers(max(number, self._history.highest_number) + 1, generation)
 
     def _write(self, step: Step, **told: object) -> None:
-        self._history.write(step, self._number, self._generation, **told)
+        self._history.write(step, self._which.number, self._which.generation, **told)
 
 
 def _begun_before(settings: JobSettings, before: JobSettings | None) -> JobSettings:

@@ -1,6 +1,7 @@
 """`recloop deploy` and `recloop config`: the job onto a cluster, and the settings it gets."""
 
 import json
+import re
 import shlex
 import sys
 from dataclasses import asdict
@@ -79,7 +80,7 @@ def deploy(
             start_from=start_from,
             wait_s=wait_s,
             take_over=take_over,
-            retry=shlex.join(["recloop", *sys.argv[1:]]),
+            retry=_this_command(),
             on_progress=lambda told: spinner.update(escape(told)),
         )
         if cluster is not None:
@@ -101,6 +102,11 @@ def show(settings_file: SettingsFile = None, overrides: Overrides = None) -> Non
 def table() -> None:
     """Print what each setting means, and its default, as a Markdown table."""
     typer.echo(settings_table())
+
+
+def _this_command() -> str:
+    """What was typed, without user names and passwords in URLs."""
+    return re.sub(r"://[^/\s]*@", "://", shlex.join(["recloop", *sys.argv[1:]]))
 
 
 def _show(done: Deployment, target: Target) -> None:
