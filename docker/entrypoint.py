@@ -25,6 +25,7 @@ from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment
 from job.cluster.java import Java, find_java
 from job.cluster.jvm import INCARNATION, environment, job_manager_command, task_manager_command
 from job.cluster.layout import JOB_MANAGER, Layout, flink_home, gpu_task_manager_name, task_manager_name
+from job.cluster.uris import file_uri
 from job.commands.cluster import parse_settings
 
 TASK_MANAGER = "taskmanager"
@@ -150,8 +151,8 @@ def _network(job_manager: str) -> dict[str, str]:
 
 def _shared(folder: Path) -> dict[str, str]:
     return {
-        "execution.checkpointing.dir": (folder / "checkpoints").as_uri(),
-        "execution.checkpointing.savepoint-dir": (folder / "savepoints").as_uri(),
+        "execution.checkpointing.dir": file_uri(folder / "checkpoints"),
+        "execution.checkpointing.savepoint-dir": file_uri(folder / "savepoints"),
     }
 
 

@@ -1,60 +1,52 @@
-"""Deploying the job: packing the code, choosing the state to go on from, and submitting by Flink's command line."""
+"""Deploying the job, as a transaction: it runs on its state in the new form, or goes on as it was.
 
-import json
-import re
-import time
+All that can be known is checked while the old job still runs. Then that is stopped with a savepoint, whose place is
+written down at once, the new one is submitted under an id that was written down before, and waited for until it has
+completed a checkpoint of its own. If it does not, the old code and settings are submitted again from that savepoint.
+Killed at any line, it leaves a history that the next deployment goes on from.
+"""
+
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from job.behavior_log import begun, make_ready
-from job.cluster import FlinkRest, RefusedError, TimedOutError
-from job.cluster.records import JobSummary
-from job.cluster_checks import check_cluster
-from job.kafka.published import make_topics_ready
-from job.serving import pinned
+from job.cluster import FlinkRest
+from job.deploy_checks import previous_settings
+from job.deploy_lock import held
+from job.deployment import STEPS, Asked, Deployment
+from job.deployment_history import DeploymentHistory, Shipped, newest_stamped
 from job.settings import JobSettings
-from job.shipping import PROJECT, pack
-from job.slots import placed
+from job.shipping import PROJECT
 from job.submission import DeployError, Target, submit
-
-REMOTE_DEPLOYMENTS = Path(".recloop/deployments")
-"""Where deployments to a cluster elsewhere are written down."""
-_ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
-
-Progress = Callable[[str], None]
+from job.tables_owner import LOCK
+from job.transaction import Transaction
 
 __all__ = [
     "REMOTE_DEPLOYMENTS",
+    "STEPS",
+    "WAIT_S",
     "DeployError",
     "Deployment",
-    "Progress",
     "Target",
     "deploy",
     "deployed_settings",
-    "newest_checkpoint",
     "submit",
 ]
 
+REMOTE_DEPLOYMENTS = Path(".recloop/deployments")
+"""Where deployments to a cluster elsewhere are written down."""
+WAIT_S = 300.0
+
+Progress = Callable[[str], None]
+
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
-    """A job that runs.
+class _Nothing:
+    """Hears, and does nothing."""
 
-    Attributes:
-        job_id: Flink's id.
-        code: the name its code travels under.
-        restored_from: URI of the savepoint or checkpoint it went on from; None if it began anew.
-        replaced: id of the job it took over from, or None.
-        settings: the file with all its settings.
-    """
-
-    job_id: str
-    code: str
-    restored_from: str | None
-    replaced: str | None
-    settings: Path
+    def __call__(self, _: str) -> None:
+        """Do nothing."""
 
 
 def deploy(
@@ -64,111 +56,74 @@ def deploy(
     fresh: bool = False,
     start_from: str | None = None,
     code: Path = PROJECT,
-    on_progress: Progress = lambda _: None,
+    wait_s: float = WAIT_S,
+    take_over: bool = False,
+    retry: str = "recloop deploy",
+    on_progress: Progress = _Nothing(),
+    on_step: Progress = _Nothing(),
 ) -> Deployment:
-    """Submits the job, in place of the one of the same name.
+    """Submit the job, in place of the one of the same name, and wait for its first checkpoint.
 
-    Without further word it goes on where that job is: a running one is stopped with a savepoint, else its newest
-    retained checkpoint is taken. An embedded log that is not there is made, empty; a topic has to be there.
+    Without further word it goes on where that job is: a running one is stopped with a savepoint, else the newest state
+    that is found is taken. An embedded log that is not there is made, empty; a topic has to be there.
 
     Args:
         target: the cluster.
         settings: as they were loaded; the hashes of bundles that stay are added.
-        fresh: begin anew, with empty state, where log.start says; an embedded log at its beginning.
-        start_from: URI of a savepoint or checkpoint to go on from.
+        fresh: begin a new generation, with empty state, where log.start says; an embedded log at its beginning.
+        start_from: URI or path of a savepoint or checkpoint to go on from.
         code: the folder that holds the packages.
+        wait_s: how long all tasks and the first checkpoint may take.
+        take_over: take the tables folder also from a job on a cluster that does not answer.
+        retry: the command that messages name for a further attempt.
         on_progress: hears what is being done.
+        on_step: hears each of STEPS when it is done.
 
     Raises:
-        DeployError: the job can't be packed or Flink refused it.
+        DeployError: the job can't be packed, Flink refused it, or it did not come up; the text says what runs now.
         BundleError: a bundle is not whole.
         RegistryError: the registry of models cannot be read, or has no version where it should.
         PlacementError: the cluster can't keep scoring apart, as it should.
         TopicError: the topic is not there, or its brokers do not answer.
     """
-    settings = _placed(target, pinned(settings.resolved()))
-    make_ready(settings)
-    for topic in make_topics_ready(settings):
-        on_progress(f"made the topic {topic}")
-    history = _History(target.folder / f"{settings.job_name}.json")
-    with FlinkRest(target.rest_url) as rest:
-        running = [job for job in rest.jobs() if job.name == settings.job_name and job.state not in _ENDED]
-        state = start_from or _hand_over(rest, running, fresh=fresh, on_progress=on_progress)
-        _end(rest, running)
-    if state is None and not fresh and target.checkpoints is not None:
-        state = newest_checkpoint(target.checkpoints, history.job_ids())
-    settings = begun(settings) if state is None else _begun_before(settings, target.folder)
-    on_progress("packing the code")
-    settings_file = target.folder / f"{settings.job_name}-{time.strftime('%Y%m%d-%H%M%S')}.json"
-    settings.to_file(settings_file)
-    shipment = pack(target.folder / "code", code)
-    on_progress("submitting")
-    files = ["-pyfs", str(shipment.archive), "-py", str(shipment.entry), "--settings", str(settings_file)]
-    job_id = submit(target, [*(["-s", state] if state else []), *files])
-    history.add(job_id)
-    return Deployment(job_id, shipment.name, state, running[0].job_id if running else None, settings_file)
-
-
-def _begun_before(settings: JobSettings, folder: Path) -> JobSettings:
-    """With the start offsets of the deployment it goes on from: a partition may not have been found until then."""
-    before = deployed_settings(folder, settings.job_name)
-    if before is None or before.log.topic != settings.log.topic:
-        return settings
-    return settings.model_copy(
-        update={"log": settings.log.model_copy(update={"start_offsets": before.log.start_offsets})}
-    )
+    settings = settings.resolved()
+    with ExitStack() as stack:
+        lock = stack.enter_context(held(target.folder / f"{settings.job_name}.lock", f"the job {settings.job_name}"))
+        tables = settings.tables.folder
+        if _can_write(tables):
+            stack.enter_context(held(tables / LOCK, f"a job over {tables}"))
+        asked = Asked(
+            target=target,
+            settings=settings,
+            fresh=fresh,
+            start_from=start_from,
+            code=code,
+            wait_s=wait_s,
+            take_over=take_over,
+            retry=retry,
+            on_progress=on_progress,
+            on_step=on_step,
+            lock=lock,
+        )
+        return Transaction(asked, stack.enter_context(FlinkRest(target.rest_url))).run()
 
 
 def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:
-    """The settings of the job's newest deployment that is written down in the folder; None where none is."""
-    stamped = re.compile(rf"{re.escape(job_name)}-\d{{8}}-\d{{6}}\.json")
-    newest = max((file for file in folder.glob("*.json") if stamped.fullmatch(file.name)), default=None)
-    return None if newest is None else JobSettings.of_file(newest)
+    """Return the settings of the job's newest deployment that is written down in the folder; None where none is.
 
-
-def newest_checkpoint(folder: Path, job_ids: list[str]) -> str | None:
-    """URI of the newest retained checkpoint of any of the jobs; None where there is none."""
-    found = [done for job_id in job_ids for done in (folder / job_id).glob("chk-*/_metadata")]
-    newest = max(found, key=lambda done: done.stat().st_mtime, default=None)
-    return None if newest is None else newest.parent.absolute().as_uri()
-
-
-def _placed(target: Target, settings: JobSettings) -> JobSettings:
-    with FlinkRest(target.rest_url) as rest:
-        check_cluster(rest, settings)
-        return placed(settings, rest)
-
-
-class _History:
-    """The ids of a job's earlier runs, oldest first, in a file."""
-
-    def __init__(self, file: Path) -> None:
-        self._file = file
-
-    def job_ids(self) -> list[str]:
-        return list(json.loads(self._file.read_text())) if self._file.is_file() else []
-
-    def add(self, job_id: str) -> None:
-        self._file.write_text(json.dumps([*self.job_ids(), job_id]))
-
-
-def _hand_over(rest: FlinkRest, running: list[JobSummary], *, fresh: bool, on_progress: Progress) -> str | None:
-    """Stops the running job with a savepoint, and says where that is; a failing job has none to give.
-
-    Nothing is lost without one: the newest checkpoint is taken instead, and what came after it is done again.
+    Raises:
+        DeployError: the history or the settings file is broken.
     """
-    if fresh or not running or running[0].state != "RUNNING":
-        return None
-    on_progress("stopping the running job with a savepoint")
+    newest = DeploymentHistory(folder, job_name).newest
+    file = newest.shipped.settings if newest is not None else newest_stamped(folder, job_name)
+    return None if file is None else previous_settings(Shipped(file, file, file))
+
+
+def _can_write(tables: Path) -> bool:
+    """Whether this machine has the folder; a cluster elsewhere may write to one that only its machines have."""
     try:
-        return rest.stop_with_savepoint(running[0].job_id)
-    except (RefusedError, TimedOutError):
-        on_progress("no savepoint to be had: going on from the newest checkpoint")
-        return None
-
-
-def _end(rest: FlinkRest, running: list[JobSummary]) -> None:
-    for job in running:
-        with suppress(RefusedError):  # it ended meanwhile
-            rest.cancel(job.job_id)
-        rest.wait_for_job(job.job_id, lambda told: told.is_over, timeout_s=60, what="the end of the old job")
+        tables.mkdir(parents=True, exist_ok=True)
+        (tables / LOCK).touch()
+    except OSError:
+        return False
+    return True

@@ -19,13 +19,15 @@ def flink_settings(settings: JobSettings) -> dict[str, str]:
 
     A checkpoint waits for what is published. Where brokers are away for longer than a checkpoint may take, it is given
     up and the next one begins: by default the first such failure would restart the job. There is a timer or two a key,
-    which needs no RocksDB.
+    which needs no RocksDB. What a cancelled or failed job may be gone on from stays, whatever the cluster's default is.
     """
     flink = settings.flink
     tolerated = "execution.checkpointing.tolerable-failed-checkpoints"
     return {
         "execution.buffer-timeout.interval": f"{flink.buffer_timeout_ms} ms",
         "execution.checkpointing.interval": f"{int(flink.checkpoint_interval.total_seconds() * 1000)} ms",
+        "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
+        "execution.checkpointing.num-retained": "3",
         "state.backend.rocksdb.timer-service.factory": "HEAP",
         "python.fn-execution.bundle.time": str(flink.bundle_time_ms),
         "python.fn-execution.bundle.size": str(flink.bundle_size),
@@ -48,9 +50,14 @@ def main() -> None:
     """Declares the job from the settings file, and submits it to where Flink's command line says."""
     parser = argparse.ArgumentParser(prog="main.py", description=main.__doc__)
     parser.add_argument("--settings", type=Path, required=True, help="written by `recloop deploy`")
-    settings = JobSettings.of_file(parser.parse_args().settings)
+    parser.add_argument("--check", action="store_true", help="only try whether the job can be declared")
+    given = parser.parse_args()
+    settings = JobSettings.of_file(given.settings)
     env = environment(settings)
     build(env, settings)
+    if given.check:
+        env._j_stream_execution_environment.getStreamGraph(False).getJobGraph()
+        return
     env.execute(settings.job_name)
     # Where the tables are out of reach from here, their readers wait for the job's own sweep.
     with suppress(OSError):

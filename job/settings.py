@@ -5,12 +5,13 @@ first wins: `--set key=value`, environment variables (`RECLOOP_LISTS__LENGTH=20`
 """
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -38,6 +39,10 @@ from udfs.user_list import Policy
 
 __all__ = ["JobSettings", "SettingsError", "load"]
 
+_JOB_NAME = re.compile(r"[^\W_][\w .-]*")
+_JOB_NAME_BYTES = 150
+"""A file's name may have 255, and a time, a number and an ending are added."""
+
 
 class JobSettings(BaseSettings):
     """All settings of one deployment."""
@@ -46,7 +51,7 @@ class JobSettings(BaseSettings):
         frozen=True, extra="forbid", env_prefix="RECLOOP_", env_nested_delimiter="__", hide_input_in_errors=True
     )
 
-    job_name: str = Field("recloop", min_length=1, description="the job's name on the cluster")
+    job_name: str = Field("recloop", min_length=1, description="the job's name on the cluster, and of files about it")
     preset: Literal["live", "replayable"] = Field(
         "live", description="replayable: no deadline, no trends, one thread, a fixed batch shape"
     )
@@ -95,6 +100,15 @@ class JobSettings(BaseSettings):
             msg = "placement.scoring=gpu needs a model (scoring.bundle or models.url) and scoring.device=cuda"
             raise ValueError(msg)
         return self
+
+    @field_validator("job_name")
+    @classmethod
+    def _is_file_name(cls, name: str) -> str:
+        """Deployments are written down in files of that name."""
+        if not _JOB_NAME.fullmatch(name) or len(name.encode()) > _JOB_NAME_BYTES:
+            msg = "give letters, digits, spaces and . _ - only, a letter or digit first, at most 150 bytes"
+            raise ValueError(msg)
+        return name
 
     def _check_topics(self) -> None:
         read = (self.log.topic,) if self.log.kind == "kafka" else ()

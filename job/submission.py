@@ -17,7 +17,7 @@ from model.errors import RecloopError
 
 PYTHON_KEY = "python.executable"
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
-_SUBMIT_TIMEOUT_S = 120.0
+_SUBMIT_TIMEOUT_S = 300.0
 _TRUSTED_LONGER = (
     "Flink's own client trusts Java's certificates: security.ssl.rest.truststore in FLINK_CONF_DIR's config"
 )
@@ -66,16 +66,22 @@ class Target:
         return cls(rest_address(rest_url), {**os.environ, **variables}, folder, checkpoints)
 
 
-def submit(target: Target, arguments: list[str]) -> str:
+def submit(target: Target, arguments: list[str], *, keep_open: tuple[int, ...] = ()) -> str:
     """Run `flink run`, whose output says the job's id, or why there is none.
 
     The job's script is run by this Python, and the TaskManagers' workers by the one their cluster's configuration
     names, else by the python3 on their PATH, which thread mode takes as well.
 
+    Args:
+        target: the cluster.
+        arguments: what follows the JobManager's address and the Pythons.
+        keep_open: descriptors that Flink's client holds as well, so that a lock is kept until it is done.
+
     Raises:
-        DeployError: Flink did not take the job.
+        DeployError: Flink did not take the job, or did not answer.
     """
-    output = _flink(target, ["run", "--detached", *_connection(target), *_pythons(target), *arguments])
+    words = ["run", "--detached", *_connection(target), *_pythons(target), *arguments]
+    output = _flink(target, words, keep_open=keep_open)
     if submitted := _SUBMITTED.search(output):
         return submitted.group(1)
     log = target.folder / "last-refusal.log"
@@ -85,7 +91,7 @@ def submit(target: Target, arguments: list[str]) -> str:
     raise DeployError(msg)
 
 
-def try_client(target: Target) -> None:
+def try_connection(target: Target) -> None:
     """Ask the cluster for its jobs by Flink's own client, as `submit` will reach it; costs a JVM's start.
 
     Raises:
@@ -99,7 +105,7 @@ def try_client(target: Target) -> None:
     raise DeployError(msg)
 
 
-def _flink(target: Target, words: list[str]) -> str:
+def _flink(target: Target, words: list[str], *, keep_open: tuple[int, ...] = ()) -> str:
     """Return all that Flink's command line printed."""
     flink = Path(target.environment["FLINK_HOME"]) / "bin" / "flink"
     try:
@@ -112,6 +118,7 @@ def _flink(target: Target, words: list[str]) -> str:
             errors="replace",
             timeout=_SUBMIT_TIMEOUT_S,
             check=False,
+            pass_fds=keep_open,
         )
     except subprocess.TimeoutExpired as error:
         msg = f"Flink's command line was not done in {_SUBMIT_TIMEOUT_S:g} s: is {target.rest_url} healthy?"

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from job.cluster.layout import Layout, flink_home
 from job.cluster.spec import ClusterSpec
+from job.cluster.uris import file_uri
 
 LOOPBACK = "127.0.0.1"
 _JAVA_OPTIONS = re.compile(r"^\s+all: (--add-.*)$", re.MULTILINE)
@@ -78,8 +79,8 @@ def _checkpoints(layout: Layout) -> dict[str, str]:
         "execution.checkpointing.num-retained": "3",
         "execution.checkpointing.externalized-checkpoint-retention": "RETAIN_ON_CANCELLATION",
         "execution.checkpointing.storage": "filesystem",
-        "execution.checkpointing.dir": layout.checkpoints.as_uri(),
-        "execution.checkpointing.savepoint-dir": layout.savepoints.as_uri(),
+        "execution.checkpointing.dir": file_uri(layout.checkpoints),
+        "execution.checkpointing.savepoint-dir": file_uri(layout.savepoints),
     }
 
 

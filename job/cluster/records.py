@@ -164,6 +164,7 @@ class Checkpoint:
     size_bytes: int
     path: str | None
     failure: str | None
+    is_discarded: bool
 
     @classmethod
     def read(cls, told: Json) -> Self:
@@ -177,7 +178,13 @@ class Checkpoint:
             size_bytes=told["state_size"],
             path=told.get("external_path"),
             failure=told.get("failure_message"),
+            is_discarded=bool(told.get("discarded")),
         )
+
+    @property
+    def completed_ms(self) -> int:
+        """When it was complete."""
+        return self.trigger_ms + self.duration_ms
 
 
 @dataclass(frozen=True)
@@ -190,13 +197,14 @@ class CheckpointStats:
     restored: int
     restored_from: str | None
     latest: Checkpoint | None
+    savepoint: Checkpoint | None
     history: tuple[Checkpoint, ...]
 
     @classmethod
     def read(cls, told: Json) -> Self:
         """From the answer of /jobs/ID/checkpoints."""
         counts, latest = told["counts"], told["latest"]
-        completed = latest.get("completed")
+        completed, savepoint = latest.get("completed"), latest.get("savepoint")
         return cls(
             completed=counts["completed"],
             failed=counts["failed"],
@@ -204,8 +212,15 @@ class CheckpointStats:
             restored=counts["restored"],
             restored_from=(latest.get("restored") or {}).get("external_path"),
             latest=Checkpoint.read(completed) if completed else None,
+            savepoint=Checkpoint.read(savepoint) if savepoint else None,
             history=tuple(Checkpoint.read(each) for each in told["history"]),
         )
+
+    @property
+    def kept(self) -> tuple[Checkpoint, ...]:
+        """Checkpoints and savepoints that are complete and that Flink has not deleted."""
+        every = (*self.history, *filter(None, (self.latest, self.savepoint)))
+        return tuple(each for each in every if each.path and each.status == "COMPLETED" and not each.is_discarded)
 
 
 @dataclass(frozen=True)

@@ -191,12 +191,38 @@ class FlinkRest:
             RefusedError: if the savepoint failed; the job goes on.
             TimedOutError: if it took too long.
         """
+        trigger = self.begin_stop(job_id, directory=directory, format_type=format_type)
+        return self.savepoint_of(job_id, trigger, timeout_s=timeout_s)
+
+    def begin_stop(self, job_id: str, *, directory: str | None = None, format_type: str = "CANONICAL") -> str:
+        """Asks Flink to stop a job with a savepoint; returns the id under which it tells how that goes.
+
+        Raises:
+            RefusedError: Flink will not; the job goes on.
+        """
         body = {"drain": False, "formatType": format_type}
         if directory is not None:
             body["targetDirectory"] = directory
         path = f"/jobs/{job_id}/stop"
-        trigger = self._as_flinks(path, self.call("POST", path, json=body), lambda answer: str(answer["request-id"]))
+        return self._as_flinks(path, self.call("POST", path, json=body), lambda answer: str(answer["request-id"]))
+
+    def savepoint_of(self, job_id: str, trigger: str, *, timeout_s: float = 60.0) -> str:
+        """Waits for the savepoint that a stop began; returns its URI. Asking again does no harm.
+
+        Raises:
+            RefusedError: if the savepoint failed; the job goes on.
+            TimedOutError: if it took too long; it may still end.
+        """
         return self._poll_operation(f"/jobs/{job_id}/savepoints/{trigger}", timeout_s)
+
+    def begin_checkpoint(self, job_id: str) -> None:
+        """Asks Flink for a checkpoint now, whatever the interval is."""
+        self.call("POST", f"/jobs/{job_id}/checkpoints", json={"checkpointType": "CONFIGURED"})
+
+    def retains_checkpoints(self, job_id: str) -> bool:
+        """Whether a job's checkpoints stay when it is cancelled."""
+        kept = self._read(f"/jobs/{job_id}/checkpoints/config", lambda answer: answer["externalization"])
+        return bool(kept["enabled"] and not kept["delete_on_cancellation"])
 
     def get(self, path: str, **params: str) -> Any:
         """The JSON that a path answers with.

@@ -1,6 +1,9 @@
 """`recloop deploy` and `recloop config`: the job onto a cluster, and the settings it gets."""
 
 import json
+import re
+import shlex
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -8,7 +11,6 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from job.cluster import FlinkRest
 from job.commands.options import (
     DEFAULT_CLUSTER,
     AsJson,
@@ -20,7 +22,7 @@ from job.commands.options import (
     told_errors,
 )
 from job.compacting import keep_compacted
-from job.deploy import REMOTE_DEPLOYMENTS, Deployment, Target
+from job.deploy import REMOTE_DEPLOYMENTS, WAIT_S, Deployment, Target
 from job.deploy import deploy as deploy_job
 from job.settings import load
 from job.settings_table import settings_table
@@ -42,10 +44,17 @@ def deploy(
     start_from: Annotated[
         str | None, typer.Option("--from", metavar="URI", help="A savepoint or checkpoint to go on from.")
     ] = None,
-    wait_s: Annotated[float, typer.Option("--wait", help="Seconds until all tasks must run.")] = 60,
+    wait_s: Annotated[
+        float, typer.Option("--wait", help="Seconds for all tasks to run and the first checkpoint; then the old job.")
+    ] = WAIT_S,
+    take_over: Annotated[
+        bool, typer.Option(help="Take the tables folder also from a job whose cluster does not answer.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Put the job onto a cluster; one of the same name is stopped, and the new one goes on from its state.
+
+    What can be known is checked while the old job runs; if the new one does not come up, the old one goes on.
 
     On a cluster of `recloop cluster start` a compactor keeps the tables in few files from then on.
 
@@ -64,10 +73,16 @@ def deploy(
         else:
             target = Target.remote(str(jobmanager), REMOTE_DEPLOYMENTS, checkpoints)
         target.folder.mkdir(parents=True, exist_ok=True)
-        done = deploy_job(target, settings, fresh=fresh, start_from=start_from, on_progress=spinner.update)
-        spinner.update("waiting for all tasks to run")
-        with FlinkRest(target.rest_url) as rest:
-            rest.wait_until_running(done.job_id, timeout_s=wait_s)
+        done = deploy_job(
+            target,
+            settings,
+            fresh=fresh,
+            start_from=start_from,
+            wait_s=wait_s,
+            take_over=take_over,
+            retry=_this_command(),
+            on_progress=lambda told: spinner.update(escape(told)),
+        )
         if cluster is not None:
             keep_compacted(cluster, settings.tables.folder)
     if as_json:
@@ -87,6 +102,11 @@ def show(settings_file: SettingsFile = None, overrides: Overrides = None) -> Non
 def table() -> None:
     """Print what each setting means, and its default, as a Markdown table."""
     typer.echo(settings_table())
+
+
+def _this_command() -> str:
+    """What was typed, without user names and passwords in URLs."""
+    return re.sub(r"://[^/\s]*@", "://", shlex.join(["recloop", *sys.argv[1:]]))
 
 
 def _show(done: Deployment, target: Target) -> None:

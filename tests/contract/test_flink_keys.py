@@ -18,8 +18,10 @@ from job.cluster.config import flink_configuration
 from job.cluster.gpus import gpu_configuration, state_configuration
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
+from job.launch import JOB_ID_KEY
+from job.settings import load
 
-OPTION_CLASS = re.compile(r"org/apache/flink/[\w/]*(Options|PythonConfig)\.class")
+OPTION_CLASS = re.compile(r"org/apache/flink/[\w/]*(Options|OptionsInternal|PythonConfig)\.class")
 READ_BY_SCRIPTS = {"env.java.opts.all"}
 
 
@@ -73,6 +75,15 @@ def test_every_key_that_is_set_is_one_of_flinks(tmp_path: Path, options: dict[st
     assert len(options) > 500
     unknown = set(flink_configuration(ClusterSpec(tmp_path))) - set(options) - READ_BY_SCRIPTS
     assert unknown == set()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # what PyFlink imports warns of itself
+def test_every_key_that_the_job_sets_is_one_of_flinks(options: dict[str, Any]) -> None:
+    from job.main import flink_settings
+
+    told = flink_settings(load(overrides=["lists.policy=history"])) | {JOB_ID_KEY: "0" * 32}
+    assert set(told) - set(options) == set()
+    assert told["execution.checkpointing.externalized-checkpoint-retention"] == "RETAIN_ON_CANCELLATION"
 
 
 def test_every_value_that_is_set_is_read_by_flink(tmp_path: Path, jvm: Any, options: dict[str, Any]) -> None:

@@ -1,0 +1,26 @@
+"""A deployment that kills itself with -9: `python -m tests.job.deploy_and_die CLUSTER STEP SETTING...`."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from job.cluster import find
+from job.deploy import Target, deploy
+from job.settings import load
+
+
+def main(directory: Path, last_step: str, overrides: list[str]) -> None:
+    """Deploys until the step is done."""
+
+    def die(step: str) -> None:
+        if step == last_step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    cluster = find(directory)
+    assert cluster is not None
+    deploy(Target.local(cluster), load(overrides=overrides), on_step=die)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])

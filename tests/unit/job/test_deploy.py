@@ -1,0 +1,399 @@
+"""A deployment goes on from the newest state, or leaves what runs as it was, whatever is refused or killed."""
+
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from job.cluster import FlinkRest
+from job.cluster.uris import local_path
+from job.deploy import STEPS, DeployError, Deployment, deploy, deployed_settings
+from job.settings import load
+from tests.unit.job.flink_stand_in import FAILS, NOT_DECLARED, REFUSED, FlinkStandIn, Job, read_state
+
+Deploy = Callable[..., Deployment]
+
+
+@pytest.fixture
+def flink(tmp_path: Path) -> Iterator[FlinkStandIn]:
+    server = FlinkStandIn(tmp_path / "cluster é %41 #1")
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def put(flink: FlinkStandIn, tmp_path: Path) -> Deploy:
+    """Deploys; the log grows by ten before."""
+
+    def deployed(*overrides: str, is_local: bool = True, **how: Any) -> Deployment:
+        flink.log_length += 10
+        given = [
+            f"log.folder={json.dumps(str(tmp_path / 'log'))}",
+            f"tables.folder={json.dumps(str(tmp_path / 'tables'))}",
+            "lists.policy=history",
+            *overrides,
+        ]
+        return deploy(flink.target(is_local=is_local), load(overrides=given), code=flink.code, **{"wait_s": 20.0} | how)
+
+    return deployed
+
+
+def runs(flink: FlinkStandIn) -> Job:
+    """The only job that runs."""
+    (job,) = flink.running()
+    return job
+
+
+def assert_goes_on(flink: FlinkStandIn, root: str) -> None:
+    """One job runs, with the state that the first one began."""
+    assert runs(flink).root == root
+
+
+def history_of(flink: FlinkStandIn) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (flink.folder / "deployments/recloop.history.jsonl").read_text().splitlines()]
+
+
+def test_the_first_deployment_begins_empty_and_the_next_goes_on_from_its_savepoint(
+    flink: FlinkStandIn, put: Deploy
+) -> None:
+    first = put()
+    second = put()
+
+    assert first.restored_from is None
+    assert second.restored_from is not None
+    assert "savepoint-" in second.restored_from
+    assert second.replaced == first.job_id
+    assert_goes_on(flink, first.job_id)
+    assert read_state(Path(str(local_path(second.restored_from))) / "_metadata")[1] == 20
+
+
+def killed_at(step: str, put: Deploy, *overrides: str, **how: Any) -> None:
+    """Deploys in a process that kills itself with -9 when the step is done."""
+
+    def die(done: str) -> None:
+        if done == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    process = multiprocessing.get_context("fork").Process(target=put, args=overrides, kwargs={"on_step": die, **how})
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_killed_at_any_step_the_next_deployment_goes_on(step: str, flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    killed_at(step, put)
+    done = put()
+
+    assert done.restored_from is not None
+    assert_goes_on(flink, first.job_id)
+    assert runs(flink).offset == flink.log_length
+
+
+@pytest.mark.parametrize("step", [step for step in STEPS if step not in ("stopping", "saved", "ended")])
+def test_killed_at_any_step_the_first_deployment_can_be_done_again(step: str, flink: FlinkStandIn, put: Deploy) -> None:
+    killed_at(step, put)
+    put()
+
+    assert runs(flink).offset == flink.log_length
+
+
+@pytest.mark.parametrize("step", ["submitting", "submitted", "settled", "confirmed"])
+def test_nothing_falls_back_behind_a_fresh_beginning(step: str, flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    killed_at(step, put, fresh=True)
+    put()
+
+    job = runs(flink)
+    assert job.root != first.job_id
+    assert job.settings["deployment"]["generation"] >= 1
+
+
+@pytest.mark.parametrize("bundle_size", [FAILS, REFUSED])
+def test_what_does_not_come_up_is_replaced_by_the_old_code_on_its_state(
+    bundle_size: int, flink: FlinkStandIn, put: Deploy
+) -> None:
+    first = put()
+    with pytest.raises(DeployError) as told:
+        put(f"flink.bundle_size={bundle_size}", retry="recloop deploy --again")
+
+    job = runs(flink)
+    assert job.settings["flink"]["bundle_size"] == 32
+    assert job.restored is not None
+    assert job.restored.removeprefix("file:").lstrip("/") in str(told.value)
+    assert job.job_id in str(told.value)
+    assert "recloop deploy --again" in str(told.value)
+    assert "the new code is wrong" in str(told.value) or "refused, for a reason" in str(told.value)
+    assert_goes_on(flink, first.job_id)
+    assert put().restored_from is not None
+    assert_goes_on(flink, first.job_id)
+
+
+def test_a_fresh_deployment_that_fails_leaves_the_old_generation(flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    with pytest.raises(DeployError):
+        put(f"flink.bundle_size={FAILS}", fresh=True)
+
+    assert_goes_on(flink, first.job_id)
+    assert runs(flink).settings["deployment"]["generation"] == 0
+    put()
+    assert_goes_on(flink, first.job_id)
+
+
+def test_numbers_rise_with_every_submission_and_are_never_given_again(flink: FlinkStandIn, put: Deploy) -> None:
+    for overrides in ((), (f"flink.bundle_size={FAILS}",), ()):
+        with suppress(DeployError):
+            put(*overrides)
+    shutil.rmtree(flink.folder / "deployments")
+    put(fresh=True)
+
+    every = [job.settings["deployment"]["number"] for job in flink.jobs.values()]
+    assert every == sorted(set(every))
+    assert runs(flink).settings["deployment"]["generation"] == 1
+
+
+def unknown_setting(flink: FlinkStandIn) -> None:
+    newest = max((flink.folder / "deployments").glob("recloop-2*.json"))
+    newest.write_text(json.dumps(json.loads(newest.read_text()) | {"new_thing": 1}))
+
+
+def cut_history(flink: FlinkStandIn) -> None:
+    file = flink.folder / "deployments/recloop.history.jsonl"
+    file.write_text(file.read_text().replace('"counter"', "counter"))
+
+
+def later_history(flink: FlinkStandIn) -> None:
+    file = flink.folder / "deployments/recloop.history.jsonl"
+    file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
+
+
+def empty_ids(flink: FlinkStandIn) -> None:
+    (flink.folder / "deployments/recloop.json").write_text("")
+
+
+def nothing(_flink: FlinkStandIn) -> None:
+    pass
+
+
+@pytest.mark.parametrize(
+    ("spoil", "overrides", "how", "told"),
+    [
+        (nothing, ("flink.parallelism=3",), {}, r"needs 3 slots.*2 are there: recloop cluster start -n 3"),
+        (nothing, ("flink.buckets=64",), {}, r"flink\.buckets=32, or --fresh"),
+        (nothing, (), {"start_from": "file:///no/such"}, "no savepoint or checkpoint"),
+        (nothing, (), {"start_from": "no such"}, "no savepoint or checkpoint"),
+        (nothing, (), {"start_from": "file:///tmp", "fresh": True}, "give one of them"),
+        (nothing, (f"flink.bundle_size={NOT_DECLARED}",), {}, "ValueError: no such thing"),
+        (nothing, ("log.kind=kafka", "kafka.brokers=127.0.0.1:1"), {}, "embedded log.*means nothing.*--fresh"),
+        (unknown_setting, (), {}, "new_thing"),
+        (cut_history, (), {}, "line 1 of .*history"),
+        (later_history, (), {}, "later recloop"),
+        (empty_ids, (), {}, "not whole"),
+    ],
+)
+def test_what_can_be_known_is_refused_while_the_old_job_runs(
+    spoil: Callable[[FlinkStandIn], None],
+    overrides: tuple[str, ...],
+    how: dict[str, Any],
+    told: str,
+    flink: FlinkStandIn,
+    put: Deploy,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("job.deploy_checks._SLOTS_S", 0.0)
+    first = put()
+    spoil(flink)
+
+    with pytest.raises(DeployError, match=told) as error:
+        put(*overrides, **how)
+
+    assert len(str(error.value).splitlines()) == 1
+    assert [job.job_id for job in flink.jobs.values()] == [first.job_id]
+    assert runs(flink).job_id == first.job_id
+
+
+def test_a_refused_savepoint_ends_nothing_where_no_state_would_stay(flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    flink.refuses_savepoints, flink.retains = True, False
+
+    with pytest.raises(DeployError, match=r"no space.*goes on"):
+        put()
+
+    assert runs(flink).job_id == first.job_id
+
+
+def test_without_a_savepoint_the_newest_checkpoint_that_stays_is_taken(flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    flink.refuses_savepoints = True
+
+    assert "chk-" in str(put().restored_from)
+    assert_goes_on(flink, first.job_id)
+
+
+@pytest.mark.parametrize("state", ["RESTARTING", "FAILED", "CANCELED"])
+def test_a_job_that_is_not_well_is_gone_on_from_its_newest_checkpoint(
+    state: str, flink: FlinkStandIn, put: Deploy
+) -> None:
+    first = put()
+    flink.jobs[first.job_id].state = state
+
+    assert "chk-" in str(put().restored_from)
+    assert_goes_on(flink, first.job_id)
+
+
+def test_a_cluster_that_names_no_folder_for_savepoints_is_given_one(flink: FlinkStandIn, put: Deploy) -> None:
+    del flink.configuration["execution.checkpointing.savepoint-dir"]
+    first = put(is_local=False)
+
+    assert "/checkpoints/savepoints/savepoint-" in str(put(is_local=False).restored_from)
+    assert_goes_on(flink, first.job_id)
+
+
+def test_a_savepoint_that_ends_after_the_wait_for_it_is_found(
+    flink: FlinkStandIn, put: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = put()
+    flink.savepoint_lasts_s = 0.5
+    monkeypatch.setattr("job.hand_over.HandOver.__init__.__defaults__", (True, 0.0), raising=False)
+    with FlinkRest(flink.url) as rest:
+        rest.begin_stop(first.job_id)
+        rest.wait_for_job(first.job_id, lambda job: job.is_over, timeout_s=30)
+
+    assert "savepoint-" in str(put().restored_from)
+    assert_goes_on(flink, first.job_id)
+
+
+@pytest.mark.parametrize("is_remembered", [True, False])
+def test_a_job_that_flinks_own_client_stopped_is_gone_on_from(
+    is_remembered: bool, flink: FlinkStandIn, put: Deploy
+) -> None:
+    first = put()
+    flink.log_length += 5
+    uri = flink.stop(flink.jobs[first.job_id], None)
+    if not is_remembered:
+        flink.jobs.clear()
+
+    assert local_path(str(put().restored_from)) == local_path(uri)
+    assert_goes_on(flink, first.job_id)
+
+
+def test_where_no_state_of_an_earlier_run_is_found_nothing_begins(flink: FlinkStandIn, put: Deploy) -> None:
+    put()
+    flink.cancel(runs(flink))
+    flink.jobs.clear()
+    shutil.rmtree(flink.folder / "checkpoints")
+    with pytest.raises(DeployError, match=r"ran before.*--from URI.*--fresh"):
+        put()
+    shutil.rmtree(flink.folder / "deployments")
+    with pytest.raises(DeployError, match=r"ran before.*--from URI.*--fresh"):
+        put()
+
+    assert flink.running() == []
+    assert put(fresh=True).restored_from is None
+
+
+def test_state_is_found_by_the_tables_where_the_history_is_gone(flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    flink.cancel(runs(flink))
+    flink.jobs.clear()
+    shutil.rmtree(flink.folder / "deployments")
+
+    assert "chk-" in str(put().restored_from)
+    assert_goes_on(flink, first.job_id)
+
+
+def test_the_newest_is_told_by_flinks_count_and_by_no_clock(flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    job = runs(flink)
+    for _ in range(11):
+        newest = flink.checkpoint(job, flink.folder / "checkpoints", is_savepoint=False)
+    flink.cancel(job)
+    flink.jobs.clear()
+    for number, file in enumerate(sorted((flink.folder / "checkpoints").glob("*/chk-*/_metadata"))):
+        os.utime(file, (1_000_000 - number, 1_000_000 - number))
+
+    assert local_path(str(put().restored_from)) == local_path(newest)
+    assert_goes_on(flink, first.job_id)
+
+
+def test_a_second_deployment_at_once_is_refused_and_told_who_is_at_it(flink: FlinkStandIn, put: Deploy) -> None:
+    refused: list[str] = []
+
+    def again(step: str) -> None:
+        if step == "packed":
+            with pytest.raises(DeployError) as told:
+                put()
+            refused.append(str(told.value))
+
+    put(on_step=again)
+
+    assert f"process {os.getpid()}" in refused[0]
+    assert len(flink.jobs) == 1
+
+
+def test_two_jobs_over_one_tables_folder_are_refused(flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    with pytest.raises(DeployError, match=rf"recloop \({first.job_id}\).*still runs"):
+        put("job_name=other")
+    flink.cancel(runs(flink))
+
+    put("job_name=other")
+    assert runs(flink).name == "other"
+
+
+def test_a_torn_line_of_a_killed_deployment_is_nobodys(flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    with (flink.folder / "deployments/recloop.history.jsonl").open("a") as file:
+        file.write('{"counter": 99, "ste')
+    put()
+
+    assert_goes_on(flink, first.job_id)
+    assert [each["counter"] for each in history_of(flink)] == list(range(1, len(history_of(flink)) + 1))
+    assert all(each["at"].endswith("+00:00") for each in history_of(flink))
+
+
+def test_the_settings_that_status_reads_are_those_of_what_runs(flink: FlinkStandIn, put: Deploy) -> None:
+    put("lists.length=7")
+    with pytest.raises(DeployError):
+        put(f"flink.bundle_size={FAILS}", "lists.length=8")
+
+    told = deployed_settings(flink.folder / "deployments", "recloop")
+    assert told is not None
+    assert (told.lists.length, told.deployment.number) == (7, 3)
+
+
+def test_a_history_of_before_is_read(flink: FlinkStandIn, put: Deploy) -> None:
+    first = put()
+    deployments = flink.folder / "deployments"
+    (deployments / "recloop.history.jsonl").unlink()
+    (settings,) = deployments.glob("recloop-2*.json")
+    settings.rename(deployments / "recloop-20260101-000000.json")
+    (deployments / "recloop.json").write_text(json.dumps([first.job_id]))
+    flink.jobs.clear()
+
+    assert "chk-" in str(put().restored_from)
+    assert_goes_on(flink, first.job_id)
+
+
+@pytest.mark.parametrize("name", ["../x", "a/b", ".hidden", "", " ", "a\0b", "a\nb", "x" * 151, "é" * 76, "-x", "*"])
+def test_a_name_that_is_no_file_name_is_refused(name: str) -> None:
+    with pytest.raises(Exception, match="job_name"):
+        load(overrides=[f"job_name={json.dumps(name)}", "lists.policy=history"])
+
+
+@pytest.mark.parametrize("name", ["recloop", "shop 2", "läden-3", "a.b_c"])
+def test_a_name_that_people_give_is_taken(name: str) -> None:
+    assert load(overrides=[f"job_name={json.dumps(name)}", "lists.policy=history"]).job_name == name
