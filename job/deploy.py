@@ -6,8 +6,8 @@ completed a checkpoint of its own. If it does not, the old code and settings are
 Killed at any line, it leaves a history that the next deployment goes on from.
 """
 
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +37,8 @@ __all__ = [
 REMOTE_DEPLOYMENTS = Path(".recloop/deployments")
 """Where deployments to a cluster elsewhere are written down."""
 WAIT_S = 300.0
+SAVEPOINT_S = 600.0
+"""As long as Flink itself gives a checkpoint."""
 
 Progress = Callable[[str], None]
 
@@ -57,6 +59,7 @@ def deploy(
     start_from: str | None = None,
     code: Path = PROJECT,
     wait_s: float = WAIT_S,
+    savepoint_s: float = SAVEPOINT_S,
     take_over: bool = False,
     retry: str = "recloop deploy",
     on_progress: Progress = _Nothing(),
@@ -74,6 +77,7 @@ def deploy(
         start_from: URI or path of a savepoint or checkpoint to go on from.
         code: the folder that holds the packages.
         wait_s: how long all tasks and the first checkpoint may take.
+        savepoint_s: how long a savepoint of the old job may take.
         take_over: take the tables folder also from a job on a cluster that does not answer.
         retry: the command that messages name for a further attempt.
         on_progress: hears what is being done.
@@ -87,7 +91,7 @@ def deploy(
         TopicError: the topic is not there, or its brokers do not answer.
     """
     settings = settings.resolved()
-    with ExitStack() as stack:
+    with ExitStack() as stack, _told_of_files(target.folder):
         lock = stack.enter_context(held(target.folder / f"{settings.job_name}.lock", f"the job {settings.job_name}"))
         tables = settings.tables.folder
         if _can_write(tables):
@@ -99,6 +103,7 @@ def deploy(
             start_from=start_from,
             code=code,
             wait_s=wait_s,
+            savepoint_s=savepoint_s,
             take_over=take_over,
             retry=retry,
             on_progress=on_progress,
@@ -117,6 +122,16 @@ def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:
     newest = DeploymentHistory(folder, job_name).newest
     file = newest.shipped.settings if newest is not None else newest_stamped(folder, job_name)
     return None if file is None else previous_settings(Shipped(file, file, file))
+
+
+@contextmanager
+def _told_of_files(folder: Path) -> Iterator[None]:
+    """Turns what a file system refuses into a message."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"{error}: deployments are written down in {folder}, which has to be there for reading and writing"
+        raise DeployError(msg) from error
 
 
 def _can_write(tables: Path) -> bool:

@@ -56,6 +56,7 @@ class Asked:
     start_from: str | None
     code: Path
     wait_s: float
+    savepoint_s: float
     take_over: bool
     retry: str
     on_progress: Progress

@@ -14,8 +14,6 @@ from job.restore_point import Folders, RestorePoint
 from job.submission import DeployError
 
 _END_S = 120.0
-_SAVEPOINT_S = 600.0
-"""For a savepoint; Flink's own limit for a checkpoint is as long."""
 
 Newest = Callable[[], RestorePoint | None]
 Written = Callable[[str, str], None]
@@ -41,8 +39,8 @@ class HandOver:
     newest: Newest
     written: Written
     on_progress: Progress
-    is_needed: bool = True
-    savepoint_s: float = _SAVEPOINT_S
+    is_needed: bool
+    savepoint_s: float
 
     def stop(self, job: JobSummary) -> None:
         """End a job with a savepoint; where Flink refuses one, without, if its newest checkpoint will stay.

@@ -5,7 +5,7 @@ import json
 from job import tables_owner
 from job.append_log import sync
 from job.behavior_log import begun, make_ready
-from job.cluster import FlinkRest
+from job.cluster import FlinkRest, RestError
 from job.deploy_checks import (
     CLUSTER_CHECKS,
     check_given_state,
@@ -76,7 +76,12 @@ class Transaction:
             try_client(self._asked.target, shipped)
         self._write(Step.BEGUN, **as_told(shipped))
         self._step("begun")
-        self._end_running(start_from)
+        try:
+            self._end_running(start_from)
+        except RestError as error:
+            again = f"It is written down what was done, and nothing is lost: {self._asked.retry}"
+            msg = f"ending the old job went wrong: {error}\n{again}"
+            raise DeployError(msg) from error
         self._step("ended")
         back = None
         try:
@@ -143,6 +148,7 @@ class Transaction:
             newest=lambda: self._points().newest(),
             written=self._write_savepoint,
             on_progress=self._asked.on_progress,
+            savepoint_s=self._asked.savepoint_s,
             is_needed=start_from is None and points.ran_before() is not None,
         )
         for place, job in enumerate(self._running):

@@ -72,7 +72,6 @@ def deploy(
             target = Target.local(cluster)
         else:
             target = Target.remote(str(jobmanager), REMOTE_DEPLOYMENTS, checkpoints)
-        target.folder.mkdir(parents=True, exist_ok=True)
         done = deploy_job(
             target,
             settings,

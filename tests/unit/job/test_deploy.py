@@ -3,6 +3,7 @@
 import json
 import multiprocessing
 import os
+import platform
 import shutil
 import signal
 import threading
@@ -13,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from job import tables_owner
 from job.cluster import FlinkRest
 from job.cluster.uris import local_path
 from job.deploy import STEPS, DeployError, Deployment, deploy, deployed_settings
-from job.settings import load
+from job.deploy_checks import check_goes_on
+from job.settings import JobSettings, load
 from tests.unit.job.flink_stand_in import FAILS, NOT_DECLARED, REFUSED, FlinkStandIn, Job, read_state
 
 Deploy = Callable[..., Deployment]
@@ -262,14 +265,12 @@ def test_a_cluster_that_names_no_folder_for_savepoints_is_given_one(flink: Flink
     assert_goes_on(flink, first.job_id)
 
 
-def test_a_savepoint_that_ends_after_the_wait_for_it_is_found(
-    flink: FlinkStandIn, put: Deploy, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_savepoint_that_ends_after_the_wait_for_it_is_found(flink: FlinkStandIn, put: Deploy) -> None:
     first = put()
-    flink.savepoint_lasts_s = 0.5
-    monkeypatch.setattr("job.hand_over.HandOver.__init__.__defaults__", (True, 0.0), raising=False)
+    flink.savepoint_lasts_s = 1.0
+    with pytest.raises(DeployError, match="may still come"):
+        put(savepoint_s=0.0)
     with FlinkRest(flink.url) as rest:
-        rest.begin_stop(first.job_id)
         rest.wait_for_job(first.job_id, lambda job: job.is_over, timeout_s=30)
 
     assert "savepoint-" in str(put().restored_from)
@@ -352,6 +353,45 @@ def test_two_jobs_over_one_tables_folder_are_refused(flink: FlinkStandIn, put: D
 
     put("job_name=other")
     assert runs(flink).name == "other"
+
+
+def settings_of(*overrides: str) -> JobSettings:
+    return load(overrides=["lists.policy=history", "kafka.brokers=host:9092", *overrides])
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (("log.kind=files",), ("log.kind=kafka",)),
+        (("log.kind=kafka",), ("log.kind=files",)),
+        (("log.kind=kafka",), ("log.kind=kafka", "kafka.connector=native")),
+        (("log.kind=kafka", "kafka.connector=native"), ("log.kind=kafka",)),
+        (("log.kind=kafka", "log.topic=a"), ("log.kind=kafka", "log.topic=b")),
+        (("flink.buckets=32",), ("flink.buckets=64",)),
+    ],
+)
+def test_what_the_state_cannot_be_read_with_is_refused(before: tuple[str, ...], now: tuple[str, ...]) -> None:
+    check_goes_on(settings_of(*before, "lists.length=5"), settings_of(*before), ())
+    with pytest.raises(DeployError, match="--fresh"):
+        check_goes_on(settings_of(*now), settings_of(*before), ())
+
+
+def claimed(tables: Path, host: str) -> tables_owner.Claim:
+    theirs = tables_owner.Claim(3, 1, "theirs", "0" * 32, "http://127.0.0.1:1", "/elsewhere", host)
+    tables_owner.claim(tables, theirs)
+    return tables_owner.Claim(4, 1, "mine", "1" * 32, "http://127.0.0.1:1", "/here", host)
+
+
+def test_tables_of_a_cluster_that_does_not_answer_are_taken_over_only_when_asked(tmp_path: Path) -> None:
+    mine = claimed(tmp_path, "another-machine")
+    with pytest.raises(DeployError, match=r"job theirs .* does not answer.*--take-over"):
+        tables_owner.check_free(tmp_path, mine, take_over=False)
+    tables_owner.check_free(tmp_path, mine, take_over=True)
+
+
+def test_a_cluster_of_this_machine_at_which_nobody_listens_is_gone(tmp_path: Path) -> None:
+    tables_owner.check_free(tmp_path, claimed(tmp_path, platform.node()), take_over=False)
+    assert tables_owner.highest(tmp_path) == (3, 1)
 
 
 def test_a_torn_line_of_a_killed_deployment_is_nobodys(flink: FlinkStandIn, put: Deploy) -> None:
