@@ -32,7 +32,7 @@ from job.serving import pinned
 from job.settings import JobSettings
 from job.shipping import pack
 from job.slots import placed
-from job.submission import DeployError
+from job.submission import DeployError, try_connection
 from model.errors import RecloopError
 
 
@@ -72,7 +72,9 @@ class Transaction:
         self._step("checked")
         shipped, code = self._ship()
         if self._running:
-            self._asked.on_progress("trying whether the job can be declared")
+            self._asked.on_progress("trying whether the cluster is reached, and the job can be declared")
+            if not self._asked.is_local:
+                try_connection(self._asked.target)
             try_client(self._asked.target, shipped)
         self._write(Step.BEGUN, **as_told(shipped))
         self._step("begun")
