@@ -1,7 +1,8 @@
 """What is published for others: which record a table's row becomes, and how many records' order is settled.
 
 Lists are keyed by user. A restore writes lists again, under a higher epoch; who reads the topic keeps, for each user,
-the list of the highest (epoch, list_version), whatever order records come in.
+the list of the highest (epoch, list_version), whatever order records come in; of equal ones the later record, which a
+second restore of one checkpoint wrote.
 """
 
 import base64
@@ -86,7 +87,7 @@ def dead_letter_record(row: str) -> OutRecord:
 
 
 def newest_lists(values: Iterable[bytes]) -> dict[str, PublishedList]:
-    """Every user's list, from records' values in any order.
+    """Every user's list, from records' values in any order; of equal ones the later.
 
     Of equal versions the higher epoch counts, and a lower epoch never replaces a higher one: what it says was made
     again.
@@ -95,6 +96,6 @@ def newest_lists(values: Iterable[bytes]) -> dict[str, PublishedList]:
     for value in values:
         found = _published(value)
         known = newest.get(found.user_id)
-        if known is None or found.order > known.order:
+        if known is None or found.order >= known.order:
             newest[found.user_id] = found
     return newest

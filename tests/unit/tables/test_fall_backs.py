@@ -166,7 +166,7 @@ STEPS = st.sampled_from(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data())
 def test_the_views_hold_what_the_last_line_of_attempts_made(data: st.DataObject) -> None:
     with TemporaryDirectory() as name:
