@@ -39,21 +39,28 @@ class Unit(Enum):
     MICROSECONDS = 10**6
     NANOSECONDS = 10**9
 
+    # Once a row each: Enum's own `value` and hash are functions in Python.
+    __hash__ = object.__hash__
+
+    def __init__(self, per_second: int) -> None:
+        self.per_second = per_second
+
     def to_ms(self, value: float) -> EpochMs:
         """Return the epoch milliseconds of a number in this unit; integers lose no digit on the way."""
         if isinstance(value, float):
-            return math.floor(value * 1000 / self.value)
-        return value * 1000 // self.value
+            return math.floor(value * 1000 / self.per_second)
+        return value * 1000 // self.per_second
 
 
+_RANGES = tuple((EARLIEST_PLAUSIBLE_S * unit.value, LATEST_PLAUSIBLE_S * unit.value, unit) for unit in Unit)
 UNITS = {"s": Unit.SECONDS, "ms": Unit.MILLISECONDS, "us": Unit.MICROSECONDS, "ns": Unit.NANOSECONDS}
 """The names that a user gives."""
 
 
 def unit_of(value: float) -> Unit | None:
     """Return the unit in which a number is a time of 1973 to 2286, or None if there is none."""
-    for unit in Unit:
-        if EARLIEST_PLAUSIBLE_S * unit.value <= value < LATEST_PLAUSIBLE_S * unit.value:
+    for earliest, latest, unit in _RANGES:
+        if earliest <= value < latest:
             return unit
     return None
 
@@ -97,7 +104,7 @@ class EventTimes:
         return self._number_ms(value)
 
     def _number_ms(self, value: float) -> EpochMs:
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             msg = "timestamp is no number"
             raise EventTimeError(msg)
         plausible = unit_of(value)

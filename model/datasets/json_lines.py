@@ -20,13 +20,22 @@ Position = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _ARRAY = re.compile(r"\s*\[\s*(?:$|[{\[])")
 _DECODER = msgspec.json.Decoder(UserBehavior)
 _ENCODER = msgspec.json.Encoder()
-_FIELDS = ("user_id", "action", "item_id", "timestamp", "event_id", "request_id", "position")
+_OPTIONAL = ("event_id", "request_id", "position")
 
 
 def encode_behavior(behavior: UserBehavior) -> bytes:
     """One JSON object without a line end; optional fields that are None are left out."""
-    values = ((name, getattr(behavior, name)) for name in _FIELDS)
-    return _ENCODER.encode({name: value for name, value in values if value is not None})
+    fields: dict[str, object] = {
+        "user_id": behavior.user_id,
+        "action": behavior.action,
+        "item_id": behavior.item_id,
+        "timestamp": behavior.timestamp,
+    }
+    for name in _OPTIONAL:
+        value = getattr(behavior, name)
+        if value is not None:
+            fields[name] = value
+    return _ENCODER.encode(fields)
 
 
 def decode_behavior(line: bytes) -> UserBehavior:
