@@ -50,3 +50,31 @@ def test_a_redeploy_goes_on_from_the_state_with_new_code_in_every_operator(run_j
     assert told == [(1, "applied", 20), (2, "applied anew", 20)]
     told = second.rows("SELECT list_version, variant, count(*) FROM recommendation_lists GROUP BY ALL ORDER BY ALL")
     assert told == [(1, "default", 20), (2, "default anew", 20)]
+
+
+def test_what_a_deployment_withdraws_leaves_the_lists_of_users_who_do_nothing(run_job: Deploy, tmp_path: Path) -> None:
+    log, users = tmp_path / "log", 40
+    first = run_job(log)
+    with LogWriter(log) as writer:
+        writer.append([UserBehavior(f"user-{n}", "click", "50", 1_000) for n in range(users)])
+    first.wait_for_lists(users)
+    shown = "SELECT unnest(items) AS item_id FROM latest_recommendation_lists"
+    item = first.rows(f"SELECT item_id FROM ({shown}) ORDER BY item_id LIMIT 1")[0][0]
+    count = first.count(f"({shown})", f"item_id = '{item}'")
+
+    second = run_job(log, f'lists.withdrawn=["{item}"]', fresh=False)
+
+    assert second.count(f"({shown})", f"item_id = '{item}'") == 0, "readers leave it out before the job did"
+    second.wait_for_lists(users + count)
+    swept = second.rows(
+        "SELECT action, item_id, source, user_seq, list_version, len(items), list_contains(items, item_id), count(*) "
+        "FROM recommendation_lists WHERE list_version > 1 GROUP BY ALL"
+    )
+    assert swept == [("withdrawn", item, "rules", 1, 2, 9, False, count)]
+    newest = "SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY epoch DESC, list_version DESC) AS r"
+    stored = f"({newest} FROM recommendation_lists)"
+    assert second.count(stored, f"r = 1 AND list_contains(items, '{item}')") == 0
+    with LogWriter(log) as writer:
+        writer.append([UserBehavior("user-0", "click", "181", 2_000)])
+    second.wait_for_lists(users + count + 1)
+    assert second.rows("SELECT len(items) FROM latest_recommendation_lists WHERE user_id = 'user-0'") == [(10,)]

@@ -1,0 +1,74 @@
+"""A bundle that knows nothing, or answers wrongly, is written, read, registered and pointed at by nobody."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from job.cli import app
+from model.answers import BundleAnswerError
+from model.bundle import Bundle, BundleEmptyError, Contents, Manifest, Training, read_manifest, write_bundle
+from model.registry import Registry
+from model.registry_pointers import CANDIDATE, CURRENT
+from tests.unit.model.bundles import written
+from tests.unit.model.faulty_models import Faulty
+from tests.unit.model.test_training import ITEMS
+from tests.unit.model.tiny_bundle import NAME, tiny_model, write_tiny
+
+
+def empty(folder: Path) -> Path:
+    """A bundle of 0 items, as earlier releases wrote it."""
+    path = write_tiny(folder, "2").path
+    (path / "vocabulary.json").write_text("[]")
+    (path / "catalog.json").write_text('{"titles": [], "groups": []}')
+    (path / "popularity.json").write_text("[]")
+    np.save(path / "neighbors.npy", np.zeros((1, 1), dtype=np.int32))
+    told = json.loads((path / "manifest.json").read_text())
+    hashes = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in told["files"]}
+    (path / "manifest.json").write_text(json.dumps({**told, "items": 0, "files": hashes}))
+    return path
+
+
+def test_a_bundle_of_no_items_is_neither_written_nor_read(tmp_path: Path) -> None:
+    contents = Contents(
+        model=tiny_model(b""),
+        vocabulary=(),
+        titles=(),
+        groups=(),
+        neighbors=np.zeros((1, 1), dtype=np.int32),
+        popularity=(),
+    )
+    training = Training(dataset="none", fingerprint="f", cut_off=1, behaviors=0)
+    manifest = Manifest(name="m", version="1", created_at="", history_length=5, k=2, training=training)
+    with pytest.raises(BundleEmptyError, match="later cut-off"):
+        write_bundle(tmp_path / "new", contents, manifest)
+    assert not (tmp_path / "new").exists()
+    for read in (Bundle.load, read_manifest, Registry(tmp_path / "r").register):
+        with pytest.raises(BundleEmptyError, match="knows no item"):
+            read(empty(tmp_path / "old"))
+
+
+@pytest.mark.parametrize("kind", ["empty", "nan"])
+def test_registering_says_in_one_sentence_what_is_wrong_with_a_bundle(kind: str, tmp_path: Path) -> None:
+    bundle = empty(tmp_path / "b") if kind == "empty" else written(tmp_path / "b", Faulty(ITEMS, "nan"), "x").path
+    result = CliRunner().invoke(app, ["models", "register", str(bundle), "--registry", str(tmp_path / "r")])
+    assert result.exit_code == 1
+    assert ("knows no item" if kind == "empty" else "is refused") in " ".join(result.output.split())
+    assert not (tmp_path / "r" / NAME).exists()
+
+
+@pytest.mark.parametrize("pointer", [CURRENT, CANDIDATE])
+def test_no_pointer_moves_to_a_version_that_answers_wrongly(pointer: str, tmp_path: Path) -> None:
+    """One that was registered by an earlier release, which tried nothing."""
+    registry = Registry(tmp_path / "r")
+    registry.offer(write_tiny(tmp_path / "1", "1").path)
+    faulty = written(tmp_path / "b", Faulty(ITEMS, "inf"), "x").path
+    faulty.rename(tmp_path / "r" / NAME / "2")
+    before = registry.pointers(NAME)
+    move = registry.promote if pointer == CURRENT else registry.set_candidate
+    with pytest.raises(BundleAnswerError, match=r"no finite number|none of the vocabulary|empty place"):
+        move(NAME, "2")
+    assert registry.pointers(NAME) == before
