@@ -17,7 +17,7 @@ class Metric(StrEnum):
     DEAD_LETTERS = "dead_letters"
     """poll-log: records that were no behaviour."""
     OFFSETS_GONE = "offsets_gone"
-    """poll-log: offsets that were removed before they were read, and stepped over.
+    """poll-log: offsets that were removed before they were read, by retention or compaction, and stepped over.
 
     With Flink's own connector also those of transactions' marks: it does not tell them apart.
     """

@@ -3,10 +3,12 @@
 Lists are keyed by user. A restore writes lists again, under a higher epoch; who reads the topic keeps, for each user,
 the list of the highest (epoch, list_version), whatever order records come in; of equal ones the later record, which a
 second restore of one checkpoint wrote.
+A dead letter's headers name its record's
+place in the log and its epoch: where user_behavior has that place under a higher one, the record was applied since.
 """
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -84,6 +86,44 @@ def dead_letter_record(row: str) -> OutRecord:
     }
     headers = [(name, str(value).encode()) for name, value in told.items()]
     return OutRecord(None, base64.b64decode(letter.raw_base64), letter.log_partition, headers)
+
+
+class PublishedLetter(NamedTuple):
+    """Of a published dead letter what readers tell it from others by.
+
+    Attributes:
+        at: the record's partition and offset in the log.
+        epoch: of the attempt that found it dead; a later attempt may have applied it, by other settings.
+        reason: why.
+    """
+
+    at: tuple[int, int]
+    epoch: int
+    reason: str
+
+
+def newest_letters(headers: Iterable[Headers], outcomes: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], str]:
+    """The records that are dead still, by their places in the log, and why; in whatever order letters come.
+
+    A restore reads records again, and settings may have changed: what was dead may be applied then, and its letter is
+    published already. Of one record the outcome of the highest epoch counts, here as in the tables.
+
+    Args:
+        headers: of the dead letters' records.
+        outcomes: place in the log -> epoch of the row of user_behavior, for those that were applied.
+    """
+    newest: dict[tuple[int, int], PublishedLetter] = {}
+    for letter in map(_published_letter, headers):
+        known = newest.get(letter.at)
+        if letter.epoch > outcomes.get(letter.at, -1) and (known is None or letter.epoch > known.epoch):
+            newest[letter.at] = letter
+    return {at: letter.reason for at, letter in newest.items()}
+
+
+def _published_letter(headers: Headers) -> PublishedLetter:
+    told = dict(headers)
+    at = int(told["log_partition"]), int(told["log_offset"])
+    return PublishedLetter(at, int(told["epoch"]), told["reason"].decode())
 
 
 def newest_lists(values: Iterable[bytes]) -> dict[str, PublishedList]:

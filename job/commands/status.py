@@ -41,14 +41,15 @@ def status(
             job = find_job(rest, job_name)
             if job is None:
                 fail(f"no job named {job_name} on {url}: recloop deploy")
-            told = read_status(rest, job.job_id, deployed_settings(deployments, job_name))
+            deployed = deployed_settings(deployments, job_name)
+            told = read_status(rest, job.job_id, deployed)
     if as_json:
         typer.echo(json.dumps({**asdict(told), "lag": told.lag}))
     else:
-        console.print(_table(told))
+        console.print(_table(told, native=deployed is not None and deployed.reads_natively))
 
 
-def _table(told: JobStatus) -> Table:
+def _table(told: JobStatus, *, native: bool) -> Table:
     table = Table(title=escape(f"{told.name} {told.job_id}"), show_header=False)
     rows = {
         "state": f"{told.state}, {told.tasks} tasks, for {told.running_s:,.0f} s",
@@ -57,7 +58,7 @@ def _table(told: JobStatus) -> Table:
         "last checkpoint": _checkpoint(told),
         "restarts": f"{told.restarts}" + (f" (last: {told.last_failure})" if told.last_failure else ""),
         "models": models_told(told.models),
-        "since the last start": _counted(told),
+        "since the last start": _counted(told, native=native),
     }
     for name, value in rows.items():
         table.add_row(name, escape(value))
@@ -81,12 +82,17 @@ def _scored(told: JobStatus) -> str:
     return f"{told.scored:,} histories scored" + (f" ({shares})" if shares else "")
 
 
-def _counted(told: JobStatus) -> str:
-    return f"{_scored(told)}, {_fallbacks(told)}, {told.dead_letters:,} dead letters{_gone(told)}{_swaps(told)}"
+def _counted(told: JobStatus, *, native: bool) -> str:
+    gone = _gone(told, native=native)
+    return f"{_scored(told)}, {_fallbacks(told)}, {told.dead_letters:,} dead letters{gone}{_swaps(told)}"
 
 
-def _gone(told: JobStatus) -> str:
-    return f", {told.offsets_gone:,} offsets gone before they were read" if told.offsets_gone else ""
+def _gone(told: JobStatus, *, native: bool) -> str:
+    if not told.offsets_gone:
+        return ""
+    if native:
+        return f", {told.offsets_gone:,} offsets without a record (removed, or transactions': the connector can't tell)"
+    return f", {told.offsets_gone:,} offsets gone before they were read"
 
 
 def _swaps(told: JobStatus) -> str:

@@ -23,6 +23,6 @@ def test_a_killed_task_manager_leaves_no_trace(tmp_path: Path) -> None:
     assert fault["reprocessed"] > 0
     assert 0 < fault["detected_s"] < fault["restarted_s"] <= fault["caught_up_s"]
     assert (fault["lost"], fault["doubled"], fault["wrong_lists"]) == (0, 0, 0)
-    assert [fault[f"I{n}"] for n in range(1, 8)] == [True] * 7
+    assert [fault[f"I{n}"] for n in range(1, 9)] == [True] * 8
     for run in ("control", *SMOKE_FAULTS):
         assert marked(Layout(tmp_path / "drill" / run / "cluster")) == []

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from udfs.hashing import stable_hash
 from udfs.parsing import MAX_RAW_BYTES, DeadLetter, LogRecord, Reason
-from udfs.publication import dead_letter_record, list_record, newest_lists
+from udfs.publication import Headers, dead_letter_record, list_record, newest_letters, newest_lists
 from udfs.rows import dead_letter_row
 
 Made = tuple[str, int, int]
@@ -62,3 +62,22 @@ def test_the_order_of_records_changes_nothing(made_and_shuffled: tuple[list[Made
     assert made == shuffled
     for user, epoch, version in made_and_shuffled[0]:
         assert made[user].order >= (epoch, version)
+
+
+OUTCOMES = st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9), st.booleans()), unique_by=lambda each: each[:2])
+
+
+@given(OUTCOMES.flatmap(lambda outcomes: st.tuples(st.just(outcomes), st.permutations(outcomes))))
+def test_of_a_record_that_was_dead_and_applied_the_later_attempt_counts(
+    outcomes_and_shuffled: tuple[list[tuple[int, int, bool]], list[tuple[int, int, bool]]],
+) -> None:
+    outcomes, shuffled = outcomes_and_shuffled
+    letters = [letter_headers(offset, epoch) for offset, epoch, is_dead in shuffled if is_dead]
+    applied = {(0, offset): epoch for offset, epoch, is_dead in sorted(outcomes) if not is_dead}
+    final = {offset: is_dead for offset, _, is_dead in sorted(outcomes)}
+    assert set(newest_letters(letters, applied)) == {(0, offset) for offset, is_dead in final.items() if is_dead}
+
+
+def letter_headers(offset: int, epoch: int) -> Headers:
+    letter = DeadLetter(LogRecord(0, offset, b"x", 1), Reason.UNKNOWN_ACTION, "no such action")
+    return dead_letter_record(dead_letter_row(letter, epoch, 1)).headers
