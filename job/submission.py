@@ -12,6 +12,7 @@ from job.cluster import FlinkRest, RestError, RunningCluster
 from job.cluster.address import rest_address
 from job.cluster.causes import cause
 from job.cluster.java import find_java
+from job.cluster.jvm import utf8_locale
 from job.cluster.layout import flink_home
 from model.errors import RecloopError
 
@@ -63,7 +64,7 @@ class Target:
         path = os.pathsep.join([str(Path(sys.executable).parent), str(java.home / "bin"), _path(os.environ)])
         variables = {"FLINK_HOME": str(home), "JAVA_HOME": str(java.home), "PATH": path}
         variables["FLINK_CONF_DIR"] = str(_configuration_folder(os.environ, home))
-        return cls(rest_address(rest_url), {**os.environ, **variables}, folder, checkpoints)
+        return cls(rest_address(rest_url), {**os.environ, **utf8_locale(os.environ), **variables}, folder, checkpoints)
 
 
 def submit(target: Target, arguments: list[str], *, keep_open: tuple[int, ...] = ()) -> str:

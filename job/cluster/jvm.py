@@ -81,6 +81,7 @@ def environment(java: Java, layout: Layout, home: Path) -> dict[str, str]:
     """
     bin_folders = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{java.home / 'bin'}"
     return {
+        **utf8_locale(os.environ),
         MARK: str(layout.root),
         "JAVA_HOME": str(java.home),
         "FLINK_HOME": str(home),
@@ -92,6 +93,12 @@ def environment(java: Java, layout: Layout, home: Path) -> dict[str, str]:
         "FLINK_PID_DIR": str(layout.root),
         "PATH": f"{bin_folders}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
     }
+
+
+def utf8_locale(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what makes a JVM read and write names of files in UTF-8; under the locale C it cannot find an é."""
+    chosen = next((environ[key] for key in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(key)), "C")
+    return {} if re.search(r"utf-?8", chosen, re.IGNORECASE) else {"LC_ALL": "C.UTF-8"}
 
 
 def size_bytes(configuration: Mapping[str, str], key: str) -> int:

@@ -6,7 +6,6 @@ what this project reads of them. What answers may be no Flink at all, but a prox
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -213,7 +212,7 @@ class FlinkRest:
             RefusedError: if the savepoint failed; the job goes on.
             TimedOutError: if it took too long; it may still end.
         """
-        return self._poll_operation(f"/jobs/{job_id}/savepoints/{trigger}", timeout_s)
+        return str(self._poll_operation(f"/jobs/{job_id}/savepoints/{trigger}", timeout_s)["location"])
 
     def begin_checkpoint(self, job_id: str) -> None:
         """Asks Flink for a checkpoint now, whatever the interval is."""
@@ -277,36 +276,18 @@ class FlinkRest:
             f"{path}?get={wanted}", lambda answer: {each["id"]: each["value"] for each in answer if "value" in each}
         )
 
-    def _poll_operation(self, path: str, timeout_s: float) -> str:
+    def _poll_operation(self, path: str, timeout_s: float) -> dict[str, Any]:
         deadline = time.monotonic() + timeout_s
-        while (told := self._read(path, _operation)).status != "COMPLETED":
+        while (told := self.get(path))["status"]["id"] != "COMPLETED":
             if time.monotonic() > deadline:
                 msg = f"{path} was not done in {timeout_s:g} s; it may still end: look at the job's checkpoints"
                 raise TimedOutError(msg)
             time.sleep(_POLL_S)
-        if told.failure is not None:
-            msg = f"the savepoint failed: {first_line(told.failure)}"
+        done: dict[str, Any] = told["operation"]
+        if cause := done.get("failure-cause"):
+            msg = f"the savepoint failed: {first_line(cause['stack-trace'])}"
             raise RefusedError(msg)
-        return told.location
-
-
-@dataclass(frozen=True, slots=True)
-class _Operation:
-    """A savepoint that is being written; the failure is a stack trace."""
-
-    status: str
-    location: str
-    failure: str | None
-
-
-def _operation(answer: dict[str, Any]) -> _Operation:
-    done = answer.get("operation") or {}
-    failure = done.get("failure-cause")
-    return _Operation(
-        status=answer["status"]["id"],
-        location=str(done.get("location")),
-        failure=failure["stack-trace"] if failure else None,
-    )
+        return done
 
 
 def _reason(payload: dict[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """What a local cluster is asked to be: its folder, size, ports and extra settings of Flink's."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,6 +9,13 @@ from job.cluster.errors import SettingRefusedError
 from job.cluster.gpus import ADAPTIVE_IGNORES_GPUS, GpuTaskManagers, adaptive
 
 DEFAULT_DIRECTORY = Path(".recloop/cluster")
+
+_UNFIT = re.compile(r"[^\w /.+=@~'()$&!-]|[\ud800-\udfff]|\$(?=\{)")
+"""What a state folder may not have in its path.
+
+Of a colon or a comma Flink makes two folders, of # ? % and quotes its URIs, patterns and lists another one.
+"""
+_SPLITS_COMMANDS = re.compile(r"\s")  # Flink's GPU plugin runs its script by one unquoted line
 
 _REFUSED = {
     "taskmanager.memory.process.size": "taskmanager.memory.task.heap.size and .managed.size",
@@ -50,6 +58,9 @@ class ClusterSpec:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directory", Path(self.directory).absolute())
+        _check_folder(self.directory, _UNFIT)
+        if self.gpus.devices:
+            _check_folder(self.directory, _SPLITS_COMMANDS)
         object.__setattr__(self, "jars", tuple(Path(jar).absolute() for jar in self.jars))
         if missing := [str(jar) for jar in self.jars if not jar.is_file()]:
             msg = f"there is no jar {missing[0]}"
@@ -66,6 +77,15 @@ class ClusterSpec:
             if key in _REFUSED:
                 msg = f"extra_config may not set {key}; use {_REFUSED[key]}"
                 raise SettingRefusedError(msg)
+
+
+def _check_folder(folder: Path, unfit: re.Pattern[str]) -> None:
+    if found := unfit.search(str(folder)):
+        msg = (
+            f"Flink cannot keep a cluster in {str(folder)!r}, for the {found.group()!r} in its path: name a folder of "
+            "letters and digits, as --dir /var/tmp/recloop"
+        )
+        raise SettingRefusedError(msg)
 
 
 def _check_port(name: str, port: int | None) -> None:

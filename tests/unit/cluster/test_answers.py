@@ -33,7 +33,6 @@ CALLS = {
     "exceptions": lambda rest: rest.exceptions("j1"),
     "job_metrics": lambda rest: rest.job_metrics("j1", "a"),
     "vertex_metrics": lambda rest: rest.vertex_metrics("j1", "v1"),
-    "stop_with_savepoint": lambda rest: rest.stop_with_savepoint("j1", timeout_s=0),
 }
 OTHERS = {
     "a proxy's page": (Page(b"<!DOCTYPE html><html><body>Welcome</body></html>"), "a web page"),
