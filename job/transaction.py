@@ -203,7 +203,7 @@ class Transaction:
         self._asked.on_progress("putting the old job back")
         try:
             job_id = self._put_back(self._before, state)
-        except (RecloopError, OSError) as error:
+        except (RecloopError, OSError, ValueError) as error:
             again = f"The job before was ended, and did not come up again either ({error}); {kept}"
             return DeployError(f"{why}\n{again}. {retry}")
         return DeployError(f"{why}\nThe old code and settings go on as job {job_id}; {kept}. {retry}")
@@ -222,7 +222,9 @@ class Transaction:
 
     def _last_shipped(self) -> Shipped | None:
         if (newest := self._history.newest) is not None:
-            return newest.shipped
+            # A job that was deployed from elsewhere has other code than what is known here.
+            is_known = not self._running or newest.job_id in {job.job_id for job in self._running}
+            return newest.shipped if is_known else None
         folder, name = self._asked.target.folder, self._settings.job_name
         if (shipped := legacy_shipped(folder, name)) is not None:
             return shipped

@@ -355,6 +355,22 @@ def test_two_jobs_over_one_tables_folder_are_refused(flink: FlinkStandIn, put: D
     assert runs(flink).name == "other"
 
 
+def test_a_job_deployed_from_elsewhere_is_gone_on_from_and_not_taken_for_another(
+    flink: FlinkStandIn, put: Deploy
+) -> None:
+    first = put()
+    (flink.folder / "deployments").rename(flink.folder / "elsewhere")
+    second = put()
+    assert second.restored_from is not None
+    shutil.rmtree(flink.folder / "deployments")
+    (flink.folder / "elsewhere").rename(flink.folder / "deployments")
+
+    third = put()
+    assert third.replaced == second.job_id
+    assert_goes_on(flink, first.job_id)
+    assert runs(flink).offset == flink.log_length
+
+
 def settings_of(*overrides: str) -> JobSettings:
     return load(overrides=["lists.policy=history", "kafka.brokers=host:9092", *overrides])
 
