@@ -1,8 +1,8 @@
 """From a line of a file to a row of a table: what both engines make of lines that are no rows.
 
 A torn line, a line that is no JSON, or one with none of a row's main columns is left out and told of, and never keeps
-the other lines from being read. Whole numbers are read with 64 bits and shown with what their column has: one that does not fit is
-null, and told of.
+the other lines from being read. Whole numbers are read with 64 bits and shown with what their column has: one that
+does not fit is null, and told of.
 """
 
 from job.tables.columns import Column, ColumnType
