@@ -1,8 +1,8 @@
 """From a line of a file to a row of a table: what both engines make of lines that are no rows.
 
-A torn line, a line that is no JSON, or one without its key is left out and told of, and never keeps the other lines
-from being read. Whole numbers are read with 64 bits and shown with what their column has: one that does not fit is
-null, and told of.
+A torn line, a line that is no JSON, or one with none of a row's main columns is left out and told of, and never keeps
+the other lines from being read. Whole numbers are read with 64 bits and shown with what their column has: one that
+does not fit is null, and told of.
 """
 
 from job.tables.columns import Column, ColumnType
@@ -22,8 +22,9 @@ def line_type(column: Column) -> ColumnType:
 
 
 def is_no_row(table: Table) -> str:
-    """A condition in both engines' SQL that holds for lines that cannot be placed among the table's rows."""
-    return " OR ".join(f"{quoted(name)} IS NULL" for name in dict.fromkeys((*table.key, "epoch")))
+    """A condition in both engines' SQL that holds for lines with nothing of what every row has."""
+    names = dict.fromkeys((*table.key, table.time_column, "epoch", table.columns[0].name))
+    return " AND ".join(f"{quoted(name)} IS NULL" for name in names)
 
 
 def selected(column: Column, otherwise: str) -> str:

@@ -29,8 +29,6 @@ NO_ROWS = [
     b'{"user_id": "torn',
     b"\0" * 300,
     b'{"user_id": "\xff", "log_partition": 0, "log_offset": 9, "epoch": 1}',
-    b'{"user_id": "u", "log_partition": 0, "log_offset": null, "epoch": 1}',
-    b'{"user_id": "u", "log_partition": 0, "log_offset": 9}',
     b'{"user_id": "u", "log_partition": 0, "log_offset": 9, "epoch": 1',
 ]
 
@@ -73,6 +71,11 @@ def test_every_row_between_damaged_lines_is_read_before_and_after_compaction(
     assert asked(tables_dir)[0] == expected
     Compactor(tables_dir).run_once(CLOSED_MS)
     assert asked(tables_dir)[0] == expected
+
+
+def test_a_row_that_lacks_some_columns_is_a_row(tmp_path: Path) -> None:
+    file(tmp_path, [b'{"user_id": "u", "timestamp": 1}', b'{"log_offset": 9}'])
+    assert asked(tmp_path, "SELECT count(*) FROM files.user_behavior") == ([(2,)], ())
 
 
 def test_lines_of_many_files_are_counted_together(tmp_path: Path) -> None:
