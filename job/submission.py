@@ -23,8 +23,6 @@ _TRUSTED_BY_JAVA = (
     "Flink's client trusts what Java does: import the certificate with keytool, and set "
     "JVM_ARGS='-Djavax.net.ssl.trustStore=FILE -Djavax.net.ssl.trustStorePassword=...'"
 )
-    "Flink's own client trusts Java's certificates: security.ssl.rest.truststore in FLINK_CONF_DIR's config"
-)
 
 
 class DeployError(RecloopError):
