@@ -19,8 +19,9 @@ from model.errors import RecloopError
 PYTHON_KEY = "python.executable"
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 _SUBMIT_TIMEOUT_S = 300.0
-_TRUSTED_LONGER = (
-    "Flink's own client trusts Java's certificates: security.ssl.rest.truststore in FLINK_CONF_DIR's config"
+_TRUSTED_BY_JAVA = (
+    "Flink's client trusts what Java does: import the certificate with keytool, and set "
+    "JVM_ARGS='-Djavax.net.ssl.trustStore=FILE -Djavax.net.ssl.trustStorePassword=...'"
 )
 
 
@@ -101,7 +102,7 @@ def try_connection(target: Target) -> None:
     output = _flink(target, ["list", *_connection(target)])
     if "Waiting for response" in output and "running" in output.lower() and "Exception" not in output:
         return
-    advice = f". {_TRUSTED_LONGER}" if target.rest_url.startswith("https") else ""
+    advice = f". {_TRUSTED_BY_JAVA}" if target.rest_url.startswith("https") else ""
     msg = f"Flink's client does not reach {target.rest_url}: {cause(output)}{advice}"
     raise DeployError(msg)
 

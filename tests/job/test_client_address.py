@@ -1,0 +1,33 @@
+"""Flink's own client reaches what ours does: a path before Flink, and https."""
+
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from job.submission import DeployError, Target, try_client
+from tests.unit.cluster.web import Page, make_certificate, web
+
+PAGES = {"/flink/prod/v1/jobs/overview": Page(b'{"jobs": []}'), "/flink/prod/jobs/overview": Page(b'{"jobs": []}')}
+
+
+def test_a_path_before_flink_is_reached(tmp_path: Path) -> None:
+    with web(PAGES) as server:
+        try_client(Target.remote(f"{server.url}/flink/prod/", tmp_path))
+
+        assert [path for path in server.asked if path.endswith("/jobs/overview")]
+
+
+@pytest.mark.slow
+def test_https_is_reached_with_the_authority_in_javas_store(tmp_path: Path) -> None:
+    certificate = make_certificate(tmp_path)
+    store = tmp_path / "trusted.p12"
+    words = ["-importcert", "-noprompt", "-file", str(tmp_path / "certificate.pem"), "-keystore", str(store)]
+    subprocess.run(["keytool", *words, "-storepass", "changeit"], check=True, capture_output=True)
+    with web(PAGES, certificate=certificate) as server:
+        target = Target.remote(f"{server.url}/flink/prod", tmp_path)
+        with pytest.raises(DeployError, match=r"certificat.*JVM_ARGS"):
+            try_client(target)
+        options = f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword=changeit"
+        try_client(replace(target, environment={**target.environment, "JVM_ARGS": options}))
