@@ -12,7 +12,7 @@ Record = dict[str, object]
 
 _BEHAVIORS = """
 SELECT event_time, action, item_id, position, outcome, user_seq, log_partition, log_offset
-FROM user_behavior WHERE user_id = ? ORDER BY written_at DESC, log_offset DESC LIMIT ?
+FROM user_behavior WHERE user_id = ? ORDER BY epoch DESC, written_at DESC, log_offset DESC LIMIT ?
 """
 _CURRENT = "SELECT * FROM latest_recommendation_lists WHERE user_id = ?"
 _PREVIOUS = """
