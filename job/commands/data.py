@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -178,14 +179,14 @@ def _print_skipped(report: ReadReport) -> None:
         return
     table = Table("rows not used", "reason", "the first of them", title=f"of {report.rows:,} rows read")
     for reason, count in report.skipped.most_common():
-        table.add_row(f"{count:,}", reason, report.examples[reason])
+        table.add_row(f"{count:,}", escape(reason), escape(report.examples[reason]))
     Console().print(table)
 
 
 def _print_info(dataset: Dataset) -> None:
-    table = Table("", "", title=str(dataset.path), show_header=False)
+    table = Table("", "", title=escape(str(dataset.path)), show_header=False)
     for label, value in _facts(dataset.info).items():
-        table.add_row(label, value)
+        table.add_row(label, escape(value))
     Console().print(table)
 
 
