@@ -24,7 +24,7 @@ def log_of(user: list[int], item: list[int]) -> Interactions:
 
 def crawled(pages: int) -> Interactions:
     """A crawler that opens every page once, and 20 people beside it."""
-    people = [(1 + n // 10 % 20, 1 + n * 7 % 100) for n in range(0, pages, 10)]
+    people = [(1 + n // 10 % 20, 1 + n // 10 * 13 % pages) for n in range(0, pages, 10)]
     rows = [(0, n + 1) for n in range(pages)]
     for place, row in enumerate(people):
         rows.insert(place * 11, row)
