@@ -8,7 +8,7 @@ from torch import Tensor
 
 from model.interactions import Interactions
 
-_CELLS_AT_ONCE = 1 << 24  # of a dense block
+_CELLS_AT_ONCE = 1 << 22  # of a dense block, of which several are there at once: 16 MB each
 
 
 def user_item_matrix(log: Interactions) -> Tensor:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
@@ -85,7 +86,8 @@ def _print(report: Report, folder: Path) -> None:
     console.print(report.goal)
     if report.kept:
         console.print(
-            f"Written to {folder}: {', '.join(o.way for o in report.kept)}, compression.json, compression.png"
+            f"Written to {folder}: {', '.join(o.way for o in report.kept)}, compression.json, compression.png",
+            markup=False,
         )
     else:
         console.print(f"Every way loses more than {100 * report.max_loss:g} % of NDCG@10, so nothing was written.")
@@ -93,7 +95,7 @@ def _print(report: Report, folder: Path) -> None:
 
 
 def _table(report: Report) -> Table:
-    title = f"{report.bundle}, {report.recommender}: {report.targets:,} targets of {report.users:,} users"
+    title = f"{escape(report.bundle)}, {report.recommender}: {report.targets:,} targets of {report.users:,} users"
     table = Table(title=title)
     table.add_column("", no_wrap=True)
     for name in ("MB", "users/s, 64 a call", "users/s, 1 a call", "HR@10", "NDCG@10", "NDCG@10 gained", ""):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
@@ -123,7 +124,7 @@ def _print(comparison: Comparison) -> None:
     title = f"{comparison.split}: {comparison.targets:,} targets of {comparison.users:,} users"
     table = Table("", "seeds", f"HR@{top}", f"NDCG@{top}", "MRR", "coverage", "novelty", title=title)
     for row in comparison.rows:
-        table.add_row(row.name, str(row.seeds), *_cells(row.measures))
+        table.add_row(escape(row.name), str(row.seeds), *_cells(row.measures))
     console = Console()
     console.print(table)
     if comparison.differences:
@@ -146,7 +147,7 @@ def _differences(comparison: Comparison) -> Table:
     top = comparison.top
     table = Table("", f"HR@{top}", f"NDCG@{top}", title="paired differences, 95 % intervals")
     for found in comparison.differences:
-        table.add_row(f"{found.first} less {found.second}", _interval(found.hr), _interval(found.ndcg))
+        table.add_row(escape(f"{found.first} less {found.second}"), _interval(found.hr), _interval(found.ndcg))
     return table
 
 

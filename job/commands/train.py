@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -231,13 +232,13 @@ def _registered(version: Version, pointers: Pointers) -> dict[str, object]:
 
 def _print_registered(name: str, version: Version, pointers: Pointers) -> None:
     pointer = pointers.name_of(version)
-    Console().print(f"Registered: {name} {version.id} is {pointer}.", highlight=False)
+    Console().print(f"Registered: {name} {version.id} is {pointer}.", highlight=False, markup=False)
     if pointer == CANDIDATE:
-        Console().print(f"To serve it to everyone: recloop models promote {name}", highlight=False)
+        Console().print(f"To serve it to everyone: recloop models promote {name}", highlight=False, markup=False)
 
 
 def _print(fitted: Fitted) -> None:
-    table = Table("", "users", "targets", "HR@10", "NDCG@10", title=str(fitted.bundle.path))
+    table = Table("", "users", "targets", "HR@10", "NDCG@10", title=escape(str(fitted.bundle.path)))
     for name, evaluation in (
         (fitted.bundle.manifest.recommender, fitted.model),
         ("all-time popularity", fitted.popularity),

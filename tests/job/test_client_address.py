@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from job.submission import DeployError, Target, try_client
+from job.submission import DeployError, Target, try_connection
 from tests.unit.cluster.web import Page, make_certificate, web
 
 PAGES = {"/flink/prod/v1/jobs/overview": Page(b'{"jobs": []}'), "/flink/prod/jobs/overview": Page(b'{"jobs": []}')}
@@ -14,7 +14,7 @@ PAGES = {"/flink/prod/v1/jobs/overview": Page(b'{"jobs": []}'), "/flink/prod/job
 
 def test_a_path_before_flink_is_reached(tmp_path: Path) -> None:
     with web(PAGES) as server:
-        try_client(Target.remote(f"{server.url}/flink/prod/", tmp_path))
+        try_connection(Target.remote(f"{server.url}/flink/prod/", tmp_path))
 
         assert [path for path in server.asked if path.endswith("/jobs/overview")]
 
@@ -28,6 +28,6 @@ def test_https_is_reached_with_the_authority_in_javas_store(tmp_path: Path) -> N
     with web(PAGES, certificate=certificate) as server:
         target = Target.remote(f"{server.url}/flink/prod", tmp_path)
         with pytest.raises(DeployError, match=r"certificat.*JVM_ARGS"):
-            try_client(target)
+            try_connection(target)
         options = f"-Djavax.net.ssl.trustStore={store} -Djavax.net.ssl.trustStorePassword=changeit"
-        try_client(replace(target, environment={**target.environment, "JVM_ARGS": options}))
+        try_connection(replace(target, environment={**target.environment, "JVM_ARGS": options}))

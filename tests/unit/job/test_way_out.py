@@ -1,0 +1,211 @@
+"""Every command has one way out: whatever it is given, one sentence and 1 or 2, never a traceback."""
+
+import errno
+import gzip
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+from typer.testing import CliRunner, Result
+
+from job.cli import app
+from job.commands.way_out import Root, one_way_out
+from model.datasets.generate import Synthetic, generate
+from model.errors import RecloopError
+
+TEMPLATES = {
+    "demo": ["demo --root {file}/below"],
+    "cluster start": ["cluster start --dir {file}", "cluster start --dir {full}"],
+    "cluster status": ["cluster status --dir {bad}"],
+    "cluster stop": ["cluster stop --dir {bad}"],
+    "kafka start": ["kafka start --dir {file}/below", "kafka start --dir {full}"],
+    "kafka stop": ["kafka stop --dir {bad}"],
+    "kafka topics": ["kafka topics --dir {bad}"],
+    "kafka lag": ["kafka lag --dir {bad}", "kafka lag --settings {bad}"],
+    "data prepare": [
+        "data prepare jsonl --path {bad} --name x",
+        "data prepare movielens --path {bad} --name x",
+        "data prepare taobao --path {bad} --name x",
+        "data prepare online-retail --path {bad} --name x",
+        "data prepare jsonl --path {log} --name {name}",
+        "data prepare jsonl --path {log} --name x --data-dir {file}",
+    ],
+    "data generate": ["data generate --users 3 --items 3 --tastes 2 --behaviors 9 --out {file}"],
+    "data show": ["data show {bad}", "data show x --data-dir {bad}", "data show {name}"],
+    "train": ["train {bad}", "train {data} --recommender popularity --out {file}", "train {name}"],
+    "evaluate": ["evaluate {bad}", "evaluate {data} --bundle {bad}", "evaluate {name}"],
+    "models register": ["models register {bad}", "models register {bundle} --name {name}"],
+    "models list": ["models list --registry {file}/below"],
+    "models show": ["models show x --registry {bad}", "models show {name}"],
+    "models promote": ["models promote x --registry {bad}", "models promote {name}"],
+    "models candidate": ["models candidate x y --registry {bad}", "models candidate {name} y"],
+    "models rollback": ["models rollback x --registry {bad}", "models rollback {name}"],
+    "compress": ["compress {bad}", "compress {bundle} {bad}"],
+    "deploy": ["deploy --settings {bad} --dir {bad}", "deploy --dir {bad}"],
+    "config show": ["config show --settings {bad}"],
+    "status": ["status --dir {bad}"],
+    "replay": ["replay {bad}", "replay {data} --log {file}", "replay {name}"],
+    "sql": ["sql select --tables-dir {bad}", "sql nonsense --tables-dir {folder}"],
+    "lists": ["lists u --tables-dir {bad}"],
+    "score": ["score {bad} --out x.jsonl", "score {data} --bundle {bad} --out x.jsonl", "score {name} --out x.jsonl"],
+    "ab report": ["ab report --tables-dir {bad}"],
+    "compact": ["compact --tables-dir {bad}"],
+    "drill": ["drill --out {file}", "drill --out {full}"],
+    "bench": ["bench --out {file} --quick", "bench --out {full} --quick"],
+}
+LEFT_OUT = {"config table": "takes nothing", "kafka connector": "takes nothing, and fetches"}
+HARMLESS = {"cluster status", "cluster stop", "kafka stop", "models list"}
+"""What is not there is no error for them."""
+
+
+def commands_of(group: object, before: str = "") -> Iterator[str]:
+    """Yield every command's words."""
+    for name, command in getattr(group, "commands", {}).items():
+        words = f"{before}{name}"
+        yield from commands_of(command, f"{words} ") if getattr(command, "commands", None) else [words]
+
+
+def test_every_command_is_in_the_table() -> None:
+    assert set(commands_of(get_command(app))) == {*TEMPLATES, *LEFT_OUT}
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _bytes(content: bytes) -> Callable[[Path], None]:
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    return write
+
+
+def _nothing(_: Path) -> None:
+    pass
+
+
+def _other_summaries(path: Path) -> None:
+    path.mkdir()
+    for name in ("manifest.json", "dataset.json", "log.json", "broker.json", "state.json", "deployment.json"):
+        (path / name).write_text('{"version": 99}')
+    (path / "behaviors.jsonl").write_bytes(b"\xff\xfe{")
+
+
+def _other_shapes(path: Path) -> None:
+    path.mkdir()
+    for name in ("manifest.json", "dataset.json", "log.json", "broker.json", "state.json", "ratings.csv"):
+        (path / name).write_text("[")
+
+
+BAD: dict[str, Callable[[Path], None]] = {
+    "missing": _nothing,
+    "empty folder": _folder,
+    "empty file": _bytes(b""),
+    "junk": _bytes(bytes(range(256)) * 9),
+    "broken JSON": _bytes(b'{"user_id": "a", '),
+    "broken TOML": _bytes(b"[lists\nlength = = 3\n"),
+    "Latin-1": _bytes("[lists]\nlength = 'caf\xe9'\n".encode("latin-1")),
+    "unknown settings": _bytes(b"[lists]\nno_such_setting = 3\n[[x]]\n"),
+    "cut gzip.gz": _bytes(gzip.compress(b"x" * 5000)[:-9]),
+    "not gzip.gz": _bytes(b"user,item\n"),
+    "other version": _other_summaries,
+    "other shape": _other_shapes,
+    "[/news]": _bytes(b"[/news]"),
+    "long " + "a" * 300: _nothing,
+}
+NAMES = ("../up", "a/b", ".", "x" * 256, "[/news]", "a\tb")
+CASES = [(command, template) for command, templates in TEMPLATES.items() for template in templates]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sets") / "small"
+    generate(Synthetic(users=9, items=9, behaviors=90, tastes=3), folder, "small")
+    return folder
+
+
+def run(template: str, **words: str) -> Result:
+    arguments = [word.format(**words) for word in template.split()]
+    return CliRunner().invoke(app, arguments, env={"COLUMNS": "400"})
+
+
+def judge(result: Result, *, harmless: bool) -> None:
+    """Fail unless it ended as every command has to."""
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    assert "Traceback" not in result.output
+    assert result.exit_code in ({0, 1, 2} if harmless else {1, 2}), result.output
+    if result.exit_code:
+        lines = [line for line in result.output.splitlines() if line.strip()]
+        assert lines
+        assert len(lines) < 9, result.output
+        assert len(result.output) < 3_000
+
+
+@pytest.mark.parametrize(("command", "template"), CASES, ids=[template for _, template in CASES])
+def test_what_is_damaged_ends_in_a_sentence(
+    command: str, template: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "log.jsonl").write_text('{"user_id":"u","action":"click","item_id":"i","timestamp":1700000000000}\n')
+    monkeypatch.chdir(tmp_path)
+    values = NAMES if "{name}" in template else BAD
+    for number, value in enumerate(values):
+        bad = tmp_path / f"bad-{number}" / (value if "{name}" not in template else "x")
+        bad.parent.mkdir(parents=True)
+        if value in BAD:
+            BAD[value](bad)
+        if not template.count("{bad}") and "{name}" not in template and number:
+            break
+        result = run(
+            template,
+            bad=str(bad),
+            name=value,
+            file=str(tmp_path / "file"),
+            folder=str(tmp_path / "folder"),
+            full=str(data),
+            log=str(tmp_path / "log.jsonl"),
+            data=str(data),
+            bundle=str(tmp_path / "folder"),
+        )
+        judge(result, harmless=command in HARMLESS or value == "empty folder")
+
+
+class _OursError(RecloopError):
+    """One of ours."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "said"),
+    [
+        (_OursError("no [/news]; do this"), 1, "Error: no [/news]; do this"),
+        (PermissionError(errno.EACCES, "Permission denied", "f"), 1, "f: Permission denied; get the right to it"),
+        (OSError(errno.EOVERFLOW, "Value too large"), 1, "Value too large; try again"),
+        (gzip.BadGzipFile("Not a gzipped file"), 1, "Not a gzipped file; try again"),
+        (json.JSONDecodeError("Expecting value", "", 0), 1, "Expecting value"),
+        (KeyboardInterrupt(), 130, "Stopped."),
+    ],
+)
+def test_errors_of_users_and_clusters_end_in_a_sentence_and_a_code(raised: BaseException, code: int, said: str) -> None:
+    own = typer.Typer(cls=Root)
+
+    @own.command("fail")
+    def fail() -> None:
+        raise raised
+
+    own.command("other")(lambda: None)
+    result = CliRunner().invoke(own, ["fail"])
+    assert result.exit_code == code
+    assert said in result.output
+
+
+def test_a_fault_of_the_program_keeps_its_traceback() -> None:
+    def fail() -> None:
+        with one_way_out():
+            raise KeyError(0)
+
+    with pytest.raises(KeyError):
+        fail()
