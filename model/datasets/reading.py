@@ -200,9 +200,9 @@ class BehaviorMaker:
 
 def problem_with_ids(raw: Raw) -> str | None:
     """Say which id is no id, or return None if all are."""
-    if raw.event_id is None and raw.request_id is None:  # the usual row
-        if 0 < len(raw.user_id) <= _SURELY_SHORT and 0 < len(raw.item_id) <= _SURELY_SHORT:
-            return None
+    usual = raw.event_id is None and raw.request_id is None
+    if usual and 0 < len(raw.user_id) <= _SURELY_SHORT and 0 < len(raw.item_id) <= _SURELY_SHORT:
+        return None
     texts = (raw.user_id, raw.item_id, raw.event_id, raw.request_id or None)
     for name, value in zip(_ID_NAMES, texts, strict=True):
         if value is None:
