@@ -45,7 +45,9 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-_BROKEN = (EOFError, OSError, zlib.error, lzma.LZMAError)
+_WITHOUT_MARK = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}
+"""Python's own of these names want a byte order mark."""
+_BROKEN = (EOFError, OSError, UnicodeError, zlib.error, lzma.LZMAError)
 
 
 def _mark(error: UnicodeError) -> tuple[str, int]:
@@ -142,7 +144,7 @@ def _encoding(path: Path, head: bytes, given: str | None) -> str:
         wide = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
         msg = f"{path} looks like UTF-16 without a byte order mark; if it is, say so: --encoding {wide}"
         raise SourceError(msg)
-    return given or UTF_8
+    return _WITHOUT_MARK.get(codecs.lookup(given).name, given) if given else UTF_8
 
 
 def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:

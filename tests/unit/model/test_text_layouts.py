@@ -244,6 +244,8 @@ REFUSED = [
     ("who,what,which,when\nu,click,i,1".encode("utf-16-be"), Format(columns=NAMED), "--encoding utf-16-be"),
     (b"who", Format(columns=NAMED, encoding="klingon"), "klingon"),
     (b"who", Format(columns=NAMED, encoding="hex"), "hex"),
+    (b"who,what", Format(columns=NAMED, encoding="utf-16"), "no line with the columns' names|no column"),
+    (b"who,what", Format(columns=NAMED, encoding="undefined"), "undefined"),
     (b"who", Format(columns=NAMED, delimiter=""), "--delimiter"),
 ]
 
