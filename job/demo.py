@@ -17,7 +17,6 @@ from job.files_target import FilesTarget
 from job.log_writer import count_lines
 from job.replay import Pace, replay
 from job.settings import load
-from job.tables import duck
 from job.tables.query import QueryResult
 from model.bundle import Bundle
 from model.datasets.action_map import parse_action_map
@@ -155,6 +154,8 @@ def count_files(folders: Folders) -> int:
 
 def ask(folders: Folders, sql: str) -> QueryResult:
     """An answer from the tables."""
+    from job.tables import duck  # the `recloop` command starts without it
+
     return duck.query(folders.tables, sql)
 
 

@@ -19,10 +19,8 @@ from model.datasets.json_lines import read_behaviors
 from model.errors import RecloopError
 from model.records import EpochMs, UserBehavior
 from model.worker_processes import Worker
-from udfs.device import open_device
 from udfs.elements import Candidates, LoggedBehavior, TrackedBehavior
 from udfs.profile import ProfileRules, UserProfile, apply, snapshot
-from udfs.scoring import Scorer
 from udfs.scoring_rules import DeviceRules
 
 
@@ -117,6 +115,10 @@ class PartScorer:
             raise BundleReplacedError(msg)
         self._rules = profile_rules(settings, actions)
         asked = replace(scoring_rules(settings, actions), kept_users=0)  # nobody is scored twice
+        # Imported here: the `recloop` command starts without torch.
+        from udfs.device import open_device
+        from udfs.scoring import Scorer
+
         self._scorer = Scorer(bundle, asked, open_device(device))
         self._made_by = (bundle.manifest.version, bundle.hash)
         self._now = now

@@ -183,3 +183,9 @@ def test_light_readers_import_no_torch() -> None:
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("heavy", ["torch", "pyflink", "matplotlib"])
+def test_the_command_starts_without_what_few_of_its_commands_need(heavy: str) -> None:
+    code = f"import sys, job.cli; sys.exit({heavy!r} in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
