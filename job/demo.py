@@ -11,14 +11,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, find, start
-from job.compacting import keep_compacted
-from job.deploy import Deployment, Target, deploy
-from job.files_target import FilesTarget
-from job.log_writer import count_lines
-from job.replay import Pace, replay
-from job.settings import load
+from job.deployment.compacting import keep_compacted
+from job.deployment.deploy import Deployment, Target, deploy
+from job.replay.files_target import FilesTarget
+from job.replay.log_writer import count_lines
+from job.replay.replay import Pace, replay
+from job.settings.job_settings import load
 from job.tables.query import QueryResult
-from model.bundle import Bundle
+from model.bundles.bundle import Bundle
+from model.bundles.manifest import BundleError
 from model.datasets.action_map import parse_action_map
 from model.datasets.download import fetch_ml_100k
 from model.datasets.prepare import Request, prepare
@@ -26,8 +27,7 @@ from model.datasets.prepared import Dataset
 from model.datasets.sources import SOURCES
 from model.errors import RecloopError
 from model.folders import FolderKind, claim_folder
-from model.manifest import BundleError
-from udfs.file_log import partition_file
+from udfs.log.file_log import partition_file
 
 CUT = 0.8
 SAMPLES = 300
@@ -105,7 +105,7 @@ def train_bundle(dataset: Dataset, folders: Folders, on_progress: Progress) -> B
         return there
     # Imported where it is used: torch takes seconds.
     from model.fit import FitConfig, fit
-    from model.train import EpochDone
+    from model.training.train import EpochDone
 
     def told(news: EpochDone | str) -> None:
         on_progress(news if isinstance(news, str) else f"epoch {news.epoch}, loss {news.loss:.3f}")

@@ -8,7 +8,7 @@ from pyflink.common import Configuration
 from pyflink.datastream import StreamExecutionEnvironment
 
 from job.pipeline import build
-from job.settings import JobSettings
+from job.settings.job_settings import JobSettings
 from job.tables.withdrawn import write_withdrawn
 
 _ANY_NUMBER = str(2**31 - 1)

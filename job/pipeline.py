@@ -3,14 +3,14 @@
 from pyflink.common import Time, Types
 from pyflink.datastream import AsyncDataStream, DataStream, StreamExecutionEnvironment
 
-from job.native_kafka import publish_lists
-from job.operators import Operators
-from job.placement import kept_apart, reserve_slots
-from job.settings import JobSettings
-from job.sinks import publish, write_table
-from job.sources import log_input
-from job.streams import element_type, keyed, side_output, step, use_process_mode, use_thread_mode
-from udfs.tags import (
+from job.settings.job_settings import JobSettings
+from job.topology.native_kafka import publish_lists
+from job.topology.operators import Operators
+from job.topology.placement import kept_apart, reserve_slots
+from job.topology.sinks import publish, write_table
+from job.topology.sources import log_input
+from job.topology.streams import element_type, keyed, side_output, step, use_process_mode, use_thread_mode
+from udfs.flink.tags import (
     ATTEMPTS,
     DEAD_LETTERS,
     FEEDBACK,

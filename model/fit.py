@@ -8,23 +8,29 @@ from pathlib import Path
 
 import torch
 
-from model.bundle import Bundle, Manifest, Training, load_module, with_metrics, write_bundle
-from model.bundle_files import BUNDLE
+from model.bundles.bundle import Bundle, Manifest, Training, load_module, with_metrics, write_bundle
+from model.bundles.bundle_files import BUNDLE
+from model.bundles.export import contents_of
+from model.bundles.manifest import BundleCorruptError
+from model.datasets.interactions import (
+    Interactions,
+    checked_cut_off,
+    cut_off_at,
+    load_interactions,
+    training_vocabulary,
+)
 from model.datasets.prepared import Dataset
 from model.datasets.reading import Item
 from model.errors import RecloopError
-from model.evaluate import Evaluation, evaluate, rows_after, shared, targets_at, thinned
-from model.evaluate_splits import AT_MOST
-from model.export import contents_of
+from model.evaluation.evaluate import Evaluation, evaluate, rows_after, shared, targets_at, thinned
+from model.evaluation.splits import AT_MOST
 from model.folders import check_replaceable
-from model.interactions import Interactions, checked_cut_off, cut_off_at, load_interactions, training_vocabulary
-from model.kinds import DEFAULT_KIND, Kind, Learned, Progress, Size, TrainingSet, kind_named
-from model.manifest import BundleCorruptError
+from model.recommenders.kinds import DEFAULT_KIND, Kind, Learned, Progress, Size, TrainingSet, kind_named
 from model.recommenders.popularity import Popularity
 from model.records import EpochMs, ItemId
-from model.train import TrainConfig
-from model.train_config import TooLittleDataError, TrainingError
-from model.training_checkpoint import remove_checkpoint
+from model.training.checkpoint import remove_checkpoint
+from model.training.train import TrainConfig
+from model.training.train_config import TooLittleDataError, TrainingError
 
 
 class MissingLibraryError(RecloopError, ValueError):
@@ -36,12 +42,13 @@ class FitConfig:
     """What to fit.
 
     Attributes:
-        recommender: its kind, a name in `model.kinds`, with options behind it if others than its own are wanted.
+        recommender: its kind, a name in `model.recommenders.kinds`, with options behind it if others than its own
+            are wanted.
         cut: share of the behaviours that lie before the cut-off, unless `cut_off` is given.
         cut_off: only older behaviours are trained on.
         size: of the model.
         how: optimiser and seed; the kind's own if None.
-        per_user: targets that one user may have; None is `model.evaluate.fair_limit`.
+        per_user: targets that one user may have; None is `model.evaluation.evaluate.fair_limit`.
     """
 
     recommender: str = DEFAULT_KIND

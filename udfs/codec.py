@@ -12,10 +12,10 @@ import msgspec
 
 from udfs.elements import TrendSnapshot
 from udfs.hashing import HASH_TYPECODE, id_hash, pack, unpack
-from udfs.log_position import LogPosition
-from udfs.profile import TIME_TYPECODE, Shown, UserProfile, history_time
-from udfs.state_version import VERSION_1, VERSION_2, of_versions, version_1
-from udfs.user_list import UserList
+from udfs.lists.user_list import UserList
+from udfs.log.position import LogPosition
+from udfs.state_bytes import VERSION_1, VERSION_2, of_versions, version_1
+from udfs.users.profile import TIME_TYPECODE, Shown, UserProfile, history_time
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder().decode

@@ -37,7 +37,7 @@ class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
         user_seq: this is the user's user_seq-th applied behaviour, from 1.
         history: packed hashes of the kept history's items, oldest first; at most 99.
         actions: their action codes, one byte each.
-        times: their event times, whole epoch seconds, packed (`udfs.profile.TIME_TYPECODE`).
+        times: their event times, whole epoch seconds, packed (`udfs.users.profile.TIME_TYPECODE`).
         excluded: packed hashes of what must not be shown (bought, disliked, and seen before the kept history).
         disliked: packed hashes of the newest dislikes, whose neighbours must not be shown either.
         shown: (hash, how often shown without an act, faded by now) of the impressions that were not acted on.
@@ -91,7 +91,7 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
         history: as in `TrackedBehavior`.
         excluded: as in `TrackedBehavior`, and the neighbours of the newest dislikes.
         candidates: what the model proposes; None if the rules alone have to make the list.
-        fallback_reason: why there are no candidates: see `udfs.model_calls.FallbackReason`.
+        fallback_reason: why there are no candidates: see `udfs.model_serving.model_calls.FallbackReason`.
         model: which of the element's models serves its user, and scored it where there are candidates; None where
             no model serves.
         batch_size: how many histories the model scored in the same call.

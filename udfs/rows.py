@@ -10,9 +10,9 @@ from typing import NamedTuple
 import msgspec
 
 from udfs.elements import Candidates, LoggedBehavior, ModelRef, ScoredBehavior, Swap
-from udfs.log_position import LogPosition
-from udfs.parsing import MAX_RAW_BYTES, DeadLetter
-from udfs.user_list import Policy, UserList, reason_text
+from udfs.lists.user_list import Policy, UserList, reason_text
+from udfs.log.parsing import MAX_RAW_BYTES, DeadLetter
+from udfs.log.position import LogPosition
 
 _encode = msgspec.json.Encoder().encode
 

@@ -25,12 +25,12 @@ from job.bench.peers_environment import peers_python
 from job.bench.plain_pyflink import prepared_records
 from job.bench.whole_job import TimedJob, WholeJob, in_each_form, time_job
 from job.cluster import FlinkRest
+from job.deployment.shipping import PROJECT
 from job.kafka.broker import BrokerSpec, find, start
-from job.kafka.topic_target import TopicTarget
 from job.kafka.topics import create_topic, end_offsets
-from job.shipping import PROJECT
+from job.replay.topic_target import TopicTarget
 from udfs.hashing import stable_hash
-from udfs.kafka_connection import KafkaConnection
+from udfs.kafka.connection import KafkaConnection
 
 Form = Literal["documented", "batched"]
 _PROCESSES = 2

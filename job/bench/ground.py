@@ -17,13 +17,13 @@ import numpy.typing as npt
 
 from job.bench.peers.histories import apply
 from job.bench.scale import Scale
-from model.bundle import Bundle, Manifest, Training, write_bundle
+from model.bundles.bundle import Bundle, Manifest, Training, write_bundle
 from model.datasets.generate import Synthetic, generate
 from model.datasets.prepared import Dataset
 from model.records import ItemId, UserBehavior, UserId
 
 if TYPE_CHECKING:
-    from model.sequence import SequenceConfig
+    from model.networks.sequence import SequenceConfig
 
 HISTORY = 50
 DIM = 64
@@ -82,11 +82,11 @@ def make_ground(scale: Scale, folder: Path, overrides: tuple[str, ...], say: Say
 def train_briefly(scale: Scale, folder: Path, say: Say, kind: Literal["sasrec", "gru"] = "sasrec") -> Bundle:
     """The bundle; it knows every item there is. A GRU, which learns slowly, is left as it was drawn."""
     # Imported where it is used: torch takes seconds.
-    from model.export import contents_of
-    from model.interactions import load_interactions
-    from model.kinds import Learned
-    from model.neighbors import nearest_neighbors
-    from model.train import EpochDone, TrainConfig, train
+    from model.bundles.export import contents_of
+    from model.datasets.interactions import load_interactions
+    from model.recommenders.kinds import Learned
+    from model.recommenders.neighbors import nearest_neighbors
+    from model.training.train import EpochDone, TrainConfig, train
 
     shape = Synthetic(scale.users, scale.items, min(_LEARNED_FROM, scale.past + scale.timed))
     dataset = generate(shape, folder / "learned", "learned")
@@ -120,8 +120,8 @@ def train_briefly(scale: Scale, folder: Path, say: Say, kind: Literal["sasrec", 
 
 
 def _config(kind: Literal["sasrec", "gru"], items: int) -> "SequenceConfig":
-    from model.gru import GRUConfig
-    from model.sasrec import SASRecConfig
+    from model.networks.gru import GRUConfig
+    from model.networks.sasrec import SASRecConfig
 
     if kind == "gru":
         return GRUConfig(items=items, dim=DIM, state=2 * DIM, k=LISTED)

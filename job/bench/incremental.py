@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from job.bench.ground import Ground, train_briefly
 from job.bench.live import scoring_job
 from job.bench.whole_job import TimedJob, time_job
-from job.status import fresh_counts
+from job.deployment.status import fresh_counts
 from model.actions import DEFAULT_ACTIONS
 from model.records import UserBehavior
 from udfs.elements import LoggedBehavior, TrackedBehavior
-from udfs.metrics import Metric
-from udfs.profile import ProfileRules, UserProfile, apply, snapshot
-from udfs.scoring_rules import ScoringRules
+from udfs.flink.metrics import Metric
+from udfs.scoring.scoring_rules import ScoringRules
+from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
 
 if TYPE_CHECKING:
-    from udfs.scoring import Scorer
+    from udfs.scoring.scorer import Scorer
 
 _BATCH = 52
 """Behaviours in a call: what the job's calls have on the mean at its limit."""
@@ -66,7 +66,7 @@ def _scorer_alone(ground: Ground) -> tuple[float, float]:
     """CPU microseconds a behaviour with kept states and without, in turns; one thread, as in the job."""
     import torch
 
-    from udfs.scoring import Scorer
+    from udfs.scoring.scorer import Scorer
 
     rules = ScoringRules(DEFAULT_ACTIONS)
     scorers = [Scorer(ground.bundle, rules), Scorer(ground.bundle, replace(rules, kept_users=0))]

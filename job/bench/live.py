@@ -15,13 +15,13 @@ from typing import Protocol
 from job.bench.errors import BenchError
 from job.bench.ground import LISTED, Ground
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
-from job.deploy import Target, deploy
-from job.files_target import FilesTarget
-from job.settings import JobSettings, load
-from job.status import counted
+from job.deployment.deploy import Target, deploy
+from job.deployment.status import counted
+from job.replay.files_target import FilesTarget
+from job.settings.job_settings import JobSettings, load
 from model.records import UserBehavior
-from udfs.metrics import Metric
-from udfs.user_list import Policy
+from udfs.flink.metrics import Metric
+from udfs.lists.user_list import Policy
 
 PARTITIONS = 4
 _FLINK = {

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from job.bench.ground import Ground, model_inputs
-from model.bundle import Bundle, load_module
+from model.bundles.bundle import Bundle, load_module
 
 _WARM_CALLS = 20
 _PATIENCE_S = 120.0

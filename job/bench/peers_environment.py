@@ -5,7 +5,7 @@ from pathlib import Path
 
 from job.bench.errors import BenchError
 from job.bench.ground import Say
-from job.shipping import PROJECT
+from job.deployment.shipping import PROJECT
 
 _PYTHON = PROJECT / ".venv-stream-peers" / "bin" / "python"
 _MAKE_S = 900.0

@@ -17,7 +17,7 @@ from job.bench.live import bench_cluster
 from job.bench.peers import PACKAGE
 from job.bench.whole_job import now_ms
 from job.cluster import FlinkRest, RunningCluster
-from job.deploy import Target, submit
+from job.deployment.deploy import Target, submit
 from model.datasets.json_lines import encode_behavior
 
 Call = Literal["map", "async"]

@@ -9,9 +9,9 @@ from job.bench.ground import Ground
 from job.bench.live import Live, scoring_job
 from job.bench.rows import made_between
 from job.bench.usage import cpu_seconds, spent_by_part, usage
-from job.settings import JobSettings
-from job.status import fresh_counts
-from udfs.metrics import Metric
+from job.deployment.status import fresh_counts
+from job.settings.job_settings import JobSettings
+from udfs.flink.metrics import Metric
 
 _FIRST_LIST_S = 60.0
 _POLL_S = 0.2

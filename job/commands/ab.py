@@ -13,9 +13,9 @@ from job.ab_statistics import Estimate
 from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory
 from job.commands.output import print_json, stop_on
 from job.commands.sql import DEFAULT_TABLES_DIR, console
-from job.deploy import REMOTE_DEPLOYMENTS, deployed_settings
-from job.rules import action_table
-from job.settings import JobSettings
+from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
+from job.settings.job_settings import JobSettings
+from job.topology.rules import action_table
 from model.actions import DEFAULT_ACTIONS, history_actions
 from model.errors import RecloopError
 

@@ -15,12 +15,12 @@ from rich.table import Table
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.output import print_json
 from job.commands.train import TrainingProgress, use_threads
-from model.bundle import Bundle
-from model.ways import KINDS, STEPS
+from model.bundles.bundle import Bundle
+from model.compression.methods import KINDS, STEPS
 
 if TYPE_CHECKING:
-    from model.compress_report import Figures, Outcome, Report
-    from model.evaluate_measures import Interval
+    from model.compression.outcomes import Figures, Outcome, Report
+    from model.evaluation.measures import Interval
 
 WAYS = (*STEPS, "distill+int8", "distill+prune")
 HOW_HELP = (
@@ -63,8 +63,8 @@ def compress(
     loaded = Bundle.load(bundle)
     prepared = find_dataset(dataset or loaded.manifest.training.dataset, data_dir)
     use_threads(1)
-    from model.compress import Compressing, compress
-    from model.compress_steps import Shrinking
+    from model.compression.compress import Compressing, compress
+    from model.compression.steps import Shrinking
 
     wanted = Compressing(
         ways=tuple(dict.fromkeys(how or WAYS)),

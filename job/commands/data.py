@@ -223,8 +223,8 @@ def _of_the_job(file: Path | None, overrides: list[str] | None, *, as_log: bool)
     """The action table and the log's rules of a deployment; the built-in ones where no settings are given."""
     if file is None and not overrides:
         return DEFAULT_ACTIONS, LogRules(drop_late=as_log)
-    from job.rules import action_table
-    from job.settings import load
+    from job.settings.job_settings import load
+    from job.topology.rules import action_table
 
     # Which model is served is of no account here.
     given = load(file, [*(overrides or []), "lists.policy=history"])

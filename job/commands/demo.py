@@ -17,7 +17,7 @@ from job.cluster import RunningCluster, stop
 from job.commands.options import fail, told_errors
 from job.commands.sql import console, show_result
 from job.demo import DemoError, Folders
-from model.bundle import Bundle
+from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset
 
 _console = Console()

@@ -21,11 +21,11 @@ from job.commands.options import (
     running_cluster,
     told_errors,
 )
-from job.compacting import keep_compacted
-from job.deploy import REMOTE_DEPLOYMENTS, WAIT_S, Deployment, Target
-from job.deploy import deploy as deploy_job
-from job.settings import load
-from job.settings_table import settings_table
+from job.deployment.compacting import keep_compacted
+from job.deployment.deploy import REMOTE_DEPLOYMENTS, WAIT_S, Deployment, Target
+from job.deployment.deploy import deploy as deploy_job
+from job.settings.job_settings import load
+from job.settings.settings_table import settings_table
 
 app = typer.Typer(help="The settings that `deploy` would use.", no_args_is_help=True)
 

@@ -16,16 +16,16 @@ from rich.table import Table
 
 from job.cluster import ClusterError
 from job.commands.options import AsJson, console
-from job.deploy import DeployError
+from job.deployment.deploy import DeployError
+from job.deployment.shipping import ShippingError
 from job.drills.drill import run_drill
 from job.drills.errors import DrillError
 from job.drills.faults import FAULTS, SMOKE_FAULTS, Fault
 from job.drills.report import COLUMNS, cells, complaints
 from job.drills.verdict import QUESTIONS, Verdict
-from job.shipping import ShippingError
 from job.tables.errors import TablesError
-from model.bundle import BundleError
-from udfs.log_reader import LogError
+from model.bundles.bundle import BundleError
+from udfs.log.reader import LogError
 
 _CANT_RUN = (BundleError, ClusterError, DeployError, DrillError, LogError, OSError, ShippingError, TablesError)
 _NOT_RUN = 2

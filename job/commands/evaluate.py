@@ -15,14 +15,14 @@ from rich.table import Table
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.output import print_json
 from job.commands.train import RECOMMENDERS_HELP, TARGETS_HELP, TrainingProgress, use_threads
-from model.bundle import Bundle
-from model.kinds import DEFAULT_KIND, Size, kind_named
+from model.bundles.bundle import Bundle
+from model.recommenders.kinds import DEFAULT_KIND, Size, kind_named
 
 if TYPE_CHECKING:
     from model.datasets.prepared import Dataset
-    from model.evaluate_measures import Interval, Measures, Spread
-    from model.evaluate_splits import Split
-    from model.evaluate_table import Comparison, Trial
+    from model.evaluation.comparison import Comparison, Trial
+    from model.evaluation.measures import Interval, Measures, Spread
+    from model.evaluation.splits import Split
 
 NAMES_HELP = f"Names, with commas between, to train and measure. {RECOMMENDERS_HELP}"
 
@@ -79,7 +79,7 @@ def evaluate(
     bundles = [Bundle.load(path) for path in bundle or []]
     names = _names(recommender, bundles)
     use_threads(threads)
-    from model.evaluate_table import Trial
+    from model.evaluation.comparison import Trial
 
     trial = Trial(top=top, seeds=seeds, size=Size(history_length=history_length, dim=dim, k=max(100, top)))
     chosen = protocol or (Protocol.TIME_SPLIT if bundles else Protocol.LEAVE_ONE_OUT)
@@ -101,8 +101,8 @@ def _names(recommender: str | None, bundles: list[Bundle]) -> list[str]:
 def _split(
     dataset: Dataset, protocol: Protocol, part: Part, cut: tuple[float, int | None], per_user: int | None
 ) -> Split:
-    from model.evaluate_splits import leave_one_out, time_split
-    from model.interactions import load_interactions
+    from model.datasets.interactions import load_interactions
+    from model.evaluation.splits import leave_one_out, time_split
 
     log = load_interactions(dataset)
     validation = part is Part.VALIDATION
@@ -114,7 +114,7 @@ def _split(
 def _compare(
     dataset: Dataset, split: Split, contenders: list[str | Bundle], trial: Trial, progress: TrainingProgress
 ) -> Comparison:
-    from model.evaluate_table import compare
+    from model.evaluation.comparison import compare
 
     return compare(split, dataset.items(), contenders, trial, progress)
 

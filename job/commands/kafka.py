@@ -13,8 +13,8 @@ from rich.table import Table
 
 from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
 from job.kafka import artifacts, broker, topics
-from job.settings import load
-from udfs.kafka_connection import KafkaConnection
+from job.settings.job_settings import load
+from udfs.kafka.connection import KafkaConnection
 
 app = typer.Typer(help="A Kafka broker for development, on loopback; topics and lags.", no_args_is_help=True)
 

@@ -12,11 +12,11 @@ from rich.table import Column, Table
 
 from job.commands.options import AsJson
 from job.commands.output import print_json, stop_on
-from model.bundle import BundleError, read_manifest
-from model.manifest import PROTOCOL, Manifest
-from model.registry import Registry
-from model.registry_errors import RegistryError
-from model.registry_pointers import CANDIDATE, CURRENT, Pointers, Version
+from model.bundles.bundle import BundleError, read_manifest
+from model.bundles.manifest import PROTOCOL, Manifest
+from model.registry.errors import RegistryError
+from model.registry.pointers import CANDIDATE, CURRENT, Pointers, Version
+from model.registry.registry import Registry
 
 DEFAULT_REGISTRY = ".recloop/registry"
 _MARKS = {CURRENT: "[bold green]current[/]", CANDIDATE: "[yellow]candidate[/]", None: ""}

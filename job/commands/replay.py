@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from job.commands.data import find_dataset
 from job.commands.kafka import Directory, connection_of
 from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
-from job.files_target import FilesTarget
 from job.kafka.broker import DEFAULT_DIRECTORY
-from job.kafka.topic_target import TopicTarget
-from job.replay import Pace, Replayed
-from job.replay import replay as replay_dataset
+from job.replay.files_target import FilesTarget
+from job.replay.replay import Pace, Replayed
+from job.replay.replay import replay as replay_dataset
+from job.replay.topic_target import TopicTarget
 from model.datasets.prepared import Dataset
 
 

@@ -14,7 +14,7 @@ from job.commands.data import DATA_DIR, find_dataset
 from job.commands.options import AsJson, Overrides, SettingsFile, console
 from job.commands.output import print_json
 from job.offline.run import Order, Summary, score_users
-from job.settings import load
+from job.settings.job_settings import load
 
 BUNDLE_HELP = "The bundle's folder; by default that of scoring.bundle."
 OUT_HELP = "A folder of parts; with a suffix, as in lists.jsonl, one file. Replaced if it exists."

@@ -19,9 +19,9 @@ from job.commands.options import (
     running_cluster,
     told_errors,
 )
-from job.deploy import REMOTE_DEPLOYMENTS, deployed_settings
-from job.model_status import ModelStatus
-from job.status import JobStatus, find_job, read_status
+from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
+from job.deployment.model_status import ModelStatus
+from job.deployment.status import JobStatus, find_job, read_status
 
 
 def status(

@@ -18,20 +18,20 @@ from rich.table import Table
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.models import DEFAULT_REGISTRY, RegistryUrl
 from job.commands.output import print_json
-from model.bundle_files import BUNDLE
+from model.bundles.bundle_files import BUNDLE
+from model.bundles.manifest import PROTOCOL
 from model.folders import check_replaceable, checked_name
-from model.kinds import DEFAULT_KIND, KINDS, Size, kind_named
-from model.manifest import PROTOCOL
-from model.registry import Registry
-from model.registry_pointers import CANDIDATE, Pointers, Version
-from model.torchrun import begun_again, follows
-from model.train_config import CHECKPOINT, Checkpoints, TrainingError
+from model.recommenders.kinds import DEFAULT_KIND, KINDS, Size, kind_named
+from model.registry.pointers import CANDIDATE, Pointers, Version
+from model.registry.registry import Registry
+from model.training.torchrun import begun_again, follows
+from model.training.train_config import CHECKPOINT, Checkpoints, TrainingError
 
 if TYPE_CHECKING:
     from model.datasets.prepared import Dataset
-    from model.evaluate import Evaluation
+    from model.evaluation.evaluate import Evaluation
     from model.fit import FitConfig, Fitted
-    from model.train import EpochDone, TrainConfig
+    from model.training.train import EpochDone, TrainConfig
 
 MODELS_DIR = Path(".recloop/models")
 REGISTER_HELP = "Register it: the model's candidate from then on, or current if there was none."

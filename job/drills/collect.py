@@ -17,10 +17,10 @@ from job.drills.evidence import (
 )
 from job.drills.feeder import Fed
 from job.drills.uncommitted import uncommitted_behaviors
-from job.log_writer import count_lines
+from job.replay.log_writer import count_lines
 from job.tables import duck
 from job.tables.schema import TABLES
-from udfs.file_log import FileLogReader, partition_file
+from udfs.log.file_log import FileLogReader, partition_file
 
 IDLE_MS = 500
 """A job is level with its log when records are processed within so long after they were appended."""

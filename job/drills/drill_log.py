@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
-from job.log_writer import PartitionWriter, create_log
-from model.bundle import Bundle
+from job.replay.log_writer import PartitionWriter, create_log
+from model.bundles.bundle import Bundle
 from model.datasets.generate import Synthetic, generate
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
@@ -77,8 +77,8 @@ def train_bundle(dataset: Dataset, folder: Path) -> Bundle:
     """A small SASRec of one epoch: what it says matters less than that it says the same every time."""
     # Imported where it is used: torch takes seconds.
     from model.fit import FitConfig, fit
-    from model.kinds import Size
-    from model.train import TrainConfig
+    from model.recommenders.kinds import Size
+    from model.training.train import TrainConfig
 
     size = Size(history_length=20, dim=32, layers=1)
     return fit(dataset, folder, FitConfig(size=size, how=TrainConfig(epochs=1)), datetime.now(UTC)).bundle

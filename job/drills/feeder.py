@@ -11,8 +11,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from job.log_writer import PartitionWriter, create_log
-from udfs.file_log import partition_file
+from job.replay.log_writer import PartitionWriter, create_log
+from udfs.log.file_log import partition_file
 
 _TICK_S = 0.05
 

@@ -8,14 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
-from job.deploy import Target, deploy
+from job.deployment.deploy import Target, deploy
 from job.drills.collect import accounted, read_checkpoints
 from job.drills.drill_log import Scale
 from job.drills.errors import DrillError
 from job.drills.faults import RunningJob
 from job.drills.uncommitted import uncommitted_behaviors
-from job.setting_groups import FlinkSettings, LogSettings, ScoringSettings, TableSettings
-from job.settings import JobSettings
+from job.settings.groups import FlinkSettings, LogSettings, ScoringSettings, TableSettings
+from job.settings.job_settings import JobSettings
 
 _CHECKPOINT_INTERVAL = timedelta(seconds=1)
 _FLINK = {

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from job.kafka.errors import TopicError
 from job.kafka.topics import topic_configs
-from udfs.kafka_connection import KafkaConnection
+from udfs.kafka.connection import KafkaConnection
 
 SHORT = timedelta(days=1)
 """A job that is away for longer than records are kept loses what came meanwhile."""

@@ -8,8 +8,8 @@ would break out of its quotes is refused beforehand.
 from collections.abc import Iterator
 
 from job.kafka.errors import LoginError
-from job.setting_groups import KafkaSettings
-from udfs.kafka_connection import Secret
+from job.settings.groups import KafkaSettings
+from udfs.kafka.connection import Secret
 
 _BREAKS = {'"': "a double quote", "\\": "a backslash", "\n": "a newline", "\r": "a carriage return"}
 _BREAKS_PLACE = ":}"

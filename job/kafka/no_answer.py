@@ -14,7 +14,7 @@ from kafka.errors import (
 )
 
 from job.kafka.errors import TopicError
-from udfs.kafka_connection import KafkaConnection
+from udfs.kafka.connection import KafkaConnection
 
 _NO_ANSWER = (KafkaTimeoutError, KafkaConnectionError, MetadataEmptyBrokerList, NodeNotReadyError)
 _TRY_S = 1.0

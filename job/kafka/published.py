@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from job.kafka.errors import TopicError
 from job.kafka.native_login import check_login
 from job.kafka.topics import cleanup_policy, create_topic, is_there
-from job.settings import JobSettings
+from job.settings.job_settings import JobSettings
 
 _COMPACT = "compact"
 _log = logging.getLogger(__name__)

@@ -16,9 +16,9 @@ from kafka.errors import (
 
 from job.kafka.errors import GroupMissingError, TopicError
 from job.kafka.no_answer import told
-from job.setting_groups import Start
-from udfs.kafka_client import connect
-from udfs.kafka_connection import KafkaConnection
+from job.settings.groups import Start
+from udfs.kafka.client import connect
+from udfs.kafka.connection import KafkaConnection
 
 _TIMEOUT_MS = 10_000
 _RETRY_S = 0.2

@@ -16,9 +16,9 @@ import msgspec
 
 from job.offline.score import PartTold, ScoreParts, scored_file
 from job.offline.split import parts_of, split
-from job.rules import action_table
-from job.settings import JobSettings
-from model.bundle import Bundle
+from job.settings.job_settings import JobSettings
+from job.topology.rules import action_table
+from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset
 from model.errors import RecloopError
 from model.folders import FolderKind, beside, check_replaceable, whole_folder

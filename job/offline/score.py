@@ -12,16 +12,16 @@ from pathlib import Path
 import msgspec
 
 from job.offline.split import behaviors_file
-from job.rules import action_table, device_rules, profile_rules, scoring_rules
-from job.settings import JobSettings
-from model.bundle import Bundle
+from job.settings.job_settings import JobSettings
+from job.topology.rules import action_table, device_rules, profile_rules, scoring_rules
+from model.bundles.bundle import Bundle
 from model.datasets.json_lines import read_behaviors
 from model.errors import RecloopError
 from model.records import EpochMs, UserBehavior
 from model.worker_processes import Worker
 from udfs.elements import Candidates, LoggedBehavior, TrackedBehavior
-from udfs.profile import ProfileRules, UserProfile, apply, snapshot
-from udfs.scoring_rules import DeviceRules
+from udfs.scoring.scoring_rules import DeviceRules
+from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
 
 
 class BundleReplacedError(RecloopError):
@@ -116,8 +116,8 @@ class PartScorer:
         self._rules = profile_rules(settings, actions)
         asked = replace(scoring_rules(settings, actions), kept_users=0)  # nobody is scored twice
         # Imported here: the `recloop` command starts without torch.
-        from udfs.device import open_device
-        from udfs.scoring import Scorer
+        from udfs.scoring.device import open_device
+        from udfs.scoring.scorer import Scorer
 
         self._scorer = Scorer(bundle, asked, open_device(device))
         self._made_by = (bundle.manifest.version, bundle.hash)

@@ -23,7 +23,7 @@ def read_titles(folder: Path) -> Titles:
 
 
 def _from_bundle(folder: Path) -> Titles:
-    from model.bundle import Bundle, BundleError  # the `recloop` command starts without it
+    from model.bundles.bundle import Bundle, BundleError  # the `recloop` command starts without it
 
     try:
         bundle = Bundle.load(folder)

@@ -1,7 +1,7 @@
 """The items that the deployed job shows to nobody: a file beside the tables, for who reads lists before they are swept.
 
-The job makes every list anew that holds one (`udfs.sweep_lists`), which takes a while; readers leave the items out at
-once.
+The job makes every list anew that holds one (`udfs.lists.sweep_lists`), which takes a while; readers leave the items
+out at once.
 """
 
 from collections.abc import Collection

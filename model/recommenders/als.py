@@ -10,11 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.interactions import Ints
-from model.kinds import Learned, Progress, Size, TrainingSet
+from model.datasets.interactions import Ints
 from model.recommenders.factors import one_thread, padded, user_items, with_neighbors_by
 from model.recommenders.from_history import FromHistory
-from model.train import TrainConfig
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.training.train import TrainConfig
 
 HOW = TrainConfig(epochs=15)
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.factors import MeanOfItems, one_thread, padded, user_items, with_neighbors_by
-from model.train import TrainConfig
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.training.train import TrainConfig
 
 HOW = TrainConfig(epochs=150, learning_rate=0.05)
 

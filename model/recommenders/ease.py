@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.cooccurrence import common_users, rows_at_once
-from model.interactions import Interactions, Ints
-from model.kinds import Learned, Progress, Size, TrainingSet
-from model.neighbors import met_together
+from model.datasets.interactions import Interactions, Ints
+from model.recommenders.cooccurrence import common_users, rows_at_once
 from model.recommenders.from_history import FromHistory
-from model.train import TrainConfig
-from model.train_config import TrainingError
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.neighbors import met_together
+from model.training.train import TrainConfig
+from model.training.train_config import TrainingError
 
 ITEMS = 20_000
 HOW = TrainConfig()

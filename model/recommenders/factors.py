@@ -11,10 +11,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.interactions import Interactions, Ints
-from model.kinds import Learned
-from model.neighbors import nearest_neighbors
+from model.datasets.interactions import Interactions, Ints
 from model.recommenders.from_history import FromHistory
+from model.recommenders.kinds import Learned
+from model.recommenders.neighbors import nearest_neighbors
 
 
 class MeanOfItems(FromHistory):

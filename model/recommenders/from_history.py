@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.interactions import Ints
-from model.recommender import Recommender
+from model.datasets.interactions import Ints
+from model.networks.recommender import Recommender
 
 
 class FromHistory(Recommender):

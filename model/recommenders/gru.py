@@ -1,11 +1,11 @@
-"""The recipe of the GRU; the model is in `model.gru`, its training in `model.train`."""
+"""The recipe of the GRU; the model is in `model.networks.gru`, its training in `model.training.train`."""
 
 from dataclasses import dataclass
 
-from model.gru import GRUConfig
-from model.kinds import Learned, Progress, Size, TrainingSet
+from model.networks.gru import GRUConfig
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.next_item import learned
-from model.train import TrainConfig
+from model.training.train import TrainConfig
 
 HOW = TrainConfig(epochs=30, learning_rate=3e-3)
 

@@ -1,9 +1,9 @@
-"""The recipe of a SASRec of HSTU blocks; they are in `model.hstu`."""
+"""The recipe of a SASRec of HSTU blocks; they are in `model.networks.hstu`."""
 
-from model.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.next_item import learned
 from model.recommenders.sasrec import DEFAULTS, Options, transformer
-from model.train import TrainConfig
+from model.training.train import TrainConfig
 
 HOW = TrainConfig(epochs=28, learning_rate=4e-3)
 

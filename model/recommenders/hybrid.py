@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from model.kinds import Learned, Progress, Size, TrainingSet
-from model.recommender import Recommender
+from model.networks.recommender import Recommender
+from model.networks.top_k import masked_top_k, without
 from model.recommenders import als, gru, slit
 from model.recommenders.ease import ITEMS
-from model.top_k import masked_top_k, without
-from model.train import TrainConfig
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.training.train import TrainConfig
 
 SPREAD = 100
 HOW = gru.HOW
@@ -64,7 +64,7 @@ class Hybrid(Recommender):
         return total
 
     def forward(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-        """Keeps the contract of `model.recommender`. (B, L) x 3, (B, E) -> (B, K) x 2."""
+        """Keeps the contract of `model.networks.recommender`. (B, L) x 3, (B, E) -> (B, K) x 2."""
         return masked_top_k(self.summed(history, weight, age_s, exclude), exclude, self.k)
 
 

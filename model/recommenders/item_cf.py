@@ -10,12 +10,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from model.cooccurrence import common_users, rows_at_once, user_item_matrix
-from model.interactions import Interactions, Ints
-from model.kinds import Learned, Progress, Size, TrainingSet
-from model.neighbors import met_together
+from model.datasets.interactions import Interactions, Ints
+from model.recommenders.cooccurrence import common_users, rows_at_once, user_item_matrix
 from model.recommenders.from_history import FromHistory
-from model.train import TrainConfig
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.neighbors import met_together
+from model.training.train import TrainConfig
 
 HOW = TrainConfig()
 

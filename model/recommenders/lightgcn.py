@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model.cooccurrence import user_item_matrix
-from model.interactions import Interactions
-from model.kinds import Learned, Progress, Size, TrainingSet
+from model.datasets.interactions import Interactions
+from model.networks.losses import negatives_for
+from model.recommenders.cooccurrence import user_item_matrix
 from model.recommenders.factors import MeanOfItems, with_neighbors_by
-from model.sequence_losses import negatives_for
-from model.train import EpochDone, TrainConfig
-from model.train_config import TooLittleDataError
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.training.train import EpochDone, TrainConfig
+from model.training.train_config import TooLittleDataError
 
 HOW = TrainConfig(epochs=200, batch_size=1_024, learning_rate=1e-2, weight_decay=0.0)
 

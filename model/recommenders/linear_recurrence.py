@@ -1,11 +1,11 @@
-"""The recipe of the linear recurrence; the model is in `model.linear_recurrence`, its training in `model.train`."""
+"""The recipe of the linear recurrence; the model is in `model.networks.linear_recurrence`."""
 
 from dataclasses import dataclass
 
-from model.kinds import Learned, Progress, Size, TrainingSet
-from model.linear_recurrence import LinearRecurrenceConfig
+from model.networks.linear_recurrence import LinearRecurrenceConfig
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.next_item import learned
-from model.train import TrainConfig
+from model.training.train import TrainConfig
 
 HOW = TrainConfig(epochs=30, learning_rate=3e-3)
 

@@ -2,10 +2,10 @@
 
 from functools import partial
 
-from model.kinds import Learned, Progress, TrainingSet
-from model.neighbors import nearest_neighbors
-from model.sequence import SequenceConfig
-from model.train import TrainConfig, train
+from model.networks.sequence import SequenceConfig
+from model.recommenders.kinds import Learned, Progress, TrainingSet
+from model.recommenders.neighbors import nearest_neighbors
+from model.training.train import TrainConfig, train
 
 
 def learned(config: SequenceConfig, data: TrainingSet, how: TrainConfig, progress: Progress) -> Learned:

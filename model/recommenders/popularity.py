@@ -8,11 +8,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from model.interactions import Floats, Interactions
-from model.kinds import Learned, Progress, Size, TrainingSet
-from model.neighbors import met_together
-from model.recommender import Recommender
-from model.train import TrainConfig
+from model.datasets.interactions import Floats, Interactions
+from model.networks.recommender import Recommender
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.neighbors import met_together
+from model.training.train import TrainConfig
 
 HOW = TrainConfig()
 

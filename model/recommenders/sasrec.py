@@ -1,13 +1,13 @@
-"""The recipe of SASRec; the model is in `model.sasrec`, its training in `model.train`."""
+"""The recipe of SASRec; the model is in `model.networks.sasrec`, its training in `model.training.train`."""
 
 from dataclasses import dataclass
 from typing import Literal
 
-from model.kinds import Learned, Progress, Size, TrainingSet
+from model.networks.sasrec import SASRecConfig
+from model.networks.sasrec_steps import SteppingSASRecConfig
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.next_item import learned
-from model.sasrec import SASRecConfig
-from model.sasrec_steps import SteppingSASRecConfig
-from model.train import TrainConfig
+from model.training.train import TrainConfig
 
 HOW = TrainConfig()
 
@@ -18,7 +18,7 @@ class Options:
 
     Attributes:
         dropout: share of activations dropped in training.
-        steps: 1 exports steps too, from kept keys and values (`model.sasrec_steps`).
+        steps: 1 exports steps too, from kept keys and values (`model.networks.sasrec_steps`).
     """
 
     dropout: float = 0.3

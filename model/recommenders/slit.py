@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.interactions import Interactions, Ints
-from model.kinds import Learned, Progress, Size, TrainingSet
-from model.neighbors import met_together
+from model.datasets.interactions import Interactions, Ints
 from model.recommenders.ease import EASE, refuse_gigabytes
-from model.train import TrainConfig
-from model.train_config import TooLittleDataError
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.neighbors import met_together
+from model.training.train import TrainConfig
+from model.training.train_config import TooLittleDataError
 
 HOW = TrainConfig()
 

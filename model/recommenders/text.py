@@ -13,9 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.factors import MeanOfItems, with_neighbors_by
-from model.train import TrainConfig
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.training.train import TrainConfig
 
 _AT_ONCE = 4_096  # titles
 HOW = TrainConfig()

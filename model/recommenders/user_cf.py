@@ -12,12 +12,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.cooccurrence import user_item_matrix
-from model.interactions import Interactions, Ints
-from model.kinds import Learned, Progress, Size, TrainingSet
-from model.neighbors import met_together
+from model.datasets.interactions import Interactions, Ints
+from model.recommenders.cooccurrence import user_item_matrix
 from model.recommenders.from_history import FromHistory
-from model.train import TrainConfig
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.neighbors import met_together
+from model.training.train import TrainConfig
 
 CELLS = 50_000_000  # 200 MB in the bundle
 HOW = TrainConfig()

@@ -20,31 +20,31 @@ from rich.table import Table
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster
 from job.cluster import start as start_cluster
-from job.deploy import Target, deploy
+from job.deployment.deploy import Target, deploy
+from job.deployment.shipping import PACKAGES, PROJECT
+from job.deployment.status import counted
 from job.kafka.artifacts import connector_jar
 from job.kafka.broker import BrokerSpec
 from job.kafka.broker import start as start_broker
-from job.kafka.topic_target import TopicTarget
-from job.replay import replay
-from job.settings import load
-from job.shipping import PACKAGES, PROJECT
-from job.status import counted
+from job.replay.replay import replay
+from job.replay.topic_target import TopicTarget
+from job.settings.job_settings import load
 from model.actions import DEFAULT_ACTIONS
-from model.bundle import Bundle
+from model.bundles.bundle import Bundle
 from model.datasets.generate import Synthetic, generate
 from model.datasets.prepared import Dataset
 from model.fit import FitConfig, fit
-from model.train import TrainConfig
-from udfs.kafka_connection import KafkaConnection
-from udfs.metrics import Metric
-from udfs.parsing import LogRecord, ParsingRules, parse
+from model.training.train import TrainConfig
+from udfs.flink.metrics import Metric
+from udfs.kafka.connection import KafkaConnection
+from udfs.log.parsing import LogRecord, ParsingRules, parse
 
 ALONE, WHOLE = 500_000, 40_000
 _PIPELINE = '''"""poll-log, and nothing behind it."""
 
-from job.operators import Operators
-from job.sources import log_input
-from job.streams import element_type, keyed, step, use_thread_mode
+from job.topology.operators import Operators
+from job.topology.sources import log_input
+from job.topology.streams import element_type, keyed, step, use_thread_mode
 
 
 def build(env, settings):

@@ -12,7 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.bundle import (
+from model.bundles.bundle import (
     FILES,
     MANIFEST,
     Bundle,
@@ -25,11 +25,11 @@ from model.bundle import (
     load_module,
     write_bundle,
 )
-from model.export import save_script
-from model.neighbors import nearest_neighbors
-from model.recommender import Recommender
+from model.bundles.export import save_script
+from model.networks.recommender import Recommender
+from model.networks.sasrec import SASRec, SASRecConfig
+from model.recommenders.neighbors import nearest_neighbors
 from model.recommenders.popularity import Popularity
-from model.sasrec import SASRec, SASRecConfig
 
 ITEMS = 30
 CONFIG = SASRecConfig(items=ITEMS, history_length=5, dim=16, k=10)
@@ -178,8 +178,9 @@ def test_another_contract_version_is_refused(tmp_path: Path) -> None:
 
 def test_light_readers_import_no_torch() -> None:
     code = (
-        "import sys, model.bundle, model.records, model.actions, model.datasets.prepare, model.interactions;"
-        "import model.registry;"
+        "import sys, model.bundles.bundle, model.records, model.actions;"
+        "import model.datasets.prepare, model.datasets.interactions;"
+        "import model.registry.registry;"
         "sys.exit('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

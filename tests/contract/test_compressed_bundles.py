@@ -10,17 +10,17 @@ import torch
 from typer.testing import CliRunner
 
 from job.cli import app
-from model.bundle import MANIFEST, Bundle, load_module
-from model.compress import PICTURE, REPORT, Compressing, compress
-from model.compress_report import Report
-from model.compress_steps import Shrinking
+from model.bundles.bundle import MANIFEST, Bundle, load_module
+from model.compression.compress import PICTURE, REPORT, Compressing, compress
+from model.compression.outcomes import Report
+from model.compression.steps import Shrinking
 from model.datasets.generate import Synthetic, generate
+from model.datasets.interactions import load_interactions
 from model.datasets.prepared import Dataset
-from model.evaluate import evaluate, find_targets
+from model.evaluation.evaluate import evaluate, find_targets
 from model.fit import FitConfig, fit
-from model.interactions import load_interactions
-from model.kinds import Size
-from model.train import TrainConfig
+from model.recommenders.kinds import Size
+from model.training.train import TrainConfig
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
 WAYS = ("int8", "prune", "distill+bf16")

@@ -18,8 +18,8 @@ from job.cluster.config import flink_configuration
 from job.cluster.gpus import gpu_configuration, state_configuration
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
-from job.launch import JOB_ID_KEY
-from job.settings import load
+from job.deployment.launch import JOB_ID_KEY
+from job.settings.job_settings import load
 
 OPTION_CLASS = re.compile(r"org/apache/flink/[\w/]*(Options|OptionsInternal|PythonConfig)\.class")
 READ_BY_SCRIPTS = {"env.java.opts.all"}

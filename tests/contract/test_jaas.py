@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from job.kafka.errors import LoginError
 from job.kafka.native_login import check_login, jaas_quoted
-from job.setting_groups import KafkaSettings
-from udfs.kafka_connection import SecretMissingError
+from job.settings.groups import KafkaSettings
+from udfs.kafka.connection import SecretMissingError
 
 WORD, END = -3, -1
 TEXTS = st.text(st.characters(codec="utf-8", max_codepoint=0xFFFF), max_size=12) | st.text(

@@ -1,8 +1,8 @@
 """What README.md says of the settings, and docs/recommenders.md of the recommenders, is what they are."""
 
-from job.settings_table import settings_table
-from job.shipping import PROJECT
-from model.kinds import KINDS
+from job.deployment.shipping import PROJECT
+from job.settings.settings_table import settings_table
+from model.recommenders.kinds import KINDS
 
 
 def test_the_settings_table_is_the_one_the_settings_make() -> None:

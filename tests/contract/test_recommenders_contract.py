@@ -6,11 +6,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.export import load_script, save_script
-from model.kinds import KINDS
-from model.recommender import Recommender
+from model.bundles.export import load_script, save_script
+from model.networks.recommender import Recommender
+from model.recommenders.kinds import KINDS
 from tests.unit.model.planted import ITEMS, LIBRARIES, learned
-from udfs.device import OnCpu
+from udfs.scoring.device import OnCpu
 
 Batch = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
 Pair = tuple[Recommender, torch.nn.Module]

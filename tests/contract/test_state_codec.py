@@ -21,13 +21,13 @@ from udfs.codec import (
     encode_trends,
 )
 from udfs.elements import TrendSnapshot
-from udfs.feedback import Minute, decode_minute, encode_minute
+from udfs.feedback.minute import Minute, decode_minute, encode_minute
 from udfs.hashing import HASH_TYPECODE, id_hash
-from udfs.log_position import LogPosition
-from udfs.profile import TIME_TYPECODE, Shown, UserProfile
-from udfs.state_version import StateVersionError
-from udfs.trends import decode_sum, encode_sum
-from udfs.user_list import ReasonCode, UserList
+from udfs.lists.user_list import ReasonCode, UserList
+from udfs.log.position import LogPosition
+from udfs.state_bytes import StateVersionError
+from udfs.trends.trends import decode_sum, encode_sum
+from udfs.users.profile import TIME_TYPECODE, Shown, UserProfile
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

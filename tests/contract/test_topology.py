@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from job.settings import JobSettings, load
+from job.settings.job_settings import JobSettings, load
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # what PyFlink imports warns of itself

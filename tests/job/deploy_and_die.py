@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from job.cluster import find
-from job.deploy import Target, deploy
-from job.settings import load
+from job.deployment.deploy import Target, deploy
+from job.settings.job_settings import load
 
 
 def main(directory: Path, last_step: str, overrides: list[str]) -> None:

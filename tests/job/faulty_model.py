@@ -5,9 +5,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.bundle import Bundle, Contents, Manifest, Training, write_bundle
-from model.export import save_script
-from model.recommender import Recommender
+from model.bundles.bundle import Bundle, Contents, Manifest, Training, write_bundle
+from model.bundles.export import save_script
+from model.networks.recommender import Recommender
 
 ITEMS = tuple(f"item-{number}" for number in range(50))
 RAISES_AFTER = ITEMS[0]

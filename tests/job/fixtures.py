@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest, RefusedError, RunningCluster
-from job.deploy import Deployment, Target, deploy
-from job.log_writer import PartitionWriter, create_log
-from job.settings import load
-from job.shipping import PROJECT
+from job.deployment.deploy import Deployment, Target, deploy
+from job.deployment.shipping import PROJECT
+from job.replay.log_writer import PartitionWriter, create_log
+from job.settings.job_settings import load
 from job.tables import duck
 from job.tables.compaction import Compactor, Policy
-from model.bundle import Bundle
+from model.bundles.bundle import Bundle
 from model.datasets.action_map import parse_action_map
 from model.datasets.download import fetch_ml_100k
 from model.datasets.json_lines import encode_behavior
@@ -26,7 +26,7 @@ from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.sources import SOURCES
 from model.fit import FitConfig, fit
-from model.train import TrainConfig
+from model.training.train import TrainConfig
 from tests.job.waiting import wait_until
 from udfs.hashing import stable_hash
 

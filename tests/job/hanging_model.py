@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from model.bundle import Bundle
-from model.recommender import Recommender
+from model.bundles.bundle import Bundle
+from model.networks.recommender import Recommender
 from tests.job.faulty_model import ITEMS, write_model
 
 

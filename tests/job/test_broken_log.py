@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest
-from job.log_writer import LogWriter
+from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy
 from tests.job.waiting import wait_until
-from udfs.file_log import partition_file
 from udfs.hashing import stable_hash
+from udfs.log.file_log import partition_file
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from job.submission import DeployError, Target, try_connection
+from job.deployment.submission import DeployError, Target, try_connection
 from tests.unit.cluster.web import Page, make_certificate, web
 
 PAGES = {"/flink/prod/v1/jobs/overview": Page(b'{"jobs": []}'), "/flink/prod/jobs/overview": Page(b'{"jobs": []}')}

@@ -11,20 +11,20 @@ import pytest
 import torch
 
 from job.cluster import FlinkRest, RunningCluster
-from job.log_writer import LogWriter
-from job.status import fresh_counts
-from model.bundle import Bundle, load_module
-from model.compress import Compressing, compress
+from job.deployment.status import fresh_counts
+from job.replay.log_writer import LogWriter
+from model.bundles.bundle import Bundle, load_module
+from model.compression.compress import Compressing, compress
+from model.datasets.interactions import Interactions, Ints, load_interactions
 from model.datasets.prepared import Dataset, write_behaviors, write_catalogue, write_info
-from model.evaluate import Targets, pad_right, rows_after, targets_at
+from model.evaluation.evaluate import Targets, pad_right, rows_after, targets_at
 from model.fit import FitConfig, fit
-from model.interactions import Interactions, Ints, load_interactions
-from model.kinds import KINDS, kind_named
+from model.recommenders.kinds import KINDS, kind_named
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy, Run, jobs_on
 from tests.job.waiting import wait_until
 from tests.unit.model.planted import LIBRARIES
-from udfs.metrics import Metric
+from udfs.flink.metrics import Metric
 
 pytestmark = pytest.mark.cluster
 

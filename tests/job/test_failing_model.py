@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest
-from job.log_writer import LogWriter
-from job.status import fresh_counts
+from job.deployment.status import fresh_counts
+from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.faulty_model import HANGS_AFTER, ITEMS, RAISES_AFTER, write_faulty_bundle
 from tests.job.fixtures import Deploy
-from udfs.metrics import Metric
+from udfs.flink.metrics import Metric
 
 pytestmark = pytest.mark.cluster
 

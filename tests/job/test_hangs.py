@@ -8,15 +8,15 @@ import psutil
 import pytest
 
 from job.cluster import FlinkRest, RunningCluster
-from job.log_writer import LogWriter
-from job.status import fresh_counts
+from job.deployment.status import fresh_counts
+from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.faulty_model import ITEMS
 from tests.job.fixtures import Run, jobs_on
 from tests.job.hanging_model import Gate, write_hanging_bundle
 from tests.job.test_killed_worker import workers
 from tests.job.test_orphaned_worker import still_there
-from udfs.model_calls import FallbackReason
+from udfs.model_serving.model_calls import FallbackReason
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

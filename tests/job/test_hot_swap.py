@@ -18,18 +18,18 @@ from typer.testing import CliRunner
 
 from job.cli import app
 from job.cluster import FlinkRest
-from job.deploy import deployed_settings
-from job.log_writer import LogWriter
-from job.status import JobStatus, read_status
-from model.bundle import MANIFEST, Bundle
-from model.bundle_files import MODEL
+from job.deployment.deploy import deployed_settings
+from job.deployment.status import JobStatus, read_status
+from job.replay.log_writer import LogWriter
+from model.bundles.bundle import MANIFEST, Bundle
+from model.bundles.bundle_files import MODEL
 from model.datasets.prepared import Dataset
 from model.fit import FitConfig, fit
-from model.registry import Registry
+from model.registry.registry import Registry
 from tests.job.fixtures import PARTITIONS, Deploy, Run
 from tests.job.waiting import wait_until
 from tests.unit.tables.ab_by_hand import figures
-from udfs.variants import Variants
+from udfs.model_serving.variants import Variants
 
 pytestmark = pytest.mark.cluster
 

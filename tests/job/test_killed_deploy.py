@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest, RefusedError, RunningCluster
-from job.deploy import STEPS, Target, deploy
-from job.log_writer import LogWriter
-from job.settings import load
+from job.deployment.deploy import STEPS, Target, deploy
+from job.replay.log_writer import LogWriter
+from job.settings.job_settings import load
 from job.tables import duck
 from model.records import UserBehavior
 from tests.job.waiting import wait_until

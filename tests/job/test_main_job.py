@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest
-from job.log_writer import LogWriter
-from job.status import counted, fresh_counts
+from job.deployment.status import counted, fresh_counts
+from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.fixtures import PARTITIONS, Deploy, Log, Run
 from tests.job.outcome import (
@@ -21,7 +21,7 @@ from tests.job.outcome import (
     undisturbed_outcome,
 )
 from tests.job.waiting import wait_until
-from udfs.metrics import Metric
+from udfs.flink.metrics import Metric
 
 pytestmark = pytest.mark.cluster
 

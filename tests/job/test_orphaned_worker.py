@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from job.cluster import FlinkRest, RunningCluster
-from job.log_writer import LogWriter
+from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy
 from tests.job.test_killed_worker import workers

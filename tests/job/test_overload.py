@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest, RunningCluster
-from job.log_writer import LogWriter
-from job.status import counted, fresh_counts
+from job.deployment.status import counted, fresh_counts
+from job.replay.log_writer import LogWriter
 from model.datasets.json_lines import encode_behavior
 from model.records import UserBehavior
 from tests.job.faulty_model import ITEMS
 from tests.job.fixtures import PARTITIONS, Run, jobs_on, write_log
 from tests.job.slow_model import write_slow_bundle
 from tests.job.waiting import wait_until
+from udfs.flink.metrics import Metric
 from udfs.hashing import stable_hash
-from udfs.metrics import Metric
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

@@ -8,8 +8,8 @@ import pytest
 
 from job.cluster import ClusterSpec, FlinkRest, GpuTaskManagers, RunningCluster, start
 from job.cluster.layout import has_gpu
-from job.log_writer import LogWriter
-from model.bundle import Bundle
+from job.replay.log_writer import LogWriter
+from model.bundles.bundle import Bundle
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy, Run, jobs_on
 from tests.job.test_killed_worker import workers

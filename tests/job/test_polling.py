@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest
-from job.log_writer import create_log
-from job.status import fresh_counts
+from job.deployment.status import fresh_counts
+from job.replay.log_writer import create_log
 from tests.job.fixtures import Deploy, Run
 from tests.job.waiting import wait_until
-from udfs.metrics import Metric
+from udfs.flink.metrics import Metric
 
 pytestmark = pytest.mark.cluster
 

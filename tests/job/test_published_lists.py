@@ -10,7 +10,7 @@ import pytest
 from job.cluster import FlinkRest
 from job.kafka.broker import BrokerSpec, start
 from job.kafka.topics import end_offsets
-from job.log_writer import LogWriter
+from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy
 from tests.job.test_killed_worker import workers
@@ -18,8 +18,8 @@ from tests.job.test_orphaned_worker import SOON_S, jvm_killed_alone, still_there
 from tests.job.waiting import wait_until
 from tests.kafka.published import consumed
 from udfs.hashing import stable_hash
-from udfs.kafka_connection import KafkaConnection
-from udfs.publication import newest_lists
+from udfs.kafka.connection import KafkaConnection
+from udfs.publishing.publication import newest_lists
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from job.log_writer import LogWriter
-from job.shipping import PACKAGES, PROJECT
+from job.deployment.shipping import PACKAGES, PROJECT
+from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.cluster
 CHANGES = {
     # track-users and update-lists run in the TaskManager's own interpreter, score-candidates in a worker beside it.
     "udfs/rows.py": [('else "applied"', 'else "applied anew"'), ('return "rules"', 'return "new rules"')],
-    "udfs/score_candidates.py": [("bundle.hash, variant)", 'bundle.hash, variant + " anew")')],
+    "udfs/model_serving/score_candidates.py": [("bundle.hash, variant)", 'bundle.hash, variant + " anew")')],
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from job.shipping import ShippingError, pack, rename_imports
+from job.deployment.shipping import ShippingError, pack, rename_imports
 
 NAME = "recloop_0123456789ab"
 

@@ -3,9 +3,9 @@
 import pytest
 
 from job.cluster import FlinkRest
-from job.placement_settings import SlotSettings
-from job.settings import load
-from job.slots import PlacementError, placed
+from job.deployment.slots import PlacementError, placed
+from job.settings.job_settings import load
+from job.settings.placement import SlotSettings
 from tests.job.test_rest import Server, rest, server
 
 __all__ = ["rest", "server"]

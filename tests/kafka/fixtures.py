@@ -10,7 +10,7 @@ import pytest
 from job.kafka.artifacts import VERSION, has_maven
 from job.kafka.broker import BrokerSpec, RunningBroker, start
 from job.kafka.topics import create_topic
-from udfs.kafka_connection import KafkaConnection
+from udfs.kafka.connection import KafkaConnection
 
 CACHE = Path(".recloop/cache").absolute()
 _numbers = count()

@@ -4,9 +4,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from udfs.kafka_log import KafkaLogReader
-from udfs.log_reader import Poll
-from udfs.parsing import LogRecord
+from udfs.log.kafka_log import KafkaLogReader
+from udfs.log.parsing import LogRecord
+from udfs.log.reader import Poll
 
 TIMEOUT_S = 30.0
 

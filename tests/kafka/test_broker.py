@@ -12,7 +12,7 @@ from job.kafka.errors import BrokerFailedError, TopicError
 from job.kafka.topics import Topic, create_topic, end_offsets, group_lags, start_offsets, topics
 from tests.job.waiting import wait_until
 from tests.kafka.fixtures import broker_spec, produce
-from udfs.kafka_connection import KafkaConnection
+from udfs.kafka.connection import KafkaConnection
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

@@ -11,7 +11,7 @@ from job.cluster import ClusterSpec, FlinkRest, start
 from job.kafka.artifacts import connector_jar
 from job.kafka.broker import RunningBroker
 from job.kafka.topics import create_topic
-from model.bundle import Bundle
+from model.bundles.bundle import Bundle
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
 from model.event_time import LATEST_MS
@@ -21,8 +21,8 @@ from tests.job.waiting import wait_until
 from tests.kafka.fixtures import CACHE, produce
 from tests.kafka.published import consumed
 from udfs.hashing import stable_hash
-from udfs.kafka_connection import KafkaConnection
-from udfs.publication import newest_lists
+from udfs.kafka.connection import KafkaConnection
+from udfs.publishing.publication import newest_lists
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 EVENTS = 6_000

@@ -9,10 +9,10 @@ from job.kafka.broker import RunningBroker
 from job.kafka.topics import create_topic
 from tests.kafka.fixtures import produce
 from tests.kafka.reading import read, until, values
-from udfs.kafka_connection import KafkaConnection
-from udfs.kafka_log import KafkaLog
-from udfs.log_reader import Poll
-from udfs.parsing import LogRecord, Reason
+from udfs.kafka.connection import KafkaConnection
+from udfs.log.kafka_log import KafkaLog
+from udfs.log.parsing import LogRecord, Reason
+from udfs.log.reader import Poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 RECORDS = 51

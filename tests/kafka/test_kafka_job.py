@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest
+from job.deployment.status import read_status
 from job.kafka.broker import BrokerSpec, RunningBroker, start
 from job.kafka.topics import create_topic, group_lags
-from job.settings import JobSettings
-from job.status import read_status
+from job.settings.job_settings import JobSettings
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
 from tests.job.fixtures import PARTITIONS, Deploy, Log, Run
@@ -24,9 +24,9 @@ from tests.job.outcome import (
 )
 from tests.job.waiting import wait_until
 from tests.kafka.fixtures import produce
-from udfs.file_log import partition_file
 from udfs.hashing import stable_hash
-from udfs.kafka_connection import KafkaConnection
+from udfs.kafka.connection import KafkaConnection
+from udfs.log.file_log import partition_file
 
 pytestmark = pytest.mark.cluster
 EVENTS = 6_000

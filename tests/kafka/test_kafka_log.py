@@ -13,11 +13,11 @@ from job.kafka.broker import RunningBroker, start
 from job.kafka.topics import create_topic, group_lags
 from tests.kafka.fixtures import broker_spec, produce
 from tests.kafka.reading import read, until, values
-from udfs.kafka_connection import KafkaConnection
-from udfs.kafka_log import KafkaLog, KafkaLogReader
-from udfs.log_reader import LogReplacedError, OffsetsGoneError, Poll
-from udfs.parsing import LogRecord, Reason
-from udfs.partition_buffer import MAX_BYTES
+from udfs.kafka.connection import KafkaConnection
+from udfs.log.kafka_log import KafkaLog, KafkaLogReader
+from udfs.log.parsing import LogRecord, Reason
+from udfs.log.partition_buffer import MAX_BYTES
+from udfs.log.reader import LogReplacedError, OffsetsGoneError, Poll
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

@@ -13,12 +13,12 @@ from job.kafka.broker import RunningBroker, start
 from job.kafka.errors import TopicError
 from job.kafka.published import make_topics_ready
 from job.kafka.topics import cleanup_policy, create_topic, topics
-from job.settings import JobSettings, load
+from job.settings.job_settings import JobSettings, load
 from tests.kafka.fixtures import broker_spec
 from tests.kafka.published import consumed
-from udfs.kafka_connection import KafkaConnection
-from udfs.kafka_publisher import KafkaPublisher, PublishError
-from udfs.publication import OutRecord
+from udfs.kafka.connection import KafkaConnection
+from udfs.publishing.kafka_publisher import KafkaPublisher, PublishError
+from udfs.publishing.publication import OutRecord
 
 pytestmark = [
     pytest.mark.cluster,

@@ -15,10 +15,10 @@ import pytest
 
 from job.kafka.broker import RunningBroker, start
 from job.kafka.errors import ProduceError, TopicError
-from job.kafka.topic_target import TopicTarget
 from job.kafka.topics import create_topic, end_offsets
-from job.log_writer import LogLockedError
-from job.replay import Pace, ReplayMismatchError, replay
+from job.replay.log_writer import LogLockedError
+from job.replay.replay import Pace, ReplayMismatchError, replay
+from job.replay.topic_target import TopicTarget
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset, write_info
 from model.records import UserBehavior
@@ -26,7 +26,7 @@ from tests.kafka.fixtures import broker_spec, produce
 from tests.kafka.reading import until
 from tests.unit.job.test_replay import dataset
 from udfs.hashing import stable_hash
-from udfs.kafka_connection import KafkaConnection
+from udfs.kafka.connection import KafkaConnection
 
 pytestmark = [
     pytest.mark.cluster,

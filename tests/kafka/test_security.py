@@ -12,20 +12,20 @@ import pytest
 from job.cluster import ClusterSpec, FlinkRest
 from job.cluster import start as start_cluster
 from job.cluster.ports import port_is_free
+from job.deployment.status import fresh_counts
 from job.kafka.artifacts import connector_jar
 from job.kafka.broker import BrokerSpec, RunningBroker, start
 from job.kafka.topics import create_topic
-from job.status import fresh_counts
-from model.bundle import Bundle
+from model.bundles.bundle import Bundle
 from tests.job.fixtures import jobs_on
 from tests.kafka.fixtures import CACHE, broker_spec, produce
 from tests.kafka.reading import read, until, values
-from udfs.kafka_connection import KafkaConnection, Secret, SecretMissingError
-from udfs.kafka_log import KafkaLog
-from udfs.kafka_publisher import KafkaPublisher, PublishError
-from udfs.log_reader import LogRefusedError, Poll
-from udfs.metrics import Metric
-from udfs.publication import OutRecord
+from udfs.flink.metrics import Metric
+from udfs.kafka.connection import KafkaConnection, Secret, SecretMissingError
+from udfs.log.kafka_log import KafkaLog
+from udfs.log.reader import LogRefusedError, Poll
+from udfs.publishing.kafka_publisher import KafkaPublisher, PublishError
+from udfs.publishing.publication import OutRecord
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 LISTENERS = ("SASL_PLAINTEXT", "SSL", "SASL_SSL")

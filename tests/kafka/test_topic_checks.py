@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from job.behavior_log import make_ready
 from job.cli import app
+from job.deployment.behavior_log import make_ready
 from job.kafka.broker import RunningBroker, start
 from job.kafka.errors import GroupMissingError, TopicError
 from job.kafka.published import make_topics_ready
 from job.kafka.topics import create_topic, end_offsets, group_lags
-from job.settings import JobSettings, load
+from job.settings.job_settings import JobSettings, load
 from tests.kafka.fixtures import broker_spec, produce
 from tests.kafka.reading import read, until
-from udfs.kafka_connection import KafkaConnection, SecretMissingError
-from udfs.kafka_log import KafkaLog
+from udfs.kafka.connection import KafkaConnection, SecretMissingError
+from udfs.log.kafka_log import KafkaLog
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

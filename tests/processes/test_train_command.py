@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from job.cli import app
-from job.shipping import PROJECT
+from job.deployment.shipping import PROJECT
 from model.datasets.generate import Synthetic, generate
-from model.train_config import CHECKPOINT
+from model.training.train_config import CHECKPOINT
 
 HERE = [sys.executable, "-m", "job.cli"]
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "--max-restarts=1"]

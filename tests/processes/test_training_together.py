@@ -9,10 +9,10 @@ import psutil
 import pytest
 import torch
 
-from model.interactions import Interactions
-from model.process_group import by_file, check_devices
-from model.sequence import SequenceConfig, SequenceRecommender
-from model.train import Checkpoints, EpochDone, TrainConfig, train
+from model.datasets.interactions import Interactions
+from model.networks.sequence import SequenceConfig, SequenceRecommender
+from model.training.process_group import by_file, check_devices
+from model.training.train import Checkpoints, EpochDone, TrainConfig, train
 from model.worker_processes import Worker, run_workers
 from tests.unit.model.test_sequences import CONFIGS
 from tests.unit.model.test_training import cycles, log_of

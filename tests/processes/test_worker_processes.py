@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from job.shipping import PROJECT
+from job.deployment.shipping import PROJECT
 from model.worker_processes import Worker, WorkerFailedError, WorkerKilledError, run_workers
 
 

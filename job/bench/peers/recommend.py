@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from model.bundle import Bundle, load_module
+from model.bundles.bundle import Bundle, load_module
 
 _EXCLUDED = 128
 

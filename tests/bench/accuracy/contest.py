@@ -1,11 +1,11 @@
-"""Tunes on the validation, runs the test once a seed, and judges every list, ours or theirs, by `model.evaluate`."""
+"""Tune on the validation, run the test once a seed, and judge every list by `model.evaluation.evaluate`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from model.evaluate import Gains, Ranking, Targets, ranking_of
+from model.evaluation.evaluate import Gains, Ranking, Targets, ranking_of
 from tests.bench.accuracy import ours, theirs
 from tests.bench.accuracy.cells import Cell, Outcome, Store
 from tests.bench.accuracy.plan import Contender

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import torch
 
+from model.datasets.interactions import Ints, index_of
 from model.datasets.reading import Item
-from model.evaluate import rank, targets_at
-from model.evaluate_splits import Split
+from model.evaluation.evaluate import rank, targets_at
+from model.evaluation.splits import Split
 from model.fit import training_set, vocabulary_of
-from model.interactions import Ints, index_of
-from model.kinds import Kind, Size, kind_named
-from model.options import laid_over
+from model.recommenders.kinds import Kind, Size, kind_named
+from model.recommenders.options import laid_over
 from model.records import ItemId
 from tests.bench.accuracy.cells import Cell, Outcome
 from tests.bench.accuracy.task import Options

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from model.evaluate_measures import Interval, paired_bootstrap
-from model.interactions import Ints
+from model.datasets.interactions import Ints
+from model.evaluation.measures import Interval, paired_bootstrap
 from tests.bench.accuracy.contest import TOP, Result
 from tests.bench.accuracy.plan import CHAMPION, Family
 

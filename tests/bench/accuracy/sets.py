@@ -7,13 +7,13 @@ from pathlib import Path
 
 from model.datasets.action_map import parse_action_map
 from model.datasets.download import fetch_ml_100k
+from model.datasets.interactions import load_interactions
 from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.reading import Item
 from model.datasets.sources import SOURCES
-from model.evaluate import Targets, targets_at
-from model.evaluate_splits import Split, leave_one_out
-from model.interactions import load_interactions
+from model.evaluation.evaluate import Targets, targets_at
+from model.evaluation.splits import Split, leave_one_out
 from model.records import ItemId
 
 

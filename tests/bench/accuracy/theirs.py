@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from model.evaluate_splits import Split
+from model.evaluation.splits import Split
 from tests.bench.accuracy.cells import Cell, Outcome
 from tests.bench.accuracy.task import Question, Rows, answered, ask
 

@@ -16,7 +16,7 @@ from job.cli import app
 from job.cluster import ClusterSpec
 from job.cluster.config import flink_configuration
 from job.cluster.gpus import gpu_configuration, state_configuration
-from job.settings import SettingsError, load
+from job.settings.job_settings import SettingsError, load
 
 ROOT = Path(__file__).resolve().parents[3]
 DOCKERFILE = ROOT / "docker" / "Dockerfile"

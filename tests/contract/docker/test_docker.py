@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from job.settings import load as load_settings
+from job.settings.job_settings import load as load_settings
 from tests.contract.docker.checks_compose import problems as compose_problems
 from tests.contract.docker.checks_dockerfile import problems as dockerfile_problems
 from tests.contract.docker.compose import load

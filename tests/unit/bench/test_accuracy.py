@@ -7,7 +7,7 @@ import pytest
 
 from model.datasets.generate import Synthetic, generate
 from model.datasets.prepared import Dataset
-from model.evaluate import targets_at
+from model.evaluation.evaluate import targets_at
 from tests.bench.accuracy.cells import Cell, Outcome, Store
 from tests.bench.accuracy.contest import LISTED, Contest, without_met
 from tests.bench.accuracy.plan import FAMILIES, Contender, Family, each

@@ -10,7 +10,7 @@ from model.datasets.generate import Synthetic, generate
 from model.records import UserBehavior
 from udfs.elements import LoggedBehavior
 from udfs.hashing import id_hash
-from udfs.profile import ProfileRules, UserProfile, apply
+from udfs.users.profile import ProfileRules, UserProfile, apply
 
 RULES = ProfileRules(DEFAULT_ACTIONS)
 

@@ -15,8 +15,8 @@ import pytest
 from job.cluster import FlinkRest, UnfitClusterError
 from job.cluster.records import RegisteredTaskManager, Resources
 from job.cluster.task_manager_python import ask, environment_of, path_fault
-from job.cluster_checks import advice, check_cluster
-from job.settings import load
+from job.deployment.cluster_checks import advice, check_cluster
+from job.settings.job_settings import load
 from tests.unit.cluster.web import Page, Web, web
 
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -10,7 +10,7 @@ from job.drills.evidence import Output
 from job.drills.feeder import Fed, Feeder, copy_log, same_bytes
 from job.drills.uncommitted import uncommitted_behaviors
 from job.drills.watcher import Sample, outage
-from job.log_writer import PartitionWriter, create_log
+from job.replay.log_writer import PartitionWriter, create_log
 from tests.unit.drills.outputs import behavior, good_output
 
 

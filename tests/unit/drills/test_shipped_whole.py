@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from job.shipping import pack
+from job.deployment.shipping import pack
 
 
 def test_modules_not_used_yet_are_there_when_the_zip_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,5 +43,5 @@ def test_a_worker_imports_only_what_it_uses(tmp_path: Path, monkeypatch: pytest.
 def test_what_needs_torch_is_not_imported_with_the_rest(tmp_path: Path) -> None:
     shipment = pack(tmp_path)
     code = zipfile.ZipFile(shipment.archive).read(f"{shipment.name}/__init__.py").decode()
-    assert "udfs.measure_feedback" in code
-    assert 'udfs.scoring"' not in code
+    assert "udfs.feedback.measure_feedback" in code
+    assert 'udfs.scoring.scorer"' not in code

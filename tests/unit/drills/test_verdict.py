@@ -15,13 +15,13 @@ from job.drills.evidence import Expectation, Output
 from job.drills.faults import FAULTS
 from job.drills.report import COLUMNS, cells, complaints, write_report
 from job.drills.verdict import Judged, Verdict, judge_control, judge_fault
-from job.log_writer import create_log
+from job.replay.log_writer import create_log
 from model.records import UserBehavior
 from tests.unit.drills.outputs import good_output, good_recovery, without_behavior
 from tests.unit.tables.rows import HOUR, commit
 from tests.unit.tables.rows import behavior as behavior_row
 from tests.unit.tables.rows import made_list as list_row
-from udfs.file_log import partition_file
+from udfs.log.file_log import partition_file
 
 CONTROL = judge_control(good_output())
 FIELDS = ["name", "reprocessed", "detected_s", "restarted_s", "caught_up_s", "lost", "doubled", "wrong_lists"]

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from job.cluster.uris import local_path
-from job.submission import Target
+from job.deployment.submission import Target
 
 FAILS = 13
 """flink.bundle_size of a job that Flink takes, and that never comes up."""

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from job import tables_owner
 from job.cluster import FlinkRest
 from job.cluster.uris import local_path
-from job.deploy import STEPS, DeployError, Deployment, deploy, deployed_settings
-from job.deploy_checks import check_goes_on
-from job.settings import JobSettings, load
+from job.deployment import tables_owner
+from job.deployment.checks import check_goes_on
+from job.deployment.deploy import STEPS, DeployError, Deployment, deploy, deployed_settings
+from job.settings.job_settings import JobSettings, load
 from tests.unit.job.flink_stand_in import FAILS, NOT_DECLARED, REFUSED, FlinkStandIn, Job, read_state
 
 Deploy = Callable[..., Deployment]
@@ -216,7 +216,7 @@ def test_what_can_be_known_is_refused_while_the_old_job_runs(
     put: Deploy,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("job.deploy_checks._SLOTS_S", 0.0)
+    monkeypatch.setattr("job.deployment.checks._SLOTS_S", 0.0)
     first = put()
     spoil(flink)
 

@@ -5,11 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from job.log_writer import LogLockedError, LogWriter, PartitionCountError, PartitionWriter, count_lines, create_log
+from job.replay.log_writer import (
+    LogLockedError,
+    LogWriter,
+    PartitionCountError,
+    PartitionWriter,
+    count_lines,
+    create_log,
+)
 from model.datasets.json_lines import decode_behavior
 from model.records import UserBehavior
-from udfs.file_log import FileLogReader, partition_file
 from udfs.hashing import stable_hash
+from udfs.log.file_log import FileLogReader, partition_file
 
 
 def behaviors(count: int) -> list[UserBehavior]:

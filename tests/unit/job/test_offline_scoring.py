@@ -13,16 +13,16 @@ from job.cli import app
 from job.offline.run import OfflineError, Order, score_users
 from job.offline.score import own_device
 from job.offline.split import FEWEST_PARTS
-from job.settings import load
-from model.bundle import Bundle, Contents, Manifest, Training, write_bundle
+from job.settings.job_settings import load
+from model.bundles.bundle import Bundle, Contents, Manifest, Training, write_bundle
+from model.bundles.export import save_script
 from model.datasets.generate import Synthetic, generate
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
-from model.export import save_script
 from model.folders import NotOursError
 from model.recommenders.popularity import Popularity
 from model.records import UserBehavior
-from udfs.scoring_rules import DeviceRules
+from udfs.scoring.scoring_rules import DeviceRules
 
 ITEMS = 30
 IDS = tuple(f"i{number:02}" for number in range(1, ITEMS + 1))

@@ -6,15 +6,15 @@ from typing import Any
 import pytest
 from cloudpickle import dumps  # type: ignore[import-untyped]
 
-from job.operators import Operators
-from job.rules import action_table
-from job.settings import JobSettings, load
+from job.settings.job_settings import JobSettings, load
+from job.topology.operators import Operators
+from job.topology.rules import action_table
 from model.actions import DEFAULT_ACTIONS, Action, Kind
+from model.registry.bundle_source import FromFolder, FromRegistry
 from udfs.attempt import DeploymentId
-from udfs.bundle_source import FromFolder, FromRegistry
-from udfs.score_candidates import PassUnscored, ScoreCandidates, Serving
-from udfs.scoring_rules import CacheRules, DeviceRules, ScoringRules
-from udfs.variants import Variant
+from udfs.model_serving.score_candidates import PassUnscored, ScoreCandidates, Serving
+from udfs.model_serving.variants import Variant
+from udfs.scoring.scoring_rules import CacheRules, DeviceRules, ScoringRules
 
 REGISTRY = ("models.url=s3://r", "models.name=m")
 

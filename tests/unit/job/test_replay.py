@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job.files_target import FilesTarget
-from job.log_writer import LogWriter
-from job.replay import Pace, Replayed, ReplayMismatchError
-from job.replay import replay as replay_into
+from job.replay.files_target import FilesTarget
+from job.replay.log_writer import LogWriter
+from job.replay.replay import Pace, Replayed, ReplayMismatchError
+from job.replay.replay import replay as replay_into
 from model.datasets.json_lines import decode_behavior, encode_behavior
 from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors
 from model.records import UserBehavior
-from udfs.file_log import partition_file
 from udfs.hashing import stable_hash
+from udfs.log.file_log import partition_file
 
 PARTITIONS = 3
 START_MS = 1_700_000_000_000

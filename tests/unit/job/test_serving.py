@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
-from job.serving import ListsTooLongError, pinned, variants
-from job.settings import JobSettings, load
-from model.answers import BundleAnswerError
-from model.bundle import BundleCorruptError
+from job.settings.job_settings import JobSettings, load
+from job.topology.served_models import ListsTooLongError, pinned, variants
+from model.bundles.answers import BundleAnswerError
+from model.bundles.bundle import BundleCorruptError
 from model.recommenders.popularity import Popularity
-from model.registry import Registry
-from model.registry_errors import RegistryMissingError
-from model.registry_pointers import Version
+from model.registry.bundle_source import BundleChangedError
+from model.registry.errors import RegistryMissingError
+from model.registry.pointers import Version
+from model.registry.registry import Registry
 from tests.unit.model.faulty_models import Faulty
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 from tests.unit.udfs.small_bundle import COUNTS, ITEMS, write
-from udfs.bundle_source import BundleChangedError
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.settings import JobSettings, SettingsError, load
-from udfs.user_list import Policy
+from job.settings.job_settings import JobSettings, SettingsError, load
+from udfs.lists.user_list import Policy
 
 BUNDLE = "scoring.bundle=bundle"
 FIVE_SCORERS = ["scoring.parallelism=5"]

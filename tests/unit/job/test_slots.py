@@ -4,8 +4,8 @@ import pytest
 
 from job.cluster.gpus import GPU, STATE
 from job.cluster.records import RegisteredTaskManager, Resources
-from job.placement_settings import SlotSettings
-from job.slots import PlacementError, smallest_slot
+from job.deployment.slots import PlacementError, smallest_slot
+from job.settings.placement import SlotSettings
 
 
 def task_manager(resource: str, heap_mb: int, *, slots: int = 1, count: float = 1.0) -> RegisteredTaskManager:

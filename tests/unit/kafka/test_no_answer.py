@@ -8,7 +8,7 @@ from kafka.errors import KafkaTimeoutError
 
 from job.kafka.errors import TopicError
 from job.kafka.no_answer import no_answer, told
-from udfs.kafka_connection import KafkaConnection, Secret
+from udfs.kafka.connection import KafkaConnection, Secret
 
 
 @pytest.fixture

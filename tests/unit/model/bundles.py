@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from model.bundle import Bundle, Compression, Contents, Manifest, Training, write_bundle
-from model.export import save_script
-from model.recommender import Recommender
+from model.bundles.bundle import Bundle, Compression, Contents, Manifest, Training, write_bundle
+from model.bundles.export import save_script
+from model.networks.recommender import Recommender
 from tests.unit.model.test_training import ITEMS
 
 LENGTH = 9

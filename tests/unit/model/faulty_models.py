@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from model.recommender import Recommender
+from model.networks.recommender import Recommender
 
 FAULTS = (
     "nan",

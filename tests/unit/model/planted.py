@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from model.interactions import Interactions
-from model.kinds import Learned, Size, TrainingSet, kind_named
-from model.train_config import TrainConfig
+from model.datasets.interactions import Interactions
+from model.recommenders.kinds import Learned, Size, TrainingSet, kind_named
+from model.training.train_config import TrainConfig
 from tests.unit.model.test_training import log_of
 
 TASTE = 8

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.answers import Array, BundleAnswerError, Expected, check_answers
-from model.bundle import Bundle
+from model.bundles.answers import Array, BundleAnswerError, Expected, check_answers
+from model.bundles.bundle import Bundle
+from model.bundles.trial import try_bundle
+from model.networks.top_k import masked_top_k
 from model.recommenders.popularity import Popularity
-from model.top_k import masked_top_k
-from model.trial import try_bundle
 from tests.unit.model.bundles import written
 from tests.unit.model.faulty_models import FAULTS, Faulty
 from tests.unit.model.test_training import ITEMS

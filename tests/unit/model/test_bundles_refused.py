@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from job.cli import app
-from model.answers import BundleAnswerError
-from model.bundle import Bundle, BundleEmptyError, Contents, Manifest, Training, read_manifest, write_bundle
-from model.registry import Registry
-from model.registry_pointers import CANDIDATE, CURRENT
+from model.bundles.answers import BundleAnswerError
+from model.bundles.bundle import Bundle, BundleEmptyError, Contents, Manifest, Training, read_manifest, write_bundle
+from model.registry.pointers import CANDIDATE, CURRENT
+from model.registry.registry import Registry
 from tests.unit.model.bundles import written
 from tests.unit.model.faulty_models import Faulty
 from tests.unit.model.test_training import ITEMS

@@ -8,21 +8,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from model.bundle import BundleDeviceError, Compression, load_module
-from model.distill import student_of
-from model.evaluate import evaluate, find_targets
-from model.export import load_script, save_script
-from model.half import halved
-from model.prune import cut
-from model.quantize import product, quantized, refuse_device, rounded
-from model.rebuild import Sized, rebuilt
-from model.recommender import Recommender
+from model.bundles.bundle import BundleDeviceError, Compression, load_module
+from model.bundles.export import load_script, save_script
+from model.compression.distill import student_of
+from model.compression.half import halved
+from model.compression.methods import CompressionError, refuse_kind, steps_of
+from model.compression.prune import cut
+from model.compression.quantize import product, quantized, refuse_device, rounded
+from model.compression.rebuild import Sized, rebuilt
+from model.compression.teacher import School, lesson_loss, taught, windows_of
+from model.evaluation.evaluate import evaluate, find_targets
+from model.networks.recommender import Recommender
+from model.networks.sequence import SequenceRecommender
 from model.recommenders.ease import EASE
 from model.recommenders.hybrid import Hybrid
-from model.sequence import SequenceRecommender
-from model.teach import School, lesson_loss, taught, windows_of
-from model.train import TrainConfig, train
-from model.ways import CompressionError, refuse_kind, steps_of
+from model.training.train import TrainConfig, train
 from tests.unit.model.bundles import written
 from tests.unit.model.test_sequences import CONFIGS, LENGTH, MODELS, STEPPING, ask, assert_same, padded, scored, stepped
 from tests.unit.model.test_training import ITEMS, cycles

@@ -12,16 +12,16 @@ import torch
 from typer.testing import CliRunner
 
 from job.cli import app
-from model.bundle import Bundle, load_module
+from model.bundles.bundle import Bundle, load_module
 from model.datasets.generate import Synthetic, generate
+from model.datasets.interactions import load_interactions
 from model.datasets.prepared import Dataset, write_catalogue
 from model.datasets.reading import Item
-from model.evaluate import Ranking, rank, targets_at
-from model.evaluate_measures import Measures, measures_of, paired_bootstrap, spread_of
-from model.evaluate_splits import SplitError, leave_one_out, time_split
-from model.evaluate_table import Trial, compare
+from model.evaluation.comparison import Trial, compare
+from model.evaluation.evaluate import Ranking, rank, targets_at
+from model.evaluation.measures import Measures, measures_of, paired_bootstrap, spread_of
+from model.evaluation.splits import SplitError, leave_one_out, time_split
 from model.fit import FitConfig, fit
-from model.interactions import load_interactions
 from model.recommenders.popularity import Popularity
 from tests.unit.model.test_training import log_of
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model import folders
-from model.bundle_files import BUNDLE
+from model.bundles.bundle_files import BUNDLE
 from model.datasets.prepared import DATASET
 from model.folders import (
     FolderKind,

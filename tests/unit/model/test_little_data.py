@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.evaluate import fair_limit, find_targets
-from model.interactions import CutOffError, Interactions, checked_cut_off
+from model.datasets.interactions import CutOffError, Interactions, checked_cut_off
+from model.evaluation.evaluate import fair_limit, find_targets
 
 
 def log_of(user: list[int], item: list[int]) -> Interactions:

@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS, Action, ActionTable, Kind, history_actions
 from model.datasets.action_map import identity_map
+from model.datasets.interactions import load_interactions
 from model.datasets.log_rules import IMPOSSIBLE, LATE, REPEATED, LogRules
 from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.reading import ReadReport
-from model.interactions import load_interactions
 from udfs.elements import LoggedBehavior
-from udfs.parsing import DeadLetter, LogRecord, ParsingRules, parse
-from udfs.profile import Applied, ProfileRules, UserProfile, apply
+from udfs.log.parsing import DeadLetter, LogRecord, ParsingRules, parse
+from udfs.users.profile import Applied, ProfileRules, UserProfile, apply
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 86_400_000

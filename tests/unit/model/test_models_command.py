@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from job.cli import app
 from model.datasets.generate import Synthetic, generate
-from model.registry import Registry
+from model.registry.registry import Registry
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 
 

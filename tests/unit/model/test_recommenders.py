@@ -9,15 +9,15 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from model.cooccurrence import user_item_matrix
-from model.interactions import Interactions
-from model.kinds import KINDS, Kind, Size, TrainingSet, UnknownKindError, kind_named
-from model.neighbors import met_together
-from model.options import OptionError, fields_of
+from model.datasets.interactions import Interactions
 from model.recommenders import als, ease, hybrid, item_cf, lightgcn, slit, user_cf
+from model.recommenders.cooccurrence import user_item_matrix
 from model.recommenders.factors import MeanOfItems, padded
 from model.recommenders.from_history import FromHistory
 from model.recommenders.hybrid import Hybrid, behind_best
+from model.recommenders.kinds import KINDS, Kind, Size, TrainingSet, UnknownKindError, kind_named
+from model.recommenders.neighbors import met_together
+from model.recommenders.options import OptionError, fields_of
 from model.recommenders.popularity import Popularity, faded_counts
 from tests.unit.model.planted import ITEMS, LIBRARIES, TASTE, learned, two_tastes
 from tests.unit.model.test_training import log_of

@@ -12,17 +12,17 @@ import pytest
 from fsspec.implementations import http_sync
 from fsspec.implementations.memory import MemoryFileSystem
 
-from model.bundle import FILES, MANIFEST, BundleContractError, BundleCorruptError, BundleMissingError
-from model.registry import POINTERS, Registry
-from model.registry_errors import (
+from model.bundles.bundle import FILES, MANIFEST, BundleContractError, BundleCorruptError, BundleMissingError
+from model.registry.errors import (
     RegistryAccessError,
     RegistryCorruptError,
     RegistryMissingError,
     RegistryNameError,
     VersionTakenError,
 )
-from model.registry_pointers import Pointers, Version
-from model.registry_store import FolderStore, open_store
+from model.registry.pointers import Pointers, Version
+from model.registry.registry import POINTERS, Registry
+from model.registry.store import FolderStore, open_store
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 
 

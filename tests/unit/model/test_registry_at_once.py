@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from model.bundle import Bundle
-from model.bundle_cache import cached
-from model.bundle_files import BundleFiles, folder_reader
-from model.registry import Registry
-from model.registry_errors import RegistryAccessError
+from model.bundles.bundle import Bundle
+from model.bundles.bundle_cache import cached
+from model.bundles.bundle_files import BundleFiles, folder_reader
+from model.registry.errors import RegistryAccessError
+from model.registry.registry import Registry
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 
 FORK = get_context("fork")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.registry_errors import RegistryMissingError, RegistryMoveError
-from model.registry_pointers import PREVIOUS_LIMIT, Pointers, Version
+from model.registry.errors import RegistryMissingError, RegistryMoveError
+from model.registry.pointers import PREVIOUS_LIMIT, Pointers, Version
 
 VERSIONS = [Version(f"v{n}", f"{n:064x}") for n in range(4)]
 A, B, C, _ = VERSIONS

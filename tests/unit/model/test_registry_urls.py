@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from job.cli import app
-from job.settings import SettingsError, load
-from model.registry import Registry
-from model.registry_errors import RegistryAccessError, RegistryError
-from model.registry_urls import is_place, masked, url_at, without_secrets
+from job.settings.job_settings import SettingsError, load
+from model.registry.bundle_source import FromRegistry
+from model.registry.errors import RegistryAccessError, RegistryError
+from model.registry.registry import Registry
+from model.registry.urls import is_place, masked, url_at, without_secrets
 from tests.unit.model.tiny_bundle import NAME, write_tiny
-from udfs.bundle_source import FromRegistry
 
 SECRET = "hunter2-0123"
 LETTERS = st.text("abcXYZ019/?#@:%&=+-._~", max_size=12)

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from model.sasrec import SASRec, SASRecConfig
-from model.sequence_losses import draw_negatives, full_softmax, negatives_for, next_item_loss, sampled_softmax
+from model.networks.losses import draw_negatives, full_softmax, negatives_for, next_item_loss, sampled_softmax
+from model.networks.sasrec import SASRec, SASRecConfig
 
 CPU = torch.device("cpu")
 

@@ -7,17 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from model.evaluate import evaluate, find_targets
-from model.export import load_script, save_script
+from model.bundles.export import load_script, save_script
+from model.evaluation.evaluate import evaluate, find_targets
 from model.fit import learn
-from model.gru import GRUConfig
-from model.kinds import Size, TrainingSet, kind_named
-from model.linear_recurrence import LinearRecurrenceConfig
-from model.recommender import StepRecommender
-from model.sasrec import SASRecConfig
-from model.sasrec_steps import SteppingSASRecConfig
-from model.sequence import SequenceConfig, SequenceRecommender
-from model.train import TrainConfig, train
+from model.networks.gru import GRUConfig
+from model.networks.linear_recurrence import LinearRecurrenceConfig
+from model.networks.recommender import StepRecommender
+from model.networks.sasrec import SASRecConfig
+from model.networks.sasrec_steps import SteppingSASRecConfig
+from model.networks.sequence import SequenceConfig, SequenceRecommender
+from model.recommenders.kinds import Size, TrainingSet, kind_named
+from model.training.train import TrainConfig, train
 from tests.unit.model.test_training import ITEMS, cycles
 
 BLOCK = 50

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.top_k import masked_top_k, top_products, without
+from model.networks.top_k import masked_top_k, top_products, without
 
 
 @settings(max_examples=25)

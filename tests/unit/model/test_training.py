@@ -8,14 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.evaluate import evaluate, find_targets
-from model.export import most_popular
-from model.interactions import Interactions, cut_off_at, training_vocabulary
-from model.neighbors import nearest_neighbors
+from model.bundles.export import most_popular
+from model.datasets.interactions import Interactions, cut_off_at, training_vocabulary
+from model.evaluation.evaluate import evaluate, find_targets
+from model.networks.sasrec import SASRecConfig
+from model.recommenders.neighbors import nearest_neighbors
 from model.recommenders.popularity import Popularity
-from model.sasrec import SASRecConfig
-from model.train import TrainConfig, train
-from model.windows import draw_windows
+from model.training.train import TrainConfig, train
+from model.training.windows import draw_windows
 
 ITEMS = 12
 TINY = SASRecConfig(items=ITEMS, history_length=6, dim=16, layers=1, heads=1, dropout=0.0, k=10)

@@ -12,13 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import training_loop
-from model.precision import Precision
-from model.sequence import SequenceRecommender
-from model.train import Checkpoints, EpochDone, TrainConfig, train
-from model.train_config import CHECKPOINT
-from model.training_checkpoint import CheckpointError, remove_checkpoint
-from model.windows import own_share
+from model.networks.sequence import SequenceRecommender
+from model.training import loop as training_loop
+from model.training.checkpoint import CheckpointError, remove_checkpoint
+from model.training.precision import Precision
+from model.training.train import Checkpoints, EpochDone, TrainConfig, train
+from model.training.train_config import CHECKPOINT
+from model.training.windows import own_share
 from tests.unit.model.test_training import TINY, cycles
 
 LOG = cycles(users=18, length=6)

@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model.sequence import SequenceConfig
-from model.train import TrainConfig, train
+from model.networks.sequence import SequenceConfig
+from model.training.train import TrainConfig, train
 from tests.unit.model.test_sequences import CONFIGS
 from tests.unit.model.test_training import cycles
 

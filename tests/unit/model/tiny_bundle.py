@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from model.bundle import Bundle, Contents, Manifest, Training, write_bundle
+from model.bundles.bundle import Bundle, Contents, Manifest, Training, write_bundle
 
 NAME = "tiny"
 
@@ -14,7 +14,7 @@ NAME = "tiny"
 @cache
 def tiny_model(mark: bytes) -> bytes:
     """The TorchScript file, which has the mark in it, so that files differ and may be large."""
-    from model.export import _torchscript
+    from model.bundles.export import _torchscript
     from model.recommenders.popularity import Popularity
 
     content = io.BytesIO()

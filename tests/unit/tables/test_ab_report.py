@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 from job.ab_report import AbReportError, Question, Verdict, read_report
 from job.ab_statistics import ratio_mismatch
 from job.cli import app
-from job.settings import load
+from job.settings.job_settings import load
 from tests.unit.tables.ab_by_hand import figures
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 from job.commands import compact, lists, sql
 from job.tables.compaction import Compactor, Report
-from model.bundle import Contents, Manifest, Training, write_bundle
+from model.bundles.bundle import Contents, Manifest, Training, write_bundle
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list
 
 app = typer.Typer()

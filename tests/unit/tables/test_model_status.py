@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from job.commands.status import models_told
-from job.model_status import ServedVersion, read_models
-from job.settings import JobSettings, load
-from model.registry import Registry
+from job.deployment.model_status import ServedVersion, read_models
+from job.settings.job_settings import JobSettings, load
+from model.registry.registry import Registry
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 from tests.unit.tables.rows import HOUR, commit
 

@@ -17,11 +17,11 @@ from tests.unit.tables.rows import CLOSED_MS
 from tests.unit.udfs.drawn import RULES, accepted, many, records, texts
 from udfs.codec import decode_list, decode_profile, decode_trends, encode_list, encode_profile, encode_trends
 from udfs.elements import PolledElement, TrackedElement, TrendSnapshot, decode_polled, decode_tracked, encode
-from udfs.parsing import DeadLetter, LogRecord, parse
-from udfs.profile import ProfileRules, UserProfile, apply, snapshot
-from udfs.publication import dead_letter_record, list_record, newest_lists
+from udfs.log.parsing import DeadLetter, LogRecord, parse
+from udfs.publishing.publication import dead_letter_record, list_record, newest_lists
 from udfs.rows import dead_letter_row
-from udfs.trends import TrendRules, Trends
+from udfs.trends.trends import TrendRules, Trends
+from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
 
 
 def read(tables_dir: Path, table: str) -> list[dict[str, object]]:

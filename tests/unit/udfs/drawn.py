@@ -9,9 +9,9 @@ from msgspec import inspect
 
 from model.actions import DEFAULT_ACTIONS
 from model.event_time import LATEST_MS
-from udfs import parsing
 from udfs.elements import LoggedBehavior
-from udfs.parsing import MAX_ID_BYTES, LogRecord, ParsingRules, parse
+from udfs.log import parsing
+from udfs.log.parsing import MAX_ID_BYTES, LogRecord, ParsingRules, parse
 
 NOW_MS = 1_700_000_000_000
 RULES = ParsingRules(DEFAULT_ACTIONS, max_ahead_ms=2**63, allowed_lateness_ms=2**63)

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from model.actions import DEFAULT_ACTIONS
 from udfs.elements import Candidates, LoggedBehavior, ScoredBehavior
 from udfs.hashing import id_hash
-from udfs.parsing import LogRecord, ParsingRules
-from udfs.profile import ProfileRules
+from udfs.log.parsing import LogRecord, ParsingRules
+from udfs.users.profile import ProfileRules
 
 NOW_MS = 1_700_000_000_000
 PARSING = ParsingRules(DEFAULT_ACTIONS)

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 
-from model.bundle import Bundle, Contents, Manifest, Training, write_bundle
-from model.export import save_script
-from model.recommender import Recommender
+from model.bundles.bundle import Bundle, Contents, Manifest, Training, write_bundle
+from model.bundles.export import save_script
+from model.networks.recommender import Recommender
 
 ITEMS = 12
 IDS = tuple(f"i{number}" for number in range(1, ITEMS + 1))

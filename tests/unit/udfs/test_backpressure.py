@@ -2,7 +2,7 @@
 
 import itertools
 
-from udfs.backpressure import BackpressurePause
+from udfs.log.backpressure import BackpressurePause
 
 
 def after(*polls: tuple[int, int, int]) -> BackpressurePause:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from model.export import load_script, save_script
-from model.sasrec import SASRec, SASRecConfig
-from udfs.device import Array, DeviceMissingError, OnCpu, OnDevice, Runner, open_device
-from udfs.scoring_rules import DeviceRules
+from model.bundles.export import load_script, save_script
+from model.networks.sasrec import SASRec, SASRecConfig
+from udfs.scoring.device import Array, DeviceMissingError, OnCpu, OnDevice, Runner, open_device
+from udfs.scoring.scoring_rules import DeviceRules
 
 ITEMS, LENGTH = 40, 6
 NOWHERE = "cuda:99"

@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from model.actions import DEFAULT_ACTIONS
-from model.answers import BundleAnswerError
-from model.bundle import Bundle
-from model.recommender import Recommender, StepRecommender
+from model.bundles.answers import BundleAnswerError
+from model.bundles.bundle import Bundle
+from model.networks.recommender import Recommender, StepRecommender
 from tests.unit.model.faulty_models import FAULTS, WHOLE, Faulty
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from tests.unit.udfs.small_bundle import IDS, ITEMS, write
 from udfs.elements import Candidates, ModelRef, TrackedBehavior, Way
-from udfs.lane import Lane, LaneRules, Served
-from udfs.model_calls import CallRules, FallbackReason
-from udfs.profile import TIME_TYPECODE
-from udfs.score_cache import ScoreCache
-from udfs.scoring import Scorer
-from udfs.scoring_rules import CacheRules, ScoringRules
+from udfs.model_serving.model_calls import CallRules, FallbackReason
+from udfs.model_serving.variant_worker import Lane, LaneRules, Served
+from udfs.scoring.score_cache import ScoreCache
+from udfs.scoring.scorer import Scorer
+from udfs.scoring.scoring_rules import CacheRules, ScoringRules
+from udfs.users.profile import TIME_TYPECODE
 
 SPOILT = "i3"
 RULES = ScoringRules(DEFAULT_ACTIONS, exclude_seen=False)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.file_log import FileLogReader, partition_file
-from udfs.log_reader import LogReplacedError, LogTruncatedError, MissingLogError, Poll
-from udfs.parsing import MAX_RAW_BYTES, LogRecord
+from udfs.log.file_log import FileLogReader, partition_file
+from udfs.log.parsing import MAX_RAW_BYTES, LogRecord
+from udfs.log.reader import LogReplacedError, LogTruncatedError, MissingLogError, Poll
 
 MIB = 1 << 20
 START = Poll([], 0, b"", more=False)

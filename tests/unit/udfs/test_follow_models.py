@@ -6,17 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from model.bundle import Bundle, BundleCorruptError
-from model.registry import POINTERS, Registry
-from model.registry_errors import RegistryMissingError
-from model.registry_pointers import Pointers
+from model.bundles.bundle import Bundle, BundleCorruptError
+from model.registry.bundle_source import BundleChangedError, FromFolder, FromRegistry
+from model.registry.errors import RegistryMissingError
+from model.registry.pointers import Pointers
+from model.registry.registry import POINTERS, Registry
 from tests.job.waiting import wait_until
 from tests.unit.model.tiny_bundle import NAME, write_tiny
-from udfs import follow_models
-from udfs.bundle_source import BundleChangedError, FromFolder, FromRegistry
 from udfs.elements import Candidates, ModelRef, TrackedBehavior
-from udfs.follow_models import Followed, ModelFollower
-from udfs.lane import Lane, LaneRules, ModelHangsError, Served
+from udfs.model_serving import follow_models
+from udfs.model_serving.follow_models import Followed, ModelFollower
+from udfs.model_serving.variant_worker import Lane, LaneRules, ModelHangsError, Served
 
 UNLOADABLE = b"no TorchScript"
 

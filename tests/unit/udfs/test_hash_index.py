@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.hash_index import HashIndex
+from udfs.scoring.hash_index import HashIndex
 
 anything = st.integers(-(2**63), 2**63 - 1)
 # Few low bits, so that many of them want the same slot; 0 is what an empty place holds.

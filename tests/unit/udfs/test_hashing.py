@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udfs.hashing import id_hash, pack, stable_hash, unpack
-from udfs.profile import UserProfile
+from udfs.users.profile import UserProfile
 
 
 def test_the_users_hash_is_frozen() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from udfs.kafka_connection import KafkaConnection, Secret, SecretMissingError
+from udfs.kafka.connection import KafkaConnection, Secret, SecretMissingError
 
 
 def test_a_secret_of_a_file_loses_only_its_newline(tmp_path: Path) -> None:

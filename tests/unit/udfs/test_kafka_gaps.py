@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.kafka_gaps import TransactionOffsets
+from udfs.log.kafka_gaps import TransactionOffsets
 
 OFFSETS = st.lists(st.sampled_from(["record", "mark", "removed"]), max_size=40)
 

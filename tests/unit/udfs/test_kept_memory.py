@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from udfs.elements import LoggedBehavior, TrackedBehavior
-from udfs.kept_states import KeptStates, Room, users_in
+from udfs.scoring.kept_states import KeptStates, Room, users_in
 
 WIDTH, ITEMS, ID, KEPT_MB = map(int, sys.argv[1:])
 LENGTH = 100

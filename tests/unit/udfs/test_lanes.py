@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.udfs.examples import behavior, proposals
-from udfs.batching import BatchRules
 from udfs.elements import Candidates, ModelRef, ScoredBehavior, TrackedBehavior
-from udfs.lane import Lane, LaneRules, Served
-from udfs.lanes import Lanes
-from udfs.model_calls import CallRules, FallbackReason
-from udfs.variants import Variants
+from udfs.model_serving.batching import BatchRules
+from udfs.model_serving.model_calls import CallRules, FallbackReason
+from udfs.model_serving.variant_worker import Lane, LaneRules, Served
+from udfs.model_serving.variant_workers import Lanes
+from udfs.model_serving.variants import Variants
 
 RULES = LaneRules(BatchRules(max_size=4, linger_ms=0.1), CallRules(deadline_ms=None))
 Told = tuple[list[ModelRef], list[ScoredBehavior]]

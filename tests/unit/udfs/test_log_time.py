@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from model.event_time import LATEST_MS
 from tests.unit.udfs.examples import NOW_MS, PARSING
 from udfs.elements import LoggedBehavior
-from udfs.log_record import log_record
-from udfs.parsing import DeadLetter, LogRecord, ParsingRules, Reason, newest_after, parse
+from udfs.log.kafka_records import log_record
+from udfs.log.parsing import DeadLetter, LogRecord, ParsingRules, Reason, newest_after, parse
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from udfs.backpressure import BackpressurePause
-from udfs.poll_times import TOLERATED_STEP_MS, ClockSteppedBackError, PollTimes
+from udfs.log.backpressure import BackpressurePause
+from udfs.log.poll_times import TOLERATED_STEP_MS, ClockSteppedBackError, PollTimes
 
 INTERVAL_MS = 10
 HOUR_MS = 3_600_000

@@ -16,16 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
-from model.bundle import Bundle
-from model.sasrec import SASRec, SASRecConfig
+from model.bundles.bundle import Bundle
+from model.networks.sasrec import SASRec, SASRecConfig
 from tests.unit.udfs.examples import hashes
 from tests.unit.udfs.small_bundle import COUNTS, IDS, ITEMS, write
 from tests.unit.udfs.test_scoring import tracked
-from udfs.device import OnCpu
 from udfs.elements import Candidates, TrackedBehavior, Way
-from udfs.score_cache import ScoreCache, Scores
-from udfs.scoring import Scorer
-from udfs.scoring_rules import CacheRules, ScoringRules
+from udfs.scoring.device import OnCpu
+from udfs.scoring.score_cache import ScoreCache, Scores
+from udfs.scoring.scorer import Scorer
+from udfs.scoring.scoring_rules import CacheRules, ScoringRules
 
 RULES = ScoringRules(DEFAULT_ACTIONS)
 MEBIBYTE = 1 << 20
@@ -196,7 +196,7 @@ def test_nothing_is_left_of_a_closed_store(cache: ScoreCache, tmp_path: Path) ->
 def test_what_a_killed_worker_left_is_removed_by_the_next(cache: ScoreCache, tmp_path: Path) -> None:
     code = (
         f"import tempfile, time; tempfile.tempdir = {str(tmp_path)!r}\n"
-        "from udfs.score_cache import ScoreCache; from udfs.scoring_rules import CacheRules\n"
+        "from udfs.scoring.score_cache import ScoreCache; from udfs.scoring.scoring_rules import CacheRules\n"
         "ScoreCache(CacheRules(1)); print('open', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:

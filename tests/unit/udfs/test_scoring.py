@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
-from model.bundle import Bundle
-from model.recommender import Recommender
+from model.bundles.bundle import Bundle
+from model.networks.recommender import Recommender
+from model.networks.sasrec import SASRec, SASRecConfig
 from model.recommenders.popularity import Popularity
-from model.sasrec import SASRec, SASRecConfig
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from tests.unit.udfs.small_bundle import COUNTS, IDS, ITEMS, write
-from udfs.device import Array, Call, OnCpu
 from udfs.elements import Candidates, TrackedBehavior
 from udfs.hashing import unpack
-from udfs.profile import TIME_TYPECODE
-from udfs.scoring import Scorer
-from udfs.scoring_rules import ScoringRules
+from udfs.scoring.device import Array, Call, OnCpu
+from udfs.scoring.scorer import Scorer
+from udfs.scoring.scoring_rules import ScoringRules
+from udfs.users.profile import TIME_TYPECODE
 
 RULES = ScoringRules(DEFAULT_ACTIONS)
 BEST_FIRST = list(reversed(IDS))

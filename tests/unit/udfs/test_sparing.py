@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.unit.udfs.examples import NOW_MS, behavior, proposals
 from udfs.elements import Candidates, TrackedBehavior
-from udfs.model_calls import Answered, FallbackReason
-from udfs.sparing import overtaken, sparing, too_old
+from udfs.model_serving.model_calls import Answered, FallbackReason
+from udfs.model_serving.shedding import overtaken, sparing, too_old
 
 BOUND_MS = 500
 SOME_REASONS = st.none() | st.sampled_from([FallbackReason.SHED, FallbackReason.COALESCED])

@@ -15,18 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
-from model.bundle import Bundle
-from model.gru import GRU, GRUConfig
-from model.linear_recurrence import LinearRecurrenceConfig
-from model.recommender import StepRecommender
-from model.sasrec_steps import SteppingSASRec, SteppingSASRecConfig
+from model.bundles.bundle import Bundle
+from model.networks.gru import GRU, GRUConfig
+from model.networks.linear_recurrence import LinearRecurrenceConfig
+from model.networks.recommender import StepRecommender
+from model.networks.sasrec_steps import SteppingSASRec, SteppingSASRecConfig
 from tests.unit.udfs.examples import NOW_MS, behavior
 from tests.unit.udfs.small_bundle import COUNTS, IDS, ITEMS, write
-from udfs.device import OnCpu
 from udfs.elements import Candidates, TrackedBehavior
-from udfs.profile import ProfileRules, UserProfile, apply, snapshot
-from udfs.scoring import Scorer
-from udfs.scoring_rules import ScoringRules
+from udfs.scoring.device import OnCpu
+from udfs.scoring.scorer import Scorer
+from udfs.scoring.scoring_rules import ScoringRules
+from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
 
 BLOCK = 3
 LENGTH = 2 * BLOCK - 1

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
 from tests.unit.udfs.examples import proposals, scored
-from udfs import sweep_lists
 from udfs.codec import decode_list, encode_list
 from udfs.elements import Begun
-from udfs.sweep_lists import Begin, ListSweep, without
-from udfs.user_list import Fallbacks, ListRules, Policy, ReasonCode, UserList, update
+from udfs.lists import sweep_lists
+from udfs.lists.sweep_lists import Begin, ListSweep, without
+from udfs.lists.user_list import Fallbacks, ListRules, Policy, ReasonCode, UserList, update
 
 KEY, NOW_MS = 7, 1_700_000_000_123
 BEGIN = Begin(epoch=9, begun=Begun(log_partition=2, log_offset=41))

@@ -4,15 +4,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.event_time import LATEST_MS
-from udfs.log_record import log_record
-from udfs.take_records import FIELD_END, NO_VALUE, RECORD_END, read_records
+from udfs.log.kafka_records import log_record
+from udfs.log.take_records import FIELD_END, NO_VALUE, RECORD_END, read_records
 
 times = st.none() | st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-1, 0, LATEST_MS, LATEST_MS + 1, 2**63 - 1])
 values = st.none() | st.binary(max_size=40) | st.just(bytes(range(256)))
 
 
 def joined(records: list[tuple[int | None, bytes | None]]) -> bytes:
-    """As the SQL of job/native_kafka.py joins them."""
+    """As the SQL of job/topology/native_kafka.py joins them."""
     fields = (
         (str(offset), "" if time is None else str(time), NO_VALUE if value is None else value.decode("latin-1"))
         for offset, (time, value) in enumerate(records)

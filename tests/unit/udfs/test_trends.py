@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.trends import TrendRules, Trends
+from udfs.trends.trends import TrendRules, Trends
 
 HOUR_MS = 3_600_000
 RULES = TrendRules(half_life_ms=HOUR_MS, capacity=3, size=10)

@@ -13,7 +13,7 @@ from tests.unit.udfs.examples import behavior, candidates, hashes, proposals, sc
 from udfs.codec import decode_list, encode_list
 from udfs.elements import ScoredBehavior
 from udfs.hashing import id_hash
-from udfs.user_list import (
+from udfs.lists.user_list import (
     Fallbacks,
     ListRules,
     Policy,

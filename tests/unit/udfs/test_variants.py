@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.variants import Variants
+from udfs.model_serving.variants import Variants
 
 USERS = [f"user-{number}" for number in range(5_000)]
 THREE = {"a": 2.0, "b": 1.0, "c": 1.0}

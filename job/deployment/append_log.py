@@ -1,0 +1,67 @@
+"""Files of JSON lines that are only appended to: a line that was written stays, whatever dies when.
+
+A line is on disk before `append` returns. A killed writer leaves part of a line at most, without its end; nobody
+reads that, and the next writer cuts it off.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from job.deployment.submission import DeployError
+
+Json = dict[str, Any]
+_VERSION = 1
+
+
+def read(file: Path) -> list[Json]:
+    """Return all whole lines, oldest first; none where there is no file.
+
+    Raises:
+        DeployError: a line is no record, or of a later version.
+    """
+    whole = _whole(file.read_bytes()) if file.is_file() else b""
+    return [_record(file, number, line) for number, line in enumerate(whole.splitlines(), 1)]
+
+
+def append(file: Path, record: Mapping[str, Any]) -> None:
+    """Write one line, and wait until it is on disk."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    is_new = not file.exists()
+    line = json.dumps({"version": _VERSION, **record}, default=str).encode() + b"\n"
+    with file.open("ab+") as out:
+        out.seek(0)
+        out.truncate(len(_whole(out.read())))
+        out.write(line)
+        out.flush()
+        os.fsync(out.fileno())
+    if is_new:
+        sync(file.parent)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _whole(data: bytes) -> bytes:
+    return data[: data.rfind(b"\n") + 1]
+
+
+def _record(file: Path, number: int, line: bytes) -> Json:
+    try:
+        record: Json = json.loads(line)
+        version = record["version"]
+    except (ValueError, TypeError, KeyError) as error:
+        msg = f"line {number} of {file} is no record: mend it, or move the file away and give recloop deploy --from URI"
+        raise DeployError(msg) from error
+    if version != _VERSION:
+        msg = f"{file} was written by a later recloop (version {version}): deploy with that one"
+        raise DeployError(msg)
+    return record

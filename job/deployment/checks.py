@@ -1,0 +1,155 @@
+"""What can be known before anything is ended: each check raises with one sentence that says what to do."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+
+from pydantic import ValidationError
+
+from job.cluster import FlinkRest
+from job.cluster.causes import cause
+from job.cluster.gpus import adaptive
+from job.cluster.records import JobDetail
+from job.cluster.uris import as_uri
+from job.deployment.cluster_checks import check_cluster
+from job.deployment.history import Shipped
+from job.deployment.restore_point import exists
+from job.deployment.submission import DeployError, Target
+from job.settings.job_settings import JobSettings
+
+ClusterCheck = Callable[[FlinkRest, JobSettings], None]
+CLUSTER_CHECKS: tuple[ClusterCheck, ...] = (check_cluster,)
+"""What is asked of every cluster before a deployment touches it; each raises a ClusterError."""
+
+_SLOTS_S = 20.0
+"""A TaskManager that was just killed is back by then."""
+_TRIAL_S = 300.0
+_POLL_S = 0.5
+
+
+def check_given_state(given: str, *, is_local: bool) -> str:
+    """Return the URI of what --from names.
+
+    Raises:
+        DeployError: it is not there.
+    """
+    uri = as_uri(given)
+    if exists(uri, is_local=is_local) is False:
+        msg = f"--from {given}: there is no savepoint or checkpoint, whose folder holds a file _metadata"
+        raise DeployError(msg)
+    return uri
+
+
+def check_slots(rest: FlinkRest, settings: JobSettings, replaced: Sequence[JobDetail]) -> None:
+    """Make sure that the cluster has slots enough, those of the jobs to be replaced among them.
+
+    Nothing is asked of a cluster that fits jobs to its slots, or that starts TaskManagers when they are asked for;
+    where scoring has slots of its own, they were counted when they were measured.
+
+    Raises:
+        DeployError: there are too few.
+    """
+    configuration = rest.configuration()
+    starts_them = any(key.startswith(("kubernetes.", "yarn.")) for key in configuration)
+    if settings.placement.scoring != "shared" or starts_them or adaptive(configuration):
+        return
+    deadline = time.monotonic() + _SLOTS_S
+    while (there := _slots_to_be_had(rest, replaced)) < settings.slots:
+        if time.monotonic() > deadline:
+            msg = (
+                f"the job needs {settings.slots} slots (flink.parallelism, scoring.parallelism), "
+                f"{there} {_verb(there)} there: recloop cluster start -n {settings.slots}, or more TaskManagers on "
+                "a cluster of yours"
+            )
+            raise DeployError(msg)
+        time.sleep(_POLL_S)
+
+
+def check_goes_on(settings: JobSettings, before: JobSettings | None, replaced: Sequence[JobDetail]) -> None:
+    """Make sure that the job can read the state of the deployment it goes on from.
+
+    Raises:
+        DeployError: other buckets, or another log; that needs --fresh.
+    """
+    buckets = {vertex.max_parallelism for job in replaced[:1] for vertex in job.vertices}
+    if before is not None:
+        buckets = {before.flink.buckets}
+    if buckets and settings.flink.buckets not in buckets:
+        was = ", ".join(map(str, sorted(buckets)))
+        msg = (
+            f"flink.buckets is {settings.flink.buckets}, and the job's state has {was}, fixed at the first deployment: "
+            f"give flink.buckets={was}, or --fresh to begin anew"
+        )
+        raise DeployError(msg)
+    if before is not None and (was := _source(before)) != (now := _source(settings)):
+        msg = f"the job's state holds its place in {was}, which means nothing in {now}: give the old one, or --fresh"
+        raise DeployError(msg)
+
+
+def previous_settings(shipped: Shipped) -> JobSettings:
+    """Return the settings of an earlier deployment.
+
+    Raises:
+        DeployError: the file is gone, broken, or of another version.
+    """
+    file = shipped.settings
+    try:
+        return JobSettings.of_file(file)
+    except (OSError, ValueError, TypeError) as error:
+        why = _first_of(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
+        msg = (
+            f"{file}, the settings of the last deployment, cannot be read ({why}): mend the file, deploy with the "
+            "recloop that wrote it, or begin anew with --fresh"
+        )
+        raise DeployError(msg) from error
+
+
+def try_client(target: Target, shipped: Shipped) -> None:
+    """Declare the job as Flink's client will, without submitting it.
+
+    Raises:
+        DeployError: that fails; the text holds Python's or Flink's own reason.
+    """
+    command = [sys.executable, str(shipped.entry), "--settings", str(shipped.settings), "--check"]
+    variables = {**target.environment, "PYTHONPATH": os.pathsep.join([str(shipped.archive)])}
+    try:
+        done = subprocess.run(
+            command, env=variables, capture_output=True, text=True, timeout=_TRIAL_S, check=False, errors="replace"
+        )
+    except subprocess.TimeoutExpired as error:
+        msg = f"declaring the job was not done in {_TRIAL_S:g} s: is this machine overloaded? Nothing was changed"
+        raise DeployError(msg) from error
+    if done.returncode:
+        why = cause(f"{done.stdout}\n{done.stderr}")
+        msg = f"the job cannot be declared with these settings: {why}. Nothing was changed"
+        raise DeployError(msg)
+
+
+def _slots_to_be_had(rest: FlinkRest, replaced: Sequence[JobDetail]) -> int:
+    """Free ones, and those of the jobs that will be ended: as many as their widest operator has subtasks at work."""
+    freed = sum(max((_at_work(vertex.tasks) for vertex in job.vertices), default=0) for job in replaced)
+    overview = rest.overview()
+    return min(overview.slots_total, overview.slots_available + freed)
+
+
+def _at_work(tasks: dict[str, int]) -> int:
+    return sum(tasks.get(state, 0) for state in ("DEPLOYING", "INITIALIZING", "RUNNING", "CANCELING"))
+
+
+def _source(settings: JobSettings) -> str:
+    """What of the log's settings the state depends on, in words."""
+    log = settings.log
+    if log.kind == "files":
+        return "the embedded log (log.kind=files)"
+    return f"the topic {log.topic} (log.kind=kafka, log.topic) as read by kafka.connector={settings.kafka.connector}"
+
+
+def _first_of(error: ValidationError) -> str:
+    wrong = error.errors()[0]
+    return f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
+
+
+def _verb(count: int) -> str:
+    return "is" if count == 1 else "are"

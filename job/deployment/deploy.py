@@ -1,0 +1,144 @@
+"""Deploying the job, as a transaction: it runs on its state in the new form, or goes on as it was.
+
+All that can be known is checked while the old job still runs. Then that is stopped with a savepoint, whose place is
+written down at once, the new one is submitted under an id that was written down before, and waited for until it has
+completed a checkpoint of its own. If it does not, the old code and settings are submitted again from that savepoint.
+Killed at any line, it leaves a history that the next deployment goes on from.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.cluster import FlinkRest
+from job.deployment.checks import previous_settings
+from job.deployment.history import DeploymentHistory, Shipped, newest_stamped
+from job.deployment.lock import held
+from job.deployment.shipping import PROJECT
+from job.deployment.steps import STEPS, Asked, Deployment
+from job.deployment.submission import DeployError, Target, submit
+from job.deployment.tables_owner import LOCK
+from job.deployment.transaction import Transaction
+from job.settings.job_settings import JobSettings
+
+__all__ = [
+    "REMOTE_DEPLOYMENTS",
+    "STEPS",
+    "WAIT_S",
+    "DeployError",
+    "Deployment",
+    "Target",
+    "deploy",
+    "deployed_settings",
+    "submit",
+]
+
+REMOTE_DEPLOYMENTS = Path(".recloop/deployments")
+"""Where deployments to a cluster elsewhere are written down."""
+WAIT_S = 300.0
+SAVEPOINT_S = 600.0
+"""As long as Flink itself gives a checkpoint."""
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """Hears, and does nothing."""
+
+    def __call__(self, _: str) -> None:
+        """Do nothing."""
+
+
+def deploy(
+    target: Target,
+    settings: JobSettings,
+    *,
+    fresh: bool = False,
+    start_from: str | None = None,
+    code: Path = PROJECT,
+    wait_s: float = WAIT_S,
+    savepoint_s: float = SAVEPOINT_S,
+    take_over: bool = False,
+    retry: str = "recloop deploy",
+    on_progress: Progress = _Nothing(),
+    on_step: Progress = _Nothing(),
+) -> Deployment:
+    """Submit the job, in place of the one of the same name, and wait for its first checkpoint.
+
+    Without further word it goes on where that job is: a running one is stopped with a savepoint, else the newest state
+    that is found is taken. An embedded log that is not there is made, empty; a topic has to be there.
+
+    Args:
+        target: the cluster.
+        settings: as they were loaded; the hashes of bundles that stay are added.
+        fresh: begin a new generation, with empty state, where log.start says; an embedded log at its beginning.
+        start_from: URI or path of a savepoint or checkpoint to go on from.
+        code: the folder that holds the packages.
+        wait_s: how long all tasks and the first checkpoint may take.
+        savepoint_s: how long a savepoint of the old job may take.
+        take_over: take the tables folder also from a job on a cluster that does not answer.
+        retry: the command that messages name for a further attempt.
+        on_progress: hears what is being done.
+        on_step: hears each of STEPS when it is done.
+
+    Raises:
+        DeployError: the job can't be packed, Flink refused it, or it did not come up; the text says what runs now.
+        BundleError: a bundle is not whole.
+        RegistryError: the registry of models cannot be read, or has no version where it should.
+        PlacementError: the cluster can't keep scoring apart, as it should.
+        TopicError: the topic is not there, or its brokers do not answer.
+    """
+    settings = settings.resolved()
+    with ExitStack() as stack, _told_of_files(target.folder):
+        lock = stack.enter_context(held(target.folder / f"{settings.job_name}.lock", f"the job {settings.job_name}"))
+        tables = settings.tables.folder
+        if _can_write(tables):
+            stack.enter_context(held(tables / LOCK, f"a job over {tables}"))
+        asked = Asked(
+            target=target,
+            settings=settings,
+            fresh=fresh,
+            start_from=start_from,
+            code=code,
+            wait_s=wait_s,
+            savepoint_s=savepoint_s,
+            take_over=take_over,
+            retry=retry,
+            on_progress=on_progress,
+            on_step=on_step,
+            lock=lock,
+        )
+        return Transaction(asked, stack.enter_context(FlinkRest(target.rest_url))).run()
+
+
+def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:
+    """Return the settings of the job's newest deployment that is written down in the folder; None where none is.
+
+    Raises:
+        DeployError: the history or the settings file is broken.
+    """
+    newest = DeploymentHistory(folder, job_name).newest
+    file = newest.shipped.settings if newest is not None else newest_stamped(folder, job_name)
+    return None if file is None else previous_settings(Shipped(file, file, file))
+
+
+@contextmanager
+def _told_of_files(folder: Path) -> Iterator[None]:
+    """Turns what a file system refuses into a message."""
+    try:
+        yield
+    except OSError as error:
+        msg = f"{error}: deployments are written down in {folder}, which has to be there for reading and writing"
+        raise DeployError(msg) from error
+
+
+def _can_write(tables: Path) -> bool:
+    """Whether this machine has the folder; a cluster elsewhere may write to one that only its machines have."""
+    try:
+        tables.mkdir(parents=True, exist_ok=True)
+        (tables / LOCK).touch()
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,193 @@
+"""The history of a job's deployments: what was meant to be done, written down before it is, and what came of it.
+
+`JOB.history.jsonl` beside the settings of each deployment. Whoever deploys next goes on from it, also where the last
+one was killed at any of its lines. Before there was such a file, `JOB.json` held the ids of the jobs: still read.
+"""
+
+import json
+import re
+import time
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+
+from job.deployment.append_log import append, read
+from job.deployment.submission import DeployError
+
+
+class Step(StrEnum):
+    """What a line of the history says.
+
+    BEGUN: all is checked, code and settings are on disk. STOPPING: the old job is asked to end. SAVEPOINT: that gave
+    one. SUBMITTING: the new job, whose id is known already, is about to be submitted. CONFIRMED: all its tasks ran and
+    a checkpoint was complete. FAILED: it was given up, and nothing of it counts.
+    """
+
+    BEGUN = "begun"
+    STOPPING = "stopping"
+    SAVEPOINT = "savepoint"
+    SUBMITTING = "submitting"
+    CONFIRMED = "confirmed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Shipped:
+    """What a deployment was submitted with, so that it can be submitted again.
+
+    Attributes:
+        settings: the file with its settings.
+        archive: the zip with its code.
+        entry: the script that starts it.
+    """
+
+    settings: Path
+    archive: Path
+    entry: Path
+
+    @property
+    def is_there(self) -> bool:
+        """Whether all of it still exists."""
+        return all(file.is_file() for file in (self.settings, self.archive, self.entry))
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """A deployment that came as far as to be submitted.
+
+    Attributes:
+        number: rises with every deployment.
+        generation: rises with every one that began anew.
+        job_id: Flink's id.
+        began_from: URI of the state it went on from; None if it began with empty state.
+        at_ms: when it was submitted, epoch milliseconds.
+        shipped: its files.
+        outcome: CONFIRMED or FAILED; SUBMITTING while nobody knows.
+    """
+
+    number: int
+    generation: int
+    job_id: str
+    began_from: str | None
+    at_ms: int
+    shipped: Shipped
+    outcome: Step = Step.SUBMITTING
+
+
+@dataclass(frozen=True, slots=True)
+class Savepoint:
+    """A savepoint that a job was stopped with."""
+
+    job_id: str
+    uri: str
+    at_ms: int
+
+
+class DeploymentHistory:
+    """The deployments of one job name.
+
+    Args:
+        folder: where deployments are written down.
+        job_name: the job's name.
+
+    Raises:
+        DeployError: the file is broken, or a later recloop wrote it.
+    """
+
+    def __init__(self, folder: Path, job_name: str) -> None:
+        self.file = folder / f"{job_name}.history.jsonl"
+        self.legacy_ids = _legacy_ids(folder / f"{job_name}.json")
+        self._load()
+
+    def _load(self) -> None:
+        self._records = read(self.file)
+        try:
+            self.submitted = self._submitted()
+            self.savepoints = [
+                Savepoint(each["job_id"], each["uri"], _ms(each["at"]))
+                for each in self._records
+                if each["step"] == Step.SAVEPOINT
+            ]
+            self.highest_number = max((each["number"] for each in self._records), default=0)
+            self.highest_generation = max((each["generation"] for each in self._records), default=0)
+        except (KeyError, TypeError, ValueError) as error:
+            what = f"{self.file} is no history of deployments ({error!r})"
+            msg = f"{what}: move it away, and give recloop deploy --from URI"
+            raise DeployError(msg) from error
+
+    @property
+    def newest(self) -> Submitted | None:
+        """The deployment that counts: the newest that did not fail."""
+        return next((each for each in reversed(self.submitted) if each.outcome != Step.FAILED), None)
+
+    def of_job(self, job_id: str) -> Submitted | None:
+        """The deployment of a job's id."""
+        return next((each for each in reversed(self.submitted) if each.job_id == job_id), None)
+
+    def write(self, step: Step, number: int, generation: int, **told: object) -> None:
+        """Append one line; it is on disk when this returns."""
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        which = {"step": step, "number": number, "generation": generation}
+        append(self.file, {"counter": len(self._records) + 1, "at": now, **which, **told})
+        self._load()
+
+    def _submitted(self) -> list[Submitted]:
+        found: dict[int, Submitted] = {}
+        for each in self._records:
+            step, number = Step(each["step"]), int(each["number"])
+            if step == Step.SUBMITTING:
+                found[number] = Submitted(
+                    number=number,
+                    generation=int(each["generation"]),
+                    job_id=each["job_id"],
+                    began_from=each["uri"],
+                    at_ms=_ms(each["at"]),
+                    shipped=Shipped(Path(each["settings"]), Path(each["archive"]), Path(each["entry"])),
+                )
+            elif step in (Step.CONFIRMED, Step.FAILED) and number in found:
+                found[number] = replace(found[number], outcome=step)
+        return list(found.values())
+
+
+def as_told(shipped: Shipped) -> dict[str, object]:
+    """The files as a line of the history names them."""
+    return {name: str(file) for name, file in asdict(shipped).items()}
+
+
+def legacy_shipped(folder: Path, job_name: str) -> Shipped | None:
+    """What was submitted before there was a history: the newest settings, and the code that was packed last."""
+    settings = newest_stamped(folder, job_name)
+    archive = max((folder / "code").glob("recloop_*.zip"), key=lambda file: file.stat().st_mtime, default=None)
+    if settings is None or archive is None:
+        return None
+    return Shipped(settings, archive, archive.with_name(f"{archive.stem}_main.py"))
+
+
+def newest_stamped(folder: Path, job_name: str) -> Path | None:
+    """The settings file of the newest deployment by the time in its name."""
+    stamped = re.compile(rf"{re.escape(job_name)}-\d{{8}}-\d{{6}}(-\d+)?\.json")
+    return max((file for file in folder.glob("*.json") if stamped.fullmatch(file.name)), default=None)
+
+
+def settings_file(folder: Path, job_name: str, number: int) -> Path:
+    """Where the settings of a deployment are written: the time is UTC, the number is never given again."""
+    return folder / f"{job_name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{number:06d}.json"
+
+
+def _legacy_ids(file: Path) -> list[str]:
+    if not file.is_file():
+        return []
+    try:
+        ids = json.loads(file.read_bytes())
+    except ValueError as error:
+        msg = f"{file}, the history of deployments, is not whole: remove it, and give recloop deploy --from URI"
+        raise DeployError(msg) from error
+    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
+        msg = f"{file} is no list of job ids: remove it, and give recloop deploy --from URI"
+        raise DeployError(msg)
+    return ids
+
+
+def _ms(at: str) -> int:
+    return int(datetime.fromisoformat(at).timestamp() * 1000)

@@ -1,0 +1,103 @@
+"""Submitting a job under an id that is written down first, and giving it up where it does not come up."""
+
+import uuid
+from contextlib import suppress
+from typing import NamedTuple
+
+from job.cluster import FlinkRest, RestError
+from job.deployment import tables_owner
+from job.deployment.history import DeploymentHistory, Shipped, Step, as_told
+from job.deployment.settling import wait_until_settled
+from job.deployment.steps import ENDED, Asked
+from job.deployment.submission import submit
+from job.deployment.tables_owner import Claim
+from model.errors import RecloopError
+
+JOB_ID_KEY = "$internal.pipeline.job-id"
+"""Flink's setting for the id of a job. Chosen here, so that it is known before there is a job, and that a late client
+of a killed deployment submits no second one."""
+
+
+class Numbers(NamedTuple):
+    """Which deployment: both rise, see `DeploymentSettings`."""
+
+    number: int
+    generation: int
+
+
+class Launch:
+    """Submits, and writes down what came of it.
+
+    Args:
+        asked: what is to be done.
+        rest: the cluster.
+        history: where it is written down.
+        has_tables: whether the tables folder is this machine's too.
+    """
+
+    def __init__(self, asked: Asked, rest: FlinkRest, history: DeploymentHistory, *, has_tables: bool) -> None:
+        self._asked = asked
+        self._rest = rest
+        self._history = history
+        self._has_tables = has_tables
+        self._tables = asked.settings.tables.folder
+
+    def submit(self, which: Numbers, shipped: Shipped, state: str | None) -> str:
+        """Submits under an id that is written down first, and waits until the job has settled.
+
+        Raises:
+            RecloopError: it did not come up; nothing of it runs any more.
+        """
+        job_id = uuid.uuid4().hex
+        claim = self.claim(which, job_id)
+        self._write(which, Step.SUBMITTING, job_id=job_id, uri=state, cluster=self._asked.cluster, **as_told(shipped))
+        if self._has_tables:
+            tables_owner.claim(self._tables, claim)
+        self._asked.on_step("submitting")
+        try:
+            self._asked.on_progress("submitting")
+            restore = ["-s", state] if state else []
+            files = ["-pyfs", str(shipped.archive), "-py", str(shipped.entry), "--settings", str(shipped.settings)]
+            own_id = ["-D", f"{JOB_ID_KEY}={job_id}"]
+            submit(self._asked.target, [*own_id, *restore, *files], keep_open=(self._asked.lock,))
+            self._asked.on_step("submitted")
+            self._asked.on_progress("waiting for all tasks to run, and for the first checkpoint")
+            wait_until_settled(self._rest, job_id, timeout_s=self._asked.wait_s)
+            self._asked.on_step("settled")
+        except (RecloopError, OSError) as error:
+            self._give_up(which, job_id, claim, str(error))
+            raise
+        self._write(which, Step.CONFIRMED, job_id=job_id)
+        self._end_strays(job_id)
+        self._asked.on_step("confirmed")
+        return job_id
+
+    def _give_up(self, which: Numbers, job_id: str, claim: Claim, why: str) -> None:
+        """Cancels what did not come up, and writes down that nothing of it counts."""
+        with suppress(RestError):
+            self._rest.cancel(job_id)
+            self._rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=self._asked.wait_s)
+        self._write(which, Step.FAILED, job_id=job_id, why=why)
+        if self._has_tables:
+            tables_owner.withdraw(self._tables, claim)
+
+    def _end_strays(self, job_id: str) -> None:
+        """Cancels another job of the name, as a client may have submitted whose deployment was killed."""
+        for job in self._rest.jobs():
+            if job.name == self._asked.settings.job_name and job.state not in ENDED and job.job_id != job_id:
+                with suppress(RestError):
+                    self._rest.cancel(job.job_id)
+
+    def claim(self, which: Numbers, job_id: str) -> Claim:
+        """What is written into the tables folder."""
+        return Claim(
+            number=which.number,
+            generation=which.generation,
+            job_name=self._asked.settings.job_name,
+            job_id=job_id,
+            url=self._rest.url,
+            cluster=self._asked.cluster,
+        )
+
+    def _write(self, which: Numbers, step: Step, **told: object) -> None:
+        self._history.write(step, which.number, which.generation, **told)

@@ -1,0 +1,88 @@
+"""One deployment at a time: a file that whoever deploys holds locked, with who that is in it."""
+
+import fcntl
+import json
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from job.deployment.submission import DeployError
+
+_POLL_S = 0.2
+_ORPHAN_S = 360.0
+"""How long the client of a deployment that was killed may go on: a little longer than a submission may take."""
+
+
+@contextmanager
+def held(file: Path, what: str) -> Iterator[int]:
+    """Hold the file locked while the block runs; gives its descriptor.
+
+    A killed deployment's client may still be submitting: it holds the lock too, and is waited for.
+
+    Args:
+        file: made where it is not there.
+        what: what is held, for the message.
+
+    Raises:
+        DeployError: another process holds it; the text says which.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+") as lock:
+        deadline = time.monotonic() + _ORPHAN_S
+        while not _locked(lock):
+            holder = _holder(lock)
+            if _lives(holder) or time.monotonic() > deadline:
+                msg = f"{what} is being deployed by {_told(holder)}: wait for it, or end it"
+                raise DeployError(msg)
+            time.sleep(_POLL_S)
+        _write_holder(lock)
+        yield lock.fileno()
+        lock.truncate(0)
+
+
+def _locked(lock: IO[str]) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _write_holder(lock: IO[str]) -> None:
+    lock.truncate(0)
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    json.dump({"pid": os.getpid(), "host": platform.node(), "since": since}, lock)
+    lock.flush()
+
+
+def _holder(lock: IO[str]) -> dict[str, object]:
+    lock.seek(0)
+    try:
+        holder = json.loads(lock.read())
+    except ValueError:
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _lives(holder: dict[str, object]) -> bool:
+    """Whether the holder is at work; one on another machine is taken to be."""
+    if holder.get("host") != platform.node():
+        return bool(holder)
+    try:
+        os.kill(int(str(holder["pid"])), 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _told(holder: dict[str, object]) -> str:
+    if not holder:
+        return "another process"
+    return f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')}"

@@ -1,0 +1,106 @@
+"""Which models a running job serves, as its table model_swaps tells, beside what the registry wants served."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.settings.job_settings import JobSettings
+from job.tables.errors import TablesError
+from job.topology.served_models import variants
+from model.registry.bundle_source import FromRegistry
+from model.registry.errors import RegistryError
+from model.registry.registry import Registry
+
+_SERVED = """
+SELECT variant, model_version, CAST(count(*) AS INTEGER) AS scorers, max("timestamp") AS since
+FROM (
+  SELECT *, row_number() OVER (PARTITION BY scorer, variant ORDER BY epoch DESC, "timestamp" DESC) AS newest
+  FROM model_swaps WHERE outcome <> 'failed' AND scorer < ?
+)
+WHERE newest = 1 GROUP BY variant, model_version ORDER BY variant, since DESC
+"""
+_FAILED = """
+SELECT variant, model_version, problem, "timestamp" FROM model_swaps AS failed
+WHERE outcome = 'failed' AND NOT EXISTS (
+  SELECT 1 FROM model_swaps AS later
+  WHERE later.scorer = failed.scorer AND later.variant = failed.variant AND later.outcome <> 'failed'
+  AND (later.epoch > failed.epoch OR (later.epoch = failed.epoch AND later."timestamp" >= failed."timestamp"))
+)
+ORDER BY epoch DESC, "timestamp" DESC LIMIT 1
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ServedVersion:
+    """A version that is served.
+
+    Attributes:
+        variant: to whom.
+        version: the bundle's.
+        scorers: how many subtasks serve it.
+        since_ms: since when all of them do, epoch ms.
+    """
+
+    variant: str
+    version: str
+    scorers: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FailedSwap:
+    """The newest version that did not load and was not followed by one that did."""
+
+    variant: str
+    version: str
+    problem: str
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """What is served.
+
+    Attributes:
+        served: by variant, the newest first.
+        failed: why another version is not, or None.
+        wanted: variant -> the version that the registry's pointers name for it now.
+        problem: why less is told than could be, or None.
+    """
+
+    served: list[ServedVersion]
+    failed: FailedSwap | None
+    wanted: dict[str, str]
+    problem: str | None
+
+
+def read_models(settings: JobSettings | None) -> ModelStatus:
+    """Reads table and registry, where this machine sees them."""
+    if settings is None or not settings.tables.folder.is_dir():
+        return ModelStatus([], None, {}, "the job's tables are not seen from here")
+    try:
+        served, failed = _told(settings.tables.folder, settings.scorers)
+    except TablesError as error:
+        return ModelStatus([], None, {}, str(error))
+    try:
+        return ModelStatus(served, failed, _wanted(settings), None)
+    except RegistryError as error:
+        return ModelStatus(served, failed, {}, str(error))
+
+
+def _told(tables: Path, scorers: int) -> tuple[list[ServedVersion], FailedSwap | None]:
+    from job.tables import duck  # the `recloop` command starts without it
+
+    with duck.connect(tables) as connection:
+        served = duck.run(connection, _SERVED, [scorers]).rows
+        failed = duck.run(connection, _FAILED).rows
+    return [ServedVersion(*row) for row in served], next((FailedSwap(*row) for row in failed), None)  # type: ignore[arg-type]
+
+
+def _wanted(settings: JobSettings) -> dict[str, str]:
+    wanted = {}
+    for variant in variants(settings):
+        source = variant.source
+        if isinstance(source, FromRegistry) and source.follows:
+            version = source.named_by(Registry(source.url).pointers(source.name))
+            wanted[variant.name] = version.id if version else "none"
+    return wanted

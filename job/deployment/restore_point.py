@@ -1,0 +1,216 @@
+"""What a job can go on from: the newest of all savepoints and checkpoints of its name that still exist.
+
+Asked are the cluster's REST interface, the history of deployments, and the folders, as far as this machine sees them.
+The order is that of deployments, and within one Flink's own count of checkpoints: no clock is asked where they tell.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from job.cluster import FlinkRest
+from job.cluster.records import CheckpointStats, JobSummary
+from job.cluster.uris import as_uri, below, file_uri, local_path
+from job.deployment.history import DeploymentHistory, Step, Submitted
+
+METADATA = "_metadata"
+_CHECKPOINTS, _SAVEPOINTS = "execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"
+_HEADER = struct.Struct(">iiq")  # magic number, version, id of the checkpoint
+_MAGIC = 0x4960672D
+_LAST = 2**63
+"""Above every id: a savepoint that a job was stopped with is the last that there is of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RestorePoint:
+    """A savepoint or checkpoint.
+
+    Attributes:
+        uri: where it is.
+        job_id: the job whose state it is.
+        order: that job's place among the deployments.
+        checkpoint_id: Flink's count; it goes on when a job goes on from another one's state.
+        at_ms: when it was complete, epoch milliseconds.
+    """
+
+    uri: str
+    job_id: str
+    order: float
+    checkpoint_id: int
+    at_ms: int
+
+    @property
+    def rank(self) -> tuple[float, int, int]:
+        """What is newer has the higher one."""
+        return (self.order, self.checkpoint_id, self.at_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where a cluster keeps state; of each the URIs."""
+
+    checkpoints: tuple[str, ...]
+    savepoints: tuple[str, ...]
+    savepoint_target: str | None
+    """What to give where the cluster names no folder for savepoints; None where it does, or has none at all."""
+
+    @classmethod
+    def of(cls, configuration: dict[str, str], given: Path | None) -> "Folders":
+        """From the cluster's settings, and the folder that the user or a local cluster names."""
+        named = configuration.get(_CHECKPOINTS), configuration.get(_SAVEPOINTS)
+        mine = (file_uri(given),) if given is not None else ()
+        checkpoints = tuple(dict.fromkeys([*mine, *([as_uri(named[0])] if named[0] else [])]))
+        inside = below(checkpoints[-1], "savepoints") if checkpoints else None
+        savepoints = [as_uri(named[1])] if named[1] else []
+        every = (*savepoints, *(below(each, "savepoints") for each in checkpoints))
+        return cls(checkpoints, tuple(every), None if named[1] else inside)
+
+
+def exists(uri: str, *, is_local: bool) -> bool | None:
+    """Whether the state is there with its `_metadata`; None where this machine cannot tell.
+
+    Args:
+        uri: where it should be.
+        is_local: whether the cluster's files are this machine's, so that what is not here is nowhere.
+    """
+    path = local_path(uri)
+    if path is None:
+        return None
+    if (path / METADATA).is_file() or (path.name == METADATA and path.is_file()):
+        return True
+    # Elsewhere, a folder that is not here at all may be the cluster's; one whose parent is here was removed.
+    return False if is_local or path.exists() or path.parent.is_dir() else None
+
+
+class RestorePoints:
+    """All that is known of a job's state.
+
+    Args:
+        rest: the cluster.
+        history: the deployments.
+        folders: where state may lie.
+        named: the jobs of that name that the cluster remembers.
+        others: ids of further jobs of that name in the current generation, oldest first.
+        is_local: whether the cluster's files are this machine's.
+    """
+
+    def __init__(
+        self,
+        rest: FlinkRest,
+        history: DeploymentHistory,
+        folders: Folders,
+        named: Iterable[JobSummary],
+        others: Iterable[str] = (),
+        *,
+        is_local: bool,
+    ) -> None:
+        self._is_local = is_local
+        self._rest = rest
+        self._history = history
+        self._folders = folders
+        self._named = {job.job_id: job for job in named}
+        self._order = self._ordered(list(others))
+
+    @property
+    def jobs(self) -> list[str]:
+        """Ids of the jobs whose state counts, oldest first."""
+        return sorted(self._order, key=lambda job_id: self._order[job_id])
+
+    def newest(self) -> RestorePoint | None:
+        """The newest that exists, or that may exist where this machine cannot look."""
+        there = (each for each in self._all() if exists(each.uri, is_local=self._is_local) is not False)
+        return max(there, key=_rank, default=None)
+
+    def ran_before(self) -> str | None:
+        """The id of a job that may have had state; None where none is known, or all are known to have had none."""
+        return next((job_id for job_id in reversed(self.jobs) if not self._had_none(job_id)), None)
+
+    def _ordered(self, others: list[str]) -> dict[str, float]:
+        """Job id -> its place: the deployment's number, or between those that it began between."""
+        newest = self._history.newest
+        generation = newest.generation if newest else 0
+        mine = [each for each in self._history.submitted if each.generation == generation and _counts(each)]
+        begun_ms = min((each.at_ms for each in mine), default=0)
+        older = [*([] if generation else self._history.legacy_ids), *others]
+        order = {job_id: number - len(older) - 0.75 for number, job_id in enumerate(older)}
+        order |= {each.job_id: float(each.number) for each in mine}
+        known = {each.job_id for each in self._history.submitted} | set(self._history.legacy_ids) | set(order)
+        for job in sorted(self._named.values(), key=lambda job: job.start_ms):
+            if job.job_id not in known and job.start_ms >= begun_ms:
+                before = max((each.number for each in mine if each.at_ms <= job.start_ms), default=0)
+                order[job.job_id] = before + 0.25 + job.start_ms / 2**53
+        return order
+
+    def _all(self) -> Iterator[RestorePoint]:
+        yield from self._of_history()
+        for job_id, order in self._order.items():
+            yield from self._in_folders(job_id, order)
+            if job_id in self._named:
+                yield from self._of_rest(job_id, order)
+
+    def _of_history(self) -> Iterator[RestorePoint]:
+        for savepoint in self._history.savepoints:
+            if (order := self._order.get(savepoint.job_id)) is not None:
+                yield RestorePoint(as_uri(savepoint.uri), savepoint.job_id, order, _LAST, savepoint.at_ms)
+        for each in self._history.submitted:
+            if each.job_id in self._order and each.began_from:
+                yield RestorePoint(as_uri(each.began_from), each.job_id, each.number - 0.5, 0, each.at_ms)
+
+    def _of_rest(self, job_id: str, order: float) -> Iterator[RestorePoint]:
+        told = self._rest.checkpoints(job_id)
+        over = self._named[job_id].state in ("FINISHED", "CANCELED") and not self._retained(job_id)
+        for each in told.kept:
+            if each.is_savepoint or not over:
+                yield RestorePoint(as_uri(str(each.path)), job_id, order, each.checkpoint_id, each.completed_ms)
+        if told.restored_from:
+            yield RestorePoint(as_uri(told.restored_from), job_id, order - 0.5, 0, self._named[job_id].start_ms)
+
+    def _retained(self, job_id: str) -> bool:
+        """Whether checkpoints of a job that is over are still there: those of a finished one are not."""
+        return self._named[job_id].state == "CANCELED" and self._rest.retains_checkpoints(job_id)
+
+    def _in_folders(self, job_id: str, order: float) -> Iterator[RestorePoint]:
+        found = [(folder, f"{job_id}/chk-*/{METADATA}") for folder in self._folders.checkpoints]
+        found += [(folder, f"savepoint-{job_id[:6]}-*/{METADATA}") for folder in self._folders.savepoints]
+        for folder, pattern in found:
+            path = local_path(folder)
+            for metadata in path.glob(pattern) if path is not None and path.is_dir() else ():
+                uri, at_ms = file_uri(metadata.parent), metadata.stat().st_mtime_ns // 1_000_000
+                yield RestorePoint(uri, job_id, order, _checkpoint_id(metadata), at_ms)
+
+    def _had_none(self, job_id: str) -> bool:
+        """Whether the job is known never to have completed a checkpoint, nor to have begun from one."""
+        deployed = self._history.of_job(job_id)
+        if deployed is not None and (deployed.outcome == Step.CONFIRMED or deployed.began_from):
+            return False
+        if job_id in self._named:
+            return _is_empty(self._rest.checkpoints(job_id))
+        return deployed is not None and self._never_started(job_id)
+
+    def _never_started(self, job_id: str) -> bool:
+        """Whether its folder was never made, which Flink does first of all."""
+        paths = [path for each in self._folders.checkpoints if (path := local_path(each)) is not None and path.is_dir()]
+        return bool(paths) and not any((path / job_id).exists() for path in paths)
+
+
+def _counts(deployed: Submitted) -> bool:
+    return deployed.outcome != Step.FAILED
+
+
+def _rank(point: RestorePoint) -> tuple[float, int, int]:
+    return point.rank
+
+
+def _is_empty(told: CheckpointStats) -> bool:
+    return told.completed == 0 and told.restored == 0
+
+
+def _checkpoint_id(metadata: Path) -> int:
+    """Flink's count, which the file begins with."""
+    with metadata.open("rb") as file:
+        header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return 0
+    magic, _, checkpoint_id = _HEADER.unpack(header)
+    return int(checkpoint_id) if magic == _MAGIC else 0

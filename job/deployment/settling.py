@@ -1,0 +1,43 @@
+"""Waiting for a new job to be worth the name: all tasks run, and a checkpoint of its own is complete."""
+
+import time
+from contextlib import suppress
+
+from job.cluster import FlinkRest, RestError
+from job.cluster.records import Failure, JobDetail
+from job.deployment.submission import DeployError
+
+_POLL_S = 0.2
+_TOO_MANY_FAILURES = 6
+"""A job that failed so often before its first checkpoint will not come up by itself."""
+
+
+def wait_until_settled(rest: FlinkRest, job_id: str, *, timeout_s: float) -> None:
+    """Wait until all tasks of a new job run and a checkpoint of its own is complete.
+
+    Raises:
+        DeployError: it ended, failed again and again, or was not there in time; the text holds why.
+    """
+    deadline = time.monotonic() + timeout_s
+    asked = False
+    while True:
+        job, done = rest.job(job_id), rest.checkpoints(job_id)
+        if job.all_running and done.completed:
+            return
+        if job.all_running and not asked:
+            asked = True
+            with suppress(RestError):  # then the next one by itself is waited for
+                rest.begin_checkpoint(job_id)
+        failures = rest.exceptions(job_id)
+        if job.is_over or len(failures) >= _TOO_MANY_FAILURES or time.monotonic() > deadline:
+            raise DeployError(_told(job, failures, timeout_s))
+        time.sleep(_POLL_S)
+
+
+def _told(job: JobDetail, failures: list[Failure], timeout_s: float) -> str:
+    which = f"the new job {job.job_id}"
+    if failures:
+        return f"{which} is {job.state}: {failures[0].root_cause}"
+    if waiting := sum(vertex.tasks.get("SCHEDULED", 0) + vertex.tasks.get("CREATED", 0) for vertex in job.vertices):
+        return f"{which} has {waiting} tasks that wait for a slot after {timeout_s:g} s"
+    return f"{which} is {job.state}, without a complete checkpoint after {timeout_s:g} s: give it longer by --wait"

@@ -1,0 +1,117 @@
+"""The packages as one zip whose name is its content, so that a TaskManager never runs an older deployment's code.
+
+A TaskManager's embedded interpreter lives as long as its JVM and keeps every module it imported: a second job with
+changed code under the same package names would run the old code in its thread-mode operators. So the packages travel
+inside one package named after the hash of their code, with their imports rewritten to it. Two deployments with the
+same code share a name; different ones can even run side by side.
+
+Flink removes the zip when tasks restart, and the interpreter would look for a module that it has not imported yet in
+the zip that is gone: an operator that moves to a surviving TaskManager would never start there. So the outer package
+imports everything that thread-mode operators may need at once; not so in worker processes, which are started anew with
+their own zip. There, several operators are made at the same time by threads of one process: one that imports a module
+holds its lock and waits for the package, which would wait for that module ("deadlock detected by _ModuleLock").
+"""
+
+import hashlib
+import os
+import re
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.errors import RecloopError
+
+PACKAGES = ("job", "udfs", "model")
+PROJECT = Path(__file__).resolve().parents[2]
+"""The folder that holds the packages that run now."""
+_NAMES = "|".join(PACKAGES)
+_FROM = re.compile(rf"^(\s*from )({_NAMES})(?=[. ])", re.MULTILINE)
+_PLAIN = re.compile(rf"^\s*import ({_NAMES})\b.*$", re.MULTILINE)
+_TORCH = re.compile(r"^(import|from) (torch|udfs\.scoring\.device)\b", re.MULTILINE)
+_WORKER = "pyflink.fn_execution.beam.beam_boot"
+"""The main module of a worker process."""
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+class ShippingError(RecloopError):
+    """The packages can't be shipped as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """What goes to the cluster.
+
+    Attributes:
+        name: the outer package: "recloop_" and 12 hex digits of the code's hash.
+        archive: the zip, for Flink's `-pyfs`.
+        entry: the script, for Flink's `-py`.
+    """
+
+    name: str
+    archive: Path
+    entry: Path
+
+
+def pack(folder: Path, root: Path = PROJECT) -> Shipment:
+    """Writes zip and script into the folder.
+
+    Args:
+        folder: where to; made if it is not there.
+        root: the folder that holds the packages.
+
+    Raises:
+        ShippingError: a module imports one of the packages in a way that can't be rewritten.
+    """
+    sources = read_sources(root)
+    name = f"recloop_{code_hash(sources)[:12]}"
+    folder.mkdir(parents=True, exist_ok=True)
+    archive = folder / f"{name}.zip"
+    # In one piece: an earlier deployment with the same code may have to be submitted again.
+    scratch = folder / f".{name}.{os.getpid()}"
+    with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr(zipfile.ZipInfo(f"{name}/__init__.py", _EPOCH), import_all(sources))
+        for path, text in sources.items():
+            out.writestr(zipfile.ZipInfo(f"{name}/{path}", _EPOCH), rename_imports(text, name, path))
+    scratch.replace(archive)
+    entry = folder / f"{name}_main.py"
+    entry.write_text(f"from {name}.job.main import main\n\nmain()\n")
+    return Shipment(name, archive, entry)
+
+
+def import_all(sources: dict[str, str]) -> str:
+    """The outer package's own code: imports every module of udfs, unless it is imported by a worker process.
+
+    Those that need torch are left out: only worker processes score.
+    """
+    names = (path.removesuffix(".py").replace("/", ".") for path, text in sources.items() if not _TORCH.search(text))
+    modules = [name for name in names if name.startswith("udfs.") and not name.endswith("__init__")]
+    lines = [f'    import_module(f"{{__name__}}.{module}")' for module in modules]
+    spec = 'getattr(sys.modules["__main__"], "__spec__", None)'
+    here = f'if getattr({spec}, "name", None) != "{_WORKER}":'
+    return "\n".join(["import sys", "from importlib import import_module", "", here, *lines, ""])
+
+
+def read_sources(root: Path) -> dict[str, str]:
+    """Every module of the packages: path below the root -> text."""
+    files = (file for package in PACKAGES for file in sorted((root / package).rglob("*.py")))
+    return {file.relative_to(root).as_posix(): file.read_text() for file in files}
+
+
+def code_hash(sources: dict[str, str]) -> str:
+    """SHA-256 over all paths and texts, hex."""
+    digest = hashlib.sha256()
+    for path, text in sources.items():
+        digest.update(f"{path}\0{text}\0".encode())
+    return digest.hexdigest()
+
+
+def rename_imports(text: str, name: str, path: str) -> str:
+    """The module's text with imports from the packages pointing into the outer one.
+
+    Raises:
+        ShippingError: it says `import job`, `import udfs.x` or the like; only `from ... import` is rewritten.
+    """
+    if plain := _PLAIN.search(text):
+        msg = f"{path}: write {plain.group().strip()!r} as from ... import ..., so that it can be shipped"
+        raise ShippingError(msg)
+    return _FROM.sub(rf"\1{name}.\2", text)

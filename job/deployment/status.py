@@ -1,0 +1,225 @@
+"""How a running job does: state, rate, last checkpoint, restarts, and how far it is behind the log."""
+
+import re
+import time
+from collections import Counter
+from dataclasses import dataclass
+
+from job.cluster import FlinkRest
+from job.cluster.records import JobDetail, JobSummary
+from job.deployment.behavior_log import ends
+from job.deployment.model_status import ModelStatus, read_models
+from job.kafka.errors import KafkaToolError
+from job.settings.job_settings import JobSettings
+from udfs.flink.metrics import Metric
+from udfs.log.reader import LogError
+
+_SAMPLE_S = 2.0
+_FETCH_S = 1.1
+"""Flink fetches metrics at most once a second."""
+_REASON = re.compile(r"\.reason\.(\w+)\.fallbacks$")
+_PARTITION = re.compile(r"\.partition\.(\d+)\.next_offset$")
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLag:
+    """One partition of the log.
+
+    Attributes:
+        partition: its number.
+        next_offset: the offset the job reads next; None while it did not say.
+        end_offset: how many records the partition holds.
+    """
+
+    partition: int
+    next_offset: int | None
+    end_offset: int
+
+    @property
+    def lag(self) -> int:
+        """Records not read yet."""
+        return self.end_offset - (self.next_offset or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """What `recloop status` tells.
+
+    Attributes:
+        job_id: Flink's id.
+        name: the job's name.
+        state: Flink's word for it.
+        running_s: seconds since it was submitted.
+        tasks: "running/all".
+        lists_per_s: lists made a second, over the last two seconds.
+        scored: histories that a model scored, since the last start.
+        stepped: of these, by one step from a kept state.
+        cached: of these, by what the model had said to the same question.
+        fallbacks: behaviours that went on without scores since the last start.
+        fallback_reasons: why (`udfs.model_serving.model_calls.FallbackReason`) -> how many of them; the most
+            frequent first.
+        dead_letters: records that were no behaviour since the last start.
+        offsets_gone: offsets removed before they were read, and stepped over, since the last start.
+        restarts: how often Flink restarted it.
+        last_failure: the newest failure's cause, or None.
+        checkpoint_age_s: seconds since the newest complete checkpoint was triggered, or None.
+        checkpoint_ms: how long that took.
+        checkpoint_bytes: how much state it holds.
+        checkpoints_failed: how many failed.
+        log_silent_s: for how long the log's brokers have not answered the job; 0 while they do.
+        swaps: models that replaced another at a scorer, since the last start.
+        swap_failures: models that did not load at one, and left it with the model before.
+        models: which are served.
+        log_problem: why `partitions` is empty, or None.
+        partitions: the log, partition by partition.
+    """
+
+    job_id: str
+    name: str
+    state: str
+    running_s: float
+    tasks: str
+    lists_per_s: float
+    scored: int
+    stepped: int
+    cached: int
+    fallbacks: int
+    fallback_reasons: dict[str, int]
+    dead_letters: int
+    offsets_gone: int
+    restarts: int
+    last_failure: str | None
+    checkpoint_age_s: float | None
+    checkpoint_ms: int | None
+    checkpoint_bytes: int | None
+    checkpoints_failed: int
+    log_silent_s: float
+    swaps: int
+    swap_failures: int
+    models: ModelStatus
+    log_problem: str | None
+    partitions: list[PartitionLag]
+
+    @property
+    def lag(self) -> int:
+        """Records of the whole log not read yet."""
+        return sum(partition.lag for partition in self.partitions)
+
+
+def find_job(rest: FlinkRest, name: str) -> JobSummary | None:
+    """The newest job of that name, whatever its state."""
+    return next((job for job in rest.jobs() if job.name == name), None)
+
+
+def read_status(
+    rest: FlinkRest, job_id: str, settings: JobSettings | None, *, sample_s: float = _SAMPLE_S
+) -> JobStatus:
+    """Asks Flink, twice within `sample_s` for the rate, and looks at the log that the settings name."""
+    before = fresh_counts(rest, job_id)
+    began = time.monotonic()
+    time.sleep(sample_s)
+    counts = fresh_counts(rest, job_id)
+    seconds = time.monotonic() - began
+    job = rest.job(job_id)
+    checkpoints = rest.checkpoints(job_id)
+    newest = checkpoints.latest
+    failures = rest.exceptions(job_id)
+    lists = counts.total(Metric.LISTS) - before.total(Metric.LISTS)
+    partitions, problem = lags(settings, counts.next_offsets)
+    restarts = rest.job_metrics(job_id, "numRestarts").get("numRestarts", "0")
+    return JobStatus(
+        job_id=job_id,
+        name=job.name,
+        state=job.state,
+        running_s=job.duration_ms / 1000,
+        tasks=_tasks(job),
+        lists_per_s=max(0.0, lists / seconds),
+        scored=counts.total(Metric.HISTORIES_SCORED),
+        stepped=counts.total(Metric.HISTORIES_STEPPED),
+        cached=counts.total(Metric.SCORE_CACHE_HITS),
+        fallbacks=counts.total(Metric.FALLBACKS),
+        fallback_reasons=dict(sorted(counts.fallback_reasons.items(), key=lambda counted: -counted[1])),
+        dead_letters=counts.total(Metric.DEAD_LETTERS),
+        offsets_gone=counts.total(Metric.OFFSETS_GONE),
+        restarts=int(restarts),
+        last_failure=failures[0].root_cause if failures else None,
+        checkpoint_age_s=time.time() - newest.trigger_ms / 1000 if newest else None,
+        checkpoint_ms=newest.duration_ms if newest else None,
+        checkpoint_bytes=newest.size_bytes if newest else None,
+        checkpoints_failed=checkpoints.failed,
+        log_silent_s=counts.total(Metric.LOG_SILENT_MS) / 1000,
+        swaps=counts.total(Metric.SWAPS),
+        swap_failures=counts.total(Metric.SWAP_FAILURES),
+        models=read_models(settings),
+        log_problem=problem,
+        partitions=partitions,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The job's own metrics, over all subtasks.
+
+    Attributes:
+        totals: metric -> count since the last start; of `log_silent_ms` the highest level.
+        next_offsets: log partition -> the offset that is read next.
+        fallback_reasons: why -> how many fallbacks, where there are some.
+    """
+
+    totals: dict[str, int]
+    next_offsets: dict[int, int]
+    fallback_reasons: dict[str, int]
+
+    def total(self, metric: Metric) -> int:
+        """0 where nothing was reported yet."""
+        return self.totals.get(metric.value, 0)
+
+
+def fresh_counts(rest: FlinkRest, job_id: str) -> Counts:
+    """The job's metrics as they are now.
+
+    Flink answers with what it fetched after the question before, so the first answer is thrown away.
+    """
+    job = rest.job(job_id)
+    counted(rest, job)
+    time.sleep(_FETCH_S)
+    return counted(rest, job)
+
+
+def counted(rest: FlinkRest, job: JobDetail) -> Counts:
+    """Reads the metrics of all vertices that have some of ours."""
+    totals: dict[str, int] = {}
+    offsets: dict[int, int] = {}
+    reasons: Counter[str] = Counter()
+    wanted = {metric.value for metric in Metric}
+    for vertex in job.vertices:
+        path = f"/jobs/{job.job_id}/vertices/{vertex.vertex_id}/metrics"
+        names = [each["id"] for each in rest.get(path) if each["id"].rpartition(".")[2] in wanted]
+        if not names:
+            continue
+        for name, value in rest.vertex_metrics(job.job_id, vertex.vertex_id, *names).items():
+            if partition := _PARTITION.search(name):
+                offsets[int(partition.group(1))] = int(value)
+            else:
+                if reason := _REASON.search(name):
+                    reasons[reason.group(1)] += int(value)
+                metric = name.rpartition(".")[2]
+                before = totals.get(metric, 0)
+                totals[metric] = max(before, int(value)) if metric == Metric.LOG_SILENT_MS else before + int(value)
+    return Counts(totals, offsets, dict(+reasons))
+
+
+def lags(settings: JobSettings | None, next_offsets: dict[int, int]) -> tuple[list[PartitionLag], str | None]:
+    """Each partition of the log beside what was read of it; or why that can't be told."""
+    if settings is None:
+        return [], "nothing is known here of how the job was deployed"
+    try:
+        found = ends(settings)
+    except (LogError, KafkaToolError) as error:
+        return [], str(error)
+    return [PartitionLag(partition, next_offsets.get(partition), end) for partition, end in found.items()], None
+
+
+def _tasks(job: JobDetail) -> str:
+    running = sum(vertex.tasks.get("RUNNING", 0) for vertex in job.vertices)
+    return f"{running}/{sum(vertex.parallelism for vertex in job.vertices)}"

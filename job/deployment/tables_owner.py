@@ -1,0 +1,134 @@
+"""Whose a tables folder is: a hidden file in it says which jobs were deployed onto it, the newest last.
+
+So two jobs never write into one folder, and a deployment's number is never given again, also where all that was
+written down beside the cluster is gone. Readers of tables look into no hidden file.
+"""
+
+import platform
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from job.cluster import FlinkRest, NotFoundError, RestError, UnreachableError
+from job.deployment.append_log import append, read
+from job.deployment.submission import DeployError
+
+FILE = ".deployments.jsonl"
+LOCK = ".deployments.lock"
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_DEPLOYED, _WITHDRAWN = "deployed", "withdrawn"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A deployment over the tables.
+
+    Attributes:
+        number: the deployment's.
+        generation: the deployment's.
+        job_name: the job's name.
+        job_id: Flink's id.
+        url: the cluster's REST interface.
+        cluster: what names the cluster for good: the folder of a local one, else the address.
+        host: the machine that it was deployed from.
+    """
+
+    number: int
+    generation: int
+    job_name: str
+    job_id: str
+    url: str
+    cluster: str
+    host: str = platform.node()
+
+
+def claims(tables: Path) -> list[Claim]:
+    """Return the deployments over the folder, oldest first, without those that came to nothing.
+
+    Raises:
+        DeployError: the file is broken.
+    """
+    names = Claim.__dataclass_fields__
+    found: dict[str, Claim] = {}
+    try:
+        for each in read(tables / FILE):
+            if each["step"] == _DEPLOYED:
+                found[each["job_id"]] = Claim(**{name: each[name] for name in names})
+            else:
+                found.pop(each["job_id"], None)
+    except KeyError as error:
+        msg = f"{tables / FILE} is no record of deployments ({error} is missing): mend it, or move it away"
+        raise DeployError(msg) from error
+    return list(found.values())
+
+
+def highest(tables: Path) -> tuple[int, int]:
+    """Return the highest number and generation ever given over the folder, (0, 0) where there is none."""
+    records = read(tables / FILE)
+    return (
+        max((int(each.get("number", 0)) for each in records), default=0),
+        max((int(each.get("generation", 0)) for each in records), default=0),
+    )
+
+
+def claim(tables: Path, by: Claim) -> None:
+    """Write down that a job is about to be deployed over the folder."""
+    append(tables / FILE, {"at": _now(), "step": _DEPLOYED, **asdict(by)})
+
+
+def withdraw(tables: Path, by: Claim) -> None:
+    """Write down that it came to nothing: it never completed a checkpoint."""
+    append(tables / FILE, {"at": _now(), "step": _WITHDRAWN, **asdict(by)})
+
+
+def check_free(tables: Path, mine: Claim, *, take_over: bool) -> None:
+    """Make sure that no other job writes into the folder.
+
+    Args:
+        tables: the folder.
+        mine: what is about to be deployed.
+        take_over: whether a cluster that does not answer is taken to be gone.
+
+    Raises:
+        DeployError: a job of another name, or on another cluster, still runs, or nobody can say.
+    """
+    for theirs in _newest_of_each(claims(tables)):
+        if (theirs.job_name, theirs.cluster) == (mine.job_name, mine.cluster):
+            continue
+        url = mine.url if theirs.cluster == mine.cluster else theirs.url
+        whose = f"job {theirs.job_name} ({theirs.job_id}) on {url}"
+        try:
+            runs = _runs(url, theirs.job_id)
+        except RestError as error:
+            if take_over or _is_gone(error, theirs):
+                continue
+            msg = f"{tables} is written by {whose}, which does not answer: if it is gone for good, add --take-over"
+            raise DeployError(msg) from error
+        if runs:
+            msg = f"{tables} is written by {whose}, which still runs: end it, or give another tables.folder"
+            raise DeployError(msg)
+
+
+def _newest_of_each(every: list[Claim]) -> list[Claim]:
+    """Of each job on each cluster its newest deployment: the older ones were ended for it."""
+    return list({(each.job_name, each.cluster): each for each in every}.values())
+
+
+def _runs(url: str, job_id: str) -> bool:
+    with FlinkRest(url) as rest:
+        try:
+            return not rest.job(job_id).is_over
+        except NotFoundError:
+            return False
+
+
+def _is_gone(error: RestError, theirs: Claim) -> bool:
+    """Whether nobody listens there on this machine: a cluster that was stopped, and its jobs with it."""
+    if not isinstance(error, UnreachableError) or theirs.host != platform.node():
+        return False
+    return urlsplit(theirs.url).hostname in _LOOPBACK and "refused" in str(error).lower()
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,252 @@
+"""The steps of a deployment, each written down before it is done; see `job/deployment/deploy.py`."""
+
+import json
+
+from job.cluster import FlinkRest, RestError
+from job.deployment import tables_owner
+from job.deployment.append_log import sync
+from job.deployment.behavior_log import begun, make_ready
+from job.deployment.checks import (
+    CLUSTER_CHECKS,
+    check_given_state,
+    check_goes_on,
+    check_slots,
+    previous_settings,
+    try_client,
+)
+from job.deployment.hand_over import HandOver
+from job.deployment.history import (
+    DeploymentHistory,
+    Shipped,
+    Step,
+    as_told,
+    legacy_shipped,
+    newest_stamped,
+    settings_file,
+)
+from job.deployment.launch import Launch, Numbers
+from job.deployment.restore_point import Folders, RestorePoints
+from job.deployment.shipping import pack
+from job.deployment.slots import placed
+from job.deployment.steps import ENDED, Asked, Deployment
+from job.deployment.submission import DeployError, try_connection
+from job.kafka.published import make_topics_ready
+from job.settings.job_settings import JobSettings
+from job.topology.served_models import pinned
+from model.errors import RecloopError
+
+
+class Transaction:
+    """One deployment; the locks are held.
+
+    Args:
+        asked: what is to be done.
+        rest: the cluster.
+    """
+
+    def __init__(self, asked: Asked, rest: FlinkRest) -> None:
+        self._asked = asked
+        self._rest = rest
+        self._settings = asked.settings
+        self._step = asked.on_step
+        self._step("locked")
+        self._history = DeploymentHistory(asked.target.folder, asked.settings.job_name)
+        self._tables = asked.settings.tables.folder
+        self._has_tables = (self._tables / tables_owner.LOCK).exists()
+        self._claims = tables_owner.claims(self._tables) if self._has_tables else []
+        self._named = [job for job in rest.jobs() if job.name == asked.settings.job_name]
+        self._running = [job for job in self._named if job.state not in ENDED]
+        self._folders = Folders.of(rest.configuration(), asked.target.checkpoints)
+        self._before = self._last_shipped()
+        self._which = self._next_number()
+        self._launch = Launch(asked, rest, self._history, has_tables=self._has_tables)
+
+    def run(self) -> Deployment:
+        """All steps.
+
+        Raises:
+            RecloopError: the first that failed; before the step `stopping` nothing was changed, afterwards the old
+                job was put back, and the text says so.
+        """
+        start_from = self._check()
+        self._step("checked")
+        shipped, code = self._ship()
+        if self._running:
+            self._asked.on_progress("trying whether the cluster is reached, and the job can be declared")
+            if not self._asked.is_local:
+                try_connection(self._asked.target)
+            try_client(self._asked.target, shipped)
+        self._write(Step.BEGUN, **as_told(shipped))
+        self._step("begun")
+        try:
+            self._end_running(start_from)
+        except RestError as error:
+            again = f"It is written down what was done, and nothing is lost: {self._asked.retry}"
+            msg = f"ending the old job went wrong: {error}\n{again}"
+            raise DeployError(msg) from error
+        self._step("ended")
+        back = None
+        try:
+            back = self._points().newest() if self._running else None
+            state = None if self._asked.fresh else start_from or self._state()
+            job_id = self._launch.submit(self._which, shipped, state)
+        except (RecloopError, OSError) as error:
+            raise self._rolled_back(str(error), back.uri if back else None) from error
+        replaced = self._running[0].job_id if self._running else None
+        return Deployment(job_id, code, state, replaced, shipped.settings)
+
+    def _check(self) -> str | None:
+        """Everything that can be known while the old job runs; returns the URI of a state that was given."""
+        asked, settings = self._asked, self._settings
+        if asked.fresh and asked.start_from is not None:
+            msg = "--fresh begins with empty state and --from goes on from one: give one of them"
+            raise DeployError(msg)
+        given = asked.start_from and check_given_state(asked.start_from, is_local=asked.is_local)
+        if self._has_tables:
+            tables_owner.check_free(self._tables, self._launch.claim(self._which, ""), take_over=asked.take_over)
+        for check in CLUSTER_CHECKS:
+            check(self._rest, settings)
+        before = None if asked.fresh else self._settings_before(given)
+        replaced = [self._rest.job(job.job_id) for job in self._running]
+        check_slots(self._rest, settings, replaced)
+        if not asked.fresh:
+            check_goes_on(settings, before, replaced if given is None else ())
+        begins = asked.fresh or (given is None and not self._running and self._state() is None)
+        settings = placed(pinned(settings), self._rest)
+        make_ready(settings)
+        for topic in make_topics_ready(settings):
+            asked.on_progress(f"made the topic {topic}")
+        self._settings = begun(settings) if begins else _begun_before(settings, before)
+        if begins and (self._claims or self._history.submitted) and not asked.fresh:
+            self._which = Numbers(self._which.number, self._which.generation + 1)
+        return given
+
+    def _settings_before(self, given: str | None) -> JobSettings | None:
+        """The settings of the deployment whose state is gone on from; None where nobody knows them."""
+        if given is None:
+            return previous_settings(self._before) if self._before else None
+        ids = [each for each in self._history.submitted if each.job_id in given or f"-{each.job_id[:6]}-" in given]
+        return previous_settings(ids[-1].shipped) if ids and ids[-1].shipped.settings.is_file() else None
+
+    def _ship(self) -> tuple[Shipped, str]:
+        """Code and settings as files."""
+        asked = self._asked
+        asked.on_progress("packing the code")
+        shipment = pack(asked.target.folder / "code", asked.code)
+        deployment = self._settings.deployment.model_copy(update=self._which._asdict())
+        file = settings_file(asked.target.folder, self._settings.job_name, self._which.number)
+        self._settings.model_copy(update={"deployment": deployment}).to_file(file)
+        for written in (file, shipment.archive, shipment.entry):
+            sync(written)
+        self._step("packed")
+        return Shipped(file, shipment.archive, shipment.entry), shipment.name
+
+    def _end_running(self, start_from: str | None) -> None:
+        """Ends the old job; more than one of the name are left by hands other than ours."""
+        points = self._points()
+        hand_over = HandOver(
+            rest=self._rest,
+            folders=self._folders,
+            newest=lambda: self._points().newest(),
+            written=self._write_savepoint,
+            on_progress=self._asked.on_progress,
+            savepoint_s=self._asked.savepoint_s,
+            is_needed=start_from is None and points.ran_before() is not None,
+        )
+        for place, job in enumerate(self._running):
+            self._write(Step.STOPPING, job_id=job.job_id)
+            self._step("stopping")
+            if place or self._asked.fresh:
+                hand_over.cancel(job)
+            else:
+                hand_over.stop(job)
+
+    def _write_savepoint(self, job_id: str, uri: str) -> None:
+        self._write(Step.SAVEPOINT, job_id=job_id, uri=uri)
+        self._step("saved")
+
+    def _points(self) -> RestorePoints:
+        """What is known of the job's state now; the cluster is asked again."""
+        named = [job for job in self._rest.jobs() if job.name == self._settings.job_name]
+        # Only where the history is lost: else it says which of them count.
+        mine = [each for each in self._claims if each.job_name == self._settings.job_name]
+        highest = max((each.generation for each in mine), default=0)
+        others = [] if self._history.submitted else [each.job_id for each in mine if each.generation == highest]
+        return RestorePoints(self._rest, self._history, self._folders, named, others, is_local=self._asked.is_local)
+
+    def _state(self) -> str | None:
+        """URI of what is gone on from; None where the job never had any state.
+
+        Raises:
+            DeployError: the job ran before, and no state of it is found.
+        """
+        points = self._points()
+        if (newest := points.newest()) is not None:
+            return newest.uri
+        if (ran := points.ran_before()) is not None:
+            msg = (
+                f"this job ran before ({ran}), and no state of it is found: --from URI (a savepoint or checkpoint), "
+                "or --fresh to begin anew"
+            )
+            raise DeployError(msg)
+        return None
+
+    def _rolled_back(self, why: str, state: str | None) -> DeployError:
+        """Puts the old job back where this deployment ended one; returns what to tell."""
+        retry = f"When that is mended: {self._asked.retry}"
+        if not self._running:
+            return DeployError(f"{why}\nNothing runs now that did not before. {retry}")
+        kept = f"its state is {state}" if state else "it had no state yet"
+        if self._before is None or not self._before.is_there:
+            lost = "cannot be put back by itself, for its code and settings are not here"
+            return DeployError(f"{why}\nThe job before was ended and {lost}; {kept}. {retry}")
+        self._asked.on_progress("putting the old job back")
+        try:
+            job_id = self._put_back(self._before, state)
+        except (RecloopError, OSError, ValueError) as error:
+            again = f"The job before was ended, and did not come up again either ({error}); {kept}"
+            return DeployError(f"{why}\n{again}. {retry}")
+        return DeployError(f"{why}\nThe old code and settings go on as job {job_id}; {kept}. {retry}")
+
+    def _put_back(self, before: Shipped, state: str | None) -> str:
+        """Submits the old code and settings, as a deployment of its own."""
+        raw = json.loads(before.settings.read_bytes())
+        newest = self._history.newest
+        self._which = Numbers(self._which.number + 1, newest.generation if newest else 0)
+        if "deployment" in raw:  # an older version knows no such settings
+            raw["deployment"] |= self._which._asdict()
+        file = settings_file(self._asked.target.folder, self._settings.job_name, self._which.number)
+        file.write_text(json.dumps(raw, indent=2))
+        sync(file)
+        return self._launch.submit(self._which, Shipped(file, before.archive, before.entry), state)
+
+    def _last_shipped(self) -> Shipped | None:
+        if (newest := self._history.newest) is not None:
+            # A job that was deployed from elsewhere has other code than what is known here.
+            is_known = not self._running or newest.job_id in {job.job_id for job in self._running}
+            return newest.shipped if is_known else None
+        folder, name = self._asked.target.folder, self._settings.job_name
+        if (shipped := legacy_shipped(folder, name)) is not None:
+            return shipped
+        file = newest_stamped(folder, name)
+        return None if file is None else Shipped(file, folder / "none", folder / "none")
+
+    def _next_number(self) -> Numbers:
+        number, generation = tables_owner.highest(self._tables) if self._has_tables else (0, 0)
+        newest = self._history.newest
+        if self._asked.fresh:
+            generation = max(generation, self._history.highest_generation) + 1
+        elif newest is not None:
+            generation = max(generation, newest.generation)
+        return Numbers(max(number, self._history.highest_number) + 1, generation)
+
+    def _write(self, step: Step, **told: object) -> None:
+        self._history.write(step, self._which.number, self._which.generation, **told)
+
+
+def _begun_before(settings: JobSettings, before: JobSettings | None) -> JobSettings:
+    """With the start offsets of the deployment it goes on from: a partition may not have been found until then."""
+    if before is None or before.log.topic != settings.log.topic:
+        return settings
+    log = settings.log.model_copy(update={"start_offsets": before.log.start_offsets})
+    return settings.model_copy(update={"log": log})

@@ -1,0 +1,1 @@
+"""Replay of a data set into the behaviour log."""

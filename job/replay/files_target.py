@@ -1,0 +1,70 @@
+"""The embedded log of files as a replay's target."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from job.replay.log_writer import LogWriter, count_lines
+from model.records import UserBehavior
+from udfs.log.file_log import partition_file
+
+_LONGEST_LINE = 1 << 16
+
+
+class FilesTarget:
+    """Holds the locks of all partitions while it is open.
+
+    Attributes:
+        name: the folder.
+        notes: the folder.
+    """
+
+    def __init__(self, log: Path, partitions: int | None = None) -> None:
+        """Makes the log where there is none.
+
+        Args:
+            log: its folder.
+            partitions: how many it must have; None takes what is there, or 4.
+
+        Raises:
+            LogLockedError: somebody else writes the log.
+            PartitionCountError: the log has another number of partitions.
+        """
+        self.name = str(log)
+        self.notes = log
+        self._writer = LogWriter(log, partitions)
+        self._files = [partition_file(log, partition) for partition in range(self._writer.partitions)]
+
+    def lengths(self) -> list[int]:
+        """As `ReplayTarget.lengths`."""
+        return [count_lines(file) for file in self._files]
+
+    def last_records(self) -> list[bytes]:
+        """As `ReplayTarget.last_records`."""
+        return [_last_line(file).rpartition(b',"appended_at":')[0] + b"}" for file in self._files]
+
+    def append(self, behaviors: Sequence[UserBehavior]) -> None:
+        """Appends, and hands the lines to the operating system."""
+        self._writer.append(behaviors)
+
+    def close(self) -> None:
+        """Gives the locks back."""
+        self._writer.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _last_line(file: Path) -> bytes:
+    """The last line of a file of whole lines; of a long one its end. b"" where there is none."""
+    with file.open("rb") as lines:
+        size = lines.seek(0, os.SEEK_END)
+        lines.seek(max(0, size - _LONGEST_LINE))
+        return lines.read().split(b"\n")[-2:][0]

@@ -1,0 +1,228 @@
+"""A Kafka topic as a replay's target: what was acknowledged counts, by the topic's end offsets.
+
+Nobody else may append to the topic meanwhile. Every acknowledged record must have the offset that follows the last
+one, so another producer is noticed, be it this replay's own dead predecessor. After a failure nothing more is sent:
+each partition keeps a prefix of what it was given.
+"""
+
+import fcntl
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from zlib import crc32
+
+from kafka import KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.errors import KafkaError, UnknownError
+
+from job.kafka.errors import ProduceError, TopicError
+from job.kafka.no_answer import told
+from job.kafka.topics import create_topic
+from job.replay.log_writer import DEFAULT_PARTITIONS, LogLockedError
+from job.replay.replay import ReplayMismatchError
+from model.datasets.json_lines import encode_behavior
+from model.records import UserBehavior
+from udfs.hashing import stable_hash
+from udfs.kafka.client import connect
+from udfs.kafka.connection import KafkaConnection
+
+REPLAYS = Path(".recloop/replays")
+_ANSWER_MS = 10_000
+_ACKNOWLEDGE_S = 60.0
+_CLOSE_S = 5.0
+_RETRY_S = 0.1
+_FOREVER_MS = 7 * 86_400_000
+_PRODUCER = {
+    "acks": "all",
+    "enable_idempotence": True,
+    "linger_ms": 20,
+    "batch_size": 128 * 1024,
+    "max_block_ms": _ANSWER_MS,
+    # A batch that is given up leaves a gap before the next one: the whole replay is given up instead.
+    "delivery_timeout_ms": _FOREVER_MS,
+}
+
+
+class TopicTarget:
+    """A producer of one topic, and what the topic held when it was opened.
+
+    Attributes:
+        name: the topic, and where it is.
+        notes: a folder of this very topic: one that is made anew has another.
+        partitions: how many the topic has.
+    """
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        topic: str,
+        partitions: int | None = None,
+        *,
+        compression: str | None = "lz4",
+        replays: Path = REPLAYS,
+    ) -> None:
+        """Makes the topic where there is none, and connects.
+
+        Args:
+            connection: to its brokers.
+            topic: its name.
+            partitions: how many it must have; None takes what is there, or 4.
+            compression: gzip, snappy, lz4 or zstd; None for none.
+            replays: the folder of all topics' notes.
+
+        Raises:
+            TopicError: it has another number of partitions, or the brokers refuse or do not answer.
+            LogLockedError: another replay into the topic runs on this machine.
+        """
+        self.name = f"topic {topic} of {connection.brokers}"
+        self._topic = topic
+        self._failure: Exception | None = None
+        with _consumer(connection) as (consumer, cluster), told(f"topic {topic}", connection), ExitStack() as stack:
+            self.partitions = _find_or_create(connection, consumer, topic, partitions)
+            self.notes = replays / _identity(cluster, connection, topic)
+            stack.enter_context(_locked(self.notes, topic))
+            self._ends, self._last = _ends(consumer, topic, self.partitions)
+            self._producer, _ = connect(KafkaProducer, connection, compression_type=compression, **_PRODUCER)
+            self._lock = stack.pop_all()
+
+    def lengths(self) -> list[int]:
+        """As `ReplayTarget.lengths`: the end offsets."""
+        return list(self._ends)
+
+    def last_records(self) -> list[bytes]:
+        """As `ReplayTarget.last_records`."""
+        return self._last
+
+    def append(self, behaviors: Sequence[UserBehavior]) -> None:
+        """Sends, and waits until all are acknowledged.
+
+        Raises:
+            ProduceError: the brokers refuse a record, or none answers within 60 s.
+            ReplayMismatchError: another producer appends too.
+        """
+        try:
+            sent = [self._send(behavior) for behavior in behaviors]
+            # So it says of a batch that was too long and is sent in parts; each record's future knows better.
+            with suppress(UnknownError):
+                self._producer.flush(_ACKNOWLEDGE_S)
+            acknowledged = [future.get(_ACKNOWLEDGE_S) for future in sent]
+        except KafkaError as error:
+            reason = self._failure or error
+            msg = f"{self.name}: {reason}\nWhat was acknowledged stays: {_GO_ON}"
+            raise ProduceError(msg) from reason
+        for record in acknowledged:
+            if record.offset != self._ends[record.partition]:
+                raise ReplayMismatchError(self._told_of_another(record.partition))
+            self._ends[record.partition] += 1
+
+    def close(self) -> None:
+        """Ends the producer, within 5 s, and lets other replays in."""
+        with suppress(KafkaError):
+            self._producer.close(_CLOSE_S)
+        # Its close leaves the thread running where records are left.
+        self._producer._sender.force_close()
+        self._producer._sender.join(_CLOSE_S)
+        self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send(self, behavior: UserBehavior) -> Any:
+        key = behavior.user_id.encode()
+        partition = stable_hash(behavior.user_id) % self.partitions
+        sent = self._producer.send(self._topic, encode_behavior(behavior), key, partition=partition)
+        return sent.add_errback(self._stop)
+
+    def _stop(self, error: Exception) -> None:
+        """Called on the producer's thread: what waits behind a failed record must not be sent."""
+        if self._failure is None:
+            self._failure = error
+            self._producer._sender.force_close()
+
+    def _told_of_another(self, partition: int) -> str:
+        told = f"{self.name}, partition {partition}: another producer appends at the same time"
+        return (
+            f"{told}. Stop it and replay into another topic, or remove {self.notes} and append the data set once more"
+        )
+
+
+_GO_ON = "when the reason is gone, the same command goes on from there"
+
+
+def _find_or_create(connection: KafkaConnection, consumer: Any, topic: str, wanted: int | None) -> int:
+    """How many partitions the topic has, once it has any.
+
+    Raises:
+        TopicError: another number is wanted.
+    """
+    if not (there := len(consumer.partitions_for_topic(topic))):
+        create_topic(connection, topic, wanted or DEFAULT_PARTITIONS)
+        deadline = time.monotonic() + _ANSWER_MS / 1000
+        while not (there := len(consumer.partitions_for_topic(topic))):
+            if time.monotonic() > deadline:
+                msg = f"topic {topic} was made, but the brokers do not tell of it: try again"
+                raise TopicError(msg)
+            time.sleep(_RETRY_S)
+    if wanted not in {None, there}:
+        msg = f"topic {topic} has {there} partitions, not {wanted}: ask for as many, or use another topic"
+        raise TopicError(msg)
+    return there
+
+
+def _identity(cluster: Any, connection: KafkaConnection, topic: str) -> str:
+    """A folder's name for this very topic; brokers before 2.8 give it no id."""
+    topic_id = cluster.topic_id(topic)
+    return f"{topic}-{topic_id.hex if topic_id else format(crc32(connection.brokers.encode()), '08x')}"
+
+
+def _ends(consumer: Any, topic: str, partitions: int) -> tuple[list[int], list[bytes]]:
+    """Each partition's end offset, and the record before it; b"" where that is gone, or no record of a producer."""
+    wanted = [TopicPartition(topic, partition) for partition in range(partitions)]
+    ends = consumer.end_offsets(wanted, timeout_ms=_ANSWER_MS)
+    begins = consumer.beginning_offsets(wanted, timeout_ms=_ANSWER_MS)
+    last = dict.fromkeys(wanted, b"")
+    unread = {tp for tp in wanted if ends[tp] > begins[tp]}
+    consumer.assign(list(unread))
+    for tp in unread:
+        consumer.seek(tp, ends[tp] - 1)
+    deadline = time.monotonic() + _ANSWER_MS / 1000
+    while unread:
+        if time.monotonic() > deadline:
+            msg = f"topic {topic}: its last records could not be read within {_ANSWER_MS // 1000} s: try again"
+            raise TopicError(msg)
+        for tp, records in consumer.poll(timeout_ms=50).items():
+            last[tp] = (records[0].value or b"") if records[0].offset == ends[tp] - 1 else b""
+        unread = {tp for tp in unread if consumer.position(tp, timeout_ms=_ANSWER_MS) < ends[tp]}
+    return [ends[tp] for tp in wanted], [last[tp] for tp in wanted]
+
+
+@contextmanager
+def _locked(folder: Path, topic: str) -> Iterator[None]:
+    """Makes the folder, and holds its lock.
+
+    Raises:
+        LogLockedError: another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("wb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            msg = f"another replay into topic {topic} runs: let it end, or use another topic"
+            raise LogLockedError(msg) from error
+        yield
+
+
+@contextmanager
+def _consumer(connection: KafkaConnection) -> Iterator[tuple[Any, Any]]:
+    with told("Kafka", connection, reached=False):
+        consumer, cluster = connect(KafkaConsumer, connection, enable_auto_commit=False)
+    with closing(consumer):
+        yield consumer, cluster

@@ -1,0 +1,299 @@
+"""The groups of settings: what each field is, its default, and what it means.
+
+Frozen, typed; `job/settings/job_settings.py` puts them together and says where values come from.
+"""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from job.settings.given import SettingsError
+from model.actions import Kind
+from udfs.kafka.connection import KafkaConnection, Secret
+from udfs.lists.user_list import Policy
+
+
+def _place(value: object) -> object:
+    if isinstance(value, str) and value.partition(":")[0] not in {"file", "env"}:
+        # Without the value: it may be the secret itself.
+        kind, msg = "secret_place", "give the place of the secret, file:PATH or env:NAME, not the secret itself"
+        raise PydanticCustomError(kind, msg)
+    return value
+
+
+def _start(value: object) -> object:
+    if not isinstance(value, str) or value in {"earliest", "latest", "committed"}:
+        return value
+    try:
+        return TypeAdapter(AwareDatetime).validate_python(value)
+    except ValidationError as error:
+        kind, msg = "start", "give earliest, latest, committed, or a time with its zone, as 2026-01-31T12:00Z"
+        raise PydanticCustomError(kind, msg) from error
+
+
+Positive = Annotated[int, Field(gt=0)]
+SecretPlace = Annotated[str, BeforeValidator(_place)]
+Start = Literal["earliest", "latest", "committed"] | datetime
+GivenStart = Annotated[Literal["earliest", "latest", "committed"] | AwareDatetime, BeforeValidator(_start)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Group(BaseModel):
+    # No infinity: JSON, as which the job gets its settings, has none.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class LogSettings(_Group):
+    """Where behaviours come from."""
+
+    kind: Literal["files", "kafka"] = Field("files", description="the embedded log, or a Kafka topic")
+    folder: Path = Field(Path(".recloop/log"), description="the embedded log: a folder of JSON-lines files")
+    topic: str = Field("behaviors", min_length=1, description="the Kafka topic")
+    start: GivenStart = Field(
+        "earliest",
+        description="where a topic is begun: earliest, latest, committed (by log.group), or a time, 2026-01-31T12:00Z",
+    )
+    group: str = Field("recloop", min_length=1, description="the consumer group that is told how far the job has read")
+    gone: Literal["fail", "skip"] = Field(
+        "fail", description="when offsets were removed before they were read; skip: one dead letter tells which"
+    )
+    start_offsets: tuple[int, ...] = Field(
+        (), description="where partition 0, 1, ... begin; `recloop deploy` fills it in"
+    )
+    partitions: Positive = Field(4, description="of a log that is not there yet; `recloop deploy` makes it")
+    poll_interval_ms: Positive = Field(10, description="from one poll of a partition to the next")
+    max_poll_records: Positive = Field(512, description="records one poll takes at most")
+    allowed_lateness: timedelta = Field(
+        timedelta(days=7), ge=timedelta(0), description="older than its partition's newest event by more: a dead letter"
+    )
+    earliest_ms: int = Field(0, ge=0, description="smallest possible event time, epoch ms")
+    max_ahead: timedelta = Field(
+        timedelta(days=1),
+        ge=timedelta(0),
+        description="how far an event time may lie after its record was appended; the clock where the log has no time",
+    )
+
+
+class KafkaSettings(_Group):
+    """How Kafka is reached."""
+
+    brokers: str | None = Field(
+        None, description="host:port, separated by commas; needed where a topic is read or written"
+    )
+    connector: Literal["python", "native"] = Field(
+        "python", description="native: Flink's own, where its jar is on the cluster"
+    )
+    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+    )
+    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        None, description="of SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+    )
+    username: str | None = Field(None, description="of SASL")
+    password: SecretPlace | None = Field(None, description="of SASL: file:PATH or env:NAME, on every TaskManager")
+    ca_file: Path | None = Field(None, description="who may have signed the brokers' certificates; none: the system's")
+    certificate_file: Path | None = Field(None, description="the client's certificate, where brokers want one")
+    key_file: Path | None = Field(None, description="its key")
+    key_password: SecretPlace | None = Field(None, description="of that key: file:PATH or env:NAME")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.security.startswith("SASL") and None in (self.mechanism, self.username, self.password):
+            msg = f"{self.security} needs kafka.mechanism, kafka.username and kafka.password"
+            raise ValueError(msg)
+        return self
+
+    def resolved(self) -> "KafkaSettings":
+        """Every path absolute, those of secrets too."""
+        names = ("ca_file", "certificate_file", "key_file")
+        paths = {name: path.absolute() for name in names if (path := getattr(self, name)) is not None}
+        places = {name: _absolute(place) for name in ("password", "key_password") if (place := getattr(self, name))}
+        return self.model_copy(update={**paths, **places})
+
+    def connection(self) -> KafkaConnection:
+        """The same for the operators.
+
+        Raises:
+            SettingsError: there are no brokers.
+        """
+        if self.brokers is None:
+            msg = "kafka.brokers is needed, as --set kafka.brokers=host:9092"
+            raise SettingsError(msg)
+        return KafkaConnection(
+            brokers=self.brokers,
+            password=_secret(self.password),
+            key_password=_secret(self.key_password),
+            **self.model_dump(exclude={"brokers", "connector", "password", "key_password"}),
+        )
+
+
+class PublishSettings(_Group):
+    """What is written to Kafka for others, beside the tables."""
+
+    lists_topic: str | None = Field(
+        None, min_length=1, description="every new list, keyed by user; `recloop deploy` makes it, compacted"
+    )
+    dead_letters_topic: str | None = Field(
+        None, min_length=1, description="every dead letter, its reason in headers; `recloop deploy` makes it"
+    )
+    partitions: Positive = Field(4, description="of a topic that `recloop deploy` makes")
+    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
+        "lz4", description="none, gzip, snappy, lz4 or zstd"
+    )
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """Those that are written."""
+        return tuple(topic for topic in (self.lists_topic, self.dead_letters_topic) if topic is not None)
+
+
+class ActionSettings(_Group):
+    """One row of the action table."""
+
+    code: int = Field(ge=1, le=255, description="what state stores; never given to another action")
+    kind: Kind
+    weight: float = Field(ge=0)
+    half_life: timedelta = Field(gt=timedelta(0))
+
+
+class ProfileSettings(_Group):
+    """What is kept of a user."""
+
+    history_block: Positive = Field(50, description="the history grows to twice this, then the oldest block goes")
+    seen_limit: Positive = Field(500, description="items remembered as seen after they left the history")
+    bought_limit: Positive = Field(1000, description="owned items remembered")
+    disliked_limit: Positive = Field(1000, description="disliked items remembered")
+    event_ids_limit: Positive = Field(64, description="newest event ids known for dropping repeated events")
+    shown_limit: Positive = Field(100, description="items shown without an act that are counted")
+
+
+class ScoringSettings(_Group):
+    """How the model is asked."""
+
+    bundle: Path | None = Field(None, description="the bundle's folder; needed unless lists.policy is history")
+    bundle_hash: str | None = Field(None, description="the hash it must have; `recloop deploy` fills it in")
+    variant: str = Field("default", description="the name its rows carry, without models.variants")
+    threads: Positive = Field(1, description="torch's threads inside one operation")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu, cuda, or a certain one, cuda:1")
+    device_missing: Literal["refuse", "cpu"] = Field(
+        "refuse", description="when that device is not there; cpu: score on the CPU, and say so in the log"
+    )
+    precision: Literal["float32", "float16", "bfloat16"] = Field(
+        "float32", description="of matrix products; the halves are for GPUs"
+    )
+    batch_max_size: Positive = Field(64, description="histories in one call at most")
+    linger_ms: float = Field(2.0, ge=0, description="how long a call waits for more when the model is not idle")
+    score_deadline_ms: float | None = Field(
+        200.0, gt=0, le=200, description="a call that takes longer: the rules alone make the lists; at most 200"
+    )
+    shed_after_ms: float | None = Field(
+        None, gt=0, description="a behaviour appended longer ago is not scored: the rules alone make its list"
+    )
+    coalesce: bool = Field(
+        False,
+        description="of a user's behaviours in one poll only the newest is scored; the rules make the other lists",
+    )
+    candidates: Positive = Field(
+        30, description="items the model proposes for a list at most; unless given, at least lists.length"
+    )
+    neighbors_of_disliked: int = Field(5, ge=0, description="neighbours of a disliked item that are kept out")
+    disliked_neighborhoods: int = Field(10, ge=0, description="of how many newest dislikes")
+    fixed_batch: bool = Field(False, description="pad every call to batch_max_size")
+    kept_users: int = Field(
+        10_000,
+        ge=0,
+        description="users whose state is kept, where the bundle steps and batches are not fixed; 0: none",
+    )
+    kept_mb: Positive = Field(
+        256, description="what all that is kept of them takes at most, in MiB, in each worker, by all variants together"
+    )
+    score_cache_mb: int = Field(
+        0, ge=0, description="size in MiB of each worker's store of scores, for bundles that do not step; 0: none"
+    )
+    scores_kept_for: timedelta = Field(
+        timedelta(hours=1), gt=timedelta(0), description="how old a score out of that store may be"
+    )
+    elements_in_flight: Positive = Field(256, description="elements in score-candidates at once")
+    parallelism: Positive | None = Field(
+        None, description="subtasks of score-candidates, each with a model; none: as flink.parallelism"
+    )
+
+
+class ListSettings(_Group):
+    """How lists are made."""
+
+    policy: Policy = Field(Policy.RECOMMEND, description="recommend, or history")
+    length: Positive = Field(10, description="items in a list")
+    exclude_seen: bool = Field(True, description="whether a seen item may not be recommended again")
+    max_per_group: Positive | None = Field(None, description="items of one group in a list at most")
+    max_new_items: Positive | None = Field(None, description="items one behaviour may bring into a full list")
+    trend_weight: Share = Field(0.1, description="how much of a score is the item's trend")
+    impression_discount: Share = Field(0.8, description="a score's factor for each time shown without an act")
+    withdrawn: tuple[str, ...] = Field((), description="items that nobody may be shown")
+
+
+class TrendSettings(_Group):
+    """What counts as trending; lists.trend_weight says how much that counts, and 0 turns it off."""
+
+    half_life: timedelta = Field(
+        timedelta(hours=6), gt=timedelta(0), description="after so much event time a behaviour counts half"
+    )
+    capacity: Positive = Field(5_000, description="items whose trend is kept")
+    size: Positive = Field(200, description="items that are told to be trending")
+    interval: timedelta = Field(timedelta(seconds=5), gt=timedelta(0), description="how often they are told")
+
+
+class TableSettings(_Group):
+    """Where rows go."""
+
+    folder: Path = Field(Path(".recloop/tables"), description="the output tables")
+    prediction_sample_rate: Share = Field(0.05, description="share of behaviours whose predictions are kept")
+
+
+class FlinkSettings(_Group):
+    """How the job runs on Flink."""
+
+    parallelism: Positive = Field(1, description="subtasks of each operator")
+    buckets: Positive = Field(
+        32, le=32768, description="user buckets = Flink's max parallelism; fixed at the first deployment"
+    )
+    checkpoint_interval: timedelta = Field(
+        timedelta(seconds=2), ge=timedelta(milliseconds=10), description="from one checkpoint to the next"
+    )
+    buffer_timeout_ms: int = Field(
+        0,
+        ge=0,
+        description="how long a network buffer waits to be filled; 0: not at all, elements are large",
+    )
+    bundle_time_ms: Positive = Field(10, description="how long elements wait for the Python worker")
+    bundle_size: Positive = Field(
+        32, description="elements handed to the Python worker at once at most; a checkpoint waits for them"
+    )
+
+
+def _absolute(place: str) -> str:
+    kind, _, name = place.partition(":")
+    return f"file:{Path(name).absolute()}" if kind == "file" else place
+
+
+def _secret(place: str | None) -> Secret | None:
+    return None if place is None else Secret(place)
+
+
+class DeploymentSettings(_Group):
+    """Which deployment of the job this is; `recloop deploy` fills it in."""
+
+    number: int = Field(0, ge=0, description="rises with every deployment; `recloop deploy` fills it in")
+    generation: int = Field(0, ge=0, description="rises with every `deploy --fresh`; `recloop deploy` fills it in")

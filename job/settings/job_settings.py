@@ -1,0 +1,275 @@
+"""The job's settings: typed, frozen, every field with a default.
+
+Read once, by the command; the job gets the resolved values as one JSON file, operators get plain values. Sources, the
+first wins: `--set key=value`, environment variables (`RECLOOP_LISTS__LENGTH=20`), a TOML file, the defaults here.
+"""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from job.settings.given import SettingsError, merge, of_environment, of_overrides, of_toml
+from job.settings.groups import (
+    ActionSettings,
+    DeploymentSettings,
+    FlinkSettings,
+    KafkaSettings,
+    ListSettings,
+    LogSettings,
+    ProfileSettings,
+    PublishSettings,
+    ScoringSettings,
+    TableSettings,
+    TrendSettings,
+)
+from job.settings.models import ModelsSettings
+from job.settings.placement import PlacementSettings
+from model.actions import DEFAULT_ACTIONS
+from udfs.lists.user_list import Policy
+
+__all__ = ["JobSettings", "SettingsError", "load"]
+
+_JOB_NAME = re.compile(r"[^\W_][\w .-]*")
+_JOB_NAME_BYTES = 150
+"""A file's name may have 255, and a time, a number and an ending are added."""
+
+
+class JobSettings(BaseSettings):
+    """All settings of one deployment."""
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", env_prefix="RECLOOP_", env_nested_delimiter="__", hide_input_in_errors=True
+    )
+
+    job_name: str = Field("recloop", min_length=1, description="the job's name on the cluster, and of files about it")
+    preset: Literal["live", "replayable"] = Field(
+        "live", description="replayable: no deadline, no trends, one thread, a fixed batch shape"
+    )
+    log: LogSettings = LogSettings()
+    kafka: KafkaSettings = KafkaSettings()
+    publish: PublishSettings = PublishSettings()
+    actions: dict[str, ActionSettings] = Field(
+        default_factory=lambda: _default_actions(), description="added to, or in place of, the built-in table"
+    )
+    profile: ProfileSettings = ProfileSettings()
+    scoring: ScoringSettings = ScoringSettings()
+    models: ModelsSettings = ModelsSettings()
+    lists: ListSettings = ListSettings()
+    trends: TrendSettings = TrendSettings()
+    tables: TableSettings = TableSettings()
+    placement: PlacementSettings = PlacementSettings()
+    flink: FlinkSettings = FlinkSettings()
+    deployment: DeploymentSettings = DeploymentSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_actions(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """Given rows are laid over the built-in ones, field by field."""
+        given = values.get("actions", {})
+        return {**values, "actions": merge(_default_actions(), given)} if isinstance(given, Mapping) else values
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        codes = [action.code for action in self.actions.values()]
+        if len(set(codes)) < len(codes):
+            msg = "actions: two of them have the same code"
+            raise ValueError(msg)
+        for name, subtasks in (("flink", self.flink.parallelism), ("scoring", self.scorers)):
+            if subtasks > self.flink.buckets:
+                msg = f"{name}.parallelism: {subtasks} subtasks can't share {self.flink.buckets} buckets"
+                raise ValueError(msg)
+        self._check_topics()
+        if self.scoring.score_deadline_ms is None and self.preset != "replayable":
+            msg = "scoring.score_deadline_ms: give at most 200; only preset=replayable scores without a deadline"
+            raise ValueError(msg)
+        if self.reads_natively and self.log.gone == "skip":
+            msg = "log.gone=skip needs kafka.connector=python: Flink's own can't tell what it skipped"
+            raise ValueError(msg)
+        self._check_models()
+        if self.placement.scoring == "gpu" and (not self.has_model or self.scoring.device == "cpu"):
+            msg = "placement.scoring=gpu needs a model (scoring.bundle or models.url) and scoring.device=cuda"
+            raise ValueError(msg)
+        return self
+
+    @field_validator("job_name")
+    @classmethod
+    def _is_file_name(cls, name: str) -> str:
+        """Deployments are written down in files of that name."""
+        if not _JOB_NAME.fullmatch(name) or len(name.encode()) > _JOB_NAME_BYTES:
+            msg = "give letters, digits, spaces and . _ - only, a letter or digit first, at most 150 bytes"
+            raise ValueError(msg)
+        return name
+
+    def _check_topics(self) -> None:
+        read = (self.log.topic,) if self.log.kind == "kafka" else ()
+        topics = (*read, *self.publish.topics)
+        if topics and self.kafka.brokers is None:
+            why = "log.kind=kafka" if read else "a topic in publish"
+            msg = f"kafka.brokers is needed with {why}, as --set kafka.brokers=host:9092"
+            raise ValueError(msg)
+        if len(set(topics)) < len(topics):
+            msg = "log.topic, publish.lists_topic and publish.dead_letters_topic have to be different topics"
+            raise ValueError(msg)
+
+    def _check_models(self) -> None:
+        if self.lists.policy is Policy.RECOMMEND and not self.has_model:
+            msg = "scoring.bundle is needed, or models.url: `recloop train` makes one (or set lists.policy=history)"
+            raise ValueError(msg)
+        if self.scoring.bundle is not None and self.models.serve:
+            msg = "scoring.bundle is the one model that is served: give it, or models.url and models.variants"
+            raise ValueError(msg)
+        if self.preset == "replayable" and self.models.serve:
+            msg = (
+                "preset=replayable needs one bundle, by scoring.bundle: which model scored a behaviour would "
+                "depend on when it came with models.url, and on a test's weights with models.variants"
+            )
+            raise ValueError(msg)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what `load` and `JobSettings.of_file` hand in; nothing else reads the environment."""
+        return (init_settings,)
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model scores, or the rules alone make lists."""
+        return self.scoring.bundle is not None or self.models.serve
+
+    @property
+    def scorers(self) -> int:
+        """Subtasks of score-candidates, each with its model."""
+        return self.scoring.parallelism or self.flink.parallelism
+
+    @property
+    def slots(self) -> int:
+        """Slots that the job takes where scoring shares them with everything else."""
+        return max(self.flink.parallelism, self.scorers)
+
+    @property
+    def reads_natively(self) -> bool:
+        """Whether Flink's own connector reads the topic."""
+        return self.log.kind == "kafka" and self.kafka.connector == "native"
+
+    @property
+    def publishes_natively(self) -> bool:
+        """Whether Flink's own connector writes lists; dead letters keep their bytes, so our own publisher does."""
+        return self.publish.lists_topic is not None and self.kafka.connector == "native"
+
+    def with_enough_candidates(self) -> "JobSettings":
+        """As many candidates as a list has items, unless their number was given: else lists would be filled up."""
+        if "candidates" in self.scoring.model_fields_set or self.lists.length <= self.scoring.candidates:
+            return self
+        scoring = self.scoring.model_copy(update={"candidates": self.lists.length})
+        return self.model_copy(update={"scoring": scoring})
+
+    def resolved(self) -> "JobSettings":
+        """The preset applied, and every path absolute."""
+        scoring, lists = self.scoring, self.lists
+        if self.preset == "replayable":
+            fixed = {
+                "score_deadline_ms": None,
+                "shed_after_ms": None,
+                "coalesce": False,
+                "threads": 1,
+                "fixed_batch": True,
+                "kept_users": 0,
+                "score_cache_mb": 0,
+            }
+            scoring = scoring.model_copy(update=fixed)
+            lists = lists.model_copy(update={"trend_weight": 0.0})
+        if scoring.bundle is not None:
+            scoring = scoring.model_copy(update={"bundle": scoring.bundle.absolute()})
+        log = self.log.model_copy(update={"folder": self.log.folder.absolute()})
+        tables = self.tables.model_copy(update={"folder": self.tables.folder.absolute()})
+        apart = {"kafka": self.kafka.resolved(), "models": self.models.resolved()}
+        return self.model_copy(update={"scoring": scoring, "lists": lists, "log": log, "tables": tables, **apart})
+
+    def to_file(self, path: Path) -> None:
+        """Writes all values as JSON."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(self.model_dump_json(indent=2))
+
+    @classmethod
+    def of_file(cls, path: Path) -> "JobSettings":
+        """The inverse of `to_file`."""
+        return cls(**json.loads(path.read_text()))
+
+
+def load(
+    file: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    defaults: Mapping[str, Any] | None = None,
+) -> JobSettings:
+    """The settings from all sources.
+
+    Args:
+        file: a TOML file with a table a group.
+        overrides: "group.name=value", value as JSON or a plain word.
+        defaults: values that replace the defaults here, below all other sources.
+
+    Raises:
+        SettingsError: naming the first settings that can't be.
+    """
+    values: dict[str, Any] = dict(defaults or {})
+    for source in (of_toml(file, JobSettings), of_environment(JobSettings), of_overrides(overrides)):
+        values = merge(values, source)
+    try:
+        settings = JobSettings(**values).with_enough_candidates()
+    except ValidationError as error:
+        raise SettingsError(_told(error)) from error
+    _check_times(settings)
+    return settings
+
+
+def _check_times(settings: JobSettings) -> None:
+    """Only of what is given anew: a job that was deployed with such settings can be read, and replaced."""
+    log = settings.log
+    if log.allowed_lateness < log.max_ahead:
+        msg = (
+            f"log.allowed_lateness ({log.allowed_lateness}) is below log.max_ahead ({log.max_ahead}): one event ahead "
+            "of its time would make the others of its partition late until then; raise the first or lower the second"
+        )
+        raise SettingsError(msg)
+
+
+def _default_actions() -> dict[str, Any]:
+    return {
+        name: {
+            "code": action.code,
+            "kind": action.kind,
+            "weight": action.weight,
+            "half_life": timedelta(seconds=action.half_life_s),
+        }
+        for name, action in DEFAULT_ACTIONS.items()
+    }
+
+
+def _told(error: ValidationError) -> str:
+    """One line a wrong setting: its name, what is wrong, what was given."""
+    lines = []
+    for wrong in error.errors():
+        name = ".".join(map(str, wrong["loc"]))
+        if wrong["type"] == "extra_forbidden":
+            lines.append(f"{name}: there is no such setting (recloop config table lists them all)")
+            continue
+        message = wrong["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message}" if name else message)
+    return "\n".join(lines)

@@ -1,0 +1,98 @@
+"""The settings that say which models are served: of a registry, and to whom."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from model.registry.pointers import CANDIDATE, CURRENT
+from model.registry.urls import absolute_place, is_place, is_url, without_secrets
+
+
+class VariantSettings(BaseModel):
+    """One variant of an A/B test: a bundle's folder, or a version or pointer of models.name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    weight: float = Field(1.0, ge=0)
+    bundle: Path | None = None
+    model: str | None = None
+    bundle_hash: str | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.bundle is None) is (self.model is None):
+            msg = "a variant needs its bundle (a folder) or its model (current, candidate or a version): one of them"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is served what a pointer names, whenever that moves."""
+        return self.model in (CURRENT, CANDIDATE)
+
+
+class ModelsSettings(BaseModel):
+    """Which models are served, where scoring.bundle does not name the one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+
+    url: str | None = Field(
+        None,
+        min_length=1,
+        description="a registry, a folder or fsspec URL, or its place, `env:NAME` or `file:PATH`: `current` is served, "
+        "whenever it moves",
+    )
+    name: str | None = Field(None, min_length=1, description="the model in that registry")
+    cache: Path = Field(
+        Path(".recloop/bundles"), description="where a TaskManager keeps the registry's bundles, by their hashes"
+    )
+    poll_interval: timedelta = Field(
+        timedelta(seconds=1), ge=timedelta(milliseconds=10), description="how often a scorer looks for moved pointers"
+    )
+    variants: dict[str, VariantSettings] = Field(
+        {}, description='an A/B test: `{"a": {"weight": 9, "model": "current"}, "b": {"weight": 1, "bundle": "PATH"}}`'
+    )
+    salt: str = Field("recloop", description="another one deals users over the variants anew")
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if (self.url is None) is not (self.name is None):
+            msg = "url and name go together: the registry, and the model in it"
+            raise ValueError(msg)
+        if self.url is not None and without_secrets(self.url) != self.url:
+            msg = (
+                "url: holds a password, a token or a signature, and settings are written to files. Take the server's "
+                "own variables for it, or write the URL where every TaskManager finds it, and give that place: "
+                "models.url=env:NAME or models.url=file:PATH"
+            )
+            raise ValueError(msg)
+        if self.variants and not any(variant.weight for variant in self.variants.values()):
+            msg = "variants: at least one needs a weight above 0"
+            raise ValueError(msg)
+        if self.url is None and (lost := [name for name, variant in self.variants.items() if variant.model]):
+            msg = f"variants.{lost[0]}.model names a version of a registry: models.url and models.name are needed"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def serve(self) -> bool:
+        """Whether they name a model."""
+        return self.url is not None or bool(self.variants)
+
+    def resolved(self) -> "ModelsSettings":
+        """Every path absolute."""
+        variants = {
+            name: variant.model_copy(update={"bundle": variant.bundle and variant.bundle.absolute()})
+            for name, variant in self.variants.items()
+        }
+        url = None if self.url is None else _absolute(self.url)
+        return self.model_copy(update={"url": url, "cache": self.cache.absolute(), "variants": variants})
+
+
+def _absolute(url: str) -> str:
+    """A URL as it is; of a folder, or a file that holds one, the absolute path."""
+    if is_place(url):
+        return absolute_place(url)
+    return url if is_url(url) else str(Path(url).absolute())

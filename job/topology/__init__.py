@@ -1,0 +1,1 @@
+"""The parts of the topology: operators and their rules, streams, sinks, placement."""

@@ -1,0 +1,152 @@
+"""Kafka through Flink's own connector, where its jar (`flink-sql-connector-kafka`) is on the cluster.
+
+The connector hands on single records, and one call into Python a record is what costs most. So SQL joins the records
+of a partition that come within a few milliseconds into one text, in Java.
+"""
+
+from pathlib import Path
+
+from pyflink.datastream import DataStream, StreamExecutionEnvironment
+from pyflink.table import StreamTableEnvironment
+
+from job.kafka.native_login import jaas_quoted
+from job.settings.groups import KafkaSettings
+from job.settings.job_settings import JobSettings
+from udfs.log.take_records import FIELD_END, NO_VALUE, RECORD_END
+
+_SOURCE = """CREATE TEMPORARY TABLE behavior_log (
+  `partition` INT METADATA VIRTUAL,
+  `offset` BIGINT METADATA VIRTUAL,
+  `appended_at` TIMESTAMP_LTZ(3) METADATA FROM 'timestamp' VIRTUAL,
+  `value` STRING,
+  `read_at` AS PROCTIME()
+) WITH ({options})"""
+# One character a byte, whatever the bytes are.
+_FORMAT = {"format": "raw", "raw.charset": "ISO-8859-1"}
+# A number: Flink writes a time beyond the year 9999 as another year.
+_APPENDED_MS = (
+    "COALESCE(CAST(EXTRACT(EPOCH FROM `appended_at`) * 1000 + EXTRACT(MILLISECOND FROM `appended_at`) AS STRING), '')"
+)
+_JOINED = """SELECT `partition`, ENCODE(LISTAGG(
+    CONCAT(CAST(`offset` AS STRING), '{field}', {appended_ms}, '{field}', COALESCE(`value`, '{none}')),
+    '{record}'), 'UTF-8') AS records
+FROM TABLE(TUMBLE(TABLE behavior_log, DESCRIPTOR(`read_at`), INTERVAL '0.{interval_ms:03d}' SECOND))
+GROUP BY window_start, window_end, `partition`"""
+
+_SINK = "CREATE TEMPORARY TABLE published_lists (`user_id` STRING, `list` STRING) WITH ({options})"
+_SINGLE = """INSERT INTO published_lists SELECT JSON_VALUE(`line`, '$.user_id'), `line`
+FROM list_rows CROSS JOIN UNNEST(SPLIT(`lines`, '\n')) AS single (`line`)"""
+
+# Its classes have other names inside the connector's jar.
+_SHADED = "org.apache.flink.kafka.shaded.org.apache.kafka"
+_FOR_EVER = str(2**31 - 1)
+_PLACES = {
+    "config.providers": "directory,env",
+    "config.providers.directory.class": f"{_SHADED}.common.config.provider.DirectoryConfigProvider",
+    "config.providers.env.class": f"{_SHADED}.common.config.provider.EnvVarConfigProvider",
+}
+
+
+def topic_records(env: StreamExecutionEnvironment, settings: JobSettings) -> DataStream:
+    """Row(partition, records of it as `udfs/log/take_records.py` reads them)."""
+    tables = _tables(env)
+    options = {**_connection(settings.kafka), **_FORMAT, **_start(settings)}
+    tables.execute_sql(_SOURCE.format(options=_sql(options)))
+    interval_ms = min(settings.log.poll_interval_ms, 999)
+    query = _JOINED.format(
+        field=FIELD_END, record=RECORD_END, none=NO_VALUE, appended_ms=_APPENDED_MS, interval_ms=interval_ms
+    )
+    return tables.to_data_stream(tables.sql_query(query))
+
+
+def publish_lists(env: StreamExecutionEnvironment, lists: DataStream, settings: JobSettings) -> None:
+    """Writes rows of recommendation_lists, one or more lines a string, to their topic, keyed by user.
+
+    At least once, as our own publisher does; a user's partition is by Kafka's hash of the key.
+    """
+    tables = _tables(env)
+    tables.create_temporary_view("list_rows", tables.from_data_stream(lists).alias("lines"))
+    options = {
+        **_connection(settings.kafka),
+        "topic": str(settings.publish.lists_topic),
+        "key.format": "raw",
+        "key.fields": "user_id",
+        "value.format": "raw",
+        "value.fields-include": "EXCEPT_KEY",
+        "sink.delivery-guarantee": "at-least-once",
+        "properties.compression.type": settings.publish.compression,
+        # Brokers that are away are waited for.
+        "properties.delivery.timeout.ms": _FOR_EVER,
+        "properties.max.block.ms": _FOR_EVER,
+    }
+    tables.execute_sql(_SINK.format(options=_sql(options)))
+    statements = tables.create_statement_set()
+    statements.add_insert_sql(_SINGLE)
+    statements.attach_as_datastream()
+
+
+def _tables(env: StreamExecutionEnvironment) -> StreamTableEnvironment:
+    tables = StreamTableEnvironment.create(env)
+    tables.get_config().set("table.exec.uid.generation", "ALWAYS")
+    tables.get_config().set("table.local-time-zone", "UTC")
+    return tables
+
+
+def _start(settings: JobSettings) -> dict[str, str]:
+    log = settings.log
+    options = {
+        "topic": log.topic,
+        "scan.topic-partition-discovery.interval": "1 s",
+        "properties.group.id": log.group,
+        "properties.isolation.level": "read_committed",
+    }
+    if not log.start_offsets:
+        return {**options, "scan.startup.mode": "earliest-offset"}
+    offsets = ";".join(f"partition:{partition},offset:{at}" for partition, at in enumerate(log.start_offsets))
+    return {**options, "scan.startup.mode": "specific-offsets", "scan.startup.specific-offsets": offsets}
+
+
+def _connection(kafka: KafkaSettings) -> dict[str, str]:
+    """The client's properties; of secrets only their places, which Kafka's client looks up on every TaskManager."""
+    properties = {"bootstrap.servers": str(kafka.brokers), "security.protocol": kafka.security}
+    if kafka.security.startswith("SASL"):
+        properties |= _sasl(kafka)
+    if kafka.security.endswith("SSL"):
+        properties |= _tls(kafka)
+    return {"connector": "kafka", **{f"properties.{name}": value for name, value in (properties | _PLACES).items()}}
+
+
+def _sasl(kafka: KafkaSettings) -> dict[str, str]:
+    module = "plain.PlainLoginModule" if kafka.mechanism == "PLAIN" else "scram.ScramLoginModule"
+    login = f'username={jaas_quoted(str(kafka.username))} password="{_looked_up(str(kafka.password))}"'
+    jaas = f"{_SHADED}.common.security.{module} required {login};"
+    return {"sasl.mechanism": str(kafka.mechanism), "sasl.jaas.config": jaas}
+
+
+def _tls(kafka: KafkaSettings) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if kafka.ca_file is not None:
+        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(kafka.ca_file)}
+    if kafka.certificate_file is not None:
+        chain, key = _looked_up(f"file:{kafka.certificate_file}"), _looked_up(f"file:{kafka.key_file}")
+        found |= {"ssl.keystore.type": "PEM", "ssl.keystore.certificate.chain": chain, "ssl.keystore.key": key}
+    if kafka.key_password is not None:
+        found["ssl.key.password"] = _looked_up(kafka.key_password)
+    return found
+
+
+def _looked_up(place: str) -> str:
+    """What Kafka's client replaces by the content of a file, or by a variable."""
+    kind, _, name = place.partition(":")
+    if kind == "env":
+        return f"${{env:{name}}}"
+    path = Path(name)
+    return f"${{directory:{path.parent}:{path.name}}}"
+
+
+def _sql(options: dict[str, str]) -> str:
+    return ", ".join(f"'{key}' = '{_quoted(value)}'" for key, value in options.items())
+
+
+def _quoted(text: str) -> str:
+    return text.replace("'", "''")

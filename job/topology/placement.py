@@ -1,0 +1,48 @@
+"""Keeps scoring on TaskManagers with a GPU, and everything else off them.
+
+By default all operators of a job share slots, and Flink puts them wherever one is free. Here scoring is in a
+slot-sharing group that asks for the external resource `gpu`, and the rest in one that asks for `state`.
+"""
+
+from pyflink.datastream import DataStream, SlotSharingGroup, StreamExecutionEnvironment
+
+from job.cluster.gpus import GPU, STATE
+from job.settings.job_settings import JobSettings, SettingsError
+from job.settings.placement import SlotSettings
+
+SCORING_GROUP = "scoring"
+_DEFAULT_GROUP = "default"
+"""Flink's name of the group that every operator is in that says nothing else, and that a union of several is in."""
+
+
+def reserve_slots(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
+    """Declares what the two groups ask for, where scoring is kept apart.
+
+    Raises:
+        SettingsError: nobody filled the slots in.
+    """
+    placement = settings.placement
+    if placement.scoring == "shared":
+        return
+    if placement.gpu_slot is None or placement.state_slot is None:
+        msg = "placement.scoring=gpu needs placement.gpu_slot and placement.state_slot: recloop deploy fills them in"
+        raise SettingsError(msg)
+    env.register_slot_sharing_group(_group(SCORING_GROUP, placement.gpu_slot, GPU))
+    env.register_slot_sharing_group(_group(_DEFAULT_GROUP, placement.state_slot, STATE))
+
+
+def kept_apart(scored: DataStream, settings: JobSettings) -> DataStream:
+    """The scoring operator, in its group where it has one."""
+    return scored if settings.placement.scoring == "shared" else scored.slot_sharing_group(SCORING_GROUP)
+
+
+def _group(name: str, slot: SlotSettings, resource: str) -> SlotSharingGroup:
+    return (
+        SlotSharingGroup.builder(name)
+        .set_cpu_cores(slot.cpu_cores)
+        .set_task_heap_memory_mb(slot.task_heap_mb)
+        .set_task_off_heap_memory_mb(slot.task_off_heap_mb)
+        .set_managed_memory_mb(slot.managed_mb)
+        .set_external_resource(resource, 1.0)
+        .build()
+    )

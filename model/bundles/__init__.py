@@ -1,0 +1,1 @@
+"""Bundles: a trained recommender and everything needed to serve it, in one checked folder."""

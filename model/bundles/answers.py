@@ -1,0 +1,129 @@
+"""The check of what a model says: no score, index or shape that is none reaches a user.
+
+`check_answers` is asked after every call of a model and costs a few percent of it, so all of it is array operations;
+numpy alone is imported. `model.bundles.trial` tries a bundle with it before anybody is served by it.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.bundles.manifest import BundleError
+
+Array = npt.NDArray[Any]
+Faults = Mapping[int, "BundleAnswerError"]
+"""Row -> what is wrong with the answer to that history; of the others nothing is."""
+
+
+class BundleAnswerError(BundleError):
+    """A model's answer breaks the contract of `model.networks.recommender`: train the model again, or serve another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """The answers that a bundle may give.
+
+    Attributes:
+        items: the vocabulary's size n; indexes are 1 to n, 0 pads.
+        k: how many items an answer has at least, or n where that is less; fewer only where too few are left.
+    """
+
+    items: int
+    k: int = 1
+
+
+def check_answers(answers: tuple[Array, ...], exclude: Array, expected: Expected) -> Faults:
+    """Return the histories whose answers cannot be used, and why.
+
+    One history's wrong answer says nothing of the others: a list must not depend on who shares its batch.
+
+    Args:
+        answers: what the model returned: items (B, K) and scores (B, K).
+        exclude: what it was told never to return, 0 padded. (B, E).
+        expected: what the bundle promises.
+
+    Raises:
+        BundleAnswerError: none can be used, as their number, shape or type is wrong.
+    """
+    items, scores = _of_right_shape(answers, len(exclude), expected)
+    found: dict[int, BundleAnswerError] = {}
+    for wrong, what in _wrong(items, scores, exclude, expected):
+        for row in np.flatnonzero(wrong).tolist():
+            found.setdefault(row, BundleAnswerError(f"the model gave {what}; train it again or serve another"))
+    return found
+
+
+def refuse_faults(answers: tuple[Array, ...], exclude: Array, expected: Expected) -> None:
+    """Check answers as `check_answers` does, where a single wrong one is too many.
+
+    Raises:
+        BundleAnswerError: one of them cannot be used.
+    """
+    for error in check_answers(answers, exclude, expected).values():
+        raise error
+
+
+def _of_right_shape(answers: tuple[Array, ...], rows: int, expected: Expected) -> tuple[Array, Array]:
+    shapes = ", ".join(f"{each.dtype} {each.shape}" for each in answers)
+    least = min(expected.k, expected.items)
+    if (
+        len(answers) != 2
+        or answers[0].dtype != np.int64
+        or answers[1].dtype.kind != "f"
+        or answers[0].shape != answers[1].shape
+        or answers[0].ndim != 2
+        or len(answers[0]) != rows
+        or answers[0].shape[1] < least
+    ):
+        msg = (
+            f"the model gave {shapes or 'nothing'} to {rows} histories instead of int64 and float32 ({rows}, {least}); "
+            "train it again or serve another"
+        )
+        raise BundleAnswerError(msg)
+    return answers[0], answers[1]
+
+
+def _wrong(items: Array, scores: Array, exclude: Array, expected: Expected) -> list[tuple[Array, str]]:
+    """(whether it is so, what is wrong), row by row; the first that fits a row names its fault. (B,) each."""
+    outside = ((items < 0) | (items > expected.items)).any(1)
+    given = items > 0  # (B, K)
+    unfit = given & ~np.isfinite(scores)
+    # -inf stands behind a pad; anything else that is no number came out of the model, also where a pad hides it.
+    hidden = ~given & (np.isnan(scores) | (scores == np.inf))
+    later = given[:, 1:]
+    ordered = np.sort(items, axis=1)
+    return [
+        (outside, "an item index that is none of the vocabulary"),
+        ((unfit | hidden).any(1), "a score that is no finite number"),
+        ((later & ~given[:, :-1]).any(1), "an item behind an empty place"),
+        (((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0)).any(1), "an item twice in one answer"),
+        ((later & (scores[:, 1:] > scores[:, :-1])).any(1), "scores that are not best first"),
+        (_excluded(items, given, exclude), "an item that it was told to leave out"),
+        (_too_few(given, exclude, expected), "fewer items than there are left to recommend"),
+    ]
+
+
+def _excluded(items: Array, given: Array, exclude: Array) -> Array:
+    """Whether an answer has an item of its history's excludes. (B, K) x 2, (B, E) -> (B,)."""
+    if not exclude.any():
+        return np.zeros(len(items), dtype=bool)
+    # One search for all rows: each row's numbers are moved into a range of their own.
+    width = 2 + int(exclude.max())
+    start = np.arange(len(items))[:, None] * width
+    known = (np.sort(exclude, axis=1) + start).ravel()
+    asked = np.clip(items, 0, width - 1) + start
+    place = np.minimum(np.searchsorted(known, asked.ravel()), len(known) - 1)
+    found: Array = ((known[place].reshape(asked.shape) == asked) & given).any(1)
+    return found
+
+
+def _too_few(given: Array, exclude: Array, expected: Expected) -> Array:
+    """Whether an answer has empty places although items are left. (B, K), (B, E) -> (B,)."""
+    few: Array = ~given.all(1)
+    for row in np.flatnonzero(few):
+        left = expected.items - len(np.setdiff1d(exclude[row], [0]))
+        few[row] = given[row].sum() < min(given.shape[1], left)
+    return few

@@ -1,0 +1,267 @@
+"""The bundle: a folder with a trained recommender and everything needed to serve it.
+
+- manifest.json: a `Manifest`, with the sha256 of every other file.
+- model.pt: TorchScript, `forward` as `model.networks.recommender` has it.
+- vocabulary.json: item ids; model index i + 1 belongs to the i-th, 0 pads.
+- catalog.json: {"titles", "groups"}, parallel to the vocabulary.
+- neighbors.npy: int32 (n + 1, M), each item's nearest first, 0 pads.
+- popularity.json: [[item id, count], ...], best first.
+
+Nothing is read before its sha256 is checked, nothing in it is pickled, and torch is imported by
+`load_module` alone, so reading titles is quick.
+"""
+
+import hashlib
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from model.bundles.bundle_files import (
+    BUNDLE,
+    CATALOG,
+    FILES,
+    MANIFEST,
+    MODEL,
+    NEIGHBORS,
+    POPULARITY,
+    VOCABULARY,
+    BundleFiles,
+    decode,
+    folder_reader,
+    read_checked,
+)
+from model.bundles.manifest import (
+    BundleContractError,
+    BundleCorruptError,
+    BundleDeviceError,
+    BundleEmptyError,
+    BundleError,
+    BundleMissingError,
+    Compression,
+    Manifest,
+    Training,
+)
+from model.folders import whole_folder
+from model.records import ItemId
+
+if TYPE_CHECKING:
+    from torch import nn
+
+__all__ = [
+    "FILES",
+    "MANIFEST",
+    "Bundle",
+    "BundleContractError",
+    "BundleCorruptError",
+    "BundleDeviceError",
+    "BundleEmptyError",
+    "BundleError",
+    "BundleMissingError",
+    "Compression",
+    "Contents",
+    "Manifest",
+    "Training",
+    "load_module",
+    "read_manifest",
+    "with_metrics",
+    "write_bundle",
+]
+
+Popular = tuple[tuple[ItemId, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A checked bundle.
+
+    Attributes:
+        path: the folder.
+        manifest: what it is.
+        hash: sha256 of manifest.json in hex; it covers every file.
+        vocabulary: item ids; index i + 1 belongs to `vocabulary[i]`.
+        index_of: item id -> model index.
+        titles: parallel to the vocabulary.
+        groups: parallel to the vocabulary.
+        neighbors: int32 (n + 1, M), nearest first, 0 pads; not writable.
+        popularity: items and their counts, best first.
+        device: where `load_module` puts the model.
+    """
+
+    path: Path
+    manifest: Manifest
+    hash: str
+    vocabulary: tuple[ItemId, ...]
+    index_of: Mapping[ItemId, int]
+    titles: tuple[str, ...]
+    groups: tuple[str, ...]
+    neighbors: npt.NDArray[np.int32]
+    popularity: Popular
+    device: str = "cpu"
+
+    @classmethod
+    def load(cls, path: Path, *, device: str = "cpu") -> "Bundle":
+        """Reads a bundle; checks the contract version and every sha256 first.
+
+        Raises:
+            BundleMissingError: there is no bundle, or one of its files is missing.
+            BundleCorruptError: a file is not what the manifest says.
+            BundleContractError: it was made for another version of the contract.
+            BundleEmptyError: it knows no item.
+        """
+        return _assemble(path, BundleFiles.of_folder(path), device)
+
+
+def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
+    """Loads the TorchScript module of a bundle, ready to be called; the file is checked once more.
+
+    Args:
+        bundle: a loaded bundle.
+        device: cpu, cuda, cuda:1; the bundle's own if None.
+
+    Raises:
+        BundleCorruptError: model.pt changed since the bundle was loaded.
+        BundleDeviceError: it computes in 8-bit integers, and that device cannot, or not exactly.
+    """
+    from model.bundles.export import load_script  # torch takes seconds to import
+
+    refuse_device_of(bundle.manifest, device or bundle.device)
+    content = read_checked(bundle.path, MODEL, bundle.manifest.files[MODEL], folder_reader(bundle.path))
+    return load_script(content, device or bundle.device)
+
+
+def refuse_device_of(manifest: Manifest, device: str) -> None:
+    """Check that a bundle's model can be computed on a device.
+
+    Raises:
+        BundleDeviceError: it computes in 8-bit integers, and that device cannot, or not exactly.
+    """
+    if manifest.compression and "int8" in manifest.compression.how:
+        from model.compression.quantize import refuse_device
+
+        refuse_device(device)
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Reads the manifest of the bundle at `path`, and nothing else.
+
+    Raises:
+        BundleMissingError: there is none.
+        BundleCorruptError: it cannot be understood.
+        BundleContractError: it was made for another version of the contract.
+    """
+    return BundleFiles.of_folder(path).manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contents:
+    """What a bundle is written from; lengths and shapes as in `Bundle`.
+
+    Attributes:
+        model: bytes of the TorchScript file.
+        vocabulary: item ids.
+        titles: parallel to the vocabulary.
+        groups: parallel to the vocabulary.
+        neighbors: int32 (n + 1, M).
+        popularity: items and counts, best first.
+    """
+
+    model: bytes
+    vocabulary: tuple[ItemId, ...]
+    titles: tuple[str, ...]
+    groups: tuple[str, ...]
+    neighbors: npt.NDArray[np.int32]
+    popularity: Popular
+
+    def files(self) -> dict[str, bytes]:
+        """Name -> content of every file but the manifest."""
+        table = io.BytesIO()
+        np.save(table, np.ascontiguousarray(self.neighbors, dtype=np.int32), allow_pickle=False)
+        return {
+            MODEL: self.model,
+            VOCABULARY: msgspec.json.encode(self.vocabulary),
+            CATALOG: msgspec.json.encode({"titles": self.titles, "groups": self.groups}),
+            NEIGHBORS: table.getvalue(),
+            POPULARITY: msgspec.json.encode(self.popularity),
+        }
+
+
+def write_bundle(
+    path: Path, contents: Contents, manifest: Manifest, check: Callable[["Bundle"], None] = lambda _: None
+) -> Bundle:
+    """Writes a bundle in one piece and reads it back.
+
+    Args:
+        path: the folder; replaced if it exists.
+        contents: what goes into it.
+        manifest: its `files`, `items` and `neighbors` are filled in from the contents.
+        check: raises if the bundle may not take its place; nothing is written then.
+
+    Raises:
+        BundleError: what was written is no valid bundle.
+        NotOursError: the folder holds something else.
+    """
+    files = contents.files()
+    full = replace(
+        manifest,
+        files={name: hashlib.sha256(content).hexdigest() for name, content in files.items()},
+        items=len(contents.vocabulary),
+        neighbors=contents.neighbors.shape[1],
+    )
+    with whole_folder(path, BUNDLE) as folder:
+        for name, content in files.items():
+            (folder / name).write_bytes(content)
+        (folder / MANIFEST).write_bytes(_encoded(full))
+        check(Bundle.load(folder))
+    return Bundle.load(path)
+
+
+def with_metrics(bundle: Bundle, metrics: Mapping[str, float]) -> Bundle:
+    """Put what was measured into a bundle's manifest, in one move of the file; the bundle has another hash then."""
+    manifest = replace(bundle.manifest, metrics=metrics)
+    draft = bundle.path / f".{MANIFEST}.draft"
+    draft.write_bytes(_encoded(manifest))
+    draft.replace(bundle.path / MANIFEST)
+    return Bundle.load(bundle.path)
+
+
+def _encoded(manifest: Manifest) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
+
+
+def _assemble(path: Path, files: BundleFiles, device: str) -> Bundle:
+    manifest = files.manifest
+    content = {name: files.read(name) for name in FILES}
+    vocabulary: tuple[ItemId, ...] = decode(path / VOCABULARY, content[VOCABULARY], tuple[ItemId, ...])
+    catalog: dict[str, tuple[str, ...]] = decode(path / CATALOG, content[CATALOG], dict[str, tuple[str, ...]])
+    neighbors = _neighbors(path, content[NEIGHBORS], (manifest.items + 1, manifest.neighbors))
+    titles, groups = catalog.get("titles", ()), catalog.get("groups", ())
+    if {len(vocabulary), len(titles), len(groups)} != {manifest.items}:
+        msg = f"{path}: vocabulary and catalogue do not have the manifest's {manifest.items} items"
+        raise BundleCorruptError(msg)
+    return Bundle(
+        path=path,
+        manifest=manifest,
+        hash=files.hash,
+        vocabulary=vocabulary,
+        index_of={item_id: number for number, item_id in enumerate(vocabulary, start=1)},
+        titles=titles,
+        groups=groups,
+        neighbors=neighbors,
+        popularity=decode(path / POPULARITY, content[POPULARITY], Popular),
+        device=device,
+    )
+
+
+def _neighbors(path: Path, content: bytes, shape: tuple[int, int]) -> npt.NDArray[np.int32]:
+    table = np.load(io.BytesIO(content), allow_pickle=False)
+    if table.shape != shape or table.dtype != np.int32:
+        msg = f"{path / NEIGHBORS} is {table.dtype} {table.shape}, not int32 {shape}; train the model again"
+        raise BundleCorruptError(msg)
+    table.flags.writeable = False
+    return np.asarray(table)

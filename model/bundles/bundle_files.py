@@ -1,0 +1,162 @@
+"""The files of a bundle, wherever they lie: each is checked by its sha256 as it is read.
+
+`Bundle` reads a folder this way, and the registry copies bundles to and from a folder or an object store.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from model.bundles.manifest import (
+    CONTRACT_VERSION,
+    BundleContractError,
+    BundleCorruptError,
+    BundleEmptyError,
+    BundleMissingError,
+    Manifest,
+)
+from model.folders import FolderKind, mend
+
+MANIFEST = "manifest.json"
+MODEL = "model.pt"
+VOCABULARY = "vocabulary.json"
+CATALOG = "catalog.json"
+NEIGHBORS = "neighbors.npy"
+POPULARITY = "popularity.json"
+FILES = (MODEL, VOCABULARY, CATALOG, NEIGHBORS, POPULARITY)
+
+BUNDLE = FolderKind("a bundle", MANIFEST, frozenset({"contract_version", "files"}), (MANIFEST, *FILES))
+PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
+"""What a file, a model or a version may be called: never a path."""
+Reader = Callable[[str], bytes]
+"""File name -> content; raises FileNotFoundError."""
+T = TypeVar("T")
+
+
+class BundleFiles:
+    """A bundle's manifest and, one at a time, its other files.
+
+    Iterating gives (name, content) of every file, the manifest last: whoever writes them in this order has a
+    manifest only where everything it names is there.
+
+    Attributes:
+        manifest: what the bundle is.
+        hash: sha256 of manifest.json in hex; it covers every file.
+    """
+
+    def __init__(self, place: str, read: Reader) -> None:
+        """Reads the manifest.
+
+        Args:
+            place: folder or URL, for messages.
+            read: gives the content of a file.
+
+        Raises:
+            BundleMissingError: there is no manifest.
+            BundleCorruptError: it cannot be understood.
+            BundleContractError: the bundle was made for another version of the contract.
+            BundleEmptyError: it knows no item.
+        """
+        self._place = place
+        self._read = read
+        self._manifest_content = _manifest_content(place, read)
+        self.manifest = _manifest(place, self._manifest_content)
+        self.hash = hashlib.sha256(self._manifest_content).hexdigest()
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> "BundleFiles":
+        """The files of the bundle in a local folder; raises as the class does."""
+        mend(folder)
+        return cls(str(folder), folder_reader(folder))
+
+    def __iter__(self) -> Iterator[tuple[str, bytes]]:
+        for name in self.manifest.files:
+            yield name, self.read(name)
+        yield MANIFEST, self._manifest_content
+
+    def read(self, name: str) -> bytes:
+        """Reads a file that the manifest names.
+
+        Raises:
+            BundleMissingError: it is missing.
+            BundleCorruptError: it is not what the manifest says.
+        """
+        return read_checked(self._place, name, self.manifest.files[name], self._read)
+
+    def check(self) -> None:
+        """Reads every file once.
+
+        Raises:
+            BundleMissingError: one is missing.
+            BundleCorruptError: one is not what the manifest says.
+        """
+        for name in self.manifest.files:
+            self.read(name)
+
+
+def folder_reader(folder: Path) -> Reader:
+    """Reads files of a local folder."""
+    return lambda name: (folder / name).read_bytes()
+
+
+def read_checked(place: str | Path, name: str, sha256: str, read: Reader) -> bytes:
+    """Reads one file of the bundle at `place` and checks it.
+
+    Raises:
+        BundleMissingError: it is missing.
+        BundleCorruptError: its sha256 is another one.
+    """
+    try:
+        content = read(name)
+    except FileNotFoundError as error:
+        msg = f"{place}/{name} is missing; copy the whole bundle again or train the model again"
+        raise BundleMissingError(msg) from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        msg = f"{place}/{name} is corrupt: its sha256 is not the manifest's; copy the bundle again"
+        raise BundleCorruptError(msg)
+    return content
+
+
+def decode(file: str | Path, content: bytes, kind: type[T]) -> T:
+    """Decodes a JSON file of a bundle.
+
+    Raises:
+        BundleCorruptError: it is not of that kind.
+    """
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except msgspec.DecodeError as error:
+        msg = f"{file} cannot be understood: {error}; train the model again"
+        raise BundleCorruptError(msg) from error
+
+
+def _manifest_content(place: str, read: Reader) -> bytes:
+    try:
+        return read(MANIFEST)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        msg = f"{place} holds no bundle ({MANIFEST} is missing); make one with: recloop train"
+        raise BundleMissingError(msg) from error
+
+
+def _manifest(place: str, content: bytes) -> Manifest:
+    manifest = decode(f"{place}/{MANIFEST}", content, Manifest)
+    if manifest.contract_version != CONTRACT_VERSION:
+        msg = (
+            f"{place} keeps contract version {manifest.contract_version}, this program serves version "
+            f"{CONTRACT_VERSION}; train the model again with: recloop train"
+        )
+        raise BundleContractError(msg)
+    if missing := [name for name in FILES if name not in manifest.files]:
+        msg = f"{place}/{MANIFEST} lists no sha256 of {', '.join(missing)}; train the model again"
+        raise BundleCorruptError(msg)
+    if outside := [name for name in manifest.files if not PLAIN_NAME.fullmatch(name) or name == MANIFEST]:
+        msg = f"{place}/{MANIFEST} names files that no bundle has: {', '.join(outside)}; do not use it"
+        raise BundleCorruptError(msg)
+    if manifest.items < 1:
+        msg = f"{place} knows no item, as nothing lay before the cut-off; train with more data or a later cut-off"
+        raise BundleEmptyError(msg)
+    return manifest

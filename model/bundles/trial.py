@@ -1,0 +1,144 @@
+"""A trial: a bundle's model is asked about drawn histories before anybody is served by it.
+
+It catches what a model gets wrong for everybody, or for the short, long and unlucky; what it gets wrong for a single
+item, the check after every call finds.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from model.bundles.answers import Array, BundleAnswerError, Expected, refuse_faults
+from model.bundles.bundle import Bundle, load_module, refuse_device_of
+from model.bundles.bundle_files import MODEL, BundleFiles
+from model.bundles.manifest import BundleDeviceError, Manifest
+
+Run = Callable[..., tuple[Array, ...]]
+"""Calls a model, or one of its methods, with arrays: `udfs.scoring.device.Runner.run`, or `on_this_cpu`."""
+
+STEP_METHODS = ("state_after", "step", "score")
+"""What a model exports that goes on from a kept state."""
+_ROWS = 4
+_MOST_EXCLUDED = 1_000
+_OLDEST_S = 1e8
+
+
+def try_bundle(bundle: Bundle) -> None:
+    """Ask a bundle's model on this machine's CPU; where only another device computes it, this is left to that one.
+
+    Raises:
+        BundleAnswerError: it fails, or an answer breaks the contract.
+        BundleCorruptError: model.pt changed since the bundle was loaded.
+    """
+    _try_file(bundle.manifest, lambda: load_module(bundle, "cpu"))
+
+
+def try_files(files: BundleFiles) -> None:
+    """Read each file of a bundle, wherever they lie, and ask its model as `try_bundle` does.
+
+    Raises:
+        BundleMissingError: a file is missing.
+        BundleCorruptError: a file is not what the manifest says.
+        BundleAnswerError: the model fails, or an answer breaks the contract.
+    """
+    from model.bundles.export import load_script  # torch takes seconds to import
+
+    files.check()
+
+    def load() -> Any:
+        refuse_device_of(files.manifest, "cpu")
+        return load_script(files.read(MODEL), "cpu")
+
+    _try_file(files.manifest, load)
+
+
+def _try_file(manifest: Manifest, load: Callable[[], Any]) -> None:
+    try:
+        module = load()
+    except BundleDeviceError:
+        return
+    except RuntimeError as error:  # a file that is no TorchScript
+        raise _refusal(manifest, f"its model cannot be loaded: {_first_line(error)}") from error
+    try_module(module, manifest, on_this_cpu)
+
+
+def try_module(module: Any, manifest: Manifest, run: Run, *, steps: bool = True) -> None:
+    """Ask a loaded model about no, short and long histories, alone and together, with few and most items excluded.
+
+    Args:
+        module: the model, loaded where `run` runs it.
+        manifest: of its bundle.
+        run: calls it.
+        steps: whether it is asked by way of steps as well, where it takes any.
+
+    Raises:
+        BundleAnswerError: it fails, or an answer breaks the contract.
+    """
+    steps = steps and all(hasattr(module, method) for method in STEP_METHODS)
+    expected = Expected(items=manifest.items, k=manifest.k)
+    try:
+        for history, weight, age_s, exclude in _questions(manifest):
+            refuse_faults(run(module, history, weight, age_s, exclude), exclude, expected)
+            if steps:
+                _try_steps(module, (history, weight, exclude), expected, run)
+    except BundleAnswerError as error:
+        raise _refusal(manifest, str(error)) from error
+    except Exception as error:  # a script fails in any way, and torch.jit.Error derives from Exception
+        raise _refusal(manifest, f"the model fails: {_first_line(error)}; train it again or serve another") from error
+
+
+def on_this_cpu(call: Callable[..., Any], *inputs: Array) -> tuple[Array, ...]:
+    """Call a model on the CPU, without gradients."""
+    import torch  # takes seconds
+
+    with torch.inference_mode():
+        answer = call(*map(torch.from_numpy, inputs))
+        return tuple(each.numpy() for each in ((answer,) if isinstance(answer, torch.Tensor) else answer))
+
+
+def _try_steps(module: Any, question: tuple[Array, Array, Array], expected: Expected, run: Run) -> None:
+    """Ask by way of the state before the newest item and one step."""
+    history, weight, exclude = question
+    if history.shape[1] == 0:
+        return
+    (states,) = run(module.state_after, history[:, :-1].copy(), weight[:, :-1].copy())
+    (states,) = run(module.step, states, history[:, -1].copy(), weight[:, -1].copy(), np.zeros_like(weight[:, -1]))
+    if states.ndim != 2 or len(states) != len(history) or not np.isfinite(states).all():
+        msg = "the model's state after a step is no row of finite numbers; train it again or serve another"
+        raise BundleAnswerError(msg)
+    refuse_faults(run(module.score, states, exclude), exclude, expected)
+
+
+def _questions(manifest: Manifest) -> Iterator[tuple[Array, Array, Array, Array]]:
+    """Histories, weights, ages and excludes as `model.networks.recommender` has them; the same for every trial."""
+    random = np.random.default_rng(0)
+    items, length = manifest.items, manifest.history_length
+    most = np.arange(1, min(items, _MOST_EXCLUDED) + 1)
+    for rows, width, excluded in (
+        (1, 1, most[:0]),
+        (_ROWS, 1, most[:1]),
+        (_ROWS, length, most[:-1]),
+        (1, length, most),
+    ):
+        # Of the later half: what fails on single items does so on these as likely as on others.
+        history = random.integers(1 + items // 2, items + 1, (rows, width))
+        weight = random.uniform(0.5, 4.0, (rows, width)).astype(np.float32)
+        age_s = -np.sort(-random.uniform(0, _OLDEST_S, (rows, width)).astype(np.float32), axis=1)
+        history[0] = 0  # somebody without a history, and somebody with half of one
+        history[1:2, : width // 2] = 0
+        empty = history == 0
+        weight[empty], age_s[empty] = 0, 0
+        exclude = np.zeros((rows, max(1, len(excluded))), dtype=np.int64)
+        exclude[-1, : len(excluded)] = excluded
+        yield history, weight, age_s, exclude
+
+
+def _refusal(manifest: Manifest, what: str) -> BundleAnswerError:
+    return BundleAnswerError(f"the bundle {manifest.name} {manifest.version} is refused: {what}")
+
+
+def _first_line(error: Exception) -> str:
+    """The innermost of what TorchScript says, which goes on with its own trace."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[-1] if lines else type(error).__name__

@@ -1,0 +1,1 @@
+"""Compression of a bundle: methods, steps, and what each costs and saves."""

@@ -1,0 +1,100 @@
+"""Measures models that are ready to be served beside the one they were made from: bytes, users a second, accuracy."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from model.compression.methods import CompressionError
+from model.compression.outcomes import BATCH, Figures, Outcome
+from model.compression.throughput import Throughput, throughput
+from model.datasets.interactions import Flags
+from model.evaluation.evaluate import TOP, Evaluation, Gains, Ranking, Targets, evaluation_of, rank
+from model.evaluation.measures import Interval, paired_bootstrap
+from model.recommenders.kinds import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A model as a bundle has it.
+
+    Attributes:
+        size: of the TorchScript file, bytes.
+        module: that, loaded on the CPU.
+    """
+
+    size: int
+    module: nn.Module
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured.
+
+    Attributes:
+        before: the first model.
+        outcomes: the others, in their order.
+        evaluations: accuracy of each of the others, by way.
+    """
+
+    before: Figures
+    outcomes: tuple[Outcome, ...]
+    evaluations: Mapping[str, Evaluation]
+
+
+def measure(
+    before: Served, made: Mapping[str, Served], targets: Targets, max_loss: float, progress: Progress
+) -> Measured:
+    """Measures models on the same targets.
+
+    Args:
+        before: what the others were made from.
+        made: way -> model.
+        targets: later than what any of them was trained on.
+        max_loss: share of NDCG@10 that may be lost.
+        progress: told what happens.
+
+    Raises:
+        CompressionError: the first model foresees nothing, so there is nothing to lose.
+    """
+    models = {"": before, **made}
+    progress("measuring speed")
+    modules = {name: model.module for name, model in models.items()}
+    batched, alone = throughput(modules, targets, min(BATCH, len(targets))), throughput(modules, targets, 1)
+    progress("measuring accuracy")
+    rankings = {name: rank(model.module, targets) for name, model in models.items()}
+    if not rankings[""].hits(TOP).any():
+        msg = (
+            f"the bundle foresees none of the {len(targets):,} behaviours after its cut-off: what is lost is not known"
+        )
+        raise CompressionError(msg)
+    figures = {n: _figures(models[n].size, batched[n], alone[n], rankings[n]) for n in models}
+    outcomes = tuple(
+        Outcome(
+            way=way,
+            figures=figures[way],
+            faster=batched[way].faster,
+            faster_alone=alone[way].faster,
+            hr=_gained(rankings[way].hits(TOP), rankings[""].hits(TOP), targets),
+            ndcg=_gained(rankings[way].gains(TOP), rankings[""].gains(TOP), targets),
+            ndcg_lost=(lost := 1.0 - figures[way].ndcg_10 / figures[""].ndcg_10),
+            refused=lost > max_loss,
+        )
+        for way in made
+    )
+    return Measured(figures[""], outcomes, {way: evaluation_of(rankings[way], targets) for way in made})
+
+
+def _figures(size: int, batched: Throughput, alone: Throughput, ranking: Ranking) -> Figures:
+    return Figures(
+        model_bytes=size,
+        users_per_s=batched.users_per_s,
+        users_per_s_alone=alone.users_per_s,
+        hr_10=float(ranking.hits(TOP).mean()),
+        ndcg_10=float(ranking.gains(TOP).mean()),
+    )
+
+
+def _gained(after: Gains | Flags, before: Gains | Flags, targets: Targets) -> Interval:
+    return paired_bootstrap(after.astype(np.float64), before.astype(np.float64), targets.user)

@@ -1,0 +1,183 @@
+"""Structured pruning: whole heads, channels and state units are cut out, so that tensors really become smaller.
+
+What a unit matters is how much the loss would change without it, by the first term of its Taylor series (Molchanov
+et al. 2019). What is left learns a little more, from what it was cut from.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.compression.rebuild import Sized
+from model.compression.teacher import School, taught, windows_of
+from model.networks.gru import GRUConfig
+from model.networks.linear_recurrence import LinearRecurrenceConfig
+from model.networks.losses import negatives_for, next_item_loss
+from model.networks.sasrec import SASRecConfig
+from model.networks.sequence import SequenceConfig
+
+EPOCHS, RATE = 0.3, 0.5
+"""What is left learns for so large a share of a whole training's epochs, at so large a share of its rate."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where a tensor holds units: along an axis of chunks x units x width, as of q, k and v of each head.
+
+    Attributes:
+        name: of the tensor.
+        axis: the units are along it.
+        chunks: how often they are all there.
+    """
+
+    name: str
+    axis: int = 0
+    chunks: int = 1
+
+    def by_unit(self, tensor: Tensor, units: int) -> Tensor:
+        """-> (chunks, units, the rest)."""
+        return tensor.movedim(self.axis, 0).reshape(self.chunks, units, -1)
+
+    def without(self, tensor: Tensor, units: int, kept: Tensor) -> Tensor:
+        """The tensor with the kept units only, in their order."""
+        along = tensor.movedim(self.axis, 0)
+        split = along.unflatten(0, (self.chunks, units, -1))[:, kept]
+        return split.flatten(0, 2).movedim(0, self.axis).contiguous()
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Units that can be cut out, each from all its parts at once."""
+
+    units: int
+    parts: tuple[Part, ...]
+
+
+def groups_of(config: SequenceConfig) -> tuple[Group, ...]:
+    """All that can be cut out of a model of that size."""
+    if isinstance(config, SASRecConfig):
+        block = _hstu_block if config.block == "hstu" else _transformer_block
+        return tuple(g for layer in range(config.layers) for g in block(config, f"blocks.{layer}"))
+    if isinstance(config, GRUConfig):
+        return (_gru_state(config),)
+    if isinstance(config, LinearRecurrenceConfig):
+        return tuple(g for layer in range(config.layers) for g in _recurrent_layer(config, f"layers.{layer}"))
+    msg = f"nothing is known to cut out of {type(config).__name__}"
+    raise TypeError(msg)
+
+
+def smaller(config: SequenceConfig, keep: float) -> SequenceConfig:
+    """The size that is left when so large a share of every group is kept; at least one unit of each."""
+    if isinstance(config, SASRecConfig):
+        heads, feed = kept_of(config.heads, keep), kept_of(config.feed_width, keep)
+        return replace(config, heads=heads, head_dim=config.head_width, feed=feed)
+    if isinstance(config, LinearRecurrenceConfig):
+        return replace(config, state=kept_of(config.state, keep), feed=kept_of(config.feed_width, keep))
+    if isinstance(config, GRUConfig):
+        return replace(config, state=kept_of(config.state, keep))
+    msg = f"nothing is known to cut out of {type(config).__name__}"
+    raise TypeError(msg)
+
+
+def kept_of(units: int, keep: float) -> int:
+    """How many of so many units are kept."""
+    return max(1, round(units * keep))
+
+
+def pruned(before: Sized, school: School) -> Sized:
+    """The model with its least units cut out, after a short training."""
+    whole = school.how
+    how = replace(whole, epochs=max(1, round(whole.epochs * EPOCHS)), learning_rate=whole.learning_rate * RATE)
+    windows = windows_of(school.training, before.config.history_length, how.seed).draw()
+    batches = torch.from_numpy(windows).split(how.batch_size)
+    negatives = negatives_for(before.config.items, how.negatives)
+    return taught(cut(before, school.keep, batches, negatives), replace(school, how=how))
+
+
+def cut(sized: Sized, keep: float, batches: Iterable[Tensor], negatives: int = 0) -> Sized:
+    """The model without the units that matter least, not yet trained again.
+
+    Args:
+        sized: stays as it is.
+        keep: share of each group's units that is kept.
+        batches: windows, int64 (B, L + 1), on which it is seen what matters.
+        negatives: as in `next_item_loss`.
+    """
+    groups = groups_of(sized.config)
+    matters = importance(sized, groups, batches, negatives)
+    weights = dict(sized.model.state_dict())
+    for group, worth in zip(groups, matters, strict=True):
+        kept = worth.topk(kept_of(group.units, keep)).indices.sort().values
+        for part in group.parts:
+            weights[part.name] = part.without(weights[part.name], group.units, kept)
+    config = smaller(sized.config, keep)
+    model = config.build(np.zeros(config.items + 1, dtype=np.int64)).eval()
+    model.load_state_dict(weights)
+    return Sized(config, model)
+
+
+def importance(sized: Sized, groups: tuple[Group, ...], batches: Iterable[Tensor], negatives: int = 0) -> list[Tensor]:
+    """What each unit matters: the sum over batches of its squared (gradient x weight). (units,) for each group."""
+    sums = [torch.zeros(group.units) for group in groups]
+    weights: Mapping[str, Tensor] = dict(sized.model.named_parameters())
+    for windows in batches:
+        sized.model.zero_grad(set_to_none=True)
+        next_item_loss(sized.model, windows, negatives).backward()
+        for group, so_far in zip(groups, sums, strict=True):
+            so_far += _first_order(group, weights) ** 2
+    sized.model.zero_grad(set_to_none=True)
+    return sums
+
+
+def _first_order(group: Group, weights: Mapping[str, Tensor]) -> Tensor:
+    """The change of the loss without each unit, but for its sign. (units,)."""
+    change = torch.zeros(group.units)
+    for part in group.parts:
+        weight = weights[part.name]
+        if weight.grad is not None:
+            change += part.by_unit((weight * weight.grad).detach(), group.units).sum((0, 2))
+    return change
+
+
+def _transformer_block(config: SASRecConfig, at: str) -> tuple[Group, ...]:
+    heads = (
+        Part(f"{at}.attention.project_in.weight", chunks=3),
+        Part(f"{at}.attention.project_in.bias", chunks=3),
+        Part(f"{at}.attention.project_out.weight", axis=1),
+    )
+    return Group(config.heads, heads), _feed(config.feed_width, at)
+
+
+def _hstu_block(config: SASRecConfig, at: str) -> tuple[Group, ...]:
+    heads = (
+        Part(f"{at}.project_in.weight", chunks=4),
+        Part(f"{at}.project_in.bias", chunks=4),
+        Part(f"{at}.distance"),
+        Part(f"{at}.norm_out.weight"),
+        Part(f"{at}.norm_out.bias"),
+        Part(f"{at}.project_out.weight", axis=1),
+    )
+    return (Group(config.heads, heads),)
+
+
+def _gru_state(config: GRUConfig) -> Group:
+    gates = [Part(f"gru.{kind}_{what}_l0", chunks=3) for kind in ("weight", "bias") for what in ("ih", "hh")]
+    return Group(config.state, (*gates, Part("gru.weight_hh_l0", axis=1), Part("project.weight", axis=1)))
+
+
+def _recurrent_layer(config: LinearRecurrenceConfig, at: str) -> tuple[Group, ...]:
+    state = (
+        Part(f"{at}.project_in.weight", chunks=4),
+        Part(f"{at}.project_in.bias", chunks=4),
+        Part(f"{at}.decay"),
+        Part(f"{at}.project_out.weight", axis=1),
+    )
+    return Group(config.state, state), _feed(config.feed_width, at)
+
+
+def _feed(width: int, at: str) -> Group:
+    parts = (Part(f"{at}.feed.0.weight"), Part(f"{at}.feed.0.bias"), Part(f"{at}.feed.2.weight", axis=1))
+    return Group(width, parts)

@@ -1,0 +1,155 @@
+"""Dynamic 8-bit integers: weights are kept as int8, and what they are multiplied with is rounded to int8 as it comes.
+
+A weight's row has a scale of its own, and so has every row that is multiplied with it (as in ZeroQuant, Yao et al.
+2022), so that nobody's scores depend on who else is in the batch. torch's own dynamic quantisation has one scale for
+all: under it a GRU's states moved by .025 when the batch was another. The tables of it are plain tensors, its product
+of integers is exact, and nothing here is tied to one of torch's quantised engines.
+"""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from model.bundles.manifest import BundleDeviceError
+from model.networks.sequence import Items, SequenceRecommender
+from model.networks.top_k import masked_top_k
+
+LARGEST = 127
+"""int8 has -128 too; without it the range is the same on both sides."""
+
+
+def quantized(model: SequenceRecommender) -> SequenceRecommender:
+    """A copy of the model with its layers and item table in int8; norms, biases and positions stay as they are.
+
+    Raises:
+        BundleDeviceError: it could not be measured here.
+    """
+    refuse_device("cpu")
+    made: SequenceRecommender = copy.deepcopy(model).requires_grad_(requires_grad=False)
+    _quantize_parts(made)
+    made.eval()
+    return made
+
+
+def refuse_device(device: str) -> None:
+    """Refuses what cannot multiply integers exactly.
+
+    Processors without instructions for it (VNNI) may add in 16 bits, which the largest products do not fit in.
+
+    Raises:
+        BundleDeviceError: such a device, or a GPU, whose product of int8 takes no batch below 17.
+    """
+    if not device.startswith("cpu"):
+        msg = f"8-bit bundles are computed on the CPU, not on {device}: serve it there, or take bf16 or fp16"
+        raise BundleDeviceError(msg)
+    largest = torch.full((32, 64), LARGEST, dtype=torch.int8)
+    if not bool((torch._int_mm(largest, largest.t()) == 64 * LARGEST**2).all()):
+        msg = "this processor does not multiply 8-bit integers exactly: serve the bundle that was compressed, or bf16"
+        raise BundleDeviceError(msg)
+
+
+def rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
+    """Rows as int8, and what each is multiplied with to be itself. (N, K) -> int8 (N, K), (N,)."""
+    step = weight.abs().amax(1).clamp(min=1e-12) / LARGEST
+    return (weight / step.unsqueeze(1)).round().to(torch.int8), step
+
+
+def product(x: Tensor, weight: Tensor, step: Tensor, bias: Tensor) -> Tensor:
+    """As F.linear, with each row of x rounded to int8 on its own scale. (..., K), int8 (N, K), (N,) x 2 -> (..., N)."""
+    rows = x.reshape(-1, x.size(-1))
+    own = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127.0  # (R, 1)
+    whole = torch._int_mm((rows / own).round_().to(torch.int8), weight.t())  # int32 (R, N)
+    return torch.addcmul(bias, whole.float().mul_(step), own).unflatten(0, x.shape[:-1])
+
+
+class Int8Linear(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """A linear layer in int8."""
+
+    def __init__(self, layer: nn.Linear) -> None:
+        """Takes the layer that it stands for."""
+        super().__init__()
+        weight, step = rounded(layer.weight)
+        self.register_buffer("weight", weight)
+        self.register_buffer("step", step)
+        self.register_buffer("bias", torch.zeros_like(step) if layer.bias is None else layer.bias.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(..., K) -> (..., N)."""
+        return product(x, self.weight, self.step, self.bias)
+
+
+class Int8Items(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """The items' embeddings in int8, one table to read and to predict with."""
+
+    def __init__(self, items: Items) -> None:
+        """Takes the table that it stands for."""
+        super().__init__()
+        weight, step = rounded(items.weight)
+        self.register_buffer("weight", weight)
+        self.register_buffer("step", step)
+
+    def forward(self, item: Tensor) -> Tensor:
+        """The items' embeddings. (...) -> (..., D)."""
+        return self.weight[item].float() * self.step[item].unsqueeze(-1)
+
+    def product(self, hidden: Tensor, bias: Tensor) -> Tensor:
+        """As `Items.product`. (B, D), (n + 1,) -> (B, n + 1)."""
+        return product(hidden, self.weight, self.step, bias)
+
+    def best(self, hidden: Tensor, bias: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        """As `Items.best`."""
+        return masked_top_k(self.product(hidden, bias), exclude, k)
+
+
+class Int8GRU(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """A GRU of one layer in int8.
+
+    Its state is between -1 and 1, so it is rounded on one scale for all.
+    """
+
+    state: int
+
+    def __init__(self, gru: nn.GRU) -> None:
+        """Takes the layer that it stands for; it reads batches first."""
+        super().__init__()
+        self.state = gru.hidden_size
+        self.read = Int8Linear(_layer(gru.weight_ih_l0, gru.bias_ih_l0))
+        self.go_on = Int8Linear(_layer(gru.weight_hh_l0, gru.bias_hh_l0))
+        self.go_on.step /= LARGEST
+
+    def forward(self, x: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The state after each item, and the last. (B, L, D), (1, B, S) -> (B, L, S), (1, B, S)."""
+        state = x.new_zeros(x.size(0), self.state) if start is None else start[0]
+        states: list[Tensor] = []
+        for read in self.read(x.transpose(0, 1)).unbind(0):  # (B, 3 S)
+            state = self.advance(state, read)
+            states.append(state)
+        return torch.stack(states, 1), state.unsqueeze(0)
+
+    def advance(self, state: Tensor, read: Tensor) -> Tensor:
+        """The state after one more item. (B, S), (B, 3 S) -> (B, S)."""
+        gates = 2 * self.state
+        whole = torch._int_mm((state * 127.0).round_().to(torch.int8), self.go_on.weight.t()).float()
+        kept = torch.addcmul(self.go_on.bias, whole, self.go_on.step)  # (B, 3 S)
+        reset, old = (read[:, :gates] + kept[:, :gates]).sigmoid_().chunk(2, dim=1)
+        new = torch.addcmul(read[:, gates:], kept[:, gates:], reset).tanh_()
+        return new.lerp_(state, old)
+
+
+def _layer(weight: Tensor, bias: Tensor) -> nn.Linear:
+    layer = nn.Linear(weight.size(1), weight.size(0))
+    layer.weight, layer.bias = nn.Parameter(weight.detach()), nn.Parameter(bias.detach())
+    return layer
+
+
+def _quantize_parts(module: nn.Module) -> None:
+    for name, part in module.named_children():
+        if isinstance(part, nn.Linear):
+            setattr(module, name, Int8Linear(part))
+        elif isinstance(part, Items):
+            setattr(module, name, Int8Items(part))
+        elif isinstance(part, nn.GRU):
+            setattr(module, name, Int8GRU(part))
+        else:
+            _quantize_parts(part)

@@ -1,0 +1,182 @@
+"""The eager model of a bundle, with its weights: what compression works on.
+
+A bundle holds TorchScript alone. The shapes of its tensors tell how large the model is, so nothing beside the bundle
+is needed, and what was pruned is rebuilt like what was trained.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model.bundles.bundle import Bundle, load_module
+from model.compression.methods import CompressionError, refuse_kind
+from model.networks.gru import GRUConfig
+from model.networks.linear_recurrence import LinearRecurrenceConfig
+from model.networks.recommender import Recommender
+from model.networks.sasrec import SASRecConfig
+from model.networks.sasrec_steps import SteppingSASRecConfig
+from model.networks.sequence import SequenceConfig, SequenceRecommender
+from model.recommenders.hybrid import Hybrid
+
+TOLERANCE = 1e-3
+"""Scores of the rebuilt model and the bundle's may differ by so much: the order of additions, on other machines."""
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Sized:
+    """A model and how large it is; in evaluation mode, on the CPU."""
+
+    config: SequenceConfig
+    model: SequenceRecommender
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilt:
+    """The model of a bundle.
+
+    Attributes:
+        layers: what can be compressed of it: all, but of a hybrid its GRU.
+        whole: puts what was made of the layers back to where they were.
+    """
+
+    layers: Sized
+    whole: Callable[[Recommender], Recommender]
+
+
+def kind_of(bundle: Bundle) -> str:
+    """The kind's name, without the options that may stand behind it."""
+    return bundle.manifest.recommender.partition(":")[0]
+
+
+def rebuilt(bundle: Bundle) -> Rebuilt:
+    """Makes the model of a bundle anew.
+
+    Raises:
+        CompressionError: its kind cannot be compressed, it holds no float32 any more, or this program's model of that
+            kind computes something else than the bundle's.
+    """
+    kind = kind_of(bundle)
+    refuse_kind(kind)
+    script = load_module(bundle, "cpu")
+    if kind != "hybrid":
+        return Rebuilt(_layers(bundle, kind, script), lambda model: model)
+    members = dict(zip(script.members.children(), script.shares.tolist(), strict=True))
+    (member,) = (one for one in members if hasattr(one, "initial_state"))  # the others have no state
+    return Rebuilt(_layers(bundle, "gru", member), lambda model: _hybrid(bundle, members, member, model))
+
+
+def _hybrid(bundle: Bundle, members: Mapping[Any, float], member: Any, model: Recommender) -> Recommender:
+    """The hybrid with a model in place of its member; the others stay as they are."""
+    now = {model if one is member else one: share for one, share in members.items()}
+    whole = Hybrid(bundle.manifest.items, bundle.manifest.k, now)
+    whole.eval()
+    return whole
+
+
+def _layers(bundle: Bundle, kind: str, script: Any) -> Sized:
+    weights = {name: weight for name, weight in script.state_dict().items() if name != "start"}  # start is no weight
+    if any(weight.dtype != torch.float32 for weight in weights.values()):
+        compression = bundle.manifest.compression
+        made_from = f"; compress {compression.name} {compression.version} instead" if compression else ""
+        msg = f"{bundle.path} holds no float32 weights, so nothing can be made of it{made_from}"
+        raise CompressionError(msg)
+    config = _CONFIGS[kind](_Read(bundle, script, weights))
+    model = config.build(np.zeros(config.items + 1, dtype=np.int64)).eval()
+    if {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in model.state_dict().items()}:
+        raise _other_program(bundle)
+    model.load_state_dict(weights)
+    if not _equal(model, script, config):
+        raise _other_program(bundle)
+    return Sized(config, model)
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A bundle's module, to read its size from."""
+
+    bundle: Bundle
+    script: Any
+    weights: Weights
+
+    def shape(self, name: str, axis: int = 0) -> int:
+        """Size of a tensor along an axis."""
+        return int(self.weights[name].size(axis))
+
+    def layers(self, prefix: str) -> int:
+        """How many layers are numbered behind that prefix."""
+        return len({name.split(".")[1] for name in self.weights if name.startswith(f"{prefix}.")})
+
+    @property
+    def common(self) -> dict[str, int]:
+        """What every configuration has."""
+        manifest = self.bundle.manifest
+        return {
+            "items": manifest.items,
+            "history_length": manifest.history_length,
+            "dim": self.shape("item.weight", 1),
+            "k": manifest.k,
+        }
+
+
+def _sasrec(read: _Read) -> SequenceConfig:
+    heads = int(getattr(read.script.blocks, "0").attention.heads)
+    inside = read.shape("blocks.0.attention.project_out.weight", 1)
+    feed = read.shape("blocks.0.feed.0.weight")
+    return _transformer(read, "transformer", heads, inside, feed)
+
+
+def _hstu(read: _Read) -> SequenceConfig:
+    inside = read.shape("blocks.0.project_out.weight", 1)
+    return _transformer(read, "hstu", read.shape("blocks.0.distance"), inside, 0)
+
+
+def _transformer(
+    read: _Read, block: Literal["transformer", "hstu"], heads: int, inside: int, feed: int
+) -> SequenceConfig:
+    layers, width = read.layers("blocks"), inside // heads
+    made = SteppingSASRecConfig if hasattr(read.script, "step") else SASRecConfig
+    return made(**read.common, block=block, layers=layers, heads=heads, head_dim=width, feed=feed)
+
+
+def _gru(read: _Read) -> SequenceConfig:
+    return GRUConfig(**read.common, state=read.shape("project.weight", 1))
+
+
+def _linear_recurrence(read: _Read) -> SequenceConfig:
+    return LinearRecurrenceConfig(
+        **read.common,
+        state=read.shape("layers.0.decay"),
+        layers=read.layers("layers"),
+        feed=read.shape("layers.0.feed.0.weight"),
+    )
+
+
+_CONFIGS: Mapping[str, Callable[[_Read], SequenceConfig]] = {
+    "sasrec": _sasrec,
+    "hstu": _hstu,
+    "gru": _gru,
+    "linear-recurrence": _linear_recurrence,
+}
+
+
+def _equal(model: SequenceRecommender, script: Any, config: SequenceConfig) -> bool:
+    """Whether both score some drawn histories alike."""
+    random = torch.Generator().manual_seed(0)
+    history, _ = torch.randint(0, config.items + 1, (8, config.history_length), generator=random).sort(1)
+    ones = torch.ones(history.shape)
+    with torch.inference_mode():
+        mine, its = (m.scores(history, ones, ones) for m in (model, script))
+    return bool(torch.allclose(mine, its, rtol=0, atol=TOLERANCE))
+
+
+def _other_program(bundle: Bundle) -> CompressionError:
+    msg = (
+        f"this program's {kind_of(bundle)} is not the one that {bundle.path} was made with, so it cannot be rebuilt; "
+        "train the model again with: recloop train"
+    )
+    return CompressionError(msg)

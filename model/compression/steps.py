@@ -1,0 +1,79 @@
+"""From a bundle to the TorchScript of each way to compress it; two ways that begin alike share what they begin with."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from model.bundles.bundle import Bundle
+from model.bundles.export import save_script
+from model.compression.distill import distilled
+from model.compression.half import halved
+from model.compression.methods import steps_of
+from model.compression.prune import pruned
+from model.compression.quantize import quantized
+from model.compression.rebuild import Sized, rebuilt
+from model.compression.teacher import School
+from model.datasets.interactions import Interactions
+from model.networks.recommender import Recommender
+from model.networks.sequence import SequenceRecommender
+from model.recommenders.kinds import Progress, kind_named
+
+_TRAINED: Mapping[str, Callable[[Sized, School], Sized]] = {"prune": pruned, "distill": distilled}
+_LOWERED: Mapping[str, Callable[[SequenceRecommender], Recommender]] = {
+    "int8": quantized,
+    "bf16": lambda model: halved(model, torch.bfloat16),
+    "fp16": lambda model: halved(model, torch.float16),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shrinking:
+    """How the steps that train go about it.
+
+    Attributes:
+        keep: share of the units, or of the layers, that is left.
+        epochs: that a distilled model learns; the kind's own if None. A pruned one learns for a share of them.
+        seed: of everything random.
+    """
+
+    keep: float = 0.5
+    epochs: int | None = None
+    seed: int = 0
+
+
+class Workshop:
+    """Makes compressed models of one bundle."""
+
+    def __init__(self, bundle: Bundle, training: Interactions, shrinking: Shrinking, progress: Progress) -> None:
+        """Takes the behaviours that the bundle was trained on, in its vocabulary.
+
+        Raises:
+            CompressionError: the bundle's model cannot be rebuilt.
+        """
+        found = rebuilt(bundle)
+        layers, self._whole = found.layers, found.whole
+        how = kind_named(bundle.manifest.recommender).how()
+        how = replace(how, epochs=shrinking.epochs or how.epochs, seed=shrinking.seed)
+        self._school = School(teacher=layers.model, training=training, how=how, keep=shrinking.keep, progress=progress)
+        self._progress = progress
+        self._made: dict[tuple[str, ...], Sized] = {(): layers}
+
+    def script(self, way: str) -> bytes:
+        """The model, compressed that way, as a TorchScript file.
+
+        Raises:
+            CompressionError: there is no such way.
+            ValueError: there is nothing to learn from.
+        """
+        steps = steps_of(way)
+        if lower := _LOWERED.get(steps[-1]):
+            return save_script(self._whole(lower(self._trained(steps[:-1]).model)))
+        return save_script(self._whole(self._trained(steps).model))
+
+    def _trained(self, steps: tuple[str, ...]) -> Sized:
+        if steps not in self._made:
+            before = self._trained(steps[:-1])
+            self._progress("+".join(steps))
+            self._made[steps] = _TRAINED[steps[-1]](before, self._school)
+        return self._made[steps]

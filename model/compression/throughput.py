@@ -1,0 +1,98 @@
+"""How many users a second models serve on one thread, side by side: the model alone, through the contract.
+
+Every round asks each model the same batches one after the other, so what else the machine does weighs on all alike;
+seconds are those that the processor gave to the thread, and figures are medians over the rounds.
+"""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.datasets.interactions import Ints
+from model.evaluation.evaluate import Gains, Targets, pad_right
+
+ROUNDS = 9
+USERS = 512
+"""Asked a round in batches; one by one an eighth of them."""
+EXCLUDE_STEP = 64
+"""Serving pads what is excluded to multiples of this."""
+WARM_UP = 3
+"""TorchScript specialises in its first calls of a shape."""
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """One model's users a second, beside the first model's.
+
+    Attributes:
+        users_per_s: median over the rounds.
+        faster: median of the rounds' ratios to the first model's.
+    """
+
+    users_per_s: float
+    faster: float
+
+
+def throughput(
+    models: Mapping[str, nn.Module], targets: Targets, batch_size: int, *, rounds: int = ROUNDS, seed: int = 0
+) -> dict[str, Throughput]:
+    """Times the models on real histories.
+
+    Args:
+        models: loaded for serving on the CPU; the first is what the others are compared with.
+        targets: whose histories, and what their users have met; at least `batch_size`.
+        batch_size: users in a call.
+        rounds: passes over all models.
+        seed: of the choice of histories.
+    """
+    batches = _batches(targets, batch_size, seed)
+    with _one_thread(), torch.inference_mode():
+        for model in models.values():
+            for _ in range(WARM_UP):
+                model(*batches[0])
+        seconds = np.array([[_seconds(model, batches) for model in models.values()] for _ in range(rounds)])
+    users = batch_size * len(batches)
+    return {name: _summary(seconds, number, users) for number, name in enumerate(models)}
+
+
+def _batches(targets: Targets, batch_size: int, seed: int) -> list[Batch]:
+    wanted = USERS if batch_size > 1 else USERS // 8
+    rows = np.random.default_rng(seed).permutation(len(targets))
+    count = max(1, min(wanted, len(rows)) // batch_size)
+    return [_batch(targets, part) for part in rows[: count * batch_size].reshape(count, -1)]
+
+
+def _batch(targets: Targets, rows: Ints) -> Batch:
+    exclude = pad_right([targets.seen[row] for row in rows.tolist()])
+    exclude = np.pad(exclude, ((0, 0), (0, -exclude.shape[1] % EXCLUDE_STEP)))
+    history, weight, age_s = targets.history[rows], targets.weight[rows], targets.age_s[rows]
+    return torch.from_numpy(history), torch.from_numpy(weight), torch.from_numpy(age_s), torch.from_numpy(exclude)
+
+
+def _seconds(model: nn.Module, batches: list[Batch]) -> float:
+    started = time.thread_time()
+    for batch in batches:
+        model(*batch)
+    return time.thread_time() - started
+
+
+def _summary(seconds: Gains, number: int, users: int) -> Throughput:
+    """seconds: (rounds, models)."""
+    own = seconds[:, number]
+    return Throughput(float(users / np.median(own)), float(np.median(seconds[:, 0] / own)))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)

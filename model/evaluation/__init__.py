@@ -1,0 +1,1 @@
+"""Evaluation of recommenders: splits, measures and comparisons."""

@@ -1,0 +1,192 @@
+"""Recommenders side by side on one split: every kind trained once a seed, every bundle as it is.
+
+The table's measures are means over seeds; differences are paired by target against the row named first.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from model.bundles.bundle import Bundle, load_module
+from model.datasets.reading import Item
+from model.evaluation.evaluate import Gains, Ranking, rank, targets_at
+from model.evaluation.measures import Interval, Measures, Spread, measures_of, paired_bootstrap, spread_of
+from model.evaluation.splits import Split, refuse_older
+from model.fit import learn, training_set, vocabulary_of
+from model.recommenders.kinds import Progress, Size, kind_named
+from model.records import ItemId
+from model.training.train import TrainConfig
+
+BASELINE = "popularity"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """How recommenders are measured.
+
+    Attributes:
+        top: length of a list.
+        seeds: of the kinds that draw, so many trainings, from seed 0.
+        size: of the recommenders.
+        how: a kind's name -> how it is trained; the kind's own way if it has none.
+    """
+
+    top: int = 10
+    seeds: int = 1
+    size: Size = field(default_factory=lambda: Size(history_length=0))
+    how: Mapping[str, TrainConfig] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One recommender.
+
+    Attributes:
+        name: its kind's name, or the bundle's.
+        seeds: how often it was trained.
+        measures: mean and deviation.
+    """
+
+    name: str
+    seeds: int
+    measures: Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What the first row has more than the second, over the same targets; with seeds, of their means."""
+
+    first: str
+    second: str
+    hr: Interval
+    ndcg: Interval
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A table.
+
+    Attributes:
+        split: name of the split.
+        protocol: how it was counted, in words.
+        targets: how many behaviours were foreseen.
+        users: whose they are.
+        top: length of a list.
+        rows: in the order asked for, popularity last unless it was asked for.
+        differences: of the first row to each other one.
+    """
+
+    split: str
+    protocol: str
+    targets: int
+    users: int
+    top: int
+    rows: tuple[Row, ...]
+    differences: tuple[Difference, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """One row's runs: its measures for each seed, and each target's gains, the mean over seeds."""
+
+    name: str
+    measures: tuple[Measures, ...]
+    hits: Gains
+    gains: Gains
+
+
+def compare(
+    split: Split,
+    catalogue: Mapping[ItemId, Item],
+    contenders: Sequence[str | Bundle],
+    trial: Trial,
+    progress: Progress = lambda _: None,
+) -> Comparison:
+    """Measures kinds and bundles, and popularity beside them.
+
+    Args:
+        split: what is trained on and foreseen.
+        catalogue: titles.
+        contenders: names of kinds, and bundles.
+        trial: how.
+        progress: told what happens.
+
+    Raises:
+        UnknownKindError: there is no kind of that name.
+        SplitError: a bundle was trained on behaviours as new as the targets.
+        ValueError: a recommender cannot be trained on this data.
+    """
+    for contender in contenders:
+        _check(split, contender)
+    named = contenders if BASELINE in contenders else [*contenders, BASELINE]
+    runs = [_run(split, catalogue, contender, trial, progress) for contender in named]
+    progress("resampling")
+    user = split.log.user[split.rows]
+    return Comparison(
+        split=split.name,
+        protocol=split.protocol,
+        targets=len(split.rows),
+        users=len(np.unique(user)),
+        top=trial.top,
+        rows=tuple(Row(run.name, len(run.measures), spread_of(run.measures)) for run in runs),
+        differences=tuple(
+            Difference(
+                runs[0].name,
+                other.name,
+                paired_bootstrap(runs[0].hits, other.hits, user),
+                paired_bootstrap(runs[0].gains, other.gains, user),
+            )
+            for other in runs[1:]
+        ),
+    )
+
+
+def _check(split: Split, contender: str | Bundle) -> None:
+    if isinstance(contender, str):
+        kind_named(contender).refuse_unknown_options()
+    else:
+        refuse_older(split, contender.manifest.training.cut_off, str(contender.path))
+
+
+def _run(
+    split: Split, catalogue: Mapping[ItemId, Item], contender: str | Bundle, trial: Trial, progress: Progress
+) -> _Run:
+    name = contender if isinstance(contender, str) else contender.path.name
+    if isinstance(contender, str):
+        answered = list(_trained(split, catalogue, contender, trial, progress))
+    else:
+        progress(f"evaluating {name}")
+        answered = [_of_bundle(split, contender, trial)]
+    rankings = [ranking for ranking, _ in answered]
+    return _Run(
+        name,
+        tuple(measures for _, measures in answered),
+        np.mean([ranking.hits(trial.top) for ranking in rankings], axis=0),
+        np.mean([ranking.gains(trial.top) for ranking in rankings], axis=0),
+    )
+
+
+def _trained(
+    split: Split, catalogue: Mapping[ItemId, Item], name: str, trial: Trial, progress: Progress
+) -> Iterator[tuple[Ranking, Measures]]:
+    """Trains a kind once a seed."""
+    kind = kind_named(name)
+    vocabulary = vocabulary_of(kind, split.log.where(split.training), catalogue)
+    log = split.log.with_vocabulary(vocabulary)
+    training = log.where(split.training)
+    targets = targets_at(log, split.rows, kind.sized(trial.size).history_length)
+    how = trial.how.get(name) or kind.recipe().HOW
+    for seed in range(trial.seeds if kind.seeded else 1):
+        progress(f"training {name}, seed {seed}" if kind.seeded else f"training {name}")
+        learned = learn(kind, training_set(training, catalogue), trial.size, replace(how, seed=seed), progress)
+        progress(f"evaluating {name}")
+        ranking = rank(learned.recommender, targets)
+        yield ranking, measures_of(ranking, training.histories().counts(), trial.top)
+
+
+def _of_bundle(split: Split, bundle: Bundle, trial: Trial) -> tuple[Ranking, Measures]:
+    log = split.log.with_vocabulary(bundle.vocabulary)
+    targets = targets_at(log, split.rows, bundle.manifest.history_length)
+    ranking = rank(load_module(bundle, "cpu"), targets)
+    return ranking, measures_of(ranking, log.where(split.training).histories().counts(), trial.top)

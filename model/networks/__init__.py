@@ -1,0 +1,1 @@
+"""Networks: the contract, blocks, losses and the sequence models made of them."""

@@ -1,0 +1,111 @@
+"""A SASRec that goes on from a kept state: the keys and values of a user's items (a transformer's key-value cache).
+
+Positions are counted from the oldest item, so an item's keys and values stay what they are while the history grows:
+one step computes the newest item alone. It gives what a full pass gives, for more memory than any other model that
+steps: 2 x layers x L x width numbers a user.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from model.datasets.interactions import Ints
+from model.networks.recommender import StepRecommender
+from model.networks.sasrec import SASRec, SASRecConfig, distances
+from model.networks.sequence import left_aligned
+
+
+@dataclass(frozen=True, slots=True)
+class SteppingSASRecConfig(SASRecConfig):
+    """The size of the model, of transformer or HSTU blocks."""
+
+    def build(self, counts: Ints) -> "SteppingSASRec":
+        """The untrained model; counts as in `SequenceRecommender`."""
+        return SteppingSASRec(self, counts)
+
+
+class SteppingSASRec(SASRec, StepRecommender):
+    """A user's state is how many items there are, the output after the newest, and each block's keys and values."""
+
+    dim: int
+    kept_shape: tuple[int, int, int, int]
+
+    def __init__(self, config: SteppingSASRecConfig, counts: Ints) -> None:
+        """The untrained model; counts as in `SequenceRecommender`."""
+        super().__init__(config, counts)
+        self.dim = config.dim
+        self.kept_shape = (config.layers * 2, config.heads, config.history_length, config.head_width)
+        kept = 2 * config.layers * config.heads * config.history_length * config.head_width
+        self.register_buffer("start", torch.zeros(1 + config.dim + kept), persistent=False)
+
+    def state_after(self, history: Tensor, weight: Tensor) -> Tensor:
+        """The state after the newest L items of a history. (B, any) x 2 -> (B, S)."""
+        state = self.initial_state(history.size(0))
+        if history.size(1) == 0:
+            return state
+        history, _ = left_aligned(history[:, -self.history_length :])
+        real, length = history > 0, history.size(1)
+        behind = distances(length, history.device)
+        mask = torch.ones(1, 1, length, length, dtype=torch.bool, device=history.device).tril()
+        kept = self._kept(state)
+        x = self.item(history) + self.position(real.cumsum(1) * real)
+        for number, block in enumerate(self.blocks):
+            parts = block.read(x)
+            seen = block.kept(parts)
+            kept[:, 2 * number : 2 * number + 2, :, :length] = seen.transpose(0, 1)
+            x = block.look(x, parts, seen, mask, behind)
+        count = real.sum(1)
+        newest = (count - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, x.size(2))
+        state[:, 0] = count.to(state.dtype)
+        state[:, 1 : 1 + self.dim] = self.norm(x.gather(1, newest)).squeeze(1) * (count > 0).unsqueeze(1)
+        return state
+
+    def step(self, state: Tensor, item: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
+        """As any other, but large rows are not copied once more where no item is 0. (B, S), (B,) x 3 -> (B, S)."""
+        after = self.advance(state, item, weight)
+        return after if bool((item > 0).all()) else torch.where((item > 0).unsqueeze(1), after, state)
+
+    def advance(self, state: Tensor, item: Tensor, weight: Tensor) -> Tensor:
+        """The state after one more item. (B, S), (B,) x 2 -> (B, S).
+
+        Raises:
+            ValueError: there are L already: with one more all positions would be others.
+        """
+        count = state[:, 0].long()  # (B,)
+        if bool(((count >= self.history_length) & (item > 0)).any()):
+            msg = "a state holds no more items than the model looks at: make it anew, by state_after"
+            raise ValueError(msg)
+        place = count.clamp(max=self.history_length - 1)  # only where nothing is added
+        state = state.clone()
+        kept = self._kept(state)
+        columns = torch.arange(self.history_length, device=item.device)
+        behind = (place.unsqueeze(1) - columns).clamp(min=0).unsqueeze(1)  # (B, 1, L)
+        mask = (columns <= place.unsqueeze(1)).unsqueeze(1).unsqueeze(1)  # (B, 1, 1, L)
+        rows = torch.arange(item.size(0), device=item.device)
+        x = (self.item(item) + self.position(place + 1)).unsqueeze(1)  # (B, 1, D)
+        for number, block in enumerate(self.blocks):
+            parts = block.read(x)
+            its = kept[:, 2 * number : 2 * number + 2]  # (B, 2, H, L, head width)
+            its[rows, :, :, place] = block.kept(parts)[:, :, :, 0].transpose(0, 1)
+            x = block.look(x, parts, its.transpose(0, 1), mask, behind)
+        state[:, 0] = (place + 1).to(state.dtype)
+        state[:, 1 : 1 + self.dim] = self.norm(x).squeeze(1)
+        return state
+
+    def score(self, state: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
+        """As `forward` after the same items. (B, S), (B, E) -> (B, K) x 2."""
+        return self.best(state[:, 1 : 1 + self.dim], exclude)
+
+    def scores_of(self, state: Tensor) -> Tensor:
+        """Scores every model index. (B, S) -> (B, n + 1)."""
+        return self.logits(state[:, 1 : 1 + self.dim])
+
+    def _kept(self, state: Tensor) -> Tensor:
+        """Each block's keys and values, as they lie in the state. (B, S) -> (B, 2 x layers, H, L, head width)."""
+        blocks, heads, length, width = self.kept_shape
+        return state[:, 1 + self.dim :].view(-1, blocks, heads, length, width)
+
+
+for _method in (SteppingSASRec.state_after, SteppingSASRec.step, SteppingSASRec.score):
+    torch.jit.export(_method)

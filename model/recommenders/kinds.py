@@ -1,0 +1,271 @@
+"""Every kind of recommender by its name: the one table behind `recloop train` and `recloop evaluate`.
+
+To add a kind, write a file in `model/recommenders` and a line in `KINDS`. The file is a `Recipe`:
+
+- `HOW`, a `TrainConfig`: how it is trained unless something else is asked for.
+- `DEFAULTS`, a dataclass of numbers: the options that only this kind has.
+- `fit(data, size, how, progress, options) -> Learned`: trains on `data` alone. `how.seed` decides everything random, so
+  one thread count, seed and machine give one result. `progress` hears an `EpochDone` after each epoch.
+
+`Learned` is the recommender, on the CPU and in evaluation mode, and a function that makes its table of
+neighbouring items. This module imports no torch: names and summaries are there at once, a recipe when it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib import import_module
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from model.datasets.interactions import Interactions
+from model.errors import RecloopError
+from model.recommenders.options import OptionError, Options, fields_of, laid_over, parse_options, refuse_unknown
+from model.training.torchrun import member
+from model.training.train_config import TrainingError
+
+if TYPE_CHECKING:
+    from model.networks.recommender import Recommender
+    from model.training.train import EpochDone, TrainConfig
+
+DEFAULT_KIND = "sasrec"
+
+_SIZES = frozenset({"history_length", "k"})
+"""What every kind has a use for."""
+_WIDE = frozenset({"dim"})
+_DEEP = frozenset({"dim", "layers"})
+_TRAINED = frozenset({"epochs", "batch_size", "learning_rate", "weight_decay", "negatives"})
+"""All of a `TrainConfig` but its seed, and where and how it runs."""
+
+NeighborTable = npt.NDArray[np.int32]
+"""(n + 1, M), nearest first, never the item itself, 0 pads."""
+Progress = Callable[["EpochDone | str"], None]
+"""Told each stage's name and each finished epoch."""
+
+
+class UnknownKindError(RecloopError, ValueError):
+    """There is no recommender of that name; the message lists those that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingSet:
+    """What a recommender may learn from.
+
+    Attributes:
+        log: behaviours before the cut-off; its vocabulary is the model's.
+        titles: parallel to the vocabulary; an item's id where it has no title.
+    """
+
+    log: Interactions
+    titles: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large a recommender is; each kind takes what it has a use for.
+
+    Attributes:
+        history_length: L, newest items that are looked at; 0 is what suits the kind.
+        dim: D, width of an item's embedding.
+        layers: of what the model is stacked from.
+        k: items returned.
+    """
+
+    history_length: int = 50
+    dim: int = 64
+    layers: int = 2
+    k: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """A trained recommender.
+
+    Attributes:
+        recommender: on the CPU, in evaluation mode.
+        neighbors: makes the neighbour table with M columns; called once, when a bundle is written.
+    """
+
+    recommender: Recommender
+    neighbors: Callable[[int], NeighborTable]
+
+
+class Recipe(Protocol):
+    """What a file of `model/recommenders` holds."""
+
+    HOW: TrainConfig
+    DEFAULTS: Any
+
+    def fit(self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Any = ...) -> Learned:
+        """Trains one; ValueError says what is wrong with the data or the size."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """One row of the table.
+
+    Attributes:
+        file: its module in `model/recommenders`.
+        summary: what it is, for --help.
+        seeded: whether another seed gives another model.
+        whole_catalogue: it also knows items that no history holds, by their text.
+        trained_on_windows: its training, or most of it, is that of `model.training.train`: several processes can
+            share it, in
+            mixed precision too, and it can be gone on with.
+        history_length: L unless another is asked for. Kinds that step read all of a kept history, which grows to 99.
+        takes: fields of `Size`, beside L and k, and of `TrainConfig` that it has a use for.
+        options: numbers laid over its sizes, its training and its own options.
+    """
+
+    file: str
+    summary: str
+    seeded: bool = False
+    whole_catalogue: bool = False
+    trained_on_windows: bool = False
+    history_length: int = 50
+    takes: frozenset[str] = frozenset()
+    options: Options = field(default_factory=dict)
+
+    def recipe(self) -> Recipe:
+        """Imports its file; torch takes seconds."""
+        return cast("Recipe", import_module(f"{__package__}.{self.file}"))
+
+    def sized(self, size: Size) -> Size:
+        """That size, with the kind's own history length if none was asked for, and its options laid over it."""
+        return laid_over(
+            size if size.history_length else replace(size, history_length=self.history_length), self.options
+        )
+
+    def how(self) -> TrainConfig:
+        """How it is trained unless something else is asked for; imports its file."""
+        return laid_over(self.recipe().HOW, self.options)
+
+    def learn(self, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
+        """Trains one; in its own way if `how` is None, and with its options laid over it.
+
+        Raises:
+            OptionError: there is no such option.
+            ValueError: it cannot be trained on this data, or not in this size, or not in this way.
+        """
+        self.refuse_unknown_options()
+        recipe = self.recipe()
+        trained = self.how() if how is None else laid_over(how, self.options)
+        self._refuse_what_windows_need(trained)
+        return recipe.fit(data, self.sized(size), trained, progress, laid_over(recipe.DEFAULTS, self.options))
+
+    def refuse_unknown_options(self) -> None:
+        """OptionError if it has no use for one; imports its file."""
+        if not self.options:
+            return
+        recipe = self.recipe()
+        general = fields_of(self.sized(Size(history_length=0)), recipe.HOW)
+        takes = {name: general[name] for name in sorted(self.takes | _SIZES)}
+        refuse_unknown(self.options, fields_of(recipe.DEFAULTS) | takes)
+
+    def refuse_unused(self, asked: Mapping[str, object]) -> None:
+        """OptionError if it has no use for a field of `TrainConfig` that is asked for, is not None."""
+        if unused := [name for name, value in asked.items() if value is not None and name not in self.takes]:
+            able = ", ".join(name for name, kind in KINDS.items() if unused[0] in kind.takes)
+            msg = f"{unused[0]} is for {able} only: leave it out"
+            raise OptionError(msg)
+
+    def _refuse_what_windows_need(self, how: TrainConfig) -> None:
+        if self.trained_on_windows:
+            return
+        asked = {
+            "processes above 1": how.processes > 1 or member() is not None,
+            "precision mixed": how.precision == "mixed",
+            "a device": how.device != "cpu",
+            "resume": how.checkpoints is not None and how.checkpoints.resume,
+        }
+        if refused := [name for name, is_asked in asked.items() if is_asked]:
+            able = ", ".join(name for name, kind in KINDS.items() if kind.trained_on_windows)
+            msg = f"{refused[0]} is for {able} only: all others are trained by one process, on the CPU, in one go"
+            raise TrainingError(msg)
+
+
+KINDS: Mapping[str, Kind] = MappingProxyType(
+    {
+        "sasrec": Kind(
+            file="sasrec",
+            summary="a causal transformer over the history",
+            seeded=True,
+            trained_on_windows=True,
+            takes=_DEEP | _TRAINED,
+        ),
+        "hstu": Kind(
+            file="hstu",
+            summary="the same of pointwise attention blocks",
+            seeded=True,
+            trained_on_windows=True,
+            takes=_DEEP | _TRAINED,
+        ),
+        "gru": Kind(
+            file="gru",
+            summary="a recurrent network, which also goes on from a kept state",
+            seeded=True,
+            trained_on_windows=True,
+            history_length=99,
+            takes=_WIDE | _TRAINED,
+        ),
+        "linear-recurrence": Kind(
+            file="linear_recurrence",
+            summary="layers of gated linear recurrences, which also go on from a kept state",
+            seeded=True,
+            trained_on_windows=True,
+            history_length=99,
+            takes=_DEEP | _TRAINED,
+        ),
+        "popularity": Kind(file="popularity", summary="what most users met lately"),
+        "item-cf": Kind(file="item_cf", summary="neighbours of the newest items, by who met both"),
+        "user-cf": Kind(file="user_cf", summary="what users with the like history met"),
+        "als": Kind(
+            file="als",
+            summary="matrix factorisation by weighted least squares",
+            seeded=True,
+            takes=_WIDE | {"epochs"},
+        ),
+        "bpr": Kind(
+            file="bpr",
+            summary="matrix factorisation by pairwise ranking",
+            seeded=True,
+            takes=_WIDE | {"epochs", "learning_rate"},
+        ),
+        "hybrid": Kind(
+            file="hybrid",
+            summary="the sum of gru, slit and als: order and taste",
+            seeded=True,
+            trained_on_windows=True,
+            history_length=99,
+            takes=_WIDE | _TRAINED,
+        ),
+        "ease": Kind(file="ease", summary="a linear model of items in closed form"),
+        "slit": Kind(file="slit", summary="a linear model of what comes next, in closed form", history_length=99),
+        "lightgcn": Kind(
+            file="lightgcn",
+            summary="embeddings smoothed over the graph of who met what",
+            seeded=True,
+            takes=_DEEP | _TRAINED,
+        ),
+        "text": Kind(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
+    }
+)
+
+
+def kind_named(written: str) -> Kind:
+    """The kind of that name, with the options that are written behind it: `NAME` or `NAME:OPTION=NUMBER:...`.
+
+    Raises:
+        UnknownKindError: there is none.
+        OptionError: an option is no number.
+    """
+    name, *options = written.split(":")
+    if (kind := KINDS.get(name)) is None:
+        msg = f"there is no recommender {name!r}; use one of {', '.join(KINDS)}"
+        raise UnknownKindError(msg)
+    return replace(kind, options=parse_options(options))

@@ -1,0 +1,69 @@
+"""The neighbour table of a bundle: each item's nearest others, by embeddings or by who met both."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from model.datasets.interactions import Interactions
+from model.recommenders.cooccurrence import cosine_rows, rows_at_once
+from model.recommenders.kinds import NeighborTable
+
+_ROWS_AT_ONCE = 1_024  # of the similarity matrix
+
+
+def nearest_neighbors(embeddings: Tensor, count: int) -> NeighborTable:
+    """The items of the highest cosine to each item.
+
+    Args:
+        embeddings: (n + 1, D); row 0 is padding.
+        count: M, columns of the table.
+
+    Returns:
+        (n + 1, M), nearest first, never the item itself, 0 pads.
+    """
+    unit = F.normalize(embeddings.detach().float(), dim=1)  # (n + 1, D)
+    return _table(_tops(lambda rows: unit[rows] @ unit.T, len(unit), count, _ROWS_AT_ONCE), len(unit), count)
+
+
+def met_together(log: Interactions, count: int) -> NeighborTable:
+    """The items whose users are most alike, for recommenders without embeddings.
+
+    Args:
+        log: its histories say who met what.
+        count: M, columns of the table.
+
+    Returns:
+        (n + 1, M), highest cosine first, only items with a user in common, 0 pads.
+    """
+    similarity = cosine_rows(log)
+
+    def alike(rows: Tensor) -> Tensor:
+        found = similarity(rows)
+        return found.masked_fill(found <= 0, float("-inf"))
+
+    return _table(_tops(alike, log.items + 1, count, rows_at_once(log)), log.items + 1, count)
+
+
+def _tops(
+    similarity: Callable[[Tensor], Tensor], indexes: int, count: int, at_once: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yields some rows, and their best columns (R, min(M, n - 1)) with 0 where there is none."""
+    found = min(count, indexes - 2)
+    for start in range(0, indexes if found > 0 else 0, at_once):
+        rows = torch.arange(start, min(start + at_once, indexes))
+        alike = similarity(rows)  # (R, n + 1)
+        alike[:, 0] = float("-inf")
+        alike[torch.arange(len(rows)), rows] = float("-inf")
+        best, columns = alike.topk(found, dim=1)
+        yield rows, columns.masked_fill(torch.isinf(best), 0)
+
+
+def _table(tops: Iterator[tuple[Tensor, Tensor]], indexes: int, count: int) -> NeighborTable:
+    table = np.zeros((indexes, count), dtype=np.int32)
+    for rows, columns in tops:
+        table[rows.numpy(), : columns.shape[1]] = columns.numpy()
+    table[0] = 0
+    return table

@@ -1,0 +1,1 @@
+"""The registry of models: immutable versions and pointers to the ones to serve."""

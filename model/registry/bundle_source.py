@@ -1,0 +1,172 @@
+"""Where a bundle comes from: a folder on every TaskManager, or a registry, by way of a cache on this one's disk.
+
+No Flink, no torch. A registry may be away, or name what does not load: then what this machine served last is loaded,
+whose bundle is in the cache and whose version is written down beside it.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import get_ident
+from typing import TypeVar
+
+import msgspec
+
+from model.bundles.bundle import Bundle
+from model.bundles.bundle_cache import cached
+from model.bundles.bundle_files import BundleFiles
+from model.errors import RecloopError
+from model.registry.errors import RegistryMissingError
+from model.registry.pointers import CANDIDATE, CURRENT, Pointers, Version
+from model.registry.registry import Registry
+
+_log = logging.getLogger(__name__)
+Loaded = TypeVar("Loaded")
+
+
+class BundleChangedError(RecloopError):
+    """The bundle's folder holds another bundle than the job was deployed with: deploy again."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromFolder:
+    """A bundle's folder.
+
+    Attributes:
+        folder: on every TaskManager that needs it.
+        bundle_hash: the hash it must have; None takes what is there.
+        cache: the folder of cached bundles, on this machine. Once a bundle with that hash is there, the folder may
+            hold another one, as after the next training.
+    """
+
+    folder: Path
+    bundle_hash: str | None = None
+    cache: Path | None = field(default=None, compare=False)
+
+    def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
+        """Loads the bundle.
+
+        Raises:
+            BundleError: it is not whole.
+            BundleChangedError: it is not the one the job was deployed with.
+        """
+        return load(Bundle.load(self._cached() or self._as_deployed(self.folder)))
+
+    def _cached(self) -> Path | None:
+        """The bundle's folder in the cache, copied into it first; None where there can be none."""
+        if self.cache is None or self.bundle_hash is None:
+            return None
+        try:
+            return cached(self.cache, self.bundle_hash, lambda: BundleFiles.of_folder(self._as_deployed(self.folder)))
+        except OSError as error:
+            _log.warning("%s cannot be copied into %s: %s", self.folder, self.cache, error)
+            return None
+
+    def _as_deployed(self, folder: Path) -> Path:
+        """The folder, if it holds what the job was deployed with."""
+        found = BundleFiles.of_folder(folder).hash
+        if self.bundle_hash not in {None, found}:
+            msg = (
+                f"{folder} has hash {found[:12]}, the job was deployed with {str(self.bundle_hash)[:12]}, of which "
+                "this machine has no copy: deploy again"
+            )
+            raise BundleChangedError(msg)
+        return folder
+
+
+@dataclass(frozen=True, slots=True)
+class FromRegistry:
+    """A version of a model in a registry, or whatever a pointer names.
+
+    Attributes:
+        url: the registry, or the place of its URL (`model/registry/urls.py`).
+        name: the model.
+        which: CURRENT, CANDIDATE or a version's id.
+        cache: the folder of cached bundles, on this machine.
+        bundle_hash: the hash that a version must have; None takes what the registry has.
+    """
+
+    url: str = field(repr=False)
+    name: str
+    which: str
+    cache: Path
+    bundle_hash: str | None = None
+
+    @property
+    def follows(self) -> bool:
+        """Whether it is a pointer, which may move."""
+        return self.which in (CURRENT, CANDIDATE)
+
+    def named_by(self, pointers: Pointers) -> Version | None:
+        """What the pointers say to serve: `current` also where there is no candidate.
+
+        So a candidate that is promoted goes on being served to its variant, and one that is withdrawn is
+        served to nobody.
+        """
+        return pointers.named(self.which) or pointers.current
+
+    def wanted(self) -> Version:
+        """What is to be served now.
+
+        Raises:
+            RegistryError: the registry does not say.
+        """
+        if not self.follows and self.bundle_hash is not None:
+            return Version(self.which, self.bundle_hash)
+        registry = Registry(self.url)
+        if not self.follows:
+            return registry.find(self.name, self.which)
+        return self.named_by(registry.pointers(self.name)) or registry.find(self.name, self.which)
+
+    def fetch(self, version: Version) -> Bundle:
+        """The bundle, out of the cache, or into it first.
+
+        Raises:
+            BundleError: it is not whole.
+            RegistryError: it is not in the cache, and the registry cannot be read.
+        """
+        return Bundle.load(Registry(self.url).fetch(self.name, version, self.cache))
+
+    def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
+        """Loads what is to be served now, else what this machine served last.
+
+        Raises:
+            RegistryError: the registry does not say what to serve, and nothing was served here.
+            BundleError: that is not whole, and nothing else was served here.
+        """
+        problems: list[Exception] = []
+        tried: list[Version] = []
+        for ask in (self.wanted, self._served_last):
+            try:
+                if (version := ask()) not in tried:
+                    tried.append(version)
+                    return load(self.fetch(version))
+            except Exception as error:  # whatever is wrong with one version, the other may do
+                problems.append(error)
+                _log.warning("%s of the model %s does not load: %s", self.which, self.name, error)
+        raise problems[0]
+
+    def remember(self, version: Version) -> None:
+        """Writes down what is served, for a start at which the registry is away or names what does not load."""
+        self.cache.mkdir(parents=True, exist_ok=True)
+        draft = self._memory.with_name(f".{self._memory.name}.{os.getpid()}-{get_ident()}")
+        draft.write_bytes(msgspec.json.encode(version))
+        draft.replace(self._memory)
+
+    def _served_last(self) -> Version:
+        try:
+            return msgspec.json.decode(self._memory.read_bytes(), type=Version)
+        except (OSError, msgspec.DecodeError) as error:
+            msg = f"nothing is known in {self.cache} of what was served of {self.name} before"
+            raise RegistryMissingError(msg) from error
+
+    @property
+    def _memory(self) -> Path:
+        what = hashlib.sha256("\0".join((self.url, self.name, self.which)).encode()).hexdigest()
+        return self.cache / f"served-{what[:16]}.json"
+
+
+BundleSource = FromFolder | FromRegistry

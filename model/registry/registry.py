@@ -1,0 +1,254 @@
+"""The registry of models: bundles under immutable versions, and pointers that say which ones to serve.
+
+    <registry>/<model>/<version>/      a bundle; its manifest.json is written last, and without it no version is there
+    <registry>/<model>/pointers.json   `Pointers`: current, candidate and what was current before
+    <registry>/<model>/.lock           held by whoever writes
+
+It is a folder, or any URL that an installed fsspec package knows. Nothing of a bundle is used before its sha256 is
+checked, and nothing is registered or pointed at that is not whole and answers a trial (`model.bundles.trial`). This
+module imports neither Flink nor, until it tries a model, torch.
+
+**Following it.** Ask for `pointers(name)` as often as you like; where they are not equal to those you have,
+`fetch(name, pointers.current, cache)` and `Bundle.load` what it returns. A `RegistryError` meanwhile is no reason to
+stop serving what you have.
+
+**At once.** In a folder writers wait for each other, so no move of a pointer is lost. Elsewhere there are no locks:
+both pointers still move in one put of one object, which object stores show whole or not at all, so a reader sees the
+pointers of before or after a move. Of two moves within the same fraction of a second the later one's put stays, under
+the same revision, and the other is lost: let one place move pointers. Servers that write in place (FTP, SFTP) may show
+half a file, which is refused, and whole again a moment later. Two registrations of one version with other content at
+once may mix their files; the hashes tell, it is refused, and registering it again mends it.
+"""
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from model.bundles.bundle import Bundle
+from model.bundles.bundle_cache import cached
+from model.bundles.bundle_files import MANIFEST, PLAIN_NAME, BundleFiles
+from model.bundles.manifest import BundleCorruptError, Manifest
+from model.bundles.trial import try_bundle, try_files
+from model.registry.errors import (
+    RegistryAccessError,
+    RegistryCorruptError,
+    RegistryMissingError,
+    RegistryNameError,
+    VersionTakenError,
+)
+from model.registry.pointers import CANDIDATE, CURRENT, Pointers, Version
+from model.registry.store import open_store
+
+POINTERS = "pointers.json"
+_MOVES = {CURRENT: "promote", CANDIDATE: "candidate"}
+_PLAIN = PLAIN_NAME.fullmatch
+
+
+class Registry:
+    """A registry; every call asks anew, nothing is kept.
+
+    All methods raise RegistryAccessError where the folder or URL cannot be used, RegistryNameError where a name is no
+    plain word, and RegistryMissingError where what they need is not there. A `which` is a version's id, "current",
+    "candidate", or a `Version`.
+
+    Attributes:
+        place: folder or URL, without a password.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        """Opens it; a folder is made when something is registered.
+
+        Raises:
+            RegistryAccessError: no installed package knows such URLs, or the server cannot be reached.
+        """
+        self._store = open_store(url)
+        self.place = self._store.place
+
+    def names(self) -> tuple[str, ...]:
+        """Models with a version, by name."""
+        return tuple(sorted({name for name, _ in self._bundles("*")}))
+
+    def versions(self, name: str) -> tuple[str, ...]:
+        """Versions of a model, by name; those of `recloop train` are times, so the newest is last."""
+        if not (found := self._bundles(_plain(name))):
+            msg = f"the registry {self.place} has no model {name!r}: recloop models list shows those it has"
+            raise RegistryMissingError(msg)
+        return tuple(sorted(version for _, version in found))
+
+    def pointers(self, name: str) -> Pointers:
+        """The model's pointers: one small file is read, so ask as often as you like.
+
+        Raises:
+            RegistryCorruptError: the file cannot be understood.
+        """
+        try:
+            content = self._store.read(f"{_plain(name)}/{POINTERS}")
+        except FileNotFoundError:
+            self.versions(name)
+            return Pointers()
+        try:
+            return msgspec.json.decode(content, type=Pointers)
+        except msgspec.DecodeError as error:
+            msg = f"{self.place}/{name}/{POINTERS} cannot be understood: {error}"
+            raise RegistryCorruptError(msg) from error
+
+    def find(self, name: str, which: str | Version) -> Version:
+        """The version that `which` means; of a pointer with the hash that it had when it was pointed at."""
+        if isinstance(which, Version):
+            return which
+        if which in (CURRENT, CANDIDATE):
+            if (version := self.pointers(name).named(which)) is None:
+                msg = f"the model {name!r} has no {which} version: recloop models {_MOVES[which]} {name} VERSION"
+                raise RegistryMissingError(msg)
+            return version
+        return Version(which, hashlib.sha256(self._manifest(name, which)).hexdigest())
+
+    def manifest(self, name: str, which: str | Version) -> Manifest:
+        """What a version is.
+
+        Raises:
+            BundleError: its manifest cannot be understood, or is of another contract.
+        """
+        return self._files(name, self.find(name, which)).manifest
+
+    def register(self, bundle: Path, name: str | None = None) -> Version:
+        """Copies a bundle into the registry; no pointer moves.
+
+        The same bundle again changes nothing, and mends what is not whole.
+
+        Args:
+            bundle: its folder; checked before anything is written.
+            name: of the model; the bundle's own by default.
+
+        Raises:
+            BundleError: it is missing, corrupt or of another contract, or its answers to a trial are none.
+            VersionTakenError: the version is there with other content.
+        """
+        try_bundle(Bundle.load(bundle))
+        files = BundleFiles.of_folder(bundle)
+        name = _plain(name or files.manifest.name)
+        version = Version(_plain_version(files.manifest.version), files.hash)
+        with self._store.lock(name):
+            self._write(name, version, files)
+        return version
+
+    def offer(self, bundle: Path, name: str | None = None) -> tuple[Version, Pointers]:
+        """Registers a bundle and makes it the candidate, or current where the model has none; raises as `register`."""
+        version = self.register(bundle, name)
+        name = name or BundleFiles.of_folder(bundle).manifest.name
+        return version, self._move(name, lambda now: now.offered(version))
+
+    def promote(self, name: str, version: str | None = None) -> Pointers:
+        """Makes a version current, the candidate by default.
+
+        Raises:
+            BundleError: it is not whole, of another contract, or fails its trial.
+        """
+        return self._move(name, lambda now: now.promoted(self.find(name, version or CANDIDATE)))
+
+    def set_candidate(self, name: str, version: str | None) -> Pointers:
+        """Makes a version the candidate, or none.
+
+        Raises:
+            BundleError: it is not whole, of another contract, or fails its trial.
+            RegistryMoveError: it is current.
+        """
+        return self._move(name, lambda now: now.with_candidate(None if version is None else self.find(name, version)))
+
+    def rollback(self, name: str) -> Pointers:
+        """Makes current what was it before the last promotion; again and again goes further back.
+
+        Raises:
+            BundleError: it is not whole any more, of another contract, or fails its trial.
+        """
+        return self._move(name, lambda now: now.rolled_back())
+
+    def fetch(self, name: str, which: str | Version, cache: Path) -> Path:
+        """Returns a local folder with the bundle, copied into `cache` unless it is there; see `bundle_cache`.
+
+        Args:
+            name: of the model.
+            which: of a `Version` that is in the cache the registry is not asked, so it may be away.
+            cache: folder; the bundle is in its folder named by the bundle's hash.
+
+        Raises:
+            BundleError: the bundle in the registry is not whole, not what was pointed at, or of another contract.
+        """
+        version = self.find(name, which)
+        return cached(cache, version.hash, lambda: self._files(name, version))
+
+    def _write(self, name: str, version: Version, files: BundleFiles) -> None:
+        folder = f"{name}/{version.id}"
+        there = self._read_if_there(f"{folder}/{MANIFEST}")
+        if there is not None and hashlib.sha256(there).hexdigest() != version.hash:
+            msg = (
+                f"{self.place}/{folder} is there already with other content, and a version is immutable; "
+                "train again, which makes a new version"
+            )
+            raise VersionTakenError(msg)
+        try:
+            for file, content in files:
+                if self._read_if_there(f"{folder}/{file}") != content:
+                    self._store.write(f"{folder}/{file}", content)
+        except BaseException:
+            if there is None:
+                with suppress(RegistryAccessError):
+                    self._store.remove(folder)
+            raise
+
+    def _move(self, name: str, change: Callable[[Pointers], Pointers]) -> Pointers:
+        self.versions(name)  # a name that is not there gets no folder
+        with self._store.lock(name):
+            now = self.pointers(name)
+            if (moved := change(now)) != now:
+                self._check_new(name, now, moved)
+                self._store.write(f"{name}/{POINTERS}", msgspec.json.format(msgspec.json.encode(moved)) + b"\n")
+        return moved
+
+    def _check_new(self, name: str, before: Pointers, after: Pointers) -> None:
+        for old, new in ((before.current, after.current), (before.candidate, after.candidate)):
+            if new is not None and new != old:
+                try_files(self._files(name, new))
+
+    def _bundles(self, name_pattern: str) -> list[tuple[str, str]]:
+        """(model, version) of every bundle."""
+        found = (tuple(path.split("/")) for path in self._store.glob(f"{name_pattern}/*/{MANIFEST}"))
+        return [(name, version) for name, version, _ in found if _PLAIN(name) and _PLAIN(version)]
+
+    def _files(self, name: str, version: Version) -> BundleFiles:
+        folder = f"{_plain(name)}/{_plain_version(version.id)}"
+        files = BundleFiles(f"{self.place}/{folder}", lambda file: self._store.read(f"{folder}/{file}"))
+        if files.hash != version.hash:
+            msg = f"{self.place}/{folder} is not what was registered: its manifest changed; do not use it"
+            raise BundleCorruptError(msg)
+        return files
+
+    def _manifest(self, name: str, version: str) -> bytes:
+        try:
+            return self._store.read(f"{_plain(name)}/{_plain_version(version)}/{MANIFEST}")
+        except FileNotFoundError as error:
+            msg = f"the model {name!r} has no version {version!r}; it has {', '.join(self.versions(name))}"
+            raise RegistryMissingError(msg) from error
+
+    def _read_if_there(self, path: str) -> bytes | None:
+        try:
+            return self._store.read(path)
+        except FileNotFoundError:
+            return None
+
+
+def _plain(name: str) -> str:
+    if not _PLAIN(name):
+        msg = f"{name!r} cannot name a model or version: take letters, digits and . _ + -, a letter or digit first"
+        raise RegistryNameError(msg)
+    return name
+
+
+def _plain_version(version: str) -> str:
+    if version in (CURRENT, CANDIDATE, POINTERS):
+        msg = f"{version!r} stands for a pointer, so it cannot be a version"
+        raise RegistryNameError(msg)
+    return _plain(version)

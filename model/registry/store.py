@@ -1,0 +1,201 @@
+"""Where a registry keeps its files: a local folder, or whatever fsspec reaches by a URL.
+
+Both replace a file in one move, as far as the place can. A folder does not go through fsspec, whose local files
+are written in place, or by way of /tmp, from where a move to another file system is a copy.
+"""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any, Protocol
+
+from model.file_lock import locked
+from model.registry.errors import RegistryAccessError
+from model.registry.urls import has_plain_slash, is_url, masked, url_at, without_secrets
+
+LOCK_NAME = ".lock"
+
+
+class Store(Protocol):
+    """Files by their path below the registry, parts joined by "/".
+
+    All methods raise RegistryAccessError where the place cannot be reached, read or written; FileNotFoundError
+    comes from `read` alone.
+
+    Attributes:
+        place: folder or URL, for messages.
+    """
+
+    place: str
+
+    def read(self, path: str) -> bytes:
+        """The content of a file; raises FileNotFoundError where there is none."""
+        ...
+
+    def write(self, path: str, content: bytes) -> None:
+        """Makes or replaces a file in one move."""
+        ...
+
+    def glob(self, pattern: str) -> list[str]:
+        """Paths of files that match a pattern of as many parts; none where there is no such folder."""
+        ...
+
+    def remove(self, folder: str) -> None:
+        """Removes a folder with its files, if it is there."""
+        ...
+
+    def lock(self, folder: str) -> AbstractContextManager[None]:
+        """Keeps other writers of that folder out while the block runs, where the place has locks."""
+        ...
+
+
+def open_store(url: str | Path) -> Store:
+    """The store at a folder or an fsspec URL, or at what stands in `env:NAME` or `file:PATH`.
+
+    Raises:
+        RegistryAccessError: no installed package knows such URLs, or the server cannot be reached, or there is
+            nothing in that place.
+    """
+    if isinstance(url, Path):
+        return FolderStore(url)
+    url = url_at(url)
+    if not is_url(url):
+        return FolderStore(Path(url))
+    if has_plain_slash(url):
+        msg = (
+            f"the registry {without_secrets(url)} cannot be opened: in a password, / ? # and @ are written "
+            "%2F %3F %23 and %40"
+        )
+        raise RegistryAccessError(msg)
+    from fsspec.core import url_to_fs  # fsspec takes 0.1 s to import
+    from fsspec.implementations.local import LocalFileSystem
+
+    try:
+        filesystem, root = url_to_fs(url)
+    except (ImportError, ValueError, OSError) as error:  # "Install s3fs to access S3", an unknown kind, no server
+        msg = f"the registry {without_secrets(url)} cannot be opened"
+        raise _access_error(msg, error, url) from None
+    if isinstance(filesystem, LocalFileSystem):
+        return FolderStore(Path(root))
+    return UrlStore(filesystem, root, url)
+
+
+def _access_error(what: str, error: Exception, url: str) -> RegistryAccessError:
+    """The error without the URL's secrets; its cause is not chained to it, since tracebacks would show them."""
+    said = masked(str(error), url) or type(error).__name__
+    return RegistryAccessError(f"{what}: {said}")
+
+
+class FolderStore:
+    """A folder on this machine, or mounted on it. Locks hold between all processes that see the folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.place = str(folder)
+        self._folder = folder
+
+    def read(self, path: str) -> bytes:
+        """See Store."""
+        with self._reaching(FileNotFoundError):
+            return (self._folder / path).read_bytes()
+
+    def write(self, path: str, content: bytes) -> None:
+        """See Store. What is there after a loss of power is the old file or the new one."""
+        target = self._folder / path
+        draft = target.with_name(f".{target.name}.draft")  # one writer at a time: it has the lock
+        with self._reaching():
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with draft.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+
+    def glob(self, pattern: str) -> list[str]:
+        """See Store."""
+        with self._reaching():
+            return [path.relative_to(self._folder).as_posix() for path in self._folder.glob(pattern)]
+
+    def remove(self, folder: str) -> None:
+        """See Store."""
+        with self._reaching():
+            shutil.rmtree(self._folder / folder, ignore_errors=True)
+
+    @contextmanager
+    def lock(self, folder: str) -> Iterator[None]:
+        """See Store."""
+        with ExitStack() as held:
+            with self._reaching():
+                held.enter_context(locked(self._folder / folder / LOCK_NAME))
+            yield
+
+    @contextmanager
+    def _reaching(self, *passed: type[Exception]) -> Iterator[None]:
+        try:
+            yield
+        except passed:
+            raise
+        except OSError as error:
+            msg = f"the registry {self.place} cannot be used: {error}"
+            raise RegistryAccessError(msg) from error
+
+
+class UrlStore:
+    """What fsspec reaches: object stores, servers. There are no locks."""
+
+    def __init__(self, filesystem: Any, root: str, url: str) -> None:
+        self.place = without_secrets(url)
+        self._url = url
+        self._filesystem = filesystem
+        root, question_mark, query = root.partition("?") if is_url(root) else (root, "", "")  # HTTP's root is its URL
+        self._root = root.rstrip("/")
+        self._query = question_mark + query
+
+    def read(self, path: str) -> bytes:
+        """See Store."""
+        with self._reaching(FileNotFoundError) as filesystem:
+            content: bytes = filesystem.cat_file(self._at(path))
+            return content
+
+    def write(self, path: str, content: bytes) -> None:
+        """See Store. One put of one object, which object stores show whole or not at all."""
+        with self._reaching() as filesystem, tempfile.NamedTemporaryFile() as file:
+            file.write(content)
+            file.flush()
+            filesystem.put_file(file.name, self._at(path))  # unlike pipe_file it makes folders, where there are any
+
+    def glob(self, pattern: str) -> list[str]:
+        """See Store."""
+        parts = pattern.count("/") + 1
+        try:
+            with self._reaching(FileNotFoundError) as filesystem:
+                found: list[str] = filesystem.glob(self._at(pattern))
+        except FileNotFoundError:
+            return []
+        return ["/".join(path.split("/")[-parts:]) for path in found]
+
+    def remove(self, folder: str) -> None:
+        """See Store."""
+        with self._reaching() as filesystem:
+            if filesystem.exists(self._at(folder)):
+                filesystem.rm(self._at(folder), recursive=True)
+
+    def lock(self, folder: str) -> AbstractContextManager[None]:
+        """See Store: there are no locks."""
+        return nullcontext()
+
+    def _at(self, path: str) -> str:
+        return f"{self._root}/{path}{self._query}"
+
+    @contextmanager
+    def _reaching(self, *passed: type[FileNotFoundError]) -> Iterator[Any]:
+        try:
+            self._filesystem.invalidate_cache()  # what another process wrote has to be seen
+            yield self._filesystem
+        except passed as error:
+            raise FileNotFoundError(masked(str(error), self._url)) from None
+        except Exception as error:  # each implementation raises what its own library raises
+            msg = f"the registry {self.place} cannot be used"
+            raise _access_error(msg, error, self._url) from None

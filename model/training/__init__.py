@@ -1,0 +1,1 @@
+"""Training of sequence models, alone or in several processes."""

@@ -1,0 +1,110 @@
+"""A training's newest checkpoint: one file, which is replaced whole or not at all.
+
+Its first line is the SHA-256 of the rest, which is checked before anything is read. The rest holds tensors, numbers
+and names; nothing else is unpickled, so a file from elsewhere runs no code.
+"""
+
+import contextlib
+import hashlib
+import io
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from model.errors import RecloopError
+from model.training.train_config import CHECKPOINT
+
+_DRAFT = f".{CHECKPOINT}.draft"
+FORMAT = 1
+
+
+class CheckpointError(RecloopError, ValueError):
+    """A checkpoint cannot be gone on from; the message says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingState:
+    """A training between two steps.
+
+    Attributes:
+        training: names the data, the model's size and how it is trained; only the same one may go on from it.
+        epoch: the one that is under way, from 1; one more than there are when all is done.
+        step: how many of its steps are done.
+        losses: float64 (step,), theirs.
+        model: its weights.
+        optimizer: moments and the like.
+        schedule: of the learning rate.
+        precision: how far the loss is scaled.
+        windows: what decides the epoch's windows, and those after it.
+        random: torch's own random state, process by process; uint8.
+        negatives: the random state of what all processes draw alike; uint8.
+    """
+
+    training: str
+    epoch: int
+    step: int
+    losses: Tensor
+    model: Mapping[str, Tensor]
+    optimizer: Mapping[str, Any]
+    schedule: Mapping[str, Any]
+    precision: Mapping[str, Any]
+    windows: Mapping[str, Any]
+    random: list[Tensor]
+    negatives: Tensor
+
+
+def write_checkpoint(folder: Path, state: TrainingState) -> None:
+    """Replaces the folder's checkpoint; it is on the disk on return."""
+    content = io.BytesIO()
+    torch.save({"format": FORMAT, **{each.name: getattr(state, each.name) for each in fields(state)}}, content)
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = folder / _DRAFT
+    with draft.open("wb") as file:
+        file.write(hashlib.sha256(content.getbuffer()).hexdigest().encode() + b"\n")
+        file.write(content.getbuffer())
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(folder / CHECKPOINT)
+
+
+def read_checkpoint(folder: Path) -> TrainingState | None:
+    """The folder's checkpoint; None if there is none.
+
+    Raises:
+        CheckpointError: it is damaged, no training's, or another release wrote it.
+    """
+    path = folder / CHECKPOINT
+    if not path.is_file():
+        return None
+    digest, _, content = path.read_bytes().partition(b"\n")
+    if hashlib.sha256(content).hexdigest().encode() != digest:
+        msg = f"{path} is damaged: its sha256 is not the one it names; begin anew without --resume"
+        raise CheckpointError(msg)
+    found = _load(path, content)
+    if (version := found.pop("format", None)) != FORMAT:
+        msg = f"{path} has format {version}, this program reads {FORMAT}; begin anew without --resume"
+        raise CheckpointError(msg)
+    return TrainingState(**found)
+
+
+def _load(path: Path, content: bytes) -> dict[str, Any]:
+    try:
+        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError) as error:
+        msg = f"{path} holds something else than a training, and is not loaded; begin anew without --resume"
+        raise CheckpointError(msg) from error
+    return found if isinstance(found, dict) else {}
+
+
+def remove_checkpoint(folder: Path) -> None:
+    """Removes the folder's checkpoint, and the folder where nothing else is in it."""
+    for name in (CHECKPOINT, _DRAFT):
+        (folder / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        folder.rmdir()

@@ -1,0 +1,172 @@
+"""The training loop: windows in, steps out; alone, or in each of several processes that train one model together.
+
+All processes draw the same windows, and each takes its share of a step's. What a step lowers is the mean over all the
+real positions of its windows, whoever has them: a process's mean counts by its share of the positions. So one process
+and several take the same steps, but for rounding and for dropout, which each process draws for itself.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from model.datasets.interactions import Ints
+from model.networks.losses import next_item_loss
+from model.networks.sequence import SequenceRecommender
+from model.training.checkpoint import TrainingState
+from model.training.draws import Negatives, draw_apart, random_state, set_random_state
+from model.training.precision import precision_of
+from model.training.process_group import Group
+from model.training.train_config import EpochDone, Progress, TrainConfig
+from model.training.windows import WindowSource, own_share
+
+WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises."""
+
+
+class NextItem(nn.Module):  # type: ignore[misc]  # torch is untyped here
+    """A model and its loss as one module: what processes share the gradients of."""
+
+    def __init__(self, model: SequenceRecommender, negatives: int) -> None:
+        """Takes the model and how many negatives are drawn."""
+        super().__init__()
+        self.model = model
+        self._negatives = negatives
+
+    def forward(self, windows: Tensor, drawn: Tensor | None) -> Tensor:
+        """Mean cross entropy of the next item. (B, L + 1), (S,) or None to draw now -> scalar."""
+        return next_item_loss(self.model, windows, self._negatives, drawn)
+
+
+class TrainingLoop:
+    """One training, as far as this process takes part in it.
+
+    Attributes:
+        epoch: the one that is under way, from 1.
+        step: how many of its steps are done; 0 between two epochs.
+    """
+
+    def __init__(
+        self,
+        model: SequenceRecommender,
+        windows: WindowSource,
+        negatives: int,
+        how: TrainConfig,
+        group: Group,
+        objective: nn.Module,
+    ) -> None:
+        """Takes what a step lowers, a module that holds the model and is called as `NextItem` is."""
+        self._model = model
+        self._windows = windows
+        self._how = how
+        self._group = group
+        shared = negatives if group.size > 1 else 0
+        self._negatives = Negatives(model.item.num_embeddings - 1, shared, group.device)
+        self._objective = group.wrap(objective)
+        self._precision = precision_of(how.precision, group.device)
+        self._optimizer = torch.optim.AdamW(model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
+        self._schedule = schedule_of(self._optimizer, windows, how)
+        self.epoch, self.step = 1, 0
+        self._epoch_windows = windows.state
+        self._losses: list[Tensor] = []
+        self._earlier = torch.zeros(0, dtype=torch.float64)
+        if not group.leads:
+            draw_apart(how.seed, group.rank)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch > self._how.epochs
+
+    def run(self, progress: Progress, between: Callable[[], None]) -> None:
+        """Trains to the end.
+
+        Args:
+            progress: told each epoch, in the process that leads.
+            between: called after each step, and after each epoch when it has been told.
+        """
+        self._model.train()
+        while not self.is_done:
+            self._take_steps(between)
+            done = EpochDone(self.epoch, self._how.epochs, float(np.mean(self._told().numpy())))
+            self._begin(self.epoch + 1)
+            if self._group.leads:
+                progress(done)
+            between()
+
+    def state(self, training: str) -> TrainingState:
+        """Where it stands between two steps; a meeting of all processes."""
+        return TrainingState(
+            training=training,
+            epoch=self.epoch,
+            step=self.step,
+            losses=self._told(),
+            model=self._model.state_dict(),
+            optimizer=self._optimizer.state_dict(),
+            schedule=self._schedule.state_dict(),
+            precision=self._precision.state,
+            windows=self._epoch_windows,
+            random=self._group.gather(random_state(self._group.device)),
+            negatives=self._negatives.state,
+        )
+
+    def restore(self, state: TrainingState) -> None:
+        """Goes on from there."""
+        self._model.load_state_dict(state.model)
+        self._optimizer.load_state_dict(state.optimizer)
+        self._schedule.load_state_dict(state.schedule)
+        self._precision.state = state.precision
+        self._windows.state = state.windows
+        self._begin(state.epoch)
+        self.step, self._earlier = state.step, state.losses
+        self._restore_random(state)
+
+    def _restore_random(self, state: TrainingState) -> None:
+        """A process that was not there before draws apart from here on."""
+        rank = self._group.rank
+        if rank < len(state.random):
+            set_random_state(self._group.device, state.random[rank])
+        else:
+            draw_apart(self._how.seed, rank, state.epoch)
+        self._negatives.state = state.negatives
+
+    def _begin(self, epoch: int) -> None:
+        self.epoch, self.step = epoch, 0
+        self._epoch_windows = self._windows.state
+        self._losses, self._earlier = [], self._earlier[:0]
+
+    def _take_steps(self, between: Callable[[], None]) -> None:
+        """Takes the steps of the epoch that are not done yet."""
+        windows, size = self._windows.draw(), self._how.batch_size
+        for start in range(self.step * size, len(windows), size):
+            self._losses.append(self._step(windows[start : start + size]))
+            self.step += 1
+            between()
+
+    def _step(self, windows: Ints) -> Tensor:
+        """Takes one step. (B, L + 1) -> this process's part of the mean loss, scalar."""
+        self._optimizer.zero_grad(set_to_none=True)
+        own, share = own_share(windows, self._group.rank, self._group.size)
+        with self._precision.forward():
+            loss = self._objective(torch.from_numpy(own).to(self._group.device), self._negatives.draw()) * share
+        self._precision.backward(loss * self._group.size)  # gradients are averaged over the processes, not added up
+        self._precision.step(self._optimizer, self._model.parameters())
+        self._schedule.step()
+        return loss.detach()
+
+    def _told(self) -> Tensor:
+        """The losses of the epoch's steps so far, over all processes; a meeting of them. -> float64 (steps,)."""
+        if not self._losses:
+            return self._earlier
+        return torch.cat([self._earlier, self._group.sum(torch.stack(self._losses).double())])
+
+
+def schedule_of(
+    optimizer: torch.optim.Optimizer, windows: WindowSource, how: TrainConfig
+) -> torch.optim.lr_scheduler.OneCycleLR:
+    """The rate of every step of a whole training: it rises for a tenth of them, then falls to zero."""
+    steps = how.epochs * (windows.most // how.batch_size + 1)
+    if WARM_UP * steps == 1:
+        steps += 1  # torch divides by the steps of the rise less one
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=steps, pct_start=WARM_UP)

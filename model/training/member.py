@@ -1,0 +1,136 @@
+"""One process's part of a training, from the log to the trained model; where it is alone, all of it."""
+
+import hashlib
+import time
+from collections.abc import Iterable
+from dataclasses import asdict
+
+import numpy as np
+import torch
+
+from model.datasets.interactions import Interactions, Ints
+from model.networks.losses import negatives_for
+from model.networks.sequence import SequenceConfig, SequenceRecommender
+from model.training.checkpoint import (
+    CheckpointError,
+    TrainingState,
+    read_checkpoint,
+    remove_checkpoint,
+    write_checkpoint,
+)
+from model.training.loop import NextItem, TrainingLoop
+from model.training.process_group import Group
+from model.training.train_config import Checkpoints, Progress, TooLittleDataError, TrainConfig
+from model.training.windows import WindowSource
+
+STEPS_A_LOOK = 16
+"""From one look at the clock to the next: processes have to agree on what it says, which takes about 1 ms."""
+_FREE = frozenset({"device", "processes", "precision", "checkpoints"})
+"""Of `TrainConfig`, what may be otherwise when a training is gone on with."""
+
+
+def train_member(
+    group: Group, training: Interactions, config: SequenceConfig, how: TrainConfig, progress: Progress
+) -> SequenceRecommender:
+    """Takes part in a training; all processes of the group end with the same model.
+
+    Raises:
+        ValueError: no user has two items, so there is nothing to learn from.
+        CheckpointError: the checkpoint cannot be gone on from.
+    """
+    sequences = sequences_of(training)
+    torch.manual_seed(how.seed)
+    model = config.build(training.histories().counts())
+    model.to(group.device)
+    windows = WindowSource(sequences, config.history_length, how.seed)
+    negatives = negatives_for(config.items, how.negatives)
+    loop = TrainingLoop(model, windows, negatives, how, group, NextItem(model, negatives))
+    name = name_of(sequences, config, how)
+    if (state := state_to_resume(how.checkpoints, name)) is not None:
+        loop.restore(state)
+    _agree(group, loop, name)
+    if group.leads and how.checkpoints is not None and state is None:
+        remove_checkpoint(how.checkpoints.folder)  # else one of another training would be found when this one is killed
+    keeper = None if how.checkpoints is None else _Keeper(how.checkpoints, loop, group, name)
+    loop.run(progress, (lambda: None) if keeper is None else keeper.look)
+    model.eval()
+    return model
+
+
+def sequences_of(training: Interactions) -> list[Ints]:
+    """The histories that have a next item.
+
+    Raises:
+        ValueError: there is none.
+    """
+    histories = training.histories()
+    sequences = [histories.item[rows] for _, rows in histories.rows_by_user() if len(rows) > 1]
+    if not sequences:
+        msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
+        raise TooLittleDataError(msg)
+    return sequences
+
+
+def name_of(sequences: Iterable[Ints], config: SequenceConfig, how: TrainConfig) -> str:
+    """Names a training by all that decides what it learns: equal names, equal trainings."""
+    fixed = {name: value for name, value in asdict(how).items() if name not in _FREE}
+    digest = hashlib.sha256(repr((config, fixed)).encode())
+    for sequence in sequences:
+        digest.update(np.int64(len(sequence)).tobytes() + sequence.tobytes())
+    return digest.hexdigest()
+
+
+def state_to_resume(checkpoints: Checkpoints | None, name: str) -> TrainingState | None:
+    """Where the training of that name stands, if it is to be gone on with and has begun.
+
+    Raises:
+        CheckpointError: there is a checkpoint, but of another training, or a damaged one.
+    """
+    if checkpoints is None or not checkpoints.resume:
+        return None
+    state = read_checkpoint(checkpoints.folder)
+    if state is not None and state.training != name:
+        msg = (
+            f"{checkpoints.folder} has the checkpoint of a training on other data or with other options; "
+            "repeat them as they were, or begin anew without --resume"
+        )
+        raise CheckpointError(msg)
+    return state
+
+
+class _Keeper:
+    """Writes checkpoints when they are due; all processes look, the one that leads writes."""
+
+    def __init__(self, checkpoints: Checkpoints, loop: TrainingLoop, group: Group, name: str) -> None:
+        self._checkpoints = checkpoints
+        self._loop = loop
+        self._group = group
+        self._name = name
+        self._written_at = time.monotonic()
+
+    def look(self) -> None:
+        """Called after each step and each epoch."""
+        if self._is_due():
+            state = self._loop.state(self._name)
+            if self._group.leads:
+                write_checkpoint(self._checkpoints.folder, state)
+            self._written_at = time.monotonic()
+
+    def _is_due(self) -> bool:
+        if not self._loop.step:
+            return True
+        return self._loop.step % STEPS_A_LOOK == 0 and self._group.as_led(yes=self._is_long_ago())
+
+    def _is_long_ago(self) -> bool:
+        return time.monotonic() - self._written_at >= 60 * self._checkpoints.every_minutes
+
+
+def _agree(group: Group, loop: TrainingLoop, name: str) -> None:
+    """Whether all processes are about to do the same."""
+    own = torch.tensor([int(name[:15], 16), loop.epoch, loop.step])
+    if any(not torch.equal(own, other) for other in group.gather(own)):
+        msg = (
+            "the processes do not have the same data, options and checkpoint: give all machines the same data set, and "
+            "a folder of checkpoints that all of them see"
+        )
+        raise CheckpointError(msg)

@@ -1,0 +1,137 @@
+"""The processes that train one model together, as one of them sees it; alone it is a group of one.
+
+Every operation is a meeting: all processes call it, in the same order. Between the processes of one machine that
+`recloop` starts itself nothing listens beyond loopback: they find each other through a file. Those of a torchrun meet
+at its store, which listens on all interfaces.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from model.training.torchrun import Member
+from model.training.train_config import TrainingError
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """This process and those it trains with.
+
+    Attributes:
+        device: where this process computes.
+        rank: number of this process, from 0; process 0 leads: it tells progress and writes checkpoints.
+        size: how many they are.
+    """
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def leads(self) -> bool:
+        """Whether it is this process that tells and writes."""
+        return self.rank == 0
+
+    def wrap(self, module: nn.Module) -> nn.Module:
+        """The module such that a backward pass leaves the mean of all processes' gradients."""
+        if self.size == 1:
+            return module
+        own = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(module, device_ids=own, forward_sync_buffers=False, gradient_as_bucket_view=True)
+
+    def sum(self, tensor: Tensor) -> Tensor:
+        """The sum of all processes' tensors, on the CPU."""
+        if self.size == 1:
+            return tensor.cpu()
+        total = tensor.to(self.device, copy=True)
+        dist.all_reduce(total)
+        return total.cpu()
+
+    def gather(self, tensor: Tensor) -> list[Tensor]:
+        """Every process's tensor by its rank, all of one shape, on the CPU."""
+        if self.size == 1:
+            return [tensor.cpu()]
+        own = tensor.to(self.device)
+        found = [torch.empty_like(own) for _ in range(self.size)]
+        dist.all_gather(found, own)
+        return [each.cpu() for each in found]
+
+    def as_led(self, *, yes: bool) -> bool:
+        """What process 0 says, whatever the others would."""
+        return bool(self.gather(torch.tensor([yes], dtype=torch.uint8))[0].item())
+
+
+def alone(device: str) -> Group:
+    """A group of this process only."""
+    return Group(torch.device(device))
+
+
+@contextmanager
+def of_torchrun(member: Member, device: str) -> Iterator[Group]:
+    """Joins the other processes of a torchrun, and leaves them in the end.
+
+    Raises:
+        ValueError: this process has no GPU of its own.
+    """
+    check_devices(device, member.local_rank + 1)
+    own = _own_device(device, member.local_rank)
+    store, *_ = next(dist.rendezvous("env://", member.rank, member.size))
+    # It outlives the processes: begun again, they would believe the addresses of the ended ones, and wait for them.
+    store = dist.PrefixStore(f"attempt-{member.restarts}", store)
+    with _joined(own, store=store, rank=member.rank, world_size=member.size) as group:
+        yield group
+
+
+@contextmanager
+def by_file(meeting: Path, rank: int, size: int, device: str) -> Iterator[Group]:
+    """Joins the processes of this machine that name the same file, which is not there before, and leaves in the end."""
+    for library in ("GLOO", "NCCL"):
+        os.environ[f"{library}_SOCKET_IFNAME"] = _loopback()
+    with _joined(_own_device(device, rank), init_method=f"file://{meeting}", rank=rank, world_size=size) as group:
+        yield group
+
+
+@contextmanager
+def _joined(device: torch.device, **where: Any) -> Iterator[Group]:
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", **where)
+    try:
+        yield Group(device, where["rank"], where["world_size"])
+    finally:
+        dist.destroy_process_group()
+
+
+def check_devices(device: str, processes: int) -> None:
+    """Whether each process of this machine has a GPU of its own, where they compute on GPUs.
+
+    Raises:
+        ValueError: there are fewer, or one of them is named.
+    """
+    if not device.startswith("cuda") or processes == 1:
+        return
+    if device != "cuda":
+        msg = f"{processes} processes take a GPU each: give device cuda, not {device}"
+        raise TrainingError(msg)
+    if (there := torch.cuda.device_count()) < processes:
+        msg = f"{processes} processes take a GPU each, and there are {there}: start fewer, or give device cpu"
+        raise TrainingError(msg)
+
+
+def _own_device(device: str, local_rank: int) -> torch.device:
+    return torch.device(f"cuda:{local_rank}" if device == "cuda" else device)
+
+
+def _loopback() -> str:
+    """The name of the interface that is 127.0.0.1."""
+    interfaces = psutil.net_if_addrs().items()
+    return next(name for name, addresses in interfaces if any(each.address == "127.0.0.1" for each in addresses))

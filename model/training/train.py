@@ -1,0 +1,42 @@
+"""Trains a sequence model on the histories of a log: a library; who wants to show progress passes a callback.
+
+One process trains alone; several share each step's windows: `TrainConfig.processes` of this machine, which are started
+here, or those that torchrun started, which come here each by itself.
+"""
+
+from model.datasets.interactions import Interactions
+from model.networks.sequence import SequenceConfig, SequenceRecommender
+from model.training.member import train_member
+from model.training.process_group import alone, of_torchrun
+from model.training.torchrun import member
+from model.training.train_config import Checkpoints, EpochDone, Progress, TrainConfig, TrainingError
+from model.training.train_together import train_together
+
+__all__ = ["Checkpoints", "EpochDone", "Progress", "TrainConfig", "train"]
+
+
+def train(
+    training: Interactions, config: SequenceConfig, how: TrainConfig, progress: Progress = lambda _: None
+) -> SequenceRecommender:
+    """Trains a model on the histories in `training`.
+
+    Args:
+        training: behaviours before the cut-off, in the vocabulary of `config.items` items.
+        config: size and kind of the model.
+        how: optimiser and seed. One thread count, seed, number of processes and machine give one result.
+        progress: called after each epoch; of torchrun's processes, in the first.
+
+    Raises:
+        ValueError: no user has two items, so there is nothing to learn from; or there are fewer GPUs than processes.
+        CheckpointError: the checkpoint cannot be gone on from.
+        WorkerError: one of several processes raised, or was killed again and again.
+    """
+    if (one_of := member()) is not None:
+        if how.processes > 1:
+            msg = "torchrun starts the processes: leave --processes out, and give torchrun --nproc-per-node"
+            raise TrainingError(msg)
+        with of_torchrun(one_of, how.device) as group:
+            return train_member(group, training, config, how, progress)
+    if how.processes > 1:
+        return train_together(training, config, how, progress)
+    return train_member(alone(how.device), training, config, how, progress)

@@ -1,0 +1,97 @@
+"""How a model is trained, and what is told of it; apart from `model.training.train`, which needs torch."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from model.errors import RecloopError
+
+CHECKPOINT = "training.checkpoint"
+"""The file in a folder of checkpoints."""
+
+
+class TrainingError(RecloopError, ValueError):
+    """A recommender cannot be trained on this data, in this size or in this way."""
+
+
+class TooLittleDataError(TrainingError):
+    """What lies before the cut-off is nothing that a recommender could learn from."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoints:
+    """Where a training's progress is kept, so that it can go on after whatever ended it.
+
+    `model.fit` removes the checkpoint when there is a bundle.
+
+    Attributes:
+        folder: holds the newest checkpoint; made if it is not there. Where a training is spread over machines, all of
+            them see it.
+        every_minutes: inside an epoch, one is written so long after the one before it; after an epoch always.
+        resume: goes on from the one in the folder; where there is none, the training begins.
+    """
+
+    folder: Path
+    every_minutes: float = 10.0
+    resume: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """How to train.
+
+    Attributes:
+        epochs: passes over the data.
+        batch_size: windows a step, all processes together; 32 took less time than 64 on CPU and needs fewer epochs.
+        learning_rate: peak of AdamW's; it rises for a tenth of the steps and then falls to zero.
+        weight_decay: of AdamW.
+        negatives: items drawn a step to compare the next one with; 0 compares with all (full softmax), None
+            does so up to 20,000 items and draws 4,096 above.
+        seed: of initial weights, order, windows and dropout.
+        device: cpu or cuda.
+        processes: that share each step's windows. They are started by `train`, and are spawned: a script that calls
+            it does so under `if __name__ == "__main__"`.
+        precision: mixed has a GPU multiply in 16 bits where that costs no accuracy.
+        checkpoints: where to keep them; None keeps none.
+    """
+
+    epochs: int = 14
+    batch_size: int = 32
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    negatives: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    processes: int = 1
+    precision: Literal["full", "mixed"] = "full"
+    checkpoints: Checkpoints | None = None
+
+    def __post_init__(self) -> None:
+        if self.processes < 1:
+            msg = f"processes are 1 or more, not {self.processes}"
+            raise TrainingError(msg)
+        if self.precision not in {"full", "mixed"}:
+            msg = f"precision is full or mixed, not {self.precision}"
+            raise TrainingError(msg)
+        if self.precision == "mixed" and not self.device.startswith("cuda"):
+            msg = f"mixed precision needs a GPU: give device cuda, not {self.device}, or leave it out"
+            raise TrainingError(msg)
+
+
+@dataclass(frozen=True, slots=True)
+class EpochDone:
+    """Told to the progress callback after an epoch.
+
+    Attributes:
+        epoch: its number, from 1.
+        epochs: how many there will be.
+        loss: mean cross entropy of the next item, nats.
+    """
+
+    epoch: int
+    epochs: int
+    loss: float
+
+
+Progress = Callable[[EpochDone], None]

@@ -1,0 +1,1 @@
+"""The operator measure-feedback and the minute of counts it adds up."""

@@ -1,0 +1,1 @@
+"""How Kafka is reached: connection settings and clients."""

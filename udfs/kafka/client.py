@@ -1,0 +1,86 @@
+"""Clients of kafka-python (3.0.12) that leave nothing behind where they fail, and say at once that they are refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
+from kafka.net.compat import KafkaNetClient
+from kafka.net.manager import KafkaConnectionManager
+from kafka.net.selector import NetworkSelector
+
+from udfs.kafka.connection import KafkaConnection
+
+
+class _Connections(KafkaConnectionManager):
+    """Remembers a refusal: kafka-python itself would ask again, and in the end say that nobody answers."""
+
+    def __init__(self, net: Any, **configs: Any) -> None:
+        super().__init__(net, **configs)
+        self.refusal: Exception | None = None
+
+    def get_connection(self, node_id: Any, **options: Any) -> Any:
+        """As there; raises the refusal of the time before."""
+        if self.refusal is not None:
+            raise self.refusal
+        connection = super().get_connection(node_id, **options)
+        if not connection.init_future.is_done:
+            connection.init_future.add_errback(self._remember)
+        return connection
+
+    async def _build_transport(self, node: Any, timeout_at: Any = None) -> Any:
+        transport = await super()._build_transport(node, timeout_at=timeout_at)
+        transport._sock_recv = _with_last_words(transport._sock_recv)
+        return transport
+
+    def _remember(self, error: Exception) -> None:
+        if isinstance(error, SaslAuthenticationFailedError | AuthorizationError):
+            self.refusal = error
+
+
+def _with_last_words(receive: Callable[[], tuple[bytes, Any]]) -> Callable[[], tuple[bytes, Any]]:
+    """kafka-python drops what a broker said right before it closed the connection: why it refuses, for one."""
+
+    def received() -> tuple[bytes, Any]:
+        data, error = receive()
+        # The end is still there to be read again.
+        return data, None if data else error
+
+    return received
+
+
+def connect(kind: Callable[..., Any], connection: KafkaConnection, **options: Any) -> tuple[Any, Any]:
+    """A client of kafka-python, and what it knows of the cluster.
+
+    Args:
+        kind: KafkaConsumer, KafkaAdminClient or KafkaProducer.
+        connection: to whom.
+        options: beside those of the connection.
+
+    Raises:
+        SecretMissingError: a secret is not there.
+        KafkaError: nobody answers within 10 s (KafkaTimeoutError), or they refuse.
+    """
+    made: list[Any] = []
+
+    def network(**configs: Any) -> Any:
+        net = NetworkSelector(**configs)
+        made.append(KafkaNetClient(net, _Connections(net, **configs), **configs))
+        # Nothing passes allow_auto_create_topics on to where topics are asked for.
+        made[0].cluster.config["allow_auto_create_topics"] = False
+        return made[0]
+
+    try:
+        return kind(**connection.client_options(), **options, kafka_client=network), made[0].cluster
+    except BaseException:
+        for client in made:
+            client.close()
+        raise
+
+
+def refusal(cluster: Any) -> Exception | None:
+    """Why brokers refuse the client that this view of the cluster belongs to; None where they do not.
+
+    The client itself would ask again and again.
+    """
+    found: Exception | None = cluster._manager.refusal
+    return found

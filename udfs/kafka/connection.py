@@ -1,0 +1,116 @@
+"""How the job and its commands connect to Kafka; where secrets are, never the secrets themselves.
+
+A `KafkaConnection` is pickled into the job and written into its settings file, so it holds the name of a variable or
+the path of a file; each is read where the connection is made, on every TaskManager of its own.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from udfs.log.reader import LogError
+
+_FIRST_ANSWER_MS = 10_000
+
+
+class SecretMissingError(LogError):
+    """The variable or file that should hold a secret or a certificate is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """Where a secret is.
+
+    Attributes:
+        place: `file:/run/secrets/kafka` or `env:KAFKA_PASSWORD`.
+    """
+
+    place: str
+
+    def read(self) -> str:
+        """The secret; of a file its content without the newline at its end.
+
+        Raises:
+            SecretMissingError: there is nothing in that place.
+        """
+        whole = self.read_whole()
+        return whole if self.place.startswith("env:") else whole.rstrip("\r\n")
+
+    def read_whole(self) -> str:
+        """All that stands in that place; raises as `read`."""
+        kind, _, name = self.place.partition(":")
+        try:
+            secret = os.environ[name] if kind == "env" else Path(name).read_bytes().decode()
+        except (KeyError, OSError, UnicodeDecodeError) as error:
+            what = f"the variable {name}" if kind == "env" else f"the file {name}"
+            msg = f"a secret should be in {what}, which can't be read here: it is needed on every TaskManager too"
+            raise SecretMissingError(msg) from error
+        return secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaConnection:
+    """Brokers and what they want to see.
+
+    Attributes:
+        brokers: host:port, separated by commas.
+        security: PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL.
+        mechanism: of SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+        username: of SASL.
+        password: of SASL.
+        ca_file: certificates of who may have signed the brokers'; None takes the system's.
+        certificate_file: the client's own certificate, where brokers ask for one.
+        key_file: that certificate's key.
+        key_password: of that key.
+    """
+
+    brokers: str
+    security: str = "PLAINTEXT"
+    mechanism: str | None = None
+    username: str | None = None
+    password: Secret | None = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    key_password: Secret | None = None
+
+    def client_options(self) -> dict[str, Any]:
+        """What every client of kafka-python is given; reads the secrets.
+
+        Raises:
+            SecretMissingError: one is not there, or a file of certificates.
+        """
+        options: dict[str, Any] = {
+            "bootstrap_servers": self.brokers.split(","),
+            "security_protocol": self.security,
+            "bootstrap_timeout_ms": _FIRST_ANSWER_MS,
+            "reconnect_backoff_max_ms": 1_000,
+        }
+        if self.security.startswith("SASL"):
+            options |= {"sasl_mechanism": self.mechanism, "sasl_plain_username": self.username}
+            options["sasl_plain_password"] = self.password.read() if self.password else None
+        if self.security.endswith("SSL"):
+            options |= {
+                "ssl_cafile": _readable("kafka.ca_file", self.ca_file),
+                "ssl_certfile": _readable("kafka.certificate_file", self.certificate_file),
+                "ssl_keyfile": _readable("kafka.key_file", self.key_file),
+                "ssl_password": self.key_password.read() if self.key_password else None,
+            }
+        return options
+
+
+def _readable(setting: str, path: Path | None) -> str | None:
+    """The path as text; a client would try for 10 s, and then say that nobody answers.
+
+    Raises:
+        SecretMissingError: there is no such file that can be read.
+    """
+    if path is None:
+        return None
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        msg = f"{setting}: the file {path} can't be read here ({error.strerror}): it is needed on every TaskManager too"
+        raise SecretMissingError(msg) from error
+    return str(path)

@@ -1,0 +1,178 @@
+"""update-lists: makes one new list a behaviour, in order, and the rows that say what it was made from."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from udfs.codec import decode_list, decode_trends, encode_list, encode_trends
+from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, Way, decode_update
+from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
+from udfs.flink.keyed_state import bytes_map_state, bytes_value_state
+from udfs.flink.metrics import Metric, counters, counters_by
+from udfs.flink.tags import FEEDBACK, MODEL_SWAPS, PREDICTION_RESULTS
+from udfs.hashing import id_hash
+from udfs.lists.sweep_lists import Begin, ListSweep
+from udfs.lists.user_list import Fallbacks, ListRules, UserList, update
+from udfs.model_serving.model_calls import FallbackReason
+from udfs.rows import MadeFrom, model_swap_row, prediction_result_rows, recommendation_list_row
+
+FEEDBACK_KEY = 0
+"""The key of the one that adds all buckets' minutes up."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpdateRules:
+    """How lists are made and reported.
+
+    Attributes:
+        lists: how a behaviour changes a list.
+        prediction_sample_rate: of which share of the behaviours (0 to 1) the predictions are written.
+    """
+
+    lists: ListRules
+    prediction_sample_rate: float
+
+
+class UpdateLists(KeyedProcessFunction):
+    """Keyed by user bucket. In: ScoredElement or TrendSnapshot. Out: rows of recommendation_lists, as lines of JSON.
+
+    Side outputs: rows of prediction_results and of model_swaps; a bucket's minutes for measure-feedback.
+    """
+
+    def __init__(self, rules: UpdateRules, load_fallbacks: Callable[[], Fallbacks]) -> None:
+        self._rules = rules
+        self._load_fallbacks = load_fallbacks
+
+    def open(self, context: RuntimeContext) -> None:
+        """Opens the state, and loads what fills short lists."""
+        self._lists = bytes_map_state(context, "recommendation_list")
+        self._minute = bytes_value_state(context, "feedback_minute")
+        self._trends = bytes_value_state(context, "trend_snapshot")
+        swept = bytes_value_state(context, "withdrawn_swept")
+        lists = self._rules.lists
+        self._sweep = ListSweep(self._lists, swept, lists.withdrawn, lists.policy)
+        self._without_trends = self._load_fallbacks()
+        self._fallbacks: dict[int, Fallbacks] = {}
+        (self._lists_swept,) = counters(context, Metric.LISTS_SWEPT)
+        self._lists_made, self._scored = counters(context, Metric.LISTS, Metric.HISTORIES_SCORED)
+        self._fallen_back = counters_by(context, Metric.FALLBACKS, "reason", FallbackReason)
+        self._swaps, self._swap_failures = counters(context, Metric.SWAPS, Metric.SWAP_FAILURES)
+        self._stepped, self._cached = counters(context, Metric.HISTORIES_STEPPED, Metric.SCORE_CACHE_HITS)
+
+    def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
+        """Updates one list a behaviour, or learns what is trending.
+
+        Raises:
+            SequenceGapError: a behaviour was lost or doubled on the way.
+        """
+        element = decode_update(value)
+        if isinstance(element, TrendSnapshot):
+            self._trends.update(encode_trends(element))
+            self._fallbacks[context.get_current_key()] = self._with(element)
+        else:
+            if (begun := element.begun) and self._sweep.begin(context.get_current_key(), Begin(element.epoch, begun)):
+                self._sweep_on(context)
+            yield from self._update(element, context)
+
+    def _update(self, element: ScoredElement, context: Any) -> Iterator[Any]:
+        """A user's list is read and written once an element."""
+        fallbacks = self._current(context.get_current_key())
+        users: dict[str, UserList] = {}
+        rows, predictions = [], []
+        now_ms = int(time.time() * 1000)
+        stamp = (now_ms, element.epoch)
+        for scored in element.behaviors:
+            user_id = scored.behavior.user_id
+            previous = users.get(user_id) or self._load(user_id)
+            users[user_id] = update(previous, scored, self._rules.lists, fallbacks)
+            model = None if scored.model is None else element.models[scored.model]
+            made_from = MadeFrom(model, fallbacks.snapshot_id)
+            rows.append(recommendation_list_row(users[user_id], scored, made_from, self._rules.lists.policy, stamp))
+            candidates = scored.candidates
+            if candidates is not None and candidates.items and model is not None and self._is_sampled(scored):
+                predictions.append(prediction_result_rows(scored, candidates, model, stamp))
+        for user_id, user_list in users.items():
+            self._lists.put(user_id, encode_list(user_list))
+        self._count(element)
+        if element.behaviors or element.duplicates:
+            yield from self._measure(element, now_ms, context)
+        if element.swaps:
+            yield MODEL_SWAPS, "\n".join(model_swap_row(swap, stamp) for swap in element.swaps)
+        if predictions:
+            yield PREDICTION_RESULTS, "\n".join(predictions)
+        if rows:
+            yield "\n".join(rows)
+
+    def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
+        """A minute is over: hands on what it counted. Between minutes: the next lists of a sweep."""
+        if timestamp % MINUTE_MS:
+            rows, more = self._sweep.turn(context.get_current_key(), int(time.time() * 1000))
+            if more:
+                self._sweep_on(context)
+            if rows:
+                self._lists_swept.inc(len(rows))
+                yield "\n".join(rows)
+            return
+        if state := self._minute.value():
+            self._minute.clear()
+            yield FEEDBACK, Row(FEEDBACK_KEY, state)
+
+    def _sweep_on(self, context: Any) -> None:
+        """Has the next lists looked at, as soon as what waits is done; never on a minute's own timer."""
+        timers = context.timer_service()
+        soon = timers.current_processing_time() + 1
+        timers.register_processing_time_timer(soon + (soon % MINUTE_MS == 0))
+
+    def _load(self, user_id: str) -> UserList:
+        state = self._lists.get(user_id)
+        return UserList() if state is None else decode_list(state)
+
+    def _current(self, key: int) -> Fallbacks:
+        """What fills short lists now; the trends outlive a restore."""
+        if key not in self._fallbacks:
+            state = self._trends.value()
+            stored = None if state is None else self._with(decode_trends(state))
+            self._fallbacks[key] = stored or self._without_trends
+        return self._fallbacks[key]
+
+    def _with(self, snapshot: TrendSnapshot) -> Fallbacks:
+        return replace(self._without_trends, trending=snapshot.strengths, snapshot_id=snapshot.snapshot_id)
+
+    def _count(self, element: ScoredElement) -> None:
+        behaviors, swaps = element.behaviors, element.swaps
+        self._lists_made.inc(len(behaviors))
+        ways = [scored.candidates.way for scored in behaviors if scored.candidates is not None]
+        self._scored.inc(len(ways))
+        self._stepped.inc(ways.count(Way.STEP))
+        self._cached.inc(ways.count(Way.CACHE))
+        for scored in behaviors:
+            if scored.fallback_reason is not None:
+                self._fallen_back[scored.fallback_reason].inc()
+        self._swaps.inc(sum(swap.outcome == "swapped" for swap in swaps))
+        self._swap_failures.inc(sum(swap.outcome == "failed" for swap in swaps))
+
+    def _is_sampled(self, scored: ScoredBehavior) -> bool:
+        """The same behaviours in every run over the same log."""
+        share = self._rules.prediction_sample_rate
+        if share >= 1:
+            return True
+        return share > 0 and (id_hash(f"{scored.behavior.user_id}/{scored.user_seq}") & 0xFFFF) < share * 0x10000
+
+    def _measure(self, element: ScoredElement, now_ms: int, context: Any) -> Iterator[Any]:
+        """Counts the element in its minute; hands the minute before on, if no timer did."""
+        state = self._minute.value()
+        minute = Minute(minute_of(now_ms)) if state is None else decode_minute(state)
+        if minute.minute != minute_of(now_ms):
+            yield FEEDBACK, Row(FEEDBACK_KEY, state)
+            state, minute = None, Minute(minute_of(now_ms))
+        if state is None:
+            context.timer_service().register_processing_time_timer(minute.minute + MINUTE_MS)
+        minute.epoch = max(minute.epoch, element.epoch)
+        minute.duplicates += element.duplicates
+        for scored in element.behaviors:
+            minute.count(scored, now_ms)
+        self._minute.update(encode_minute(minute))

@@ -1,0 +1,224 @@
+"""The embedded behaviour log: a folder of JSON-lines files.
+
+`log.json` says how many partitions there are, `partition-0000.jsonl` and so on hold one record a line. Files only
+grow. A last line without its newline is not there yet. A file that shrank, or whose content before the read position
+changed, is an error that names it: offsets would mean something else.
+"""
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+from zlib import crc32
+
+import msgspec
+
+from udfs.log.parsing import LONGEST_RECORD_BYTES, MAX_RAW_BYTES, LogRecord
+from udfs.log.reader import LogReplacedError, LogTruncatedError, MissingLogError, Poll
+
+MANIFEST = "log.json"
+_CHUNK_BYTES = LONGEST_RECORD_BYTES
+"""What one read takes at most."""
+_TAIL_BYTES = 64
+_SEARCHED_BYTES = 16 * _CHUNK_BYTES
+"""How far one poll looks for the end of a long line."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileLog:
+    """A log in a folder that every TaskManager sees."""
+
+    folder: Path
+
+    def open(self) -> "FileLogReader":
+        """A reader of its own for each subtask."""
+        return FileLogReader(self.folder)
+
+
+def partition_file(folder: Path, partition: int) -> Path:
+    """Where a partition's records are."""
+    return folder / f"partition-{partition:04d}.jsonl"
+
+
+class _Cursor(msgspec.Struct, array_like=True, frozen=True):
+    """How far a file was read, and a check of the last bytes before that place."""
+
+    position: int = 0
+    tail_size: int = 0
+    tail_crc: int = 0
+
+
+_encode_cursor = msgspec.msgpack.Encoder().encode
+_decode_cursor = msgspec.msgpack.Decoder(_Cursor).decode
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a poll begins: the byte, its record's offset, the cursor of both, and the file's size now."""
+
+    file: BinaryIO
+    partition: int
+    offset: int
+    cursor: bytes
+    begins: int
+    size: int
+
+    def nothing(self, *, more: bool) -> Poll:
+        """No record, and the same place."""
+        return Poll([], self.offset, self.cursor, more=more)
+
+
+class _Unended(msgspec.Struct, frozen=True):
+    """A last line whose end was not found: where it begins, how far there is none, and a check of the bytes before.
+
+    Only remembered, so that no byte is read at every poll; a new reader looks again.
+    """
+
+    begins: int
+    searched: _Cursor
+
+
+class FileLogReader:
+    """The embedded log's reader; one per subtask."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[int, BinaryIO] = {}
+        self._unended: dict[int, _Unended] = {}
+
+    def partitions(self) -> int:
+        """As `log.json` says.
+
+        Raises:
+            MissingLogError: there is none.
+        """
+        try:
+            return int(json.loads((self._folder / MANIFEST).read_bytes())["partitions"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            msg = f"no behaviour log in {self._folder}: `recloop replay` makes one, or set log.folder"
+            raise MissingLogError(msg) from error
+
+    def poll(self, partition: int, next_offset: int, cursor: bytes, limit: int) -> Poll:
+        """Up to `limit` lines that are complete.
+
+        Raises:
+            LogTruncatedError: the file is shorter than what was read of it.
+            LogReplacedError: what was read of it is no longer there.
+        """
+        place = _decode_cursor(cursor) if cursor else _Cursor()
+        file = self._open(partition, place)
+        if file is None:
+            return Poll([], next_offset, cursor, more=False)
+        if (size := os.fstat(file.fileno()).st_size) <= place.position:
+            _check_size(file, size, place)
+            return Poll([], next_offset, cursor, more=False)
+        _check_tail(file, place)
+        at = _Place(file, partition, next_offset, cursor, place.position, size)
+        return self._look_on(at, limit) if self._is_unended(at) else self._read_lines(at, limit)
+
+    def silent_ms(self) -> int:
+        """Files answer at once."""
+        return 0
+
+    def close(self) -> None:
+        """Closes the partitions' files."""
+        for file in self._files.values():
+            file.close()
+        self._files.clear()
+
+    def _open(self, partition: int, place: _Cursor) -> BinaryIO | None:
+        """The partition's file, checked against the place where reading goes on when it is opened (again)."""
+        path = partition_file(self._folder, partition)
+        try:
+            there = path.stat()
+        except FileNotFoundError:
+            if place.position:
+                msg = f"{path} is gone, after {place.position} bytes of it were read"
+                raise LogReplacedError(msg) from None
+            return None
+        file = self._files.get(partition)
+        if file is None or not os.path.samestat(os.fstat(file.fileno()), there):
+            if file is not None:
+                file.close()
+            # Unbuffered: what was read ahead may be cut off and written anew.
+            file = self._files[partition] = path.open("rb", buffering=0)
+            _check_tail(file, place)
+        return file
+
+    def _read_lines(self, at: _Place, limit: int) -> Poll:
+        at.file.seek(at.begins)
+        chunk = at.file.read(_CHUNK_BYTES)
+        lines, used = _complete_lines(chunk, limit)
+        if not lines:
+            self._unended[at.partition] = _Unended(at.begins, _tail(chunk, at.begins + len(chunk)))
+            return self._look_on(at, limit) if len(chunk) == _CHUNK_BYTES else at.nothing(more=False)
+        records = [LogRecord(at.partition, at.offset + i, line, len(line)) for i, line in enumerate(lines)]
+        position = at.begins + used
+        more = position < at.size
+        return Poll(records, at.offset + len(records), _encode_cursor(_tail(chunk[:used], position)), more=more)
+
+    def _look_on(self, at: _Place, limit: int) -> Poll:
+        """Looks for the end of the last line in what was not looked through before."""
+        searched = self._unended[at.partition].searched
+        position, tail = searched.position, b""
+        at.file.seek(position)
+        while position < searched.position + _SEARCHED_BYTES and (piece := at.file.read(_CHUNK_BYTES)):
+            if (found := piece.find(b"\n")) >= 0:
+                del self._unended[at.partition]
+                return self._ended(at, position + found, limit)
+            position += len(piece)
+            tail = piece
+        if tail:
+            self._unended[at.partition] = _Unended(at.begins, _tail(tail, position))
+        return at.nothing(more=position < at.size)
+
+    def _ended(self, at: _Place, end: int, limit: int) -> Poll:
+        """The line whose newline is at `end`; one longer than a chunk becomes a dead letter of its first bytes."""
+        size = end - at.begins
+        if size < _CHUNK_BYTES:
+            return self._read_lines(at, limit)
+        at.file.seek(at.begins)
+        record = LogRecord(at.partition, at.offset, at.file.read(MAX_RAW_BYTES), size)
+        at.file.seek(end + 1 - _TAIL_BYTES)
+        moved = _encode_cursor(_tail(at.file.read(_TAIL_BYTES), end + 1))
+        return Poll([record], at.offset + 1, moved, more=end + 1 < at.size)
+
+    def _is_unended(self, at: _Place) -> bool:
+        """Whether the place is known to begin a line that had no end, and the file still holds what was looked at."""
+        known = self._unended.get(at.partition)
+        if known is None or known.begins != at.begins or known.searched.position > at.size:
+            return False
+        return _holds(at.file, known.searched)
+
+
+def _complete_lines(chunk: bytes, limit: int) -> tuple[list[bytes], int]:
+    """The complete lines of a chunk, at most `limit`, and how many bytes they take with their newlines."""
+    lines = chunk.split(b"\n", limit)
+    rest = lines.pop()
+    return lines, len(chunk) - len(rest)
+
+
+def _tail(read: bytes, position: int) -> _Cursor:
+    tail = read[-_TAIL_BYTES:]
+    return _Cursor(position, len(tail), crc32(tail))
+
+
+def _check_size(file: BinaryIO, size: int, place: _Cursor) -> None:
+    if size < place.position:
+        msg = f"{file.name} has {size} bytes, but {place.position} were read: it was truncated"
+        raise LogTruncatedError(msg)
+
+
+def _check_tail(file: BinaryIO, place: _Cursor) -> None:
+    """Leaves the file at the place where reading goes on."""
+    _check_size(file, os.fstat(file.fileno()).st_size, place)
+    if not _holds(file, place):
+        msg = f"{file.name} no longer holds what was read before byte {place.position}: it was replaced"
+        raise LogReplacedError(msg)
+
+
+def _holds(file: BinaryIO, place: _Cursor) -> bool:
+    """Whether the bytes before the place are those that were read; leaves the file there."""
+    file.seek(place.position - place.tail_size)
+    return crc32(file.read(place.tail_size)) == place.tail_crc

@@ -1,0 +1,76 @@
+"""Tells a consumer group how far the job has read, so that other tools see its lag; the job itself never asks.
+
+A thread of its own: a group coordinator that is slow or away holds nothing up, and only the tools see less.
+"""
+
+import logging
+from collections.abc import Callable
+from threading import Event, Thread
+from typing import Any
+
+from kafka import KafkaAdminClient, TopicPartition
+from kafka.errors import KafkaError
+from kafka.structs import OffsetAndMetadata
+
+from udfs.kafka.client import connect
+from udfs.kafka.connection import KafkaConnection
+from udfs.log.reader import LogError
+
+_INTERVAL_S = 5.0
+_LAST_S = 2.0
+_log = logging.getLogger(__name__)
+
+
+class GroupOffsets:
+    """Commits the offsets of one topic every 5 s where they changed, and once more when it is closed."""
+
+    def __init__(
+        self, connection: KafkaConnection, topic: str, group: str, offsets: Callable[[], dict[int, int]]
+    ) -> None:
+        """`offsets` says partition -> next offset, and is asked from this object's thread."""
+        self._connection = connection
+        self._topic = topic
+        self._group = group
+        self._offsets = offsets
+        self._admin: Any = None
+        self._told: dict[int, int] = {}
+        self._closed = Event()
+        self._thread = Thread(target=self._run, name=f"group-offsets-{group}", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Commits once more, within 2 s."""
+        self._closed.set()
+        self._thread.join(_LAST_S)
+
+    def _run(self) -> None:
+        while not self._closed.wait(_INTERVAL_S):
+            self._commit()
+        self._commit()
+        self._disconnect()
+
+    def _commit(self) -> None:
+        offsets = self._offsets()
+        changed = {partition: offset for partition, offset in offsets.items() if self._told.get(partition) != offset}
+        if not changed:
+            return
+        try:
+            self._tell(changed)
+        except (KafkaError, LogError, OSError) as error:
+            _log.warning("group %s was not told how far topic %s is read: %r", self._group, self._topic, error)
+            self._disconnect()
+
+    def _tell(self, offsets: dict[int, int]) -> None:
+        """Commits for a group without members, as manual assignment leaves it."""
+        if self._admin is None:
+            self._admin, _ = connect(KafkaAdminClient, self._connection)
+        wanted = {TopicPartition(self._topic, each): OffsetAndMetadata(at, "", -1) for each, at in offsets.items()}
+        for tp, error in self._admin.alter_group_offsets(self._group, wanted).items():
+            if error.errno:
+                raise error
+            self._told[tp.partition] = offsets[tp.partition]
+
+    def _disconnect(self) -> None:
+        if self._admin is not None:
+            self._admin.close()
+            self._admin = None

@@ -1,0 +1,294 @@
+"""Fetches the wanted partitions of a topic into bounded buffers, on a thread of its own.
+
+Brokers that are away are waited for, as long as it takes: the buffers stay empty, and `silent_ms` says since when.
+What can't be waited out (offsets that are gone, a topic made anew, a refusal) ends the thread, and is raised where
+records are asked for.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
+from typing import Any, NamedTuple
+
+from kafka import KafkaConsumer, TopicPartition
+from kafka.errors import (
+    KafkaError,
+    LogTruncationError,
+    OffsetOutOfRangeError,
+    RetriableError,
+    TopicAuthorizationFailedError,
+)
+
+from udfs.kafka.client import connect, refusal
+from udfs.kafka.connection import KafkaConnection
+from udfs.log.kafka_gaps import TransactionOffsets
+from udfs.log.kafka_records import UNKNOWN_TOPIC_ID, log_record
+from udfs.log.parsing import LogRecord, Problem, Reason
+from udfs.log.partition_buffer import PartitionBuffer
+from udfs.log.reader import LogError, LogRefusedError, LogReplacedError, OffsetsGoneError
+
+_ANEW = "deploy with --fresh to begin again"
+_POLL_MS = 50
+_POLL_RECORDS = 2_048
+_FULL_S = 0.005
+_ANSWER_MS = 10_000
+_RETRY_S = 0.5
+_CLOSE_S = 5.0
+_METADATA_MS = 1_000
+"""How often brokers tell of the topic: new partitions, and the sign of life."""
+_OPTIONS = {
+    "auto_offset_reset": "none",
+    "enable_auto_commit": False,
+    "isolation_level": "read_committed",
+    "metadata_max_age_ms": _METADATA_MS,
+    "max_poll_records": _POLL_RECORDS,
+}
+# It tells of every refresh at INFO.
+logging.getLogger("kafka").setLevel(logging.WARNING)
+_log = logging.getLogger(__name__)
+
+
+class Wanted(NamedTuple):
+    """A partition and where it is to be read on.
+
+    Attributes:
+        partition: its number.
+        next_offset: of no meaning where the cursor is empty.
+        cursor: the topic's id when it was read last; b"" begins with the oldest record.
+    """
+
+    partition: int
+    next_offset: int
+    cursor: bytes
+
+
+class KafkaFetcher:
+    """The consumer of one subtask.
+
+    Raises, from `raise_failure`:
+        LogReplacedError: the topic was made anew, or holds less than was read of it.
+        OffsetsGoneError: retention removed records before they were read, and they may not be skipped.
+        LogRefusedError: the brokers refuse, or a record can't be decoded.
+        SecretMissingError: what they want to see is not there.
+
+    Attributes:
+        partitions: how many the topic has; 0 until a broker said so.
+        buffers: partition -> its buffer, from when its place is known.
+    """
+
+    def __init__(self, connection: KafkaConnection, topic: str, *, skip_gone: bool) -> None:
+        """Begins to connect."""
+        self.partitions = 0
+        self.buffers: dict[int, PartitionBuffer] = {}
+        self._connection = connection
+        self._topic = topic
+        self._skip_gone = skip_gone
+        self._asked: set[int] = set()
+        self._queue: SimpleQueue[Wanted] = SimpleQueue()
+        self._waiting: list[Wanted] = []
+        self._heard = time.monotonic()
+        self._topic_id: bytes | None = None
+        self._made_anew = False
+        self._failure: LogError | None = None
+        self._transactions = TransactionOffsets()
+        self._closed = Event()
+        self._thread = Thread(target=self._run, name=f"fetch-{topic}", daemon=True)
+        self._thread.start()
+
+    def want(self, partition: int, next_offset: int, cursor: bytes) -> None:
+        """Asks for a partition; asking again changes nothing."""
+        if partition not in self._asked:
+            self._asked.add(partition)
+            self._queue.put(Wanted(partition, next_offset, cursor))
+
+    def raise_failure(self) -> None:
+        """Raises what ended the thread, if something did."""
+        if self._failure is not None:
+            raise self._failure
+
+    def silent_ms(self) -> int:
+        """For how long no broker has told of the topic; under two refreshes that is no silence."""
+        silent_ms = int((time.monotonic() - self._heard) * 1000)
+        return silent_ms if silent_ms > 2 * _METADATA_MS else 0
+
+    def close(self) -> None:
+        """Ends the thread and its connections, within 5 s."""
+        self._closed.set()
+        self._thread.join(_CLOSE_S)
+
+    def _run(self) -> None:
+        try:
+            self._fetch()
+        except LogError as error:
+            self._failure = error
+        except KafkaError as error:
+            msg = f"topic {self._topic} of {self._connection.brokers} can't be read: {error!r}"
+            self._failure = LogRefusedError(msg)
+            self._failure.__cause__ = error
+        except Exception as error:  # raised again on the task's own thread
+            self._failure = LogError(f"reading topic {self._topic} failed: {error!r}")
+            self._failure.__cause__ = error
+
+    def _fetch(self) -> None:
+        consumer, cluster = self._connected()
+        if consumer is None:
+            return
+        try:
+            while not self._closed.is_set():
+                try:
+                    self._turn(consumer, cluster)
+                except OffsetOutOfRangeError as error:
+                    self._step_over(consumer, error.args[0])
+                except LogTruncationError as error:
+                    msg = f"topic {self._topic}: records that were read are no longer there: {_ANEW}"
+                    raise LogReplacedError(msg) from error
+                except RetriableError as error:
+                    _log.info("topic %s: %r, trying again", self._topic, error)
+                    self._closed.wait(_RETRY_S)
+        finally:
+            consumer.close(autocommit=False, timeout_ms=_CLOSE_S * 1000)
+
+    def _connected(self) -> tuple[Any, Any]:
+        """A consumer and its view of the cluster, once a broker answered; none if closed before."""
+        while not self._closed.is_set():
+            try:
+                consumer, cluster = connect(KafkaConsumer, self._connection, **_OPTIONS)
+            except RetriableError as error:
+                _log.warning("no broker of %s answers: %r", self._connection.brokers, error)
+                continue
+            self._transactions.watch(consumer)
+            cluster.add_listener(self._hear)
+            cluster.add_topic(self._topic)
+            return consumer, cluster
+        return None, None
+
+    def _hear(self, cluster: Any) -> None:
+        """Called with every answer about the cluster; a topic that is not in it (any more) counts as silence."""
+        topic_id = _topic_id(cluster, self._topic)
+        self._made_anew |= None not in {topic_id, self._topic_id} and topic_id != self._topic_id
+        self._topic_id = topic_id or self._topic_id
+        if numbers := cluster.partitions_for_topic(self._topic):
+            self._heard = time.monotonic()
+            self.partitions = len(numbers)
+
+    def _turn(self, consumer: Any, cluster: Any) -> None:
+        self._check_topic(cluster)
+        self._take_up(consumer)
+        # A single full partition is not paused: kafka-python 3.0.12 may never read on what it had parked meanwhile.
+        if not self.buffers or any(buffer.is_full for buffer in self.buffers.values()):
+            self._closed.wait(_FULL_S if self.buffers else _POLL_MS / 1000)
+            return
+        for tp, records in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).items():
+            buffer = self.buffers[tp.partition]
+            with_gaps = list(self._with_gaps(buffer.next_offset, [_log_record(record) for record in records]))
+            buffer.put(with_gaps, records[-1].offset + 1)
+        for tp in consumer.assignment():
+            # Beyond the last record where transactions were aborted, or ended, or compaction removed the last ones.
+            buffer = self.buffers[tp.partition]
+            if (position := consumer.position(tp, timeout_ms=0)) is not None and position > buffer.next_offset:
+                buffer.put(list(self._gap(tp.partition, buffer.next_offset, position)), position)
+
+    def _with_gaps(self, next_offset: int, records: Sequence[LogRecord]) -> Iterator[LogRecord]:
+        """The records, and before each that follows removed ones a record that tells of these."""
+        for record in records:
+            if record.offset > next_offset:
+                yield from self._gap(record.partition, next_offset, record.offset)
+            yield record
+            next_offset = record.offset + 1
+
+    def _gap(self, partition: int, begin: int, end: int) -> Iterator[LogRecord]:
+        offsets, first = self._transactions.removed(partition, begin, end)
+        if offsets:
+            detail = (
+                f"topic {self._topic}, partition {partition}: {offsets} of the offsets {begin} to {end - 1} hold no "
+                "record, and no transaction had them: compaction removed them unread; set cleanup.policy=delete"
+            )
+            problem = Problem(Reason.OFFSETS_GONE, detail, offsets)
+            yield LogRecord(partition, first, b"", 0, problem=problem)
+
+    def _check_topic(self, cluster: Any) -> None:
+        """Whether it is still there, and may be read."""
+        if self._made_anew:
+            msg = f"topic {self._topic} was made anew while it was read: {_ANEW}"
+            raise LogReplacedError(msg)
+        if self._topic in cluster.unauthorized_topics:
+            raise TopicAuthorizationFailedError({self._topic})
+        if (refused := refusal(cluster)) is not None:
+            raise refused
+
+    def _take_up(self, consumer: Any) -> None:
+        """Begins with the partitions that are newly wanted and that a broker told of."""
+        with suppress(Empty):
+            while True:
+                self._waiting.append(self._queue.get_nowait())
+        ready = [wanted for wanted in self._waiting if wanted.partition < self.partitions]
+        if not ready:
+            return
+        topic_id = self._topic_id or UNKNOWN_TOPIC_ID
+        bounds = self._bounds(consumer, (wanted.partition for wanted in ready))
+        buffers = {wanted.partition: self._place(wanted, topic_id, *bounds[wanted.partition]) for wanted in ready}
+        consumer.assign([*consumer.assignment(), *map(self._tp, buffers)])
+        for partition, buffer in buffers.items():
+            consumer.seek(self._tp(partition), buffer.next_offset)
+        self.buffers.update(buffers)
+        self._waiting = [wanted for wanted in self._waiting if wanted not in ready]
+
+    def _place(self, wanted: Wanted, topic_id: bytes, begin: int, end: int) -> PartitionBuffer:
+        """A buffer that begins where the partition is to be read on, if that is there."""
+        if not wanted.cursor:
+            return PartitionBuffer(begin, topic_id)
+        known = {topic_id, wanted.cursor} - {UNKNOWN_TOPIC_ID}
+        if len(known) > 1:
+            msg = f"topic {self._topic} was made anew since it was read: {_ANEW}"
+            raise LogReplacedError(msg)
+        buffer = PartitionBuffer(wanted.next_offset, topic_id)
+        self._check(buffer, wanted.partition, begin, end)
+        return buffer
+
+    def _step_over(self, consumer: Any, out_of_range: dict[Any, int]) -> None:
+        """Goes on where records begin, if those before may be skipped."""
+        bounds = self._bounds(consumer, (tp.partition for tp in out_of_range))
+        for tp in out_of_range:
+            buffer = self.buffers[tp.partition]
+            self._check(buffer, tp.partition, *bounds[tp.partition])
+            consumer.seek(tp, buffer.next_offset)
+
+    def _check(self, buffer: PartitionBuffer, partition: int, begin: int, end: int) -> None:
+        """The buffer's next offset is there, or is stepped over with a record that tells of it."""
+        offset = buffer.next_offset
+        if offset > end:
+            msg = f"topic {self._topic}, partition {partition}: ends at {end}, but was read up to {offset}: {_ANEW}"
+            raise LogReplacedError(msg)
+        if offset >= begin:
+            return
+        detail = f"topic {self._topic}, partition {partition}: offsets {offset} to {begin - 1} were removed unread"
+        if not self._skip_gone:
+            msg = f"{detail} (next to read is {offset}, the oldest there {begin}): set log.gone=skip to go on without"
+            raise OffsetsGoneError(msg)
+        _log.warning(detail)
+        problem = Problem(Reason.OFFSETS_GONE, detail, begin - offset)
+        buffer.put([LogRecord(partition, offset, b"", 0, problem=problem)], begin)
+
+    def _bounds(self, consumer: Any, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
+        """Partition -> the oldest offset there, and the one after the newest that may be read."""
+        wanted = [self._tp(partition) for partition in partitions]
+        begins = consumer.beginning_offsets(wanted, timeout_ms=_ANSWER_MS)
+        ends = consumer.end_offsets(wanted, timeout_ms=_ANSWER_MS)
+        return {tp.partition: (begins[tp], ends[tp]) for tp in wanted}
+
+    def _tp(self, partition: int) -> Any:
+        return TopicPartition(self._topic, partition)
+
+
+def _topic_id(cluster: Any, topic: str) -> bytes | None:
+    """None of brokers before 2.8."""
+    topic_id = cluster.topic_id(topic)
+    return None if topic_id is None else bytes(topic_id.bytes)
+
+
+def _log_record(record: Any) -> LogRecord:
+    appended_at = record.timestamp if record.timestamp is not None and record.timestamp >= 0 else None
+    return log_record(record.partition, record.offset, appended_at, record.value)

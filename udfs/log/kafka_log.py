@@ -1,0 +1,91 @@
+"""A Kafka topic as the behaviour log.
+
+Partitions are assigned by hand and positions are poll-log's state; nothing of a consumer group decides what is read.
+Only committed transactions are read. The client lives on a thread of its own (`udfs/log/kafka_fetcher.py`), so a poll
+takes what is there and never waits, whatever the brokers do.
+"""
+
+from dataclasses import dataclass
+
+from udfs.kafka.connection import KafkaConnection
+from udfs.log.group_offsets import GroupOffsets
+from udfs.log.kafka_fetcher import KafkaFetcher
+from udfs.log.kafka_records import UNKNOWN_TOPIC_ID
+from udfs.log.partition_buffer import PartitionBuffer
+from udfs.log.reader import Poll
+
+
+@dataclass(frozen=True, slots=True)
+class KafkaLog:
+    """A topic, and how it is read.
+
+    Attributes:
+        connection: to its brokers.
+        topic: its name.
+        group: the consumer group that is told how far it is read.
+        start_offsets: where partition 0, 1, ... begin without state; others begin with their oldest record.
+        skip_gone: whether records that were removed before they were read are stepped over.
+    """
+
+    connection: KafkaConnection
+    topic: str
+    group: str
+    start_offsets: tuple[int, ...] = ()
+    skip_gone: bool = False
+
+    def open(self) -> "KafkaLogReader":
+        """A reader of its own for each subtask."""
+        return KafkaLogReader(self)
+
+
+class KafkaLogReader:
+    """Hands on what the fetching thread brought."""
+
+    def __init__(self, log: KafkaLog) -> None:
+        self._log = log
+        self._fetcher = KafkaFetcher(log.connection, log.topic, skip_gone=log.skip_gone)
+        self._group: GroupOffsets | None = None
+
+    def partitions(self) -> int:
+        """As the brokers said within the last second or so.
+
+        Raises:
+            LogError: see `KafkaFetcher`.
+        """
+        self._fetcher.raise_failure()
+        return self._fetcher.partitions
+
+    def poll(self, partition: int, next_offset: int, cursor: bytes, limit: int) -> Poll:
+        """What is here of the partition; nothing while its place is being looked up.
+
+        Raises:
+            LogError: see `KafkaFetcher`.
+        """
+        self._fetcher.raise_failure()
+        if (buffer := self._buffer(partition, next_offset, cursor)) is None:
+            return Poll([], next_offset, cursor, more=False)
+        return buffer.take(limit)
+
+    def silent_ms(self) -> int:
+        """For how long no broker has told of the topic."""
+        return self._fetcher.silent_ms()
+
+    def close(self) -> None:
+        """Tells the group once more, and lets go of all connections."""
+        if self._group is not None:
+            self._group.close()
+        self._fetcher.close()
+
+    def _buffer(self, partition: int, next_offset: int, cursor: bytes) -> PartitionBuffer | None:
+        if (buffer := self._fetcher.buffers.get(partition)) is not None:
+            return buffer
+        if not cursor and partition < len(self._log.start_offsets):
+            next_offset = self._log.start_offsets[partition]
+            cursor = UNKNOWN_TOPIC_ID
+        self._fetcher.want(partition, next_offset, cursor)
+        if self._group is None:
+            self._group = GroupOffsets(self._log.connection, self._log.topic, self._log.group, self._taken)
+        return None
+
+    def _taken(self) -> dict[int, int]:
+        return {partition: buffer.taken for partition, buffer in list(self._fetcher.buffers.items())}

@@ -1,0 +1,23 @@
+"""One record of a Kafka topic as a log record."""
+
+from model.event_time import LATEST_MS
+from udfs.log.parsing import LONGEST_RECORD_BYTES, MAX_RAW_BYTES, LogRecord, Problem, Reason
+
+UNKNOWN_TOPIC_ID = b"\0" * 16
+"""The cursor of a partition that was begun, where nobody told the topic's id."""
+
+
+def log_record(partition: int, offset: int, appended_at: int | None, value: bytes | None) -> LogRecord:
+    """The record; without a value it is a dead letter, and of a long one only the beginning is kept.
+
+    Its time is the producer's unless the topic says otherwise, which not every reader is told. A time of appending
+    that no calendar has is none: producers may give a topic's records any number, and Kafka's -1 is none.
+    """
+    if appended_at is not None and not 0 <= appended_at <= LATEST_MS:
+        appended_at = None
+    if value is None:
+        problem = Problem(Reason.TOMBSTONE, "the record has no value")
+        return LogRecord(partition, offset, b"", 0, appended_at, problem, stamped_by_producer=True)
+    size = len(value)
+    kept = value[:MAX_RAW_BYTES] if size > LONGEST_RECORD_BYTES else value
+    return LogRecord(partition, offset, kept, size, appended_at, stamped_by_producer=True)

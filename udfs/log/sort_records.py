@@ -1,0 +1,91 @@
+"""From records of one log partition to behaviours by user bucket, and dead letters: what poll-log does with them."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.common import Row
+
+from udfs.attempt import DeploymentId, attempt_epoch
+from udfs.buckets import bucket_key
+from udfs.codec import decode_position, encode_position
+from udfs.elements import LoggedBehavior, PolledElement, encode
+from udfs.flink.keyed_state import bytes_value_state
+from udfs.flink.metrics import Metric, counters
+from udfs.flink.restored import restored_checkpoint
+from udfs.flink.tags import ATTEMPTS, DEAD_LETTERS
+from udfs.log.parsing import DeadLetter, LogRecord, ParsingRules, newest_after, offsets_gone, parse
+from udfs.log.position import LogPosition
+from udfs.rows import attempt_row, dead_letter_row
+
+
+class LogPositions:
+    """How far each partition of this subtask was read: managed state, by key, and a metric of it."""
+
+    def __init__(self, context: Any, deployment: DeploymentId) -> None:
+        self._context = context
+        self._deployment = deployment
+        self._restored = restored_checkpoint(context)
+        self._stored = bytes_value_state(context, "log_position")
+        self._positions: dict[int, LogPosition] = {}
+
+    def begin(self, key: int, partition: int = 0) -> Iterator[Any]:
+        """At the key's first call after a start or restore its attempt's row, to the side; then nothing."""
+        if key in self._positions:
+            return
+        stored = self._stored.value()
+        position = LogPosition(partition) if stored is None else decode_position(stored)
+        before = None if stored is None else position.epoch
+        position.epoch = attempt_epoch(self._deployment.number, self._restored, before)
+        self._stored.update(encode_position(position))
+        group = self._context.get_metrics_group().add_group("partition", str(position.partition))
+        position.offset_metric = group.counter(Metric.NEXT_OFFSET.value)
+        position.offset_metric.inc(position.next_offset)
+        self._positions[key] = position
+        yield ATTEMPTS, attempt_row(position, before, self._deployment.generation, _now_ms())
+
+    def of(self, key: int) -> LogPosition:
+        """Where this key's partition is read on; it was begun."""
+        return self._positions[key]
+
+    def move(self, position: LogPosition, next_offset: int, cursor: bytes) -> None:
+        """Stores the new place of the current key's partition."""
+        position.advance(next_offset, cursor)
+        self._stored.update(encode_position(position))
+
+
+class SortRecords:
+    """Parses records, and groups them by bucket."""
+
+    def __init__(self, context: Any, rules: ParsingRules, max_parallelism: int) -> None:
+        self._rules = rules
+        self._max_parallelism = max_parallelism
+        self._dead_letters, self._gone = counters(context, Metric.DEAD_LETTERS, Metric.OFFSETS_GONE)
+
+    def count_gone(self, offsets: int) -> None:
+        """Counts offsets that were not there to be read."""
+        self._gone.inc(offsets)
+
+    def sort(self, records: list[LogRecord], position: LogPosition) -> Iterator[Any]:
+        """Dead letters to the side, behaviours on, one element a bucket."""
+        now_ms = _now_ms()
+        buckets: dict[int, list[LoggedBehavior]] = {}
+        letters = []
+        for record in records:
+            parsed = parse(record, self._rules, newest_ms=position.newest_ms, now_ms=now_ms)
+            if isinstance(parsed, DeadLetter):
+                letters.append(dead_letter_row(parsed, position.epoch, now_ms))
+                self.count_gone(offsets_gone(parsed))
+                continue
+            position.newest_ms = newest_after(position.newest_ms, parsed)
+            key = bucket_key(parsed.user_id, self._max_parallelism)
+            buckets.setdefault(key, []).append(parsed)
+        if letters:
+            self._dead_letters.inc(len(letters))
+            yield DEAD_LETTERS, "\n".join(letters)
+        for key, behaviors in buckets.items():
+            yield Row(key, encode(PolledElement(position.epoch, behaviors)))
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

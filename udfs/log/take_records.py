@@ -1,0 +1,88 @@
+"""poll-log where Flink's own Kafka connector reads the topic: what it read is sorted as if it had been polled.
+
+An element holds the records of one partition that came within a few milliseconds, in order, as
+`job/topology/native_kafka.py` writes them: text, in which a record's bytes are the characters of the same numbers,
+so that no byte is lost.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeContext
+
+from udfs.attempt import DeploymentId
+from udfs.buckets import partition_keys
+from udfs.log.announce_starts import AnnounceStarts
+from udfs.log.kafka_records import UNKNOWN_TOPIC_ID, log_record
+from udfs.log.parsing import LogRecord, ParsingRules
+from udfs.log.reader import LogReplacedError
+from udfs.log.sort_records import LogPositions, SortRecords
+
+# None of them is one of the first 256 characters, of which records consist.
+RECORD_END = "\u241e"
+FIELD_END = "\u241f"
+NO_VALUE = "\u2400"
+_PARTITION_BYTES = 4
+
+
+class KeyRecords(ProcessFunction):
+    """key-records: gives the records of a partition the key that its polling would have."""
+
+    def __init__(self, max_parallelism: int) -> None:
+        self._max_parallelism = max_parallelism
+
+    def process_element(self, row: Any, _context: Any) -> Iterator[Row]:
+        """Row(partition, records) to Row(partition's key, partition and records)."""
+        partition, records = row
+        key = partition_keys(partition + 1, self._max_parallelism)[partition]
+        yield Row(key, partition.to_bytes(_PARTITION_BYTES, "little") + bytes(records))
+
+
+class TakeRecords(KeyedProcessFunction):
+    """In: a log partition and its records. Out: PolledElement by user bucket; side output: dead letters."""
+
+    def __init__(self, rules: ParsingRules, max_parallelism: int, deployment: DeploymentId) -> None:
+        self._rules = rules
+        self._deployment = deployment
+        self._max_parallelism = max_parallelism
+
+    def open(self, context: RuntimeContext) -> None:
+        """Opens the state."""
+        self._positions = LogPositions(context, self._deployment)
+        self._starts = AnnounceStarts(self._max_parallelism)
+        self._sorter = SortRecords(context, self._rules, self._max_parallelism)
+
+    def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
+        """Sorts the records; offsets that the connector did not hand on are counted.
+
+        Raises:
+            LogReplacedError: offsets went back. The connector's and ours are in the same checkpoint.
+        """
+        partition = int.from_bytes(element[:_PARTITION_BYTES], "little")
+        key = context.get_current_key()
+        yield from self._positions.begin(key, partition)
+        position = self._positions.of(key)
+        yield from self._starts.announce(position)
+        records = read_records(element[_PARTITION_BYTES:], partition)
+        first, after = records[0].offset, records[-1].offset + 1
+        if first < position.next_offset:
+            told = f"partition {partition} of the topic was read up to {position.next_offset}, and goes on at {first}"
+            msg = f"{told}: it was made anew; deploy with --fresh to begin again"
+            raise LogReplacedError(msg)
+        begun_at = position.next_offset if position.cursor else first
+        self._sorter.count_gone(after - begun_at - len(records))
+        yield from self._sorter.sort(records, position)
+        self._positions.move(position, after, UNKNOWN_TOPIC_ID)
+
+
+def read_records(element: bytes, partition: int) -> list[LogRecord]:
+    """The records of an element, in offset order."""
+    fields = (text.split(FIELD_END) for text in element.decode().split(RECORD_END))
+    records = [_record(partition, int(offset), appended_at, value) for offset, appended_at, value in fields]
+    return sorted(records, key=lambda record: record.offset)
+
+
+def _record(partition: int, offset: int, appended_at: str, value: str) -> LogRecord:
+    raw = None if value == NO_VALUE else value.encode("latin-1")
+    return log_record(partition, offset, int(appended_at) if appended_at else None, raw)

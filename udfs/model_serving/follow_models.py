@@ -1,0 +1,130 @@
+"""ModelFollower: a thread that looks at a registry's pointers, and has what they name loaded beside what is served.
+
+No Flink, no torch. Nothing here ends the job: whatever is wrong with the registry or with a version, what is served
+goes on being served, and it is said once.
+"""
+
+import logging
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from threading import Event, Thread
+
+from model.bundles.bundle import Bundle
+from model.registry.bundle_source import FromRegistry
+from model.registry.errors import RegistryError
+from model.registry.pointers import Version
+from model.registry.registry import Registry
+from udfs.elements import ModelRef
+from udfs.model_serving.variant_worker import Lane, ModelHangsError, Served
+
+_log = logging.getLogger(__name__)
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
+"""From one try to load a version that does not load to the next, ever longer: registering it again mends it."""
+_JITTER = 0.2
+"""Waits differ by so much, so that scorers do not all ask at once."""
+
+
+@dataclass(slots=True)
+class Followed:
+    """A lane that is served what a pointer names.
+
+    Attributes:
+        failed: the version that did not load, and why.
+        wait_s: from one try to the next.
+        next_try: earliest, by the monotonic clock.
+    """
+
+    variant: str
+    lane: Lane
+    source: FromRegistry
+    failed: tuple[Version, str] | None = None
+    wait_s: float = 0.0
+    next_try: float = 0.0
+
+
+class ModelFollower:
+    """Follows pointers for the lanes of one scorer."""
+
+    def __init__(
+        self,
+        followed: Sequence[Followed],
+        load: Callable[[str, Bundle], Served],
+        tell: Callable[[ModelRef, str | None], None],
+    ) -> None:
+        """It does nothing until `start`.
+
+        Args:
+            followed: all of one model in one registry.
+            load: makes a variant's model of a bundle, warm; may take seconds, and raise anything.
+            tell: hears of each model that is served from now on, or why it is not.
+        """
+        self._followed = followed
+        self._load = load
+        self._tell = tell
+        self._ended = Event()
+        self._away: str | None = None
+
+    def start(self, interval_s: float) -> None:
+        """Looks about every `interval_s` from now on, on a daemon thread."""
+        Thread(target=self._run, args=(interval_s,), name="follow-models", daemon=True).start()
+
+    def close(self) -> None:
+        """Ends the thread, after what it is loading."""
+        self._ended.set()
+
+    def look(self) -> None:
+        """Looks once, and loads what is to be served and is not."""
+        source = self._followed[0].source
+        try:
+            pointers = Registry(source.url).pointers(source.name)
+        except RegistryError as error:
+            self._hear_of_absence(str(error))
+            return
+        self._away = None
+        for each in self._followed:
+            wanted = each.source.named_by(pointers)
+            if wanted is not None and wanted.hash != each.lane.served.ref.hash:
+                self._follow(each, wanted)
+
+    def _run(self, interval_s: float) -> None:
+        while not self._ended.wait(interval_s * random.uniform(1 - _JITTER, 1 + _JITTER)):
+            try:
+                self.look()
+            except Exception as error:  # whatever a registry's server comes up with: the next look may find it well
+                self._hear_of_absence(f"{type(error).__name__}: {error}")
+
+    def _follow(self, each: Followed, wanted: Version) -> None:
+        if each.failed and each.failed[0] == wanted and time.monotonic() < each.next_try:
+            return
+        try:
+            served = self._load(each.variant, each.source.fetch(wanted))
+            each.source.remember(wanted)
+        except Exception as error:  # a bundle can be wrong in any way, and none may end what is served
+            self._hear_of_failure(each, wanted, error)
+            return
+        each.failed = None
+        each.lane.offer(served)
+        self._tell(served.ref, None)
+
+    def _hear_of_failure(self, each: Followed, wanted: Version, error: Exception) -> None:
+        """Told once for each reason; tried again at ever longer intervals, unless each try would cost a thread."""
+        first_line = str(error).partition("\n")[0]  # TorchScript's go on with its own trace: the log has them
+        failed = (wanted, f"{type(error).__name__}: {first_line}")
+        again = each.failed is not None and each.failed[0] == wanted
+        each.wait_s = min(2 * each.wait_s, _LONGEST_WAIT_S) if again else _FIRST_WAIT_S
+        if isinstance(error, ModelHangsError):
+            each.wait_s = math.inf
+        each.next_try = time.monotonic() + each.wait_s
+        if failed != each.failed:
+            each.failed = failed
+            told = "version %s of %s does not load: the one before is served on"
+            _log.error(told, wanted.id, each.source.name, exc_info=error)
+            self._tell(ModelRef(wanted.id, wanted.hash, each.variant), failed[1])
+
+    def _hear_of_absence(self, problem: str) -> None:
+        if problem != self._away:
+            _log.warning("what is served is served on: %s", problem)
+        self._away = problem

@@ -1,0 +1,164 @@
+"""ModelCalls: calls the model on a thread of its own, and goes on without it when it is late, fails or hangs.
+
+Pure asyncio: no Flink, no torch. Every question has one answer, or one reason why there is none.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Generic, NamedTuple
+
+from udfs.flink.worker_life import end_for_hung_call
+from udfs.model_serving.circuit import Circuit, CircuitRules
+from udfs.model_serving.model_thread import Answer, ModelThread, Question
+
+_log = logging.getLogger(__name__)
+
+
+class FallbackReason(StrEnum):
+    """Why a behaviour has no scores."""
+
+    DEADLINE = "deadline"
+    """The model's call took longer than `deadline_ms`."""
+    MODEL_BUSY = "model_busy"
+    """The call that missed its deadline still has the model's thread."""
+    CIRCUIT_OPEN = "circuit_open"
+    """The model missed its deadline again and again, and is not asked for a while."""
+    MODEL_ERROR = "model_error"
+    """The model's call raised, or what it answered is no answer."""
+    SHED = "shed"
+    """It was older than `scoring.shed_after_ms` when it came to be scored."""
+    COALESCED = "coalesced"
+    """A newer behaviour of its user was in the same element, with `scoring.coalesce`."""
+
+
+class Answered(NamedTuple, Generic[Answer]):
+    """What became of one question; `answer` is None where there is a `failure`."""
+
+    answer: Answer | None
+    failure: FallbackReason | None
+    batch_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallRules:
+    """How the model is called.
+
+    Attributes:
+        deadline_ms: how long a call may take; None sets no bound, and no circuit ever opens.
+        circuit: when the model is not asked any more. A call that is still out after as many deadlines as there may
+            be timeouts in a row opens it likewise.
+        hung_s: a call that is out for so long ends the process: nothing else takes a thread back.
+    """
+
+    deadline_ms: float | None = 200.0
+    circuit: CircuitRules = field(default_factory=CircuitRules)
+    hung_s: float = 30.0
+
+
+class ModelCalls(Generic[Question, Answer]):
+    """Calls `score`; whoever asks waits for the answers before asking again. Lives on one event loop.
+
+    `score` runs on one thread; on another from the call on that finds the circuit open and the thread still taken. A
+    hung call may then be in `score` beside its successors, and what it says in the end is told to nobody. The circuit's
+    cool-downs bound how many: at most 8 within 30 s.
+
+    `on_failure` hears of the model's own exceptions, `on_hang` of a call that hung.
+    """
+
+    def __init__(
+        self,
+        score: Callable[[Sequence[Question]], Sequence[Answer | Exception]],
+        rules: CallRules,
+        on_failure: Callable[[BaseException], None],
+        on_hang: Callable[[], None] = end_for_hung_call,
+    ) -> None:
+        self._score = score
+        self._rules = rules
+        self._on_failure = on_failure
+        self._on_hang = on_hang
+        self._circuit = Circuit(rules.circuit)
+        self._thread = ModelThread(score)
+        self._overdue: asyncio.Future[Sequence[Answer | Exception]] | None = None
+        self._stuck_at = 0.0
+
+    async def __call__(self, questions: list[Question]) -> list[Answered[Answer]]:
+        """One call of the model: its answers in the questions' order, or the same failure for all of them.
+
+        An answer that is an exception is a failure of its question alone.
+
+        Raises:
+            RuntimeError: the number of answers is another than that of the questions, or this is closed.
+        """
+        size = len(questions)
+        answers = self._refusal() or await self._ask(questions)
+        if isinstance(answers, FallbackReason):
+            return [Answered(None, answers, size)] * size
+        if len(answers) != size:
+            msg = f"the model gave {len(answers)} answers to {size} questions"
+            raise RuntimeError(msg)
+        return [self._answered(answer, size) for answer in answers]
+
+    def close(self) -> None:
+        """Lets the thread go, once its call is over."""
+        self._thread.close()
+
+    def _answered(self, answer: Answer | Exception, size: int) -> Answered[Answer]:
+        if isinstance(answer, Exception):
+            self._on_failure(answer)
+            return Answered(None, FallbackReason.MODEL_ERROR, size)
+        return Answered(answer, None, size)
+
+    def _refusal(self) -> FallbackReason | None:
+        """Why the model is not asked now; if it is, a thread is free."""
+        now = asyncio.get_running_loop().time()
+        if self._circuit.refuses(now):
+            return FallbackReason.CIRCUIT_OPEN
+        if self._overdue is None or self._overdue.done():
+            return None
+        if self._circuit.is_open:
+            self._thread.close()
+            self._thread, self._overdue = ModelThread(self._score), None
+            return None
+        if now < self._stuck_at:
+            return FallbackReason.MODEL_BUSY
+        self._circuit.open(now)
+        _log.warning("the model does not come back: the rules alone go on")
+        return FallbackReason.CIRCUIT_OPEN
+
+    async def _ask(self, questions: list[Question]) -> Sequence[Answer | Exception] | FallbackReason:
+        call = self._begin(questions)
+        deadline_ms = self._rules.deadline_ms
+        await asyncio.wait({call}, timeout=None if deadline_ms is None else deadline_ms / 1000)
+        if deadline_ms is not None and not call.done():
+            self._miss(call, deadline_ms / 1000)
+            return FallbackReason.DEADLINE
+        if self._circuit.is_open:
+            _log.warning("the model answers in time again")
+        self._circuit.in_time()
+        return FallbackReason.MODEL_ERROR if self._hear_of_failure(call) else call.result()
+
+    def _begin(self, questions: list[Question]) -> "asyncio.Future[Sequence[Answer | Exception]]":
+        """Hands the call to the thread. Whatever becomes of the two, it is heard of when it hangs."""
+        call = self._thread.call(questions)
+        alarm = asyncio.get_running_loop().call_later(self._rules.hung_s, self._on_hang)
+        call.add_done_callback(lambda _: alarm.cancel())
+        return call
+
+    def _miss(self, call: "asyncio.Future[Sequence[Answer | Exception]]", deadline_s: float) -> None:
+        """The call is late: nobody gets its answer, but whether it comes is looked at."""
+        now = asyncio.get_running_loop().time()
+        self._overdue, self._stuck_at = call, now + (self._rules.circuit.timeouts - 1) * deadline_s
+        call.add_done_callback(self._hear_of_failure)
+        was_open = self._circuit.is_open
+        self._circuit.timed_out(now)
+        if self._circuit.is_open and not was_open:
+            _log.warning("the model was late %d times in a row: the rules alone go on", self._rules.circuit.timeouts)
+
+    def _hear_of_failure(self, call: "asyncio.Future[Sequence[Answer | Exception]]") -> bool:
+        if call.cancelled() or (error := call.exception()) is None:
+            return False
+        self._on_failure(error)
+        return True

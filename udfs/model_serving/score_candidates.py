@@ -1,0 +1,188 @@
+"""score-candidates: asks a model for candidates, in micro-batches over all elements that are under way.
+
+Which model that is, a user's variant says, and what it is served may change between two batches. If a model is late,
+fails or hangs, the behaviours go on without scores and the rules alone make their lists: it is counted, and written
+on the rows.
+"""
+
+import logging
+import time
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+from pyflink.common import Row
+from pyflink.datastream import AsyncFunction, RuntimeContext
+
+from model.bundles.bundle import Bundle
+from model.registry.bundle_source import FromRegistry
+from model.registry.pointers import Version
+from udfs.elements import ModelRef, ScoredBehavior, ScoredElement, Swap, decode_tracked, encode
+from udfs.flink.worker_life import end_with_task_manager
+from udfs.model_serving.batching import BatchRules
+from udfs.model_serving.follow_models import Followed, ModelFollower
+from udfs.model_serving.model_calls import CallRules
+from udfs.model_serving.model_thread import finished_within
+from udfs.model_serving.variant_worker import Lane, LaneRules, ModelHangsError, Served
+from udfs.model_serving.variant_workers import Lanes
+from udfs.model_serving.variants import Variant, Variants
+from udfs.scoring.scoring_rules import CacheRules, DeviceRules, ScoringRules
+
+_log = logging.getLogger(__name__)
+_WARM_UP_S = 10.0
+"""Who waited for a model that hangs would hold up the job, which goes on without one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Which models are served to whom, and how.
+
+    Attributes:
+        variants: at least one; those that follow pointers do so of one model in one registry.
+        salt: of the hash that deals users over them.
+        poll_s: from one look at the registry's pointers to the next.
+        threads: torch's threads inside one operation.
+        device: where models run.
+        batches: how calls are filled.
+        calls: how long they may take, and what then.
+        shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
+        coalesce: whether one whose element has a newer one of its user is not scored.
+        cache: what is stored of the models' answers.
+    """
+
+    variants: tuple[Variant, ...]
+    salt: str = ""
+    poll_s: float = 1.0
+    threads: int = 1
+    device: DeviceRules = field(default_factory=DeviceRules)
+    batches: BatchRules = field(default_factory=BatchRules)
+    calls: CallRules = field(default_factory=CallRules)
+    shed_after_ms: float | None = None
+    coalesce: bool = False
+    cache: CacheRules = field(default_factory=CacheRules)
+
+
+class ScoreCandidates(AsyncFunction):
+    """In: Row(bucket's key, TrackedElement). Out: Row(bucket's key, ScoredElement), in the same order."""
+
+    def __init__(self, serving: Serving, rules: ScoringRules) -> None:
+        self._serving = serving
+        self._rules = rules
+
+    def open(self, context: RuntimeContext) -> None:
+        """Loads each variant's bundle, its hashes checked, warms the models up, and follows the registry's pointers.
+
+        Raises:
+            BundleError: a bundle is not whole.
+            BundleChangedError: one is not what the job was deployed with.
+            RegistryError: the registry does not say what to serve, and nothing was served here before.
+            DeviceMissingError: the device is not there, and no other may do.
+        """
+        end_with_task_manager()
+        # Imported where it is used: torch takes seconds, and whoever submits the job needs none of it.
+        import torch
+
+        from udfs.scoring.score_cache import ScoreCache
+
+        torch.set_num_threads(self._serving.threads)
+        self._scorer = context.get_index_of_this_subtask()
+        self._swaps: deque[Swap] = deque()
+        self._model_errors = 0
+        cache = self._serving.cache
+        self._cache = ScoreCache(cache) if cache.megabytes else None
+        variants = self._serving.variants
+        # What one worker keeps is bounded, whatever number of variants shares it.
+        self._rules = replace(self._rules, kept_mb=self._rules.kept_mb / len(variants))
+        lanes = {variant.name: self._lane(variant) for variant in variants}
+        self._lanes = Lanes(lanes, Variants({each.name: each.weight for each in variants}, self._serving.salt))
+        followed = list(_followed(variants, lanes))
+        self._follower = ModelFollower(followed, self._load, self._hear_of_swap) if followed else None
+        if self._follower is not None:
+            self._follower.start(self._serving.poll_s)
+
+    def close(self) -> None:
+        """Lets the threads go, and what models said."""
+        if self._follower is not None:
+            self._follower.close()
+        self._lanes.close()
+        if self._cache is not None:
+            self._cache.close()
+
+    async def async_invoke(self, value: Row) -> list[Row]:
+        """Scores one element's behaviours."""
+        element = decode_tracked(value[1])
+        models, behaviors = await self._lanes.score(element.behaviors)
+        swaps = [self._swaps.popleft() for _ in range(len(self._swaps))]
+        scored = ScoredElement(element.epoch, element.duplicates, models, behaviors, swaps, element.begun)
+        return [Row(value[0], encode(scored))]
+
+    def _lane(self, variant: Variant) -> Lane:
+        try:
+            served = variant.source.load_first(lambda bundle: self._load(variant.name, bundle))
+            if isinstance(variant.source, FromRegistry):
+                variant.source.remember(Version(served.ref.version, served.ref.hash))
+        except ModelHangsError as error:
+            _log.error("%s: the rules alone go on until it does", error)
+            served = error.served
+        self._tell(Swap(self._scorer, served.ref, "started", None, _now_ms()))
+        serving = self._serving
+        rules = LaneRules(serving.batches, serving.calls, serving.shed_after_ms, serving.coalesce)
+        return Lane(served, rules, self._hear_of_failure)
+
+    def _load(self, variant: str, bundle: Bundle) -> Served:
+        """A model that is warm; called beside the event loop when it replaces another.
+
+        Raises:
+            ModelHangsError: it does not come back from being warmed.
+        """
+        from udfs.scoring.device import open_device
+        from udfs.scoring.scorer import Scorer
+
+        scorer = Scorer(bundle, self._rules, open_device(self._serving.device), self._cache)
+        served = Served(ModelRef(bundle.manifest.version, bundle.hash, variant), scorer)
+        if not finished_within(_WARM_UP_S, lambda: scorer.warm_up(self._serving.batches.max_size)):
+            raise ModelHangsError(served)
+        return served
+
+    def _hear_of_swap(self, model: ModelRef, problem: str | None) -> None:
+        self._tell(Swap(self._scorer, model, "failed" if problem else "swapped", problem, _now_ms()))
+
+    def _tell(self, swap: Swap) -> None:
+        """With the next element; the log says it now."""
+        self._swaps.append(swap)
+        if swap.problem is None:
+            _log.info("scorer %d serves version %s as %s", swap.scorer, swap.model.version, swap.model.variant)
+
+    def _hear_of_failure(self, error: BaseException) -> None:
+        """Says it at the 1st, 2nd, 4th, 8th ... failure; all are counted as fallbacks."""
+        self._model_errors += 1
+        if self._model_errors & (self._model_errors - 1) == 0:
+            _log.warning("the model failed, %d times so far", self._model_errors, exc_info=error)
+
+
+class PassUnscored(AsyncFunction):
+    """score-candidates for policies that need no model: hands every behaviour on as it is."""
+
+    def open(self, _context: RuntimeContext) -> None:
+        """Nothing has to be loaded."""
+        end_with_task_manager()
+
+    async def async_invoke(self, value: Row) -> list[Row]:
+        """TrackedElement to ScoredElement, without candidates."""
+        element = decode_tracked(value[1])
+        behaviors = [
+            ScoredBehavior(t.behavior, t.user_seq, t.history, t.excluded, t.shown, None, None, None, None)
+            for t in element.behaviors
+        ]
+        scored = ScoredElement(element.epoch, element.duplicates, [], behaviors, [], element.begun)
+        return [Row(value[0], encode(scored))]
+
+
+def _followed(variants: tuple[Variant, ...], lanes: dict[str, Lane]) -> Iterator[Followed]:
+    for variant in variants:
+        if isinstance(variant.source, FromRegistry) and variant.source.follows:
+            yield Followed(variant.name, lanes[variant.name], variant.source)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

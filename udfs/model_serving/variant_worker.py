@@ -1,0 +1,128 @@
+"""Lane: one variant's way to the model that serves it, which may be replaced between two batches.
+
+Pure asyncio: no Flink, no torch.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from model.errors import RecloopError
+from udfs.elements import Candidates, ModelRef, TrackedBehavior
+from udfs.model_serving.batching import BatchRules, MicroBatcher
+from udfs.model_serving.model_calls import Answered, CallRules, FallbackReason, ModelCalls
+from udfs.model_serving.shedding import overtaken, sparing, too_old
+
+
+class Scores(Protocol):
+    """What a lane needs of a scorer."""
+
+    def answers(self, tracked: Sequence[TrackedBehavior]) -> Sequence[Candidates | Exception]:
+        """Each history's candidates, or what is wrong with the model's answer to it."""
+        ...
+
+    def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
+        """Packed hashes of what must not be shown for the sake of the newest dislikes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """A model, loaded and warm, and its name on rows."""
+
+    ref: ModelRef
+    scorer: Scores
+
+
+class ModelHangsError(RecloopError):
+    """A model does not come back from its warm-up.
+
+    Attributes:
+        served: that model; it answers once it comes back.
+    """
+
+    def __init__(self, served: Served) -> None:
+        super().__init__("the model does not come back from its warm-up")
+        self.served = served
+
+
+class Scored(NamedTuple):
+    """Candidates, and whose they are."""
+
+    candidates: Candidates
+    served: Served
+
+
+@dataclass(frozen=True, slots=True)
+class LaneRules:
+    """How a lane asks its model.
+
+    Attributes:
+        batches: how calls are filled.
+        calls: how long they may take, and what then.
+        shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
+        coalesce: whether one that is submitted with a newer one of its user is not scored.
+    """
+
+    batches: BatchRules = field(default_factory=BatchRules)
+    calls: CallRules = field(default_factory=CallRules)
+    shed_after_ms: float | None = None
+    coalesce: bool = False
+
+
+class Lane:
+    """Asks one model until another is offered. Lives on one event loop; `offer` may be called from any thread.
+
+    Each model has a thread of its own, so that one that hangs keeps nobody from asking the next.
+    """
+
+    def __init__(self, served: Served, rules: LaneRules, on_failure: Callable[[BaseException], None]) -> None:
+        self._rules = rules
+        self._on_failure = on_failure
+        self._served = self._offered = served
+        self._calls = self._calls_of(served)
+        self._batcher = MicroBatcher(self._ask, rules.batches)
+
+    @property
+    def served(self) -> Served:
+        """Who answers the next batch."""
+        return self._offered
+
+    def offer(self, served: Served) -> None:
+        """From the next batch on this one answers; what is under way is answered by the one before."""
+        self._offered = served
+
+    async def submit(self, behaviors: Sequence[TrackedBehavior]) -> list[Answered[Scored]]:
+        """What the model says of each behaviour, in their order."""
+        if self._rules.shed_after_ms is None and not self._rules.coalesce:
+            return await self._batcher.submit(behaviors)
+        return await sparing(behaviors, self._reasons(behaviors), self._batcher.submit)
+
+    def close(self) -> None:
+        """Lets the model's thread go."""
+        self._calls.close()
+
+    def _reasons(self, behaviors: Sequence[TrackedBehavior]) -> list[FallbackReason | None]:
+        """Why each of them is not scored, if it is not."""
+        reasons: list[FallbackReason | None] = [None] * len(behaviors)
+        if self._rules.coalesce:
+            reasons = [FallbackReason.COALESCED if each else None for each in overtaken(behaviors)]
+        if self._rules.shed_after_ms is not None:
+            old = too_old(behaviors, time.time() * 1000 - self._rules.shed_after_ms)
+            reasons = [FallbackReason.SHED if each else reason for each, reason in zip(old, reasons, strict=True)]
+        return reasons
+
+    async def _ask(self, behaviors: list[TrackedBehavior]) -> list[Answered[Scored]]:
+        """One batch, one model: whatever is offered meanwhile waits for the next."""
+        if self._served is not (offered := self._offered):
+            self._calls.close()
+            self._served, self._calls = offered, self._calls_of(offered)
+        answers = await self._calls(behaviors)
+        return [
+            Answered(None if answer is None else Scored(answer, offered), failure, size)
+            for answer, failure, size in answers
+        ]
+
+    def _calls_of(self, served: Served) -> ModelCalls[TrackedBehavior, Candidates]:
+        return ModelCalls(served.scorer.answers, self._rules.calls, self._on_failure)

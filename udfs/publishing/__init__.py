@@ -1,0 +1,1 @@
+"""The operators that publish lists and dead letters to Kafka topics."""

@@ -1,0 +1,182 @@
+"""The model's states of the users that were scored last, so that a user's next behaviour costs it one step.
+
+What a state was made from is kept beside it, byte by byte: a history goes on from a state if it is that state's
+history and at most one item more. So nothing about the way it came matters: a behaviour that is repeated, left out
+or out of order, a block that left the history, a job that fell back to an older checkpoint.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from sys import getsizeof
+from threading import Lock
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from udfs.elements import TrackedBehavior
+from udfs.scoring.hash_index import Ints
+from udfs.scoring.inputs import Floats
+
+_ITEM_BYTES = 8
+_USER_BYTES = 320
+"""What Python takes for a user besides the texts and arrays: a dictionary's entry, a tuple and two integers."""
+
+
+class _Made(Protocol):
+    """What a state is made from, as `TrackedBehavior` has it."""
+
+    @property
+    def history(self) -> bytes: ...
+    @property
+    def actions(self) -> bytes: ...
+
+
+class _Kept(NamedTuple):
+    """A user's state: what it was made from, and where it is."""
+
+    history: bytes
+    actions: bytes
+    slot: int
+
+
+class Plan(NamedTuple):
+    """How the states of a batch come about; rows are behaviours.
+
+    Attributes:
+        full: rows that need a full pass, rising.
+        held: rows that begin with a kept state, and its slot. (2, N).
+        waves: (rows, rows whose state they go on from), wave by wave: no wave needs a later one. (2, N) each.
+        added: packed hash of what each row adds to the state it goes on from; empty if that is nothing.
+    """
+
+    full: Ints
+    held: Ints
+    waves: list[Ints]
+    added: list[bytes]
+
+
+class Room:
+    """The memory that kept states may take, in bytes, and how much of it is taken; for any number of threads."""
+
+    def __init__(self, size: float) -> None:
+        self.size = size
+        self._taken = 0
+        self._lock = Lock()
+
+    def take(self, count: int) -> None:
+        """Takes so many bytes more; gives them back where it is negative."""
+        with self._lock:
+            self._taken += count
+
+    @property
+    def is_over(self) -> bool:
+        """Whether more is taken than there is."""
+        return self._taken > self.size
+
+
+def users_in(room: Room, state_width: int, history_length: int) -> int:
+    """Return how many users' states fit into the room at most, their histories being empty."""
+    return int(room.size // (_array_bytes(state_width, history_length) + _USER_BYTES))
+
+
+def _array_bytes(state_width: int, history_length: int) -> int:
+    """Of a user there are float32 numbers, and the known items as int32."""
+    return 4 * (state_width + history_length)
+
+
+class KeptStates:
+    """The states of at most so many users; the one that was scored longest ago goes first.
+
+    Not for several threads at a time. The room may be shared with others, who have their own threads.
+    """
+
+    def __init__(self, users: int, state_width: int, history_length: int, room: Room) -> None:
+        self._history_bytes = history_length * _ITEM_BYTES
+        self._array_bytes = _array_bytes(state_width, history_length)
+        self._room = room
+        self._users: OrderedDict[str, _Kept] = OrderedDict()
+        self._unused = list(range(users))
+        # Pages are taken from the system as they are written.
+        self._states = np.zeros((users, state_width), dtype=np.float32)
+        self._histories = np.zeros((users, history_length), dtype=np.int32)
+
+    def plan(self, tracked: Sequence[TrackedBehavior]) -> Plan:
+        """Where each behaviour's state comes from: a kept one, that of a behaviour before it, or a full pass."""
+        newest: dict[str, int] = {}
+        wave, source = [0] * len(tracked), list(range(len(tracked)))
+        added, held = [b""] * len(tracked), []
+        for row, each in enumerate(tracked):
+            earlier = newest.get(each.behavior.user_id)
+            newest[each.behavior.user_id] = row
+            before: _Made | None = self._users.get(each.behavior.user_id) if earlier is None else tracked[earlier]
+            if before is None or not self._goes_on(before, each):
+                continue
+            added[row] = each.history[len(before.history) :]
+            if earlier is not None:
+                wave[row], source[row] = wave[earlier] + 1, earlier
+            elif isinstance(before, _Kept):
+                wave[row] = 1
+                held.append((row, before.slot))
+        waves = _by_wave(np.array(wave), np.array(source))
+        return Plan(waves[0][0], np.array(held, dtype=np.int64).reshape(-1, 2).T, waves[1:], added)
+
+    def _goes_on(self, before: _Made, after: TrackedBehavior) -> bool:
+        """Whether `after` is the same history, or that with one item more, and the model sees all of it."""
+        return (
+            len(after.history) - len(before.history) <= _ITEM_BYTES
+            and len(after.history) <= self._history_bytes
+            and after.history.startswith(before.history)
+            and after.actions.startswith(before.actions)
+        )
+
+    def read(self, slots: Ints) -> tuple[Floats, Ints]:
+        """The states in these slots, and the known items they were made from. (N,) -> (N, S), (N, L)."""
+        return self._states[slots], self._histories[slots].astype(np.int64)
+
+    def keep(self, tracked: Sequence[TrackedBehavior], states: Floats, histories: Ints) -> None:
+        """Keeps each user's newest, unless no history can go on from it. (B, S), (B, L)."""
+        last = {each.behavior.user_id: row for row, each in enumerate(tracked)}
+        rows = [row for row in last.values() if len(tracked[row].history) <= self._history_bytes]
+        self.forget(last)
+        rows = rows[-len(self._states) :]
+        slots = self._room_for([tracked[row].behavior.user_id for row in rows])
+        self._states[slots], self._histories[slots] = states[rows], histories[rows]
+        # Last, so that a user is never found with what is not there yet.
+        for row, slot in zip(rows, slots, strict=True):
+            each = tracked[row]
+            kept = _Kept(each.history, each.actions, slot)
+            self._users[each.behavior.user_id] = kept
+            self._room.take(self._bytes_of(each.behavior.user_id, kept))
+        while self._room.is_over and self._users:
+            self._forget_oldest()
+
+    def forget(self, users: Iterable[str]) -> None:
+        """Forgets the states of these users, where they are kept."""
+        for user in users:
+            if (kept := self._users.pop(user, None)) is not None:
+                self._free(user, kept)
+
+    def close(self) -> None:
+        """Forgets all of them: the room is for others."""
+        self.forget(list(self._users))
+
+    def _room_for(self, users: Sequence[str]) -> list[int]:
+        """A slot for each, none of whom has one; as many others are forgotten as it takes."""
+        while len(self._unused) < len(users):
+            self._forget_oldest()
+        return [self._unused.pop() for _ in users]
+
+    def _forget_oldest(self) -> None:
+        self._free(*self._users.popitem(last=False))
+
+    def _free(self, user: str, kept: _Kept) -> None:
+        self._unused.append(kept.slot)
+        self._room.take(-self._bytes_of(user, kept))
+
+    def _bytes_of(self, user: str, kept: _Kept) -> int:
+        texts = getsizeof(user) + getsizeof(kept.history) + getsizeof(kept.actions)
+        return self._array_bytes + _USER_BYTES + texts
+
+
+def _by_wave(wave: Ints, source: Ints) -> list[Ints]:
+    return [np.stack([rows := np.flatnonzero(wave == number), source[rows]]) for number in range(wave.max() + 1)]

@@ -1,0 +1,175 @@
+"""From tracked behaviours to candidates: by one step from the state of the user's last one, or by a full pass."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from model.bundles.answers import BundleAnswerError, Expected, Faults, check_answers
+from model.bundles.bundle import Bundle, load_module
+from model.bundles.trial import try_module
+from udfs.elements import Candidates, TrackedBehavior, Way
+from udfs.scoring.device import Array, Runner, open_device
+from udfs.scoring.hash_index import Ints
+from udfs.scoring.inputs import EXCLUDE_STEP, Floats, ModelInputs, used_columns
+from udfs.scoring.score_cache import ScoreCache, question_keys
+from udfs.scoring.scoring_rules import DeviceRules, ScoringRules
+from udfs.scoring.stepping import Stepper, steps_truly
+
+_REASON_ITEMS = 5
+"""How many of the newest history items may be given as the reason for a candidate."""
+
+
+class _Answer(NamedTuple):
+    """What the model says to a batch.
+
+    Attributes:
+        history: the newest known items, for reasons. (rows, L).
+        items: best first. (rows, K).
+        scores: theirs. (rows, K).
+        ways: how each behaviour was scored.
+        faults: of the rows whose answer cannot be used, why.
+    """
+
+    history: Ints
+    items: Ints
+    scores: Floats
+    ways: Sequence[Way]
+    faults: Faults
+
+
+class Scorer:
+    """A loaded bundle, ready to score batches; calls may come from several threads at a time."""
+
+    def __init__(
+        self, bundle: Bundle, rules: ScoringRules, device: Runner | None = None, cache: ScoreCache | None = None
+    ) -> None:
+        """A cache is of use where no state is kept; several scorers may share it."""
+        self._bundle = bundle
+        self._rules = rules
+        self._device = device or open_device(DeviceRules())
+        self._module = load_module(bundle, self._device.name)
+        self._cache = cache if rules.fixed_batch is None else None
+        self._asked_of = f"{bundle.hash}/{rules.candidates}/{self._device.name}/{self._device.precision}"
+        self._inputs = ModelInputs(bundle, rules)
+        self._expected = Expected(items=bundle.manifest.items, k=bundle.manifest.k)
+        self._names = np.array([None, *bundle.vocabulary], dtype=object)
+        self._stepper: Stepper | None = None
+        self._may_step = bool(rules.kept_users) and rules.fixed_batch is None
+
+    def _stepping(self) -> Stepper | None:
+        """What takes steps, if anything does.
+
+        It is found out when the model is first asked, which a server guards, and not when it is loaded; without a
+        lock, which a model that hangs would hold.
+        """
+        if self._may_step and self._stepper is None:
+            self._may_step = steps_truly(self._module, self._bundle, self._device)
+            if self._may_step:
+                self._stepper = Stepper(self._module, self._device, self._inputs, self._rules)
+        return self._stepper
+
+    def warm_up(self, batch_size: int) -> None:
+        """Tries the model, and runs empty histories through it, so that no user waits for its specialisation.
+
+        Raises:
+            BundleAnswerError: it fails, or its answers break the contract.
+        """
+        try_module(self._module, self._bundle.manifest, self._device.run, steps=False)
+        stepper = self._stepping()
+        if stepper is not None:
+            try_module(self._module, self._bundle.manifest, self._device.run)
+        for size in (1, batch_size, 1, batch_size):
+            history = np.zeros((size, self._inputs.length), dtype=np.int64)
+            zeros = np.zeros((size, self._inputs.length), dtype=np.float32)
+            exclude = np.zeros((size, EXCLUDE_STEP), dtype=np.int64)
+            if stepper is None:
+                self._device.run(self._module, history, zeros, zeros, exclude)
+            else:
+                stepper.warm_up(history, exclude)
+
+    def answers(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates | BundleAnswerError]:
+        """Each history's candidates, best first, none of them excluded; or what is wrong with the model's answer.
+
+        Raises:
+            BundleAnswerError: no history's answer can be used.
+        """
+        stepper = self._stepping()
+        return self._candidates(self._pass(tracked) if stepper is None else self._step(stepper, tracked))
+
+    def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
+        """Each history's candidates, for those who have nothing to fall back on.
+
+        Raises:
+            BundleAnswerError: a history's answer cannot be used.
+        """
+        found = []
+        for answer in self.answers(tracked):
+            if isinstance(answer, BundleAnswerError):
+                raise answer
+            found.append(answer)
+        return found
+
+    def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
+        """Packed hashes of the neighbours of the newest dislikes."""
+        return self._inputs.disliked_neighbors(tracked.disliked)
+
+    def _pass(self, tracked: Sequence[TrackedBehavior]) -> _Answer:
+        """Every history as a whole."""
+        rows, asked = self._rules.fixed_batch or len(tracked), len(tracked)
+        known = self._inputs.known([behavior.history for behavior in tracked])
+        history, weight, age_s = self._inputs.histories(tracked, known, rows)
+        exclude = self._inputs.exclude(tracked, [known], rows)
+        if self._cache is None:
+            used = slice(None) if self._rules.fixed_batch else used_columns(history)
+            answers, faults = self._ask(history[:, used], weight[:, used], age_s[:, used], exclude)
+            faults = {row: fault for row, fault in faults.items() if row < asked}
+            items, scores = answers
+            return _Answer(history[:asked], items[:asked], scores[:asked], [Way.FULL] * asked, faults)
+        inputs = (history, weight, age_s, exclude)
+        keys = question_keys(self._asked_of, *inputs)
+        return _Answer(history, *self._cache.answers(keys, lambda new: self._ask(*(each[new] for each in inputs))))
+
+    def _ask(self, *inputs: Array) -> tuple[tuple[Ints, Floats], Faults]:
+        return self._checked(self._device.run(self._module, *inputs), inputs[-1])
+
+    def _checked(self, answers: tuple[Array, ...], exclude: Ints) -> tuple[tuple[Ints, Floats], Faults]:
+        """Items and scores, and whose cannot be used: those have no items."""
+        faults = check_answers(answers, exclude, self._expected)
+        items, scores = answers
+        if faults:
+            items = items.copy()
+            items[list(faults)] = 0
+        return (items, scores), faults
+
+    def _step(self, stepper: Stepper, tracked: Sequence[TrackedBehavior]) -> _Answer:
+        """One step a behaviour, where that leads to its history."""
+        reached = stepper.reach(tracked)
+        exclude = self._inputs.exclude(tracked, reached.known, len(tracked))
+        answers, faults = self._checked(self._device.run(self._module.score, reached.states, exclude), exclude)
+        if faults:
+            stepper.forget([tracked[row].behavior.user_id for row in faults])
+        return _Answer(reached.histories, *answers, reached.ways, faults)
+
+    def _candidates(self, answer: _Answer) -> list[Candidates | BundleAnswerError]:
+        best = slice(self._rules.candidates)
+        items, scores = answer.items[:, best], answer.scores[:, best]
+        names, because = self._names[items].tolist(), self._names[self._reasons(answer.history, items)].tolist()
+        counts = (items > 0).sum(1).tolist()
+        return [
+            answer.faults[row]
+            if row in answer.faults
+            else Candidates(names[row][:count], scores[row, :count].tobytes(), because[row][:count], way)
+            for row, (count, way) in enumerate(zip(counts, answer.ways, strict=True))
+        ]
+
+    def _reasons(self, history: Ints, items: Ints) -> Ints:
+        """For each item the newest of the last history items whose near neighbour it is, or 0. (B, K)."""
+        recent = history[:, : -_REASON_ITEMS - 1 : -1]  # (B, R), the newest first
+        near = self._bundle.neighbors[recent].reshape(len(recent), -1)  # (B, R * M)
+        if not near.size:
+            return np.zeros_like(items)
+        is_near = items.astype(np.int32)[:, :, None] == near[:, None, :]  # (B, K, R * M)
+        first = is_near.argmax(2)  # (B, K)
+        because = np.take_along_axis(recent, first // self._bundle.neighbors.shape[1], 1)
+        return np.where(np.take_along_axis(is_near, first[:, :, None], 2)[:, :, 0], because, 0)

@@ -1,0 +1,163 @@
+"""Incremental scoring: the state after each history of a batch, by one step where the state before it is kept."""
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from model.bundles.bundle import Bundle
+from model.bundles.trial import STEP_METHODS
+from udfs.elements import TrackedBehavior, Way
+from udfs.scoring.device import Runner
+from udfs.scoring.hash_index import Ints
+from udfs.scoring.inputs import Floats, KnownItems, ModelInputs, used_columns
+from udfs.scoring.kept_states import KeptStates, Plan, Room, users_in
+from udfs.scoring.scoring_rules import ScoringRules
+
+_log = logging.getLogger(__name__)
+_DRAWN = (3, 8)
+"""Histories, and items in each at most, that a bundle's steps are tried with."""
+_TOLERANCE = 1e-4
+
+
+class Reached(NamedTuple):
+    """The states after the histories of a batch.
+
+    Attributes:
+        states: (B, S).
+        histories: the newest L known items of each. (B, L).
+        known: all known items of each.
+        ways: how each came about.
+    """
+
+    states: Floats
+    histories: Ints
+    known: list[KnownItems]
+    ways: list[Way]
+
+
+class Stepper:
+    """Takes steps; calls may come from several threads at a time."""
+
+    def __init__(self, module: Any, device: Runner, inputs: ModelInputs, rules: ScoringRules) -> None:
+        self._module = module
+        self._device = device
+        self._inputs = inputs
+        self._width = int(module.initial_state(1).shape[1])
+        self._room = Room(rules.kept_mb * 2**20)
+        self._users = max(1, min(rules.kept_users, users_in(self._room, self._width, inputs.length)))
+        self._free = deque([self._empty()], maxlen=1)
+
+    def warm_up(self, history: Ints, exclude: Ints) -> None:
+        """Runs empty histories through all that is called later. (B, L), (B, E)."""
+        nothing = np.zeros(history.shape, dtype=np.float32)
+        (states,) = self._device.run(self._module.state_after, history, nothing)
+        states = self._advance(states, history[:, 0] + 1, nothing[:, 0])
+        self._device.run(self._module.score, states, exclude)
+
+    def reach(self, tracked: Sequence[TrackedBehavior]) -> Reached:
+        """The state after each behaviour's history; each user's newest is kept."""
+        with self._taken() as kept:
+            plan = kept.plan(tracked)
+            reached = self._begin(kept, plan, tracked)
+            self._walk(plan, tracked, reached)
+            kept.keep(tracked, reached.states, reached.histories)
+            if not np.isfinite(reached.states).all():  # such a state would spoil all that is made from it
+                kept.forget(tracked[row].behavior.user_id for row in _not_finite(reached.states))
+        stepped = np.flatnonzero([way is Way.STEP for way in reached.ways])
+        row, column = reached.histories[stepped].nonzero()
+        row = stepped[row]
+        reached.known.append(KnownItems(row, reached.histories[row, column], column))
+        return reached
+
+    def forget(self, users: Iterable[str]) -> None:
+        """Forgets these users' states, as their answers cannot be used: their next histories are read as a whole."""
+        with self._taken() as kept:
+            kept.forget(users)
+
+    @contextmanager
+    def _taken(self) -> Iterator[KeptStates]:
+        """The kept states, for one call alone; where another one has them, perhaps for good, new ones."""
+        try:
+            kept = self._free.pop()
+        except IndexError:
+            kept = self._empty()
+        try:
+            yield kept
+        finally:
+            if not self._free:
+                self._free.append(kept)
+            else:
+                kept.close()
+
+    def _empty(self) -> KeptStates:
+        return KeptStates(self._users, self._width, self._inputs.length, self._room)
+
+    def _begin(self, kept: KeptStates, plan: Plan, tracked: Sequence[TrackedBehavior]) -> Reached:
+        """Full passes where they are needed, and kept states."""
+        states = np.empty((len(tracked), self._width), dtype=np.float32)
+        histories = np.empty((len(tracked), self._inputs.length), dtype=np.int64)
+        ways, known = [Way.STEP] * len(tracked), []
+        if plan.full.size:
+            passed = [tracked[row] for row in plan.full]
+            found = self._inputs.known([each.history for each in passed])
+            history, weight, _ = self._inputs.histories(passed, found, len(passed))
+            histories[plan.full] = history
+            used = used_columns(history)
+            (states[plan.full],) = self._device.run(self._module.state_after, history[:, used], weight[:, used])
+            known.append(found._replace(row=plan.full[found.row]))
+            for row in plan.full:
+                ways[row] = Way.FULL
+        rows, slots = plan.held
+        states[rows], histories[rows] = kept.read(slots)
+        return Reached(states, histories, known, ways)
+
+    def _walk(self, plan: Plan, tracked: Sequence[TrackedBehavior], reached: Reached) -> None:
+        """The steps, each wave in one call."""
+        found = self._inputs.known(plan.added)
+        items, weights = np.zeros(len(tracked), dtype=np.int64), np.zeros(len(tracked), dtype=np.float32)
+        items[found.row] = found.item
+        weights[found.row] = self._inputs.weights([tracked[row].actions[-1:] for row in found.row])
+        for rows, sources in plan.waves:
+            item, before = items[rows], reached.histories[sources]
+            reached.states[rows] = self._advance(reached.states[sources], item, weights[rows])
+            after = np.concatenate([before[:, 1:], item[:, None]], 1)
+            reached.histories[rows] = np.where(item[:, None] > 0, after, before)
+
+    def _advance(self, states: Floats, item: Ints, weight: Floats) -> Floats:
+        if not item.any():
+            return states
+        (after,) = self._device.run(self._module.step, states, item, weight, np.zeros_like(weight))
+        return after
+
+
+def _not_finite(states: Floats) -> list[int]:
+    """The rows with a number that is none. (B, S)."""
+    rows: list[int] = np.flatnonzero(~np.isfinite(states).all(1)).tolist()
+    return rows
+
+
+def steps_truly(module: Any, bundle: Bundle, device: Runner) -> bool:
+    """Whether the bundle takes steps, and they say what its `forward` says, of items however old.
+
+    A model whose steps say something else, as in half precision, is served by full passes, and the log says so.
+    """
+    if not all(hasattr(module, method) for method in STEP_METHODS):
+        return False
+    random = np.random.default_rng(0)
+    shape = _DRAWN[0], min(_DRAWN[1], bundle.manifest.history_length)
+    history = random.integers(1, bundle.manifest.items + 1, shape)
+    weight = random.uniform(0.5, 4.0, shape).astype(np.float32)
+    age_s = np.sort(random.uniform(0, 1e7, shape).astype(np.float32))[:, ::-1].copy()
+    exclude = np.zeros((len(history), 1), dtype=np.int64)
+    (states,) = device.run(module.state_after, history[:, :-1], weight[:, :-1])
+    (states,) = device.run(module.step, states, history[:, -1], weight[:, -1], np.zeros(len(history), dtype=np.float32))
+    _, stepped = device.run(module.score, states, exclude)
+    _, passed = device.run(module, history, weight, age_s, exclude)
+    if np.allclose(stepped, passed, rtol=_TOLERANCE, atol=_TOLERANCE):
+        return True
+    _log.warning("%s steps to other scores than it passes to: every behaviour is a full pass", bundle.path)
+    return False

@@ -1,0 +1,1 @@
+"""The operator find-trends and the decayed sums it keeps."""

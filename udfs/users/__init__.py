@@ -1,0 +1,1 @@
+"""The operator track-users and the profile it keeps of each user."""

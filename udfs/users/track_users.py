@@ -1,0 +1,78 @@
+"""track-users: applies each behaviour to its user's profile, in order, once."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from pyflink.common import Row
+from pyflink.datastream import KeyedProcessFunction, RuntimeContext
+
+from udfs.codec import decode_profile, encode_profile
+from udfs.elements import TrackedBehavior, TrackedElement, TrendPart, decode_polled, encode
+from udfs.flink.keyed_state import bytes_map_state
+from udfs.flink.metrics import Metric, counters
+from udfs.flink.tags import TREND_PARTS, USER_BEHAVIOR
+from udfs.rows import user_behavior_row
+from udfs.users.profile import Applied, ProfileRules, UserProfile, apply, snapshot
+
+TRENDS_KEY = 0
+"""The key of the one that finds the trends."""
+
+
+class TrackUsers(KeyedProcessFunction):
+    """Keyed by user bucket. In: PolledElement. Out: TrackedElement.
+
+    Side outputs: rows of user_behavior; what the element adds to the trends, unless `with_trends` is off.
+    """
+
+    def __init__(self, rules: ProfileRules, *, with_trends: bool) -> None:
+        self._rules = rules
+        self._with_trends = with_trends
+
+    def open(self, context: RuntimeContext) -> None:
+        """Opens the state."""
+        self._profiles = bytes_map_state(context, "user_profile")
+        self._epoch = 0
+        self._applied, self._duplicates = counters(context, Metric.BEHAVIORS_APPLIED, Metric.DUPLICATES)
+
+    def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
+        """Applies the element's behaviours; a user's profile is read and written once an element."""
+        element = decode_polled(value)
+        # A user's rows have one rising epoch even when new log partitions move the user to another one.
+        self._epoch = max(self._epoch, element.epoch)
+        now_ms = int(time.time() * 1000)
+        profiles: dict[str, UserProfile] = {}
+        tracked: list[TrackedBehavior] = []
+        rows = []
+        for behavior in element.behaviors:
+            profile = profiles.get(behavior.user_id) or self._load(behavior.user_id, profiles)
+            applied = apply(profile, behavior, self._rules) is Applied.YES
+            if applied:
+                tracked.append(snapshot(profile, behavior, self._rules))
+            user_seq = profile.user_seq if applied else None
+            rows.append(user_behavior_row(behavior, user_seq, self._epoch, now_ms))
+        for user_id, profile in profiles.items():
+            self._profiles.put(user_id, encode_profile(profile))
+        self._count(len(tracked), len(rows) - len(tracked))
+        if rows:
+            yield USER_BEHAVIOR, "\n".join(rows)
+        if self._with_trends and (weights := self._weights(tracked)):
+            yield TREND_PARTS, Row(TRENDS_KEY, encode(TrendPart(self._epoch, weights)))
+        out = TrackedElement(self._epoch, len(rows) - len(tracked), tracked, element.begun)
+        yield Row(context.get_current_key(), encode(out))
+
+    def _load(self, user_id: str, profiles: dict[str, UserProfile]) -> UserProfile:
+        state = self._profiles.get(user_id)
+        profiles[user_id] = UserProfile() if state is None else decode_profile(state)
+        return profiles[user_id]
+
+    def _weights(self, tracked: list[TrackedBehavior]) -> list[tuple[str, float, int]]:
+        """(item, action's weight, event time) of the acts that speak for their item."""
+        actions = self._rules.actions
+        behaviors = [each.behavior for each in tracked]
+        return [(b.item_id, weight, b.timestamp) for b in behaviors if (weight := actions[b.action].weight) > 0]
+
+    def _count(self, applied: int, duplicates: int) -> None:
+        self._applied.inc(applied)
+        if duplicates:
+            self._duplicates.inc(duplicates)
