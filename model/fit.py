@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from model.bundles.bundle import Bundle, Manifest, Training, load_module, with_metrics, write_bundle
+from model.bundles.bundle import Bundle, Manifest, Training, with_metrics, write_bundle
 from model.bundles.bundle_files import BUNDLE
 from model.bundles.export import contents_of
-from model.bundles.manifest import BundleCorruptError
+from model.bundles.trial import try_bundle
 from model.datasets.interactions import (
     Interactions,
     checked_cut_off,
@@ -129,27 +129,10 @@ def fit(
         k=learned.recommender.k,
         training=_describe(dataset, read.cut_off, len(read.training)),
     )
-    bundle = write_bundle(out, contents_of(learned, read.training, read.catalogue), manifest, check_trained)
+    bundle = write_bundle(out, contents_of(learned, read.training, read.catalogue), manifest, try_bundle)
     if config.how is not None and config.how.checkpoints is not None:
         remove_checkpoint(config.how.checkpoints.folder)
     return _measured(bundle, learned, read, train_s, progress)
-
-
-def check_trained(bundle: Bundle) -> None:
-    """Ask what was trained and exported, before it takes its place, for users without and with a history.
-
-    Raises:
-        BundleCorruptError: an answer is none: an index outside the vocabulary, or a score that is no finite number.
-    """
-    manifest = bundle.manifest
-    history = torch.arange(manifest.history_length).remainder(manifest.items).add(1).repeat(2, 1)
-    history[0] = 0
-    with torch.inference_mode():
-        items, scores = load_module(bundle, "cpu")(history, (history > 0).float(), history.float(), history[:, :0])
-    given = items > 0
-    if bool((items > manifest.items).any() or (items < 0).any() or not scores[given].isfinite().all()):
-        msg = f"{manifest.recommender} learned scores that are no finite numbers; train it with other settings or data"
-        raise BundleCorruptError(msg)
 
 
 def _measured(bundle: Bundle, learned: Learned, read: _Read, train_s: float, progress: Progress) -> Fitted:

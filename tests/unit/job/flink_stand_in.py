@@ -35,6 +35,9 @@ def main():
 _CLIENT = f"""
 import json, os, sys, urllib.request
 given = sys.argv[1:]
+if given[0] == "list":
+    print("Waiting for response...")
+    sys.exit(print("No running jobs."))
 value = lambda name: given[given.index(name) + 1] if name in given else None
 settings = json.load(open(value("--settings")))
 if settings["flink"]["bundle_size"] == {REFUSED}:
@@ -80,6 +83,7 @@ class FlinkStandIn(ThreadingHTTPServer):
         self.savepoint_lasts_s = 0.0
         self.savepoints_ready_at: dict[str, float] = {}
         self.configuration = {
+            "classloader.parent-first-patterns.additional": "pemja",
             "execution.checkpointing.dir": f"file://{folder}/checkpoints",
             "execution.checkpointing.savepoint-dir": f"file://{folder}/savepoints",
         }

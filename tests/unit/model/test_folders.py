@@ -232,6 +232,17 @@ def test_a_kill_at_any_line_leaves_the_old_or_the_new(
     assert line > 30
 
 
+def test_a_whole_folder_holds_whole_folders(tmp_path: Path) -> None:
+    for content in ("one", "two"):
+        with whole_folder(tmp_path / "parcels", FolderKind("parcels", "list", frozenset(), ("*",))) as draft:
+            (draft / "list").touch()
+            write(draft / "first", content)
+            write(draft / "second", content)
+            write(draft / "second", content)
+        assert [content_of(tmp_path / "parcels" / name) for name in ("first", "second")] == [content, content]
+    assert names_in(tmp_path) == ["parcels"]
+
+
 def test_a_draft_of_a_living_process_stays(tmp_path: Path) -> None:
     with whole_folder(tmp_path / "parcel", KIND) as outer:
         (outer / "first").write_text("x")

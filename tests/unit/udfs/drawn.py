@@ -26,7 +26,8 @@ texts = st.one_of(
     st.lists(st.sampled_from(SIGNS), min_size=1, max_size=4).map("".join),
     st.sampled_from(["x" * MAX_ID_BYTES, "x" * (MAX_ID_BYTES + 1), "é" * (MAX_ID_BYTES // 2), "\U0001f600" * 64, ""]),
 )
-_TIMES = st.integers(0, LATEST_MS) | st.sampled_from([0, LATEST_MS, LATEST_MS + 1, -1])
+_PLAUSIBLE = st.integers(10**11, 10**14 - 1)
+_EDGES = st.sampled_from([0, 10**14 - 1, 10**14, LATEST_MS, LATEST_MS + 1, -1])
 
 
 def of_type(kind: inspect.Type) -> st.SearchStrategy[Any]:
@@ -39,12 +40,16 @@ def of_type(kind: inspect.Type) -> st.SearchStrategy[Any]:
     return {inspect.StrType: texts, inspect.NoneType: st.none()}[type(kind)]
 
 
+def _mostly_times(others: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    return st.integers(0, 3).flatmap(lambda which: _PLAUSIBLE if which else others)
+
+
 def _fields() -> dict[str, st.SearchStrategy[Any]]:
     struct = inspect.type_info(parsing._Line)
     assert isinstance(struct, inspect.StructType)
     drawn = {field.name: of_type(field.type) for field in struct.fields}
     # Few whole numbers are times, and few texts actions.
-    times = {name: _TIMES | _TIMES | drawn[name] for name in ("timestamp", "appended_at")}
+    times = {name: _mostly_times(_EDGES | drawn[name]) for name in ("timestamp", "appended_at")}
     return {**drawn, **times, "action": st.sampled_from(sorted(DEFAULT_ACTIONS))}
 
 

@@ -47,7 +47,7 @@ def outcomes(records: list[LogRecord], rules: ParsingRules, clocks: list[int]) -
     return found
 
 
-times = st.integers(0, NOW_MS) | st.integers(NOW_MS - 9 * DAY_MS, NOW_MS + 2 * DAY_MS) | st.just(10**14 - 1)
+times = st.integers(10**11, NOW_MS) | st.integers(NOW_MS - 9 * DAY_MS, NOW_MS + 2 * DAY_MS) | st.just(10**14 - 1)
 distances = st.integers(0, 9 * DAY_MS) | st.sampled_from([0, 1, HOUR_MS])
 rules = st.builds(
     replace,
