@@ -24,7 +24,7 @@ def embedded(flink: Any) -> Iterator[Any]:
 def test_ids_that_parsing_lets_through_survive_the_way_into_java_and_back(flink: Any, embedded: Any) -> None:
     in_java = flink.jvm.java.util.concurrent.atomic.AtomicReference()
     embedded.set("in_java", in_java)
-    ids = {each.item_id for each in accepted(many(200))}
+    ids = {each.item_id for each in accepted(many(400))}
     assert len(ids) > 30
     for identifier in ids:
         embedded.exec(f"in_java.set({identifier!a}); back = in_java.get() == {identifier!a}")
