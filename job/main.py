@@ -1,6 +1,7 @@
 """The job's entry point: `flink run -py main.py --settings FILE` on a machine that reaches the cluster."""
 
 import argparse
+import json
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,7 +57,10 @@ def main() -> None:
     env = environment(settings)
     build(env, settings)
     if given.check:
-        env._j_stream_execution_environment.getStreamGraph(False).getJobGraph()
+        graph = env._j_stream_execution_environment.getStreamGraph(False)
+        names = sorted(node.getOperatorName() for node in graph.getStreamNodes().toArray())
+        graph.getJobGraph()
+        print(json.dumps({"operators": names}))
         return
     env.execute(settings.job_name)
     # Where the tables are out of reach from here, their readers wait for the job's own sweep.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -140,7 +141,7 @@ def _variant_json(each: VariantResult) -> dict[str, Any]:
 
 
 def _table(told: AbReport, top: int) -> Table:
-    first = told.variants[0].name
+    first = escape(told.variants[0].name)
     table = Table("variant", title=f"the next behaviour's item among the list's first {top}", title_justify="left")
     rates = (f"HR@{top}", "95 % interval", f"less {first}'s", "95 % interval")
     for title in ("users", "of them acted", "behaviours", *rates):

@@ -191,7 +191,7 @@ def _print_list(found: dict[str, dict[str, Any]], place: str) -> None:
         table.add_column(title)
     for name, model in found.items():
         for row in model["versions"]:
-            table.add_row(name, row["id"], _MARKS[row["pointer"]], *_cells(row))
+            table.add_row(escape(name), escape(row["id"]), _MARKS[row["pointer"]], *_cells(row))
     Console().print(table)
     Console().print(f"Of known users. {PROTOCOL}", style="dim")
 
@@ -200,11 +200,11 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     if "problem" in row:
         return (f"[red]cannot be used: {escape(row['problem'])}[/]",)
     measured = (row["metrics"].get(f"{name}_known") for name in ("hr_10", "ndcg_10"))
-    return (row["recommender"], f"{row['items']:,}", *("-" if m is None else f"{m:.4f}" for m in measured))
+    return (escape(row["recommender"]), f"{row['items']:,}", *("-" if m is None else f"{m:.4f}" for m in measured))
 
 
 def _print_version(name: str, version: Version, manifest: Manifest) -> None:
-    table = Table("", Column("", overflow="fold"), title=f"{name} {version.id}", show_header=False)
+    table = Table("", Column("", overflow="fold"), title=escape(f"{name} {version.id}"), show_header=False)
     trained = manifest.training
     facts = {
         "hash": version.hash,

@@ -1,12 +1,12 @@
 """What can be known before anything is ended: each check raises with one sentence that says what to do."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
-
-from pydantic import ValidationError
 
 from job.cluster import FlinkRest
 from job.cluster.causes import cause
@@ -23,6 +23,10 @@ ClusterCheck = Callable[[FlinkRest, JobSettings], None]
 CLUSTER_CHECKS: tuple[ClusterCheck, ...] = (check_cluster,)
 """What is asked of every cluster before a deployment touches it; each raises a ClusterError."""
 
+_UID = re.compile(r"[a-z]+(?:-[a-z]+)+")
+_WITH_STATE = frozenset({"poll-log", "track-users", "find-trends", "update-lists", "measure-feedback"})
+_TABLE = "write-"
+"""What the operators that write tables are called; Flink keeps in their state what is not committed yet."""
 _SLOTS_S = 20.0
 """A TaskManager that was just killed is back by then."""
 _TRIAL_S = 300.0
@@ -88,26 +92,26 @@ def check_goes_on(settings: JobSettings, before: JobSettings | None, replaced: S
         raise DeployError(msg)
 
 
-def previous_settings(shipped: Shipped) -> JobSettings:
-    """Return the settings of an earlier deployment.
+def check_operators(declared: frozenset[str], replaced: Sequence[JobDetail]) -> None:
+    """Make sure that each operator with state in the job that runs is one of the new job too, by its uid.
+
+    A uid is also the operator's name, of which Flink makes those of vertices.
 
     Raises:
-        DeployError: the file is gone, broken, or of another version.
+        DeployError: there is state that no operator would take over.
     """
-    file = shipped.settings
-    try:
-        return JobSettings.of_file(file)
-    except (OSError, ValueError, TypeError) as error:
-        why = _first_of(error) if isinstance(error, ValidationError) else str(error).splitlines()[0]
+    names = (name for job in replaced[:1] for vertex in job.vertices for name in _UID.findall(vertex.name))
+    stateful = {name for name in names if name in _WITH_STATE or name.startswith(_TABLE)}
+    if missing := sorted(stateful - declared):
         msg = (
-            f"{file}, the settings of the last deployment, cannot be read ({why}): mend the file, deploy with the "
-            "recloop that wrote it, or begin anew with --fresh"
+            f"the running job keeps state in {', '.join(missing)}, which the new code or settings do not have: deploy "
+            "code and settings that have it, or begin anew with --fresh"
         )
-        raise DeployError(msg) from error
+        raise DeployError(msg)
 
 
-def try_client(target: Target, shipped: Shipped) -> None:
-    """Declare the job as Flink's client will, without submitting it.
+def try_client(target: Target, shipped: Shipped) -> frozenset[str]:
+    """Declare the job as Flink's client will, without submitting it, and return its operators' uids.
 
     Raises:
         DeployError: that fails; the text holds Python's or Flink's own reason.
@@ -125,6 +129,8 @@ def try_client(target: Target, shipped: Shipped) -> None:
         why = cause(f"{done.stdout}\n{done.stderr}")
         msg = f"the job cannot be declared with these settings: {why}. Nothing was changed"
         raise DeployError(msg)
+    operators = json.loads(done.stdout.splitlines()[-1])["operators"]
+    return frozenset(uid for name in operators for uid in _UID.findall(name))
 
 
 def _slots_to_be_had(rest: FlinkRest, replaced: Sequence[JobDetail]) -> int:
@@ -144,11 +150,6 @@ def _source(settings: JobSettings) -> str:
     if log.kind == "files":
         return "the embedded log (log.kind=files)"
     return f"the topic {log.topic} (log.kind=kafka, log.topic) as read by kafka.connector={settings.kafka.connector}"
-
-
-def _first_of(error: ValidationError) -> str:
-    wrong = error.errors()[0]
-    return f"{'.'.join(map(str, wrong['loc']))}: {wrong['msg']}"
 
 
 def _verb(count: int) -> str:

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job.cluster import FlinkRest
-from job.deployment.checks import previous_settings
-from job.deployment.history import DeploymentHistory, Shipped, newest_stamped
+from job.deployment.history import DeploymentHistory, newest_stamped
 from job.deployment.lock import held
 from job.deployment.shipping import PROJECT
 from job.deployment.steps import STEPS, Asked, Deployment
@@ -121,7 +120,7 @@ def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:
     """
     newest = DeploymentHistory(folder, job_name).newest
     file = newest.shipped.settings if newest is not None else newest_stamped(folder, job_name)
-    return None if file is None else previous_settings(Shipped(file, file, file))
+    return None if file is None else JobSettings.of_file(file)
 
 
 @contextmanager

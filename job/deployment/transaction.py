@@ -10,8 +10,8 @@ from job.deployment.checks import (
     CLUSTER_CHECKS,
     check_given_state,
     check_goes_on,
+    check_operators,
     check_slots,
-    previous_settings,
     try_client,
 )
 from job.deployment.hand_over import HandOver
@@ -75,7 +75,9 @@ class Transaction:
             self._asked.on_progress("trying whether the cluster is reached, and the job can be declared")
             if not self._asked.is_local:
                 try_connection(self._asked.target)
-            try_client(self._asked.target, shipped)
+            declared = try_client(self._asked.target, shipped)
+            if not self._asked.fresh:
+                check_operators(declared, [self._rest.job(job.job_id) for job in self._running])
         self._write(Step.BEGUN, **as_told(shipped))
         self._step("begun")
         try:
@@ -124,9 +126,9 @@ class Transaction:
     def _settings_before(self, given: str | None) -> JobSettings | None:
         """The settings of the deployment whose state is gone on from; None where nobody knows them."""
         if given is None:
-            return previous_settings(self._before) if self._before else None
+            return JobSettings.of_file(self._before.settings) if self._before else None
         ids = [each for each in self._history.submitted if each.job_id in given or f"-{each.job_id[:6]}-" in given]
-        return previous_settings(ids[-1].shipped) if ids and ids[-1].shipped.settings.is_file() else None
+        return JobSettings.of_file(ids[-1].shipped.settings) if ids and ids[-1].shipped.settings.is_file() else None
 
     def _ship(self) -> tuple[Shipped, str]:
         """Code and settings as files."""

@@ -208,8 +208,22 @@ class JobSettings(BaseSettings):
 
     @classmethod
     def of_file(cls, path: Path) -> "JobSettings":
-        """The inverse of `to_file`."""
-        return cls(**json.loads(path.read_text()))
+        """Return the settings that `to_file` wrote.
+
+        Raises:
+            SettingsError: the file cannot be read, is broken, or of a version whose settings are not these.
+        """
+        try:
+            return cls(**json.loads(path.read_text()))
+        except ValidationError as error:
+            problem = _told(error).splitlines()[0]
+        except (OSError, ValueError, TypeError) as error:
+            problem = str(error)
+        msg = (
+            f"{path}, the settings of the last deployment, cannot be read ({problem}): mend the file, deploy with the "
+            "recloop that wrote it, or begin anew with --fresh"
+        )
+        raise SettingsError(msg)
 
 
 def load(

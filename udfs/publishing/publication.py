@@ -2,9 +2,8 @@
 
 Lists are keyed by user. A restore writes lists again, under a higher epoch; who reads the topic keeps, for each user,
 the list of the highest (epoch, list_version), whatever order records come in; of equal ones the later record, which a
-second restore of one checkpoint wrote.
-A dead letter's headers name its record's
-place in the log and its epoch: where user_behavior has that place under a higher one, the record was applied since.
+second restore of one checkpoint wrote. A dead letter's headers name its record's place in the log and its epoch: where
+user_behavior has that place under a higher one, the record was applied since.
 """
 
 import base64

@@ -23,7 +23,8 @@ REFUSED = 14
 """The same of one that Flink's client refuses."""
 NOT_DECLARED = 15
 """The same of one that cannot even be declared."""
-
+WITHOUT_AN_OPERATOR = 16
+"""The same of one that lacks an operator whose state the others have."""
 _MAIN = f"""
 import json, sys
 def main():
@@ -31,6 +32,10 @@ def main():
     if settings["flink"]["bundle_size"] == {NOT_DECLARED}:
         raise ValueError("no such thing")
     assert "--check" in sys.argv
+    operators = ["poll-log", "track-users: x", "write-user-behavior: Writer"]
+    if settings["flink"]["bundle_size"] == {WITHOUT_AN_OPERATOR}:
+        operators = operators[:2]
+    print(json.dumps(dict(operators=operators)))
 """
 _CLIENT = f"""
 import json, os, sys, urllib.request
@@ -275,7 +280,7 @@ def _detail(job: Job) -> dict[str, Any]:
     parallelism = job.settings["flink"]["parallelism"]
     vertex = {
         "id": "v1",
-        "name": "track-users",
+        "name": "track-users -> write-user-behavior: Writer -> write-user-behavior: Committer",
         "parallelism": parallelism,
         "maxParallelism": job.settings["flink"]["buckets"],
         "status": job.state,

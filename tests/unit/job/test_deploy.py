@@ -19,8 +19,16 @@ from job.cluster.uris import local_path
 from job.deployment import tables_owner
 from job.deployment.checks import check_goes_on
 from job.deployment.deploy import STEPS, DeployError, Deployment, deploy, deployed_settings
-from job.settings.job_settings import JobSettings, load
-from tests.unit.job.flink_stand_in import FAILS, NOT_DECLARED, REFUSED, FlinkStandIn, Job, read_state
+from job.settings.job_settings import JobSettings, SettingsError, load
+from tests.unit.job.flink_stand_in import (
+    FAILS,
+    NOT_DECLARED,
+    REFUSED,
+    WITHOUT_AN_OPERATOR,
+    FlinkStandIn,
+    Job,
+    read_state,
+)
 
 Deploy = Callable[..., Deployment]
 
@@ -200,6 +208,7 @@ def nothing(_flink: FlinkStandIn) -> None:
         (nothing, (), {"start_from": "no such"}, "no savepoint or checkpoint"),
         (nothing, (), {"start_from": "file:///tmp", "fresh": True}, "give one of them"),
         (nothing, (f"flink.bundle_size={NOT_DECLARED}",), {}, "ValueError: no such thing"),
+        (nothing, (f"flink.bundle_size={WITHOUT_AN_OPERATOR}",), {}, "keeps state in write-user-behavior.*--fresh"),
         (nothing, ("log.kind=kafka", "kafka.brokers=127.0.0.1:1"), {}, "embedded log.*means nothing.*--fresh"),
         (unknown_setting, (), {}, "new_thing"),
         (cut_history, (), {}, "line 1 of .*history"),
@@ -220,7 +229,7 @@ def test_what_can_be_known_is_refused_while_the_old_job_runs(
     first = put()
     spoil(flink)
 
-    with pytest.raises(DeployError, match=told) as error:
+    with pytest.raises((DeployError, SettingsError), match=told) as error:
         put(*overrides, **how)
 
     assert len(str(error.value).splitlines()) == 1
