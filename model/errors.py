@@ -8,3 +8,7 @@ code 1; anything else is a fault of the program and keeps its traceback.
 
 class RecloopError(Exception):
     """Anything that a user can do something about; the text says what."""
+
+
+class TrainingError(RecloopError, ValueError):
+    """A recommender cannot be trained on this data, in this size or in this way."""

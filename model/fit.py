@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-import torch
-
 from model.bundles.bundle import Bundle, Manifest, Training, with_metrics, write_bundle
 from model.bundles.bundle_files import BUNDLE
 from model.bundles.export import contents_of
@@ -17,24 +15,18 @@ from model.datasets.interactions import (
     checked_cut_off,
     cut_off_at,
     load_interactions,
-    training_vocabulary,
 )
 from model.datasets.prepared import Dataset
 from model.datasets.reading import Item
-from model.errors import RecloopError
 from model.evaluation.evaluate import Evaluation, evaluate, rows_after, shared, targets_at, thinned
 from model.evaluation.splits import AT_MOST
 from model.folders import check_replaceable
-from model.recommenders.kinds import DEFAULT_KIND, Kind, Learned, Progress, Size, TrainingSet, kind_named
+from model.recommenders.kinds import DEFAULT_KIND, Kind, Learned, Progress, Size, kind_named
+from model.recommenders.learn import learn, training_set, vocabulary_of
 from model.recommenders.popularity import Popularity
 from model.records import EpochMs, ItemId
 from model.training.checkpoint import remove_checkpoint
 from model.training.train import TrainConfig
-from model.training.train_config import TooLittleDataError, TrainingError
-
-
-class MissingLibraryError(RecloopError, ValueError):
-    """A recommender is trained by a package that is not installed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,51 +154,6 @@ def fit_along(dataset: Dataset, config: FitConfig) -> None:
         ValueError: as `fit`.
     """
     _learn(_read(dataset, config), config, lambda _: None)
-
-
-def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
-    """Trains one recommender of that kind; in its kind's own way if `how` is None.
-
-    Raises:
-        MissingLibraryError: it is trained by a package that is not installed.
-        TooLittleDataError: there is no item to learn of.
-        ValueError: it cannot be trained on this data, or not in this size.
-    """
-    if not data.log.items:
-        msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
-        raise TooLittleDataError(msg)
-    try:
-        return kind.learn(data, size, how, progress)
-    except ModuleNotFoundError as error:
-        package = (error.name or "").partition(".")[0]
-        msg = f"training {kind.summary} needs the package {package}; install it with: pip install {package}"
-        raise MissingLibraryError(msg) from error
-    except (MemoryError, RuntimeError) as error:
-        if (caused := _of_torch(error, kind)) is None:
-            raise
-        raise caused from error
-
-
-def _of_torch(error: MemoryError | RuntimeError, kind: Kind) -> TrainingError | None:
-    """What the size or the options of a recommender have caused; None if it is a fault of the program."""
-    if isinstance(error, torch.linalg.LinAlgError):
-        return TrainingError(f"training {kind.summary} has no solution with these options; take a larger l2")
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
-        return TrainingError(
-            f"training {kind.summary} takes more memory than there is; take fewer items or a smaller --dim"
-        )
-    return None
-
-
-def vocabulary_of(kind: Kind, training: Interactions, catalogue: Mapping[ItemId, Item]) -> tuple[ItemId, ...]:
-    """The items that a recommender of that kind knows after `training`, sorted by id."""
-    learned = training_vocabulary(training)
-    return tuple(sorted({*learned, *catalogue})) if kind.whole_catalogue else learned
-
-
-def training_set(training: Interactions, catalogue: Mapping[ItemId, Item]) -> TrainingSet:
-    """The behaviours and the titles of their vocabulary."""
-    return TrainingSet(training, tuple(catalogue[i].title if i in catalogue else i for i in training.vocabulary))
 
 
 def _read(dataset: Dataset, config: FitConfig) -> _Read:

@@ -5,7 +5,7 @@ an operator), so their layout may change between releases; state and tables may 
 """
 
 from array import array
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Literal
 
 import msgspec
@@ -198,3 +198,20 @@ decode_polled = msgspec.msgpack.Decoder(PolledElement).decode
 decode_tracked = msgspec.msgpack.Decoder(TrackedElement).decode
 decode_update = msgspec.msgpack.Decoder(ScoredElement | TrendSnapshot).decode
 decode_trend_part = msgspec.msgpack.Decoder(TrendPart).decode
+
+
+class FallbackReason(StrEnum):
+    """Why a behaviour has no scores."""
+
+    DEADLINE = "deadline"
+    """The model's call took longer than `deadline_ms`."""
+    MODEL_BUSY = "model_busy"
+    """The call that missed its deadline still has the model's thread."""
+    CIRCUIT_OPEN = "circuit_open"
+    """The model missed its deadline again and again, and is not asked for a while."""
+    MODEL_ERROR = "model_error"
+    """The model's call raised, or what it answered is no answer."""
+    SHED = "shed"
+    """It was older than `scoring.shed_after_ms` when it came to be scored."""
+    COALESCED = "coalesced"
+    """A newer behaviour of its user was in the same element, with `scoring.coalesce`."""

@@ -1,5 +1,9 @@
 """The first byte of everything in managed keyed state says which version of its layout follows."""
 
+from typing import Any
+
+import msgspec
+
 from model.errors import RecloopError
 
 VERSION_1 = b"\x01"
@@ -29,3 +33,17 @@ def of_versions(state: bytes, *known: bytes) -> tuple[bytes, memoryview]:
         msg = f"state has version {version.hex() or 'nothing'}; this release reads {', '.join(v.hex() for v in known)}"
         raise StateVersionError(msg)
     return version, memoryview(state)[1:]
+
+
+pack_fields = msgspec.msgpack.Encoder().encode
+"""Fields of a state as a MessagePack array, to stand behind its version byte."""
+unpack_fields = msgspec.msgpack.Decoder().decode
+
+
+def fields_1(state: bytes) -> Any:
+    """Return the fields behind version 1.
+
+    Raises:
+        StateVersionError: the version byte is unknown.
+    """
+    return unpack_fields(version_1(state))

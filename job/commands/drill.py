@@ -25,7 +25,7 @@ from job.drills.report import COLUMNS, cells, complaints
 from job.drills.verdict import QUESTIONS, Verdict
 from job.tables.errors import TablesError
 from model.bundles.bundle import BundleError
-from udfs.log.reader import LogError
+from udfs.errors import LogError
 
 _CANT_RUN = (BundleError, ClusterError, DeployError, DrillError, LogError, OSError, ShippingError, TablesError)
 _NOT_RUN = 2

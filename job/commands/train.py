@@ -20,12 +20,13 @@ from job.commands.models import DEFAULT_REGISTRY, RegistryUrl
 from job.commands.output import print_json
 from model.bundles.bundle_files import BUNDLE
 from model.bundles.manifest import PROTOCOL
+from model.errors import TrainingError
 from model.folders import check_replaceable, checked_name
 from model.recommenders.kinds import DEFAULT_KIND, KINDS, Size, kind_named
 from model.registry.pointers import CANDIDATE, Pointers, Version
 from model.registry.registry import Registry
 from model.training.torchrun import begun_again, follows
-from model.training.train_config import CHECKPOINT, Checkpoints, TrainingError
+from model.training.train_config import CHECKPOINT, Checkpoints
 
 if TYPE_CHECKING:
     from model.datasets.prepared import Dataset

@@ -11,8 +11,8 @@ from job.deployment.behavior_log import ends
 from job.deployment.model_status import ModelStatus, read_models
 from job.kafka.errors import KafkaToolError
 from job.settings.job_settings import JobSettings
+from udfs.errors import LogError
 from udfs.flink.metrics import Metric
-from udfs.log.reader import LogError
 
 _SAMPLE_S = 2.0
 _FETCH_S = 1.1

@@ -15,9 +15,9 @@ from typing import BinaryIO, Self
 
 from model.datasets.json_lines import encode_behavior
 from model.records import UserBehavior
+from udfs.errors import LogError
 from udfs.hashing import stable_hash
 from udfs.log.file_log import MANIFEST, partition_file
-from udfs.log.reader import LogError
 
 _CHUNK_BYTES = 1 << 16
 

@@ -16,7 +16,7 @@ from job.tables.columns import (
     long_column,
     string_column,
 )
-from udfs.model_serving.model_calls import FallbackReason
+from udfs.elements import FallbackReason
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,7 +128,7 @@ def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
         BundleCorruptError: model.pt changed since the bundle was loaded.
         BundleDeviceError: it computes in 8-bit integers, and that device cannot, or not exactly.
     """
-    from model.bundles.export import load_script  # torch takes seconds to import
+    from model.bundles.torchscript import load_script
 
     refuse_device_of(bundle.manifest, device or bundle.device)
     content = read_checked(bundle.path, MODEL, bundle.manifest.files[MODEL], folder_reader(bundle.path))
@@ -142,7 +142,7 @@ def refuse_device_of(manifest: Manifest, device: str) -> None:
         BundleDeviceError: it computes in 8-bit integers, and that device cannot, or not exactly.
     """
     if manifest.compression and "int8" in manifest.compression.how:
-        from model.compression.quantize import refuse_device
+        from model.bundles.int8 import refuse_device
 
         refuse_device(device)
 

@@ -1,50 +1,18 @@
-"""Turns a trained recommender into a bundle.
+"""The contents of a bundle, from a trained recommender."""
 
-TorchScript is deprecated but is what loads without the model's source and takes any batch size;
-all that is deprecated of it stands behind `_torchscript`.
-"""
-
-import io
-import warnings
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
-import torch
-from torch import nn
 
 from model.bundles.bundle import Contents, Popular
+from model.bundles.torchscript import save_script
 from model.datasets.interactions import Interactions
 from model.datasets.reading import Item
-from model.networks.recommender import Recommender
 from model.recommenders.kinds import Learned
 from model.records import ItemId
 
 NEIGHBORS = 20
 POPULAR = 1_000
-
-
-@contextmanager
-def _torchscript() -> Iterator[Any]:
-    """Gives torch.jit with its deprecation warnings silenced."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
-        yield torch.jit
-
-
-def save_script(model: Recommender) -> bytes:
-    """The model as a TorchScript file."""
-    content = io.BytesIO()
-    with _torchscript() as jit:
-        jit.save(jit.script(model.eval()), content)
-    return content.getvalue()
-
-
-def load_script(content: bytes, device: str) -> nn.Module:
-    """The module in a TorchScript file, in evaluation mode on `device`."""
-    with _torchscript() as jit:
-        return jit.load(io.BytesIO(content), map_location=device).eval()
 
 
 def most_popular(training: Interactions, count: int = POPULAR) -> Popular:

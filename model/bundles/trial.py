@@ -42,7 +42,7 @@ def try_files(files: BundleFiles) -> None:
         BundleCorruptError: a file is not what the manifest says.
         BundleAnswerError: the model fails, or an answer breaks the contract.
     """
-    from model.bundles.export import load_script  # torch takes seconds to import
+    from model.bundles.torchscript import load_script
 
     files.check()
 

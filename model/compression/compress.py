@@ -13,8 +13,8 @@ import msgspec
 
 from model.bundles.bundle import Bundle, Compression, Contents, Manifest, load_module, write_bundle
 from model.bundles.bundle_files import FILES, MANIFEST, MODEL
-from model.bundles.export import load_script
 from model.bundles.manifest import PROTOCOL
+from model.bundles.torchscript import load_script
 from model.compression.measure import Measured, Served, measure
 from model.compression.methods import CompressionError, refuse_kind, steps_of
 from model.compression.outcomes import Outcome, Report

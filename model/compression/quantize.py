@@ -11,12 +11,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from model.bundles.manifest import BundleDeviceError
+from model.bundles.int8 import LARGEST, refuse_device
 from model.networks.sequence import Items, SequenceRecommender
 from model.networks.top_k import masked_top_k
-
-LARGEST = 127
-"""int8 has -128 too; without it the range is the same on both sides."""
 
 
 def quantized(model: SequenceRecommender) -> SequenceRecommender:
@@ -30,23 +27,6 @@ def quantized(model: SequenceRecommender) -> SequenceRecommender:
     _quantize_parts(made)
     made.eval()
     return made
-
-
-def refuse_device(device: str) -> None:
-    """Refuses what cannot multiply integers exactly.
-
-    Processors without instructions for it (VNNI) may add in 16 bits, which the largest products do not fit in.
-
-    Raises:
-        BundleDeviceError: such a device, or a GPU, whose product of int8 takes no batch below 17.
-    """
-    if not device.startswith("cpu"):
-        msg = f"8-bit bundles are computed on the CPU, not on {device}: serve it there, or take bf16 or fp16"
-        raise BundleDeviceError(msg)
-    largest = torch.full((32, 64), LARGEST, dtype=torch.int8)
-    if not bool((torch._int_mm(largest, largest.t()) == 64 * LARGEST**2).all()):
-        msg = "this processor does not multiply 8-bit integers exactly: serve the bundle that was compressed, or bf16"
-        raise BundleDeviceError(msg)
 
 
 def rounded(weight: Tensor) -> tuple[Tensor, Tensor]:

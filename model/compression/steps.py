@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from model.bundles.bundle import Bundle
-from model.bundles.export import save_script
+from model.bundles.torchscript import save_script
 from model.compression.distill import distilled
 from model.compression.half import halved
 from model.compression.methods import steps_of

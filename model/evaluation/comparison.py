@@ -13,8 +13,8 @@ from model.datasets.reading import Item
 from model.evaluation.evaluate import Gains, Ranking, rank, targets_at
 from model.evaluation.measures import Interval, Measures, Spread, measures_of, paired_bootstrap, spread_of
 from model.evaluation.splits import Split, refuse_older
-from model.fit import learn, training_set, vocabulary_of
 from model.recommenders.kinds import Progress, Size, kind_named
+from model.recommenders.learn import learn, training_set, vocabulary_of
 from model.records import ItemId
 from model.training.train import TrainConfig
 

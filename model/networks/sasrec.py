@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from model.datasets.interactions import Ints
+from model.errors import TrainingError
 from model.networks.attention import AttentionBlock, joined
 from model.networks.hstu import HSTUBlock
 from model.networks.sequence import SequenceConfig, SequenceRecommender
-from model.training.train_config import TrainingError
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.datasets.interactions import Interactions, Ints
+from model.errors import TrainingError
 from model.recommenders.cooccurrence import common_users, rows_at_once
 from model.recommenders.from_history import FromHistory
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.neighbors import met_together
 from model.training.train import TrainConfig
-from model.training.train_config import TrainingError
 
 ITEMS = 20_000
 HOW = TrainConfig()

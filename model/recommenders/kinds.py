@@ -23,10 +23,9 @@ import numpy as np
 import numpy.typing as npt
 
 from model.datasets.interactions import Interactions
-from model.errors import RecloopError
+from model.errors import RecloopError, TrainingError
 from model.recommenders.options import OptionError, Options, fields_of, laid_over, parse_options, refuse_unknown
 from model.training.torchrun import member
-from model.training.train_config import TrainingError
 
 if TYPE_CHECKING:
     from model.networks.recommender import Recommender

@@ -18,8 +18,8 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from model.errors import TrainingError
 from model.training.torchrun import Member
-from model.training.train_config import TrainingError
 
 
 @dataclass(frozen=True, slots=True)

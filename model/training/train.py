@@ -5,11 +5,12 @@ here, or those that torchrun started, which come here each by itself.
 """
 
 from model.datasets.interactions import Interactions
+from model.errors import TrainingError
 from model.networks.sequence import SequenceConfig, SequenceRecommender
 from model.training.member import train_member
 from model.training.process_group import alone, of_torchrun
 from model.training.torchrun import member
-from model.training.train_config import Checkpoints, EpochDone, Progress, TrainConfig, TrainingError
+from model.training.train_config import Checkpoints, EpochDone, Progress, TrainConfig
 from model.training.train_together import train_together
 
 __all__ = ["Checkpoints", "EpochDone", "Progress", "TrainConfig", "train"]

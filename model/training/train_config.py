@@ -5,14 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from model.errors import RecloopError
+from model.errors import TrainingError
 
 CHECKPOINT = "training.checkpoint"
 """The file in a folder of checkpoints."""
-
-
-class TrainingError(RecloopError, ValueError):
-    """A recommender cannot be trained on this data, in this size or in this way."""
 
 
 class TooLittleDataError(TrainingError):

@@ -25,7 +25,7 @@ from model.bundles.bundle import (
     load_module,
     write_bundle,
 )
-from model.bundles.export import save_script
+from model.bundles.torchscript import save_script
 from model.networks.recommender import Recommender
 from model.networks.sasrec import SASRec, SASRecConfig
 from model.recommenders.neighbors import nearest_neighbors

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.bundles.export import load_script, save_script
+from model.bundles.torchscript import load_script, save_script
 from model.networks.recommender import Recommender
 from model.recommenders.kinds import KINDS
 from tests.unit.model.planted import ITEMS, LIBRARIES, learned

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from model.bundles.bundle import Bundle, Contents, Manifest, Training, write_bundle
-from model.bundles.export import save_script
+from model.bundles.torchscript import save_script
 from model.networks.recommender import Recommender
 
 ITEMS = tuple(f"item-{number}" for number in range(50))

@@ -16,7 +16,7 @@ from tests.job.fixtures import Run, jobs_on
 from tests.job.hanging_model import Gate, write_hanging_bundle
 from tests.job.test_killed_worker import workers
 from tests.job.test_orphaned_worker import still_there
-from udfs.model_serving.model_calls import FallbackReason
+from udfs.elements import FallbackReason
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

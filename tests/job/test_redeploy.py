@@ -14,7 +14,8 @@ pytestmark = pytest.mark.cluster
 
 CHANGES = {
     # track-users and update-lists run in the TaskManager's own interpreter, score-candidates in a worker beside it.
-    "udfs/rows.py": [('else "applied"', 'else "applied anew"'), ('return "rules"', 'return "new rules"')],
+    "udfs/users/behavior_row.py": [('else "applied"', 'else "applied anew"')],
+    "udfs/lists/list_rows.py": [('return "rules"', 'return "new rules"')],
     "udfs/model_serving/score_candidates.py": [("bundle.hash, variant)", 'bundle.hash, variant + " anew")')],
 }
 

@@ -11,8 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
-from udfs.elements import ScoredBehavior
-from udfs.model_serving.model_calls import FallbackReason
+from udfs.elements import FallbackReason, ScoredBehavior
 from udfs.rows import FeedbackMetricsRow
 from udfs.state_bytes import VERSION_1, VERSION_2, of_versions
 

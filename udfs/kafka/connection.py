@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from udfs.log.reader import LogError
+from udfs.errors import LogError
 
 _FIRST_ANSWER_MS = 10_000
 

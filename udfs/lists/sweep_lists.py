@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
-from udfs.codec import decode_hashes, decode_list, encode_hashes, encode_list
 from udfs.elements import Begun
 from udfs.hashing import HASH_TYPECODE, id_hash
+from udfs.lists.list_codec import decode_hashes, decode_list, encode_hashes, encode_list
 from udfs.lists.user_list import Policy, UserList, reason_text
 from udfs.rows import RecommendationListRow, to_line
 

@@ -8,17 +8,16 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from udfs.codec import decode_list, decode_trends, encode_list, encode_trends
-from udfs.elements import ScoredBehavior, ScoredElement, TrendSnapshot, Way, decode_update
+from udfs.elements import FallbackReason, ScoredBehavior, ScoredElement, TrendSnapshot, Way, decode_update
 from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
 from udfs.flink.keyed_state import bytes_map_state, bytes_value_state
 from udfs.flink.metrics import Metric, counters, counters_by
 from udfs.flink.tags import FEEDBACK, MODEL_SWAPS, PREDICTION_RESULTS
 from udfs.hashing import id_hash
+from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encode_trends
+from udfs.lists.list_rows import MadeFrom, model_swap_row, prediction_result_rows, recommendation_list_row
 from udfs.lists.sweep_lists import Begin, ListSweep
 from udfs.lists.user_list import Fallbacks, ListRules, UserList, update
-from udfs.model_serving.model_calls import FallbackReason
-from udfs.rows import MadeFrom, model_swap_row, prediction_result_rows, recommendation_list_row
 
 FEEDBACK_KEY = 0
 """The key of the one that adds all buckets' minutes up."""

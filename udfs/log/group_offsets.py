@@ -12,9 +12,9 @@ from kafka import KafkaAdminClient, TopicPartition
 from kafka.errors import KafkaError
 from kafka.structs import OffsetAndMetadata
 
+from udfs.errors import LogError
 from udfs.kafka.client import connect
 from udfs.kafka.connection import KafkaConnection
-from udfs.log.reader import LogError
 
 _INTERVAL_S = 5.0
 _LAST_S = 2.0

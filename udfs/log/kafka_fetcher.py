@@ -22,13 +22,14 @@ from kafka.errors import (
     TopicAuthorizationFailedError,
 )
 
+from udfs.errors import LogError
 from udfs.kafka.client import connect, refusal
 from udfs.kafka.connection import KafkaConnection
 from udfs.log.kafka_gaps import TransactionOffsets
 from udfs.log.kafka_records import UNKNOWN_TOPIC_ID, log_record
 from udfs.log.parsing import LogRecord, Problem, Reason
 from udfs.log.partition_buffer import PartitionBuffer
-from udfs.log.reader import LogError, LogRefusedError, LogReplacedError, OffsetsGoneError
+from udfs.log.reader import LogRefusedError, LogReplacedError, OffsetsGoneError
 
 _ANEW = "deploy with --fresh to begin again"
 _POLL_MS = 50

@@ -6,21 +6,8 @@ Two logs keep it: the embedded one of files (`udfs/log/file_log.py`) and a Kafka
 from dataclasses import dataclass
 from typing import Protocol
 
-from model.errors import RecloopError
+from udfs.errors import LogError
 from udfs.log.parsing import LogRecord
-
-
-class LogError(RecloopError):
-    """The log can't be read on; the root of this module's errors.
-
-    LogError
-    |- MissingLogError      no such folder, or no log.json in it; no such topic
-    |- LogTruncatedError    a file is shorter than what was read of it
-    |- LogReplacedError     a file's content before the read position changed; a topic was made anew
-    |- OffsetsGoneError     records were removed before they were read
-    |- LogRefusedError      the brokers do not let us read
-    `- SecretMissingError   what the brokers want to see is not where the settings say (udfs/kafka/connection.py)
-    """
 
 
 class MissingLogError(LogError):

@@ -8,15 +8,15 @@ from pyflink.common import Row
 
 from udfs.attempt import DeploymentId, attempt_epoch
 from udfs.buckets import bucket_key
-from udfs.codec import decode_position, encode_position
 from udfs.elements import LoggedBehavior, PolledElement, encode
 from udfs.flink.keyed_state import bytes_value_state
 from udfs.flink.metrics import Metric, counters
 from udfs.flink.restored import restored_checkpoint
 from udfs.flink.tags import ATTEMPTS, DEAD_LETTERS
+from udfs.log.log_rows import attempt_row, dead_letter_row
 from udfs.log.parsing import DeadLetter, LogRecord, ParsingRules, newest_after, offsets_gone, parse
 from udfs.log.position import LogPosition
-from udfs.rows import attempt_row, dead_letter_row
+from udfs.log.position_codec import decode_position, encode_position
 
 
 class LogPositions:

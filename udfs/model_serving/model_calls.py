@@ -7,31 +7,14 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Generic, NamedTuple
 
+from udfs.elements import FallbackReason
 from udfs.flink.worker_life import end_for_hung_call
 from udfs.model_serving.circuit import Circuit, CircuitRules
 from udfs.model_serving.model_thread import Answer, ModelThread, Question
 
 _log = logging.getLogger(__name__)
-
-
-class FallbackReason(StrEnum):
-    """Why a behaviour has no scores."""
-
-    DEADLINE = "deadline"
-    """The model's call took longer than `deadline_ms`."""
-    MODEL_BUSY = "model_busy"
-    """The call that missed its deadline still has the model's thread."""
-    CIRCUIT_OPEN = "circuit_open"
-    """The model missed its deadline again and again, and is not asked for a while."""
-    MODEL_ERROR = "model_error"
-    """The model's call raised, or what it answered is no answer."""
-    SHED = "shed"
-    """It was older than `scoring.shed_after_ms` when it came to be scored."""
-    COALESCED = "coalesced"
-    """A newer behaviour of its user was in the same element, with `scoring.coalesce`."""
 
 
 class Answered(NamedTuple, Generic[Answer]):

@@ -5,8 +5,8 @@ Pure asyncio: no Flink, no torch.
 
 from collections.abc import Awaitable, Callable, Sequence
 
-from udfs.elements import TrackedBehavior
-from udfs.model_serving.model_calls import Answered, FallbackReason
+from udfs.elements import FallbackReason, TrackedBehavior
+from udfs.model_serving.model_calls import Answered
 from udfs.model_serving.model_thread import Answer
 
 

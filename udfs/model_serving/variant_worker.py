@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from model.errors import RecloopError
-from udfs.elements import Candidates, ModelRef, TrackedBehavior
+from udfs.elements import Candidates, FallbackReason, ModelRef, TrackedBehavior
 from udfs.model_serving.batching import BatchRules, MicroBatcher
-from udfs.model_serving.model_calls import Answered, CallRules, FallbackReason, ModelCalls
+from udfs.model_serving.model_calls import Answered, CallRules, ModelCalls
 from udfs.model_serving.shedding import overtaken, sparing, too_old
 
 

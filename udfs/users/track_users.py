@@ -7,13 +7,13 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from udfs.codec import decode_profile, encode_profile
 from udfs.elements import TrackedBehavior, TrackedElement, TrendPart, decode_polled, encode
 from udfs.flink.keyed_state import bytes_map_state
 from udfs.flink.metrics import Metric, counters
 from udfs.flink.tags import TREND_PARTS, USER_BEHAVIOR
-from udfs.rows import user_behavior_row
+from udfs.users.behavior_row import user_behavior_row
 from udfs.users.profile import Applied, ProfileRules, UserProfile, apply, snapshot
+from udfs.users.profile_codec import decode_profile, encode_profile
 
 TRENDS_KEY = 0
 """The key of the one that finds the trends."""

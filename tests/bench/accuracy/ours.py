@@ -10,8 +10,8 @@ from model.datasets.interactions import Ints, index_of
 from model.datasets.reading import Item
 from model.evaluation.evaluate import rank, targets_at
 from model.evaluation.splits import Split
-from model.fit import training_set, vocabulary_of
 from model.recommenders.kinds import Kind, Size, kind_named
+from model.recommenders.learn import training_set, vocabulary_of
 from model.recommenders.options import laid_over
 from model.records import ItemId
 from tests.bench.accuracy.cells import Cell, Outcome

@@ -15,7 +15,7 @@ from job.offline.score import own_device
 from job.offline.split import FEWEST_PARTS
 from job.settings.job_settings import load
 from model.bundles.bundle import Bundle, Contents, Manifest, Training, write_bundle
-from model.bundles.export import save_script
+from model.bundles.torchscript import save_script
 from model.datasets.generate import Synthetic, generate
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from model.bundles.bundle import Bundle, Compression, Contents, Manifest, Training, write_bundle
-from model.bundles.export import save_script
+from model.bundles.torchscript import save_script
 from model.networks.recommender import Recommender
 from tests.unit.model.test_training import ITEMS
 

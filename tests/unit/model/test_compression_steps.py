@@ -9,12 +9,13 @@ import torch.nn.functional as F
 from torch import nn
 
 from model.bundles.bundle import BundleDeviceError, Compression, load_module
-from model.bundles.export import load_script, save_script
+from model.bundles.int8 import refuse_device
+from model.bundles.torchscript import load_script, save_script
 from model.compression.distill import student_of
 from model.compression.half import halved
 from model.compression.methods import CompressionError, refuse_kind, steps_of
 from model.compression.prune import cut
-from model.compression.quantize import product, quantized, refuse_device, rounded
+from model.compression.quantize import product, quantized, rounded
 from model.compression.rebuild import Sized, rebuilt
 from model.compression.teacher import School, lesson_loss, taught, windows_of
 from model.evaluation.evaluate import evaluate, find_targets

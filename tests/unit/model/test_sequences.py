@@ -7,9 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from model.bundles.export import load_script, save_script
+from model.bundles.torchscript import load_script, save_script
 from model.evaluation.evaluate import evaluate, find_targets
-from model.fit import learn
 from model.networks.gru import GRUConfig
 from model.networks.linear_recurrence import LinearRecurrenceConfig
 from model.networks.recommender import StepRecommender
@@ -17,6 +16,7 @@ from model.networks.sasrec import SASRecConfig
 from model.networks.sasrec_steps import SteppingSASRecConfig
 from model.networks.sequence import SequenceConfig, SequenceRecommender
 from model.recommenders.kinds import Size, TrainingSet, kind_named
+from model.recommenders.learn import learn
 from model.training.train import TrainConfig, train
 from tests.unit.model.test_training import ITEMS, cycles
 

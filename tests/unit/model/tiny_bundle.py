@@ -14,7 +14,7 @@ NAME = "tiny"
 @cache
 def tiny_model(mark: bytes) -> bytes:
     """The TorchScript file, which has the mark in it, so that files differ and may be large."""
-    from model.bundles.export import _torchscript
+    from model.bundles.torchscript import _torchscript
     from model.recommenders.popularity import Popularity
 
     content = io.BytesIO()

@@ -10,9 +10,11 @@ from tests.unit.tables.rows import HOUR
 from tests.unit.udfs.drawn import NOW_MS, RULES
 from tests.unit.udfs.examples import candidates, scored
 from udfs.elements import LoggedBehavior, ModelRef
+from udfs.lists.list_rows import MadeFrom, prediction_result_rows, recommendation_list_row
 from udfs.lists.user_list import Policy, ReasonCode, UserList
+from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import LogRecord, parse
-from udfs.rows import MadeFrom, dead_letter_row, prediction_result_rows, recommendation_list_row, user_behavior_row
+from udfs.users.behavior_row import user_behavior_row
 
 ROW_TABLES = ("user_behavior", "dead_letters", "recommendation_lists", "prediction_results")
 FURTHEST = 2**31 - 1, 2**63 - 1

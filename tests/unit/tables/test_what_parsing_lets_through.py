@@ -15,13 +15,14 @@ from model.actions import DEFAULT_ACTIONS
 from tests.unit.tables.drawn_rows import ROW_TABLES, all_rows, expected, list_of, write
 from tests.unit.tables.rows import CLOSED_MS
 from tests.unit.udfs.drawn import RULES, accepted, many, records, texts
-from udfs.codec import decode_list, decode_profile, decode_trends, encode_list, encode_profile, encode_trends
 from udfs.elements import PolledElement, TrackedElement, TrendSnapshot, decode_polled, decode_tracked, encode
+from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encode_trends
+from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import DeadLetter, LogRecord, parse
 from udfs.publishing.publication import dead_letter_record, list_record, newest_lists
-from udfs.rows import dead_letter_row
 from udfs.trends.trends import TrendRules, Trends
 from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
+from udfs.users.profile_codec import decode_profile, encode_profile
 
 
 def read(tables_dir: Path, table: str) -> list[dict[str, object]]:

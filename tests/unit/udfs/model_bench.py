@@ -6,8 +6,9 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import Any
 
+from udfs.elements import FallbackReason
 from udfs.model_serving.batching import BatchRules, MicroBatcher
-from udfs.model_serving.model_calls import Answered, CallRules, FallbackReason, ModelCalls
+from udfs.model_serving.model_calls import Answered, CallRules, ModelCalls
 
 LINGER_MS = 10.0
 DEADLINE_MS = 200.0

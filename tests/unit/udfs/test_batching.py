@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.udfs.model_bench import LINGER_MS, Bench, on_a_loop, scored, settled
-from udfs.model_serving.model_calls import Answered, FallbackReason
+from udfs.elements import FallbackReason
+from udfs.model_serving.model_calls import Answered
 
 
 def test_a_question_that_finds_the_model_idle_never_waits() -> None:

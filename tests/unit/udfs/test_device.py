@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from model.bundles.export import load_script, save_script
+from model.bundles.torchscript import load_script, save_script
 from model.networks.sasrec import SASRec, SASRecConfig
 from udfs.scoring.device import Array, DeviceMissingError, OnCpu, OnDevice, Runner, open_device
 from udfs.scoring.scoring_rules import DeviceRules

@@ -19,8 +19,8 @@ from model.networks.recommender import Recommender, StepRecommender
 from tests.unit.model.faulty_models import FAULTS, WHOLE, Faulty
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from tests.unit.udfs.small_bundle import IDS, ITEMS, write
-from udfs.elements import Candidates, ModelRef, TrackedBehavior, Way
-from udfs.model_serving.model_calls import CallRules, FallbackReason
+from udfs.elements import Candidates, FallbackReason, ModelRef, TrackedBehavior, Way
+from udfs.model_serving.model_calls import CallRules
 from udfs.model_serving.variant_worker import Lane, LaneRules, Served
 from udfs.scoring.score_cache import ScoreCache
 from udfs.scoring.scorer import Scorer

@@ -9,9 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.udfs.examples import behavior, proposals, scored
-from udfs.elements import ScoredBehavior
+from udfs.elements import FallbackReason, ScoredBehavior
 from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, due, encode_minute, forgettable, minute_of
-from udfs.model_serving.model_calls import FallbackReason
 from udfs.rows import to_line
 
 NOW_MS = 1_700_000_040_123

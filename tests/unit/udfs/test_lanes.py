@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.udfs.examples import behavior, proposals
-from udfs.elements import Candidates, ModelRef, ScoredBehavior, TrackedBehavior
+from udfs.elements import Candidates, FallbackReason, ModelRef, ScoredBehavior, TrackedBehavior
 from udfs.model_serving.batching import BatchRules
-from udfs.model_serving.model_calls import CallRules, FallbackReason
+from udfs.model_serving.model_calls import CallRules
 from udfs.model_serving.variant_worker import Lane, LaneRules, Served
 from udfs.model_serving.variant_workers import Lanes
 from udfs.model_serving.variants import Variants

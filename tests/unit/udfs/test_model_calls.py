@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.unit.udfs.model_bench import DEADLINE_MS, Bench, failures, on_a_loop, scored, settled
-from udfs.model_serving.model_calls import Answered, FallbackReason
+from udfs.elements import FallbackReason
+from udfs.model_serving.model_calls import Answered
 from udfs.model_serving.model_thread import finished_within
 
 COOL_DOWN_MS = 1_000.0

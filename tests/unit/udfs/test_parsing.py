@@ -12,8 +12,9 @@ from model.actions import DEFAULT_ACTIONS
 from model.event_time import LATEST_MS
 from tests.unit.udfs.examples import NOW_MS, PARSING, record
 from udfs.elements import LoggedBehavior, PolledElement, decode_polled, encode
+from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import MAX_ID_BYTES, DeadLetter, LogRecord, ParsingRules, Reason, parse
-from udfs.rows import dead_letter_row, user_behavior_row
+from udfs.users.behavior_row import user_behavior_row
 
 GOOD: dict[str, Any] = {"user_id": "u", "action": "click", "item_id": "i", "timestamp": NOW_MS}
 DAY_MS = 86_400_000

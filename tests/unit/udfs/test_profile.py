@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.udfs.examples import NOW_MS, PROFILE, behavior, hashes
-from udfs.codec import decode_profile, encode_profile
 from udfs.elements import LoggedBehavior, TrackedBehavior
 from udfs.hashing import id_hash, pack
 from udfs.users.profile import Applied, ProfileRules, Shown, UserProfile, apply, snapshot
+from udfs.users.profile_codec import decode_profile, encode_profile
 
 SMALL = replace(
     PROFILE, history_block=2, seen_limit=3, bought_limit=2, disliked_limit=2, event_ids_limit=2, shown_limit=2

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from udfs.hashing import stable_hash
+from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import MAX_RAW_BYTES, DeadLetter, LogRecord, Reason
 from udfs.publishing.publication import Headers, dead_letter_record, list_record, newest_letters, newest_lists
-from udfs.rows import dead_letter_row
 
 Made = tuple[str, int, int]
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.unit.udfs.examples import proposals, scored
 from udfs.elements import Candidates, ModelRef
+from udfs.lists.list_rows import MadeFrom, recommendation_list_row
 from udfs.lists.user_list import Policy, UserList
-from udfs.rows import MadeFrom, recommendation_list_row
 
 MODEL = ModelRef("7", "hash", "b")
 

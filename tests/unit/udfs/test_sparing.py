@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.udfs.examples import NOW_MS, behavior, proposals
-from udfs.elements import Candidates, TrackedBehavior
-from udfs.model_serving.model_calls import Answered, FallbackReason
+from udfs.elements import Candidates, FallbackReason, TrackedBehavior
+from udfs.model_serving.model_calls import Answered
 from udfs.model_serving.shedding import overtaken, sparing, too_old
 
 BOUND_MS = 500

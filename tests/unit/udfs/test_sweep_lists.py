@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
 from tests.unit.udfs.examples import proposals, scored
-from udfs.codec import decode_list, encode_list
 from udfs.elements import Begun
 from udfs.lists import sweep_lists
+from udfs.lists.list_codec import decode_list, encode_list
 from udfs.lists.sweep_lists import Begin, ListSweep, without
 from udfs.lists.user_list import Fallbacks, ListRules, Policy, ReasonCode, UserList, update
 

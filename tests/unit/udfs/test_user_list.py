@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
 from tests.unit.udfs.examples import behavior, candidates, hashes, proposals, scored
-from udfs.codec import decode_list, encode_list
 from udfs.elements import ScoredBehavior
 from udfs.hashing import id_hash
+from udfs.lists.list_codec import decode_list, encode_list
 from udfs.lists.user_list import (
     Fallbacks,
     ListRules,

@@ -1,0 +1,38 @@
+"""TorchScript, written and read.
+
+It is deprecated but is what loads without the model's source and takes any batch size; all that is deprecated of it
+stands behind `_torchscript`.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from model.networks.recommender import Recommender
+
+
+@contextmanager
+def _torchscript() -> Iterator[Any]:
+    """Gives torch.jit with its deprecation warnings silenced."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
+        yield torch.jit
+
+
+def save_script(model: Recommender) -> bytes:
+    """The model as a TorchScript file."""
+    content = io.BytesIO()
+    with _torchscript() as jit:
+        jit.save(jit.script(model.eval()), content)
+    return content.getvalue()
+
+
+def load_script(content: bytes, device: str) -> nn.Module:
+    """The module in a TorchScript file, in evaluation mode on `device`."""
+    with _torchscript() as jit:
+        return jit.load(io.BytesIO(content), map_location=device).eval()

@@ -1,0 +1,66 @@
+"""The bytes in which managed keyed state holds lists, and what update-lists keeps beside them.
+
+Layout: one version byte, then a MessagePack array. A decoder reads every version that was ever written;
+tests/contract keeps fixtures of each. Nothing is pickled: state outlives the code that wrote it.
+"""
+
+from array import array
+
+from udfs.elements import TrendSnapshot
+from udfs.hashing import pack, unpack
+from udfs.lists.user_list import UserList
+from udfs.state_bytes import VERSION_1, fields_1, pack_fields
+
+
+def encode_list(user_list: UserList) -> bytes:
+    """A list's state: about 14 bytes an item."""
+    return VERSION_1 + pack_fields(
+        (
+            user_list.list_version,
+            user_list.user_seq,
+            user_list.items,
+            user_list.scores.tobytes(),
+            user_list.reasons,
+        )
+    )
+
+
+def decode_list(state: bytes) -> UserList:
+    """The inverse of `encode_list`.
+
+    Raises:
+        StateVersionError: the version byte is unknown.
+    """
+    list_version, user_seq, items, scores, reasons = fields_1(state)
+    user_list = UserList(list_version, user_seq, items, reasons=reasons)
+    user_list.scores.frombytes(scores)
+    return user_list
+
+
+def encode_trends(snapshot: TrendSnapshot) -> bytes:
+    """The trends a bucket was told last."""
+    return VERSION_1 + pack_fields((snapshot.snapshot_id, snapshot.strengths))
+
+
+def decode_trends(state: bytes) -> TrendSnapshot:
+    """The inverse of `encode_trends`.
+
+    Raises:
+        StateVersionError: the version byte is unknown.
+    """
+    return TrendSnapshot(*fields_1(state))
+
+
+def encode_hashes(hashes: "array[int]") -> bytes:
+    """The withdrawn items that a bucket's lists are free of."""
+    return VERSION_1 + pack_fields((pack(hashes),))
+
+
+def decode_hashes(state: bytes) -> "array[int]":
+    """The inverse of `encode_hashes`.
+
+    Raises:
+        StateVersionError: the version byte is unknown.
+    """
+    (packed,) = fields_1(state)
+    return unpack(packed)
