@@ -1,5 +1,6 @@
 """What all tests share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -8,6 +9,10 @@ from hypothesis import settings
 from job.cluster import ClusterSpec, RunningCluster, start
 
 pytest_plugins = ["tests.job.fixtures", "tests.kafka.fixtures"]
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # In the background of a shell SIGINT is ignored, by every child too; tests send it to theirs.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("recloop", max_examples=50, deadline=None)
 settings.load_profile("recloop")
