@@ -1,4 +1,4 @@
-"""The settings as a Markdown table, made from their definitions; README.md holds a copy, which a test compares."""
+"""The settings as a Markdown table, made from their definitions; docs/settings.md holds a copy that a test compares."""
 
 from collections.abc import Iterator
 from datetime import timedelta

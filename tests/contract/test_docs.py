@@ -1,0 +1,62 @@
+"""What README.md and docs/ say of settings, tables, recommenders, commands and each other is what they are."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from job.cli import app
+from job.deployment.shipping import PROJECT
+from job.settings.settings_table import settings_table
+from job.tables.tables_page import tables_page
+from model.recommenders.kinds import KINDS
+
+PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+_LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+_BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_the_settings_table_is_the_one_the_settings_make() -> None:
+    page = PROJECT / "docs/settings.md"
+    assert settings_table() in page.read_text(), "paste what `recloop config table` prints"
+
+
+def test_the_tables_are_those_of_their_definitions() -> None:
+    page = PROJECT / "docs/tables.md"
+    assert tables_page() in page.read_text(), "paste what `python -m job.tables.tables_page` prints"
+
+
+def test_it_is_said_of_every_recommender_when_to_take_it() -> None:
+    rows = [line for line in (PROJECT / "docs/recommenders.md").read_text().splitlines() if line.startswith("| `")]
+    said = {row.split("`")[1]: row.split("|")[2].strip() for row in rows if row.count("|") == 4}
+    assert said.keys() >= KINDS.keys()
+    assert all(said.values())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_no_link_is_dead(page: Path) -> None:
+    linked = [page.parent / target for target in _LINK.findall(page.read_text())]
+    assert [str(target) for target in linked if not target.exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_commands_and_their_options_are_there(page: Path) -> None:
+    assert [line for line in commands_of(page) if not is_known(shlex.split(line, comments=True)[1:])] == []
+
+
+def commands_of(page: Path) -> Iterator[str]:
+    for block in _BLOCK.findall(page.read_text()):
+        yield from (line for line in block.splitlines() if line.startswith("recloop ") and line.count('"') % 2 == 0)
+
+
+def is_known(words: list[str]) -> bool:
+    command: Any = typer.main.get_command(app)
+    while hasattr(command, "commands") and words and words[0] in command.commands:
+        command, words = command.commands[words[0]], words[1:]
+    options = {name for parameter in command.params for name in parameter.opts} | {"--help"}
+    given = {word.partition("=")[0] for word in words if word.startswith("-")}
+    return not hasattr(command, "commands") and given <= options
