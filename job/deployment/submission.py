@@ -4,7 +4,9 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +21,11 @@ from model.errors import RecloopError
 PYTHON_KEY = "python.executable"
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 _SUBMIT_TIMEOUT_S = 300.0
+_FOLDERS = tuple(
+    f"FLINK_{part}" for part in ("HOME", "CONF_DIR", "LIB_DIR", "OPT_DIR", "PLUGINS_DIR", "LOG_DIR", "PID_DIR")
+)
+_PLAIN = re.compile(r"[\w./@+=-]*", re.ASCII)
+"""What a shell takes as one word, also where it stands without quotes."""
 _TRUSTED_BY_JAVA = (
     "Flink's client trusts what Java does: import the certificate with keytool, and set "
     "JVM_ARGS='-Djavax.net.ssl.trustStore=FILE -Djavax.net.ssl.trustStorePassword=...'"
@@ -109,19 +116,19 @@ def try_connection(target: Target) -> None:
 
 def _flink(target: Target, words: list[str], *, keep_open: tuple[int, ...] = ()) -> str:
     """Return all that Flink's command line printed."""
-    flink = Path(target.environment["FLINK_HOME"]) / "bin" / "flink"
     try:
-        done = subprocess.run(
-            [str(flink), *words],
-            env=target.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SUBMIT_TIMEOUT_S,
-            check=False,
-            pass_fds=keep_open,
-        )
+        with _without_blanks(target.environment) as environment:
+            done = subprocess.run(
+                [f"{environment['FLINK_HOME']}/bin/flink", *words],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                text=True,
+                errors="replace",
+                timeout=_SUBMIT_TIMEOUT_S,
+                check=False,
+                pass_fds=keep_open,
+            )
     except subprocess.TimeoutExpired as error:
         msg = f"Flink's command line was not done in {_SUBMIT_TIMEOUT_S:g} s: is {target.rest_url} healthy?"
         raise DeployError(msg) from error
@@ -129,6 +136,18 @@ def _flink(target: Target, words: list[str], *, keep_open: tuple[int, ...] = ())
         msg = f"Flink's command line cannot be run: {error}; install apache-flink into this environment again"
         raise DeployError(msg) from error
     return f"{done.stdout}\n{done.stderr}"
+
+
+@contextmanager
+def _without_blanks(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    """Give the environment with links in place of folders that Flink's scripts cannot take, for they do not quote."""
+    unfit = [name for name in _FOLDERS if not _PLAIN.fullmatch(environment.get(name, ""))]
+    with tempfile.TemporaryDirectory(prefix="recloop-flink-") as folder:
+        for name in unfit:
+            (Path(folder) / name.lower()).symlink_to(environment[name])
+        links = {name: f"{folder}/{name.lower()}/." for name in unfit}  # find would not look behind a bare link
+        # Else the scripts would look up where FLINK_HOME really is.
+        yield {**environment, **links, "_FLINK_HOME_DETERMINED": "true"}
 
 
 def _connection(target: Target) -> list[str]:
