@@ -35,7 +35,7 @@ REPEATED = 1_000
 BAD_LINES = (
     b"not json",
     b'{"user_id": "1", "action": "click", "item_id": "2"}',
-    b'{"user_id": 1, "action": "click", "item_id": "2", "timestamp": 880000000000}',
+    b'{"user_id": 1.5, "action": "click", "item_id": "2", "timestamp": 880000000000}',
     b'{"user_id": "1", "action": "gaze", "item_id": "2", "timestamp": 880000000000}',
     b'{"user_id": "", "action": "click", "item_id": "2", "timestamp": 880000000000}',
     b'{"user_id": "1", "action": "click", "item_id": "%s", "timestamp": 880000000000}' % (b"x" * 257),

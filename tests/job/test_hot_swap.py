@@ -25,7 +25,7 @@ from model.bundles.bundle import MANIFEST, Bundle
 from model.bundles.bundle_files import MODEL
 from model.datasets.prepared import Dataset
 from model.fit import FitConfig, fit
-from model.registry.registry import Registry
+from model.registry.registry import POINTERS, Registry
 from tests.job.fixtures import PARTITIONS, Deploy, Run
 from tests.job.waiting import wait_until
 from tests.unit.tables.ab_by_hand import figures
@@ -72,8 +72,12 @@ class Models:
         )
 
     def promote(self, version: str) -> int:
-        """When, epoch ms."""
-        self.registry.promote(NAME, version)
+        """When, epoch ms. One that does not load is promoted behind the registry, which would refuse it."""
+        if version == "3":
+            moved = self.registry.pointers(NAME).promoted(self.registry.find(NAME, version))
+            (self.folder / "registry" / NAME / POINTERS).write_bytes(msgspec.json.encode(moved))
+        else:
+            self.registry.promote(NAME, version)
         return int(time.time() * 1000)
 
 
@@ -84,8 +88,9 @@ def quoted(path: Path) -> str:
 @pytest.fixture
 def models(bundle: Bundle, tmp_path: Path) -> Models:
     registry = Registry(tmp_path / "registry")
-    for version, model in (("1", None), ("2", None), ("3", UNLOADABLE)):
-        registry.register(reversioned(bundle, tmp_path / f"bundle-{version}", version, model), NAME)
+    for version in ("1", "2"):
+        registry.register(reversioned(bundle, tmp_path / f"bundle-{version}", version), NAME)
+    reversioned(bundle, tmp_path / "registry" / NAME / "3", "3", UNLOADABLE)
     registry.promote(NAME, "1")
     return Models(registry, tmp_path)
 

@@ -8,7 +8,7 @@ import psutil
 import pytest
 
 from job.kafka.broker import BrokerSpec, RunningBroker, find, start
-from job.kafka.errors import BrokerFailedError, TopicError
+from job.kafka.errors import BrokerFailedError, GroupMissingError, TopicError
 from job.kafka.topics import Topic, create_topic, end_offsets, group_lags, start_offsets, topics
 from tests.job.waiting import wait_until
 from tests.kafka.fixtures import broker_spec, produce
@@ -76,8 +76,9 @@ def test_a_topic_that_is_there_or_is_not_is_told(broker: RunningBroker, topic: s
         end_offsets(client, "nowhere")
 
 
-def test_a_group_that_never_read_has_no_lag(broker: RunningBroker) -> None:
-    assert group_lags(KafkaConnection(brokers=broker.bootstrap), "nobody") == []
+def test_a_group_that_never_read_is_an_error(broker: RunningBroker) -> None:
+    with pytest.raises(GroupMissingError, match="no consumer group 'nobody'"):
+        group_lags(KafkaConnection(brokers=broker.bootstrap), "nobody")
 
 
 def test_a_wrong_property_is_told_by_the_log_s_line(tmp_path: Path) -> None:
