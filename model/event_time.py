@@ -22,6 +22,7 @@ LATEST_MS: EpochMs = 253_402_300_799_999
 
 ISO = "ISO 8601"
 ISO_WITHOUT_ZONE = "ISO 8601 without an offset, taken as UTC"
+MONTH_FIRST = "month/day/year hour:minute, taken as UTC"
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,30}\.[0-9]*(?:[eE][+]?[0-9]{1,2})?|[+-]?[0-9]{1,30}[eE][+]?[0-9]{1,2}")
 _US_FORMAT = "%m/%d/%Y %H:%M"
@@ -107,6 +108,8 @@ class EventTimes:
         if isinstance(value, float) and not math.isfinite(value):
             msg = "timestamp is no number"
             raise EventTimeError(msg)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)  # which no unit makes infinite
         plausible = unit_of(value)
         unit = self.given or plausible or self._promised(value)
         if plausible is None:
@@ -119,7 +122,7 @@ class EventTimes:
         if self.documented is None:
             msg = "timestamp is of 1973 to 2286 in no unit (--time-unit says which it is)"
             raise EventTimeError(msg)
-        if isinstance(value, float) and value != int(value):
+        if isinstance(value, float):
             msg = "timestamp is no whole number"
             raise EventTimeError(msg)
         return self.documented
@@ -145,9 +148,9 @@ def _text_ms(text: str) -> tuple[EpochMs, str]:
     zoned = re.sub(r"\s*(?:UTC|GMT)$", "+00:00", text)
     try:
         time = datetime.fromisoformat(zoned)
+        form = ISO if time.tzinfo else ISO_WITHOUT_ZONE
     except ValueError:
-        time = _us_time(text)
-    form = ISO if time.tzinfo else ISO_WITHOUT_ZONE
+        time, form = _us_time(text), MONTH_FIRST
     since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000, form
 

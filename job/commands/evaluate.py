@@ -16,6 +16,7 @@ from job.commands.data import DATA_DIR, find_dataset
 from job.commands.output import print_json
 from job.commands.train import RECOMMENDERS_HELP, TARGETS_HELP, TrainingProgress, use_threads
 from model.bundles.bundle import Bundle
+from model.bundles.trial import try_bundle
 from model.recommenders.kinds import DEFAULT_KIND, Size, kind_named
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def evaluate(
     """
     prepared = find_dataset(dataset, data_dir)
     bundles = [Bundle.load(path) for path in bundle or []]
+    for loaded in bundles:
+        try_bundle(loaded)
     names = _names(recommender, bundles)
     use_threads(threads)
     from model.evaluation.comparison import Trial

@@ -5,8 +5,8 @@
     130   Ctrl-C
     141   whoever read the output went away
 
-A fault of the program keeps its traceback: that is any error but those of `RecloopError`, of the operating system, and
-of data that cannot be read as what it should be.
+A fault of the program keeps its traceback: that is any error but those of `RecloopError`, of the operating system, of
+too little memory, and of data that cannot be read as what it should be.
 """
 
 import errno
@@ -77,7 +77,9 @@ def one_way_out() -> Iterator[None]:
     except BrokenPipeError:
         _forget_output()
         raise typer.Exit(_NO_READER) from None
-    except (RecloopError, OSError, *UNREADABLE) as error:
+    except (RecloopError, OSError, MemoryError, RuntimeError, *UNREADABLE) as error:
+        if isinstance(error, RuntimeError) and not isinstance(error, RecloopError) and not _is_link_loop(error):
+            raise
         typer.secho(f"Error: {sentence_of(error)}", err=True, fg=typer.colors.RED)
         raise typer.Exit(1) from error
 
@@ -88,9 +90,17 @@ def sentence_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, UNREADABLE):
         return f"what was read is damaged or of another program or version: {_one_line(error)}; make it again"
+    if isinstance(error, MemoryError):
+        why = _one_line(error) or "it is full"
+        return f"the memory does not suffice ({why}); ask for less, or take a larger machine"
     if isinstance(error, OSError) and error.strerror:
         return _of_system(error)
     return f"{_one_line(error) or type(error).__name__}; try again, or give another file or address"
+
+
+def _is_link_loop(error: RuntimeError) -> bool:
+    """What pathlib raises up to Python 3.12 where links lead in a circle; later ones raise an OSError."""
+    return str(error).startswith("Symlink loop")
 
 
 def _of_system(error: OSError) -> str:

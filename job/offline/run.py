@@ -19,6 +19,7 @@ from job.offline.split import parts_of, split
 from job.settings.job_settings import JobSettings
 from job.topology.rules import action_table
 from model.bundles.bundle import Bundle
+from model.bundles.trial import try_bundle
 from model.datasets.prepared import Dataset
 from model.errors import RecloopError
 from model.folders import FolderKind, beside, check_replaceable, whole_folder
@@ -104,6 +105,7 @@ def score_users(order: Order, progress: Progress = lambda *_: None) -> Summary:
         raise OfflineError(msg)
     bundle = Bundle.load(order.settings.scoring.bundle)
     _check(order, bundle)
+    try_bundle(bundle)
     draft = beside(order.out, "scoring")
     with _alone_in(draft):
         plan = _split(order, bundle, draft, progress)

@@ -125,14 +125,24 @@ def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
         device: cpu, cuda, cuda:1; the bundle's own if None.
 
     Raises:
-        BundleCorruptError: model.pt changed since the bundle was loaded.
+        BundleCorruptError: model.pt changed since the bundle was loaded, or is no TorchScript.
         BundleDeviceError: it computes in 8-bit integers, and that device cannot, or not exactly.
     """
     from model.bundles.torchscript import load_script
 
     refuse_device_of(bundle.manifest, device or bundle.device)
     content = read_checked(bundle.path, MODEL, bundle.manifest.files[MODEL], folder_reader(bundle.path))
-    return load_script(content, device or bundle.device)
+    try:
+        return load_script(content, device or bundle.device)
+    except RuntimeError as error:
+        if (device or bundle.device) != "cpu":
+            raise  # which may be the device's
+        msg = f"{bundle.path / MODEL} is no TorchScript that can be loaded ({_last_line(error)}); train the model again"
+        raise BundleCorruptError(msg) from error
+
+
+def _last_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no reason given"])[-1][:200]
 
 
 def refuse_device_of(manifest: Manifest, device: str) -> None:
@@ -241,6 +251,9 @@ def _assemble(path: Path, files: BundleFiles, device: str) -> Bundle:
     catalog: dict[str, tuple[str, ...]] = decode(path / CATALOG, content[CATALOG], dict[str, tuple[str, ...]])
     neighbors = _neighbors(path, content[NEIGHBORS], (manifest.items + 1, manifest.neighbors))
     titles, groups = catalog.get("titles", ()), catalog.get("groups", ())
+    if len(set(vocabulary)) < len(vocabulary):
+        msg = f"{path / VOCABULARY} has an item twice; train the model again"
+        raise BundleCorruptError(msg)
     if {len(vocabulary), len(titles), len(groups)} != {manifest.items}:
         msg = f"{path}: vocabulary and catalogue do not have the manifest's {manifest.items} items"
         raise BundleCorruptError(msg)
@@ -259,9 +272,16 @@ def _assemble(path: Path, files: BundleFiles, device: str) -> Bundle:
 
 
 def _neighbors(path: Path, content: bytes, shape: tuple[int, int]) -> npt.NDArray[np.int32]:
-    table = np.load(io.BytesIO(content), allow_pickle=False)
+    try:
+        table = np.load(io.BytesIO(content), allow_pickle=False)
+    except (ValueError, EOFError, OSError) as error:
+        msg = f"{path / NEIGHBORS} is no table of numbers; train the model again"
+        raise BundleCorruptError(msg) from error
     if table.shape != shape or table.dtype != np.int32:
         msg = f"{path / NEIGHBORS} is {table.dtype} {table.shape}, not int32 {shape}; train the model again"
+        raise BundleCorruptError(msg)
+    if table.size and (table.min() < 0 or table.max() >= len(table)):
+        msg = f"{path / NEIGHBORS} has an index that is none of the vocabulary's; train the model again"
         raise BundleCorruptError(msg)
     table.flags.writeable = False
     return np.asarray(table)

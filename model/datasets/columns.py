@@ -13,6 +13,7 @@ OWN_COLUMNS: Mapping[str, str] = MappingProxyType(
 """Where a table of behaviours has what, unless the user says otherwise."""
 ITEM_COLUMNS: Mapping[str, str] = MappingProxyType({ITEM: "item_id", TITLE: "title", GROUP: "group"})
 BEHAVIOR_PARTS = (USER, ITEM, ACTION, TIME, EVENT)
+_MOST_DIGITS = 6
 _OTHER_NAMES = {"user_id": USER, "item_id": ITEM, "timestamp": TIME, "event_id": EVENT}
 
 
@@ -49,7 +50,7 @@ def parse_columns(text: str, option: str, parts: tuple[str, ...], needed: tuple[
 
 def is_number(column: str) -> bool:
     """Return True if a column is given by its number."""
-    return column.isascii() and column.isdigit() and int(column) > 0
+    return column.isascii() and column.isdigit() and len(column) <= _MOST_DIGITS and int(column) > 0
 
 
 def are_numbers(columns: Mapping[str, str]) -> bool:

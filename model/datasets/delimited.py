@@ -1,8 +1,9 @@
 """Delimited text as rows of cells: one row a line, and a quote that is not closed swallows no other row.
 
 A cell that begins with a quote ends at the quote before the next delimiter or the line's end. Without one it goes on
-in the next lines only if these make one row of the right width, and none of them is such a row by itself; otherwise
-the quote is a letter like any other. A row of another width than the header is bad.
+in the next lines only if these make one row of the right width, and none of them is such a row by itself (unless it
+has the other half of a quote that the line before opened); otherwise the quote is a letter like any other. A row of
+another width than the header is bad.
 """
 
 import csv
@@ -95,6 +96,10 @@ def read_named(path: Path, names: Sequence[str], dialect: Dialect, report: ReadR
     with open_lines(path, dialect.encoding) as lines:
         rows = _Rows(counted(lines, report), dialect, report)
         header = rows.header(path)
+        twice = [name for name in dict.fromkeys(names) if header.count(name) > 1]
+        if twice:
+            told = f"{path} has several columns {', '.join(twice)}; give all columns by their numbers from 1"
+            raise SourceError(told)
         missing = [name for name in names if name not in header]
         if missing:
             raise SourceError(_without(path, missing, header, rows.first, dialect))
@@ -166,10 +171,12 @@ class _Rows:
 
     def _over_lines(self, line: str, width: int) -> list[str] | None:
         """The cells of the row that begins in this line and ends in a later one, if there is such a row."""
-        row = [line]
+        row, is_row = [line], len(self._dialect.split(line)) == width
         while len(row) < LONGEST_ROW_LINES and self._look_ahead(len(row)):
             after = self._ahead[len(row) - 1]
-            if line_problem(after, self._dialect.encoding) or len(self._dialect.split(after)) == width:
+            if line_problem(after, self._dialect.encoding):
+                return None
+            if len(self._dialect.split(after)) == width and (is_row or after.count(QUOTE) % 2 == 0):
                 return None
             row.append(after)
             cells = self._dialect.split_whole(row)

@@ -4,6 +4,7 @@ Every item belongs to one taste and every user leans to two of them. Rows are dr
 chunks; memory grows with users and items, never with behaviours. Equal settings give equal bytes.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from model.folders import whole_folder
 
 CHUNK_ROWS = 200_000
 START_MS = 1_704_067_200_000  # 2024-01-01 UTC
+_MOST_DAYS = 2_000_000  # which ends before the year 9999
 ACTION_MIX = {"view": 0.5, "click": 0.33, "favorite": 0.07, "cart": 0.06, "buy": 0.03, "dislike": 0.01}
 FIRST_TASTE_SHARE = 0.6
 SECOND_TASTE_SHARE = 0.3
@@ -52,8 +54,11 @@ class Synthetic:
         if min(self.users, self.items, self.behaviors, self.tastes) < 1 or self.tastes > self.items:
             msg = "users, items, behaviors and tastes are 1 or more, and tastes no more than items"
             raise ValueError(msg)
-        if self.zipf < 0 or self.days <= 0:
-            msg = "zipf is 0 or more and days above 0"
+        if not (0 <= self.zipf < math.inf and 0 < self.days <= _MOST_DAYS):
+            msg = f"zipf is 0 or more, and days above 0 and at most {_MOST_DAYS:,}"
+            raise ValueError(msg)
+        if self.seed < 0:
+            msg = "seed is 0 or more"
             raise ValueError(msg)
 
 

@@ -7,7 +7,7 @@ from model.datasets.action_map import ActionMap, is_number, rating_rules
 from model.datasets.json_lines import NOT_JSON
 from model.datasets.log_rules import LogRules
 from model.datasets.reading import ReadReport
-from model.event_time import EventTimes, Unit
+from model.event_time import MONTH_FIRST, EventTimes, Unit
 
 _SHOWN_WORDS = 12
 _STARS = 5.0
@@ -51,6 +51,8 @@ class Findings:
         for unit, rows in times.doubtful.items():
             given = times.given.name.lower() if times.given else ""
             yield f"{rows:,} times look like {unit.name.lower()}, but --time-unit says {given}: is it right?"
+        if month_first := times.seen[MONTH_FIRST]:
+            yield f"{month_first:,} times were read as month/day/year; if the day stands first, write ISO 8601 instead."
         if times.early and times.given is None:
             yield f"{times.early:,} times are not of 1973 to 2286 in any unit, and were read as the source promises."
 

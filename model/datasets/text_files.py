@@ -134,6 +134,7 @@ def _encoding(path: Path, head: bytes, given: str | None) -> str:
     if given is not None:
         try:
             "".encode(given)
+            codecs.getincrementaldecoder(given)("recloop-mark").decode(b"x", final=True)
         except (LookupError, UnicodeError, ValueError):
             msg = f"there is no encoding {given!r}; --encoding takes for example utf-8, latin-1, cp1252, utf-16-le"
             raise SourceError(msg) from None

@@ -186,6 +186,8 @@ class _OursError(RecloopError):
         (OSError(errno.EOVERFLOW, "Value too large"), 1, "Value too large; try again"),
         (gzip.BadGzipFile("Not a gzipped file"), 1, "Not a gzipped file; try again"),
         (json.JSONDecodeError("Expecting value", "", 0), 1, "Expecting value"),
+        (MemoryError("Unable to allocate 7 TiB"), 1, "the memory does not suffice (Unable to allocate 7 TiB); ask"),
+        (RuntimeError("Symlink loop from 'a'"), 1, "Symlink loop from 'a'; try again, or give another file"),
         (KeyboardInterrupt(), 130, "Stopped."),
     ],
 )
@@ -202,10 +204,26 @@ def test_errors_of_users_and_clusters_end_in_a_sentence_and_a_code(raised: BaseE
     assert said in result.output
 
 
-def test_a_fault_of_the_program_keeps_its_traceback() -> None:
+@pytest.mark.parametrize("fault", [KeyError(0), RuntimeError("a lock is held"), RecursionError()])
+def test_a_fault_of_the_program_keeps_its_traceback(fault: Exception) -> None:
     def fail() -> None:
         with one_way_out():
-            raise KeyError(0)
+            raise fault
 
-    with pytest.raises(KeyError):
+    with pytest.raises(type(fault)):
         fail()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "data generate --users 3 --items 3 --tastes 2 --behaviors 9 --out {loop}",
+        "sql select --tables-dir {folder} --out {loop}",
+    ],
+)
+def test_links_in_a_circle_end_in_a_sentence(command: str, tmp_path: Path) -> None:
+    loop = tmp_path / "loop"
+    loop.symlink_to(loop)
+    result = CliRunner().invoke(app, command.format(loop=loop, folder=tmp_path).split())
+    assert result.exit_code == 1
+    assert result.exception is None or isinstance(result.exception, SystemExit)

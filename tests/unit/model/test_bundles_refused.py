@@ -1,6 +1,7 @@
 """A bundle that knows nothing, or answers wrongly, is written, read, registered and pointed at by nobody."""
 
 import hashlib
+import io
 import json
 from pathlib import Path
 
@@ -10,7 +11,18 @@ from typer.testing import CliRunner
 
 from job.cli import app
 from model.bundles.answers import BundleAnswerError
-from model.bundles.bundle import Bundle, BundleEmptyError, Contents, Manifest, Training, read_manifest, write_bundle
+from model.bundles.bundle import (
+    Bundle,
+    BundleCorruptError,
+    BundleEmptyError,
+    Contents,
+    Manifest,
+    Training,
+    load_module,
+    read_manifest,
+    write_bundle,
+)
+from model.datasets.generate import Synthetic, generate
 from model.registry.pointers import CANDIDATE, CURRENT
 from model.registry.registry import Registry
 from tests.unit.model.bundles import written
@@ -49,6 +61,53 @@ def test_a_bundle_of_no_items_is_neither_written_nor_read(tmp_path: Path) -> Non
     for read in (Bundle.load, read_manifest, Registry(tmp_path / "r").register):
         with pytest.raises(BundleEmptyError, match="knows no item"):
             read(empty(tmp_path / "old"))
+
+
+def damaged(folder: Path, file: str, content: bytes) -> Path:
+    """A bundle with another file in it, whose hash is in its manifest."""
+    path = written(folder, Faulty(ITEMS, "none"), "x").path
+    (path / file).write_bytes(content)
+    told = json.loads((path / "manifest.json").read_text())
+    told["files"][file] = hashlib.sha256(content).hexdigest()
+    (path / "manifest.json").write_text(json.dumps(told))
+    return path
+
+
+def table(values: object) -> bytes:
+    """A file of numpy's."""
+    content = io.BytesIO()
+    np.save(content, np.asarray(values))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("neighbors.npy", b"no table"),
+        ("neighbors.npy", b""),
+        ("neighbors.npy", table([{"pickled": 1}])),
+        ("neighbors.npy", table(np.full((ITEMS + 1, 2), ITEMS + 1, dtype=np.int32))),
+        ("neighbors.npy", table(np.full((ITEMS + 1, 2), -1, dtype=np.int32))),
+        ("vocabulary.json", json.dumps(["i1"] * ITEMS).encode()),
+        ("model.pt", b"no model"),
+    ],
+)
+def test_a_damaged_file_with_the_right_hash_is_refused(file: str, content: bytes, tmp_path: Path) -> None:
+    path = damaged(tmp_path / "b", file, content)
+    with pytest.raises(BundleCorruptError, match=f"{file}.*train the model again"):
+        load_module(Bundle.load(path))
+
+
+@pytest.mark.parametrize(
+    "command", ["score {set} --top 2 --out {out} --bundle {bundle}", "evaluate {set} --bundle {bundle}"]
+)
+def test_a_model_that_raises_is_refused_in_a_sentence(command: str, tmp_path: Path) -> None:
+    generate(Synthetic(users=9, items=9, behaviors=99, tastes=2), tmp_path / "set", "set")
+    bundle = written(tmp_path / "b", Faulty(ITEMS, "raises"), "x").path
+    words = command.format(set=tmp_path / "set", out=tmp_path / "out.jsonl", bundle=bundle).split()
+    result = CliRunner().invoke(app, words)
+    assert result.exit_code == 1
+    assert "the model fails" in " ".join(result.output.split())
 
 
 @pytest.mark.parametrize("kind", ["empty", "nan"])

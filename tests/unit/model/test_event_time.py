@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.event_time import ISO, ISO_WITHOUT_ZONE, UNITS, EventTimeError, EventTimes, Unit, unit_of, wrong_unit
+from model.event_time import (
+    ISO,
+    ISO_WITHOUT_ZONE,
+    MONTH_FIRST,
+    UNITS,
+    EventTimeError,
+    EventTimes,
+    Unit,
+    unit_of,
+    wrong_unit,
+)
 
 plausible_ms = st.integers(10**11, 10**13 - 1)
 units = st.sampled_from(Unit)
@@ -73,7 +83,7 @@ def test_one_moment_in_its_forms(text: str) -> None:
 def test_times_without_an_offset_are_counted_as_utc() -> None:
     times = EventTimes()
     assert times.to_ms("12/1/2010 8:26") == times.to_ms("2010-12-01T08:26")
-    assert times.seen == {ISO_WITHOUT_ZONE: 2}
+    assert times.seen == {MONTH_FIRST: 1, ISO_WITHOUT_ZONE: 1}
 
 
 @pytest.mark.parametrize("wrong", ["", "soon", "nan", "inf", "1_700_000_000", "١٧٠٠٠٠٠٠٠٠", "9" * 5000, "1969-12-31"])
@@ -91,6 +101,13 @@ def test_whatever_the_value_is_it_is_a_time_or_refused(
         assert 0 <= times.to_ms(value) <= 253_402_300_799_999
     except EventTimeError:
         assert not times.seen
+
+
+@pytest.mark.parametrize("unit", [None, *Unit])
+@pytest.mark.parametrize("number", [1e306, -1e308, 1.7976931348623157e308])
+def test_a_number_near_the_largest_is_refused_in_every_unit(number: float, unit: Unit | None) -> None:
+    with pytest.raises(EventTimeError):
+        EventTimes(documented=Unit.MILLISECONDS, given=unit).to_ms(number)
 
 
 def test_the_names_of_units_are_those_of_the_command_line() -> None:

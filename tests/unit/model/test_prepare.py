@@ -1,6 +1,7 @@
 """Preparing: time order, counts, and folders that appear whole."""
 
 import hashlib
+import math
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -115,3 +116,11 @@ def test_generated_users_lean_to_few_tastes(tmp_path: Path) -> None:
 def test_an_impossible_shape_is_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="or more"):
         Synthetic(**wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"zipf": math.nan}, {"zipf": math.inf}, {"days": math.nan}, {"days": 1e12}, {"days": 0.0}, {"seed": -1}]
+)
+def test_a_shape_whose_times_or_masses_are_no_numbers_is_refused(wrong: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="is 0 or more"):
+        Synthetic(**wrong)  # type: ignore[arg-type]

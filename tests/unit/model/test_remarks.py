@@ -62,6 +62,11 @@ def test_times_of_no_plausible_unit_are_told(tmp_path: Path) -> None:
     assert "9 times are not of 1973" in info.remarks[0]
 
 
+def test_a_month_that_is_taken_to_stand_first_is_told(tmp_path: Path) -> None:
+    info = prepared(tmp_path, rows(9, lambda n: f"0{n + 1}/02/2023 10:00"))
+    assert "9 times were read as month/day/year" in info.remarks[0]
+
+
 def test_rules_that_match_nothing_are_told_with_the_words_there_are(tmp_path: Path) -> None:
     info = prepared(tmp_path, rows(9, lambda n: S * 1000, lambda n: "click" if n else "view"), "clik=click,all=view")
     assert "'clik'" in info.remarks[0]

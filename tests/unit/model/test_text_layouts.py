@@ -191,6 +191,21 @@ def test_the_same_inch_sign_in_two_rows_makes_no_row_of_them() -> None:
     assert report.continued == 0
 
 
+def test_a_first_cell_may_go_on_in_the_next_line() -> None:
+    """Whose rest is a row of the right width by itself, but for half a quote."""
+    content = 'who,note,what,which,when\n"u\n1",a,click,i,1700000000\nv,,click,j,1700000001\n'
+    behaviors, report = read(content.encode(), Format(columns=NAMED))
+    assert [b.user_id for b in behaviors] == ["u\n1", "v"]
+    assert report.continued == 1
+    assert_all_counted(behaviors, report)
+
+
+def test_two_rows_with_half_a_quote_each_stay_two_rows() -> None:
+    content = 'who,note,what,which,when\nu,"12 inch,click,i,1700000000\nv,12 inch",click,j,1700000001\n'
+    behaviors, _ = read(content.encode(), Format(columns=NAMED))
+    assert [b.user_id for b in behaviors] == ["u", "v"]
+
+
 def test_latin_1_bytes_merge_no_users() -> None:
     content = "who,note,what,which,when\nJosé,,click,i,1700000000\nJosè,,click,i,1700000000\nu,,click,i,1700000000\n"
     behaviors, report = read(content.encode("latin-1"), Format(columns=NAMED))
@@ -247,6 +262,9 @@ REFUSED = [
     (b"who,what", Format(columns=NAMED, encoding="utf-16"), "no line with the columns' names|no column"),
     (b"who,what", Format(columns=NAMED, encoding="undefined"), "undefined"),
     (b"who", Format(columns=NAMED, delimiter=""), "--delimiter"),
+    (b"who", Format(columns=NAMED, encoding="punycode"), "no encoding 'punycode'"),
+    (b"who", Format(columns=NAMED, encoding="idna"), "no encoding 'idna'"),
+    (b"who,what,which,when,who\n", Format(columns=NAMED), "several columns who"),
 ]
 
 
