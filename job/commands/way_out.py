@@ -88,6 +88,8 @@ def sentence_of(error: Exception) -> str:
     """Return what is wrong and what to do, on one line where the error is not one of ours."""
     if isinstance(error, RecloopError):
         return str(error)
+    if isinstance(error, UnicodeEncodeError) and error.encoding.lower() not in {"utf-8", "utf8"}:
+        return f"the terminal's encoding, {error.encoding}, cannot show all of it: set PYTHONIOENCODING=utf-8"
     if isinstance(error, UNREADABLE):
         return f"what was read is damaged or of another program or version: {_one_line(error)}; make it again"
     if isinstance(error, MemoryError):

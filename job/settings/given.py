@@ -56,7 +56,7 @@ def of_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     """What "group.name=value" say, value as JSON or a plain word.
 
     Raises:
-        SettingsError: one has no "=".
+        SettingsError: one has no "=", or a group is given as one value too.
     """
     values: dict[str, Any] = {}
     for override in overrides:
@@ -67,6 +67,10 @@ def of_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         value: Any = _value(text)
         for part in reversed(key.strip().split(".")):
             value = {part: value}
+        for group, settings in value.items():
+            if isinstance(values.get(group, settings), Mapping) != isinstance(settings, Mapping):
+                msg = f"{group}: a group of settings, and given as one value too: give {group}.NAME=VALUE"
+                raise SettingsError(msg)
         values = merge(values, value)
     return values
 

@@ -11,7 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -38,6 +38,8 @@ from model.actions import DEFAULT_ACTIONS
 from udfs.lists.user_list import Policy
 
 __all__ = ["JobSettings", "SettingsError", "load"]
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 
 _JOB_NAME = re.compile(r"[^\W_][\w .-]*")
 _JOB_NAME_BYTES = 150
@@ -244,13 +246,43 @@ def load(
     """
     values: dict[str, Any] = dict(defaults or {})
     for source in (of_toml(file, JobSettings), of_environment(JobSettings), of_overrides(overrides)):
+        _check_groups(source)
         values = merge(values, source)
     try:
         settings = JobSettings(**values).with_enough_candidates()
     except ValidationError as error:
         raise SettingsError(_told(error)) from error
     _check_times(settings)
+    _check_folders(settings)
     return settings
+
+
+def _check_groups(source: Mapping[str, Any]) -> None:
+    """A group that is one value would replace what other sources give of it, or vanish behind it."""
+    for name, value in source.items():
+        field = JobSettings.model_fields.get(name)
+        is_group = field is not None and (name == "actions" or isinstance(field.default, BaseModel))
+        if is_group and not isinstance(value, Mapping):
+            msg = f"{name}: a group of settings, not {value!r}: give {name}.NAME=VALUE"
+            raise SettingsError(msg)
+
+
+def _check_folders(settings: JobSettings) -> None:
+    folders = {
+        "log.folder": settings.log.folder,
+        "tables.folder": settings.tables.folder,
+        "scoring.bundle": settings.scoring.bundle,
+        "models.cache": settings.models.cache,
+    }
+    for name, folder in folders.items():
+        if folder is not None and (not folder.name or _URL.match(str(folder))):
+            msg = (
+                f"{name} is a folder that every machine of the cluster has, and {str(folder)!r} is none: give its path"
+            )
+            raise SettingsError(msg)
+    if settings.log.kind == "files" and settings.log.folder.absolute() == settings.tables.folder.absolute():
+        msg = f"log.folder and tables.folder are both {settings.log.folder}: give the tables a folder of their own"
+        raise SettingsError(msg)
 
 
 def _check_times(settings: JobSettings) -> None:

@@ -325,3 +325,22 @@ def test_a_device_that_cannot_be_is_refused_by_name(setting: str) -> None:
 def test_scoring_apart_from_the_rest_needs_a_model_on_a_gpu() -> None:
     assert "scoring.device=cuda" in refusal("placement.scoring=gpu")
     assert load(overrides=[BUNDLE, "placement.scoring=gpu", "scoring.device=cuda"]).placement.gpu_slot is None
+
+
+@pytest.mark.parametrize("name", ["lists", "log", "actions", "models"])
+@pytest.mark.parametrize("value", ["3", "[1]"])
+def test_a_group_that_is_one_value_is_refused(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: a group of settings"):
+        load(overrides=[f"{name}={value}", "lists.policy=history"])
+
+
+@pytest.mark.parametrize("name", ["log.folder", "tables.folder", "models.cache", "scoring.bundle"])
+@pytest.mark.parametrize("folder", ["s3://bucket/folder", "file:///tmp/x", "."])
+def test_what_is_no_folder_of_every_machine_is_refused(name: str, folder: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is a folder"):
+        load(overrides=[f"{name}={folder}", "lists.policy=history"])
+
+
+def test_log_and_tables_have_folders_of_their_own() -> None:
+    with pytest.raises(SettingsError, match=r"log\.folder and tables\.folder"):
+        load(overrides=["log.folder=one", "tables.folder=./one", "lists.policy=history"])
