@@ -176,7 +176,7 @@ def test_under_load_a_promoted_model_is_swapped_in_and_one_that_does_not_load_is
     assert [(each.version, each.scorers) for each in told.models.served] == [("2", PARALLELISM)]
     assert told.models.wanted == {"default": "3"}
     assert told.models.failed is not None
-    assert (told.models.failed.version, told.models.failed.problem.split(":")[0]) == ("3", "RuntimeError")
+    assert (told.models.failed.version, told.models.failed.problem.split(":")[0]) == ("3", "BundleCorruptError")
     logs = [file.read_text(errors="replace") for file in run.cluster.layout.logs.rglob("*") if file.is_file()]
     assert any("version 3 of" in log and "the one before is served on" in log for log in logs)
 

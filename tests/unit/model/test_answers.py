@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from model.bundles.answers import Array, BundleAnswerError, Expected, check_answers
 from model.bundles.bundle import Bundle
+from model.bundles.manifest import BundleCorruptError
 from model.bundles.trial import try_bundle
 from model.networks.top_k import masked_top_k
 from model.recommenders.popularity import Popularity
@@ -80,7 +81,7 @@ def test_a_sound_bundle_passes_its_trial(tmp_path: Path) -> None:
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path) -> None:
     bundle = written(tmp_path / "b", Popularity(np.arange(ITEMS + 1), 6), "popularity")
     (bundle.path / "model.pt").write_bytes(b"no model")
-    with pytest.raises(BundleAnswerError, match="cannot be loaded"):
+    with pytest.raises(BundleCorruptError, match="no TorchScript that can be loaded"):
         try_bundle(rehashed(bundle))
 
 
