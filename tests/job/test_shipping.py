@@ -101,8 +101,9 @@ def test_the_real_packages_import_from_the_zip_alone(tmp_path: Path) -> None:
     script = f"""
 import sys
 sys.path += {[str(packed.archive), *libraries]}
-from {packed.name}.udfs import batching, codec, feedback, log_reader, rows
-from {packed.name}.job import settings
+from {packed.name}.udfs import feedback, lists, log, rows, users
+from {packed.name}.udfs.model_serving import batching
+from {packed.name}.job.settings import job_settings
 ours = {{name.split(".")[0] for name in sys.modules}} & {{"job", "udfs", "model"}}
 sys.exit(f"imported from elsewhere: {{ours}}" if ours else 0)
 """
