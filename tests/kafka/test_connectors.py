@@ -47,7 +47,7 @@ def lines(ml_100k: Dataset) -> list[list[bytes | None]]:
     for behavior in islice(ml_100k.behaviors(), EVENTS):
         found[stable_hash(behavior.user_id) % 3].append(encode_behavior(behavior))
     for number, fault in enumerate(FAULTS):
-        found[number % 3].insert(100 * number, fault)
+        found[number % 3].insert(1 + 100 * number, fault)
     return found
 
 

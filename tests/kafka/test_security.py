@@ -61,8 +61,9 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("guarded")
     make_certificate(folder)
     ports = dict(zip(("PLAINTEXT", "CONTROLLER", *LISTENERS), free_ports(5), strict=True))
-    unguarded = broker_spec(folder)
-    spec = BrokerSpec(folder, ports["PLAINTEXT"], cache=unguarded.cache, properties=properties(ports, folder))
+    state = folder / "broker"
+    unguarded = broker_spec(state)
+    spec = BrokerSpec(state, ports["PLAINTEXT"], cache=unguarded.cache, properties=properties(ports, folder))
     broker = start(spec, timeout_s=60)
     try:
         add_scram_user(broker)
