@@ -37,7 +37,7 @@ def wait_until_settled(rest: FlinkRest, job_id: str, *, timeout_s: float) -> Non
 def _told(job: JobDetail, failures: list[Failure], timeout_s: float) -> str:
     which = f"the new job {job.job_id}"
     if failures:
-        return f"{which} is {job.state}: {failures[0].root_cause}"
+        return f"{which} is {job.state} and failed {len(failures)} times: {failures[0].root_cause}"
     if waiting := sum(vertex.tasks.get("SCHEDULED", 0) + vertex.tasks.get("CREATED", 0) for vertex in job.vertices):
         return f"{which} has {waiting} tasks that wait for a slot after {timeout_s:g} s"
     return f"{which} is {job.state}, without a complete checkpoint after {timeout_s:g} s: give it longer by --wait"

@@ -28,7 +28,7 @@ from model.fit import FitConfig, fit
 from model.registry.registry import POINTERS, Registry
 from tests.job.fixtures import PARTITIONS, Deploy, Run
 from tests.job.waiting import wait_until
-from tests.unit.tables.ab_by_hand import figures
+from tests.unit.tables.ab_by_hand import figures, interval
 from udfs.model_serving.variants import Variants
 
 pytestmark = pytest.mark.cluster
@@ -255,6 +255,6 @@ def test_two_variants_serve_each_user_one_model_and_the_report_equals_plain_loop
         users, behaviors, hits, rate, error = by_hand[each["variant"]]
         assert (each["users"], each["behaviors"], each["hits"]) == (users, behaviors, hits)
         assert each["hit_rate"] == pytest.approx(rate)
-        assert each["interval"] == pytest.approx([rate - 1.96 * error, rate + 1.96 * error], abs=1e-5)
+        assert each["interval"] == pytest.approx(interval(rate, error))
     assert answer["moved_users"] == 0
     assert answer["sample_ratio_p"] > 0.001

@@ -8,6 +8,7 @@ import pytest
 
 from job.cluster import ClusterSpec, FlinkRest, GpuTaskManagers, RunningCluster, start
 from job.cluster.layout import has_gpu
+from job.deployment.submission import DeployError
 from job.replay.log_writer import LogWriter
 from model.bundles.bundle import Bundle
 from model.records import UserBehavior
@@ -70,14 +71,12 @@ def test_without_the_groups_everything_shares_a_task_manager(run_apart: Deploy, 
 
 
 @pytest.mark.slow
-def test_a_gpu_that_is_not_there_fails_the_job_with_the_reason(run_apart: Deploy, tmp_path: Path) -> None:
-    run = run_apart(tmp_path / "log", *ON_GPU)
+def test_a_gpu_that_is_not_there_fails_the_deployment_with_the_reason(run_apart: Deploy, tmp_path: Path) -> None:
     append(tmp_path / "log", range(1))
-    with FlinkRest(run.cluster.rest_url) as rest:
-        wait_until(lambda: bool(rest.exceptions(run.deployment.job_id)), timeout_s=120, what="a failure")
-        told = rest.exceptions(run.deployment.job_id)[0].root_cause
-    assert "DeviceMissingError: scoring.device=cuda" in told
-    assert f"CUDA_VISIBLE_DEVICES is {DEVICE}" in told
+    with pytest.raises(DeployError) as failed:
+        run_apart(tmp_path / "log", *ON_GPU)
+    assert "DeviceMissingError: scoring.device=cuda" in str(failed.value)
+    assert f"CUDA_VISIBLE_DEVICES is {DEVICE}" in str(failed.value)
 
 
 @pytest.mark.slow
