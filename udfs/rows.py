@@ -1,155 +1,195 @@
-"""The rows of the output tables as lines of JSON; the columns are documented in job/tables/schema.py.
+"""The rows of the output tables as lines of JSON: each struct is one table's columns, in order, with what they mean.
 
-All times are epoch milliseconds UTC: `timestamp` is event time, `appended_at` the log's, `written_at` the clock's when
-the row was made (also the moment up to which freshness is measured).
+`job.tables.schema` says which table each belongs to, and which of equal rows counts. All times are epoch milliseconds
+UTC: `timestamp` is event time, `appended_at` the log's, `written_at` the clock's when the row was made (also the moment
+up to which freshness is measured).
 """
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 _encode = msgspec.json.Encoder().encode
+
+Int32 = Annotated[int, Meta(extra_json_schema={"format": "int32"})]
+"""A whole number that tables hold in 32 bits; others have 64."""
+
+_LogPartition = Annotated[Int32, Meta(description="partition of the behaviour log the row comes from")]
+_LogOffset = Annotated[int, Meta(description="offset of the behaviour in that partition")]
+_AppendedAt = Annotated[int, Meta(description="when the behaviour was appended to the log")]
+_EventTime = Annotated[int, Meta(description="event time of the behaviour")]
+_WrittenAt = Annotated[int, Meta(description="when the job made the row")]
+_Epoch = Annotated[
+    int, Meta(description="of the attempt that made the row: rises with every start and restore; see attempts")
+]
+_Number = Annotated[
+    int, Meta(description="of the row as written, from 1; an attempt numbers on from the state it restored")
+]
+_ModelVersion = Annotated[str, Meta(description="version of the bundle that scored")]
+_ModelHash = Annotated[str, Meta(description="sha256 of that bundle")]
+_Variant = Annotated[str, Meta(description="variant of the A/B test the user is in, or the only one")]
 
 
 class UserBehaviorRow(msgspec.Struct, gc=False):
     """One behaviour of the log that was applied, or dropped as a duplicate."""
 
-    user_id: str
-    action: str
-    item_id: str
-    timestamp: int
-    event_id: str | None
-    request_id: str | None
-    position: int | None
-    outcome: str
-    user_seq: int | None
-    log_partition: int
-    log_offset: int
-    appended_at: int | None
-    written_at: int
-    epoch: int
-
-
-class DeadLetterRow(msgspec.Struct, gc=False):
-    """One record of the log that was no behaviour."""
-
-    log_partition: int
-    log_offset: int
-    reason: str
-    detail: str
-    raw_base64: str
-    raw_bytes: int
-    truncated: bool
-    timestamp: int | None
-    written_at: int
-    epoch: int
+    user_id: Annotated[str, Meta(description="who acted")]
+    action: Annotated[str, Meta(description="what was done")]
+    item_id: Annotated[str, Meta(description="to which item")]
+    timestamp: _EventTime
+    event_id: Annotated[str | None, Meta(description="names the event; a repeated one is applied once")]
+    request_id: Annotated[str | None, Meta(description="names the request whose list was shown")]
+    position: Annotated[Int32 | None, Meta(description="rank in the list that was shown, from 0")]
+    outcome: Annotated[str, Meta(description="'applied', or 'duplicate' of an event_id seen before")]
+    user_seq: Annotated[int | None, Meta(description="number of the user's applied behaviour, from 1")]
+    log_partition: _LogPartition
+    log_offset: _LogOffset
+    appended_at: _AppendedAt | None
+    written_at: _WrittenAt
+    epoch: _Epoch
 
 
 class RecommendationListRow(msgspec.Struct, gc=False):
     """One list, and everything it was made from."""
 
-    user_id: str
-    items: list[str]
-    scores: list[float]
-    reasons: list[str]
-    list_version: int
-    user_seq: int
-    action: str
-    item_id: str
-    log_partition: int
-    log_offset: int
-    policy: str
-    source: str
-    fallback_reason: str | None
-    model_version: str | None
-    model_hash: str | None
-    variant: str | None
-    trend_snapshot: int | None
-    batch_size: int | None
-    timestamp: int
-    appended_at: int | None
-    written_at: int
-    epoch: int
+    user_id: Annotated[str, Meta(description="whose list")]
+    items: Annotated[list[str], Meta(description="item ids, best first")]
+    scores: Annotated[list[float], Meta(description="score of each item, on the scale of its reason")]
+    reasons: Annotated[list[str], Meta(description="why each item is there")]
+    list_version: Annotated[int, Meta(description="rises by one a list, per user")]
+    user_seq: Annotated[int, Meta(description="number of the behaviour that caused the list")]
+    action: Annotated[str, Meta(description="action of that behaviour")]
+    item_id: Annotated[str, Meta(description="item of that behaviour")]
+    log_partition: _LogPartition
+    log_offset: _LogOffset
+    policy: Annotated[str, Meta(description="list policy: 'recommend' or 'history'")]
+    source: Annotated[
+        str,
+        Meta(
+            description="'scored' by a model, 'fallback' by the rules for want of scores, "
+            "'rules' by a policy without a model"
+        ),
+    ]
+    fallback_reason: Annotated[str | None, Meta(description="why there were no scores")]
+    model_version: _ModelVersion | None
+    model_hash: _ModelHash | None
+    variant: _Variant | None
+    trend_snapshot: Annotated[int | None, Meta(description="number of the trend snapshot that was blended in")]
+    batch_size: Annotated[Int32 | None, Meta(description="users in the micro-batch that was scored")]
+    timestamp: _EventTime
+    appended_at: _AppendedAt | None
+    written_at: _WrittenAt
+    epoch: _Epoch
 
 
 class PredictionResultRow(msgspec.Struct, gc=False):
     """One item's score in one call of the model."""
 
-    user_id: str
-    item_id: str
-    score: float
-    rank: int
-    user_seq: int
-    log_partition: int
-    log_offset: int
-    model_version: str
-    model_hash: str
-    variant: str
-    timestamp: int
-    written_at: int
-    epoch: int
+    user_id: Annotated[str, Meta(description="for whom")]
+    item_id: Annotated[str, Meta(description="which item")]
+    score: Annotated[float, Meta(description="on the model's own scale")]
+    rank: Annotated[Int32, Meta(description="place among the model's items, from 0")]
+    user_seq: Annotated[int, Meta(description="number of the behaviour that was scored")]
+    log_partition: _LogPartition
+    log_offset: _LogOffset
+    model_version: _ModelVersion
+    model_hash: _ModelHash
+    variant: _Variant
+    timestamp: _EventTime
+    written_at: _WrittenAt
+    epoch: _Epoch
+
+
+class DeadLetterRow(msgspec.Struct, gc=False):
+    """One record of the log that was no behaviour."""
+
+    log_partition: _LogPartition
+    log_offset: _LogOffset
+    reason: Annotated[str, Meta(description="kind of the fault, a short name")]
+    detail: Annotated[str, Meta(description="the fault in words")]
+    raw_base64: Annotated[str, Meta(description="the record's bytes in base64, cut where truncated")]
+    raw_bytes: Annotated[int, Meta(description="length of the whole record, bytes")]
+    truncated: Annotated[bool, Meta(description="raw_base64 holds only the record's beginning")]
+    timestamp: Annotated[int | None, Meta(description="event time, where it could be read")]
+    written_at: _WrittenAt
+    epoch: _Epoch
 
 
 class FeedbackMetricsRow(msgspec.Struct, gc=False):
     """One minute of the whole loop."""
 
-    minute: int
-    revision: int
-    events: int
-    duplicates: int
-    lists: int
-    scored: int
-    fallbacks: int
-    fallbacks_deadline: int | None
-    fallbacks_model_busy: int | None
-    fallbacks_circuit_open: int | None
-    fallbacks_model_error: int | None
-    fallbacks_shed: int | None
-    fallbacks_coalesced: int | None
-    batch_size_mean: float | None
-    batch_size_max: int | None
-    freshness_count: int
-    freshness_p50_ms: float | None
-    freshness_p95_ms: float | None
-    freshness_p99_ms: float | None
-    freshness_max_ms: float | None
-    number: int | None
-    written_at: int
-    epoch: int
-
-
-class ModelSwapRow(msgspec.Struct, gc=False):
-    """What became of a model at one scorer."""
-
-    scorer: int
-    variant: str
-    model_version: str
-    model_hash: str
-    outcome: str
-    problem: str | None
-    timestamp: int
-    written_at: int
-    epoch: int
-
-
-class AttemptRow(msgspec.Struct, gc=False):
-    """Where one attempt of the job began to read one partition of the log."""
-
-    log_partition: int
-    first_offset: int
-    parent_epoch: int | None
-    generation: int
-    written_at: int
-    epoch: int
+    minute: Annotated[int, Meta(description="start of the minute")]
+    revision: Annotated[Int32, Meta(description="rises when late rows change a minute that was written")]
+    events: Annotated[int, Meta(description="behaviours read")]
+    duplicates: Annotated[int, Meta(description="of these, repeated event ids")]
+    lists: Annotated[int, Meta(description="lists made")]
+    scored: Annotated[int, Meta(description="of these, by a model")]
+    fallbacks: Annotated[int, Meta(description="of these, by the rules alone")]
+    fallbacks_deadline: Annotated[
+        int | None, Meta(description="of these, because the model's call missed its deadline")
+    ]
+    fallbacks_model_busy: Annotated[int | None, Meta(description="of these, because such a call was still out")]
+    fallbacks_circuit_open: Annotated[
+        int | None, Meta(description="of these, because the model was not asked, after several such calls")
+    ]
+    fallbacks_model_error: Annotated[int | None, Meta(description="of these, because the model's call failed")]
+    fallbacks_shed: Annotated[int | None, Meta(description="of these, because they came too late to be scored")]
+    fallbacks_coalesced: Annotated[
+        int | None, Meta(description="of these, because a newer one of the user came with them")
+    ]
+    batch_size_mean: Annotated[float | None, Meta(description="users in a micro-batch, mean")]
+    batch_size_max: Annotated[Int32 | None, Meta(description="users in a micro-batch, most")]
+    freshness_count: Annotated[int, Meta(description="lists whose freshness was measured")]
+    freshness_p50_ms: Annotated[float | None, Meta(description="log append to list made, median, ms")]
+    freshness_p95_ms: Annotated[float | None, Meta(description="log append to list made, 95th percentile, ms")]
+    freshness_p99_ms: Annotated[float | None, Meta(description="log append to list made, 99th percentile, ms")]
+    freshness_max_ms: Annotated[float | None, Meta(description="log append to list made, longest, ms")]
+    number: _Number | None
+    written_at: _WrittenAt
+    epoch: _Epoch
 
 
 class TrendSnapshotRow(msgspec.Struct, gc=False):
     """What was trending at one moment."""
 
-    snapshot_id: int
-    items: list[str]
-    strengths: list[float]
-    number: int | None
-    written_at: int
-    epoch: int
+    snapshot_id: Annotated[int, Meta(description="when it was made, epoch ms")]
+    items: Annotated[list[str], Meta(description="item ids, strongest first")]
+    strengths: Annotated[list[float], Meta(description="1 for the strongest, down to 0")]
+    number: _Number | None
+    written_at: _WrittenAt
+    epoch: _Epoch
+
+
+class ModelSwapRow(msgspec.Struct, gc=False):
+    """What became of a model at one scorer."""
+
+    scorer: Annotated[Int32, Meta(description="number of the subtask of score-candidates, from 0")]
+    variant: Annotated[str, Meta(description="to whom: variant of the A/B test, or the only one")]
+    model_version: Annotated[str, Meta(description="version of the bundle that was to be served")]
+    model_hash: _ModelHash
+    outcome: Annotated[
+        str, Meta(description="'started' and 'swapped': it is served; 'failed': the one before is served on")
+    ]
+    problem: Annotated[str | None, Meta(description="why it failed")]
+    timestamp: Annotated[int, Meta(description="when; the row is written with the scorer's next behaviour")]
+    written_at: _WrittenAt
+    epoch: _Epoch
+
+
+class AttemptRow(msgspec.Struct, gc=False):
+    """Where one attempt of the job began to read one partition of the log."""
+
+    log_partition: _LogPartition
+    first_offset: Annotated[
+        int, Meta(description="where it began: what earlier epochs made of this offset and later ones is void")
+    ]
+    parent_epoch: Annotated[int | None, Meta(description="epoch of the attempt whose state it went on from")]
+    generation: Annotated[
+        int, Meta(description="rises with every deployment that begins anew: of earlier ones nothing counts")
+    ]
+    written_at: _WrittenAt
+    epoch: _Epoch
 
 
 Row = (

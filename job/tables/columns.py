@@ -1,7 +1,26 @@
-"""A column of a table: its name, its type and what it means."""
+"""The columns of a table, as the struct of its rows defines them: names, types, and what they mean.
+
+DuckDB's and Flink's DDL, the views, the page of docs and `recloop sql --tables` are made from these.
+"""
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
+
+from msgspec import Struct
+from msgspec.inspect import (
+    BoolType,
+    FloatType,
+    IntType,
+    ListType,
+    Metadata,
+    NoneType,
+    StrType,
+    Type,
+    UnionType,
+    type_info,
+)
+from msgspec.structs import FieldInfo, fields
 
 
 class ColumnType(StrEnum):
@@ -33,21 +52,56 @@ class Column:
     nullable: bool = False
 
 
-def string_column(name: str, doc: str, *, nullable: bool = False) -> Column:
-    """A column of text."""
-    return Column(name, ColumnType.STRING, doc, nullable)
+@cache
+def columns_of(row: type[Struct]) -> tuple[Column, ...]:
+    """Return one column a field, in their order.
+
+    A field's type is one of str, int (64 bits), `udfs.rows.Int32`, float, bool, list[str] and list[float], or one of
+    these and None; a `msgspec.Meta(description=...)` says what it means.
+
+    Raises:
+        TypeError: a field has no description, or another type.
+    """
+    return tuple(_column(row, field) for field in fields(row))
 
 
-def int_column(name: str, doc: str, *, nullable: bool = False) -> Column:
-    """A column of 32-bit integers."""
-    return Column(name, ColumnType.INT, doc, nullable)
+def _column(row: type[Struct], field: FieldInfo) -> Column:
+    kind = type_info(field.type)
+    schema: dict[str, str] = {}
+    nullable = False
+    while isinstance(kind, Metadata | UnionType):  # what Annotated and "| None" put around the type, in either order
+        match kind:
+            case Metadata():
+                schema |= kind.extra_json_schema or {}
+                kind = kind.type
+            case UnionType(types=(one, NoneType())):
+                nullable = True
+                kind = one
+            case _:
+                break
+    column_type = _column_type(kind, schema.get("format"))
+    if column_type is None:
+        msg = f"{row.__name__}.{field.name} has a type that no column holds: take one that columns_of names"
+        raise TypeError(msg)
+    if not (doc := schema.get("description")):
+        msg = f"{row.__name__}.{field.name} has no description: annotate it with msgspec.Meta(description=...)"
+        raise TypeError(msg)
+    return Column(field.name, column_type, doc, nullable)
 
 
-def long_column(name: str, doc: str, *, nullable: bool = False) -> Column:
-    """A column of 64-bit integers."""
-    return Column(name, ColumnType.LONG, doc, nullable)
-
-
-def double_column(name: str, doc: str, *, nullable: bool = False) -> Column:
-    """A column of 64-bit floats."""
-    return Column(name, ColumnType.DOUBLE, doc, nullable)
+def _column_type(kind: Type, number_format: str | None) -> ColumnType | None:
+    match kind:
+        case StrType():
+            return ColumnType.STRING
+        case IntType():
+            return ColumnType.INT if number_format == "int32" else ColumnType.LONG
+        case FloatType():
+            return ColumnType.DOUBLE
+        case BoolType():
+            return ColumnType.BOOLEAN
+        case ListType(item_type=StrType()):
+            return ColumnType.STRINGS
+        case ListType(item_type=FloatType()):
+            return ColumnType.DOUBLES
+        case _:
+            return None
