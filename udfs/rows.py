@@ -5,12 +5,13 @@ UTC: `timestamp` is event time, `appended_at` the log's, `written_at` the clock'
 up to which freshness is measured).
 """
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-_encode = msgspec.json.Encoder().encode
+_encode_lines = msgspec.json.Encoder().encode_lines
 
 Int32 = Annotated[int, Meta(extra_json_schema={"format": "int32"})]
 """A whole number that tables hold in 32 bits; others have 64."""
@@ -31,7 +32,7 @@ _ModelHash = Annotated[str, Meta(description="sha256 of that bundle")]
 _Variant = Annotated[str, Meta(description="variant of the A/B test the user is in, or the only one")]
 
 
-class UserBehaviorRow(msgspec.Struct, gc=False):
+class UserBehaviorRow(msgspec.Struct, gc=False, kw_only=True):
     """One behaviour of the log that was applied, or dropped as a duplicate."""
 
     user_id: Annotated[str, Meta(description="who acted")]
@@ -50,7 +51,7 @@ class UserBehaviorRow(msgspec.Struct, gc=False):
     epoch: _Epoch
 
 
-class RecommendationListRow(msgspec.Struct, gc=False):
+class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
     """One list, and everything it was made from."""
 
     user_id: Annotated[str, Meta(description="whose list")]
@@ -83,7 +84,7 @@ class RecommendationListRow(msgspec.Struct, gc=False):
     epoch: _Epoch
 
 
-class PredictionResultRow(msgspec.Struct, gc=False):
+class PredictionResultRow(msgspec.Struct, gc=False, kw_only=True):
     """One item's score in one call of the model."""
 
     user_id: Annotated[str, Meta(description="for whom")]
@@ -101,7 +102,7 @@ class PredictionResultRow(msgspec.Struct, gc=False):
     epoch: _Epoch
 
 
-class DeadLetterRow(msgspec.Struct, gc=False):
+class DeadLetterRow(msgspec.Struct, gc=False, kw_only=True):
     """One record of the log that was no behaviour."""
 
     log_partition: _LogPartition
@@ -116,7 +117,7 @@ class DeadLetterRow(msgspec.Struct, gc=False):
     epoch: _Epoch
 
 
-class FeedbackMetricsRow(msgspec.Struct, gc=False):
+class FeedbackMetricsRow(msgspec.Struct, gc=False, kw_only=True):
     """One minute of the whole loop."""
 
     minute: Annotated[int, Meta(description="start of the minute")]
@@ -150,7 +151,7 @@ class FeedbackMetricsRow(msgspec.Struct, gc=False):
     epoch: _Epoch
 
 
-class TrendSnapshotRow(msgspec.Struct, gc=False):
+class TrendSnapshotRow(msgspec.Struct, gc=False, kw_only=True):
     """What was trending at one moment."""
 
     snapshot_id: Annotated[int, Meta(description="when it was made, epoch ms")]
@@ -161,7 +162,7 @@ class TrendSnapshotRow(msgspec.Struct, gc=False):
     epoch: _Epoch
 
 
-class ModelSwapRow(msgspec.Struct, gc=False):
+class ModelSwapRow(msgspec.Struct, gc=False, kw_only=True):
     """What became of a model at one scorer."""
 
     scorer: Annotated[Int32, Meta(description="number of the subtask of score-candidates, from 0")]
@@ -177,7 +178,7 @@ class ModelSwapRow(msgspec.Struct, gc=False):
     epoch: _Epoch
 
 
-class AttemptRow(msgspec.Struct, gc=False):
+class AttemptRow(msgspec.Struct, gc=False, kw_only=True):
     """Where one attempt of the job began to read one partition of the log."""
 
     log_partition: _LogPartition
@@ -204,6 +205,6 @@ Row = (
 )
 
 
-def to_line(row: Row) -> str:
-    """The row as JSON, without a newline."""
-    return _encode(row).decode()
+def to_lines(rows: Sequence[Row]) -> str:
+    """Return the rows as lines of JSON, without the last one's newline."""
+    return _encode_lines(rows)[:-1].decode()

@@ -12,7 +12,7 @@ from udfs.attempt import DeploymentId, attempt_epoch
 from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, due, encode_minute, forgettable
 from udfs.flink.keyed_state import bytes_map_state
 from udfs.flink.restored import restored_checkpoint
-from udfs.rows import to_line
+from udfs.rows import to_lines
 
 _GRACE_MS = 2_000
 """How long after a minute's end its row is written; what comes later is in the row's next revision."""
@@ -53,7 +53,7 @@ class MeasureFeedback(KeyedProcessFunction):
             minute.changed = False
             minute.epoch = self._epoch = max(self._epoch, minute.epoch)
             self._minutes.put(str(minute.minute), encode_minute(minute))
-            yield to_line(minute.row(number, now_ms))
+            yield to_lines([minute.row(number, now_ms)])
         self._rows.update(number)
         for minute in forgettable(minutes):
             self._minutes.remove(str(minute.minute))

@@ -1,84 +1,97 @@
-"""The rows that update-lists writes, as lines of JSON."""
-
-from typing import NamedTuple
+"""The rows that update-lists writes."""
 
 from udfs.elements import Candidates, ModelRef, ScoredBehavior, Swap
 from udfs.lists.user_list import Policy, UserList, reason_text
-from udfs.rows import ModelSwapRow, PredictionResultRow, RecommendationListRow, to_line
-
-
-class MadeFrom(NamedTuple):
-    """Which model serves the user, None where none does, and which trends had a part in the list, if any."""
-
-    model: ModelRef | None
-    trend_snapshot: int | None
+from udfs.rows import ModelSwapRow, PredictionResultRow, RecommendationListRow
 
 
 def recommendation_list_row(
-    user_list: UserList, scored: ScoredBehavior, made_from: MadeFrom, policy: Policy, stamp: tuple[int, int]
-) -> str:
-    """The line of a list; `stamp` is (clock, epoch)."""
+    user_list: UserList,
+    scored: ScoredBehavior,
+    policy: Policy,
+    *,
+    model: ModelRef | None,
+    trend_snapshot: int | None,
+    now_ms: int,
+    epoch: int,
+) -> RecommendationListRow:
+    """Return the row of a list.
+
+    Args:
+        user_list: the list that was made.
+        scored: the behaviour that it was made for.
+        policy: by which it was made.
+        model: the one that serves the user; None where none does.
+        trend_snapshot: number of the trends that had a part in it, if any.
+        now_ms: the clock.
+        epoch: of the element.
+    """
     behavior = scored.behavior
-    model = made_from.model
     scored_by = None if scored.candidates is None else model
-    return to_line(
-        RecommendationListRow(
-            behavior.user_id,
-            user_list.items,
-            [round(score, 6) for score in user_list.scores],
-            [reason_text(reason) for reason in user_list.reasons],
-            user_list.list_version,
-            user_list.user_seq,
-            behavior.action,
-            behavior.item_id,
-            behavior.log_partition,
-            behavior.log_offset,
-            policy.value,
-            _source(scored, policy),
-            scored.fallback_reason,
-            None if scored_by is None else scored_by.version,
-            None if scored_by is None else scored_by.hash,
-            None if model is None else model.variant,
-            made_from.trend_snapshot,
-            scored.batch_size,
-            behavior.timestamp,
-            behavior.appended_at,
-            *stamp,
-        )
+    return RecommendationListRow(
+        user_id=behavior.user_id,
+        items=user_list.items,
+        scores=[round(score, 6) for score in user_list.scores],
+        reasons=[reason_text(reason) for reason in user_list.reasons],
+        list_version=user_list.list_version,
+        user_seq=user_list.user_seq,
+        action=behavior.action,
+        item_id=behavior.item_id,
+        log_partition=behavior.log_partition,
+        log_offset=behavior.log_offset,
+        policy=policy.value,
+        source=_source(scored, policy),
+        fallback_reason=scored.fallback_reason,
+        model_version=None if scored_by is None else scored_by.version,
+        model_hash=None if scored_by is None else scored_by.hash,
+        variant=None if model is None else model.variant,
+        trend_snapshot=trend_snapshot,
+        batch_size=scored.batch_size,
+        timestamp=behavior.timestamp,
+        appended_at=behavior.appended_at,
+        written_at=now_ms,
+        epoch=epoch,
     )
 
 
-def model_swap_row(swap: Swap, stamp: tuple[int, int]) -> str:
-    """The line of a swap; `stamp` is (clock, epoch)."""
-    model = swap.model
-    return to_line(
-        ModelSwapRow(swap.scorer, model.variant, model.version, model.hash, swap.outcome, swap.problem, swap.at, *stamp)
+def model_swap_row(swap: Swap, *, now_ms: int, epoch: int) -> ModelSwapRow:
+    """Return the row of a swap."""
+    return ModelSwapRow(
+        scorer=swap.scorer,
+        variant=swap.model.variant,
+        model_version=swap.model.version,
+        model_hash=swap.model.hash,
+        outcome=swap.outcome,
+        problem=swap.problem,
+        timestamp=swap.at,
+        written_at=now_ms,
+        epoch=epoch,
     )
 
 
 def prediction_result_rows(
-    scored: ScoredBehavior, candidates: Candidates, model: ModelRef, stamp: tuple[int, int]
-) -> str:
-    """The lines of all candidates of one behaviour; `stamp` is (clock, epoch)."""
+    scored: ScoredBehavior, candidates: Candidates, model: ModelRef, *, now_ms: int, epoch: int
+) -> list[PredictionResultRow]:
+    """Return the rows of all candidates of one behaviour, best first."""
     behavior = scored.behavior
-    rows = (
+    return [
         PredictionResultRow(
-            behavior.user_id,
-            item_id,
-            score,
-            rank,
-            scored.user_seq,
-            behavior.log_partition,
-            behavior.log_offset,
-            model.version,
-            model.hash,
-            model.variant,
-            behavior.timestamp,
-            *stamp,
+            user_id=behavior.user_id,
+            item_id=item_id,
+            score=score,
+            rank=rank,
+            user_seq=scored.user_seq,
+            log_partition=behavior.log_partition,
+            log_offset=behavior.log_offset,
+            model_version=model.version,
+            model_hash=model.hash,
+            variant=model.variant,
+            timestamp=behavior.timestamp,
+            written_at=now_ms,
+            epoch=epoch,
         )
         for rank, (item_id, score) in enumerate(zip(candidates.items, candidates.scores(), strict=True))
-    )
-    return "\n".join(map(to_line, rows))
+    ]
 
 
 def _source(scored: ScoredBehavior, policy: Policy) -> str:

@@ -15,7 +15,7 @@ from udfs.elements import Begun
 from udfs.hashing import HASH_TYPECODE, id_hash
 from udfs.lists.list_codec import decode_hashes, decode_list, encode_hashes, encode_list
 from udfs.lists.user_list import Policy, UserList, reason_text
-from udfs.rows import RecommendationListRow, to_line
+from udfs.rows import RecommendationListRow
 
 WITHDRAWN = "withdrawn"
 """In place of an action: what caused a list that was swept."""
@@ -82,11 +82,11 @@ class ListSweep:
         self._under_way[key] = _UnderWay(begin, iter(self._lists.items()))
         return True
 
-    def turn(self, key: int, now_ms: int) -> tuple[list[str], bool]:
+    def turn(self, key: int, now_ms: int) -> tuple[list[RecommendationListRow], bool]:
         """Look at the next few lists; return the rows of those made anew, and whether there are more to look at."""
         if (sweep := self._under_way.get(key)) is None:  # a timer of an earlier attempt
             return [], False
-        rows: list[str] = []
+        rows: list[RecommendationListRow] = []
         for _ in range(LISTS_A_TURN):
             if (found := self._next(sweep)) is None:
                 del self._under_way[key]
@@ -110,7 +110,7 @@ class ListSweep:
             sweep.left = ((user_id, self._lists.get(user_id)) for user_id in users)
             return next(sweep.left, None)
 
-    def _swept_list(self, user_id: str, begin: Begin, now_ms: int) -> list[str]:
+    def _swept_list(self, user_id: str, begin: Begin, now_ms: int) -> list[RecommendationListRow]:
         """Makes the list anew, if it still is as it was seen: a behaviour may have done so meanwhile."""
         before = decode_list(self._lists.get(user_id))
         gone = [item for item in before.items if item in self._withdrawn]
@@ -137,31 +137,31 @@ def without(user_list: UserList, withdrawn: frozenset[str]) -> UserList:
     )
 
 
-def swept_list_row(user_id: str, user_list: UserList, item_id: str, policy: Policy, begin: Begin, now_ms: int) -> str:
-    """Return the line of a list that was swept; its cause is the item, and no behaviour."""
-    return to_line(
-        RecommendationListRow(
-            user_id=user_id,
-            items=user_list.items,
-            scores=[round(score, 6) for score in user_list.scores],
-            reasons=[reason_text(reason) for reason in user_list.reasons],
-            list_version=user_list.list_version,
-            user_seq=user_list.user_seq,
-            action=WITHDRAWN,
-            item_id=item_id,
-            log_partition=begin.begun.log_partition,
-            log_offset=begin.begun.log_offset,
-            policy=policy.value,
-            source="rules",
-            fallback_reason=None,
-            model_version=None,
-            model_hash=None,
-            variant=None,
-            trend_snapshot=None,
-            batch_size=None,
-            timestamp=now_ms,
-            appended_at=None,
-            written_at=now_ms,
-            epoch=begin.epoch,
-        )
+def swept_list_row(
+    user_id: str, user_list: UserList, item_id: str, policy: Policy, begin: Begin, now_ms: int
+) -> RecommendationListRow:
+    """Return the row of a list that was swept; its cause is the item, and no behaviour."""
+    return RecommendationListRow(
+        user_id=user_id,
+        items=user_list.items,
+        scores=[round(score, 6) for score in user_list.scores],
+        reasons=[reason_text(reason) for reason in user_list.reasons],
+        list_version=user_list.list_version,
+        user_seq=user_list.user_seq,
+        action=WITHDRAWN,
+        item_id=item_id,
+        log_partition=begin.begun.log_partition,
+        log_offset=begin.begun.log_offset,
+        policy=policy.value,
+        source="rules",
+        fallback_reason=None,
+        model_version=None,
+        model_hash=None,
+        variant=None,
+        trend_snapshot=None,
+        batch_size=None,
+        timestamp=now_ms,
+        appended_at=None,
+        written_at=now_ms,
+        epoch=begin.epoch,
     )

@@ -15,9 +15,10 @@ from udfs.flink.metrics import Metric, counters, counters_by
 from udfs.flink.tags import FEEDBACK, MODEL_SWAPS, PREDICTION_RESULTS
 from udfs.hashing import id_hash
 from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encode_trends
-from udfs.lists.list_rows import MadeFrom, model_swap_row, prediction_result_rows, recommendation_list_row
+from udfs.lists.list_rows import model_swap_row, prediction_result_rows, recommendation_list_row
 from udfs.lists.sweep_lists import Begin, ListSweep
 from udfs.lists.user_list import Fallbacks, ListRules, UserList, update
+from udfs.rows import PredictionResultRow, RecommendationListRow, to_lines
 
 FEEDBACK_KEY = 0
 """The key of the one that adds all buckets' minutes up."""
@@ -81,30 +82,39 @@ class UpdateLists(KeyedProcessFunction):
         """A user's list is read and written once an element."""
         fallbacks = self._current(context.get_current_key())
         users: dict[str, UserList] = {}
-        rows, predictions = [], []
+        rows: list[RecommendationListRow] = []
+        predictions: list[PredictionResultRow] = []
         now_ms = int(time.time() * 1000)
-        stamp = (now_ms, element.epoch)
+        epoch = element.epoch
         for scored in element.behaviors:
             user_id = scored.behavior.user_id
             previous = users.get(user_id) or self._load(user_id)
             users[user_id] = update(previous, scored, self._rules.lists, fallbacks)
             model = None if scored.model is None else element.models[scored.model]
-            made_from = MadeFrom(model, fallbacks.snapshot_id)
-            rows.append(recommendation_list_row(users[user_id], scored, made_from, self._rules.lists.policy, stamp))
+            row = recommendation_list_row(
+                users[user_id],
+                scored,
+                self._rules.lists.policy,
+                model=model,
+                trend_snapshot=fallbacks.snapshot_id,
+                now_ms=now_ms,
+                epoch=epoch,
+            )
+            rows.append(row)
             candidates = scored.candidates
             if candidates is not None and candidates.items and model is not None and self._is_sampled(scored):
-                predictions.append(prediction_result_rows(scored, candidates, model, stamp))
+                predictions += prediction_result_rows(scored, candidates, model, now_ms=now_ms, epoch=epoch)
         for user_id, user_list in users.items():
             self._lists.put(user_id, encode_list(user_list))
         self._count(element)
         if element.behaviors or element.duplicates:
             yield from self._measure(element, now_ms, context)
         if element.swaps:
-            yield MODEL_SWAPS, "\n".join(model_swap_row(swap, stamp) for swap in element.swaps)
+            yield MODEL_SWAPS, to_lines([model_swap_row(swap, now_ms=now_ms, epoch=epoch) for swap in element.swaps])
         if predictions:
-            yield PREDICTION_RESULTS, "\n".join(predictions)
+            yield PREDICTION_RESULTS, to_lines(predictions)
         if rows:
-            yield "\n".join(rows)
+            yield to_lines(rows)
 
     def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
         """A minute is over: hands on what it counted. Between minutes: the next lists of a sweep."""
@@ -114,7 +124,7 @@ class UpdateLists(KeyedProcessFunction):
                 self._sweep_on(context)
             if rows:
                 self._lists_swept.inc(len(rows))
-                yield "\n".join(rows)
+                yield to_lines(rows)
             return
         if state := self._minute.value():
             self._minute.clear()

@@ -17,6 +17,7 @@ from udfs.log.log_rows import attempt_row, dead_letter_row
 from udfs.log.parsing import DeadLetter, LogRecord, ParsingRules, newest_after, offsets_gone, parse
 from udfs.log.position import LogPosition
 from udfs.log.position_codec import decode_position, encode_position
+from udfs.rows import to_lines
 
 
 class LogPositions:
@@ -42,7 +43,9 @@ class LogPositions:
         position.offset_metric = group.counter(Metric.NEXT_OFFSET.value)
         position.offset_metric.inc(position.next_offset)
         self._positions[key] = position
-        yield ATTEMPTS, attempt_row(position, before, self._deployment.generation, _now_ms())
+        generation = self._deployment.generation
+        row = attempt_row(position, parent_epoch=before, generation=generation, now_ms=_now_ms())
+        yield ATTEMPTS, to_lines([row])
 
     def of(self, key: int) -> LogPosition:
         """Where this key's partition is read on; it was begun."""
@@ -74,7 +77,7 @@ class SortRecords:
         for record in records:
             parsed = parse(record, self._rules, newest_ms=position.newest_ms, now_ms=now_ms)
             if isinstance(parsed, DeadLetter):
-                letters.append(dead_letter_row(parsed, position.epoch, now_ms))
+                letters.append(dead_letter_row(parsed, now_ms=now_ms, epoch=position.epoch))
                 self.count_gone(offsets_gone(parsed))
                 continue
             position.newest_ms = newest_after(position.newest_ms, parsed)
@@ -82,9 +85,9 @@ class SortRecords:
             buckets.setdefault(key, []).append(parsed)
         if letters:
             self._dead_letters.inc(len(letters))
-            yield DEAD_LETTERS, "\n".join(letters)
+            yield DEAD_LETTERS, to_lines(letters)
         for key, behaviors in buckets.items():
-            yield Row(key, encode(PolledElement(position.epoch, behaviors)))
+            yield Row(key, encode(PolledElement(epoch=position.epoch, behaviors=behaviors)))
 
 
 def _now_ms() -> int:

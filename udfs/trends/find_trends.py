@@ -12,7 +12,7 @@ from udfs.buckets import bucket_keys
 from udfs.elements import TrendSnapshot, decode_trend_part, encode
 from udfs.flink.keyed_state import bytes_map_state
 from udfs.flink.tags import TREND_SNAPSHOTS
-from udfs.rows import TrendSnapshotRow, to_line
+from udfs.rows import TrendSnapshotRow, to_lines
 from udfs.trends.trends import TrendRules, Trends, decode_sum, encode_sum
 
 
@@ -73,8 +73,8 @@ class FindTrends(KeyedProcessFunction):
             written_at=now_ms,
             epoch=self._epoch,
         )
-        yield TREND_SNAPSHOTS, to_line(row)
-        snapshot = encode(TrendSnapshot(now_ms, strengths))
+        yield TREND_SNAPSHOTS, to_lines([row])
+        snapshot = encode(TrendSnapshot(snapshot_id=now_ms, strengths=strengths))
         for key in self._keys:
             yield Row(key, snapshot)
 

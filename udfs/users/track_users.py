@@ -11,6 +11,7 @@ from udfs.elements import TrackedBehavior, TrackedElement, TrendPart, decode_pol
 from udfs.flink.keyed_state import bytes_map_state
 from udfs.flink.metrics import Metric, counters
 from udfs.flink.tags import TREND_PARTS, USER_BEHAVIOR
+from udfs.rows import to_lines
 from udfs.users.behavior_row import user_behavior_row
 from udfs.users.profile import Applied, ProfileRules, UserProfile, apply, snapshot
 from udfs.users.profile_codec import decode_profile, encode_profile
@@ -50,15 +51,17 @@ class TrackUsers(KeyedProcessFunction):
             if applied:
                 tracked.append(snapshot(profile, behavior, self._rules))
             user_seq = profile.user_seq if applied else None
-            rows.append(user_behavior_row(behavior, user_seq, self._epoch, now_ms))
+            rows.append(user_behavior_row(behavior, user_seq, now_ms=now_ms, epoch=self._epoch))
         for user_id, profile in profiles.items():
             self._profiles.put(user_id, encode_profile(profile))
         self._count(len(tracked), len(rows) - len(tracked))
         if rows:
-            yield USER_BEHAVIOR, "\n".join(rows)
+            yield USER_BEHAVIOR, to_lines(rows)
         if self._with_trends and (weights := self._weights(tracked)):
-            yield TREND_PARTS, Row(TRENDS_KEY, encode(TrendPart(self._epoch, weights)))
-        out = TrackedElement(self._epoch, len(rows) - len(tracked), tracked, element.begun)
+            yield TREND_PARTS, Row(TRENDS_KEY, encode(TrendPart(epoch=self._epoch, weights=weights)))
+        out = TrackedElement(
+            epoch=self._epoch, duplicates=len(rows) - len(tracked), behaviors=tracked, begun=element.begun
+        )
         yield Row(context.get_current_key(), encode(out))
 
     def _load(self, user_id: str, profiles: dict[str, UserProfile]) -> UserProfile:

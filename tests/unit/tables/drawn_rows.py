@@ -10,16 +10,16 @@ from tests.unit.tables.rows import HOUR
 from tests.unit.udfs.drawn import NOW_MS, RULES
 from tests.unit.udfs.examples import candidates, scored
 from udfs.elements import LoggedBehavior, ModelRef
-from udfs.lists.list_rows import MadeFrom, prediction_result_rows, recommendation_list_row
+from udfs.lists.list_rows import prediction_result_rows, recommendation_list_row
 from udfs.lists.user_list import Policy, ReasonCode, UserList
 from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import LogRecord, parse
+from udfs.rows import to_lines
 from udfs.users.behavior_row import user_behavior_row
 
 ROW_TABLES = ("user_behavior", "dead_letters", "recommendation_lists", "prediction_results")
 FURTHEST = 2**31 - 1, 2**63 - 1
 """The last partition; and the last offset, and number, that a column can hold."""
-_STAMP = (NOW_MS, FURTHEST[1])
 
 
 def list_of(behavior: LoggedBehavior) -> UserList:
@@ -38,20 +38,22 @@ def all_rows(raws: Sequence[bytes]) -> dict[str, list[str]]:
             for table, line in _rows_of(found).items():
                 rows[table].append(line)
         else:
-            rows["dead_letters"].append(dead_letter_row(found, *reversed(_STAMP)))
+            rows["dead_letters"].append(to_lines([dead_letter_row(found, now_ms=NOW_MS, epoch=FURTHEST[1])]))
     return rows
 
 
 def _rows_of(behavior: LoggedBehavior) -> dict[str, str]:
     proposed = candidates((behavior.item_id, -3.4e38, behavior.item_id))
-    did = scored(proposed, did=behavior, seq=FURTHEST[1])
+    number = FURTHEST[1]
+    did = scored(proposed, did=behavior, seq=number)
     model = ModelRef(behavior.item_id, behavior.user_id, behavior.item_id)
+    made = recommendation_list_row(
+        list_of(behavior), did, Policy.RECOMMEND, model=model, trend_snapshot=number, now_ms=NOW_MS, epoch=number
+    )
     return {
-        "user_behavior": user_behavior_row(behavior, FURTHEST[1], *reversed(_STAMP)),
-        "recommendation_lists": recommendation_list_row(
-            list_of(behavior), did, MadeFrom(model, FURTHEST[1]), Policy.RECOMMEND, _STAMP
-        ),
-        "prediction_results": prediction_result_rows(did, proposed, model, _STAMP),
+        "user_behavior": to_lines([user_behavior_row(behavior, number, now_ms=NOW_MS, epoch=number)]),
+        "recommendation_lists": to_lines([made]),
+        "prediction_results": to_lines(prediction_result_rows(did, proposed, model, now_ms=NOW_MS, epoch=number)),
     }
 
 

@@ -15,7 +15,7 @@ from job.tables.columns import Column, ColumnType, columns_of
 from job.tables.dialect import quoted_list
 from job.tables.schema import TABLES
 from tests.unit.tables.rows import HOUR
-from udfs.rows import Int32, Row, to_line
+from udfs.rows import Int32, Row, to_lines
 
 Described = Meta(description="what it means")
 KINDS: list[tuple[Any, ColumnType]] = [
@@ -92,7 +92,7 @@ def test_every_row_comes_back_from_its_table_as_it_was(drawn: dict[str, list[Any
         for name, rows in drawn.items():
             hour = Path(folder) / name / HOUR
             hour.mkdir(parents=True)
-            (hour / "part-a-0").write_text("".join(f"{to_line(row)}\n" for row in rows))
+            (hour / "part-a-0").write_text(to_lines(rows) + "\n")
         with duck.connect(Path(folder)) as connection:
             for name, rows in drawn.items():
                 select = f"SELECT {quoted_list(TABLES[name].column_names)} FROM {name}_all"

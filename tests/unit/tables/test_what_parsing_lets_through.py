@@ -20,6 +20,7 @@ from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encod
 from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import DeadLetter, LogRecord, parse
 from udfs.publishing.publication import dead_letter_record, list_record, newest_lists
+from udfs.rows import to_lines
 from udfs.trends.trends import TrendRules, Trends
 from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
 from udfs.users.profile_codec import decode_profile, encode_profile
@@ -94,7 +95,7 @@ def test_topics_and_list_state_take_it(raws: list[bytes]) -> None:
 def test_a_topic_of_dead_letters_takes_the_others(raw: bytes) -> None:
     found = parse(LogRecord(0, 2**63 - 1, raw, len(raw)), RULES, newest_ms=0, now_ms=0)
     if isinstance(found, DeadLetter):
-        row = dead_letter_row(found, 1, 2)
+        row = to_lines([dead_letter_row(found, now_ms=2, epoch=1)])
         record = dead_letter_record(row)
         assert record.value == raw == base64.b64decode(msgspec.json.decode(row)["raw_base64"])
         assert all(value.decode() for _, value in record.headers)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.unit.udfs.examples import behavior, proposals, scored
 from udfs.elements import FallbackReason, ScoredBehavior
 from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, due, encode_minute, forgettable, minute_of
-from udfs.rows import to_line
+from udfs.rows import to_lines
 
 NOW_MS = 1_700_000_040_123
 MINUTE = minute_of(NOW_MS)
@@ -49,7 +49,7 @@ def test_a_scored_behavior_counts_its_batch() -> None:
 
 def test_a_row_counts_fallbacks_by_their_reason() -> None:
     reasons = (FallbackReason.SHED, FallbackReason.CIRCUIT_OPEN, FallbackReason.SHED)
-    row = json.loads(to_line(counted(made(), *(made(fallback=reason) for reason in reasons)).row(1, NOW_MS)))
+    row = json.loads(to_lines([counted(made(), *(made(fallback=reason) for reason in reasons)).row(1, NOW_MS)]))
     assert row["fallbacks"] == 3
     assert {reason.value: row[f"fallbacks_{reason}"] for reason in FallbackReason} == {
         "deadline": 0,
@@ -107,7 +107,7 @@ def test_stored_minutes_come_back(done: list[ScoredBehavior], revision: int, cha
 
 
 def test_a_row_says_how_the_minute_went() -> None:
-    row = json.loads(to_line(counted(made(NOW_MS - 100, 4), made(NOW_MS - 100, 2)).row(1, NOW_MS)))
+    row = json.loads(to_lines([counted(made(NOW_MS - 100, 4), made(NOW_MS - 100, 2)).row(1, NOW_MS)]))
     assert row["minute"] == MINUTE
     assert (row["events"], row["lists"], row["scored"], row["fallbacks"]) == (2, 2, 2, 0)
     assert (row["batch_size_mean"], row["batch_size_max"]) == (3.0, 4)

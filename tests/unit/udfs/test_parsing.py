@@ -14,6 +14,7 @@ from tests.unit.udfs.examples import NOW_MS, PARSING, record
 from udfs.elements import LoggedBehavior, PolledElement, decode_polled, encode
 from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import MAX_ID_BYTES, DeadLetter, LogRecord, ParsingRules, Reason, parse
+from udfs.rows import to_lines
 from udfs.users.behavior_row import user_behavior_row
 
 GOOD: dict[str, Any] = {"user_id": "u", "action": "click", "item_id": "i", "timestamp": NOW_MS}
@@ -186,9 +187,9 @@ def dumps(value: object, *, ascii_only: bool) -> bytes:
 def test_whatever_the_bytes_are_what_comes_back_can_be_handed_on_and_written(raw: bytes) -> None:
     found = parsed(raw)
     if isinstance(found, DeadLetter):
-        row = json.loads(dead_letter_row(found, 1, NOW_MS))
+        row = json.loads(to_lines([dead_letter_row(found, now_ms=NOW_MS, epoch=1)]))
         assert base64.b64decode(row["raw_base64"]) == raw
     else:
         assert decode_polled(encode(PolledElement(1, [found]))).behaviors == [found]
-        row = json.loads(user_behavior_row(found, 1, 1, NOW_MS))
+        row = json.loads(to_lines([user_behavior_row(found, 1, now_ms=NOW_MS, epoch=1)]))
         assert row["user_id"] == found.user_id

@@ -9,6 +9,7 @@ from udfs.hashing import stable_hash
 from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import MAX_RAW_BYTES, DeadLetter, LogRecord, Reason
 from udfs.publishing.publication import Headers, dead_letter_record, list_record, newest_letters, newest_lists
+from udfs.rows import to_lines
 
 Made = tuple[str, int, int]
 
@@ -37,7 +38,7 @@ def test_a_list_is_keyed_by_its_user_and_whole() -> None:
 def test_a_dead_letter_has_its_own_bytes_and_what_is_wrong_in_headers() -> None:
     raw = b"\xff" * (MAX_RAW_BYTES + 1)
     letter = DeadLetter(LogRecord(2, 17, raw, len(raw)), Reason.NOT_JSON, "at byte 0")
-    record = dead_letter_record(dead_letter_row(letter, 9, 1))
+    record = dead_letter_record(to_lines([dead_letter_row(letter, now_ms=1, epoch=9)]))
     assert (record.key, record.value) == (None, raw[:MAX_RAW_BYTES])
     assert dict(record.headers) == {
         "reason": b"not_json",
@@ -80,4 +81,4 @@ def test_of_a_record_that_was_dead_and_applied_the_later_attempt_counts(
 
 def letter_headers(offset: int, epoch: int) -> Headers:
     letter = DeadLetter(LogRecord(0, offset, b"x", 1), Reason.UNKNOWN_ACTION, "no such action")
-    return dead_letter_record(dead_letter_row(letter, epoch, 1)).headers
+    return dead_letter_record(to_lines([dead_letter_row(letter, now_ms=1, epoch=epoch)])).headers

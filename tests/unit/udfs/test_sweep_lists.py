@@ -1,10 +1,10 @@
 """What is withdrawn leaves every stored list, whatever happens between two turns, and nothing else changes."""
 
-import json
 from array import array
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,7 +66,7 @@ def swept(lists: HashMap, state: Value, *withdrawn: str, turns: int = 1_000) -> 
         made, more = sweep.turn(KEY, NOW_MS)
         rows += made
         turns -= 1
-    return [json.loads(row) for row in rows]
+    return [msgspec.structs.asdict(row) for row in rows]
 
 
 lists_of_users = st.dictionaries(
