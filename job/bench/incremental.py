@@ -106,7 +106,17 @@ def _batches(ground: Ground) -> Iterator[list[TrackedBehavior]]:
 
 def _applied(behavior: UserBehavior, profiles: dict[str, UserProfile], rules: ProfileRules) -> TrackedBehavior:
     profile = profiles.setdefault(behavior.user_id, UserProfile())
-    user, item = behavior.user_id, behavior.item_id
-    logged = LoggedBehavior(user, behavior.action, item, behavior.timestamp, None, None, None, 0, 0, None)
+    logged = LoggedBehavior(
+        user_id=behavior.user_id,
+        action=behavior.action,
+        item_id=behavior.item_id,
+        timestamp=behavior.timestamp,
+        event_id=None,
+        request_id=None,
+        position=None,
+        log_partition=0,
+        log_offset=0,
+        appended_at=None,
+    )
     apply(profile, logged, rules)
     return snapshot(profile, logged, rules)

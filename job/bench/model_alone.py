@@ -64,8 +64,8 @@ def measure_model(ground: Ground) -> ModelAlone:
     tried: list[ModelSpeed] = []
     for processes, threads in _LAYOUTS:
         spawn = get_context("spawn")
-        how = (ground.bundle.path, inputs, threads, spawn.Barrier(processes))
-        with ProcessPoolExecutor(processes, spawn, _load, how) as pool:
+        given = (ground.bundle.path, inputs, threads, spawn.Barrier(processes))
+        with ProcessPoolExecutor(processes, spawn, initializer=_load, initargs=given) as pool:
             for size in ground.scale.batch_sizes:
                 ground.say(f"{processes} x {threads} threads, batches of {size}")
                 speeds = list(pool.map(_measure, *([value] * processes for value in (size, ground.scale.model_s))))

@@ -136,8 +136,8 @@ class PartScorer:
 
     def _as_it_stands(self, user_id: str, profile: UserProfile) -> TrackedBehavior:
         """The profile as the model is asked about it; the behaviour is none, but says when."""
-        now = LoggedBehavior(user_id, "", "", self._now, None, None, None, 0, 0, None)
-        return snapshot(profile, now, self._rules)
+        now = UserBehavior(user_id=user_id, action="", item_id="", timestamp=self._now)
+        return snapshot(profile, _logged(now), self._rules)
 
     def _line(self, user_id: str, found: Candidates) -> bytes:
         scores = [round(score, 6) for score in found.scores()]
@@ -155,5 +155,15 @@ def profiles_after(behaviors: Iterable[UserBehavior], rules: ProfileRules) -> di
 
 
 def _logged(behavior: UserBehavior) -> LoggedBehavior:
-    b = behavior
-    return LoggedBehavior(b.user_id, b.action, b.item_id, b.timestamp, b.event_id, b.request_id, b.position, 0, 0, None)
+    return LoggedBehavior(
+        user_id=behavior.user_id,
+        action=behavior.action,
+        item_id=behavior.item_id,
+        timestamp=behavior.timestamp,
+        event_id=behavior.event_id,
+        request_id=behavior.request_id,
+        position=behavior.position,
+        log_partition=0,
+        log_offset=0,
+        appended_at=None,
+    )

@@ -123,11 +123,11 @@ def _publishing(settings: JobSettings) -> tuple[Publish | None, Publish | None]:
     if not publish.topics:
         return None, None
     compression = None if publish.compression == "none" else publish.compression
-    how = (settings.kafka.connection(), compression)
+    connection = settings.kafka.connection()
     lists, letters = publish.lists_topic, publish.dead_letters_topic
     return (
-        None if lists is None or settings.publishes_natively else Publish(lists, *how, list_record),
-        None if letters is None else Publish(letters, *how, dead_letter_record),
+        None if lists is None or settings.publishes_natively else Publish(lists, connection, compression, list_record),
+        None if letters is None else Publish(letters, connection, compression, dead_letter_record),
     )
 
 

@@ -119,5 +119,11 @@ def _variant(settings: JobSettings, name: str, given: VariantSettings) -> Varian
     models = settings.models
     if given.bundle is not None:
         return Variant(name, given.weight, FromFolder(given.bundle, given.bundle_hash, models.cache))
-    where = (str(models.url), str(models.name), str(given.model))
-    return Variant(name, given.weight, FromRegistry(*where, models.cache, given.bundle_hash))
+    source = FromRegistry(
+        url=str(models.url),
+        name=str(models.name),
+        which=str(given.model),
+        cache=models.cache,
+        bundle_hash=given.bundle_hash,
+    )
+    return Variant(name, given.weight, source)

@@ -16,7 +16,7 @@ CHANGES = {
     # track-users and update-lists run in the TaskManager's own interpreter, score-candidates in a worker beside it.
     "udfs/users/behavior_row.py": [('else "applied"', 'else "applied anew"')],
     "udfs/lists/list_rows.py": [('return "rules"', 'return "new rules"')],
-    "udfs/model_serving/score_candidates.py": [("bundle.hash, variant)", 'bundle.hash, variant + " anew")')],
+    "udfs/model_serving/score_candidates.py": [("variant=variant)", 'variant=variant + " anew")')],
 }
 
 

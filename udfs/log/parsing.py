@@ -174,16 +174,16 @@ def _judged(
 
 def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
     return LoggedBehavior(
-        line.user_id,
-        line.action,
-        line.item_id,
-        line.timestamp,
-        line.event_id,
-        line.request_id,
-        line.position,
-        record.partition,
-        record.offset,
-        _appended_at(record, line),
+        user_id=line.user_id,
+        action=line.action,
+        item_id=line.item_id,
+        timestamp=line.timestamp,
+        event_id=line.event_id,
+        request_id=line.request_id,
+        position=line.position,
+        log_partition=record.partition,
+        log_offset=record.offset,
+        appended_at=_appended_at(record, line),
     )
 
 

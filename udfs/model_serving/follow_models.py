@@ -122,7 +122,7 @@ class ModelFollower:
             each.failed = failed
             told = "version %s of %s does not load: the one before is served on"
             _log.error(told, wanted.id, each.source.name, exc_info=error)
-            self._tell(ModelRef(wanted.id, wanted.hash, each.variant), failed[1])
+            self._tell(ModelRef(version=wanted.id, hash=wanted.hash, variant=each.variant), failed[1])
 
     def _hear_of_absence(self, problem: str) -> None:
         if problem != self._away:

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from pyflink.common import Row
 from pyflink.datastream import AsyncFunction, RuntimeContext
@@ -113,7 +114,14 @@ class ScoreCandidates(AsyncFunction):
         element = decode_tracked(value[1])
         models, behaviors = await self._lanes.score(element.behaviors)
         swaps = [self._swaps.popleft() for _ in range(len(self._swaps))]
-        scored = ScoredElement(element.epoch, element.duplicates, models, behaviors, swaps, element.begun)
+        scored = ScoredElement(
+            epoch=element.epoch,
+            duplicates=element.duplicates,
+            models=models,
+            behaviors=behaviors,
+            swaps=swaps,
+            begun=element.begun,
+        )
         return [Row(value[0], encode(scored))]
 
     def _lane(self, variant: Variant) -> Lane:
@@ -124,7 +132,7 @@ class ScoreCandidates(AsyncFunction):
         except ModelHangsError as error:
             _log.error("%s: the rules alone go on until it does", error)
             served = error.served
-        self._tell(Swap(self._scorer, served.ref, "started", None, _now_ms()))
+        self._tell(Swap(scorer=self._scorer, model=served.ref, outcome="started", problem=None, at=_now_ms()))
         serving = self._serving
         rules = LaneRules(serving.batches, serving.calls, serving.shed_after_ms, serving.coalesce)
         return Lane(served, rules, self._hear_of_failure)
@@ -139,13 +147,14 @@ class ScoreCandidates(AsyncFunction):
         from udfs.scoring.scorer import Scorer
 
         scorer = Scorer(bundle, self._rules, open_device(self._serving.device), self._cache)
-        served = Served(ModelRef(bundle.manifest.version, bundle.hash, variant), scorer)
+        served = Served(ModelRef(version=bundle.manifest.version, hash=bundle.hash, variant=variant), scorer)
         if not finished_within(_WARM_UP_S, lambda: scorer.warm_up(self._serving.batches.max_size)):
             raise ModelHangsError(served)
         return served
 
     def _hear_of_swap(self, model: ModelRef, problem: str | None) -> None:
-        self._tell(Swap(self._scorer, model, "failed" if problem else "swapped", problem, _now_ms()))
+        outcome: Literal["failed", "swapped"] = "failed" if problem else "swapped"
+        self._tell(Swap(scorer=self._scorer, model=model, outcome=outcome, problem=problem, at=_now_ms()))
 
     def _tell(self, swap: Swap) -> None:
         """With the next element; the log says it now."""
@@ -171,10 +180,26 @@ class PassUnscored(AsyncFunction):
         """TrackedElement to ScoredElement, without candidates."""
         element = decode_tracked(value[1])
         behaviors = [
-            ScoredBehavior(t.behavior, t.user_seq, t.history, t.excluded, t.shown, None, None, None, None)
-            for t in element.behaviors
+            ScoredBehavior(
+                behavior=tracked.behavior,
+                user_seq=tracked.user_seq,
+                history=tracked.history,
+                excluded=tracked.excluded,
+                shown=tracked.shown,
+                candidates=None,
+                fallback_reason=None,
+                model=None,
+                batch_size=None,
+            )
+            for tracked in element.behaviors
         ]
-        scored = ScoredElement(element.epoch, element.duplicates, [], behaviors, [], element.begun)
+        scored = ScoredElement(
+            epoch=element.epoch,
+            duplicates=element.duplicates,
+            models=[],
+            behaviors=behaviors,
+            begun=element.begun,
+        )
         return [Row(value[0], encode(scored))]
 
 

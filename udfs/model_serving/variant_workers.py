@@ -35,15 +35,15 @@ class Lanes:
             size = None if candidates is None else answered.batch_size
             scored.append(
                 ScoredBehavior(
-                    behavior.behavior,
-                    behavior.user_seq,
-                    behavior.history,
-                    behavior.excluded + served.scorer.disliked_neighbors(behavior),
-                    behavior.shown,
-                    candidates,
-                    answered.failure,
-                    model,
-                    size,
+                    behavior=behavior.behavior,
+                    user_seq=behavior.user_seq,
+                    history=behavior.history,
+                    excluded=behavior.excluded + served.scorer.disliked_neighbors(behavior),
+                    shown=behavior.shown,
+                    candidates=candidates,
+                    fallback_reason=answered.failure,
+                    model=model,
+                    batch_size=size,
                 )
             )
         return list(models), scored

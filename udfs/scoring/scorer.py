@@ -159,7 +159,12 @@ class Scorer:
         return [
             answer.faults[row]
             if row in answer.faults
-            else Candidates(names[row][:count], scores[row, :count].tobytes(), because[row][:count], way)
+            else Candidates(
+                items=names[row][:count],
+                packed_scores=scores[row, :count].tobytes(),
+                because=because[row][:count],
+                way=way,
+            )
             for row, (count, way) in enumerate(zip(counts, answer.ways, strict=True))
         ]
 

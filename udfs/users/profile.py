@@ -125,14 +125,14 @@ def snapshot(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules
     if rules.exclude_seen:
         excluded += pack(profile.seen)
     return TrackedBehavior(
-        behavior,
-        profile.user_seq,
-        pack(profile.items),
-        bytes(profile.actions),
-        profile.times.tobytes(),
-        excluded,
-        pack(profile.disliked[-rules.disliked_neighborhoods :]) if rules.disliked_neighborhoods else b"",
-        _faded(profile, behavior.timestamp, rules),
+        behavior=behavior,
+        user_seq=profile.user_seq,
+        history=pack(profile.items),
+        actions=bytes(profile.actions),
+        times=profile.times.tobytes(),
+        excluded=excluded,
+        disliked=pack(profile.disliked[-rules.disliked_neighborhoods :]) if rules.disliked_neighborhoods else b"",
+        shown=_faded(profile, behavior.timestamp, rules),
     )
 
 
