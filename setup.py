@@ -23,6 +23,6 @@ setup(
     python_requires=">=3.11,<3.12",
     packages=find_packages(include=["job*", "udfs*", "model*"]),
     install_requires=_requirements("base"),
-    extras_require={"models": _requirements("models")},
+    extras_require={name: _requirements(name) for name in ("models", "pictures")},
     entry_points={"console_scripts": ["recloop=job.cli:main"]},
 )
