@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: setup stream-peers demo lint test test-all test-gpu bench-accuracy requirements clean
+.PHONY: setup stream-peers demo lint test test-all test-gpu bench-accuracy docs wheel requirements clean
 
 setup: .venv/.ready
 
@@ -19,13 +19,17 @@ setup: .venv/.ready
 
 stream-peers: .venv-stream-peers/.ready  ## what recloop bench runs Quix Streams with
 
-.venv-%-peers/.ready: .uv/.ready requirements/%-peers.txt
+.venv-%/.ready: .uv/.ready requirements/%.txt
 	.uv/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(@D)
-	.uv/bin/uv pip sync --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes requirements/$*-peers.txt
+	.uv/bin/uv pip sync --quiet --compile-bytecode --python $(@D)/bin/python --require-hashes requirements/$*.txt
 	@touch $@
 
+wheel: .uv/.ready setup  ## build/wheel/recloop-*.whl, for pip install in any Python environment
+	rm -rf build/lib build/bdist.* build/wheel
+	.uv/bin/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir build/wheel .
+
 requirements: .uv/.ready  ## pin every .in again
-	for name in uv base dev stream-peers recommender-peers; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
+	for name in uv base dev docs stream-peers recommender-peers; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
 	  --override requirements/recommender-peers-without.txt \
 	  --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; done
 
@@ -37,6 +41,9 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
+
+docs: .venv-docs/.ready  ## the pages of docs/ as a site, in build/docs; a dead link or a page that is not in mkdocs.yml fails
+	.venv-docs/bin/mkdocs build --strict --quiet
 
 test: setup  ## under 20 minutes
 	$(BIN)/pytest -m "not slow and not gpu" $(ARGS)

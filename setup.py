@@ -19,10 +19,10 @@ setup(
     long_description=(_ROOT / "README.md").read_text(),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    license_files=["LICENSE"],
-    python_requires=">=3.11,<3.12",
+    license_files=["LICENSE", "NOTICE"],
+    python_requires=">=3.11,<3.13",
     packages=find_packages(include=["job*", "udfs*", "model*"]),
     install_requires=_requirements("base"),
-    extras_require={"models": _requirements("models")},
+    extras_require={name: _requirements(name) for name in ("models", "pictures")},
     entry_points={"console_scripts": ["recloop=job.cli:main"]},
 )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from job.bench.results import Results
+from model.pictures import can_draw
 
 _SIZE = (6.4, 2.8)
 _DPI = 80
@@ -13,7 +14,9 @@ _SMALL = 0.01
 
 
 def draw(results: Results, out: Path) -> list[Path]:
-    """Draws what there are results for, and says which files it wrote."""
+    """Draws what there are results for, and says which files it wrote; none without matplotlib."""
+    if not can_draw():
+        return []
     pictures: dict[str, Callable[[Any, Results], bool]] = {
         "speed": _speed,
         "freshness": _freshness,

@@ -13,10 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from job.cluster.errors import SettingRefusedError
-
-GPU = "gpu"
-STATE = "state"
-"""The external resources' names, as slot-sharing groups ask for them."""
+from job.settings.placement import GPU, STATE
 
 ADAPTIVE_IGNORES_GPUS = (
     "the adaptive scheduler ignores what slot-sharing groups ask for, so scoring would land anywhere; "

@@ -22,6 +22,7 @@ from job.bench.run import Bench, run_bench
 from job.bench.scale import FULL, QUICK, SMALLEST, Scale
 from job.commands.options import Overrides, console, fail, told_errors
 from job.tables.errors import TablesError
+from model.pictures import NO_PICTURES, can_draw
 
 _SCALES = {scale.name: scale for scale in (FULL, QUICK, SMALLEST)}
 _VERDICTS = {"reached": "green", "first step reached": "yellow", "not reached": "red"}
@@ -57,7 +58,10 @@ def bench(
     _show(results, kept)
     if json_file is not None:
         _write(json_file, results, kept)
-    console.print(f"In {time.monotonic() - began:.0f} s; {escape(str(out))} has report.md, pictures and all figures.")
+    made = "report.md, pictures" if can_draw() else "report.md"
+    console.print(f"In {time.monotonic() - began:.0f} s; {escape(str(out))} has {made} and all figures.")
+    if not can_draw():
+        console.print(NO_PICTURES, markup=False)
 
 
 def _scale(name: str) -> Scale:

@@ -17,6 +17,7 @@ from job.commands.output import print_json
 from job.commands.train import TrainingProgress, use_threads
 from model.bundles.bundle import Bundle
 from model.compression.methods import KINDS, STEPS
+from model.pictures import NO_PICTURES, can_draw
 
 if TYPE_CHECKING:
     from model.compression.outcomes import Figures, Outcome, Report
@@ -85,10 +86,10 @@ def _print(report: Report, folder: Path) -> None:
     console.print(_table(report))
     console.print(report.goal)
     if report.kept:
-        console.print(
-            f"Written to {folder}: {', '.join(o.way for o in report.kept)}, compression.json, compression.png",
-            markup=False,
-        )
+        written = [*(o.way for o in report.kept), "compression.json", *(["compression.png"] if can_draw() else [])]
+        console.print(f"Written to {folder}: {', '.join(written)}", markup=False)
+        if not can_draw():
+            console.print(NO_PICTURES, markup=False)
     else:
         console.print(f"Every way loses more than {100 * report.max_loss:g} % of NDCG@10, so nothing was written.")
     console.print(report.protocol, style="dim")

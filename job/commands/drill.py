@@ -17,7 +17,7 @@ from rich.table import Table
 from job.cluster import ClusterError
 from job.commands.options import AsJson, console
 from job.deployment.deploy import DeployError
-from job.deployment.shipping import ShippingError
+from job.deployment.import_graph import ShippingError
 from job.drills.drill import run_drill
 from job.drills.errors import DrillError
 from job.drills.faults import FAULTS, SMOKE_FAULTS, Fault

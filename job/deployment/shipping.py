@@ -1,9 +1,10 @@
 """The packages as one zip whose name is its content, so that a TaskManager never runs an older deployment's code.
 
 A TaskManager's embedded interpreter lives as long as its JVM and keeps every module it imported: a second job with
-changed code under the same package names would run the old code in its thread-mode operators. So the packages travel
-inside one package named after the hash of their code, with their imports rewritten to it. Two deployments with the
-same code share a name; different ones can even run side by side.
+changed code under the same package names would run the old code in its thread-mode operators. So what
+the job runs, all that its entry point reaches by imports, travels inside one package named after the hash of that code,
+with the imports rewritten to it. Two deployments with the same code share a name, whatever else was changed beside it;
+different ones can even run side by side.
 
 Flink removes the zip when tasks restart, and the interpreter would look for a module that it has not imported yet in
 the zip that is gone: an operator that moves to a surviving TaskManager would never start there. So the outer package
@@ -19,11 +20,11 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.errors import RecloopError
+from job.deployment.import_graph import PACKAGES, ShippingError, reached
 
-PACKAGES = ("job", "udfs", "model")
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds the packages that run now."""
+_ENTRY = "job.main"
 _NAMES = "|".join(PACKAGES)
 _FROM = re.compile(rf"^(\s*from )({_NAMES})(?=[. ])", re.MULTILINE)
 _PLAIN = re.compile(rf"^\s*import ({_NAMES})\b.*$", re.MULTILINE)
@@ -31,10 +32,6 @@ _TORCH = re.compile(r"^(import|from) (torch|udfs\.scoring\.device)\b", re.MULTIL
 _WORKER = "pyflink.fn_execution.beam.beam_boot"
 """The main module of a worker process."""
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-
-
-class ShippingError(RecloopError):
-    """The packages can't be shipped as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +57,7 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
         root: the folder that holds the packages.
 
     Raises:
-        ShippingError: a module imports one of the packages in a way that can't be rewritten.
+        ShippingError: a module is no Python, or imports one of the packages in a way that can't be rewritten.
     """
     sources = read_sources(root)
     name = f"recloop_{code_hash(sources)[:12]}"
@@ -79,22 +76,29 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
 
 
 def import_all(sources: dict[str, str]) -> str:
-    """The outer package's own code: imports every module of udfs, unless it is imported by a worker process.
+    """The outer package's own code: imports every shipped module of udfs, unless it is imported by a worker process.
 
     Those that need torch are left out: only worker processes score.
     """
     names = (path.removesuffix(".py").replace("/", ".") for path, text in sources.items() if not _TORCH.search(text))
     modules = [name for name in names if name.startswith("udfs.") and not name.endswith("__init__")]
-    lines = [f'    import_module(f"{{__name__}}.{module}")' for module in modules]
     spec = 'getattr(sys.modules["__main__"], "__spec__", None)'
-    here = f'if getattr({spec}, "name", None) != "{_WORKER}":'
-    return "\n".join(["import sys", "from importlib import import_module", "", here, *lines, ""])
+    return f"""import sys
+from importlib import import_module
+
+if getattr({spec}, "name", None) != "{_WORKER}":
+    for name in {modules}:
+        import_module(f"{{__name__}}.{{name}}")
+"""
 
 
 def read_sources(root: Path) -> dict[str, str]:
-    """Every module of the packages: path below the root -> text."""
-    files = (file for package in PACKAGES for file in sorted((root / package).rglob("*.py")))
-    return {file.relative_to(root).as_posix(): file.read_text() for file in files}
+    """Return what the job runs: path below the root -> text.
+
+    Raises:
+        ShippingError: the job's entry point is not there, or a module can't be read as Python.
+    """
+    return reached(root, _ENTRY)
 
 
 def code_hash(sources: dict[str, str]) -> str:

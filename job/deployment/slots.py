@@ -5,10 +5,10 @@ for as well. Each of the two sorts asks for all that a slot of its TaskManagers 
 """
 
 from job.cluster import FlinkRest
-from job.cluster.gpus import ADAPTIVE_IGNORES_GPUS, GPU, STATE, adaptive
+from job.cluster.gpus import ADAPTIVE_IGNORES_GPUS, adaptive
 from job.cluster.records import RegisteredTaskManager
 from job.settings.job_settings import JobSettings
-from job.settings.placement import SlotSettings
+from job.settings.placement import GPU, STATE, SlotSettings
 from model.errors import RecloopError
 
 _ASKS = {GPU: "scoring.parallelism", STATE: "flink.parallelism"}

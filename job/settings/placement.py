@@ -16,6 +16,11 @@ class SlotSettings(BaseModel):
     managed_mb: int = Field(0, ge=0)
 
 
+GPU = "gpu"
+STATE = "state"
+"""The external resources that TaskManagers offer, and that slot-sharing groups ask for."""
+
+
 class PlacementSettings(BaseModel):
     """Which operators share TaskManagers."""
 

@@ -6,9 +6,8 @@ slot-sharing group that asks for the external resource `gpu`, and the rest in on
 
 from pyflink.datastream import DataStream, SlotSharingGroup, StreamExecutionEnvironment
 
-from job.cluster.gpus import GPU, STATE
 from job.settings.job_settings import JobSettings, SettingsError
-from job.settings.placement import SlotSettings
+from job.settings.placement import GPU, STATE, SlotSettings
 
 SCORING_GROUP = "scoring"
 _DEFAULT_GROUP = "default"

@@ -18,7 +18,6 @@ from model.bundles.torchscript import load_script
 from model.compression.measure import Measured, Served, measure
 from model.compression.methods import CompressionError, refuse_kind, steps_of
 from model.compression.outcomes import Outcome, Report
-from model.compression.picture import draw
 from model.compression.rebuild import kind_of
 from model.compression.steps import Shrinking, Workshop
 from model.datasets.interactions import Interactions, load_interactions
@@ -26,6 +25,7 @@ from model.datasets.prepared import Dataset
 from model.evaluation.evaluate import Targets, find_targets
 from model.fit import metrics_of
 from model.folders import FolderKind, check_replaceable, whole_folder
+from model.pictures import can_draw
 from model.recommenders.kinds import Progress
 
 REPORT = "compression.json"
@@ -123,7 +123,10 @@ def _write(out: Path, report: Report, bundles: Mapping[str, tuple[Contents, Mani
         for way, (contents, manifest) in bundles.items():
             write_bundle(folder / way, contents, manifest)
         (folder / REPORT).write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
-        draw(report, folder / PICTURE)
+        if can_draw():
+            from model.compression.picture import draw
+
+            draw(report, folder / PICTURE)
 
 
 def _refuse(bundle: Bundle, dataset: Dataset, out: Path, ways: tuple[str, ...]) -> None:

@@ -21,7 +21,8 @@ from rich.table import Table
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster
 from job.cluster import start as start_cluster
 from job.deployment.deploy import Target, deploy
-from job.deployment.shipping import PACKAGES, PROJECT
+from job.deployment.import_graph import PACKAGES
+from job.deployment.shipping import PROJECT
 from job.deployment.status import counted
 from job.kafka.artifacts import connector_jar
 from job.kafka.broker import BrokerSpec

@@ -1,5 +1,6 @@
 """`recloop compress` from a trained bundle to bundles that can be served, and what it refuses."""
 
+import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from model.datasets.prepared import Dataset
 from model.evaluation.evaluate import evaluate, find_targets
 from model.fit import FitConfig, fit
 from model.folders import MARKER
+from model.pictures import NO_PICTURES
 from model.recommenders.kinds import Size
 from model.training.train import TrainConfig
 
@@ -133,6 +135,18 @@ def test_the_command_compresses_what_was_pruned_again(
     found = Bundle.load(tmp_path / "out" / "int8").manifest.compression
     assert found is not None
     assert (found.hash, found.version) == (pruned.hash, "20240101T000000-prune")
+
+
+def test_without_matplotlib_there_is_a_sentence_in_place_of_a_picture(
+    dataset: Dataset, bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)  # as Python has it of what cannot be imported
+    arguments = ["compress", str(bundle.path), str(dataset.path), "--how", "int8", "--max-loss", "1"]
+    shown = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "out")])
+    assert shown.exit_code == 0
+    assert NO_PICTURES in " ".join(shown.output.split())
+    assert PICTURE not in shown.output
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(["int8", REPORT, MARKER])
 
 
 def test_a_folder_of_something_else_is_not_replaced(dataset: Dataset, bundle: Bundle, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What README.md and docs/ say of settings, tables, recommenders, commands and each other is what they are."""
+"""What README.md, CONTRIBUTING.md and docs/ say of settings, tables, files, commands and each other holds."""
 
 import re
 import shlex
@@ -15,8 +15,10 @@ from job.settings.settings_table import settings_table
 from job.tables.tables_page import tables_page
 from model.recommenders.kinds import KINDS
 
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
+_PATH = re.compile(r"`((?:job|model|udfs|tests|docs|requirements)/[\w./-]*\w)`")
+_TARGET = re.compile(r"^make (?:ARGS=\S+ )?([a-z][\w-]*)|`make ([a-z][\w-]*)", re.MULTILINE)
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -46,6 +48,24 @@ def test_no_link_is_dead(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
 def test_commands_and_their_options_are_there(page: Path) -> None:
     assert [line for line in commands_of(page) if not is_known(shlex.split(line, comments=True)[1:])] == []
+
+
+def test_the_walks_of_a_contributor_name_files_that_are_there() -> None:
+    named = [path for path in _PATH.findall((PROJECT / "CONTRIBUTING.md").read_text()) if "NAME" not in path]
+    assert len(named) > 10
+    assert [path for path in named if not (PROJECT / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
+def test_make_has_the_targets_that_are_named(page: Path) -> None:
+    targets = set(re.findall(r"^([\w-]+):(?!=)", (PROJECT / "Makefile").read_text(), re.MULTILINE))
+    assert {one or other for one, other in _TARGET.findall(page.read_text())} <= targets
+
+
+def test_every_page_has_its_place_in_the_site() -> None:
+    listed = re.findall(r"- ([\w/-]+\.md)$", (PROJECT / "mkdocs.yml").read_text(), re.MULTILINE)
+    pages = [page.relative_to(PROJECT / "docs").as_posix() for page in PAGES if page.is_relative_to(PROJECT / "docs")]
+    assert sorted(listed) == sorted(pages)
 
 
 def commands_of(page: Path) -> Iterator[str]:

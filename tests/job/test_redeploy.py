@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from job.deployment.shipping import PACKAGES, PROJECT
+from job.deployment.import_graph import PACKAGES
+from job.deployment.shipping import PROJECT
 from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy

@@ -1,5 +1,6 @@
 """Figures and verdicts from what parts measured."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from job.bench.brokered import PeerSpeed
 from job.bench.incremental import Incremental
 from job.bench.many_users import CostAt, ManyUsers
 from job.bench.model_alone import ModelAlone, ModelSpeed
+from job.bench.pictures import draw
 from job.bench.report import goals_grid, grids, notes
 from job.bench.results import Kept, Results, figures, keep, read_kept, why_void
 from job.bench.whole_job import TimedJob, WholeJob
@@ -129,3 +131,10 @@ def test_a_verdict_about_a_million_users_says_when_it_saw_fewer() -> None:
 def test_every_table_is_as_wide_as_its_head() -> None:
     for grid in grids(Results(model=MODEL, job=JOB, kafka_job=JOB, plain_loop=PeerSpeed(1.0, 2.0))):
         assert {len(row) for row in grid.rows} == {len(grid.columns)}
+
+
+def test_pictures_are_of_what_was_measured_and_need_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert draw(Results(), tmp_path) == []
+    assert draw(Results(model=MODEL, job=JOB), tmp_path) == [tmp_path / "speed.png", tmp_path / "cpu.png"]
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    assert draw(Results(model=MODEL, job=JOB), tmp_path / "none") == []

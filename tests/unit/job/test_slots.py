@@ -2,10 +2,9 @@
 
 import pytest
 
-from job.cluster.gpus import GPU, STATE
 from job.cluster.records import RegisteredTaskManager, Resources
 from job.deployment.slots import PlacementError, smallest_slot
-from job.settings.placement import SlotSettings
+from job.settings.placement import GPU, STATE, SlotSettings
 
 
 def task_manager(resource: str, heap_mb: int, *, slots: int = 1, count: float = 1.0) -> RegisteredTaskManager:
