@@ -4,7 +4,6 @@ It uses folders of its own below .recloop/demo, so that it never touches a log o
 """
 
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +26,7 @@ from model.datasets.prepared import Dataset
 from model.datasets.sources import SOURCES
 from model.errors import RecloopError
 from model.folders import FolderKind, claim_folder
+from model.waiting import polls
 from udfs.log.file_log import partition_file
 
 CUT = 0.8
@@ -166,14 +166,13 @@ def offsets(folders: Folders) -> int:
 
 def _wait_for(folders: Folders, wanted: int, on_progress: Count, *, timeout_s: float) -> None:
     """Until the tables hold a row for so many offsets, and a list for every applied behaviour."""
-    deadline = time.monotonic() + timeout_s
-    while (seen := _accounted(folders)) < wanted:
+    for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
+        seen = _accounted(folders)
         on_progress(seen)
-        if time.monotonic() > deadline:
-            msg = f"only {seen:,} of {wanted:,} offsets were in the tables after {timeout_s:g} s: recloop status"
-            raise DemoError(msg)
-        time.sleep(_POLL_S)
-    on_progress(seen)
+        if seen >= wanted:
+            return
+    msg = f"only {seen:,} of {wanted:,} offsets were in the tables after {timeout_s:g} s: recloop status"
+    raise DemoError(msg)
 
 
 def _accounted(folders: Folders) -> int:

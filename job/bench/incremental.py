@@ -84,8 +84,8 @@ def _in_turns(
     for batch in islice(batches, 100):  # until most users' states are kept
         for scorer in scorers:
             scorer.score(batch)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and (batch := next(batches, [])):
+    began = time.monotonic()
+    while time.monotonic() - began < seconds and (batch := next(batches, [])):
         behaviors += len(batch)
         for number, scorer in enumerate(scorers):
             began = time.thread_time()

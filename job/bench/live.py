@@ -20,6 +20,7 @@ from job.deployment.status import counted
 from job.replay.files_target import FilesTarget
 from job.settings.job_settings import JobSettings, load
 from model.records import UserBehavior
+from model.waiting import counts_up_to, polls
 from udfs.flink.metrics import Metric
 from udfs.lists.user_list import Policy
 
@@ -168,12 +169,10 @@ def wait_for_checkpoint(rest: FlinkRest, job_id: str) -> str:
         BenchError: there was none in a minute and a half.
     """
     now_ms = time.time() * 1000
-    deadline = time.monotonic() + _STALLED_S
-    while time.monotonic() < deadline:
+    for _ in polls(timeout_s=_STALLED_S, poll_s=_POLL_S):
         newest = rest.checkpoints(job_id).latest
         if newest is not None and newest.path and newest.trigger_ms > now_ms:
             return newest.path
-        time.sleep(_POLL_S)
     msg = f"no checkpoint was completed in {_STALLED_S:g} s"
     raise BenchError(msg)
 
@@ -184,12 +183,8 @@ def wait_for_lists(live: Live, wanted: int, what: str) -> None:
     Raises:
         BenchError: for a minute and a half there was not one more.
     """
-    seen, changed = -1, time.monotonic()
-    while (now := live.lists()) < wanted:
-        if now != seen:
-            seen, changed = now, time.monotonic()
+    for now in counts_up_to(wanted, live.lists, stalled_s=_STALLED_S, poll_s=_POLL_S):
         live.ground.say(f"{what}: {now:,} of {wanted:,}")
-        if time.monotonic() - changed > _STALLED_S:
-            msg = f"{what} stopped at {now:,} of {wanted:,}: look at {live.cluster.layout.logs}"
-            raise BenchError(msg)
-        time.sleep(_POLL_S)
+    if now < wanted:
+        msg = f"{what} stopped at {now:,} of {wanted:,}: look at {live.cluster.layout.logs}"
+        raise BenchError(msg)

@@ -1,10 +1,10 @@
 """A cluster with the job on it, for the time of one run: nothing of it is left afterwards."""
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
@@ -16,6 +16,7 @@ from job.drills.faults import RunningJob
 from job.drills.uncommitted import uncommitted_behaviors
 from job.settings.groups import FlinkSettings, LogSettings, ScoringSettings, TableSettings
 from job.settings.job_settings import JobSettings
+from model.waiting import counts_up_to, wait_until
 
 _CHECKPOINT_INTERVAL = timedelta(seconds=1)
 _FLINK = {
@@ -91,12 +92,9 @@ def wait_for_moment(live: Live) -> None:
         DrillError: that did not happen in time.
     """
     live.say("waiting for checkpoints, and for rows after them")
-    deadline = time.monotonic() + _MOMENT_S
-    while not _is_amid_work(live.job):
-        if time.monotonic() > deadline:
-            msg = f"no moment for a fault in {_MOMENT_S:g} s: look at {live.cluster.layout.logs}"
-            raise DrillError(msg)
-        time.sleep(_POLL_S)
+    if not wait_until(lambda: _is_amid_work(live.job), timeout_s=_MOMENT_S, poll_s=_POLL_S):
+        msg = f"no moment for a fault in {_MOMENT_S:g} s: look at {live.cluster.layout.logs}"
+        raise DrillError(msg)
 
 
 def settle(live: Live, records: int) -> bool:
@@ -107,14 +105,13 @@ def settle(live: Live, records: int) -> bool:
     Returns:
         Whether that point was reached: False if the job ended, or nothing changed for a minute.
     """
-    seen, changed = -1, time.monotonic()
-    while (now := accounted(live.job.tables)) < records:
-        if now != seen:
-            seen, changed = now, time.monotonic()
-        live.say(f"{max(0, seen):,} of {records:,} records in the tables")
-        if _is_over(live.job) or time.monotonic() - changed > _PATIENCE_S:
+    there = partial(accounted, live.job.tables)
+    for seen in counts_up_to(records, there, stalled_s=_PATIENCE_S, poll_s=_TABLES_POLL_S):
+        live.say(f"{seen:,} of {records:,} records in the tables")
+        if seen < records and _is_over(live.job):
             return False
-        time.sleep(_TABLES_POLL_S)
+    if seen < records:
+        return False
     live.say("waiting for two more checkpoints")
     return _two_more_checkpoints(live.job)
 
@@ -129,12 +126,7 @@ def _completed(job: RunningJob) -> int:
 
 def _two_more_checkpoints(job: RunningJob) -> bool:
     wanted = _completed(job) + 2
-    deadline = time.monotonic() + _PATIENCE_S
-    while _completed(job) < wanted:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
+    return wait_until(lambda: _completed(job) >= wanted, timeout_s=_PATIENCE_S, poll_s=_POLL_S)
 
 
 def _is_amid_work(job: RunningJob) -> bool:
