@@ -14,24 +14,17 @@ from typing import Protocol
 
 from job.bench.errors import BenchError
 from job.bench.ground import LISTED, Ground
-from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
-from job.deployment.deploy import Target, deploy
+from job.cluster import ClusterSpec, FlinkRest, RunningCluster, stop
 from job.deployment.status import counted
 from job.replay.files_target import FilesTarget
 from job.settings.job_settings import JobSettings, load
+from job.trial import WATCHED, end_job, launch, trial_cluster
 from model.records import UserBehavior
 from model.waiting import counts_up_to, polls
 from udfs.flink.metrics import Metric
 from udfs.lists.user_list import Policy
 
 PARTITIONS = 4
-_FLINK = {
-    # Otherwise Flink answers for 3 s from memory, and forgets all but 10 checkpoints.
-    "web.refresh-interval": "50 ms",
-    "web.checkpoints.history": "1000",
-}
-_START_S = 60.0
-_RUNNING_S = 120.0
 _STALLED_S = 90.0
 _POLL_S = 0.2
 _APPENDED = 1_024
@@ -77,13 +70,11 @@ def bench_cluster(ground: Ground, name: str, *, task_managers: int = 1, **config
     folder = ground.folder / name
     stop(folder / "cluster")
     shutil.rmtree(folder, ignore_errors=True)
-    spec = ClusterSpec(folder / "cluster", task_managers=task_managers, extra_config={**_FLINK, **config})
+    spec = ClusterSpec(folder / "cluster", task_managers=task_managers, extra_config={**WATCHED, **config})
     try:
-        ground.say("starting a cluster")
-        yield start(spec, timeout_s=_START_S)
+        with trial_cluster(spec, say=ground.say) as cluster:
+            yield cluster
     finally:
-        ground.say("stopping the cluster")
-        stop(spec.directory)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -113,8 +104,7 @@ def scoring_job(
 
 def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[UserBehavior]) -> Live:
     """Applies the past with scoring off, then deploys with scoring on; `live` has all but the job's id."""
-    say, target = live.ground.say, Target.local(live.cluster)
-    target.folder.mkdir(parents=True, exist_ok=True)
+    say = live.ground.say
     say("appending the past")
     records = append_all(live.log, past)
     unscored = live.settings.model_copy(
@@ -123,21 +113,17 @@ def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[U
             "scoring": live.settings.scoring.model_copy(update={"bundle": None}),
         }
     )
-    filling = deploy(target, unscored, fresh=True, on_progress=say).job_id
-    live.rest.wait_until_running(filling, timeout_s=_RUNNING_S)
+    filling = launch(live.cluster, unscored, say=say).job_id
     wait_for_lists(replace(live, job_id=filling), records, "applying the past")
     wait_for_checkpoint(live.rest, filling)
-    live.rest.cancel(filling)
-    live.rest.wait_for_job(filling, lambda job: job.is_over, timeout_s=_RUNNING_S)
+    end_job(live.rest, filling)
     # Not before: the job that fills would read it, unscored.
     say("appending what waits to be read")
     append_all(live.log, waiting)
-    scoring = deploy(target, live.settings, on_progress=say)
+    scoring = launch(live.cluster, live.settings, fresh=False, say=say)
     if scoring.restored_from is None:
         msg = f"the job began anew instead of going on from what it knew: look at {live.cluster.layout.logs}"
         raise BenchError(msg)
-    say("waiting for all tasks to run")
-    live.rest.wait_until_running(scoring.job_id, timeout_s=_RUNNING_S)
     return replace(live, job_id=scoring.job_id)
 
 

@@ -1,40 +1,30 @@
 """A cluster with the job on it, for the time of one run: nothing of it is left afterwards."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
-from job.deployment.deploy import Target, deploy
-from job.drills.collect import accounted, read_checkpoints
+from job.cluster import ClusterSpec, FlinkRest, RunningCluster
+from job.drills.collect import read_checkpoints
 from job.drills.drill_log import Scale
 from job.drills.errors import DrillError
 from job.drills.faults import RunningJob
 from job.drills.uncommitted import uncommitted_behaviors
 from job.settings.groups import FlinkSettings, LogSettings, ScoringSettings, TableSettings
 from job.settings.job_settings import JobSettings
+from job.trial import WATCHED, Say, accounted, launch, trial_cluster
 from model.waiting import counts_up_to, wait_until
 
 _CHECKPOINT_INTERVAL = timedelta(seconds=1)
-_FLINK = {
-    # Otherwise Flink answers for 3 s from memory, and forgets all but 10 checkpoints.
-    "web.refresh-interval": "50 ms",
-    "web.checkpoints.history": "1000",
-}
-_START_S = 60.0
-_RUNNING_S = 120.0
 _MOMENT_S = 90.0
 _PATIENCE_S = 60.0
 _WARM_CHECKPOINTS = 2
 _IN_FLIGHT = 50
 _POLL_S = 0.05
 _TABLES_POLL_S = 1.0
-
-Say = Callable[[str], None]
-"""Told in a few words what is being done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +61,10 @@ def live_job(setup: Setup, folder: Path, say: Say) -> Iterator[Live]:
         ClusterError: the cluster did not start, or the job did not get to run.
         DeployError: Flink did not take the job.
     """
-    spec = ClusterSpec(folder / "cluster", task_managers=setup.scale.parallelism, extra_config=_FLINK)
-    try:
-        say("starting a cluster")
-        cluster = start(spec, timeout_s=_START_S)
-        deployed = deploy(_target(cluster), _settings(setup, folder), fresh=True, on_progress=say)
-        with FlinkRest(cluster.rest_url) as rest:
-            say("waiting for all tasks to run")
-            rest.wait_until_running(deployed.job_id, timeout_s=_RUNNING_S)
-            yield Live(cluster, RunningJob(rest, deployed.job_id, folder / "log", folder / "tables"), say)
-    finally:
-        say("stopping the cluster")
-        stop(spec.directory)
+    spec = ClusterSpec(folder / "cluster", task_managers=setup.scale.parallelism, extra_config=WATCHED)
+    with trial_cluster(spec, say=say) as cluster, FlinkRest(cluster.rest_url) as rest:
+        deployed = launch(cluster, _settings(setup, folder), say=say)
+        yield Live(cluster, RunningJob(rest, deployed.job_id, folder / "log", folder / "tables"), say)
 
 
 def wait_for_moment(live: Live) -> None:
@@ -135,12 +117,6 @@ def _is_amid_work(job: RunningJob) -> bool:
         return False
     newest_ms = max(each.completed_ms for each in completed)
     return sum(row.written_at > newest_ms for row in uncommitted_behaviors(job.tables)) >= _IN_FLIGHT
-
-
-def _target(cluster: RunningCluster) -> Target:
-    target = Target.local(cluster)
-    target.folder.mkdir(parents=True, exist_ok=True)
-    return target
 
 
 def _settings(setup: Setup, folder: Path) -> JobSettings:
