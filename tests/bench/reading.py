@@ -28,15 +28,15 @@ from job.replay.replay import replay
 from job.replay.topic_target import TopicTarget
 from job.settings.job_settings import load
 from job.trial import end_job, launch, trial_cluster
-from model.actions import DEFAULT_ACTIONS
 from model.bundles.bundle import Bundle
 from model.datasets.generate import Synthetic, generate
 from model.datasets.prepared import Dataset
 from model.fit import FitConfig, fit
 from model.training.train import TrainConfig
+from tests.unit.udfs.default_rules import PARSING
 from udfs.flink.metrics import Metric
 from udfs.kafka.connection import KafkaConnection
-from udfs.log.parsing import LogRecord, ParsingRules, parse
+from udfs.log.parsing import LogRecord, parse
 
 ALONE, WHOLE = 500_000, 40_000
 _PIPELINE = '''"""poll-log, and nothing behind it."""
@@ -101,7 +101,7 @@ def fill(connection: KafkaConnection, folder: Path, topic: str, behaviors: int) 
 
 def plain_loop(connection: KafkaConnection, topic: str) -> Speed:
     """Poll and parse on one thread (kafka-python has one more)."""
-    rules, seen = ParsingRules(DEFAULT_ACTIONS), 0
+    rules, seen = PARSING, 0
     with closing(KafkaConsumer(bootstrap_servers=connection.brokers, enable_auto_commit=False)) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(4)]
         consumer.assign(partitions)
