@@ -26,11 +26,22 @@ def try_lock(handle: Handle, *, shared: bool = False) -> bool:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a folder, or of a file that is made with its folder, alone while the block runs; wait for it."""
-    if not path.is_dir():
-        path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR | os.O_CREAT, 0o666)
+def locked(file: Path) -> Iterator[None]:
+    """Hold the lock of a file alone while the block runs, after waiting for it; makes the file and its folder."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with _held(os.open(file, os.O_RDWR | os.O_CREAT, 0o666)):
+        yield
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, which has to be there, alone while the block runs, after waiting for it."""
+    with _held(os.open(folder, os.O_RDONLY)):
+        yield
+
+
+@contextmanager
+def _held(handle: int) -> Iterator[None]:
     try:
         lock(handle)
         yield

@@ -22,7 +22,7 @@ from pathlib import Path
 import msgspec
 
 from model.errors import RecloopError
-from model.file_lock import lock, locked, try_lock
+from model.file_lock import lock, locked_folder, try_lock
 
 MARKER = ".recloop.json"
 _LONGEST = 255  # bytes of a file's name, on all of Linux's usual file systems
@@ -126,7 +126,7 @@ def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
         marker = _Marker(kind=kind.name, files=tuple(sorted(_files_in(draft))))
         (draft / MARKER).write_bytes(msgspec.json.encode(marker) + b"\n")
         check_replaceable(target, kind)
-        with locked(target.parent):
+        with locked_folder(target.parent):
             _swap(draft, target)
 
 
@@ -176,7 +176,7 @@ def mend(target: Path) -> None:
     """Put the folder back that a process put aside before it was killed, where the kernel cannot exchange two names."""
     if os.path.lexists(target) or not (aside := beside(target, "old")).is_dir():
         return
-    with suppress(OSError), locked(target.parent):
+    with suppress(OSError), locked_folder(target.parent):
         if aside.is_dir() and not os.path.lexists(target):
             aside.rename(target)
 
@@ -232,7 +232,7 @@ def _draft(target: Path) -> Iterator[Path]:
     Not the folder itself is locked: whoever writes whole folders into it locks that.
     """
     draft = beside(target, f"draft-{os.getpid()}-{secrets.token_hex(3)}")
-    with locked(target.parent):
+    with locked_folder(target.parent):
         for left in target.parent.glob(f"{_literally(beside(target, 'draft-').name)}*"):
             _remove_if_left(left)
         draft.mkdir()

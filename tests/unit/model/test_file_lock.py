@@ -14,17 +14,17 @@ from model.file_lock import locked, try_lock
 _HOLD = """
 import sys, time
 from pathlib import Path
-from model.file_lock import locked
-with locked(Path(sys.argv[1])):
+from model import file_lock
+with getattr(file_lock, sys.argv[1])(Path(sys.argv[2])):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
-@pytest.mark.parametrize("kind", ["file", "folder"])
-def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path, kind: str) -> None:
-    path = tmp_path / "deep" / "lock" if kind == "file" else tmp_path
-    command = [sys.executable, "-c", _HOLD, str(path)]
+@pytest.mark.parametrize(("how", "place"), [("locked", "deep/lock"), ("locked_folder", ".")])
+def test_a_lock_is_free_again_when_its_holder_is_killed(tmp_path: Path, how: str, place: str) -> None:
+    path = tmp_path / place
+    command = [sys.executable, "-c", _HOLD, how, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
