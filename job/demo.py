@@ -4,20 +4,21 @@ It uses folders of its own below .recloop/demo, so that it never touches a log o
 """
 
 import shutil
-import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from job.cluster import ClusterSpec, FlinkRest, RunningCluster, find, start
+from job.cluster import ClusterSpec, RunningCluster, find
 from job.deployment.compacting import keep_compacted
-from job.deployment.deploy import Deployment, Target, deploy
+from job.deployment.deploy import Deployment
 from job.replay.files_target import FilesTarget
 from job.replay.log_writer import count_lines
 from job.replay.replay import Pace, replay
 from job.settings.job_settings import load
 from job.tables.query import QueryResult
+from job.trial import Say, accounted, launch, trial_cluster
 from model.bundles.bundle import Bundle
 from model.bundles.manifest import BundleError
 from model.datasets.action_map import parse_action_map
@@ -27,6 +28,7 @@ from model.datasets.prepared import Dataset
 from model.datasets.sources import SOURCES
 from model.errors import RecloopError
 from model.folders import FolderKind, claim_folder
+from model.waiting import polls
 from udfs.log.file_log import partition_file
 
 CUT = 0.8
@@ -36,7 +38,6 @@ PARTITIONS = 4
 _POLL_S = 0.5
 _DEMO = FolderKind("a demonstration's folder", "bundle/manifest.json", frozenset({"contract_version"}), ("*",))
 
-Progress = Callable[[str], None]
 Count = Callable[[int], None]
 
 
@@ -76,15 +77,15 @@ class Folders:
         return self.root / "demo" / "tables"
 
 
-def start_cluster(folders: Folders, on_progress: Progress) -> RunningCluster:
+def demo_cluster(folders: Folders, say: Say, *, keep: bool) -> AbstractContextManager[RunningCluster]:
     """A JobManager and one TaskManager, and empty log and tables; one that an earlier run kept is stopped."""
     if (kept := find(folders.cluster)) is not None:
-        on_progress("stopping the one of an earlier run")
+        say("stopping the one of an earlier run")
         kept.stop()
     claim_folder(folders.cluster.parent, _DEMO)
     for folder in (folders.log, folders.tables):
         shutil.rmtree(folder, ignore_errors=True)
-    return start(ClusterSpec(folders.cluster), timeout_s=60, on_progress=on_progress)
+    return trial_cluster(ClusterSpec(folders.cluster), say=say, keep=keep)
 
 
 def prepare_data(folders: Folders, on_progress: Count) -> Dataset:
@@ -94,26 +95,26 @@ def prepare_data(folders: Folders, on_progress: Count) -> Dataset:
     return prepare(request, folders.data, progress=on_progress).dataset
 
 
-def train_bundle(dataset: Dataset, folders: Folders, on_progress: Progress) -> Bundle:
+def train_bundle(dataset: Dataset, folders: Folders, say: Say) -> Bundle:
     """SASRec on the first 80 %; the one of an earlier run where its training data is the same."""
     try:
         there = Bundle.load(folders.bundle)
     except BundleError:
         there = None
     if there is not None and there.manifest.training.fingerprint == dataset.info.fingerprint:
-        on_progress("using the bundle of an earlier run")
+        say("using the bundle of an earlier run")
         return there
     # Imported where it is used: torch takes seconds.
     from model.fit import FitConfig, fit
     from model.training.train import EpochDone
 
     def told(news: EpochDone | str) -> None:
-        on_progress(news if isinstance(news, str) else f"epoch {news.epoch}, loss {news.loss:.3f}")
+        say(news if isinstance(news, str) else f"epoch {news.epoch}, loss {news.loss:.3f}")
 
     return fit(dataset, folders.bundle, FitConfig(cut=CUT), datetime.now(UTC), told).bundle
 
 
-def deploy_job(cluster: RunningCluster, folders: Folders, on_progress: Progress) -> Deployment:
+def deploy_job(cluster: RunningCluster, folders: Folders, say: Say) -> Deployment:
     """The job, with empty state."""
     settings = load(
         defaults={
@@ -122,13 +123,8 @@ def deploy_job(cluster: RunningCluster, folders: Folders, on_progress: Progress)
             "scoring": {"bundle": folders.bundle},
         }
     )
-    target = Target.local(cluster)
     keep_compacted(cluster, folders.tables)
-    done = deploy(target, settings, fresh=True, on_progress=on_progress)
-    with FlinkRest(cluster.rest_url) as rest:
-        on_progress("waiting for all tasks to run")
-        rest.wait_until_running(done.job_id, timeout_s=90)
-    return done
+    return launch(cluster, settings, say=say)
 
 
 def replay_through(dataset: Dataset, folders: Folders, on_progress: Count) -> None:
@@ -166,21 +162,10 @@ def offsets(folders: Folders) -> int:
 
 def _wait_for(folders: Folders, wanted: int, on_progress: Count, *, timeout_s: float) -> None:
     """Until the tables hold a row for so many offsets, and a list for every applied behaviour."""
-    deadline = time.monotonic() + timeout_s
-    while (seen := _accounted(folders)) < wanted:
+    for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
+        seen = accounted(folders.tables)
         on_progress(seen)
-        if time.monotonic() > deadline:
-            msg = f"only {seen:,} of {wanted:,} offsets were in the tables after {timeout_s:g} s: recloop status"
-            raise DemoError(msg)
-        time.sleep(_POLL_S)
-    on_progress(seen)
-
-
-def _accounted(folders: Folders) -> int:
-    rows = ask(
-        folders,
-        "SELECT (SELECT count(*) FROM recommendation_lists)"
-        " + (SELECT count(*) FROM user_behavior WHERE outcome = 'duplicate')"
-        " + (SELECT count(*) FROM dead_letters)",
-    ).rows
-    return int(str(rows[0][0]))
+        if seen >= wanted:
+            return
+    msg = f"only {seen:,} of {wanted:,} offsets were in the tables after {timeout_s:g} s: recloop status"
+    raise DemoError(msg)

@@ -8,7 +8,6 @@ old folder is put aside first, and whoever looks for it next puts it back (`mend
 
 import ctypes
 import errno
-import fcntl
 import hashlib
 import os
 import secrets
@@ -23,6 +22,7 @@ from pathlib import Path
 import msgspec
 
 from model.errors import RecloopError
+from model.file_lock import lock, locked_folder, try_lock
 
 MARKER = ".recloop.json"
 _LONGEST = 255  # bytes of a file's name, on all of Linux's usual file systems
@@ -126,7 +126,7 @@ def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
         marker = _Marker(kind=kind.name, files=tuple(sorted(_files_in(draft))))
         (draft / MARKER).write_bytes(msgspec.json.encode(marker) + b"\n")
         check_replaceable(target, kind)
-        with _alone_at(target.parent):
+        with locked_folder(target.parent):
             _swap(draft, target)
 
 
@@ -176,7 +176,7 @@ def mend(target: Path) -> None:
     """Put the folder back that a process put aside before it was killed, where the kernel cannot exchange two names."""
     if os.path.lexists(target) or not (aside := beside(target, "old")).is_dir():
         return
-    with suppress(OSError), _alone_at(target.parent):
+    with suppress(OSError), locked_folder(target.parent):
         if aside.is_dir() and not os.path.lexists(target):
             aside.rename(target)
 
@@ -226,29 +226,18 @@ def _files_in(folder: Path) -> set[str]:
 
 
 @contextmanager
-def _alone_at(folder: Path) -> Iterator[None]:
-    """Holds the lock of a folder while the block runs."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)
-
-
-@contextmanager
 def _draft(target: Path) -> Iterator[Path]:
     """Gives a folder with nothing but a marker, locked as long as its process lives; removes those of dead ones.
 
-    Not the folder itself is locked: whoever writes whole folders into it locks that (`_alone_at`).
+    Not the folder itself is locked: whoever writes whole folders into it locks that.
     """
     draft = beside(target, f"draft-{os.getpid()}-{secrets.token_hex(3)}")
-    with _alone_at(target.parent):
+    with locked_folder(target.parent):
         for left in target.parent.glob(f"{_literally(beside(target, 'draft-').name)}*"):
             _remove_if_left(left)
         draft.mkdir()
         held = os.open(draft / MARKER, os.O_RDWR | os.O_CREAT, 0o666)
-        fcntl.flock(held, fcntl.LOCK_EX)
+        lock(held)
     try:
         yield draft
     finally:
@@ -268,10 +257,8 @@ def _remove_if_left(draft: Path) -> None:
         shutil.rmtree(draft, ignore_errors=True)
         return
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        shutil.rmtree(draft, ignore_errors=True)
-    except BlockingIOError:
-        pass
+        if try_lock(handle):
+            shutil.rmtree(draft, ignore_errors=True)
     finally:
         os.close(handle)
 

@@ -7,7 +7,6 @@ alone. They say what they have to say through a pipe of their own each, so a kil
 import logging
 import multiprocessing
 import os
-import select
 import signal
 import sys
 import traceback
@@ -17,15 +16,14 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from multiprocessing.resource_tracker import ensure_running
-from threading import Thread
 from typing import Any
 
 from model.errors import RecloopError
+from model.parent_watch import ORPHANED, end_with
 
 RESTARTS = 3
 _GRACE_S = 1.0
 """A process whose partner was killed may be heard to fail before the killed one is found: so long is looked for it."""
-_ORPHANED = 70
 _RAISED = 71
 """Exit status of a process that could say what is wrong."""
 _log = logging.getLogger(__name__)
@@ -178,19 +176,9 @@ def _enter(work: Work, place: tuple[int, int, int], sender: Connection, parent: 
 
 def _end_with(parent: int) -> None:
     """Has this process end at once when the one that started it does, whatever it is waiting for."""
-    watched = select.poll()
-    try:
-        watched.register(os.pidfd_open(parent), select.POLLIN)
-    except ProcessLookupError:
-        os._exit(_ORPHANED)
+    end_with([parent])
     if os.getppid() != parent:  # its number has been given again
-        os._exit(_ORPHANED)
-    Thread(target=_await_end, args=(watched,), name="end-with-parent", daemon=True).start()
-
-
-def _await_end(watched: "select.poll") -> None:
-    watched.poll()
-    os._exit(_ORPHANED)
+        os._exit(ORPHANED)
 
 
 @contextmanager

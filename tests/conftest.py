@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from job.cluster import ClusterSpec, RunningCluster, start
+from job.cluster import ClusterSpec, RunningCluster
+from job.trial import trial_cluster
 
 pytest_plugins = ["tests.job.fixtures", "tests.kafka.fixtures"]
 
@@ -22,6 +23,5 @@ settings.load_profile("recloop")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
     """One JobManager and two TaskManagers of one slot each, on free ports; shared by all tests that need a cluster."""
     spec = ClusterSpec(tmp_path_factory.mktemp("cluster"), task_managers=2)
-    running = start(spec, timeout_s=120)
-    yield running
-    running.stop()
+    with trial_cluster(spec, timeout_s=120) as running:
+        yield running

@@ -11,7 +11,7 @@ EPOCHS_A_DEPLOYMENT = 1 << 42
 """Above every checkpoint's number, and above the clock in ms (1.8e12), which epochs of earlier releases began at."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentId:
     """The deployment that an attempt belongs to.
 
@@ -20,8 +20,8 @@ class DeploymentId:
         generation: rises where the job began anew, with empty state.
     """
 
-    number: int = 0
-    generation: int = 0
+    number: int
+    generation: int
 
 
 def attempt_epoch(number: int, restored_checkpoint: int | None, stored: int | None) -> int:

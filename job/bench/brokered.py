@@ -29,6 +29,7 @@ from job.deployment.shipping import PROJECT
 from job.kafka.broker import BrokerSpec, find, start
 from job.kafka.topics import create_topic, end_offsets
 from job.replay.topic_target import TopicTarget
+from model.waiting import polls
 from udfs.hashing import stable_hash
 from udfs.kafka.connection import KafkaConnection
 
@@ -186,15 +187,12 @@ def _wait_for_first(
 ) -> None:
     """Until every partition has a list: then all processes take part."""
     ground.say(f"{topic}: waiting for its first lists")
-    deadline = time.monotonic() + _FIRST_LIST_S
-    while not all(end_offsets(connection, topic).values()):
+    for _ in polls(timeout_s=_FIRST_LIST_S, poll_s=_POLL_S):
+        if all(end_offsets(connection, topic).values()):
+            return
         _refuse_dead(processes, ground, topic)
-        if time.monotonic() > deadline:
-            msg = (
-                f"{topic} made no list of some partition in {_FIRST_LIST_S:g} s: look at {ground.folder}/{topic}-*.log"
-            )
-            raise BenchError(msg)
-        time.sleep(_POLL_S)
+    msg = f"{topic} made no list of some partition in {_FIRST_LIST_S:g} s: look at {ground.folder}/{topic}-*.log"
+    raise BenchError(msg)
 
 
 def _refuse_dead(processes: list[subprocess.Popen[bytes]], ground: Ground, name: str) -> None:

@@ -15,6 +15,7 @@ from job.bench.rows import fallback_share, freshness_between, wait_for_rows
 from job.bench.stalls import Stalls, Stretch, stalls
 from job.bench.whole_job import now_ms
 from model.records import UserBehavior
+from model.waiting import polls
 
 IDLE_PER_S = 5.0
 SHARES = (0.1, 0.5, 0.9)
@@ -124,15 +125,13 @@ def _all_waits(live: Live, begin_ms: int, end_ms: int, wanted: int) -> npt.NDArr
     Raises:
         BenchError: that took over a minute.
     """
-    deadline = time.monotonic() + _DRAINED_S
-    while True:
+    for _ in polls(timeout_s=_DRAINED_S, poll_s=0):  # for rows it waits
         wait_for_rows(live, now_ms())
         waits = freshness_between(live.tables, begin_ms, end_ms)
         if len(waits) >= wanted:
             return waits
-        if time.monotonic() > deadline:
-            msg = f"{wanted - len(waits):,} of {wanted:,} lists did not come: look at {live.cluster.layout.logs}"
-            raise BenchError(msg)
+    msg = f"{wanted - len(waits):,} of {wanted:,} lists did not come: look at {live.cluster.layout.logs}"
+    raise BenchError(msg)
 
 
 def _points(waits: npt.NDArray[np.int64]) -> tuple[tuple[float, float], ...]:

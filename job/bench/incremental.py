@@ -8,14 +8,13 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from job.bench.ground import Ground, train_briefly
-from job.bench.live import scoring_job
+from job.bench.live import job_settings, scoring_job
 from job.bench.whole_job import TimedJob, time_job
 from job.deployment.status import fresh_counts
-from model.actions import DEFAULT_ACTIONS
+from job.topology.rules import action_table, profile_rules, scoring_rules
 from model.records import UserBehavior
 from udfs.elements import LoggedBehavior, TrackedBehavior
 from udfs.flink.metrics import Metric
-from udfs.scoring.scoring_rules import ScoringRules
 from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
 
 if TYPE_CHECKING:
@@ -68,7 +67,8 @@ def _scorer_alone(ground: Ground) -> tuple[float, float]:
 
     from udfs.scoring.scorer import Scorer
 
-    rules = ScoringRules(DEFAULT_ACTIONS)
+    settings = job_settings(ground, ground.folder)
+    rules = scoring_rules(settings, action_table(settings))
     scorers = [Scorer(ground.bundle, rules), Scorer(ground.bundle, replace(rules, kept_users=0))]
     ground.say("the scorer alone")
     with ExitStack() as afterwards:
@@ -84,8 +84,8 @@ def _in_turns(
     for batch in islice(batches, 100):  # until most users' states are kept
         for scorer in scorers:
             scorer.score(batch)
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline and (batch := next(batches, [])):
+    began = time.monotonic()
+    while time.monotonic() - began < seconds and (batch := next(batches, [])):
         behaviors += len(batch)
         for number, scorer in enumerate(scorers):
             began = time.thread_time()
@@ -96,7 +96,8 @@ def _in_turns(
 
 def _batches(ground: Ground) -> Iterator[list[TrackedBehavior]]:
     """The timed behaviours as track-users hands them on."""
-    rules, profiles = ProfileRules(DEFAULT_ACTIONS), dict[str, UserProfile]()
+    settings, profiles = job_settings(ground, ground.folder), dict[str, UserProfile]()
+    rules = profile_rules(settings, action_table(settings))
     for behavior in ground.past():
         _applied(behavior, profiles, rules)
     tracked = (_applied(behavior, profiles, rules) for behavior in ground.timed())

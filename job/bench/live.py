@@ -14,23 +14,17 @@ from typing import Protocol
 
 from job.bench.errors import BenchError
 from job.bench.ground import LISTED, Ground
-from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
-from job.deployment.deploy import Target, deploy
+from job.cluster import ClusterSpec, FlinkRest, RunningCluster, stop
 from job.deployment.status import counted
 from job.replay.files_target import FilesTarget
 from job.settings.job_settings import JobSettings, load
+from job.trial import WATCHED, end_job, launch, trial_cluster
 from model.records import UserBehavior
+from model.waiting import counts_up_to, polls
 from udfs.flink.metrics import Metric
 from udfs.lists.user_list import Policy
 
 PARTITIONS = 4
-_FLINK = {
-    # Otherwise Flink answers for 3 s from memory, and forgets all but 10 checkpoints.
-    "web.refresh-interval": "50 ms",
-    "web.checkpoints.history": "1000",
-}
-_START_S = 60.0
-_RUNNING_S = 120.0
 _STALLED_S = 90.0
 _POLL_S = 0.2
 _APPENDED = 1_024
@@ -76,13 +70,11 @@ def bench_cluster(ground: Ground, name: str, *, task_managers: int = 1, **config
     folder = ground.folder / name
     stop(folder / "cluster")
     shutil.rmtree(folder, ignore_errors=True)
-    spec = ClusterSpec(folder / "cluster", task_managers=task_managers, extra_config={**_FLINK, **config})
+    spec = ClusterSpec(folder / "cluster", task_managers=task_managers, extra_config={**WATCHED, **config})
     try:
-        ground.say("starting a cluster")
-        yield start(spec, timeout_s=_START_S)
+        with trial_cluster(spec, say=ground.say) as cluster:
+            yield cluster
     finally:
-        ground.say("stopping the cluster")
-        stop(spec.directory)
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -112,8 +104,7 @@ def scoring_job(
 
 def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[UserBehavior]) -> Live:
     """Applies the past with scoring off, then deploys with scoring on; `live` has all but the job's id."""
-    say, target = live.ground.say, Target.local(live.cluster)
-    target.folder.mkdir(parents=True, exist_ok=True)
+    say = live.ground.say
     say("appending the past")
     records = append_all(live.log, past)
     unscored = live.settings.model_copy(
@@ -122,21 +113,17 @@ def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[U
             "scoring": live.settings.scoring.model_copy(update={"bundle": None}),
         }
     )
-    filling = deploy(target, unscored, fresh=True, on_progress=say).job_id
-    live.rest.wait_until_running(filling, timeout_s=_RUNNING_S)
+    filling = launch(live.cluster, unscored, say=say).job_id
     wait_for_lists(replace(live, job_id=filling), records, "applying the past")
     wait_for_checkpoint(live.rest, filling)
-    live.rest.cancel(filling)
-    live.rest.wait_for_job(filling, lambda job: job.is_over, timeout_s=_RUNNING_S)
+    end_job(live.rest, filling)
     # Not before: the job that fills would read it, unscored.
     say("appending what waits to be read")
     append_all(live.log, waiting)
-    scoring = deploy(target, live.settings, on_progress=say)
+    scoring = launch(live.cluster, live.settings, fresh=False, say=say)
     if scoring.restored_from is None:
         msg = f"the job began anew instead of going on from what it knew: look at {live.cluster.layout.logs}"
         raise BenchError(msg)
-    say("waiting for all tasks to run")
-    live.rest.wait_until_running(scoring.job_id, timeout_s=_RUNNING_S)
     return replace(live, job_id=scoring.job_id)
 
 
@@ -168,12 +155,10 @@ def wait_for_checkpoint(rest: FlinkRest, job_id: str) -> str:
         BenchError: there was none in a minute and a half.
     """
     now_ms = time.time() * 1000
-    deadline = time.monotonic() + _STALLED_S
-    while time.monotonic() < deadline:
+    for _ in polls(timeout_s=_STALLED_S, poll_s=_POLL_S):
         newest = rest.checkpoints(job_id).latest
         if newest is not None and newest.path and newest.trigger_ms > now_ms:
             return newest.path
-        time.sleep(_POLL_S)
     msg = f"no checkpoint was completed in {_STALLED_S:g} s"
     raise BenchError(msg)
 
@@ -184,12 +169,8 @@ def wait_for_lists(live: Live, wanted: int, what: str) -> None:
     Raises:
         BenchError: for a minute and a half there was not one more.
     """
-    seen, changed = -1, time.monotonic()
-    while (now := live.lists()) < wanted:
-        if now != seen:
-            seen, changed = now, time.monotonic()
+    for now in counts_up_to(wanted, live.lists, stalled_s=_STALLED_S, poll_s=_POLL_S):
         live.ground.say(f"{what}: {now:,} of {wanted:,}")
-        if time.monotonic() - changed > _STALLED_S:
-            msg = f"{what} stopped at {now:,} of {wanted:,}: look at {live.cluster.layout.logs}"
-            raise BenchError(msg)
-        time.sleep(_POLL_S)
+    if now < wanted:
+        msg = f"{what} stopped at {now:,} of {wanted:,}: look at {live.cluster.layout.logs}"
+        raise BenchError(msg)

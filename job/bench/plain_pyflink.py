@@ -19,6 +19,7 @@ from job.bench.whole_job import now_ms
 from job.cluster import FlinkRest, RunningCluster
 from job.deployment.deploy import Target, submit
 from model.datasets.json_lines import encode_behavior
+from model.waiting import wait_until
 
 Call = Literal["map", "async"]
 _BUFFERS = {
@@ -112,12 +113,12 @@ def _submit(cluster: RunningCluster, files: dict[str, Path], call: Call, paralle
 
 
 def _wait_for_first(out: Path, cluster: RunningCluster) -> None:
-    deadline = time.monotonic() + _FIRST_LIST_S
-    while not any(file.stat().st_size for file in _files(out)):
-        if time.monotonic() > deadline:
-            msg = f"plain PyFlink made no list in {_FIRST_LIST_S:g} s: look at {cluster.layout.logs}"
-            raise BenchError(msg)
-        time.sleep(_POLL_S)
+    def made() -> bool:
+        return any(file.stat().st_size for file in _files(out))
+
+    if not wait_until(made, timeout_s=_FIRST_LIST_S, poll_s=_POLL_S):
+        msg = f"plain PyFlink made no list in {_FIRST_LIST_S:g} s: look at {cluster.layout.logs}"
+        raise BenchError(msg)
 
 
 def times_of_lists(out: Path) -> list[int]:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from job.bench.errors import BenchError
 from job.bench.live import Live
 from job.tables import duck
+from model.waiting import polls
 
 _PATIENCE_S = 60.0
 _POLL_S = 1.0
@@ -87,14 +88,11 @@ def wait_for_rows(live: Live, until_ms: int) -> None:
     Raises:
         BenchError: there is none in a minute.
     """
-    deadline = time.monotonic() + _PATIENCE_S
-    while True:
+    for _ in polls(timeout_s=_PATIENCE_S, poll_s=_POLL_S / 5):
         newest = live.rest.checkpoints(live.job_id).latest
         if newest is not None and newest.trigger_ms > until_ms:
             # The files are renamed when every writer has heard of the checkpoint.
             time.sleep(_POLL_S)
             return
-        if time.monotonic() > deadline:
-            msg = f"no checkpoint was completed in {_PATIENCE_S:g} s: look at {live.cluster.layout.logs}"
-            raise BenchError(msg)
-        time.sleep(_POLL_S / 5)
+    msg = f"no checkpoint was completed in {_PATIENCE_S:g} s: look at {live.cluster.layout.logs}"
+    raise BenchError(msg)

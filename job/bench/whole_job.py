@@ -11,6 +11,7 @@ from job.bench.rows import made_between
 from job.bench.usage import cpu_seconds, spent_by_part, usage
 from job.deployment.status import fresh_counts
 from job.settings.job_settings import JobSettings
+from model.waiting import wait_until
 from udfs.flink.metrics import Metric
 
 _FIRST_LIST_S = 60.0
@@ -134,9 +135,7 @@ def time_job(live: Live) -> TimedJob:
 
 def wait_for_first_list(live: Live) -> None:
     """Until the job has made a list since it began to score; returns as well when that takes too long."""
-    deadline = time.monotonic() + _FIRST_LIST_S
-    while not live.lists() and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
+    wait_until(live.lists, timeout_s=_FIRST_LIST_S, poll_s=_POLL_S)
 
 
 def shortcuts(settings: JobSettings) -> dict[str, str]:

@@ -15,6 +15,7 @@ from job.cluster.processes import end_all, exclusive, start_supervisor, sweep
 from job.cluster.running import Progress, RunningCluster, find
 from job.cluster.spec import ClusterSpec
 from model.folders import FolderKind, claim_folder
+from model.waiting import wait_until
 
 _POLL_S = 0.02
 _SUPERVISOR_S = 10.0
@@ -62,7 +63,7 @@ def stop(directory: Path) -> int:
 
 
 def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Progress) -> RunningCluster:
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     java, home = find_java(os.environ), flink_home()
     on_progress(f"Java {java.version} from {java.home}")
     chosen = with_ports(spec, remembered_ports(layout))
@@ -72,15 +73,13 @@ def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Pro
     write_plan(chosen, java, home)
     start_supervisor(layout, environment(java, layout, home))
     running = _find_soon(layout)
-    running.wait_for_registration(deadline - time.monotonic(), on_progress, forgive_deaths=False)
+    running.wait_for_registration(timeout_s - (time.monotonic() - began), on_progress, forgive_deaths=False)
     return running
 
 
 def _find_soon(layout: Layout) -> RunningCluster:
-    deadline = time.monotonic() + _SUPERVISOR_S
-    while (running := find(layout.root)) is None:
-        if time.monotonic() > deadline:
-            msg = f"the cluster did not start: no supervisor; see {layout.log('supervisor')}"
-            raise StartFailedError(msg)
-        time.sleep(_POLL_S)
+    running = wait_until(lambda: find(layout.root), timeout_s=_SUPERVISOR_S, poll_s=_POLL_S)
+    if running is None:
+        msg = f"the cluster did not start: no supervisor; see {layout.log('supervisor')}"
+        raise StartFailedError(msg)
     return running

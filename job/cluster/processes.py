@@ -5,16 +5,13 @@ even when the supervisor and its records are gone.
 """
 
 import contextlib
-import fcntl
 import json
 import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import IO
 
 import psutil
 
@@ -22,6 +19,8 @@ from job.cluster import supervisor
 from job.cluster.errors import ClusterError
 from job.cluster.jvm import MARK
 from job.cluster.layout import Layout
+from model.file_lock import try_lock
+from model.waiting import polls, wait_until
 
 _GONE_S = 5.0
 _STOP_S = 15.0
@@ -74,11 +73,7 @@ def supervisor_lives(layout: Layout) -> bool:
     if not layout.lock.exists():
         return False
     with layout.lock.open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+        return not try_lock(lock, shared=True)
 
 
 def start_supervisor(layout: Layout, environ: Mapping[str, str]) -> None:
@@ -107,9 +102,7 @@ def stop_supervisor(layout: Layout) -> None:
         return
     with contextlib.suppress(ProcessLookupError):
         os.kill(state.pid, signal.SIGTERM)
-    deadline = time.monotonic() + _STOP_S
-    while supervisor_lives(layout) and time.monotonic() < deadline:
-        time.sleep(_POLL_S)
+    wait_until(lambda: not supervisor_lives(layout), timeout_s=_STOP_S, poll_s=_POLL_S)
 
 
 def marked(layout: Layout) -> list[psutil.Process]:
@@ -124,13 +117,13 @@ def sweep(layout: Layout) -> int:
         How many were ended.
     """
     ended: set[psutil.Process] = set()
-    deadline = time.monotonic() + _GONE_S
-    while (left := marked(layout)) and time.monotonic() < deadline:
+    for _ in polls(timeout_s=_GONE_S, poll_s=_POLL_S):
+        if not (left := marked(layout)):
+            break
         for process in left:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         ended.update(left)
-        time.sleep(_POLL_S)
     return len(ended)
 
 
@@ -154,22 +147,11 @@ def exclusive(layout: Layout) -> Iterator[None]:
     Raises:
         ClusterError: if another one takes too long.
     """
-    deadline = time.monotonic() + _EXCLUSIVE_S
     with layout.start_lock.open("w") as lock:
-        while not _locked(lock):
-            if time.monotonic() > deadline:
-                msg = f"another start or stop has been at work in {layout.root} for {_EXCLUSIVE_S:.0f} s"
-                raise ClusterError(msg)
-            time.sleep(_POLL_S)
+        if not wait_until(lambda: try_lock(lock), timeout_s=_EXCLUSIVE_S, poll_s=_POLL_S):
+            msg = f"another start or stop has been at work in {layout.root} for {_EXCLUSIVE_S:.0f} s"
+            raise ClusterError(msg)
         yield
-
-
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _is_marked(process: psutil.Process, root: str) -> bool:

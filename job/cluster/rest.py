@@ -4,8 +4,8 @@ Calls are synchronous and end within a timeout; whatever is polled for has one t
 what this project reads of them. What answers may be no Flink at all, but a proxy before it or another service.
 """
 
-import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import quote
@@ -31,6 +31,7 @@ from job.cluster.records import (
     RegisteredTaskManager,
     first_line,
 )
+from model.waiting import polls, retry
 
 _POLL_S = 0.1
 _Record = TypeVar("_Record")
@@ -153,15 +154,13 @@ class FlinkRest:
         Raises:
             TimedOutError: if it is not in time; the text holds the job's state and last failure.
         """
-        deadline = time.monotonic() + timeout_s
-        while not wanted(job := self.job(job_id)):
-            if time.monotonic() > deadline:
-                failures = self.exceptions(job_id)
-                told = f"; last failure: {failures[0].root_cause}" if failures else ""
-                msg = f"{what} was not reached in {timeout_s:g} s: job {job_id} is {job.state}{told}"
-                raise TimedOutError(msg)
-            time.sleep(_POLL_S)
-        return job
+        for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
+            if wanted(job := self.job(job_id)):
+                return job
+        failures = self.exceptions(job_id)
+        told = f"; last failure: {failures[0].root_cause}" if failures else ""
+        msg = f"{what} was not reached in {timeout_s:g} s: job {job_id} is {job.state}{told}"
+        raise TimedOutError(msg)
 
     def wait_until_running(self, job_id: str, *, timeout_s: float = 60.0) -> JobDetail:
         """Polls until all tasks of a job run."""
@@ -228,14 +227,8 @@ class FlinkRest:
 
         In the moment in which tasks are cancelled Flink answers with an error of its own; then it is asked again.
         """
-        deadline = time.monotonic() + self._patience_s
-        while True:
-            try:
-                return self.call("GET", path, params=params or None)
-            except FaultError:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(_POLL_S)
+        ask = partial(self.call, "GET", path, params=params or None)
+        return retry(ask, FaultError, timeout_s=self._patience_s, poll_s=_POLL_S)
 
     def call(self, method: str, path: str, **request: Any) -> Any:
         """One request.
@@ -277,12 +270,12 @@ class FlinkRest:
         )
 
     def _poll_operation(self, path: str, timeout_s: float) -> dict[str, Any]:
-        deadline = time.monotonic() + timeout_s
-        while (told := self.get(path))["status"]["id"] != "COMPLETED":
-            if time.monotonic() > deadline:
-                msg = f"{path} was not done in {timeout_s:g} s; it may still end: look at the job's checkpoints"
-                raise TimedOutError(msg)
-            time.sleep(_POLL_S)
+        for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
+            if (told := self.get(path))["status"]["id"] == "COMPLETED":
+                break
+        else:
+            msg = f"{path} was not done in {timeout_s:g} s; it may still end: look at the job's checkpoints"
+            raise TimedOutError(msg)
         done: dict[str, Any] = told["operation"]
         if cause := done.get("failure-cause"):
             msg = f"the savepoint failed: {first_line(cause['stack-trace'])}"

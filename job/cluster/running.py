@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from job.cluster.logs import first_error
 from job.cluster.plan import add_service, read_spec, remembered_ports, write_plan
 from job.cluster.processes import Supervised, SupervisorState, end_all, exclusive, read_state
 from job.cluster.rest import FlinkRest
+from model.waiting import polls, wait_until
 
 _POLL_S = 0.05
 _REACTION_S = 2.0
@@ -115,8 +115,7 @@ class RunningCluster:
 
     def wait_for_registration(self, timeout_s: float, on_progress: Progress, *, forgive_deaths: bool) -> None:
         """As wait_until_ready(); a process that died makes it fail at once unless deaths are forgiven."""
-        deadline = time.monotonic() + timeout_s
-        while True:
+        for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
             state = self._state()
             dead = [each for each in state.members if each.exit_status is not None]
             if dead and not forgive_deaths:
@@ -127,11 +126,9 @@ class RunningCluster:
             if registered is not None and wanted <= registered:
                 return
             on_progress(_waiting_for(registered, wanted))
-            if time.monotonic() > deadline:
-                late = JOB_MANAGER if registered is None else min(wanted - registered).rpartition("-")[0]
-                what = f"not ready in {timeout_s:.0f} s, {_waiting_for(registered, wanted)}"
-                raise _failure(what, self.layout, late)
-            time.sleep(_POLL_S)
+        late = JOB_MANAGER if registered is None else min(wanted - registered).rpartition("-")[0]
+        what = f"not ready in {timeout_s:.0f} s, {_waiting_for(registered, wanted)}"
+        raise _failure(what, self.layout, late)
 
     def scale(self, task_managers: int) -> None:
         """Changes how many TaskManagers without a GPU run; those of the highest index go first.
@@ -180,9 +177,7 @@ class RunningCluster:
         return state
 
     def _await(self, wanted: Callable[[SupervisorState], bool]) -> None:
-        deadline = time.monotonic() + _REACTION_S
-        while not wanted(self._state()) and time.monotonic() < deadline:
-            time.sleep(_POLL_S / 10)
+        wait_until(lambda: wanted(self._state()), timeout_s=_REACTION_S, poll_s=_POLL_S / 10)
 
     def _registered(self) -> set[str] | None:
         """The ids of the TaskManagers whose slot the JobManager knows; None while it does not answer."""

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -13,10 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from job import demo as steps
-from job.cluster import RunningCluster, stop
+from job.cluster import RunningCluster
 from job.commands.options import fail, told_errors
 from job.commands.sql import console, show_result
 from job.demo import DemoError, Folders
+from job.trial import Say
 from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset
 
@@ -47,11 +48,10 @@ def demo(
     """
     folders = Folders(root.absolute())
     began = time.monotonic()
-    cluster: RunningCluster | None = None
-    with told_errors():
+    with told_errors(), ExitStack() as stack:
         try:
             with _step("cluster") as say:
-                cluster = steps.start_cluster(folders, say)
+                cluster = stack.enter_context(steps.demo_cluster(folders, say, keep=keep))
             dataset, bundle = _learn(folders)
             _run(cluster, folders, dataset, bundle)
         except DemoError as error:
@@ -59,9 +59,6 @@ def demo(
         except KeyboardInterrupt:
             _console.print("Stopped.")
             raise typer.Exit(130) from None
-        finally:
-            if cluster is not None and not keep:
-                stop(folders.cluster)
     _console.print(
         f"\nDone in {time.monotonic() - began:.0f} s; " + ("the job runs on." if keep else "nothing runs on.")
     )
@@ -165,7 +162,7 @@ def _whys(reasons: object, titles: dict[str, str]) -> list[str]:
 
 
 @contextmanager
-def _step(name: str) -> Iterator[steps.Progress]:
+def _step(name: str) -> Iterator[Say]:
     """Shows what a step is at, and how long it took."""
     began = time.monotonic()
     with _console.status(name) as spinner:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from job.deployment.submission import DeployError
+from model.files import sync
 
 Json = dict[str, Any]
 _VERSION = 1
@@ -39,15 +40,6 @@ def append(file: Path, record: Mapping[str, Any]) -> None:
         os.fsync(out.fileno())
     if is_new:
         sync(file.parent)
-
-
-def sync(path: Path) -> None:
-    """Wait until a file, or the names in a folder, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _whole(data: bytes) -> bytes:

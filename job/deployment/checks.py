@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 
 from job.cluster import FlinkRest
@@ -18,6 +17,7 @@ from job.deployment.history import Shipped
 from job.deployment.restore_point import exists
 from job.deployment.submission import DeployError, Target
 from job.settings.job_settings import JobSettings
+from model.waiting import polls
 
 ClusterCheck = Callable[[FlinkRest, JobSettings], None]
 CLUSTER_CHECKS: tuple[ClusterCheck, ...] = (check_cluster,)
@@ -59,16 +59,15 @@ def check_slots(rest: FlinkRest, settings: JobSettings, replaced: Sequence[JobDe
     starts_them = any(key.startswith(("kubernetes.", "yarn.")) for key in configuration)
     if settings.placement.scoring != "shared" or starts_them or adaptive(configuration):
         return
-    deadline = time.monotonic() + _SLOTS_S
-    while (there := _slots_to_be_had(rest, replaced)) < settings.slots:
-        if time.monotonic() > deadline:
-            msg = (
-                f"the job needs {settings.slots} slots (flink.parallelism, scoring.parallelism), "
-                f"{there} {_verb(there)} there: recloop cluster start -n {settings.slots}, or more TaskManagers on "
-                "a cluster of yours"
-            )
-            raise DeployError(msg)
-        time.sleep(_POLL_S)
+    for _ in polls(timeout_s=_SLOTS_S, poll_s=_POLL_S):
+        if (there := _slots_to_be_had(rest, replaced)) >= settings.slots:
+            return
+    msg = (
+        f"the job needs {settings.slots} slots (flink.parallelism, scoring.parallelism), "
+        f"{there} {_verb(there)} there: recloop cluster start -n {settings.slots}, or more TaskManagers on "
+        "a cluster of yours"
+    )
+    raise DeployError(msg)
 
 
 def check_goes_on(settings: JobSettings, before: JobSettings | None, replaced: Sequence[JobDetail]) -> None:

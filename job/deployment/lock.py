@@ -1,10 +1,8 @@
 """One deployment at a time: a file that whoever deploys holds locked, with who that is in it."""
 
-import fcntl
 import json
 import os
 import platform
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,6 +10,8 @@ from pathlib import Path
 from typing import IO
 
 from job.deployment.submission import DeployError
+from model.file_lock import try_lock
+from model.waiting import polls
 
 _POLL_S = 0.2
 _ORPHAN_S = 360.0
@@ -33,24 +33,20 @@ def held(file: Path, what: str) -> Iterator[int]:
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as lock:
-        deadline = time.monotonic() + _ORPHAN_S
-        while not _locked(lock):
-            holder = _holder(lock)
-            if _lives(holder) or time.monotonic() > deadline:
-                msg = f"{what} is being deployed by {_told(holder)}: wait for it, or end it"
-                raise DeployError(msg)
-            time.sleep(_POLL_S)
+        _take(lock, what)
         _write_holder(lock)
         yield lock.fileno()
         lock.truncate(0)
 
 
-def _locked(lock: IO[str]) -> bool:
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _take(lock: IO[str], what: str) -> None:
+    for _ in polls(timeout_s=_ORPHAN_S, poll_s=_POLL_S):
+        if try_lock(lock):
+            return
+        if _lives(_holder(lock)):
+            break
+    msg = f"{what} is being deployed by {_told(_holder(lock))}: wait for it, or end it"
+    raise DeployError(msg)
 
 
 def _write_holder(lock: IO[str]) -> None:

@@ -1,11 +1,11 @@
 """Waiting for a new job to be worth the name: all tasks run, and a checkpoint of its own is complete."""
 
-import time
 from contextlib import suppress
 
 from job.cluster import FlinkRest, RestError
 from job.cluster.records import Failure, JobDetail
 from job.deployment.submission import DeployError
+from model.waiting import polls
 
 _POLL_S = 0.2
 _TOO_MANY_FAILURES = 6
@@ -18,9 +18,8 @@ def wait_until_settled(rest: FlinkRest, job_id: str, *, timeout_s: float) -> Non
     Raises:
         DeployError: it ended, failed again and again, or was not there in time; the text holds why.
     """
-    deadline = time.monotonic() + timeout_s
     asked = False
-    while True:
+    for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
         job, done = rest.job(job_id), rest.checkpoints(job_id)
         if job.all_running and done.completed:
             return
@@ -29,9 +28,9 @@ def wait_until_settled(rest: FlinkRest, job_id: str, *, timeout_s: float) -> Non
             with suppress(RestError):  # then the next one by itself is waited for
                 rest.begin_checkpoint(job_id)
         failures = rest.exceptions(job_id)
-        if job.is_over or len(failures) >= _TOO_MANY_FAILURES or time.monotonic() > deadline:
-            raise DeployError(_told(job, failures, timeout_s))
-        time.sleep(_POLL_S)
+        if job.is_over or len(failures) >= _TOO_MANY_FAILURES:
+            break
+    raise DeployError(_told(job, failures, timeout_s))
 
 
 def _told(job: JobDetail, failures: list[Failure], timeout_s: float) -> str:

@@ -14,13 +14,13 @@ holds its lock and waits for the package, which would wait for that module ("dea
 """
 
 import hashlib
-import os
 import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from job.deployment.import_graph import PACKAGES, ShippingError, reached
+from model.files import whole_file
 
 PROJECT = Path(__file__).resolve().parents[2]
 """The folder that holds the packages that run now."""
@@ -64,12 +64,10 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"{name}.zip"
     # In one piece: an earlier deployment with the same code may have to be submitted again.
-    scratch = folder / f".{name}.{os.getpid()}"
-    with zipfile.ZipFile(scratch, "w", zipfile.ZIP_DEFLATED) as out:
+    with whole_file(archive, many_writers=True) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr(zipfile.ZipInfo(f"{name}/__init__.py", _EPOCH), import_all(sources))
         for path, text in sources.items():
             out.writestr(zipfile.ZipInfo(f"{name}/{path}", _EPOCH), rename_imports(text, name, path))
-    scratch.replace(archive)
     entry = folder / f"{name}_main.py"
     entry.write_text(f"from {name}.job.main import main\n\nmain()\n")
     return Shipment(name, archive, entry)

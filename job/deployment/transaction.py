@@ -4,7 +4,6 @@ import json
 
 from job.cluster import FlinkRest, RestError
 from job.deployment import tables_owner
-from job.deployment.append_log import sync
 from job.deployment.behavior_log import begun, make_ready
 from job.deployment.checks import (
     CLUSTER_CHECKS,
@@ -34,6 +33,7 @@ from job.kafka.published import make_topics_ready
 from job.settings.job_settings import JobSettings
 from job.topology.served_models import pinned
 from model.errors import RecloopError
+from model.files import sync
 
 
 class Transaction:

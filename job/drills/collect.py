@@ -38,20 +38,12 @@ _PREDICTIONS = """
            'scored', NULL, max(model_version || ' ' || model_hash)
     FROM prediction_results GROUP BY log_partition, log_offset, user_id, user_seq"""
 _LETTERS = "SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters"
-_ACCOUNTED = """
-    SELECT (SELECT count(*) FROM recommendation_lists) + (SELECT count(*) FROM dead_letters)
-         + (SELECT count(*) FROM user_behavior WHERE outcome = 'duplicate')"""
 
 
 def log_ends(log: Path) -> dict[int, int]:
     """How many records each partition holds."""
     partitions = range(FileLogReader(log).partitions())
     return {partition: count_lines(partition_file(log, partition)) for partition in partitions}
-
-
-def accounted(tables: Path) -> int:
-    """How many records of the log ended as a list, a duplicate or a dead letter, as far as committed."""
-    return int(str(duck.query(tables, _ACCOUNTED).rows[0][0]))
 
 
 def read_output(log: Path, tables: Path) -> Output:

@@ -8,10 +8,11 @@ from job.cluster import stop
 from job.drills.drill_log import SMOKE, Scale, make_dataset, train_bundle, write_log
 from job.drills.errors import DrillError
 from job.drills.faults import Fault
-from job.drills.live import Say, Setup
+from job.drills.live import Setup
 from job.drills.report import write_report
 from job.drills.run import run_control, run_fault
 from job.drills.verdict import CONTROL, Verdict, judge_control, judge_fault
+from job.trial import Say
 
 _MARK = "drill.txt"
 _MARK_TEXT = "Made by recloop drill, and replaced by the next one.\n"

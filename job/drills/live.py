@@ -1,39 +1,30 @@
 """A cluster with the job on it, for the time of one run: nothing of it is left afterwards."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
-from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
-from job.deployment.deploy import Target, deploy
-from job.drills.collect import accounted, read_checkpoints
+from job.cluster import ClusterSpec, FlinkRest, RunningCluster
+from job.drills.collect import read_checkpoints
 from job.drills.drill_log import Scale
 from job.drills.errors import DrillError
 from job.drills.faults import RunningJob
 from job.drills.uncommitted import uncommitted_behaviors
 from job.settings.groups import FlinkSettings, LogSettings, ScoringSettings, TableSettings
 from job.settings.job_settings import JobSettings
+from job.trial import WATCHED, Say, accounted, launch, trial_cluster
+from model.waiting import counts_up_to, wait_until
 
 _CHECKPOINT_INTERVAL = timedelta(seconds=1)
-_FLINK = {
-    # Otherwise Flink answers for 3 s from memory, and forgets all but 10 checkpoints.
-    "web.refresh-interval": "50 ms",
-    "web.checkpoints.history": "1000",
-}
-_START_S = 60.0
-_RUNNING_S = 120.0
 _MOMENT_S = 90.0
 _PATIENCE_S = 60.0
 _WARM_CHECKPOINTS = 2
 _IN_FLIGHT = 50
 _POLL_S = 0.05
 _TABLES_POLL_S = 1.0
-
-Say = Callable[[str], None]
-"""Told in a few words what is being done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +61,10 @@ def live_job(setup: Setup, folder: Path, say: Say) -> Iterator[Live]:
         ClusterError: the cluster did not start, or the job did not get to run.
         DeployError: Flink did not take the job.
     """
-    spec = ClusterSpec(folder / "cluster", task_managers=setup.scale.parallelism, extra_config=_FLINK)
-    try:
-        say("starting a cluster")
-        cluster = start(spec, timeout_s=_START_S)
-        deployed = deploy(_target(cluster), _settings(setup, folder), fresh=True, on_progress=say)
-        with FlinkRest(cluster.rest_url) as rest:
-            say("waiting for all tasks to run")
-            rest.wait_until_running(deployed.job_id, timeout_s=_RUNNING_S)
-            yield Live(cluster, RunningJob(rest, deployed.job_id, folder / "log", folder / "tables"), say)
-    finally:
-        say("stopping the cluster")
-        stop(spec.directory)
+    spec = ClusterSpec(folder / "cluster", task_managers=setup.scale.parallelism, extra_config=WATCHED)
+    with trial_cluster(spec, say=say) as cluster, FlinkRest(cluster.rest_url) as rest:
+        deployed = launch(cluster, _settings(setup, folder), say=say)
+        yield Live(cluster, RunningJob(rest, deployed.job_id, folder / "log", folder / "tables"), say)
 
 
 def wait_for_moment(live: Live) -> None:
@@ -91,12 +74,9 @@ def wait_for_moment(live: Live) -> None:
         DrillError: that did not happen in time.
     """
     live.say("waiting for checkpoints, and for rows after them")
-    deadline = time.monotonic() + _MOMENT_S
-    while not _is_amid_work(live.job):
-        if time.monotonic() > deadline:
-            msg = f"no moment for a fault in {_MOMENT_S:g} s: look at {live.cluster.layout.logs}"
-            raise DrillError(msg)
-        time.sleep(_POLL_S)
+    if not wait_until(lambda: _is_amid_work(live.job), timeout_s=_MOMENT_S, poll_s=_POLL_S):
+        msg = f"no moment for a fault in {_MOMENT_S:g} s: look at {live.cluster.layout.logs}"
+        raise DrillError(msg)
 
 
 def settle(live: Live, records: int) -> bool:
@@ -107,14 +87,13 @@ def settle(live: Live, records: int) -> bool:
     Returns:
         Whether that point was reached: False if the job ended, or nothing changed for a minute.
     """
-    seen, changed = -1, time.monotonic()
-    while (now := accounted(live.job.tables)) < records:
-        if now != seen:
-            seen, changed = now, time.monotonic()
-        live.say(f"{max(0, seen):,} of {records:,} records in the tables")
-        if _is_over(live.job) or time.monotonic() - changed > _PATIENCE_S:
+    there = partial(accounted, live.job.tables)
+    for seen in counts_up_to(records, there, stalled_s=_PATIENCE_S, poll_s=_TABLES_POLL_S):
+        live.say(f"{seen:,} of {records:,} records in the tables")
+        if seen < records and _is_over(live.job):
             return False
-        time.sleep(_TABLES_POLL_S)
+    if seen < records:
+        return False
     live.say("waiting for two more checkpoints")
     return _two_more_checkpoints(live.job)
 
@@ -129,12 +108,7 @@ def _completed(job: RunningJob) -> int:
 
 def _two_more_checkpoints(job: RunningJob) -> bool:
     wanted = _completed(job) + 2
-    deadline = time.monotonic() + _PATIENCE_S
-    while _completed(job) < wanted:
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_POLL_S)
-    return True
+    return wait_until(lambda: _completed(job) >= wanted, timeout_s=_PATIENCE_S, poll_s=_POLL_S)
 
 
 def _is_amid_work(job: RunningJob) -> bool:
@@ -143,12 +117,6 @@ def _is_amid_work(job: RunningJob) -> bool:
         return False
     newest_ms = max(each.completed_ms for each in completed)
     return sum(row.written_at > newest_ms for row in uncommitted_behaviors(job.tables)) >= _IN_FLIGHT
-
-
-def _target(cluster: RunningCluster) -> Target:
-    target = Target.local(cluster)
-    target.folder.mkdir(parents=True, exist_ok=True)
-    return target
 
 
 def _settings(setup: Setup, folder: Path) -> JobSettings:

@@ -10,8 +10,9 @@ from job.drills.errors import DrillError
 from job.drills.evidence import Output, Recovery
 from job.drills.faults import Fault, Injected
 from job.drills.feeder import Feeder, copy_log, same_bytes
-from job.drills.live import Live, Say, Setup, live_job, settle, wait_for_moment
+from job.drills.live import Live, Setup, live_job, settle, wait_for_moment
 from job.drills.watcher import Watcher, outage
+from job.trial import Say
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ import random
 import signal
 import socket
 import subprocess
-import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -26,6 +25,7 @@ from job.kafka.artifacts import CACHE, broker_jars
 from job.kafka.errors import BrokerFailedError
 from job.kafka.server_properties import LOOPBACK, as_text, server_properties
 from model.folders import FolderKind, claim_folder
+from model.waiting import polls
 
 DEFAULT_DIRECTORY = Path(".recloop/kafka")
 _STARTED = "Kafka Server started"
@@ -128,7 +128,7 @@ def start(
     on_progress("starting the broker")
     pid = _spawn([*java, "kafka.Kafka", str(config)], directory / "broker.log")
     broker = RunningBroker(f"{LOOPBACK}:{port}", pid, directory)
-    _await_ready(broker, directory / "broker.log", time.monotonic() + timeout_s)
+    _await_ready(broker, directory / "broker.log", timeout_s)
     record = _Record(pid, psutil.Process(pid).create_time(), port, controller_port)
     (directory / "broker.json").write_text(json.dumps(asdict(record)))
     return broker
@@ -194,18 +194,18 @@ def _spawn(command: list[str], log: Path) -> int:
     return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
 
 
-def _await_ready(broker: RunningBroker, log: Path, deadline: float) -> None:
-    while True:
+def _await_ready(broker: RunningBroker, log: Path, timeout_s: float) -> None:
+    dead = False
+    for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
         said = log.read_text(errors="replace") if log.exists() else ""
         if _STARTED in said and _answers(broker.bootstrap):
             return
-        dead = _is_dead(broker.pid)
-        if dead or time.monotonic() > deadline:
-            broker.kill()
-            what = "died" if dead else "was not ready in time"
-            msg = f"the broker {what}: {_telling_line(said)}\nIts log is {log}"
-            raise BrokerFailedError(msg)
-        time.sleep(_POLL_S)
+        if dead := _is_dead(broker.pid):
+            break
+    broker.kill()
+    what = "died" if dead else "was not ready in time"
+    msg = f"the broker {what}: {_telling_line(said)}\nIts log is {log}"
+    raise BrokerFailedError(msg)
 
 
 def _answers(bootstrap: str) -> bool:

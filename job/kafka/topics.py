@@ -1,9 +1,9 @@
 """Topics of a Kafka cluster and how far its consumer groups are: what `recloop kafka topics|lag` show."""
 
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from kafka import KafkaAdminClient, KafkaConsumer, TopicPartition
@@ -17,6 +17,7 @@ from kafka.errors import (
 from job.kafka.errors import GroupMissingError, TopicError
 from job.kafka.no_answer import told
 from job.settings.groups import Start
+from model.waiting import retry
 from udfs.kafka.client import connect
 from udfs.kafka.connection import KafkaConnection
 
@@ -169,16 +170,10 @@ def _check_group(admin: Any, group: str) -> None:
 
 def _committed(admin: Any, group: str) -> dict[Any, int]:
     """The group's offsets; a broker that was never asked for any group first makes a topic for them."""
-    deadline = time.monotonic() + _TIMEOUT_MS / 1000
-    while True:
-        try:
-            found = admin.list_group_offsets([group])[group]
-        except (CoordinatorLoadInProgressError, CoordinatorNotAvailableError):
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_RETRY_S)
-        else:
-            return {tp: at.offset for tp, at in found.items() if at.offset >= 0}
+    passing = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError)
+    ask = partial(admin.list_group_offsets, [group])
+    found = retry(ask, passing, timeout_s=_TIMEOUT_MS / 1000, poll_s=_RETRY_S)[group]
+    return {tp: at.offset for tp, at in found.items() if at.offset >= 0}
 
 
 def _topic(consumer: Any, name: str) -> Topic:

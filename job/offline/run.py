@@ -4,7 +4,6 @@ All work lies in a folder beside the result until then, `.NAME.scoring`: a run t
 on with by the next one that wants the same, part by part.
 """
 
-import fcntl
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,6 +21,8 @@ from model.bundles.bundle import Bundle
 from model.bundles.trial import try_bundle
 from model.datasets.prepared import Dataset
 from model.errors import RecloopError
+from model.file_lock import try_lock
+from model.files import replace_file, whole_file
 from model.folders import FolderKind, beside, check_replaceable, whole_folder
 from model.worker_processes import Worker, run_workers
 
@@ -149,11 +150,9 @@ def _alone_in(draft: Path) -> Iterator[None]:
     """Makes the folder, and lets one run at a time work in it; in the end it is gone, unless something went wrong."""
     draft.mkdir(parents=True, exist_ok=True)
     with (draft / _LOCK).open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not try_lock(lock):
             msg = f"another recloop score is at work in {draft}: wait for it, or name another place with --out"
-            raise OfflineError(msg) from error
+            raise OfflineError(msg)
         yield
         shutil.rmtree(draft)
 
@@ -172,8 +171,7 @@ def _split(order: Order, bundle: Bundle, draft: Path, progress: Progress) -> _Pl
     total = dataset.info.behaviors
     unknown = split(dataset, draft, action_table(order.settings), lambda done: progress("splitting", done, total))
     plan = _Plan(*wanted, unknown)
-    (draft / f".{_PLAN}").write_bytes(msgspec.json.encode(plan))
-    (draft / f".{_PLAN}").replace(draft / _PLAN)
+    replace_file(draft / _PLAN, msgspec.json.encode(plan))
     return plan
 
 
@@ -219,12 +217,10 @@ def _summary(dataset: Dataset, bundle: Bundle, plan: _Plan) -> Summary:
 def _put_together(out: Path, draft: Path, summary: Summary) -> None:
     parts = [scored_file(draft, part) for part in range(summary.parts)]
     if out.suffix:
-        whole = draft / "whole"
-        with whole.open("wb") as target:
+        with whole_file(out) as target:
             for part in parts:
                 with part.open("rb") as source:
                     shutil.copyfileobj(source, target)
-        whole.replace(out)
         return
     with whole_folder(out, SCORES) as folder:
         for part in parts:

@@ -17,6 +17,7 @@ from job.topology.rules import action_table, device_rules, profile_rules, scorin
 from model.bundles.bundle import Bundle
 from model.datasets.json_lines import read_behaviors
 from model.errors import RecloopError
+from model.files import whole_file
 from model.records import EpochMs, UserBehavior
 from model.worker_processes import Worker
 from udfs.elements import Candidates, LoggedBehavior, TrackedBehavior
@@ -81,13 +82,12 @@ class ScoreParts:
             target = scored_file(self.folder, part)
             if target.exists():
                 continue
-            draft, users = target.with_name(f".{target.name}"), 0
-            with draft.open("wb") as out:
+            users = 0
+            with whole_file(target) as out:
                 for lines in scorer.score(read_behaviors(behaviors_file(self.folder, part))):
                     out.writelines(lines)
                     users += len(lines)
                     worker.tell(PartTold(part, users))
-            draft.replace(target)
 
 
 def own_device(rules: DeviceRules, rank: int, gpus: int) -> DeviceRules:

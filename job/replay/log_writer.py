@@ -4,7 +4,6 @@ A record is there when its line has its newline. A writer that died in the middl
 the next writer cuts it off (no reader took it, and its producer was never told that it was written).
 """
 
-import fcntl
 import json
 import os
 import time
@@ -14,6 +13,8 @@ from types import TracebackType
 from typing import BinaryIO, Self
 
 from model.datasets.json_lines import encode_behavior
+from model.file_lock import try_lock
+from model.files import replace_file
 from model.records import UserBehavior
 from udfs.errors import LogError
 from udfs.hashing import stable_hash
@@ -51,10 +52,8 @@ def create_log(folder: Path, partitions: int | None = None) -> int:
             msg = f"{folder} has {there} partitions, not {partitions}: use as many, or another folder"
             raise PartitionCountError(msg)
         return int(there)
-    staged = folder / f".{MANIFEST}"
     partitions = partitions or DEFAULT_PARTITIONS
-    staged.write_text(json.dumps({"format": 1, "partitions": partitions}))
-    staged.replace(manifest)
+    replace_file(manifest, json.dumps({"format": 1, "partitions": partitions}).encode(), many_writers=True)
     return partitions
 
 
@@ -69,12 +68,10 @@ class PartitionWriter:
         """
         path = partition_file(folder, partition)
         self._file: BinaryIO = path.open("a+b")
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not try_lock(self._file):
             self._file.close()
             msg = f"{path} has a writer already: stop it, or write to another log"
-            raise LogLockedError(msg) from error
+            raise LogLockedError(msg)
         _cut_half_line(self._file)
 
     def append(self, lines: Iterable[bytes]) -> None:

@@ -15,6 +15,7 @@ from typing import Protocol
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
 from model.errors import RecloopError
+from model.files import replace_file
 from model.records import UserBehavior
 from udfs.hashing import stable_hash
 
@@ -148,9 +149,7 @@ def _already_there(dataset: Dataset, target: ReplayTarget) -> list[int]:
     lengths = target.lengths()
     file = _notes(dataset, target)
     if not file.exists():
-        staged = file.with_name(f".{file.name}")
-        staged.write_text(json.dumps({"fingerprint": dataset.info.fingerprint, "base": lengths}))
-        staged.replace(file)
+        replace_file(file, json.dumps({"fingerprint": dataset.info.fingerprint, "base": lengths}).encode())
     told = json.loads(file.read_text())
     there = [now - base for now, base in zip(lengths, told["base"], strict=False)]
     if (told["fingerprint"], len(told["base"])) != (dataset.info.fingerprint, len(lengths)) or min(there) < 0:

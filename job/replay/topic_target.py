@@ -5,8 +5,6 @@ one, so another producer is noticed, be it this replay's own dead predecessor. A
 each partition keeps a prefix of what it was given.
 """
 
-import fcntl
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
@@ -23,7 +21,9 @@ from job.kafka.topics import create_topic
 from job.replay.log_writer import DEFAULT_PARTITIONS, LogLockedError
 from job.replay.replay import ReplayMismatchError
 from model.datasets.json_lines import encode_behavior
+from model.file_lock import try_lock
 from model.records import UserBehavior
+from model.waiting import polls, wait_until
 from udfs.hashing import stable_hash
 from udfs.kafka.client import connect
 from udfs.kafka.connection import KafkaConnection
@@ -164,12 +164,12 @@ def _find_or_create(connection: KafkaConnection, consumer: Any, topic: str, want
     """
     if not (there := len(consumer.partitions_for_topic(topic))):
         create_topic(connection, topic, wanted or DEFAULT_PARTITIONS)
-        deadline = time.monotonic() + _ANSWER_MS / 1000
-        while not (there := len(consumer.partitions_for_topic(topic))):
-            if time.monotonic() > deadline:
-                msg = f"topic {topic} was made, but the brokers do not tell of it: try again"
-                raise TopicError(msg)
-            time.sleep(_RETRY_S)
+        there = wait_until(
+            lambda: len(consumer.partitions_for_topic(topic)), timeout_s=_ANSWER_MS / 1000, poll_s=_RETRY_S
+        )
+        if not there:
+            msg = f"topic {topic} was made, but the brokers do not tell of it: try again"
+            raise TopicError(msg)
     if wanted not in {None, there}:
         msg = f"topic {topic} has {there} partitions, not {wanted}: ask for as many, or use another topic"
         raise TopicError(msg)
@@ -192,14 +192,15 @@ def _ends(consumer: Any, topic: str, partitions: int) -> tuple[list[int], list[b
     consumer.assign(list(unread))
     for tp in unread:
         consumer.seek(tp, ends[tp] - 1)
-    deadline = time.monotonic() + _ANSWER_MS / 1000
-    while unread:
-        if time.monotonic() > deadline:
-            msg = f"topic {topic}: its last records could not be read within {_ANSWER_MS // 1000} s: try again"
-            raise TopicError(msg)
+    for _ in polls(timeout_s=_ANSWER_MS / 1000, poll_s=0):  # the consumer's poll waits
+        if not unread:
+            break
         for tp, records in consumer.poll(timeout_ms=50).items():
             last[tp] = (records[0].value or b"") if records[0].offset == ends[tp] - 1 else b""
         unread = {tp for tp in unread if consumer.position(tp, timeout_ms=_ANSWER_MS) < ends[tp]}
+    if unread:
+        msg = f"topic {topic}: its last records could not be read within {_ANSWER_MS // 1000} s: try again"
+        raise TopicError(msg)
     return [ends[tp] for tp in wanted], [last[tp] for tp in wanted]
 
 
@@ -212,11 +213,9 @@ def _locked(folder: Path, topic: str) -> Iterator[None]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("wb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+        if not try_lock(file):
             msg = f"another replay into topic {topic} runs: let it end, or use another topic"
-            raise LogLockedError(msg) from error
+            raise LogLockedError(msg)
         yield
 
 

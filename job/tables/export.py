@@ -1,10 +1,10 @@
 """Writes a file whole or not at all, and never over one that it was not told to replace."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 from job.tables.errors import ExportError
+from model.files import whole_file
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -31,17 +31,11 @@ def export(path: Path, content: Iterable[bytes], *, force: bool) -> None:
         ExportError: the file came in the meantime, or cannot be written.
     """
     target = path.resolve()
-    hidden = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
-        with hidden.open("xb") as file:
+        with whole_file(target, many_writers=True) as file:
             for chunk in content:
                 file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-        check_target(path, force=force)
-        hidden.replace(target)
+            check_target(path, force=force)
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror or error}; give another --out"
         raise ExportError(msg) from error
-    finally:
-        hidden.unlink(missing_ok=True)

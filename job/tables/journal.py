@@ -7,7 +7,6 @@ merged file, never both.
 
 import contextlib
 import json
-import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from job.tables import locks
 from job.tables.errors import TablesError
+from model.files import replace_file, sync
 
 JOURNAL_NAME = ".swap.json"
 
@@ -81,13 +81,8 @@ def hidden_files(tables_dir: Path) -> frozenset[Path]:
 
 def carry_out(tables_dir: Path, swap: Swap, on_step: OnStep = ignore_step) -> None:
     """Note the swap and finish it; call it with the lock held alone."""
-    partial = tables_dir / f"{JOURNAL_NAME}.partial"
-    with partial.open("w") as file:
-        json.dump(asdict(swap), file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.rename(tables_dir / JOURNAL_NAME)
-    sync_folder(tables_dir)
+    replace_file(tables_dir / JOURNAL_NAME, json.dumps(asdict(swap)).encode())
+    sync(tables_dir)
     on_step(Step.NOTED)
     _finish(tables_dir, swap, on_step)
 
@@ -108,15 +103,6 @@ def recover(tables_dir: Path, patience_s: float, on_step: OnStep = ignore_step) 
         return swap is not None
 
 
-def sync_folder(folder: Path) -> None:
-    """Put the folder's names on disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
 def _finish(tables_dir: Path, swap: Swap, on_step: OnStep) -> None:
     folder = tables_dir / swap.folder
     if _shown(folder, swap):
@@ -124,7 +110,7 @@ def _finish(tables_dir: Path, swap: Swap, on_step: OnStep) -> None:
         _remove_sources(folder, swap, on_step)
         on_step(Step.ALL_GONE)
     (tables_dir / JOURNAL_NAME).unlink()
-    sync_folder(tables_dir)
+    sync(tables_dir)
     on_step(Step.CLEARED)
 
 
@@ -132,7 +118,7 @@ def _shown(folder: Path, swap: Swap) -> bool:
     """Give the merged file its visible name; False where it is lost, and the sources go on to count."""
     with contextlib.suppress(FileNotFoundError):
         (folder / swap.merging).rename(folder / swap.target)
-        sync_folder(folder)
+        sync(folder)
     return (folder / swap.target).exists()
 
 
@@ -140,4 +126,4 @@ def _remove_sources(folder: Path, swap: Swap, on_step: OnStep) -> None:
     for name in swap.sources:
         (folder / name).unlink(missing_ok=True)
         on_step(Step.ONE_GONE)
-    sync_folder(folder)
+    sync(folder)

@@ -4,14 +4,14 @@ It is an flock on `<tables>/.lock`, so the kernel frees it whenever its holder e
 before it, so that readers who come and go without a pause do not keep a compactor out.
 """
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from job.tables.errors import TablesBusyError, UnreadableTableError
+from model.file_lock import try_lock
+from model.waiting import wait_until
 
 LOCK_NAME = ".lock"
 GATE_NAME = ".gate"
@@ -33,8 +33,8 @@ def shared(tables_dir: Path, patience_s: float = READER_PATIENCE_S) -> Iterator[
     lock, gate = (_open_to_read(tables_dir / name) for name in (LOCK_NAME, GATE_NAME))
     with _closing(lock):
         with _closing(gate):
-            _take(gate, fcntl.LOCK_SH, patience_s, busy)
-            _take(lock, fcntl.LOCK_SH, patience_s, busy)
+            _take(gate, patience_s, busy, shared=True)
+            _take(lock, patience_s, busy, shared=True)
         yield
 
 
@@ -48,8 +48,8 @@ def exclusive(tables_dir: Path, patience_s: float) -> Iterator[None]:
     busy = f"a query is reading {tables_dir}"
     lock, gate = (_open_to_write(tables_dir / name) for name in (LOCK_NAME, GATE_NAME))
     with _closing(lock, gate):
-        _take(gate, fcntl.LOCK_EX, patience_s, busy)
-        _take(lock, fcntl.LOCK_EX, patience_s, busy)
+        _take(gate, patience_s, busy)
+        _take(lock, patience_s, busy)
         yield
 
 
@@ -62,7 +62,7 @@ def sole_compactor(tables_dir: Path) -> Iterator[None]:
     """
     lock = _open_to_write(tables_dir / COMPACTOR_LOCK_NAME)
     with _closing(lock):
-        _take(lock, fcntl.LOCK_EX, 0.0, f"another compactor is at work in {tables_dir}")
+        _take(lock, 0.0, f"another compactor is at work in {tables_dir}")
         yield
 
 
@@ -100,18 +100,9 @@ def _open_as_it_is(path: Path) -> int | None:
         raise UnreadableTableError(msg) from error
 
 
-def _take(lock: int | None, kind: int, patience_s: float, busy: str) -> None:
-    deadline = time.monotonic() + patience_s
-    while lock is not None and not _try(lock, kind):
-        if time.monotonic() >= deadline:
-            msg = f"{busy}: try again later"
-            raise TablesBusyError(msg)
-        time.sleep(_POLL_S)
-
-
-def _try(lock: int, kind: int) -> bool:
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+def _take(lock: int | None, patience_s: float, busy: str, *, shared: bool = False) -> None:
+    if lock is None:
+        return
+    if not wait_until(lambda: try_lock(lock, shared=shared), timeout_s=patience_s, poll_s=_POLL_S):
+        msg = f"{busy}: try again later"
+        raise TablesBusyError(msg)

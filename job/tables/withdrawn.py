@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from job.tables.dialect import literal, quoted
+from model.files import replace_file
 
 FILE = ".withdrawn.json"
 LATEST = "latest_recommendation_lists"
@@ -18,9 +19,7 @@ LATEST = "latest_recommendation_lists"
 def write_withdrawn(tables_dir: Path, items: Collection[str]) -> None:
     """Put the items in their file, in one move."""
     tables_dir.mkdir(parents=True, exist_ok=True)
-    draft = tables_dir / f"{FILE}.draft"
-    draft.write_bytes(msgspec.json.encode(sorted(items)))
-    draft.replace(tables_dir / FILE)
+    replace_file(tables_dir / FILE, msgspec.json.encode(sorted(items)))
 
 
 def read_withdrawn(tables_dir: Path) -> tuple[str, ...]:

@@ -1,30 +1,33 @@
 """The operators of one deployment: plain values from the settings, put into the functions that run in Flink."""
 
-from datetime import timedelta
-
 from job.settings.job_settings import JobSettings
-from job.topology.rules import action_table, device_rules, profile_rules, scoring_rules
+from job.topology.rules import (
+    action_table,
+    batch_rules,
+    cache_rules,
+    call_rules,
+    deployment_id,
+    device_rules,
+    list_rules,
+    parsing_rules,
+    profile_rules,
+    scoring_rules,
+    trend_rules,
+)
 from job.topology.served_models import variants
 from model.actions import ActionTable
-from udfs.attempt import DeploymentId
 from udfs.feedback.measure_feedback import MeasureFeedback
 from udfs.lists.fallbacks import BundleFallbacks
 from udfs.lists.update_lists import UpdateLists, UpdateRules
-from udfs.lists.user_list import ListRules
 from udfs.log.file_log import FileLog
 from udfs.log.kafka_log import KafkaLog
-from udfs.log.parsing import ParsingRules
 from udfs.log.poll_log import FindPartitions, PollLog, PollRules
 from udfs.log.reader import Log
 from udfs.log.take_records import KeyRecords, TakeRecords
-from udfs.model_serving.batching import BatchRules
-from udfs.model_serving.model_calls import CallRules
 from udfs.model_serving.score_candidates import PassUnscored, ScoreCandidates, Serving
 from udfs.publishing.publication import dead_letter_record, list_record
 from udfs.publishing.publish import Publish
-from udfs.scoring.scoring_rules import CacheRules
 from udfs.trends.find_trends import FindTrends
-from udfs.trends.trends import TrendRules
 from udfs.users.track_users import TrackUsers
 
 
@@ -40,11 +43,13 @@ class Operators:
         self.key_records = KeyRecords(buckets)
         self.poll_log = _reader(settings, log, actions)
         self.track_users = TrackUsers(profile_rules(settings, actions), with_trends=settings.lists.trend_weight > 0)
-        self.find_trends = FindTrends(_trend_rules(settings), buckets)
+        self.find_trends = FindTrends(trend_rules(settings), buckets)
         self.score_candidates = _scoring(settings, actions)
-        rules_of_lists = UpdateRules(_list_rules(settings, actions), settings.tables.prediction_sample_rate)
+        rules_of_lists = UpdateRules(
+            lists=list_rules(settings, actions), prediction_sample_rate=settings.tables.prediction_sample_rate
+        )
         self.update_lists = UpdateLists(rules_of_lists, _fallbacks(settings))
-        self.measure_feedback = MeasureFeedback(_deployment(settings))
+        self.measure_feedback = MeasureFeedback(deployment_id(settings))
         self.publish_lists, self.publish_dead_letters = _publishing(settings)
         # More are never under way: an AsyncFunction finishes them at every bundle's end.
         self.publishing = settings.flink.bundle_size
@@ -59,24 +64,15 @@ def behavior_log(settings: JobSettings) -> Log:
     return KafkaLog(connection, log.topic, log.group, log.start_offsets, skip_gone=log.gone == "skip")
 
 
-def _ms(duration: timedelta) -> int:
-    return int(duration.total_seconds() * 1000)
-
-
 def _poll_rules(settings: JobSettings, actions: ActionTable) -> PollRules:
     log = settings.log
-    parsing = ParsingRules(
-        actions,
-        log.earliest_ms,
-        _ms(log.max_ahead),
-        _ms(log.allowed_lateness),
-        by_clock=settings.preset != "replayable",
+    return PollRules(
+        interval_ms=log.poll_interval_ms,
+        max_records=log.max_poll_records,
+        max_parallelism=settings.flink.buckets,
+        parsing=parsing_rules(settings, actions),
+        deployment=deployment_id(settings),
     )
-    return PollRules(log.poll_interval_ms, log.max_poll_records, settings.flink.buckets, parsing, _deployment(settings))
-
-
-def _deployment(settings: JobSettings) -> DeploymentId:
-    return DeploymentId(settings.deployment.number, settings.deployment.generation)
 
 
 def _reader(settings: JobSettings, log: Log, actions: ActionTable) -> PollLog | TakeRecords:
@@ -85,11 +81,6 @@ def _reader(settings: JobSettings, log: Log, actions: ActionTable) -> PollLog | 
     if settings.reads_natively:
         return TakeRecords(rules.parsing, rules.max_parallelism, rules.deployment)
     return PollLog(log, rules)
-
-
-def _trend_rules(settings: JobSettings) -> TrendRules:
-    trends = settings.trends
-    return TrendRules(_ms(trends.half_life), trends.capacity, trends.size, _ms(trends.interval))
 
 
 def _fallbacks(settings: JobSettings) -> BundleFallbacks:
@@ -108,11 +99,11 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
         poll_s=settings.models.poll_interval.total_seconds(),
         threads=scoring.threads,
         device=device_rules(settings),
-        batches=BatchRules(scoring.batch_max_size, scoring.linger_ms),
-        calls=CallRules(scoring.score_deadline_ms),
+        batches=batch_rules(settings),
+        calls=call_rules(settings),
         shed_after_ms=scoring.shed_after_ms,
         coalesce=scoring.coalesce,
-        cache=CacheRules(scoring.score_cache_mb, scoring.scores_kept_for.total_seconds()),
+        cache=cache_rules(settings),
     )
     return ScoreCandidates(serving, scoring_rules(settings, actions))
 
@@ -129,8 +120,3 @@ def _publishing(settings: JobSettings) -> tuple[Publish | None, Publish | None]:
         None if lists is None or settings.publishes_natively else Publish(lists, connection, compression, list_record),
         None if letters is None else Publish(letters, connection, compression, dead_letter_record),
     )
-
-
-def _list_rules(settings: JobSettings, actions: ActionTable) -> ListRules:
-    values = settings.lists.model_dump(exclude={"withdrawn"})
-    return ListRules(actions, **values, withdrawn=frozenset(settings.lists.withdrawn))

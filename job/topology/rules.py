@@ -1,10 +1,17 @@
-"""From settings to the rules that profiles are kept and histories scored by: the job's, and offline scoring's."""
+"""From settings to the operators' rules, and offline scoring's: each field by its name; defaults are the settings'."""
 
+from datetime import timedelta
 from types import MappingProxyType
 
 from job.settings.job_settings import JobSettings
 from model.actions import Action, ActionTable
-from udfs.scoring.scoring_rules import DeviceRules, ScoringRules
+from udfs.attempt import DeploymentId
+from udfs.lists.user_list import ListRules
+from udfs.log.parsing import ParsingRules
+from udfs.model_serving.batching import BatchRules
+from udfs.model_serving.model_calls import CallRules
+from udfs.scoring.scoring_rules import CacheRules, DeviceRules, ScoringRules
+from udfs.trends.trends import TrendRules
 from udfs.users.profile import ProfileRules
 
 
@@ -18,13 +25,47 @@ def action_table(settings: JobSettings) -> ActionTable:
     )
 
 
+def deployment_id(settings: JobSettings) -> DeploymentId:
+    """Which deployment it is."""
+    return DeploymentId(number=settings.deployment.number, generation=settings.deployment.generation)
+
+
+def parsing_rules(settings: JobSettings, actions: ActionTable) -> ParsingRules:
+    """What of the log is accepted."""
+    log = settings.log
+    return ParsingRules(
+        actions=actions,
+        earliest_ms=log.earliest_ms,
+        max_ahead_ms=milliseconds(log.max_ahead),
+        allowed_lateness_ms=milliseconds(log.allowed_lateness),
+        by_clock=settings.preset != "replayable",
+    )
+
+
 def profile_rules(settings: JobSettings, actions: ActionTable) -> ProfileRules:
     """The bounds of a profile."""
+    profile = settings.profile
     return ProfileRules(
-        actions,
-        **settings.profile.model_dump(),
+        actions=actions,
+        history_block=profile.history_block,
+        seen_limit=profile.seen_limit,
+        bought_limit=profile.bought_limit,
+        disliked_limit=profile.disliked_limit,
+        event_ids_limit=profile.event_ids_limit,
+        shown_limit=profile.shown_limit,
         exclude_seen=settings.lists.exclude_seen,
         disliked_neighborhoods=settings.scoring.disliked_neighborhoods,
+    )
+
+
+def trend_rules(settings: JobSettings) -> TrendRules:
+    """What counts as trending."""
+    trends = settings.trends
+    return TrendRules(
+        half_life_ms=milliseconds(trends.half_life),
+        capacity=trends.capacity,
+        size=trends.size,
+        interval_ms=milliseconds(trends.interval),
     )
 
 
@@ -32,18 +73,55 @@ def scoring_rules(settings: JobSettings, actions: ActionTable) -> ScoringRules:
     """What the model is asked."""
     scoring, lists = settings.scoring, settings.lists
     return ScoringRules(
-        actions,
-        lists.exclude_seen,
-        scoring.neighbors_of_disliked,
-        frozenset(lists.withdrawn),
-        scoring.candidates,
-        scoring.batch_max_size if scoring.fixed_batch else None,
-        scoring.kept_users,
-        scoring.kept_mb,
+        actions=actions,
+        exclude_seen=lists.exclude_seen,
+        neighbors_of_disliked=scoring.neighbors_of_disliked,
+        withdrawn=frozenset(lists.withdrawn),
+        candidates=scoring.candidates,
+        fixed_batch=scoring.batch_max_size if scoring.fixed_batch else None,
+        kept_users=scoring.kept_users,
+        kept_mb=scoring.kept_mb,
     )
 
 
 def device_rules(settings: JobSettings) -> DeviceRules:
     """Where the model runs."""
     scoring = settings.scoring
-    return DeviceRules(scoring.device, scoring.device_missing, scoring.precision)
+    return DeviceRules(name=scoring.device, missing=scoring.device_missing, precision=scoring.precision)
+
+
+def batch_rules(settings: JobSettings) -> BatchRules:
+    """How calls of the model are filled."""
+    return BatchRules(max_size=settings.scoring.batch_max_size, linger_ms=settings.scoring.linger_ms)
+
+
+def call_rules(settings: JobSettings) -> CallRules:
+    """How long a call may take."""
+    return CallRules(deadline_ms=settings.scoring.score_deadline_ms)
+
+
+def cache_rules(settings: JobSettings) -> CacheRules:
+    """What is stored of the model's answers."""
+    scoring = settings.scoring
+    return CacheRules(megabytes=scoring.score_cache_mb, max_age_s=scoring.scores_kept_for.total_seconds())
+
+
+def list_rules(settings: JobSettings, actions: ActionTable) -> ListRules:
+    """How lists are made."""
+    lists = settings.lists
+    return ListRules(
+        actions=actions,
+        policy=lists.policy,
+        length=lists.length,
+        max_per_group=lists.max_per_group,
+        max_new_items=lists.max_new_items,
+        trend_weight=lists.trend_weight,
+        impression_discount=lists.impression_discount,
+        exclude_seen=lists.exclude_seen,
+        withdrawn=frozenset(lists.withdrawn),
+    )
+
+
+def milliseconds(duration: timedelta) -> int:
+    """Return a duration in whole milliseconds."""
+    return int(duration.total_seconds() * 1000)

@@ -47,6 +47,7 @@ from model.bundles.manifest import (
     Manifest,
     Training,
 )
+from model.files import replace_file
 from model.folders import whole_folder
 from model.records import ItemId
 
@@ -234,9 +235,7 @@ def write_bundle(
 def with_metrics(bundle: Bundle, metrics: Mapping[str, float]) -> Bundle:
     """Put what was measured into a bundle's manifest, in one move of the file; the bundle has another hash then."""
     manifest = replace(bundle.manifest, metrics=metrics)
-    draft = bundle.path / f".{MANIFEST}.draft"
-    draft.write_bytes(_encoded(manifest))
-    draft.replace(bundle.path / MANIFEST)
+    replace_file(bundle.path / MANIFEST, _encoded(manifest))
     return Bundle.load(bundle.path)
 
 

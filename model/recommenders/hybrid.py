@@ -12,13 +12,14 @@ from torch import Tensor, nn
 
 from model.networks.recommender import Recommender
 from model.networks.top_k import masked_top_k, without
-from model.recommenders import als, gru, slit
+from model.recommenders import als, slit
 from model.recommenders.ease import ITEMS
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
+from model.recommenders.next_item import GRU
 from model.training.train import TrainConfig
 
 SPREAD = 100
-HOW = gru.HOW
+HOW = GRU.HOW
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +92,5 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
     members = {taste.recommender: options.als}
     if data.log.items <= ITEMS:
         members[slit.fit(data, size, slit.HOW, progress).recommender] = options.slit
-    members[gru.fit(data, size, how, progress).recommender] = options.gru
+    members[GRU.fit(data, size, how, progress).recommender] = options.gru
     return Learned(Hybrid(data.log.items, size.k, members).eval(), taste.neighbors)

@@ -1,6 +1,7 @@
 """Every kind of recommender by its name: the one table behind `recloop train` and `recloop evaluate`.
 
-To add a kind, write a file in `model/recommenders` and a line in `KINDS`. The file is a `Recipe`:
+To add a kind, write a file in `model/recommenders` and a line in `KINDS`. The file is a `Recipe`, or has one as a
+value:
 
 - `HOW`, a `TrainConfig`: how it is trained unless something else is asked for.
 - `DEFAULTS`, a dataclass of numbers: the options that only this kind has.
@@ -94,7 +95,7 @@ class Learned:
 
 
 class Recipe(Protocol):
-    """What a file of `model/recommenders` holds."""
+    """What a file of `model/recommenders` is, or holds."""
 
     HOW: TrainConfig
     DEFAULTS: Any
@@ -110,6 +111,7 @@ class Kind:
 
     Attributes:
         file: its module in `model/recommenders`.
+        value: the name of the recipe in it; empty where the module is the recipe.
         summary: what it is, for --help.
         seeded: whether another seed gives another model.
         whole_catalogue: it also knows items that no history holds, by their text.
@@ -123,6 +125,7 @@ class Kind:
 
     file: str
     summary: str
+    value: str = ""
     seeded: bool = False
     whole_catalogue: bool = False
     trained_on_windows: bool = False
@@ -132,7 +135,8 @@ class Kind:
 
     def recipe(self) -> Recipe:
         """Imports its file; torch takes seconds."""
-        return cast("Recipe", import_module(f"{__package__}.{self.file}"))
+        module = import_module(f"{__package__}.{self.file}")
+        return cast("Recipe", getattr(module, self.value) if self.value else module)
 
     def sized(self, size: Size) -> Size:
         """That size, with the kind's own history length if none was asked for, and its options laid over it."""
@@ -191,21 +195,24 @@ class Kind:
 KINDS: Mapping[str, Kind] = MappingProxyType(
     {
         "sasrec": Kind(
-            file="sasrec",
+            file="next_item",
+            value="SASREC",
             summary="a causal transformer over the history",
             seeded=True,
             trained_on_windows=True,
             takes=_DEEP | _TRAINED,
         ),
         "hstu": Kind(
-            file="hstu",
+            file="next_item",
+            value="HSTU",
             summary="the same of pointwise attention blocks",
             seeded=True,
             trained_on_windows=True,
             takes=_DEEP | _TRAINED,
         ),
         "gru": Kind(
-            file="gru",
+            file="next_item",
+            value="GRU",
             summary="a recurrent network, which also goes on from a kept state",
             seeded=True,
             trained_on_windows=True,
@@ -213,7 +220,8 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             takes=_WIDE | _TRAINED,
         ),
         "linear-recurrence": Kind(
-            file="linear_recurrence",
+            file="next_item",
+            value="LINEAR_RECURRENCE",
             summary="layers of gated linear recurrences, which also go on from a kept state",
             seeded=True,
             trained_on_windows=True,

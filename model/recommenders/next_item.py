@@ -1,14 +1,98 @@
-"""What the recipes of the models that predict the next item of a history share."""
+"""The recipes of the models that predict the next item of a history: their networks, and what differs in training.
 
+The networks are in `model.networks`, their training is `model.training.train`, and their embeddings tell which items
+are neighbours.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, Literal
 
+from model.networks.gru import GRUConfig
+from model.networks.linear_recurrence import LinearRecurrenceConfig
+from model.networks.sasrec import SASRecConfig
+from model.networks.sasrec_steps import SteppingSASRecConfig
 from model.networks.sequence import SequenceConfig
-from model.recommenders.kinds import Learned, Progress, TrainingSet
+from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.neighbors import nearest_neighbors
 from model.training.train import TrainConfig, train
 
+_Common = dict[str, Any]
+"""What every configuration has: fields of `SequenceConfig`."""
 
-def learned(config: SequenceConfig, data: TrainingSet, how: TrainConfig, progress: Progress) -> Learned:
-    """Trains that model; its embeddings tell which items are neighbours. ValueError if no user has two items."""
-    model = train(data.log, config, how, progress).to("cpu")
-    return Learned(model, partial(nearest_neighbors, model.item.weight))
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a network is made of.
+
+    Attributes:
+        dropout: share of activations dropped in training.
+    """
+
+    dropout: float
+
+
+@dataclass(frozen=True, slots=True)
+class TransformerOptions(Options):
+    """What a transformer is made of.
+
+    Attributes:
+        steps: 1 exports steps too, from kept keys and values (`model.networks.sasrec_steps`).
+    """
+
+    steps: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NextItemRecipe:
+    """A recipe as in `model.recommenders.kinds`.
+
+    Attributes:
+        HOW: how it is trained unless something else is asked for.
+        DEFAULTS: its options.
+        configure: the network to train, from what all have in common, the size and the options.
+    """
+
+    HOW: TrainConfig
+    DEFAULTS: Options
+    configure: Callable[[_Common, Size, Any], SequenceConfig]
+
+    def fit(
+        self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options | None = None
+    ) -> Learned:
+        """Train one; ValueError if no user has two items."""
+        options = options or self.DEFAULTS
+        common = {
+            "items": data.log.items,
+            "history_length": size.history_length,
+            "dim": size.dim,
+            "dropout": options.dropout,
+            "k": size.k,
+        }
+        model = train(data.log, self.configure(common, size, options), how, progress).to("cpu")
+        return Learned(model, partial(nearest_neighbors, model.item.weight))
+
+
+def _transformer(
+    block: Literal["transformer", "hstu"], common: _Common, size: Size, options: TransformerOptions
+) -> SequenceConfig:
+    made = SteppingSASRecConfig if options.steps else SASRecConfig
+    return made(**common, layers=size.layers, block=block)
+
+
+def _gru(common: _Common, size: Size, _: Options) -> SequenceConfig:
+    return GRUConfig(**common, state=2 * size.dim)
+
+
+def _linear_recurrence(common: _Common, size: Size, _: Options) -> SequenceConfig:
+    return LinearRecurrenceConfig(**common, state=2 * size.dim, layers=size.layers)
+
+
+_RECURRENT_HOW = TrainConfig(epochs=30, learning_rate=3e-3)
+_RECURRENT_DEFAULTS = Options(dropout=0.4)
+
+SASREC = NextItemRecipe(TrainConfig(), TransformerOptions(dropout=0.3), partial(_transformer, "transformer"))
+HSTU = NextItemRecipe(TrainConfig(epochs=28, learning_rate=4e-3), SASREC.DEFAULTS, partial(_transformer, "hstu"))
+GRU = NextItemRecipe(_RECURRENT_HOW, _RECURRENT_DEFAULTS, _gru)
+LINEAR_RECURRENCE = NextItemRecipe(_RECURRENT_HOW, _RECURRENT_DEFAULTS, _linear_recurrence)

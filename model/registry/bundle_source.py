@@ -6,11 +6,9 @@ whose bundle is in the cache and whose version is written down beside it.
 
 import hashlib
 import logging
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import get_ident
 from typing import TypeVar
 
 import msgspec
@@ -19,6 +17,7 @@ from model.bundles.bundle import Bundle
 from model.bundles.bundle_cache import cached
 from model.bundles.bundle_files import BundleFiles
 from model.errors import RecloopError
+from model.files import replace_file
 from model.registry.errors import RegistryMissingError
 from model.registry.pointers import CANDIDATE, CURRENT, Pointers, Version
 from model.registry.registry import Registry
@@ -152,9 +151,7 @@ class FromRegistry:
     def remember(self, version: Version) -> None:
         """Writes down what is served, for a start at which the registry is away or names what does not load."""
         self.cache.mkdir(parents=True, exist_ok=True)
-        draft = self._memory.with_name(f".{self._memory.name}.{os.getpid()}-{get_ident()}")
-        draft.write_bytes(msgspec.json.encode(version))
-        draft.replace(self._memory)
+        replace_file(self._memory, msgspec.json.encode(version), many_writers=True)
 
     def _served_last(self) -> Version:
         try:

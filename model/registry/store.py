@@ -4,7 +4,6 @@ Both replace a file in one move, as far as the place can. A folder does not go t
 are written in place, or by way of /tmp, from where a move to another file system is a copy.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from model.file_lock import locked
+from model.files import replace_file
 from model.registry.errors import RegistryAccessError
 from model.registry.urls import has_plain_slash, is_url, masked, url_at, without_secrets
 
@@ -104,14 +104,9 @@ class FolderStore:
     def write(self, path: str, content: bytes) -> None:
         """See Store. What is there after a loss of power is the old file or the new one."""
         target = self._folder / path
-        draft = target.with_name(f".{target.name}.draft")  # one writer at a time: it has the lock
         with self._reaching():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(target)
+            replace_file(target, content)  # one writer at a time: it has the lock
 
     def glob(self, pattern: str) -> list[str]:
         """See Store."""

@@ -7,7 +7,6 @@ and names; nothing else is unpickled, so a file from elsewhere runs no code.
 import contextlib
 import hashlib
 import io
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -18,9 +17,9 @@ import torch
 from torch import Tensor
 
 from model.errors import RecloopError
+from model.files import draft_of, whole_file
 from model.training.train_config import CHECKPOINT
 
-_DRAFT = f".{CHECKPOINT}.draft"
 FORMAT = 1
 
 
@@ -64,13 +63,9 @@ def write_checkpoint(folder: Path, state: TrainingState) -> None:
     content = io.BytesIO()
     torch.save({"format": FORMAT, **{each.name: getattr(state, each.name) for each in fields(state)}}, content)
     folder.mkdir(parents=True, exist_ok=True)
-    draft = folder / _DRAFT
-    with draft.open("wb") as file:
+    with whole_file(folder / CHECKPOINT) as file:
         file.write(hashlib.sha256(content.getbuffer()).hexdigest().encode() + b"\n")
         file.write(content.getbuffer())
-        file.flush()
-        os.fsync(file.fileno())
-    draft.replace(folder / CHECKPOINT)
 
 
 def read_checkpoint(folder: Path) -> TrainingState | None:
@@ -104,7 +99,7 @@ def _load(path: Path, content: bytes) -> dict[str, Any]:
 
 def remove_checkpoint(folder: Path) -> None:
     """Removes the folder's checkpoint, and the folder where nothing else is in it."""
-    for name in (CHECKPOINT, _DRAFT):
-        (folder / name).unlink(missing_ok=True)
+    for path in (folder / CHECKPOINT, draft_of(folder / CHECKPOINT)):
+        path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):
         folder.rmdir()

@@ -19,8 +19,6 @@ from rich.console import Console
 from rich.table import Table
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster
-from job.cluster import start as start_cluster
-from job.deployment.deploy import Target, deploy
 from job.deployment.import_graph import PACKAGES
 from job.deployment.shipping import PROJECT
 from job.deployment.status import counted
@@ -30,15 +28,16 @@ from job.kafka.broker import start as start_broker
 from job.replay.replay import replay
 from job.replay.topic_target import TopicTarget
 from job.settings.job_settings import load
-from model.actions import DEFAULT_ACTIONS
+from job.trial import end_job, launch, trial_cluster
 from model.bundles.bundle import Bundle
 from model.datasets.generate import Synthetic, generate
 from model.datasets.prepared import Dataset
 from model.fit import FitConfig, fit
 from model.training.train import TrainConfig
+from tests.unit.udfs.default_rules import PARSING
 from udfs.flink.metrics import Metric
 from udfs.kafka.connection import KafkaConnection
-from udfs.log.parsing import LogRecord, ParsingRules, parse
+from udfs.log.parsing import LogRecord, parse
 
 ALONE, WHOLE = 500_000, 40_000
 _PIPELINE = '''"""poll-log, and nothing behind it."""
@@ -85,8 +84,7 @@ def main() -> None:
         bundle = fit(dataset, folder / "bundle", FitConfig(how=TrainConfig(epochs=1)), datetime.now(UTC)).bundle
         speeds = {"a plain kafka-python loop, parsing": plain_loop(connection, "alone")}
         spec = ClusterSpec(folder / "cluster", jars=(connector_jar(),))
-        cluster = start_cluster(spec, timeout_s=60)
-        stack.callback(cluster.stop)
+        cluster = stack.enter_context(trial_cluster(spec))
         short = cut_off(folder / "short")
         for connector in ("python", "native"):
             speeds[f"{connector}: reading alone"] = run(cluster, connection, connector, bundle, short)
@@ -104,7 +102,7 @@ def fill(connection: KafkaConnection, folder: Path, topic: str, behaviors: int) 
 
 def plain_loop(connection: KafkaConnection, topic: str) -> Speed:
     """Poll and parse on one thread (kafka-python has one more)."""
-    rules, seen = ParsingRules(DEFAULT_ACTIONS), 0
+    rules, seen = PARSING, 0
     with closing(KafkaConsumer(bootstrap_servers=connection.brokers, enable_auto_commit=False)) as consumer:
         partitions = [TopicPartition(topic, number) for number in range(4)]
         consumer.assign(partitions)
@@ -135,15 +133,13 @@ def run(cluster: RunningCluster, connection: KafkaConnection, connector: str, bu
         *(f"kafka.connector={connector}", f"scoring.bundle={bundle.path}", f"job_name={connector}-{topic}"),
         f"tables.folder={cluster.directory / f'tables-{connector}'}",
     ]
-    done = deploy(Target.local(cluster), load(overrides=overrides), fresh=True, code=code)
+    done = launch(cluster, load(overrides=overrides), code=code)
     with FlinkRest(cluster.rest_url) as rest:
-        rest.wait_until_running(done.job_id, timeout_s=120)
         samples = [sample(cluster, rest, done.job_id, metric)]
         while samples[-1].events < total:
             time.sleep(0.5)
             samples.append(sample(cluster, rest, done.job_id, metric))
-        rest.cancel(done.job_id)
-        rest.wait_for_job(done.job_id, lambda job: job.is_over, timeout_s=60)
+        end_job(rest, done.job_id)
     return between(samples, total)
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest, RefusedError, RunningCluster
-from job.deployment.deploy import Deployment, Target, deploy
+from job.deployment.deploy import Deployment
 from job.deployment.shipping import PROJECT
 from job.replay.log_writer import PartitionWriter, create_log
 from job.settings.job_settings import load
 from job.tables import duck
 from job.tables.compaction import Compactor, Policy
+from job.trial import accounted, end_job, launch
 from model.bundles.bundle import Bundle
 from model.datasets.action_map import parse_action_map
 from model.datasets.download import fetch_ml_100k
@@ -85,13 +86,11 @@ class Run:
         They are compacted meanwhile: no count may change by that, and no restore may stumble over it.
         """
 
-        def accounted() -> bool:
+        def there() -> bool:
             self.compact()
-            applied = self.count("user_behavior", "outcome = 'applied'")
-            others = self.count("user_behavior", "outcome = 'duplicate'") + self.count("dead_letters")
-            return applied + others >= offsets and self.count("recommendation_lists") >= applied
+            return accounted(self.tables) >= offsets
 
-        wait_until(accounted, timeout_s=timeout_s, what=f"{offsets:,} offsets in the tables")
+        wait_until(there, timeout_s=timeout_s, what=f"{offsets:,} offsets in the tables")
 
     def wait_for_lists(self, lists: int, *, timeout_s: float = 60) -> None:
         """Until the table holds so many."""
@@ -172,16 +171,12 @@ def jobs_on(cluster: RunningCluster, bundle: Bundle, folder: Path) -> Iterator[D
             f"scoring.bundle={json.dumps(str(bundle.path))}",
             *settings,
         ]
-        target = Target.local(cluster)
-        done = deploy(target, load(overrides=overrides), fresh=fresh, code=code)
+        done = launch(cluster, load(overrides=overrides), fresh=fresh, code=code)
         deployed.append(done.job_id)
-        with FlinkRest(cluster.rest_url) as rest:
-            rest.wait_until_running(done.job_id, timeout_s=120)
         return Run(cluster, done, folder / tables)
 
     yield deployed_run
     with FlinkRest(cluster.rest_url) as rest:
         for job_id in deployed:
             with suppress(RefusedError):  # it is over already
-                rest.cancel(job_id)
-            rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=60)
+                end_job(rest, job_id)

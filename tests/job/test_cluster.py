@@ -17,6 +17,7 @@ from job.cluster import ClusterSpec, RunningCluster, StartFailedError, find, sta
 from job.cluster.layout import Layout
 from job.cluster.processes import marked, read_state
 from job.commands.cluster import app
+from tests.job.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 READY_S = 180.0  # a machine that runs much else beside
@@ -98,10 +99,7 @@ def test_task_managers_register_again_with_a_new_job_manager(own: RunningCluster
     assert old is not None
 
     os.kill(old, signal.SIGKILL)
-    deadline = time.monotonic() + READY_S
-    while own.job_manager_pid in (None, old):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: own.job_manager_pid not in (None, old), timeout_s=READY_S, what="a new one", poll_s=0.02)
     own.wait_until_ready(timeout_s=READY_S)
 
     assert all(each.resource_id for each in own.task_managers())
@@ -115,10 +113,8 @@ def test_a_command_is_supervised_beside_flink(own: RunningCluster) -> None:
     assert first is not None, "it runs when supervise() returns"
     os.kill(first, signal.SIGKILL)
 
-    deadline = time.monotonic() + 10
-    while (second := pid_of(own, name)) in {first, None}:
-        assert time.monotonic() < deadline, "it was started again"
-        time.sleep(0.05)
+    wait_until(lambda: pid_of(own, name) not in {first, None}, timeout_s=10, what="another start", poll_s=0.05)
+    second = pid_of(own, name)
     assert len(own.task_managers()) == 2, "it is no TaskManager"
     assert second is not None
     assert psutil.pid_exists(second)
@@ -157,10 +153,7 @@ def test_a_start_that_is_broken_off_leaves_nothing(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "job.cli", "cluster", "start", "--dir", str(tmp_path), "--timeout", "180"]
     layout = Layout(tmp_path)
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as starting:
-        deadline = time.monotonic() + READY_S
-        while not layout.state.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until(layout.state.exists, timeout_s=READY_S, what="a supervisor", poll_s=0.02)
         starting.send_signal(signal.SIGINT)
         assert starting.wait(READY_S) != 0
 

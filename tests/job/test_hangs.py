@@ -11,6 +11,7 @@ from job.cluster import FlinkRest, RunningCluster
 from job.deployment.status import fresh_counts
 from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
+from model.waiting import polls
 from tests.job.faulty_model import ITEMS
 from tests.job.fixtures import Run, jobs_on
 from tests.job.hanging_model import Gate, write_hanging_bundle
@@ -43,19 +44,18 @@ class Feed:
         time.sleep(EVERY_S)
 
     def for_seconds(self, seconds: float) -> None:
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        for _ in polls(timeout_s=seconds, poll_s=0):
             self.one()
 
     def until_scored(self, since_ms: int) -> float:
         """Seconds from then until a list was made from scores."""
         condition = f"source = 'scored' AND written_at >= {since_ms}"
-        end = time.monotonic() + 60
-        while not self.run.count("recommendation_lists", condition):
-            assert time.monotonic() < end, "not scored again within 60 s"
-            self.one()
         sql = f"SELECT min(written_at) FROM recommendation_lists WHERE {condition}"
-        return (int(str(self.run.rows(sql)[0][0])) - since_ms) / 1000
+        for _ in polls(timeout_s=60, poll_s=0):
+            if self.run.count("recommendation_lists", condition):
+                return (int(str(self.run.rows(sql)[0][0])) - since_ms) / 1000
+            self.one()
+        pytest.fail("not scored again within 60 s")
 
     def recovered_s(self) -> float:
         self.gate.open()

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from job.cluster import FlinkRest, RunningCluster
 from job.replay.log_writer import LogWriter
+from model import waiting
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy
 from tests.job.test_killed_worker import workers
@@ -48,10 +48,8 @@ def jvm_killed_alone(cluster: RunningCluster, worker: psutil.Process) -> Iterato
 
 def still_there(processes: list[psutil.Process], timeout_s: float) -> list[psutil.Process]:
     """Those that live when the time is over; returns as soon as none does."""
-    deadline = time.monotonic() + timeout_s
-    while (living := [each for each in processes if lives(each)]) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    return living
+    waiting.wait_until(lambda: not any(map(lives, processes)), timeout_s=timeout_s, poll_s=0.02)
+    return [each for each in processes if lives(each)]
 
 
 def lives(process: psutil.Process) -> bool:

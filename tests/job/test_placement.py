@@ -6,10 +6,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from job.cluster import ClusterSpec, FlinkRest, GpuTaskManagers, RunningCluster, start
+from job.cluster import ClusterSpec, FlinkRest, GpuTaskManagers, RunningCluster
 from job.cluster.layout import has_gpu
 from job.deployment.submission import DeployError
 from job.replay.log_writer import LogWriter
+from job.trial import trial_cluster
 from model.bundles.bundle import Bundle
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy, Run, jobs_on
@@ -28,9 +29,8 @@ USERS = 20
 def two_sorts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningCluster]:
     """A TaskManager that says it has a GPU, and one that does not."""
     gpus = GpuTaskManagers((DEVICE,), stand_in=True)
-    running = start(ClusterSpec(tmp_path_factory.mktemp("two-sorts"), gpus=gpus), timeout_s=180)
-    yield running
-    running.stop()
+    with trial_cluster(ClusterSpec(tmp_path_factory.mktemp("two-sorts"), gpus=gpus), timeout_s=180) as running:
+        yield running
 
 
 @pytest.fixture

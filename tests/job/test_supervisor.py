@@ -20,6 +20,8 @@ from job.cluster.processes import (
     supervisor_lives,
     sweep,
 )
+from model.waiting import polls
+from tests.job.waiting import wait_until
 
 WITH_A_WORKER = "sleep 600 & echo started $0; wait"
 DEADLINE_S = 10.0
@@ -56,11 +58,10 @@ def supervise(layout: Layout, **scripts: str) -> SupervisorState:
 
 def until(layout: Layout, wanted: Callable[[SupervisorState], bool]) -> SupervisorState:
     """The supervisor's state once it is as wanted."""
-    deadline = time.monotonic() + DEADLINE_S
-    while (state := read_state(layout)) is None or not wanted(state):
-        assert time.monotonic() < deadline, f"not reached: {state}"
-        time.sleep(0.005)
-    return state
+    for _ in polls(timeout_s=DEADLINE_S, poll_s=0.005):
+        if (state := read_state(layout)) is not None and wanted(state):
+            return state
+    pytest.fail(f"not reached: {state}")
 
 
 def pid_of(state: SupervisorState, name: str) -> int:
@@ -83,10 +84,7 @@ def living(group: int) -> list[int]:
 
 
 def wait_for_worker(group: int) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while len(living(group)) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_until(lambda: len(living(group)) > 1, timeout_s=DEADLINE_S, what="a worker", poll_s=0.005)
 
 
 def test_members_run_in_groups_of_their_own(layout: Layout) -> None:
@@ -181,9 +179,7 @@ def test_ending_leaves_nothing(layout: Layout) -> None:
 def test_ending_takes_what_a_killed_supervisor_left(layout: Layout) -> None:
     state = supervise(layout, one=WITH_A_WORKER)
     os.kill(state.pid, signal.SIGKILL)
-    deadline = time.monotonic() + DEADLINE_S
-    while supervisor_lives(layout) and time.monotonic() < deadline:
-        time.sleep(0.005)
+    wait_until(lambda: not supervisor_lives(layout), timeout_s=DEADLINE_S, what="its end", poll_s=0.005)
 
     assert read_state(layout) is None
     assert marked(layout) != []
@@ -204,10 +200,8 @@ def test_one_supervisor_holds_a_folder(layout: Layout) -> None:
     state = supervise(layout, one=WITH_A_WORKER)
 
     start_supervisor(layout, {})
-    deadline = time.monotonic() + DEADLINE_S
-    while "another supervisor" not in layout.log("supervisor").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    log = layout.log("supervisor")
+    wait_until(lambda: "another supervisor" in log.read_text(), timeout_s=DEADLINE_S, what="a refusal", poll_s=0.005)
 
     assert supervisor_lives(layout)
     assert living(pid_of(state, "one"))

@@ -1,13 +1,15 @@
 """Waiting for a condition on something real, with a bound and a name for what was waited for."""
 
-import time
 from collections.abc import Callable
+from typing import TypeVar
 
-_POLL_S = 0.3
+from model import waiting
+
+_Answer = TypeVar("_Answer")
 
 
-def wait_until(condition: Callable[[], bool], *, timeout_s: float, what: str) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
-        time.sleep(_POLL_S)
+def wait_until(ask: Callable[[], _Answer], *, timeout_s: float, what: str, poll_s: float = 0.3) -> _Answer:
+    """The first true answer."""
+    answer = waiting.wait_until(ask, timeout_s=timeout_s, poll_s=poll_s)
+    assert answer, f"{what}: not within {timeout_s:g} s"
+    return answer

@@ -1,9 +1,9 @@
 """Polling a reader as poll-log does, until what is wanted is there."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
+from tests.job.waiting import wait_until
 from udfs.log.kafka_log import KafkaLogReader
 from udfs.log.parsing import LogRecord
 from udfs.log.reader import Poll
@@ -12,11 +12,7 @@ TIMEOUT_S = 30.0
 
 
 def until(found: Callable[[], Any]) -> Any:
-    deadline = time.monotonic() + TIMEOUT_S
-    while not (it := found()):
-        assert time.monotonic() < deadline, "not within 30 s"
-        time.sleep(0.001)
-    return it
+    return wait_until(found, timeout_s=TIMEOUT_S, what="what is read", poll_s=0.001)
 
 
 def read(

@@ -1,16 +1,16 @@
 """The same cases through our reader and through Flink's own connector give the same."""
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from job.cluster import ClusterSpec, FlinkRest, start
+from job.cluster import ClusterSpec, FlinkRest
 from job.kafka.artifacts import connector_jar
 from job.kafka.broker import RunningBroker
 from job.kafka.topics import create_topic
+from job.trial import trial_cluster
 from model.bundles.bundle import Bundle
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
@@ -34,10 +34,9 @@ FAULTS = (None, b"two\nlines", bytes(range(256)), *BAD_LINES)
 @pytest.fixture
 def run_native(bundle: Bundle, broker: RunningBroker, tmp_path: Path) -> Iterator[Deploy]:
     """A cluster with the connector's jar."""
-    with ExitStack() as stack:
-        cluster = start(ClusterSpec(tmp_path / "native", task_managers=2, jars=(connector_jar(CACHE),)), timeout_s=120)
-        stack.callback(cluster.stop)
-        yield stack.enter_context(jobs_on(cluster, bundle, tmp_path))
+    spec = ClusterSpec(tmp_path / "native", task_managers=2, jars=(connector_jar(CACHE),))
+    with trial_cluster(spec, timeout_s=120) as cluster, jobs_on(cluster, bundle, tmp_path) as deployed:
+        yield deployed
 
 
 @pytest.fixture

@@ -3,19 +3,19 @@
 import asyncio
 import subprocess
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import closing
 from pathlib import Path
 from random import sample
 
 import pytest
 
 from job.cluster import ClusterSpec, FlinkRest
-from job.cluster import start as start_cluster
 from job.cluster.ports import port_is_free
 from job.deployment.status import fresh_counts
 from job.kafka.artifacts import connector_jar
 from job.kafka.broker import BrokerSpec, RunningBroker, start
 from job.kafka.topics import create_topic
+from job.trial import trial_cluster
 from model.bundles.bundle import Bundle
 from tests.job.fixtures import jobs_on
 from tests.kafka.fixtures import CACHE, broker_spec, produce
@@ -178,10 +178,9 @@ def test_flink_s_own_connector_is_accepted_too_and_what_it_does_not_hand_on_is_c
         *("kafka.security=SASL_SSL", "kafka.mechanism=SCRAM-SHA-512", "kafka.username=recloop"),
         *(f"kafka.password=file:{tmp_path / 'password'}", f"kafka.ca_file={guarded.ca_file}"),
     ]
-    with ExitStack() as stack:
-        cluster = start_cluster(ClusterSpec(tmp_path / "cluster", jars=(connector_jar(CACHE),)), timeout_s=120)
-        stack.callback(cluster.stop)
-        run = stack.enter_context(jobs_on(cluster, bundle, tmp_path))(None, *settings)
+    spec = ClusterSpec(tmp_path / "cluster", jars=(connector_jar(CACHE),))
+    with trial_cluster(spec, timeout_s=120) as cluster, jobs_on(cluster, bundle, tmp_path) as deployed:
+        run = deployed(None, *settings)
         run.wait_for_offsets(3)
         assert run.count("dead_letters", "reason = 'not_json'") == 3
         with FlinkRest(cluster.rest_url) as rest:

@@ -6,16 +6,15 @@ By the time they could send them, others wrote newer ones, and a compacted topic
 
 import logging
 import os
-import select
 import time
 from functools import cache
-from threading import Thread
 
 import psutil
 
+from model.parent_watch import end_with
+
 _log = logging.getLogger(__name__)
 _JVM = "java"
-_ORPHANED = 70
 _HUNG = 71
 _LOGGED_S = 0.5
 """What the line before the end takes to the TaskManager's log: another thread of the worker's sends it."""
@@ -32,13 +31,8 @@ def end_with_task_manager() -> None:
     jvm = next((number for number, each in enumerate(ancestors) if each.name() == _JVM), None)
     if jvm is None:
         return
-    watched = select.poll()
-    for ancestor in ancestors[: jvm + 1]:
-        try:
-            watched.register(os.pidfd_open(ancestor.pid), select.POLLIN)
-        except ProcessLookupError:
-            os._exit(_ORPHANED)
-    Thread(target=_await_end, args=(watched,), name="end-with-task-manager", daemon=True).start()
+    # Nothing is flushed or finished at that end: what was not acknowledged is made again from the checkpoint.
+    end_with(ancestor.pid for ancestor in ancestors[: jvm + 1])
 
 
 def end_for_hung_call() -> None:
@@ -46,9 +40,3 @@ def end_for_hung_call() -> None:
     _log.error("a call of the model hangs: its worker ends (exit code %d), and Flink restores it", _HUNG)
     time.sleep(_LOGGED_S)
     os._exit(_HUNG)
-
-
-def _await_end(watched: "select.poll") -> None:
-    watched.poll()
-    # Nothing is flushed or finished: what was not acknowledged is made again from the checkpoint.
-    os._exit(_ORPHANED)

@@ -24,7 +24,7 @@ FEEDBACK_KEY = 0
 """The key of the one that adds all buckets' minutes up."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRules:
     """How lists are made and reported.
 

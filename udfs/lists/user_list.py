@@ -40,7 +40,7 @@ Reason = int | str
 """A `ReasonCode` or the id of the history item that the listed one is a near neighbour of."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListRules:
     """How lists are made.
 
@@ -58,14 +58,14 @@ class ListRules:
     """
 
     actions: ActionTable
-    policy: Policy = Policy.RECOMMEND
-    length: int = 10
-    max_per_group: int | None = None
-    max_new_items: int | None = None
-    trend_weight: float = 0.1
-    impression_discount: float = 0.8
-    exclude_seen: bool = True
-    withdrawn: frozenset[str] = frozenset()
+    policy: Policy
+    length: int
+    max_per_group: int | None
+    max_new_items: int | None
+    trend_weight: float
+    impression_discount: float
+    exclude_seen: bool
+    withdrawn: frozenset[str]
 
 
 @dataclass(slots=True)

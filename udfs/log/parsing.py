@@ -85,7 +85,7 @@ class DeadLetter:
     timestamp: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParsingRules:
     """What is accepted.
 
@@ -98,10 +98,10 @@ class ParsingRules:
     """
 
     actions: ActionTable
-    earliest_ms: int = 0
-    max_ahead_ms: int = 86_400_000
-    allowed_lateness_ms: int = 7 * 86_400_000
-    by_clock: bool = True
+    earliest_ms: int
+    max_ahead_ms: int
+    allowed_lateness_ms: int
+    by_clock: bool
 
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]

@@ -29,7 +29,7 @@ ENOUGH_QUEUED_BYTES = 2_048
 finds it together: about 20 behaviours. Elements are as large as the load asks for, and few where they are large."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PollRules:
     """How the log is polled.
 

@@ -13,7 +13,7 @@ from udfs.model_serving.model_calls import Answered
 from udfs.model_serving.model_thread import Answer, Question
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRules:
     """How batches are made.
 
@@ -23,8 +23,8 @@ class BatchRules:
             A question that finds the model idle never waits.
     """
 
-    max_size: int = 64
-    linger_ms: float = 2.0
+    max_size: int
+    linger_ms: float
 
 
 class _Submission(Generic[Question, Answer]):

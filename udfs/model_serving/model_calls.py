@@ -25,7 +25,7 @@ class Answered(NamedTuple, Generic[Answer]):
     batch_size: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CallRules:
     """How the model is called.
 
@@ -36,7 +36,7 @@ class CallRules:
         hung_s: a call that is out for so long ends the process: nothing else takes a thread back.
     """
 
-    deadline_ms: float | None = 200.0
+    deadline_ms: float | None
     circuit: CircuitRules = field(default_factory=CircuitRules)
     hung_s: float = 30.0
 

@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pyflink.common import Row
@@ -34,7 +34,7 @@ _WARM_UP_S = 10.0
 """Who waited for a model that hangs would hold up the job, which goes on without one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
     """Which models are served to whom, and how.
 
@@ -52,15 +52,15 @@ class Serving:
     """
 
     variants: tuple[Variant, ...]
-    salt: str = ""
-    poll_s: float = 1.0
-    threads: int = 1
-    device: DeviceRules = field(default_factory=DeviceRules)
-    batches: BatchRules = field(default_factory=BatchRules)
-    calls: CallRules = field(default_factory=CallRules)
-    shed_after_ms: float | None = None
-    coalesce: bool = False
-    cache: CacheRules = field(default_factory=CacheRules)
+    salt: str
+    poll_s: float
+    threads: int
+    device: DeviceRules
+    batches: BatchRules
+    calls: CallRules
+    shed_after_ms: float | None
+    coalesce: bool
+    cache: CacheRules
 
 
 class ScoreCandidates(AsyncFunction):
@@ -134,7 +134,12 @@ class ScoreCandidates(AsyncFunction):
             served = error.served
         self._tell(Swap(scorer=self._scorer, model=served.ref, outcome="started", problem=None, at=_now_ms()))
         serving = self._serving
-        rules = LaneRules(serving.batches, serving.calls, serving.shed_after_ms, serving.coalesce)
+        rules = LaneRules(
+            batches=serving.batches,
+            calls=serving.calls,
+            shed_after_ms=serving.shed_after_ms,
+            coalesce=serving.coalesce,
+        )
         return Lane(served, rules, self._hear_of_failure)
 
     def _load(self, variant: str, bundle: Bundle) -> Served:

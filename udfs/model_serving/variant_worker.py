@@ -5,7 +5,7 @@ Pure asyncio: no Flink, no torch.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 from model.errors import RecloopError
@@ -54,7 +54,7 @@ class Scored(NamedTuple):
     served: Served
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRules:
     """How a lane asks its model.
 
@@ -65,10 +65,10 @@ class LaneRules:
         coalesce: whether one that is submitted with a newer one of its user is not scored.
     """
 
-    batches: BatchRules = field(default_factory=BatchRules)
-    calls: CallRules = field(default_factory=CallRules)
-    shed_after_ms: float | None = None
-    coalesce: bool = False
+    batches: BatchRules
+    calls: CallRules
+    shed_after_ms: float | None
+    coalesce: bool
 
 
 class Lane:

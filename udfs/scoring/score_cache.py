@@ -4,7 +4,6 @@ A key is the hash of all that a score is a function of, so an answer is never wr
 that is gone or corrupt gives no answers any more. It lives and dies with its worker process.
 """
 
-import fcntl
 import logging
 import os
 import shutil
@@ -27,6 +26,7 @@ from rocksdict import (
 )
 
 from model.bundles.answers import BundleAnswerError, Faults
+from model.file_lock import lock, try_lock
 from udfs.elements import Way
 from udfs.scoring.hash_index import Ints
 from udfs.scoring.inputs import Floats
@@ -205,7 +205,7 @@ def _own_folder() -> tuple[Path, int]:
     """A new folder and the lock that says whose it is; it has its name only then."""
     draft = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
     owner = os.open(draft / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
-    fcntl.flock(owner, fcntl.LOCK_EX)
+    lock(owner)
     return draft.rename(draft.with_name(draft.name.removeprefix("."))), owner
 
 
@@ -217,9 +217,7 @@ def _remove_orphans() -> None:
         except OSError:  # another user's, or one that is being made or removed
             continue
         try:
-            fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-        except BlockingIOError:
-            continue
+            if try_lock(owner):
+                shutil.rmtree(folder, ignore_errors=True)
         finally:
             os.close(owner)

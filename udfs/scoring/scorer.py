@@ -9,11 +9,11 @@ from model.bundles.answers import BundleAnswerError, Expected, Faults, check_ans
 from model.bundles.bundle import Bundle, load_module
 from model.bundles.trial import try_module
 from udfs.elements import Candidates, TrackedBehavior, Way
-from udfs.scoring.device import Array, Runner, open_device
+from udfs.scoring.device import Array, OnCpu, Runner
 from udfs.scoring.hash_index import Ints
 from udfs.scoring.inputs import EXCLUDE_STEP, Floats, ModelInputs, used_columns
 from udfs.scoring.score_cache import ScoreCache, question_keys
-from udfs.scoring.scoring_rules import DeviceRules, ScoringRules
+from udfs.scoring.scoring_rules import ScoringRules
 from udfs.scoring.stepping import Stepper, steps_truly
 
 _REASON_ITEMS = 5
@@ -47,7 +47,7 @@ class Scorer:
         """A cache is of use where no state is kept; several scorers may share it."""
         self._bundle = bundle
         self._rules = rules
-        self._device = device or open_device(DeviceRules())
+        self._device = device or OnCpu()
         self._module = load_module(bundle, self._device.name)
         self._cache = cache if rules.fixed_batch is None else None
         self._asked_of = f"{bundle.hash}/{rules.candidates}/{self._device.name}/{self._device.precision}"

@@ -6,7 +6,7 @@ from typing import Literal
 from model.actions import ActionTable
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringRules:
     """What the model is asked.
 
@@ -23,16 +23,16 @@ class ScoringRules:
     """
 
     actions: ActionTable
-    exclude_seen: bool = True
-    neighbors_of_disliked: int = 5
-    withdrawn: frozenset[str] = frozenset()
-    candidates: int = 30
-    fixed_batch: int | None = None
-    kept_users: int = 10_000
-    kept_mb: float = 256
+    exclude_seen: bool
+    neighbors_of_disliked: int
+    withdrawn: frozenset[str]
+    candidates: int
+    fixed_batch: int | None
+    kept_users: int
+    kept_mb: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CacheRules:
     """What is stored of the model's answers.
 
@@ -41,11 +41,11 @@ class CacheRules:
         max_age_s: how long an answer is given again.
     """
 
-    megabytes: int = 0
-    max_age_s: float = 3600.0
+    megabytes: int
+    max_age_s: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceRules:
     """Where the model runs, and how exactly.
 
@@ -55,6 +55,6 @@ class DeviceRules:
         precision: what matrix products are computed in; scores are float32 in any case.
     """
 
-    name: str = "cpu"
-    missing: Literal["refuse", "cpu"] = "refuse"
-    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    name: str
+    missing: Literal["refuse", "cpu"]
+    precision: Literal["float32", "float16", "bfloat16"]

@@ -16,7 +16,7 @@ _RENEW_AT_HALF_LIVES = 60.0
 _NUMBER = struct.Struct("<d")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrendRules:
     """How trends are found.
 
@@ -27,10 +27,10 @@ class TrendRules:
         interval_ms: from one snapshot to the next, by the clock.
     """
 
-    half_life_ms: int = 6 * 3_600_000
-    capacity: int = 5_000
-    size: int = 200
-    interval_ms: int = 5_000
+    half_life_ms: int
+    capacity: int
+    size: int
+    interval_ms: int
 
 
 @dataclass(slots=True)

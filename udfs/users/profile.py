@@ -9,7 +9,7 @@ from enum import Enum, auto
 from typing import Final, NamedTuple
 
 from model.actions import Action, ActionTable, Kind
-from model.ids import EVENT_IDS_KEPT, is_new_event
+from model.ids import is_new_event
 from udfs.elements import LoggedBehavior, TrackedBehavior
 from udfs.hashing import HASH_TYPECODE, id_hash, pack
 
@@ -18,7 +18,7 @@ TIME_TYPECODE = "I"
 _LATEST_S = 2**32 - 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileRules:
     """The bounds of a profile, and the action table that drives it.
 
@@ -36,14 +36,14 @@ class ProfileRules:
     """
 
     actions: ActionTable
-    history_block: int = 50
-    seen_limit: int = 500
-    bought_limit: int = 1000
-    disliked_limit: int = 1000
-    event_ids_limit: int = EVENT_IDS_KEPT
-    shown_limit: int = 100
-    exclude_seen: bool = True
-    disliked_neighborhoods: int = 10
+    history_block: int
+    seen_limit: int
+    bought_limit: int
+    disliked_limit: int
+    event_ids_limit: int
+    shown_limit: int
+    exclude_seen: bool
+    disliked_neighborhoods: int
 
 
 def _hashes() -> "array[int]":

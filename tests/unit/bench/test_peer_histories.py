@@ -5,14 +5,14 @@ from pathlib import Path
 
 from job.bench.ground import histories_after
 from job.bench.many_users import returns, rounds
-from model.actions import DEFAULT_ACTIONS
 from model.datasets.generate import Synthetic, generate
 from model.records import UserBehavior
+from tests.unit.udfs.default_rules import PROFILE
 from udfs.elements import LoggedBehavior
 from udfs.hashing import id_hash
-from udfs.users.profile import ProfileRules, UserProfile, apply
+from udfs.users.profile import UserProfile, apply
 
-RULES = ProfileRules(DEFAULT_ACTIONS)
+RULES = PROFILE
 
 
 def logged(behavior: UserBehavior) -> LoggedBehavior:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors, write
 from model.folders import NotOursError
 from model.recommenders.popularity import Popularity
 from model.records import UserBehavior
-from udfs.scoring.scoring_rules import DeviceRules
+from tests.unit.udfs.default_rules import DEVICE
 
 ITEMS = 30
 IDS = tuple(f"i{number:02}" for number in range(1, ITEMS + 1))
@@ -222,4 +223,4 @@ def test_the_command_reports_and_refuses(many: Dataset, tmp_path: Path) -> None:
     ],
 )
 def test_of_the_device_cuda_each_process_has_a_gpu_of_its_own(device: str, gpus: int, own: list[str]) -> None:
-    assert [own_device(DeviceRules(device), rank, gpus).name for rank in range(3)] == own
+    assert [own_device(replace(DEVICE, name=device), rank, gpus).name for rank in range(3)] == own

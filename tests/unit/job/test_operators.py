@@ -61,7 +61,7 @@ def test_a_replayable_job_does_not_ask_its_clock_what_is_possible() -> None:
 
 def test_rows_and_epochs_are_those_of_the_deployment() -> None:
     polling = rules(Operators(settings("deployment.number=7", "deployment.generation=2")).poll_log)
-    assert polling.deployment == DeploymentId(7, 2)
+    assert polling.deployment == DeploymentId(number=7, generation=2)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_variants_heed_their_settings_and_the_first_fills_everybodys_lists() -> 
 
 def test_the_device_heeds_its_settings() -> None:
     serving, _ = scoring("scoring.device=cuda:0", "scoring.device_missing=cpu", "scoring.precision=float16")
-    assert serving.device == DeviceRules("cuda:0", missing="cpu", precision="float16")
+    assert serving.device == DeviceRules(name="cuda:0", missing="cpu", precision="float16")
 
 
 def test_the_model_is_asked_as_the_settings_say() -> None:

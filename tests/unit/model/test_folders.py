@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model import folders
+from model import file_lock, folders
 from model.bundles.bundle_files import BUNDLE
 from model.datasets.prepared import DATASET
 from model.folders import (
@@ -29,7 +29,8 @@ from model.folders import (
 
 KIND = FolderKind("a parcel", "parcel.json", frozenset({"to"}), ("parcel.json", "goods-*"))
 Step = Callable[[], None]
-_CHANGING = {"whole_folder", "_draft", "_remove_if_left", "_swap", "_exchange", "_alone_at"}
+_CHANGING = {"whole_folder", "_draft", "_remove_if_left", "_swap", "_exchange", "locked_folder", "_held"}
+_CHANGED_IN = {folders.__file__, file_lock.__file__}
 
 
 def write(target: Path, content: str, kind: FolderKind = KIND) -> None:
@@ -197,7 +198,7 @@ def kill_at(line: int, work: Step) -> bool:
 
     def trace(frame: FrameType, event: str, _: Any) -> Any:
         nonlocal left
-        if frame.f_code.co_filename != folders.__file__ or frame.f_code.co_name not in _CHANGING:
+        if frame.f_code.co_filename not in _CHANGED_IN or frame.f_code.co_name not in _CHANGING:
             return None
         if event == "line":
             left -= 1

@@ -1,5 +1,6 @@
 """A log means the same to training as to the job: the same behaviours are applied, and the others are counted."""
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,9 +16,10 @@ from model.datasets.log_rules import IMPOSSIBLE, LATE, REPEATED, LogRules
 from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.reading import ReadReport
+from tests.unit.udfs.default_rules import PARSING, PROFILE
 from udfs.elements import LoggedBehavior
-from udfs.log.parsing import DeadLetter, LogRecord, ParsingRules, parse
-from udfs.users.profile import Applied, ProfileRules, UserProfile, apply
+from udfs.log.parsing import DeadLetter, LogRecord, parse
+from udfs.users.profile import Applied, UserProfile, apply
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
@@ -41,7 +43,7 @@ logs = st.lists(records, min_size=1, max_size=40)
 
 def applied_by_the_job(lines: list[bytes]) -> list[LoggedBehavior]:
     """In the order of the log."""
-    parsing, rules = ParsingRules(OWN), ProfileRules(OWN, event_ids_limit=LIMIT)
+    parsing, rules = replace(PARSING, actions=OWN), replace(PROFILE, actions=OWN, event_ids_limit=LIMIT)
     profiles: dict[str, UserProfile] = {}
     applied, newest_ms = [], 0
     for offset, line in enumerate(lines):
@@ -87,7 +89,7 @@ def test_the_histories_of_training_are_those_of_the_job(tmp_path: Path) -> None:
     ]
     dataset, _ = prepared(tmp_path, lines, LogRules())
     log = load_interactions(dataset)
-    rules = ProfileRules(OWN)
+    rules = replace(PROFILE, actions=OWN)
     for user in (0, 1):
         profile = UserProfile()
         for behavior in applied_by_the_job(lines):

@@ -1,6 +1,7 @@
 """Whatever parsing lets through, every table, reader, topic, element and state takes, and gives back the same."""
 
 import base64
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 from job.tables import duck
 from job.tables.compaction import Compactor
 from job.tables.formats import Format, Values, chunks
-from model.actions import DEFAULT_ACTIONS
 from tests.unit.tables.drawn_rows import ROW_TABLES, all_rows, expected, list_of, write
 from tests.unit.tables.rows import CLOSED_MS
+from tests.unit.udfs.default_rules import PROFILE, TRENDS
 from tests.unit.udfs.drawn import RULES, accepted, many, records, texts
 from udfs.elements import PolledElement, TrackedElement, TrendSnapshot, decode_polled, decode_tracked, encode
 from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encode_trends
@@ -21,8 +22,8 @@ from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import DeadLetter, LogRecord, parse
 from udfs.publishing.publication import dead_letter_record, list_record, newest_lists
 from udfs.rows import to_lines
-from udfs.trends.trends import TrendRules, Trends
-from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
+from udfs.trends.trends import Trends
+from udfs.users.profile import UserProfile, apply, snapshot
 from udfs.users.profile_codec import decode_profile, encode_profile
 
 
@@ -62,7 +63,7 @@ def test_elements_carry_it(raws: list[bytes]) -> None:
 
 @given(raws=st.lists(records, max_size=20))
 def test_profiles_and_their_state_take_it(raws: list[bytes]) -> None:
-    profile, rules = UserProfile(), ProfileRules(DEFAULT_ACTIONS, history_block=2, shown_limit=3)
+    profile, rules = UserProfile(), replace(PROFILE, history_block=2, shown_limit=3)
     for behavior in accepted(raws):
         apply(profile, behavior, rules)
         tracked = TrackedElement(1, 0, [snapshot(profile, behavior, rules)])
@@ -74,7 +75,7 @@ def test_profiles_and_their_state_take_it(raws: list[bytes]) -> None:
 def test_trends_and_their_state_take_it(raws: list[bytes]) -> None:
     trends = Trends()
     for behavior in accepted(raws):
-        trends.add(behavior.item_id, 1.0, behavior.timestamp, TrendRules())
+        trends.add(behavior.item_id, 1.0, behavior.timestamp, TRENDS)
     told = TrendSnapshot(1, trends.strongest(10))
     assert decode_trends(encode_trends(told)) == told
     assert all(0 <= strength <= 1 for strength in told.strengths.values())

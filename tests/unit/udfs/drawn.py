@@ -1,6 +1,7 @@
 """Records drawn from the parser's own types, up to their bounds, and what it makes of them."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import HealthCheck, given, settings
@@ -9,12 +10,13 @@ from msgspec import inspect
 
 from model.actions import DEFAULT_ACTIONS
 from model.event_time import LATEST_MS
+from tests.unit.udfs.default_rules import PARSING
 from udfs.elements import LoggedBehavior
 from udfs.log import parsing
-from udfs.log.parsing import MAX_ID_BYTES, LogRecord, ParsingRules, parse
+from udfs.log.parsing import MAX_ID_BYTES, LogRecord, parse
 
 NOW_MS = 1_700_000_000_000
-RULES = ParsingRules(DEFAULT_ACTIONS, max_ahead_ms=2**63, allowed_lateness_ms=2**63)
+RULES = replace(PARSING, max_ahead_ms=2**63, allowed_lateness_ms=2**63)
 """As wide as settings can make them: what stops a value is the parser's own bound."""
 
 SIGNS = (

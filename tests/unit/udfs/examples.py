@@ -3,15 +3,11 @@
 from array import array
 from collections.abc import Iterable
 
-from model.actions import DEFAULT_ACTIONS
 from udfs.elements import Candidates, LoggedBehavior, ScoredBehavior
 from udfs.hashing import id_hash
-from udfs.log.parsing import LogRecord, ParsingRules
-from udfs.users.profile import ProfileRules
+from udfs.log.parsing import LogRecord
 
 NOW_MS = 1_700_000_000_000
-PARSING = ParsingRules(DEFAULT_ACTIONS)
-PROFILE = ProfileRules(DEFAULT_ACTIONS)
 
 
 def record(raw: bytes, *, size: int | None = None) -> LogRecord:

@@ -125,7 +125,7 @@ def on_a_loop(
 ) -> None:
     loop = Loop()
     with asyncio.Runner(loop_factory=lambda: loop) as runner:
-        bench = Bench(loop, BatchRules(max_size, linger_ms), CallRules(deadline_ms))
+        bench = Bench(loop, BatchRules(max_size=max_size, linger_ms=linger_ms), CallRules(deadline_ms=deadline_ms))
         with closing(bench.calls):
             runner.run(script(bench))
 

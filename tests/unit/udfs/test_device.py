@@ -1,6 +1,7 @@
 """The device: whatever the way to it, answers are those of the model; a missing one is refused or replaced."""
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 
 from model.bundles.torchscript import load_script, save_script
 from model.networks.sasrec import SASRec, SASRecConfig
+from tests.unit.udfs.default_rules import DEVICE
 from udfs.scoring.device import Array, DeviceMissingError, OnCpu, OnDevice, Runner, open_device
 from udfs.scoring.scoring_rules import DeviceRules
 
@@ -45,7 +47,7 @@ def directly(script: bytes, rows: int) -> tuple[Array, ...]:
     [
         OnCpu(),
         OnDevice(torch.device("cpu")),  # the steps that a GPU takes, without pinned memory and stream
-        pytest.param(DeviceRules("cuda"), marks=needs_gpu),
+        pytest.param(replace(DEVICE, name="cuda"), marks=needs_gpu),
     ],
     ids=["cpu", "steps of a device", "cuda"],
 )
@@ -80,14 +82,14 @@ def test_half_precision_gives_float32_scores_near_the_exact_ones(device: str, pr
 def test_a_missing_device_is_refused_with_what_is_wrong_and_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3")
     with pytest.raises(DeviceMissingError, match=r"cuda:99: .+ \(CUDA_VISIBLE_DEVICES is 3\).*device_missing=cpu"):
-        open_device(DeviceRules(NOWHERE))
+        open_device(replace(DEVICE, name=NOWHERE))
 
 
 def test_a_missing_device_is_replaced_by_the_cpu_where_that_may_be_and_told(
     caplog: pytest.LogCaptureFixture, script: bytes
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        runner = open_device(DeviceRules(NOWHERE, missing="cpu"))
+        runner = open_device(replace(DEVICE, name=NOWHERE, missing="cpu"))
     assert "scoring on the CPU" in caplog.text
     assert all(map(np.array_equal, asked(runner, script, 3), directly(script, 3)))
 
@@ -100,6 +102,6 @@ def test_a_call_is_queued_on_a_stream_of_its_own() -> None:
         used.append(torch.cuda.current_stream())
         return (history + 1,)
 
-    (answer,) = open_device(DeviceRules("cuda")).run(call, np.arange(3))
+    (answer,) = open_device(replace(DEVICE, name="cuda")).run(call, np.arange(3))
     assert answer.tolist() == [1, 2, 3]
     assert used[0] != torch.cuda.default_stream()

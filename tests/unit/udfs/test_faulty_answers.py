@@ -17,18 +17,18 @@ from model.bundles.answers import BundleAnswerError
 from model.bundles.bundle import Bundle
 from model.networks.recommender import Recommender, StepRecommender
 from tests.unit.model.faulty_models import FAULTS, WHOLE, Faulty
+from tests.unit.udfs.default_rules import CACHE, LANE, SCORING
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from tests.unit.udfs.small_bundle import IDS, ITEMS, write
 from udfs.elements import Candidates, FallbackReason, ModelRef, TrackedBehavior, Way
 from udfs.model_serving.model_calls import CallRules
-from udfs.model_serving.variant_worker import Lane, LaneRules, Served
+from udfs.model_serving.variant_worker import Lane, Served
 from udfs.scoring.score_cache import ScoreCache
 from udfs.scoring.scorer import Scorer
-from udfs.scoring.scoring_rules import CacheRules, ScoringRules
 from udfs.users.profile import TIME_TYPECODE
 
 SPOILT = "i3"
-RULES = ScoringRules(DEFAULT_ACTIONS, exclude_seen=False)
+RULES = replace(SCORING, exclude_seen=False)
 PER_HISTORY = sorted(set(FAULTS) - WHOLE)
 IN_WHOLE = sorted(WHOLE - {"one answer", "raises"})
 
@@ -104,7 +104,7 @@ def test_an_answer_of_another_shape_or_type_refuses_all(bundles: dict[str, Bundl
 
 @pytest.fixture
 def cache() -> Iterator[ScoreCache]:
-    made = ScoreCache(CacheRules(1))
+    made = ScoreCache(replace(CACHE, megabytes=1))
     yield made
     made.close()
 
@@ -138,7 +138,7 @@ def test_a_wrong_answer_is_a_counted_model_error_of_its_behaviour(bundles: dict[
     scorer = Scorer(bundles[fault], RULES)
 
     async def ask() -> list[tuple[bool, FallbackReason | None]]:
-        rules = LaneRules(calls=CallRules(deadline_ms=None))
+        rules = replace(LANE, calls=CallRules(deadline_ms=None))
         lane = Lane(Served(ModelRef("1", "h", "a"), scorer), rules, told.append)
         answered = await lane.submit([tracked("i1"), tracked(SPOILT), tracked("i2")])
         lane.close()

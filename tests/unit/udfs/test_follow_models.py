@@ -13,10 +13,11 @@ from model.registry.pointers import Pointers
 from model.registry.registry import POINTERS, Registry
 from tests.job.waiting import wait_until
 from tests.unit.model.tiny_bundle import NAME, write_tiny
+from tests.unit.udfs.default_rules import LANE
 from udfs.elements import Candidates, ModelRef, TrackedBehavior
 from udfs.model_serving import follow_models
 from udfs.model_serving.follow_models import Followed, ModelFollower
-from udfs.model_serving.variant_worker import Lane, LaneRules, ModelHangsError, Served
+from udfs.model_serving.variant_worker import Lane, ModelHangsError, Served
 
 UNLOADABLE = b"no TorchScript"
 
@@ -66,7 +67,7 @@ class Bench:
 
     def _lane(self, variant: str, which: str) -> Lane:
         served = self.source(which).load_first(lambda bundle: self._load(variant, bundle))
-        return Lane(served, LaneRules(), lambda _: None)
+        return Lane(served, LANE, lambda _: None)
 
     def _load(self, variant: str, bundle: Bundle) -> Served:
         return Served(ModelRef(bundle.manifest.version, bundle.hash, variant), Scorer(bundle))

@@ -4,12 +4,14 @@ import asyncio
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.unit.udfs.default_rules import LANE
 from tests.unit.udfs.examples import behavior, proposals
 from udfs.elements import Candidates, FallbackReason, ModelRef, ScoredBehavior, TrackedBehavior
 from udfs.model_serving.batching import BatchRules
@@ -18,7 +20,7 @@ from udfs.model_serving.variant_worker import Lane, LaneRules, Served
 from udfs.model_serving.variant_workers import Lanes
 from udfs.model_serving.variants import Variants
 
-RULES = LaneRules(BatchRules(max_size=4, linger_ms=0.1), CallRules(deadline_ms=None))
+RULES = replace(LANE, batches=BatchRules(max_size=4, linger_ms=0.1), calls=CallRules(deadline_ms=None))
 Told = tuple[list[ModelRef], list[ScoredBehavior]]
 
 
@@ -131,7 +133,7 @@ def test_what_is_under_way_is_answered_by_the_old_model_and_what_waits_by_the_ne
 def test_a_model_that_hangs_keeps_nobody_from_asking_its_successor() -> None:
     async def run() -> tuple[Told, Told]:
         hanging = Model("hanging")
-        lane, lanes = one_lane(hanging, LaneRules(RULES.batches, CallRules(deadline_ms=20)))
+        lane, lanes = one_lane(hanging, replace(RULES, calls=CallRules(deadline_ms=20)))
         with hanging.held():
             late = await lanes.score([tracked(1)])
             lane.offer(served(Model("new")))
@@ -179,7 +181,7 @@ def test_a_behavior_names_its_variant_whether_it_was_scored_or_not(*, fails: boo
 
 
 def test_the_newest_of_a_user_is_scored_alone_and_the_old_are_shed_whoever_is_newest() -> None:
-    rules = LaneRules(RULES.batches, RULES.calls, shed_after_ms=60_000, coalesce=True)
+    rules = replace(RULES, shed_after_ms=60_000, coalesce=True)
     long_ago = msgspec.structs.replace(behavior(user="late"), appended_at=1)
 
     async def run() -> Told:

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.event_time import LATEST_MS
-from tests.unit.udfs.examples import NOW_MS, PARSING
+from tests.unit.udfs.default_rules import PARSING
+from tests.unit.udfs.examples import NOW_MS
 from udfs.elements import LoggedBehavior
 from udfs.log.kafka_records import log_record
 from udfs.log.parsing import DeadLetter, LogRecord, ParsingRules, Reason, newest_after, parse

@@ -2,18 +2,19 @@
 
 import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.actions import DEFAULT_ACTIONS
 from model.event_time import LATEST_MS
-from tests.unit.udfs.examples import NOW_MS, PARSING, record
+from tests.unit.udfs.default_rules import PARSING
+from tests.unit.udfs.examples import NOW_MS, record
 from udfs.elements import LoggedBehavior, PolledElement, decode_polled, encode
 from udfs.log.log_rows import dead_letter_row
-from udfs.log.parsing import MAX_ID_BYTES, DeadLetter, LogRecord, ParsingRules, Reason, parse
+from udfs.log.parsing import MAX_ID_BYTES, DeadLetter, LogRecord, Reason, parse
 from udfs.rows import to_lines
 from udfs.users.behavior_row import user_behavior_row
 
@@ -146,7 +147,7 @@ def test_a_behavior_says_where_the_log_holds_it() -> None:
 
 
 def test_no_setting_lets_a_time_beyond_the_calendars_through() -> None:
-    rules = ParsingRules(DEFAULT_ACTIONS, max_ahead_ms=2**63)
+    rules = replace(PARSING, max_ahead_ms=2**63)
     letter = parse(record(line(timestamp=LATEST_MS + 1)), rules, newest_ms=0, now_ms=NOW_MS)
     assert isinstance(letter, DeadLetter)
     assert letter.reason is Reason.IMPOSSIBLE_TIME

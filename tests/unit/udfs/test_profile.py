@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.udfs.examples import NOW_MS, PROFILE, behavior, hashes
+from tests.unit.udfs.default_rules import PROFILE
+from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from udfs.elements import LoggedBehavior, TrackedBehavior
 from udfs.hashing import id_hash, pack
 from udfs.users.profile import Applied, ProfileRules, Shown, UserProfile, apply, snapshot

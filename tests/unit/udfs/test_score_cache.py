@@ -15,9 +15,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.actions import DEFAULT_ACTIONS
 from model.bundles.bundle import Bundle
 from model.networks.sasrec import SASRec, SASRecConfig
+from tests.unit.udfs.default_rules import CACHE, SCORING
 from tests.unit.udfs.examples import hashes
 from tests.unit.udfs.small_bundle import COUNTS, IDS, ITEMS, write
 from tests.unit.udfs.test_scoring import tracked
@@ -25,9 +25,9 @@ from udfs.elements import Candidates, TrackedBehavior, Way
 from udfs.scoring.device import OnCpu
 from udfs.scoring.score_cache import ScoreCache, Scores
 from udfs.scoring.scorer import Scorer
-from udfs.scoring.scoring_rules import CacheRules, ScoringRules
+from udfs.scoring.scoring_rules import CacheRules
 
-RULES = ScoringRules(DEFAULT_ACTIONS)
+RULES = SCORING
 MEBIBYTE = 1 << 20
 
 
@@ -45,7 +45,7 @@ def sasrec(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def cache() -> Iterator[ScoreCache]:
-    cache = ScoreCache(CacheRules(megabytes=1))
+    cache = ScoreCache(replace(CACHE, megabytes=1))
     yield cache
     cache.close()
 
@@ -115,7 +115,7 @@ few = st.builds(
 def test_whatever_was_asked_before_the_answers_are_the_model_s(
     sasrec: Bundle, batches: list[list[TrackedBehavior]]
 ) -> None:
-    cache = ScoreCache(CacheRules(megabytes=1))
+    cache = ScoreCache(replace(CACHE, megabytes=1))
     storing, plain = Scorer(sasrec, RULES, cache=cache), Scorer(sasrec, RULES)
     for batch in batches:
         for one, other in zip(storing.score(batch), plain.score(batch), strict=True):
@@ -127,7 +127,7 @@ def test_whatever_was_asked_before_the_answers_are_the_model_s(
 
 def test_an_old_answer_is_not_given() -> None:
     now = 1_000.0
-    cache = ScoreCache(CacheRules(1, max_age_s=60), lambda: now)
+    cache = ScoreCache(CacheRules(megabytes=1, max_age_s=60), lambda: now)
     cache.keep([key(1)], [answer(1)])
     now += 60
     assert cache.find([key(1)]) != [None]
@@ -177,7 +177,7 @@ def test_without_a_folder_to_write_to_every_history_is_scored(
     sasrec: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    cache = ScoreCache(CacheRules(megabytes=1))
+    cache = ScoreCache(replace(CACHE, megabytes=1))
     scorer = Scorer(sasrec, RULES, cache=cache)
     asked = [tracked("i1", "i2")]
     assert [ways(scorer.score(asked)) for _ in range(2)] == [[Way.FULL], [Way.FULL]]
@@ -197,13 +197,13 @@ def test_what_a_killed_worker_left_is_removed_by_the_next(cache: ScoreCache, tmp
     code = (
         f"import tempfile, time; tempfile.tempdir = {str(tmp_path)!r}\n"
         "from udfs.scoring.score_cache import ScoreCache; from udfs.scoring.scoring_rules import CacheRules\n"
-        "ScoreCache(CacheRules(1)); print('open', flush=True); time.sleep(60)"
+        "ScoreCache(CacheRules(megabytes=1, max_age_s=60)); print('open', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as worker:
         assert worker.stdout is not None
         assert worker.stdout.readline() == b"open\n"
         assert len(list(tmp_path.iterdir())) == 2
         worker.send_signal(signal.SIGKILL)
-    another = ScoreCache(CacheRules(1))
+    another = ScoreCache(CacheRules(megabytes=1, max_age_s=60))
     assert set(tmp_path.iterdir()) == {cache.folder, another.folder}
     another.close()

@@ -15,6 +15,7 @@ from model.bundles.bundle import Bundle
 from model.networks.recommender import Recommender
 from model.networks.sasrec import SASRec, SASRecConfig
 from model.recommenders.popularity import Popularity
+from tests.unit.udfs.default_rules import SCORING
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from tests.unit.udfs.small_bundle import COUNTS, IDS, ITEMS, write
 from udfs.elements import Candidates, TrackedBehavior
@@ -24,7 +25,7 @@ from udfs.scoring.scorer import Scorer
 from udfs.scoring.scoring_rules import ScoringRules
 from udfs.users.profile import TIME_TYPECODE
 
-RULES = ScoringRules(DEFAULT_ACTIONS)
+RULES = SCORING
 BEST_FIRST = list(reversed(IDS))
 """What Popularity answers: i12 is the most popular."""
 

@@ -14,24 +14,23 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.actions import DEFAULT_ACTIONS
 from model.bundles.bundle import Bundle
 from model.networks.gru import GRU, GRUConfig
 from model.networks.linear_recurrence import LinearRecurrenceConfig
 from model.networks.recommender import StepRecommender
 from model.networks.sasrec_steps import SteppingSASRec, SteppingSASRecConfig
+from tests.unit.udfs.default_rules import PROFILE, SCORING
 from tests.unit.udfs.examples import NOW_MS, behavior
 from tests.unit.udfs.small_bundle import COUNTS, IDS, ITEMS, write
 from udfs.elements import Candidates, TrackedBehavior
 from udfs.scoring.device import OnCpu
 from udfs.scoring.scorer import Scorer
-from udfs.scoring.scoring_rules import ScoringRules
-from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
+from udfs.users.profile import UserProfile, apply, snapshot
 
 BLOCK = 3
 LENGTH = 2 * BLOCK - 1
 """A kept history's items at most; the next one lets the oldest block go."""
-RULES = ScoringRules(DEFAULT_ACTIONS)
+RULES = SCORING
 SIZES = {"items": ITEMS, "history_length": LENGTH, "dim": 4, "state": 6, "k": ITEMS}
 
 
@@ -94,7 +93,7 @@ class Users:
     """What track-users hands on, of behaviours given as (user, action, item)."""
 
     def __init__(self, block: int = BLOCK) -> None:
-        self.rules = ProfileRules(DEFAULT_ACTIONS, history_block=block)
+        self.rules = replace(PROFILE, history_block=block)
         self.profiles: dict[str, UserProfile] = {}
         self.now_ms = NOW_MS
 

@@ -1,20 +1,20 @@
 """What is withdrawn leaves every stored list, whatever happens between two turns, and nothing else changes."""
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from model.actions import DEFAULT_ACTIONS
+from tests.unit.udfs.default_rules import LISTS
 from tests.unit.udfs.examples import proposals, scored
 from udfs.elements import Begun
 from udfs.lists import sweep_lists
 from udfs.lists.list_codec import decode_list, encode_list
 from udfs.lists.sweep_lists import Begin, ListSweep, without
-from udfs.lists.user_list import Fallbacks, ListRules, Policy, ReasonCode, UserList, update
+from udfs.lists.user_list import Fallbacks, Policy, ReasonCode, UserList, update
 
 KEY, NOW_MS = 7, 1_700_000_000_123
 BEGIN = Begin(epoch=9, begun=Begun(log_partition=2, log_offset=41))
@@ -106,7 +106,7 @@ def test_behaviours_and_new_users_between_two_turns_are_not_undone(
     users: dict[str, str], data: st.DataObject, backend: type[HashMap]
 ) -> None:
     lists = backend({user: stored(items) for user, items in users.items()})
-    rules = ListRules(DEFAULT_ACTIONS, length=8, withdrawn=frozenset("a"))
+    rules = replace(LISTS, length=8, withdrawn=frozenset("a"))
     sweep = ListSweep(lists, Value(), rules.withdrawn, Policy.RECOMMEND)
     more, made = sweep.begin(KEY, BEGIN), 0
     with small_turns():
@@ -151,7 +151,7 @@ def test_a_timer_of_an_attempt_before_does_nothing() -> None:
 
 
 def test_the_next_behaviour_goes_on_from_the_swept_list() -> None:
-    rules = ListRules(DEFAULT_ACTIONS, length=3, withdrawn=frozenset("b"))
+    rules = replace(LISTS, length=3, withdrawn=frozenset("b"))
     after = update(
         without(decode_list(stored("abc")), rules.withdrawn), scored(None, seq=4), rules, Fallbacks(["b", "d"])
     )

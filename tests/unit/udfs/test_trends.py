@@ -1,15 +1,17 @@
 """Trends: recent weight over all users, exact however long the log and whatever its order."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from udfs.trends.trends import TrendRules, Trends
+from tests.unit.udfs.default_rules import TRENDS
+from udfs.trends.trends import Trends
 
 HOUR_MS = 3_600_000
-RULES = TrendRules(half_life_ms=HOUR_MS, capacity=3, size=10)
+RULES = replace(TRENDS, half_life_ms=HOUR_MS, capacity=3, size=10)
 START_MS = 1_700_000_000_000
 
 Act = tuple[str, float, int]

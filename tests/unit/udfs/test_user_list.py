@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
+from tests.unit.udfs.default_rules import LISTS
 from tests.unit.udfs.examples import behavior, candidates, hashes, proposals, scored
 from udfs.elements import ScoredBehavior
 from udfs.hashing import id_hash
@@ -24,7 +25,7 @@ from udfs.lists.user_list import (
     update,
 )
 
-RULES = ListRules(DEFAULT_ACTIONS, length=3)
+RULES = replace(LISTS, length=3)
 HISTORY = replace(RULES, policy=Policy.HISTORY)
 NOTHING = Fallbacks()
 
@@ -309,6 +310,6 @@ def test_a_withdrawn_item_is_in_no_history_list_either() -> None:
 @pytest.mark.parametrize("action", sorted(DEFAULT_ACTIONS))
 @pytest.mark.parametrize("has_scores", [True, False])
 def test_a_lowered_length_holds_from_the_next_behaviour_on(policy: Policy, action: str, has_scores: bool) -> None:
-    rules = ListRules(DEFAULT_ACTIONS, policy=policy, length=3)
+    rules = replace(LISTS, policy=policy, length=3)
     done = scored(proposals(*"abcdefgh") if has_scores else None, seq=1, did=behavior("z", action))
     assert len(made(done, rules=rules, before=standing("abcdefgh")).items) == 3

@@ -1,0 +1,91 @@
+"""A cluster with the job on it, for as long as something is tried: what bench, drills, demo and tests share."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+
+from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
+from job.deployment.deploy import Target, deploy
+from job.deployment.shipping import PROJECT
+from job.deployment.steps import Deployment
+from job.settings.job_settings import JobSettings
+
+Say = Callable[[str], None]
+"""Told in a few words what is being done."""
+
+WATCHED: Mapping[str, str] = MappingProxyType(
+    {
+        # Otherwise Flink answers for 3 s from memory, and forgets all but 10 checkpoints.
+        "web.refresh-interval": "50 ms",
+        "web.checkpoints.history": "1000",
+    }
+)
+"""Settings of a cluster that is asked again and again what happens on it."""
+
+_ENDED_S = 120.0
+_ACCOUNTED = """
+    SELECT (SELECT count(*) FROM dead_letters)
+         + (SELECT count(*) FROM user_behavior WHERE outcome = 'duplicate')
+         + least((SELECT count(*) FROM user_behavior WHERE outcome = 'applied'),
+                 (SELECT count(*) FROM recommendation_lists))"""
+
+
+def silent(_: str) -> None:
+    """Say nothing."""
+
+
+@contextmanager
+def trial_cluster(
+    spec: ClusterSpec, *, timeout_s: float = 60.0, say: Say = silent, keep: bool = False
+) -> Iterator[RunningCluster]:
+    """Give a cluster that is ready, and end it with the block unless it is to be kept.
+
+    One whose start fails or is broken off leaves nothing in any case.
+
+    Args:
+        spec: the cluster.
+        timeout_s: how long it may take until it is ready.
+        say: hears what is being done.
+        keep: whether it runs on.
+
+    Raises:
+        ClusterError: it did not start.
+    """
+    say("starting a cluster")
+    cluster = start(spec, timeout_s=timeout_s, on_progress=say)
+    try:
+        yield cluster
+    finally:
+        if not keep:
+            say("stopping the cluster")
+            stop(spec.directory)
+
+
+def launch(
+    cluster: RunningCluster, settings: JobSettings, *, fresh: bool = True, code: Path = PROJECT, say: Say = silent
+) -> Deployment:
+    """Deploy the job on a cluster of this machine; all its tasks run, and a checkpoint is complete, on return.
+
+    Raises:
+        DeployError: Flink did not take it, or it did not come up.
+    """
+    return deploy(Target.local(cluster), settings, fresh=fresh, code=code, on_progress=say)
+
+
+def end_job(rest: FlinkRest, job_id: str) -> None:
+    """Cancel a job and wait until it is over; its retained checkpoints stay.
+
+    Raises:
+        RefusedError: it was over before.
+        TimedOutError: it is not over in two minutes.
+    """
+    rest.cancel(job_id)
+    rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=_ENDED_S)
+
+
+def accounted(tables: Path) -> int:
+    """Return how many records of the log ended as a list, a duplicate or a dead letter, as far as committed."""
+    from job.tables import duck  # the `recloop` command starts without it
+
+    return int(str(duck.query(tables, _ACCOUNTED).rows[0][0]))

@@ -1,0 +1,32 @@
+"""A process that ends with those that started it, whatever ends them."""
+
+import os
+import select
+from collections.abc import Iterable
+from threading import Thread
+
+ORPHANED = 70
+"""Exit status of a process whose parent is gone."""
+
+
+def end_with(processes: Iterable[int]) -> None:
+    """Have this process end at once when one of them does, whatever it is waiting for.
+
+    Nothing is flushed or finished then. The watch is a thread of its own, and ends the process as well if one of them
+    is gone already.
+
+    Args:
+        processes: ids of processes, such as the parent's.
+    """
+    watched = select.poll()
+    for process in processes:
+        try:
+            watched.register(os.pidfd_open(process), select.POLLIN)
+        except ProcessLookupError:
+            os._exit(ORPHANED)
+    Thread(target=_end_after, args=(watched,), name="parent-watch", daemon=True).start()
+
+
+def _end_after(watched: "select.poll") -> None:
+    watched.poll()
+    os._exit(ORPHANED)

@@ -1,0 +1,64 @@
+"""Waiting for what happens elsewhere: polled until it is there, and never for ever."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+_Answer = TypeVar("_Answer")
+Passing = type[Exception] | tuple[type[Exception], ...]
+
+
+def polls(*, timeout_s: float, poll_s: float) -> Iterator[None]:
+    """Yield at once, then every `poll_s` seconds until `timeout_s` seconds are over; at least once in any case.
+
+    For loops that do more than ask: what stands behind the loop is reached when the time is over.
+    """
+    deadline = time.monotonic() + timeout_s
+    while True:
+        yield
+        if time.monotonic() >= deadline:
+            return
+        time.sleep(poll_s)
+
+
+def wait_until(ask: Callable[[], _Answer], *, timeout_s: float, poll_s: float) -> _Answer:
+    """Return the first true answer, or the last one, which is false, when the time is over.
+
+    Args:
+        ask: called at once, and at least once.
+        timeout_s: seconds after which it is not called again.
+        poll_s: seconds between two calls.
+    """
+    for _ in polls(timeout_s=timeout_s, poll_s=poll_s):
+        if answer := ask():
+            break
+    return answer
+
+
+def retry(call: Callable[[], _Answer], passing: Passing, *, timeout_s: float, poll_s: float) -> _Answer:
+    """Return the result of a call that is made again as long as it raises an error that may pass.
+
+    Raises:
+        Exception: any other error of the call's at once; the last passing one when the time is over.
+    """
+    for _ in polls(timeout_s=timeout_s, poll_s=poll_s):
+        try:
+            return call()
+        except passing as error:
+            last = error
+    raise last
+
+
+def counts_up_to(wanted: int, count: Callable[[], int], *, stalled_s: float, poll_s: float) -> Iterator[int]:
+    """Yield a count every `poll_s` seconds until it is as high as wanted, or was the same for `stalled_s` seconds.
+
+    The last one yielded is below `wanted` only if it stalled.
+    """
+    seen, changed = -1, time.monotonic()
+    while True:
+        if (now := count()) != seen:
+            seen, changed = now, time.monotonic()
+        yield now
+        if now >= wanted or time.monotonic() - changed > stalled_s:
+            return
+        time.sleep(poll_s)
