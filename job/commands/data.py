@@ -182,7 +182,7 @@ def find_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
         NotPreparedError: there is none.
         FolderNameError: it is no folder, and no name of one.
     """
-    if name.strip() and Path(name).is_dir() and ("/" in name or not (data_dir / name).is_dir()):
+    if "/" in name or (name.strip() and Path(name).is_dir() and not (data_dir / name).is_dir()):
         return Dataset.open(Path(name))
     return Dataset.open(data_dir / checked_name(name, "a data set"))
 

@@ -161,7 +161,8 @@ _INSTANT = timedelta(milliseconds=1)
 
 Share = Annotated[float, Between(0.0, 1.0)]
 Weight = Annotated[float, Between(0.0, 1_000_000.0)]
-Items = Annotated[int, Between(1, 10_000)]
+LONGEST_LIST = 10_000
+Items = Annotated[int, Between(1, LONGEST_LIST)]
 """Of one list, or around one item."""
 Records = Annotated[int, Between(1, 100_000)]
 Remembered = Annotated[int, Between(1, 1_000_000)]
