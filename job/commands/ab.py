@@ -145,7 +145,7 @@ def _variant_json(each: VariantResult) -> dict[str, Any]:
 
 def _table(told: AbReport, top: int) -> Table:
     first = escape(told.variants[0].name)
-    table = Table("variant", title=f"the next behaviour's item among the list's first {top}", title_justify="left")
+    table = Table("variant", title=f"the next behaviour's item among the list's first {top:,}", title_justify="left")
     rates = (f"HR@{top}", "95 % interval", f"less {first}'s", "95 % interval")
     for title in ("users", "of them acted", "behaviours", *rates):
         table.add_column(title, justify="right")

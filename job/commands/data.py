@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -110,7 +111,7 @@ def prepare_command(
             least_usable=least_usable,
         )
         with _spinner() as progress:
-            task = progress.add_task(f"reading {source}", total=None)
+            task = progress.add_task(escape(f"reading {source}"), total=None)
             outcome = prepare(
                 request,
                 data_dir / request.name,
@@ -268,7 +269,7 @@ def _print_skipped(report: ReadReport) -> None:
     named = "".join(f", {count:,} {name}" for name, count in aside.items() if count)
     title = f"of {report.rows:,} rows read ({report.lines:,} lines{named})"
     if not report.skipped:
-        Console().print(f"All {report.rows:,} rows were used ({report.lines:,} lines{named}).")
+        Console().print(escape(f"All {report.rows:,} rows were used ({report.lines:,} lines{named})."))
         return
     table = Table("rows not used", "reason", "the first of them", title=title)
     for reason, count in report.skipped.most_common():
