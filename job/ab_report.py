@@ -50,6 +50,9 @@ SELECT max(written_at) FROM list JOIN latest USING (user_id) WHERE list.variant 
 """
 
 
+_ACTIONS = "SELECT DISTINCT action FROM user_behavior"
+
+
 class AbReportError(RecloopError):
     """The tables hold no A/B test, or not the variant that was asked for."""
 
@@ -78,6 +81,7 @@ class Question:
         baseline: the variant that others are compared with; None takes the first by name.
         weights: of the variants, where they are known: whether users are dealt as they say.
         once: whether this is the only look at the test, at a time that was fixed beforehand.
+        known: actions of the deployment's table, which count even where no behaviour has them.
     """
 
     actions: Collection[str]
@@ -86,6 +90,7 @@ class Question:
     baseline: str | None = None
     weights: Mapping[str, float] | None = None
     once: bool = False
+    known: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +155,7 @@ def read_report(tables: Path, question: Question) -> AbReport:
     """Return what user_behavior and recommendation_lists tell.
 
     Raises:
-        AbReportError: no list carries a variant, or none the baseline.
+        AbReportError: no list carries a variant, or none the baseline, or there is no such action.
         TablesError: the tables cannot be read.
     """
     from job.tables import duck  # the `recloop` command starts without it
@@ -160,7 +165,9 @@ def read_report(tables: Path, question: Question) -> AbReport:
         trials = duck.run(connection, _TRIALS, [question.top, sorted(question.actions), since_ms]).rows
         groups = duck.run(connection, _DEALT, [since_ms]).rows
         last_move = duck.run(connection, _LAST_MOVE, [since_ms]).rows[0][0]
+        seen = {str(name) for (name,) in duck.run(connection, _ACTIONS).rows}
     dealt, moved = _dealt([(tuple(names), int(users)) for names, users in groups])  # type: ignore[arg-type,call-overload]
+    _check_actions(question, seen)
     mismatch = _mismatch(dealt, question.weights)
     return AbReport(
         variants=_variants(trials, dealt, question, _obstacle(moved, mismatch)),
@@ -168,6 +175,13 @@ def read_report(tables: Path, question: Question) -> AbReport:
         settled=None if last_move is None else _second_after(int(last_move)),  # type: ignore[call-overload]
         mismatch=mismatch,
     )
+
+
+def _check_actions(question: Question, seen: set[str]) -> None:
+    known = seen.union(question.known)
+    if seen and (unknown := sorted(set(question.actions) - known)):
+        msg = f"no behaviour there has the action {unknown[0]!r}; there are {', '.join(sorted(known))}"
+        raise AbReportError(msg)
 
 
 def _dealt(groups: list[tuple[tuple[str, ...], int]]) -> tuple[dict[str, int], int]:

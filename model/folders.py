@@ -174,11 +174,12 @@ def claim_folder(folder: Path, kind: FolderKind) -> None:
 
 def mend(target: Path) -> None:
     """Put the folder back that a process put aside before it was killed, where the kernel cannot exchange two names."""
-    if os.path.lexists(target) or not (aside := beside(target, "old")).is_dir():
-        return
-    with suppress(OSError), locked_folder(target.parent):
-        if aside.is_dir() and not os.path.lexists(target):
-            aside.rename(target)
+    with suppress(OSError):  # whoever reads the folder next says what is wrong with it, and by its own name
+        if os.path.lexists(target) or not (aside := beside(target, "old")).is_dir():
+            return
+        with locked_folder(target.parent):
+            if aside.is_dir() and not os.path.lexists(target):
+                aside.rename(target)
 
 
 def _not_ours(folder: Path, kind: FolderKind) -> str | None:

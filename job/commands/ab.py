@@ -16,6 +16,7 @@ from job.commands.output import print_json, stop_on
 from job.commands.sql import DEFAULT_TABLES_DIR, console
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
 from job.settings.job_settings import JobSettings
+from job.settings.values import LONGEST_LIST
 from job.topology.rules import action_table
 from model.actions import DEFAULT_ACTIONS, history_actions
 from model.errors import RecloopError
@@ -39,7 +40,7 @@ def report(
         str | None, typer.Option(metavar="TIME", help="Only lists made since then: 2026-01-31T12:00Z.")
     ] = None,
     baseline: Annotated[str | None, typer.Option(help="Compare with this variant; the first by name.")] = None,
-    top: Annotated[int, typer.Option(min=1, help="A hit is among so many first items.")] = 10,
+    top: Annotated[int, typer.Option(min=1, max=LONGEST_LIST, help="A hit is among so many first items.")] = 10,
     action: Annotated[
         list[str] | None, typer.Option(help="Behaviours that count; repeatable. By default those of a history.")
     ] = None,
@@ -76,8 +77,10 @@ def report(
     """
     with stop_on(RecloopError):
         deployed = _deployed(directory, job_name)
+        table = DEFAULT_ACTIONS if deployed is None else action_table(deployed)
         question = Question(
-            actions=action or history_actions(DEFAULT_ACTIONS if deployed is None else action_table(deployed)),
+            actions=action or history_actions(table),
+            known=table,
             top=top,
             since=_time(since),
             baseline=baseline,
@@ -142,7 +145,7 @@ def _variant_json(each: VariantResult) -> dict[str, Any]:
 
 def _table(told: AbReport, top: int) -> Table:
     first = escape(told.variants[0].name)
-    table = Table("variant", title=f"the next behaviour's item among the list's first {top}", title_justify="left")
+    table = Table("variant", title=f"the next behaviour's item among the list's first {top:,}", title_justify="left")
     rates = (f"HR@{top}", "95 % interval", f"less {first}'s", "95 % interval")
     for title in ("users", "of them acted", "behaviours", *rates):
         table.add_column(title, justify="right")

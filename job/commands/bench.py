@@ -77,7 +77,7 @@ def _run(asked: Bench) -> tuple[Results, dict[str, Kept]]:
             spinner.update(escape(news))
 
         def done(part: str, seconds: float) -> None:
-            console.print(f"{part}: {seconds:.0f} s", style="dim", highlight=False)
+            console.print(f"{escape(part)}: {seconds:.0f} s", style="dim", highlight=False)
 
         return run_bench(asked, say, done)
 

@@ -76,15 +76,16 @@ def start(
             directory, task_managers, rest_port, rpc_port, blob_port, extra_config, tuple(jar or ()), gpus
         )
         if (running := cluster.find(directory)) is not None:
-            console.print(f"A cluster already runs in {escape(str(directory))}: {running.rest_url}")
+            console.print(escape(f"A cluster already runs in {directory}: {running.rest_url}"))
             return
         with console.status("starting") as spinner:
-            started = cluster.start(spec, timeout_s=timeout_s, on_progress=spinner.update)
+            started = cluster.start(spec, timeout_s=timeout_s, on_progress=lambda news: spinner.update(escape(news)))
     except cluster.ClusterError as error:
         _fail(console, error)
     took = time.monotonic() - began
     with_gpus = f" and {len(gpus.devices)} with a GPU" if gpus.devices else ""
-    console.print(f"Ready in {took:.1f} s: {started.rest_url} with {task_managers} TaskManager(s){with_gpus}")
+    what = f"{started.rest_url} with {task_managers} TaskManager(s){with_gpus}"
+    console.print(f"Ready in {took:.1f} s: {escape(what)}")
 
 
 @app.command()
@@ -109,7 +110,7 @@ def stop(directory: Directory = cluster.DEFAULT_DIRECTORY) -> None:
         ended = cluster.stop(directory)
     except cluster.ClusterError as error:
         _fail(console, error)
-    console.print(f"Stopped: {ended} process(es) ended" if ended else "No cluster was running")
+    console.print(f"Stopped: {ended:,} process(es) ended" if ended else "No cluster was running")
 
 
 def read_status(directory: Path) -> Status:
@@ -157,14 +158,17 @@ def _jobs_running(running: cluster.RunningCluster) -> int:
 def _show(told: Status) -> None:
     console = Console()
     if told.state == "stopped":
-        left = f"; {told.processes_left} process(es) were left behind: recloop cluster stop"
-        console.print(f"No cluster runs in {escape(told.directory)}{left if told.processes_left else ''}")
+        left = (
+            f"; {told.processes_left} process(es) were left behind: recloop cluster stop" if told.processes_left else ""
+        )
+        console.print(escape(f"No cluster runs in {told.directory}{left}"))
         return
-    console.print(f"{told.state}: {told.rest_url}, {told.jobs_running} job(s) running")
+    console.print(escape(f"{told.state}: {told.rest_url}, {told.jobs_running} job(s) running"))
     table = Table("process", "pid", "starts", "registered as")
     table.add_row("jobmanager", str(told.job_manager_pid or "down"), "", "")
     for each in told.task_managers:
-        table.add_row(each.name, str(each.pid or "down"), str(each.incarnation), each.resource_id or "not yet")
+        row = (each.name, each.pid or "down", each.incarnation, each.resource_id or "not yet")
+        table.add_row(*(escape(str(cell)) for cell in row))
     console.print(table)
 
 

@@ -84,7 +84,7 @@ def compress(
 def _print(report: Report, folder: Path) -> None:
     console = Console()
     console.print(_table(report))
-    console.print(report.goal)
+    console.print(report.goal, markup=False)
     if report.kept:
         written = [*(o.way for o in report.kept), "compression.json", *(["compression.png"] if can_draw() else [])]
         console.print(f"Written to {folder}: {', '.join(written)}", markup=False)
@@ -92,18 +92,20 @@ def _print(report: Report, folder: Path) -> None:
             console.print(NO_PICTURES, markup=False)
     else:
         console.print(f"Every way loses more than {100 * report.max_loss:g} % of NDCG@10, so nothing was written.")
-    console.print(report.protocol, style="dim")
+    console.print(report.protocol, style="dim", markup=False)
 
 
 def _table(report: Report) -> Table:
-    title = f"{escape(report.bundle)}, {report.recommender}: {report.targets:,} targets of {report.users:,} users"
+    title = escape(f"{report.bundle}, {report.recommender}: {report.targets:,} targets of {report.users:,} users")
     table = Table(title=title)
     table.add_column("", no_wrap=True)
     for name in ("MB", "users/s, 64 a call", "users/s, 1 a call", "HR@10", "NDCG@10", "NDCG@10 gained", ""):
         table.add_column(name)
     table.add_row("before", *_figures(report.before), "", "")
     for outcome in report.outcomes:
-        table.add_row(outcome.way, *_compared(outcome), _relative(outcome.ndcg, report.before), _verdict(outcome))
+        table.add_row(
+            escape(outcome.way), *_compared(outcome), _relative(outcome.ndcg, report.before), _verdict(outcome)
+        )
     return table
 
 

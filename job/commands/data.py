@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -110,7 +111,7 @@ def prepare_command(
             least_usable=least_usable,
         )
         with _spinner() as progress:
-            task = progress.add_task(f"reading {source}", total=None)
+            task = progress.add_task(escape(f"reading {source}"), total=None)
             outcome = prepare(
                 request,
                 data_dir / request.name,
@@ -182,7 +183,7 @@ def find_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
         NotPreparedError: there is none.
         FolderNameError: it is no folder, and no name of one.
     """
-    if name.strip() and Path(name).is_dir() and ("/" in name or not (data_dir / name).is_dir()):
+    if "/" in name or (name.strip() and Path(name).is_dir() and not (data_dir / name).is_dir()):
         return Dataset.open(Path(name))
     return Dataset.open(data_dir / checked_name(name, "a data set"))
 
@@ -268,7 +269,7 @@ def _print_skipped(report: ReadReport) -> None:
     named = "".join(f", {count:,} {name}" for name, count in aside.items() if count)
     title = f"of {report.rows:,} rows read ({report.lines:,} lines{named})"
     if not report.skipped:
-        Console().print(f"All {report.rows:,} rows were used ({report.lines:,} lines{named}).")
+        Console().print(escape(f"All {report.rows:,} rows were used ({report.lines:,} lines{named})."))
         return
     table = Table("rows not used", "reason", "the first of them", title=title)
     for reason, count in report.skipped.most_common():

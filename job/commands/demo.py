@@ -80,7 +80,7 @@ def _learn(folders: Folders) -> tuple[Dataset, Bundle]:
 def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bundle) -> None:
     with _step("job") as say:
         done = steps.deploy_job(cluster, folders, say)
-    _console.print(f"job {done.job_id} runs; Flink's page is {cluster.rest_url}")
+    _console.print(escape(f"job {done.job_id} runs; Flink's page is {cluster.rest_url}"))
     with _bar("replay", dataset.info.behaviors - steps.SAMPLES) as count:
         steps.replay_through(dataset, folders, count)
     with _bar("10 a second", steps.SAMPLES) as count:
@@ -90,7 +90,7 @@ def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bu
     for query in _QUERIES:
         _console.print(f'\nrecloop sql "{escape(query)}"', highlight=False)
         show_result(steps.ask(folders, query), console())
-    _console.print(f"\nthe tables are {steps.count_files(folders)} files; a compactor beside the job keeps them few")
+    _console.print(f"\nthe tables are {steps.count_files(folders):,} files; a compactor beside the job keeps them few")
     newest = steps.ask(folders, "SELECT user_id FROM user_behavior ORDER BY written_at DESC LIMIT 1").rows[0][0]
     _console.print("\n" + _NEXT.format(user=newest), highlight=False)
 
@@ -119,7 +119,7 @@ def _tell_counts(folders: Folders) -> None:
               ORDER BY appended_at DESC LIMIT {steps.SAMPLES})"""
     count, p50, p95, p99, longest = steps.ask(folders, fresh).rows[0]
     _console.print(
-        f"freshness of {count} behaviours at {steps.SAMPLES_PER_S:g} a second, from append to new list:"
+        f"freshness of {count:,} behaviours at {steps.SAMPLES_PER_S:g} a second, from append to new list:"
         f" p50 {p50:.0f} ms, p95 {p95:.0f} ms, p99 {p99:.0f} ms, longest {longest:.0f} ms"
     )
 
@@ -166,8 +166,8 @@ def _step(name: str) -> Iterator[Say]:
     """Shows what a step is at, and how long it took."""
     began = time.monotonic()
     with _console.status(name) as spinner:
-        yield lambda news: spinner.update(f"{name}: {escape(news)}")
-    _console.print(f"{name}: {time.monotonic() - began:.1f} s", style="dim")
+        yield lambda news: spinner.update(escape(f"{name}: {news}"))
+    _console.print(f"{escape(name)}: {time.monotonic() - began:.1f} s", style="dim")
 
 
 @contextmanager

@@ -110,5 +110,5 @@ def _this_command() -> str:
 
 def _show(done: Deployment, target: Target) -> None:
     state = f"went on from {done.restored_from}" if done.restored_from else "began with empty state"
-    console.print(f"Job [bold]{done.job_id}[/bold] runs; it {escape(state)}")
-    console.print(f"code {done.code}, settings {escape(str(done.settings))}, web page {target.rest_url}")
+    console.print(f"Job [bold]{escape(done.job_id)}[/bold] runs; it {escape(state)}")
+    console.print(escape(f"code {done.code}, settings {done.settings}, web page {target.rest_url}"))

@@ -13,6 +13,7 @@ import typer
 from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
+from rich.text import Text
 
 from job.cluster import ClusterError
 from job.commands.options import AsJson, console
@@ -125,7 +126,7 @@ class _Phases:
     def close(self) -> None:
         """Says how long the last one took."""
         if self._run:
-            console.print(f"{self._run}: {time.monotonic() - self._began:.1f} s", style="dim", highlight=False)
+            console.print(f"{escape(self._run)}: {time.monotonic() - self._began:.1f} s", style="dim", highlight=False)
 
 
 @contextmanager
@@ -144,5 +145,5 @@ def _show(verdict: Verdict, out: Path, seconds: float) -> None:
     console.print(table)
     for line in (line for run in runs for line in complaints(run)):
         console.print(f"[red]{escape(line)}[/red]")
-    answer = "[green]Everything holds[/green]" if verdict.ok else "[red]Not everything holds[/red]"
-    console.print(f"{answer}, in {seconds:.0f} s; {escape(str(out / 'verdict.json'))} has it all")
+    answer = ("Everything holds", "green") if verdict.ok else ("Not everything holds", "red")
+    console.print(Text.assemble(answer, f", in {seconds:.0f} s; {out / 'verdict.json'} has it all"))

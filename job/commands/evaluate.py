@@ -124,8 +124,8 @@ def _compare(
 
 def _print(comparison: Comparison) -> None:
     top = comparison.top
-    title = f"{comparison.split}: {comparison.targets:,} targets of {comparison.users:,} users"
-    table = Table("", "seeds", f"HR@{top}", f"NDCG@{top}", "MRR", "coverage", "novelty", title=title)
+    title = escape(f"{comparison.split}: {comparison.targets:,} targets of {comparison.users:,} users")
+    table = Table("", "seeds", f"HR@{top:d}", f"NDCG@{top:d}", "MRR", "coverage", "novelty", title=title)
     for row in comparison.rows:
         table.add_row(escape(row.name), str(row.seeds), *_cells(row.measures))
     console = Console()
@@ -148,7 +148,7 @@ def _cell(name: str, mean: Measures, deviation: Measures | None) -> str:
 
 def _differences(comparison: Comparison) -> Table:
     top = comparison.top
-    table = Table("", f"HR@{top}", f"NDCG@{top}", title="paired differences, 95 % intervals")
+    table = Table("", f"HR@{top:d}", f"NDCG@{top:d}", title="paired differences, 95 % intervals")
     for found in comparison.differences:
         table.add_row(escape(f"{found.first} less {found.second}"), _interval(found.hr), _interval(found.ndcg))
     return table

@@ -31,12 +31,12 @@ def start(
     began = time.monotonic()
     with told_errors():
         if (running := broker.find(directory)) is not None:
-            console.print(f"A broker already runs in {escape(str(directory))}: {running.bootstrap}")
+            console.print(escape(f"A broker already runs in {directory}: {running.bootstrap}"))
             return
         with console.status("starting") as spinner:
             spec = broker.BrokerSpec(directory, port)
-            started = broker.start(spec, timeout_s=timeout_s, on_progress=spinner.update)
-    console.print(f"Ready in {time.monotonic() - began:.1f} s: {started.bootstrap}")
+            started = broker.start(spec, timeout_s=timeout_s, on_progress=lambda news: spinner.update(escape(news)))
+    console.print(f"Ready in {time.monotonic() - began:.1f} s: {escape(started.bootstrap)}")
 
 
 @app.command()
@@ -76,7 +76,7 @@ def connector() -> None:
       recloop cluster start --jar $(recloop kafka connector)
     """
     with told_errors(), console.status("looking into the cache") as spinner:
-        jar = artifacts.connector_jar(on_progress=spinner.update)
+        jar = artifacts.connector_jar(on_progress=lambda news: spinner.update(escape(news)))
     typer.echo(jar)
 
 

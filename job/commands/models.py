@@ -193,7 +193,7 @@ def _print_list(found: dict[str, dict[str, Any]], place: str) -> None:
         for row in model["versions"]:
             table.add_row(escape(name), escape(row["id"]), _MARKS[row["pointer"]], *_cells(row))
     Console().print(table)
-    Console().print(f"Of known users. {PROTOCOL}", style="dim")
+    Console().print(escape(f"Of known users. {PROTOCOL}"), style="dim")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:

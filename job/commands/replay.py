@@ -92,7 +92,7 @@ def replay(
 def _replay(source: Dataset, target: FilesTarget | TopicTarget, pace: Pace, limit: int | None) -> Replayed:
     """Replays with a bar."""
     with _bar() as bar:
-        task = bar.add_task(source.info.name, total=min(source.info.behaviors, limit or source.info.behaviors))
+        task = bar.add_task(escape(source.info.name), total=min(source.info.behaviors, limit or source.info.behaviors))
         try:
             return replay_dataset(
                 source,
@@ -131,4 +131,4 @@ def _show(done: Replayed, log: str) -> None:
         console.print(f"All {done.before:,} behaviours were in {escape(log)} already.")
         return
     earlier = f", {done.before:,} were there" if done.before else ""
-    console.print(f"Appended {done.appended:,} behaviours to {escape(log)} in {done.seconds:.1f} s{earlier}.")
+    console.print(f"Appended {done.appended:,} behaviours to {escape(log)} in {done.seconds:.1f} s{escape(earlier)}.")

@@ -161,7 +161,7 @@ def show_result(result: QueryResult, out: Console) -> None:
     else:
         out.print(_flat(result))
     plural = "" if len(result.rows) == 1 else "s"
-    out.print(f"{len(result.rows):,} row{plural} in {result.seconds:.2f} s", highlight=False)
+    out.print(f"{len(result.rows):,} row{plural} in {result.seconds:.2f} s", highlight=False, markup=False)
 
 
 def show_tables(*, as_json: bool) -> None:
@@ -171,7 +171,7 @@ def show_tables(*, as_json: bool) -> None:
         return
     out = console()
     for view in VIEWS:
-        grid = RichTable("column", "type", "null", "meaning", title=f"{view.name}: {view.doc}")
+        grid = RichTable("column", "type", "null", "meaning", title=Text(f"{view.name}: {view.doc}"))
         grid.title_justify = "left"
         for column in view.columns:
             null = "null" if column.nullable else ""

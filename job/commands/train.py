@@ -205,7 +205,7 @@ class TrainingProgress:
     def __call__(self, news: EpochDone | str) -> None:
         """Hears of a stage or of a finished epoch."""
         if isinstance(news, str):
-            self._bar.reset(self._task, description=news, total=None)
+            self._bar.reset(self._task, description=escape(news), total=None)
         else:
             told = f"training, loss {news.loss:.3f}"
             self._bar.update(self._task, completed=news.epoch, total=news.epochs, description=told)
@@ -245,7 +245,7 @@ def _print(fitted: Fitted) -> None:
         ("all-time popularity", fitted.popularity),
     ):
         for row in _rows(name, evaluation):
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
     console = Console()
     console.print(table)
     console.print(PROTOCOL, style="dim")

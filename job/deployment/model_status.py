@@ -75,11 +75,11 @@ class ModelStatus:
 
 def read_models(settings: JobSettings | None) -> ModelStatus:
     """Reads table and registry, where this machine sees them."""
-    if settings is None or not settings.tables.folder.is_dir():
-        return ModelStatus([], None, {}, "the job's tables are not seen from here")
     try:
+        if settings is None or not settings.tables.folder.is_dir():
+            return ModelStatus([], None, {}, "the job's tables are not seen from here")
         served, failed = _told(settings.tables.folder, settings.scorers)
-    except TablesError as error:
+    except (TablesError, OSError) as error:
         return ModelStatus([], None, {}, str(error))
     try:
         return ModelStatus(served, failed, _wanted(settings), None)

@@ -56,16 +56,17 @@ def of_overrides(overrides: Sequence[str]) -> dict[str, Any]:
     """What "group.name=value" say, value as JSON or a plain word.
 
     Raises:
-        SettingsError: one has no "=", or a group is given as one value too.
+        SettingsError: one has no "=" or no name, or a group is given as one value too.
     """
     values: dict[str, Any] = {}
     for override in overrides:
         key, equals, text = override.partition("=")
-        if not equals:
+        parts = [part.strip() for part in key.split(".")]
+        if not equals or not all(parts):
             msg = f"--set takes name=value, as lists.length=20, not {override!r}"
             raise SettingsError(msg)
         value: Any = _value(text)
-        for part in reversed(key.strip().split(".")):
+        for part in reversed(parts):
             value = {part: value}
         for group, settings in value.items():
             if isinstance(values.get(group, settings), Mapping) != isinstance(settings, Mapping):
@@ -87,5 +88,5 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
 def _value(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text

@@ -20,13 +20,39 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from job.settings.given import SettingsError
+from job.settings.values import (
+    Between,
+    Brokers,
+    Deployment,
+    Device,
+    Duration,
+    EpochMs,
+    File,
+    Folder,
+    Interval,
+    Items,
+    Lateness,
+    Mebibytes,
+    MebibytesOrNone,
+    Milliseconds,
+    Name,
+    Offset,
+    Partitions,
+    Records,
+    Remembered,
+    Share,
+    ShortInterval,
+    Subtasks,
+    Topic,
+    Weight,
+)
 from model.actions import Kind
 from udfs.kafka.connection import KafkaConnection, Secret
 from udfs.lists.user_list import Policy
 
 
 def _place(value: object) -> object:
-    if isinstance(value, str) and value.partition(":")[0] not in {"file", "env"}:
+    if isinstance(value, str) and (value.partition(":")[0] not in {"file", "env"} or not value.partition(":")[2]):
         # Without the value: it may be the secret itself.
         kind, msg = "secret_place", "give the place of the secret, file:PATH or env:NAME, not the secret itself"
         raise PydanticCustomError(kind, msg)
@@ -43,11 +69,9 @@ def _start(value: object) -> object:
         raise PydanticCustomError(kind, msg) from error
 
 
-Positive = Annotated[int, Field(gt=0)]
 SecretPlace = Annotated[str, BeforeValidator(_place)]
 Start = Literal["earliest", "latest", "committed"] | datetime
 GivenStart = Annotated[Literal["earliest", "latest", "committed"] | AwareDatetime, BeforeValidator(_start)]
-Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class _Group(BaseModel):
@@ -59,29 +83,28 @@ class LogSettings(_Group):
     """Where behaviours come from."""
 
     kind: Literal["files", "kafka"] = Field("files", description="the embedded log, or a Kafka topic")
-    folder: Path = Field(Path(".recloop/log"), description="the embedded log: a folder of JSON-lines files")
-    topic: str = Field("behaviors", min_length=1, description="the Kafka topic")
+    folder: Folder = Field(Path(".recloop/log"), description="the embedded log: a folder of JSON-lines files")
+    topic: Topic = Field("behaviors", description="the Kafka topic")
     start: GivenStart = Field(
         "earliest",
         description="where a topic is begun: earliest, latest, committed (by log.group), or a time, 2026-01-31T12:00Z",
     )
-    group: str = Field("recloop", min_length=1, description="the consumer group that is told how far the job has read")
+    group: Name = Field("recloop", description="the consumer group that is told how far the job has read")
     gone: Literal["fail", "skip"] = Field(
         "fail", description="when offsets were removed before they were read; skip: one dead letter tells which"
     )
-    start_offsets: tuple[int, ...] = Field(
+    start_offsets: tuple[Offset, ...] = Field(
         (), description="where partition 0, 1, ... begin; `recloop deploy` fills it in"
     )
-    partitions: Positive = Field(4, description="of a log that is not there yet; `recloop deploy` makes it")
-    poll_interval_ms: Positive = Field(10, description="from one poll of a partition to the next")
-    max_poll_records: Positive = Field(512, description="records one poll takes at most")
-    allowed_lateness: timedelta = Field(
-        timedelta(days=7), ge=timedelta(0), description="older than its partition's newest event by more: a dead letter"
+    partitions: Partitions = Field(4, description="of a log that is not there yet; `recloop deploy` makes it")
+    poll_interval_ms: Milliseconds = Field(10, description="from one poll of a partition to the next")
+    max_poll_records: Records = Field(512, description="records one poll takes at most")
+    allowed_lateness: Lateness = Field(
+        timedelta(days=7), description="older than its partition's newest event by more: a dead letter"
     )
-    earliest_ms: int = Field(0, ge=0, description="smallest possible event time, epoch ms")
-    max_ahead: timedelta = Field(
+    earliest_ms: EpochMs = Field(0, description="smallest possible event time, epoch ms")
+    max_ahead: Lateness = Field(
         timedelta(days=1),
-        ge=timedelta(0),
         description="how far an event time may lie after its record was appended; the clock where the log has no time",
     )
 
@@ -89,7 +112,7 @@ class LogSettings(_Group):
 class KafkaSettings(_Group):
     """How Kafka is reached."""
 
-    brokers: str | None = Field(
+    brokers: Brokers | None = Field(
         None, description="host:port, separated by commas; needed where a topic is read or written"
     )
     connector: Literal["python", "native"] = Field(
@@ -101,11 +124,11 @@ class KafkaSettings(_Group):
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
         None, description="of SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
     )
-    username: str | None = Field(None, description="of SASL")
+    username: Name | None = Field(None, description="of SASL")
     password: SecretPlace | None = Field(None, description="of SASL: file:PATH or env:NAME, on every TaskManager")
-    ca_file: Path | None = Field(None, description="who may have signed the brokers' certificates; none: the system's")
-    certificate_file: Path | None = Field(None, description="the client's certificate, where brokers want one")
-    key_file: Path | None = Field(None, description="its key")
+    ca_file: File | None = Field(None, description="who may have signed the brokers' certificates; none: the system's")
+    certificate_file: File | None = Field(None, description="the client's certificate, where brokers want one")
+    key_file: File | None = Field(None, description="its key")
     key_password: SecretPlace | None = Field(None, description="of that key: file:PATH or env:NAME")
 
     @model_validator(mode="after")
@@ -142,13 +165,13 @@ class KafkaSettings(_Group):
 class PublishSettings(_Group):
     """What is written to Kafka for others, beside the tables."""
 
-    lists_topic: str | None = Field(
-        None, min_length=1, description="every new list, keyed by user; `recloop deploy` makes it, compacted"
+    lists_topic: Topic | None = Field(
+        None, description="every new list, keyed by user; `recloop deploy` makes it, compacted"
     )
-    dead_letters_topic: str | None = Field(
-        None, min_length=1, description="every dead letter, its reason in headers; `recloop deploy` makes it"
+    dead_letters_topic: Topic | None = Field(
+        None, description="every dead letter, its reason in headers; `recloop deploy` makes it"
     )
-    partitions: Positive = Field(4, description="of a topic that `recloop deploy` makes")
+    partitions: Partitions = Field(4, description="of a topic that `recloop deploy` makes")
     compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
         "lz4", description="none, gzip, snappy, lz4 or zstd"
     )
@@ -162,71 +185,72 @@ class PublishSettings(_Group):
 class ActionSettings(_Group):
     """One row of the action table."""
 
-    code: int = Field(ge=1, le=255, description="what state stores; never given to another action")
+    code: Annotated[int, Between(1, 255)] = Field(description="what state stores; never given to another action")
     kind: Kind
-    weight: float = Field(ge=0)
-    half_life: timedelta = Field(gt=timedelta(0))
+    weight: Weight
+    half_life: Duration
 
 
 class ProfileSettings(_Group):
     """What is kept of a user."""
 
-    history_block: Positive = Field(50, description="the history grows to twice this, then the oldest block goes")
-    seen_limit: Positive = Field(500, description="items remembered as seen after they left the history")
-    bought_limit: Positive = Field(1000, description="owned items remembered")
-    disliked_limit: Positive = Field(1000, description="disliked items remembered")
-    event_ids_limit: Positive = Field(64, description="newest event ids known for dropping repeated events")
-    shown_limit: Positive = Field(100, description="items shown without an act that are counted")
+    history_block: Records = Field(50, description="the history grows to twice this, then the oldest block goes")
+    seen_limit: Remembered = Field(500, description="items remembered as seen after they left the history")
+    bought_limit: Remembered = Field(1000, description="owned items remembered")
+    disliked_limit: Remembered = Field(1000, description="disliked items remembered")
+    event_ids_limit: Records = Field(64, description="newest event ids known for dropping repeated events")
+    shown_limit: Records = Field(100, description="items shown without an act that are counted")
 
 
 class ScoringSettings(_Group):
     """How the model is asked."""
 
-    bundle: Path | None = Field(None, description="the bundle's folder; needed unless lists.policy is history")
+    bundle: Folder | None = Field(None, description="the bundle's folder; needed unless lists.policy is history")
     bundle_hash: str | None = Field(None, description="the hash it must have; `recloop deploy` fills it in")
-    variant: str = Field("default", description="the name its rows carry, without models.variants")
-    threads: Positive = Field(1, description="torch's threads inside one operation")
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="cpu, cuda, or a certain one, cuda:1")
+    variant: Name = Field("default", description="the name its rows carry, without models.variants")
+    threads: Annotated[int, Between(1, 1_024)] = Field(1, description="torch's threads inside one operation")
+    device: Device = Field("cpu", description="cpu, cuda, or a certain one, cuda:1")
     device_missing: Literal["refuse", "cpu"] = Field(
         "refuse", description="when that device is not there; cpu: score on the CPU, and say so in the log"
     )
     precision: Literal["float32", "float16", "bfloat16"] = Field(
         "float32", description="of matrix products; the halves are for GPUs"
     )
-    batch_max_size: Positive = Field(64, description="histories in one call at most")
-    linger_ms: float = Field(2.0, ge=0, description="how long a call waits for more when the model is not idle")
-    score_deadline_ms: float | None = Field(
-        200.0, gt=0, le=200, description="a call that takes longer: the rules alone make the lists; at most 200"
+    batch_max_size: Annotated[int, Between(1, 65_536)] = Field(64, description="histories in one call at most")
+    linger_ms: Annotated[float, Between(0.0, 60_000.0)] = Field(
+        2.0, description="how long a call waits for more when the model is not idle"
     )
-    shed_after_ms: float | None = Field(
-        None, gt=0, description="a behaviour appended longer ago is not scored: the rules alone make its list"
+    score_deadline_ms: Annotated[float, Between(0.001, 200.0)] | None = Field(
+        200.0, description="a call that takes longer: the rules alone make the lists; at most 200"
+    )
+    shed_after_ms: Annotated[float, Between(0.001, 86_400_000.0)] | None = Field(
+        None, description="a behaviour appended longer ago is not scored: the rules alone make its list"
     )
     coalesce: bool = Field(
         False,
         description="of a user's behaviours in one poll only the newest is scored; the rules make the other lists",
     )
-    candidates: Positive = Field(
+    candidates: Records = Field(
         30, description="items the model proposes for a list at most; unless given, at least lists.length"
     )
-    neighbors_of_disliked: int = Field(5, ge=0, description="neighbours of a disliked item that are kept out")
-    disliked_neighborhoods: int = Field(10, ge=0, description="of how many newest dislikes")
+    neighbors_of_disliked: Annotated[int, Between(0, 10_000)] = Field(
+        5, description="neighbours of a disliked item that are kept out"
+    )
+    disliked_neighborhoods: Annotated[int, Between(0, 10_000)] = Field(10, description="of how many newest dislikes")
     fixed_batch: bool = Field(False, description="pad every call to batch_max_size")
-    kept_users: int = Field(
+    kept_users: Annotated[int, Between(0, 1_000_000_000)] = Field(
         10_000,
-        ge=0,
         description="users whose state is kept, where the bundle steps and batches are not fixed; 0: none",
     )
-    kept_mb: Positive = Field(
+    kept_mb: Mebibytes = Field(
         256, description="what all that is kept of them takes at most, in MiB, in each worker, by all variants together"
     )
-    score_cache_mb: int = Field(
-        0, ge=0, description="size in MiB of each worker's store of scores, for bundles that do not step; 0: none"
+    score_cache_mb: MebibytesOrNone = Field(
+        0, description="size in MiB of each worker's store of scores, for bundles that do not step; 0: none"
     )
-    scores_kept_for: timedelta = Field(
-        timedelta(hours=1), gt=timedelta(0), description="how old a score out of that store may be"
-    )
-    elements_in_flight: Positive = Field(256, description="elements in score-candidates at once")
-    parallelism: Positive | None = Field(
+    scores_kept_for: Duration = Field(timedelta(hours=1), description="how old a score out of that store may be")
+    elements_in_flight: Remembered = Field(256, description="elements in score-candidates at once")
+    parallelism: Subtasks | None = Field(
         None, description="subtasks of score-candidates, each with a model; none: as flink.parallelism"
     )
 
@@ -235,10 +259,10 @@ class ListSettings(_Group):
     """How lists are made."""
 
     policy: Policy = Field(Policy.RECOMMEND, description="recommend, or history")
-    length: Positive = Field(10, description="items in a list")
+    length: Items = Field(10, description="items in a list")
     exclude_seen: bool = Field(True, description="whether a seen item may not be recommended again")
-    max_per_group: Positive | None = Field(None, description="items of one group in a list at most")
-    max_new_items: Positive | None = Field(None, description="items one behaviour may bring into a full list")
+    max_per_group: Items | None = Field(None, description="items of one group in a list at most")
+    max_new_items: Items | None = Field(None, description="items one behaviour may bring into a full list")
     trend_weight: Share = Field(0.1, description="how much of a score is the item's trend")
     impression_discount: Share = Field(0.8, description="a score's factor for each time shown without an act")
     withdrawn: tuple[str, ...] = Field((), description="items that nobody may be shown")
@@ -247,38 +271,31 @@ class ListSettings(_Group):
 class TrendSettings(_Group):
     """What counts as trending; lists.trend_weight says how much that counts, and 0 turns it off."""
 
-    half_life: timedelta = Field(
-        timedelta(hours=6), gt=timedelta(0), description="after so much event time a behaviour counts half"
-    )
-    capacity: Positive = Field(5_000, description="items whose trend is kept")
-    size: Positive = Field(200, description="items that are told to be trending")
-    interval: timedelta = Field(timedelta(seconds=5), gt=timedelta(0), description="how often they are told")
+    half_life: Duration = Field(timedelta(hours=6), description="after so much event time a behaviour counts half")
+    capacity: Annotated[int, Between(1, 10_000_000)] = Field(5_000, description="items whose trend is kept")
+    size: Remembered = Field(200, description="items that are told to be trending")
+    interval: ShortInterval = Field(timedelta(seconds=5), description="how often they are told")
 
 
 class TableSettings(_Group):
     """Where rows go."""
 
-    folder: Path = Field(Path(".recloop/tables"), description="the output tables")
+    folder: Folder = Field(Path(".recloop/tables"), description="the output tables")
     prediction_sample_rate: Share = Field(0.05, description="share of behaviours whose predictions are kept")
 
 
 class FlinkSettings(_Group):
     """How the job runs on Flink."""
 
-    parallelism: Positive = Field(1, description="subtasks of each operator")
-    buckets: Positive = Field(
-        32, le=32768, description="user buckets = Flink's max parallelism; fixed at the first deployment"
-    )
-    checkpoint_interval: timedelta = Field(
-        timedelta(seconds=2), ge=timedelta(milliseconds=10), description="from one checkpoint to the next"
-    )
-    buffer_timeout_ms: int = Field(
+    parallelism: Subtasks = Field(1, description="subtasks of each operator")
+    buckets: Subtasks = Field(32, description="user buckets = Flink's max parallelism; fixed at the first deployment")
+    checkpoint_interval: Interval = Field(timedelta(seconds=2), description="from one checkpoint to the next")
+    buffer_timeout_ms: Annotated[int, Between(0, 3_600_000)] = Field(
         0,
-        ge=0,
         description="how long a network buffer waits to be filled; 0: not at all, elements are large",
     )
-    bundle_time_ms: Positive = Field(10, description="how long elements wait for the Python worker")
-    bundle_size: Positive = Field(
+    bundle_time_ms: Milliseconds = Field(10, description="how long elements wait for the Python worker")
+    bundle_size: Remembered = Field(
         32, description="elements handed to the Python worker at once at most; a checkpoint waits for them"
     )
 
@@ -295,5 +312,5 @@ def _secret(place: str | None) -> Secret | None:
 class DeploymentSettings(_Group):
     """Which deployment of the job this is; `recloop deploy` fills it in."""
 
-    number: int = Field(0, ge=0, description="rises with every deployment; `recloop deploy` fills it in")
-    generation: int = Field(0, ge=0, description="rises with every `deploy --fresh`; `recloop deploy` fills it in")
+    number: Deployment = Field(0, description="rises with every deployment; `recloop deploy` fills it in")
+    generation: Deployment = Field(0, description="rises with every `deploy --fresh`; `recloop deploy` fills it in")

@@ -5,13 +5,12 @@ first wins: `--set key=value`, environment variables (`RECLOOP_LISTS__LENGTH=20`
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -34,16 +33,11 @@ from job.settings.groups import (
 )
 from job.settings.models import ModelsSettings
 from job.settings.placement import PlacementSettings
+from job.settings.values import JobName, Name
 from model.actions import DEFAULT_ACTIONS
 from udfs.lists.user_list import Policy
 
 __all__ = ["JobSettings", "SettingsError", "load"]
-
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-
-_JOB_NAME = re.compile(r"[^\W_][\w .-]*")
-_JOB_NAME_BYTES = 150
-"""A file's name may have 255, and a time, a number and an ending are added."""
 
 
 class JobSettings(BaseSettings):
@@ -53,14 +47,14 @@ class JobSettings(BaseSettings):
         frozen=True, extra="forbid", env_prefix="RECLOOP_", env_nested_delimiter="__", hide_input_in_errors=True
     )
 
-    job_name: str = Field("recloop", min_length=1, description="the job's name on the cluster, and of files about it")
+    job_name: JobName = Field("recloop", description="the job's name on the cluster, and of files about it")
     preset: Literal["live", "replayable"] = Field(
         "live", description="replayable: no deadline, no trends, one thread, a fixed batch shape"
     )
     log: LogSettings = LogSettings()
     kafka: KafkaSettings = KafkaSettings()
     publish: PublishSettings = PublishSettings()
-    actions: dict[str, ActionSettings] = Field(
+    actions: dict[Name, ActionSettings] = Field(
         default_factory=lambda: _default_actions(), description="added to, or in place of, the built-in table"
     )
     profile: ProfileSettings = ProfileSettings()
@@ -102,15 +96,6 @@ class JobSettings(BaseSettings):
             msg = "placement.scoring=gpu needs a model (scoring.bundle or models.url) and scoring.device=cuda"
             raise ValueError(msg)
         return self
-
-    @field_validator("job_name")
-    @classmethod
-    def _is_file_name(cls, name: str) -> str:
-        """Deployments are written down in files of that name."""
-        if not _JOB_NAME.fullmatch(name) or len(name.encode()) > _JOB_NAME_BYTES:
-            msg = "give letters, digits, spaces and . _ - only, a letter or digit first, at most 150 bytes"
-            raise ValueError(msg)
-        return name
 
     def _check_topics(self) -> None:
         read = (self.log.topic,) if self.log.kind == "kafka" else ()
@@ -268,18 +253,6 @@ def _check_groups(source: Mapping[str, Any]) -> None:
 
 
 def _check_folders(settings: JobSettings) -> None:
-    folders = {
-        "log.folder": settings.log.folder,
-        "tables.folder": settings.tables.folder,
-        "scoring.bundle": settings.scoring.bundle,
-        "models.cache": settings.models.cache,
-    }
-    for name, folder in folders.items():
-        if folder is not None and (not folder.name or _URL.match(str(folder))):
-            msg = (
-                f"{name} is a folder that every machine of the cluster has, and {str(folder)!r} is none: give its path"
-            )
-            raise SettingsError(msg)
     if settings.log.kind == "files" and settings.log.folder.absolute() == settings.tables.folder.absolute():
         msg = f"log.folder and tables.folder are both {settings.log.folder}: give the tables a folder of their own"
         raise SettingsError(msg)

@@ -6,6 +6,7 @@ from typing import Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from job.settings.values import Folder, Interval, Line, Name, Weight
 from model.registry.pointers import CANDIDATE, CURRENT
 from model.registry.urls import absolute_place, is_place, is_url, without_secrets
 
@@ -15,9 +16,9 @@ class VariantSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    weight: float = Field(1.0, ge=0)
-    bundle: Path | None = None
-    model: str | None = None
+    weight: Weight = 1.0
+    bundle: Folder | None = None
+    model: Name | None = None
     bundle_hash: str | None = None
 
     @model_validator(mode="after")
@@ -38,20 +39,17 @@ class ModelsSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
-    url: str | None = Field(
+    url: Line | None = Field(
         None,
-        min_length=1,
         description="a registry, a folder or fsspec URL, or its place, `env:NAME` or `file:PATH`: `current` is served, "
         "whenever it moves",
     )
-    name: str | None = Field(None, min_length=1, description="the model in that registry")
-    cache: Path = Field(
+    name: Name | None = Field(None, description="the model in that registry")
+    cache: Folder = Field(
         Path(".recloop/bundles"), description="where a TaskManager keeps the registry's bundles, by their hashes"
     )
-    poll_interval: timedelta = Field(
-        timedelta(seconds=1), ge=timedelta(milliseconds=10), description="how often a scorer looks for moved pointers"
-    )
-    variants: dict[str, VariantSettings] = Field(
+    poll_interval: Interval = Field(timedelta(seconds=1), description="how often a scorer looks for moved pointers")
+    variants: dict[Name, VariantSettings] = Field(
         {}, description='an A/B test: `{"a": {"weight": 9, "model": "current"}, "b": {"weight": 1, "bundle": "PATH"}}`'
     )
     salt: str = Field("recloop", description="another one deals users over the variants anew")

@@ -1,8 +1,10 @@
 """The settings that say on which TaskManagers operators run."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from job.settings.values import Between, Mebibytes, MebibytesOrNone
 
 
 class SlotSettings(BaseModel):
@@ -10,10 +12,10 @@ class SlotSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    cpu_cores: float = Field(gt=0)
-    task_heap_mb: int = Field(gt=0)
-    task_off_heap_mb: int = Field(0, ge=0)
-    managed_mb: int = Field(0, ge=0)
+    cpu_cores: Annotated[float, Between(0.001, 100_000.0)]
+    task_heap_mb: Mebibytes
+    task_off_heap_mb: MebibytesOrNone = 0
+    managed_mb: MebibytesOrNone = 0
 
 
 GPU = "gpu"

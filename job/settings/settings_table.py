@@ -8,14 +8,16 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from job.settings.job_settings import JobSettings
+from job.settings.values import bounds_of, duration
 
 _APART = {"actions"}
 
 
 def settings_table() -> str:
-    """One line a setting: its name as `--set` takes it, its default, what it means."""
-    lines = ["| setting | default | meaning |", "| --- | --- | --- |"]
-    lines += [f"| `{name}` | {_shown(field)} | {field.description} |" for name, field in _fields(JobSettings, "")]
+    """One line a setting: its name as `--set` takes it, its default, a number's bounds, what it means."""
+    lines = ["| setting | default | bounds | meaning |", "| --- | --- | --- | --- |"]
+    for name, field in _fields(JobSettings, ""):
+        lines.append(f"| `{name}` | {_shown(field)} | {bounds_of(field) or ''} | {field.description} |")
     return "\n".join(lines)
 
 
@@ -32,14 +34,7 @@ def _shown(field: FieldInfo) -> str:
     if value is None or value in ((), {}):
         return "none"
     if isinstance(value, timedelta):
-        return _duration(value)
+        return duration(value)
     if isinstance(value, Enum):
         return f"`{value.value}`"
     return f"`{value}`"
-
-
-def _duration(value: timedelta) -> str:
-    for seconds, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
-        if value.total_seconds() >= seconds and not value.total_seconds() % seconds:
-            return f"{value.total_seconds() / seconds:g} {unit}"
-    return f"{value.total_seconds():g} s"

@@ -159,4 +159,16 @@ def _manifest(place: str, content: bytes) -> Manifest:
     if manifest.items < 1:
         msg = f"{place} knows no item, as nothing lay before the cut-off; train with more data or a later cut-off"
         raise BundleEmptyError(msg)
+    if wrong := _out_of_range(manifest):
+        msg = f"{place}/{MANIFEST} has {wrong}; train the model again"
+        raise BundleCorruptError(msg)
     return manifest
+
+
+def _out_of_range(manifest: Manifest) -> str | None:
+    """Return which number cannot be, and which can."""
+    if not 1 <= manifest.k <= manifest.items:
+        return f"k {manifest.k:,}, and a model of {manifest.items:,} items returns 1 to {manifest.items:,}"
+    if manifest.history_length < 1:
+        return f"history_length {manifest.history_length:,}, and a model looks at 1 item of a history or more"
+    return f"neighbors {manifest.neighbors:,}, and there are 0 or more" if manifest.neighbors < 0 else None

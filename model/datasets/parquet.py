@@ -25,7 +25,7 @@ def read_parquet(path: Path, names: Sequence[str], report: ReadReport) -> Iterat
 
     files = sorted(path.rglob("*.parquet")) if path.is_dir() else [path]
     if not files or not files[0].is_file():
-        msg = f"{path} is no Parquet file, and no folder of them; say with --path where the data lies"
+        msg = f"{path} is no Parquet file, and no folder of them; give one that is there"
         raise SourceError(msg)
     parameters = [[_literal_path(file) for file in files]]
     with duckdb.connect(":memory:") as connection:

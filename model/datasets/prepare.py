@@ -127,10 +127,19 @@ def prepare(
     current = None if force else _up_to_date(request, out)
     if current is not None:
         return Outcome(current, None)
+    _check_there("--path", request.path)
+    if request.items is not None:
+        _check_there("--items", request.items)  # which is read last
     work = _Preparation(request, progress, int(time.time() * 1000) if now_ms is None else now_ms)
     with whole_folder(out, DATASET) as folder:
         work.write(folder)
     return Outcome(Dataset.open(out), work.report)
+
+
+def _check_there(option: str, path: Path) -> None:
+    if not path.exists():
+        msg = f"{path} is not there; say with {option} where it lies"
+        raise SourceError(msg)
 
 
 def _up_to_date(request: Request, out: Path) -> Dataset | None:
@@ -179,6 +188,10 @@ class _Preparation:
         bad = report.skipped.total() - report.intended
         if self._tally.behaviors and bad <= (1 - self._request.least_usable) * report.rows:
             return
+        if not report.rows:
+            counts = f"{report.lines:,} lines, {report.blank:,} of them blank"
+            msg = f"{self._request.path} has no rows ({counts}); give another"
+            raise SourceError(msg)
         used = f"{self._tally.behaviors:,}" if self._tally.behaviors else "none"
         lines = [f"{self._request.path}: {used} of {report.rows:,} rows can be used, so nothing was written:"]
         lines += [

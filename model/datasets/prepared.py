@@ -84,7 +84,7 @@ class Dataset:
         try:
             info = msgspec.json.decode((path / INFO).read_bytes(), type=DatasetInfo)
         except (OSError, msgspec.DecodeError) as error:
-            msg = f"{path} is no prepared data set ({error}); make one with: recloop data prepare"
+            msg = f"{path} is no prepared data set ({_why_none(path, error)}); make one with: recloop data prepare"
             raise NotPreparedError(msg) from error
         return cls(path, info)
 
@@ -107,6 +107,14 @@ class Dataset:
         decoder = msgspec.json.Decoder(Item)
         with (self.path / ITEMS).open("rb") as lines:
             return {item.item_id: item for item in map(decoder.decode, lines)}
+
+
+def _why_none(path: Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return f"it has no {INFO}" if path.is_dir() else "there is no such folder"
+    if isinstance(error, NotADirectoryError):
+        return "it is a file and no folder"
+    return error.strerror or str(error) if isinstance(error, OSError) else f"{INFO}: {error}"
 
 
 def write_behaviors(folder: Path, blocks: Iterable[bytes]) -> str:

@@ -107,7 +107,7 @@ def counted(lines: Iterator[str], report: ReadReport) -> Iterator[str]:
 
 def _opened(path: Path) -> "BufferedReader[RawIOBase]":
     if not path.is_file():
-        msg = f"{path} is no file; say with --path where the data lies"
+        msg = f"{path} is no file; give one that is there"
         raise SourceError(msg)
     with path.open("rb") as raw:
         head = raw.read(16)

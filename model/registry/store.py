@@ -4,6 +4,7 @@ Both replace a file in one move, as far as the place can. A folder does not go t
 are written in place, or by way of /tmp, from where a move to another file system is a copy.
 """
 
+import fnmatch
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -111,7 +112,7 @@ class FolderStore:
     def glob(self, pattern: str) -> list[str]:
         """See Store."""
         with self._reaching():
-            return [path.relative_to(self._folder).as_posix() for path in self._folder.glob(pattern)]
+            return list(_matching(self._folder, "", pattern.split("/")))
 
     def remove(self, folder: str) -> None:
         """See Store."""
@@ -133,8 +134,27 @@ class FolderStore:
         except passed:
             raise
         except OSError as error:
-            msg = f"the registry {self.place} cannot be used: {error}"
+            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            msg = f"the registry {self.place} cannot be used ({what}); give a folder that may be read and written"
             raise RegistryAccessError(msg) from error
+
+
+def _matching(folder: Path, before: str, parts: list[str]) -> Iterator[str]:
+    """Yield the paths below a folder whose parts match, one by one; Path.glob hides what it may not read.
+
+    Raises:
+        OSError: the folder, or one below it that is gone through, cannot be read.
+    """
+    first, *others = parts
+    try:
+        names = sorted(path.name for path in folder.iterdir())
+    except FileNotFoundError:
+        return
+    for name in fnmatch.filter(names, first):
+        if not others:
+            yield before + name
+        elif (folder / name).is_dir():
+            yield from _matching(folder / name, f"{before}{name}/", others)
 
 
 class UrlStore:
