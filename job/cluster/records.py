@@ -216,6 +216,12 @@ class CheckpointStats(Struct, frozen=True):
         return self.newest.savepoint
 
     @property
+    def is_own(self) -> bool:
+        """Whether the newest is of the job's present attempt, and not what that was restored from, or older."""
+        restored, latest = self.newest.restored, self.newest.completed
+        return latest is not None and (restored is None or latest.checkpoint_id > restored.checkpoint_id)
+
+    @property
     def kept(self) -> tuple[Checkpoint, ...]:
         """Checkpoints and savepoints that are complete and that Flink has not deleted."""
         every = (*self.history, *filter(None, (self.latest, self.savepoint)))

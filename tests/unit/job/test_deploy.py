@@ -29,6 +29,7 @@ from tests.unit.job.flink_stand_in import (
     Job,
     read_state,
 )
+from udfs.attempt import attempt_epoch
 
 Deploy = Callable[..., Deployment]
 
@@ -263,6 +264,40 @@ def test_a_job_that_is_not_well_is_gone_on_from_its_newest_checkpoint(
     flink.jobs[first.job_id].state = state
 
     assert "chk-" in str(put().restored_from)
+    assert_goes_on(flink, first.job_id)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_may_be_restored_after_a_savepoint_is_never_what_the_attempt_began_with(
+    restarts: bool, flink: FlinkStandIn, put: Deploy
+) -> None:
+    """A job may fail to end after the savepoint that committed its rows, and restore its newest checkpoint."""
+    first = flink.jobs[put().job_id]
+    if restarts:
+        flink.restart(first)
+    began_with = first.restored_id if restarts else None
+    put()
+
+    savepoint, newest = first.kept[:2]
+    assert savepoint["is_savepoint"]
+    assert not newest["is_savepoint"]
+    assert attempt_epoch(1, newest["id"], None) > attempt_epoch(1, began_with, None)
+
+
+def test_a_restarted_job_that_completes_no_checkpoint_is_gone_on_from_its_newest(
+    flink: FlinkStandIn, put: Deploy
+) -> None:
+    first = put()
+    flink.restart(flink.jobs[first.job_id])
+    flink.completes_checkpoints = False
+
+    def ended(step: str) -> None:
+        flink.completes_checkpoints |= step == "ended"
+
+    done = put(savepoint_s=0.2, on_step=ended)
+
+    assert done.restored_from is not None
+    assert "chk-1" in done.restored_from
     assert_goes_on(flink, first.job_id)
 
 
