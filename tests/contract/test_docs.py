@@ -16,6 +16,7 @@ from job.tables.tables_page import tables_page
 from model.recommenders.kinds import KINDS
 
 PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+ADRS = sorted((PROJECT / "docs/adr").glob("[0-9]*.md"))
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 _BLOCK = re.compile(r"^```\w*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
@@ -46,6 +47,24 @@ def test_no_link_is_dead(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(PROJECT).as_posix())
 def test_commands_and_their_options_are_there(page: Path) -> None:
     assert [line for line in commands_of(page) if not is_known(shlex.split(line, comments=True)[1:])] == []
+
+
+def test_the_list_of_decisions_has_each_by_its_title_and_says_what_is_replaced() -> None:
+    texts = {page.name: page.read_text() for page in ADRS}
+    lines = []
+    for name, text in texts.items():
+        number, title = text.splitlines()[0].removeprefix("# ").split(". ", 1)
+        assert int(number) == int(name[:4])
+        by = re.search(r"^\*\*Replaced by \[(\d+)\]\((.*)\)\.\*\*$", text, re.MULTILINE)
+        lines.append(f"{number}. [{title}]({name}){f': replaced by {by[1]}' if by else ''}")
+        if by is not None:
+            assert f"Replaces [{number}]({name})" in texts[by[2]]
+    for text in texts.values():
+        for number, name in re.findall(r"Replaces \[(\d+)\]\((.*?)\)", text):
+            assert f"{number}. " in texts[name]
+            assert "**Replaced by" in texts[name]
+    listed = (PROJECT / "docs/adr/README.md").read_text().splitlines()
+    assert [line for line in listed if line[:1].isdigit()] == lines
 
 
 def commands_of(page: Path) -> Iterator[str]:
