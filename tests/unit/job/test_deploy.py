@@ -16,7 +16,7 @@ import pytest
 
 from job.cluster import FlinkRest
 from job.cluster.uris import local_path
-from job.deployment import tables_owner
+from job.deployment import leftovers, tables_owner
 from job.deployment.checks import check_goes_on
 from job.deployment.deploy import STEPS, DeployError, Deployment, deploy, deployed_settings
 from job.settings.job_settings import JobSettings, SettingsError, load
@@ -473,6 +473,15 @@ def test_the_settings_that_status_reads_are_those_of_what_runs(flink: FlinkStand
     told = deployed_settings(flink.folder / "deployments", "recloop")
     assert told is not None
     assert (told.lists.length, told.deployment.number) == (7, 3)
+
+
+def test_files_of_old_deployments_go(flink: FlinkStandIn, put: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "KEPT", 2)
+    monkeypatch.setattr(leftovers, "_ANOTHERS_S", -1.0)
+    settings = [put().settings for _ in range(3)]
+
+    assert [file.exists() for file in settings] == [False, True, True]
+    assert len(list((flink.folder / "deployments" / "code").glob("*.zip"))) == 1
 
 
 def test_a_history_of_before_is_read(flink: FlinkStandIn, put: Deploy) -> None:
