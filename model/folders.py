@@ -172,6 +172,11 @@ def claim_folder(folder: Path, kind: FolderKind) -> None:
         marker.write_bytes(msgspec.json.encode(_Marker(kind=kind.name, files=())) + b"\n")
 
 
+def is_of_kind(folder: Path, kind: FolderKind) -> bool:
+    """Return whether a folder is one of that kind, by its marker or proof, whatever else came to lie in it."""
+    return _kind_in(folder, kind) == kind.name
+
+
 def remove_folder(target: Path, kind: FolderKind) -> None:
     """Remove a folder with a marker of that kind, if nothing else is in it: for a reader it is whole or gone.
 

@@ -14,20 +14,14 @@ from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 
-from job.cluster import ClusterError
 from job.commands.options import AsJson, console
-from job.deployment.deploy import DeployError
-from job.deployment.shipping import ShippingError
 from job.drills.drill import run_drill
-from job.drills.errors import DrillError
 from job.drills.faults import FAULTS, SMOKE_FAULTS, Fault
 from job.drills.report import COLUMNS, cells, complaints
 from job.drills.verdict import QUESTIONS, Verdict
-from job.tables.errors import TablesError
-from model.bundles.bundle import BundleError
-from udfs.errors import LogError
+from model.errors import RecloopError
 
-_CANT_RUN = (BundleError, ClusterError, DeployError, DrillError, LogError, OSError, ShippingError, TablesError)
+_CANT_RUN = (RecloopError, OSError)
 _NOT_RUN = 2
 _BROKEN_OFF = 130
 
