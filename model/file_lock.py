@@ -11,9 +11,9 @@ Handle = int | IO[Any]
 """An open file or folder, or its descriptor; the lock is freed when it is closed."""
 
 
-def lock(handle: Handle) -> None:
-    """Take the lock alone, after waiting for whoever holds it."""
-    fcntl.flock(handle, fcntl.LOCK_EX)
+def lock(handle: Handle, *, shared: bool = False) -> None:
+    """Take the lock after waiting for whoever holds it; a shared one keeps only sole holders out."""
+    fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
 
 def try_lock(handle: Handle, *, shared: bool = False) -> bool:

@@ -172,6 +172,28 @@ def claim_folder(folder: Path, kind: FolderKind) -> None:
         marker.write_bytes(msgspec.json.encode(_Marker(kind=kind.name, files=())) + b"\n")
 
 
+def is_of_kind(folder: Path, kind: FolderKind) -> bool:
+    """Return whether a folder is one of that kind, by its marker or proof, whatever else came to lie in it."""
+    return _kind_in(folder, kind) == kind.name
+
+
+def remove_folder(target: Path, kind: FolderKind) -> None:
+    """Remove a folder with a marker of that kind, if nothing else is in it: for a reader it is whole or gone.
+
+    Raises:
+        NotOursError: it is no such folder; nothing was removed.
+    """
+    marker = _read_marker(target)
+    problem = f"is not {kind.name}" if marker is None or marker.kind != kind.name else _not_ours(target, kind)
+    if problem:
+        msg = f"{target} {problem}, so it stays"
+        raise NotOursError(msg)
+    aside = beside(target, f"draft-{os.getpid()}-{secrets.token_hex(3)}")
+    with locked_folder(target.parent):
+        target.rename(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
 def mend(target: Path) -> None:
     """Put the folder back that a process put aside before it was killed, where the kernel cannot exchange two names."""
     with suppress(OSError):  # whoever reads the folder next says what is wrong with it, and by its own name

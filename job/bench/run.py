@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from job.bench.errors import BenchError
 from job.bench.ground import Say, make_ground
 from job.bench.parts import PARTS
 from job.bench.pictures import draw
 from job.bench.report import write_report
 from job.bench.results import Kept, Results, keep, read_kept
 from job.bench.scale import Scale
+from model.folders import FolderKind, claim_folder
 
-_MARK = "bench.txt"
-_MARK_TEXT = "Made by recloop bench, and written over by the next one.\n"
+_OUT = FolderKind("a bench's folder", "bench.txt", frozenset(), ())
+"""The proof is of versions that wrote no marker."""
 _CORES = 2
 """What all contenders have."""
 Done = Callable[[str, float], None]
@@ -47,9 +47,10 @@ def run_bench(bench: Bench, say: Say, done: Done) -> tuple[Results, dict[str, Ke
 
     Raises:
         BenchError: a part did not come to its end; what was measured until then is kept.
+        NotOursError: the folder holds something that is no bench's.
     """
     out = bench.out.absolute()
-    _make_room(out)
+    claim_folder(out, _OUT)
     run = datetime.now(UTC).isoformat(timespec="seconds")
     work = out / "work"
     try:
@@ -78,15 +79,6 @@ def on_cores(count: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-def _make_room(out: Path) -> None:
-    """Takes a new folder, or that of an earlier bench."""
-    if out.exists() and any(out.iterdir()) and not (out / _MARK).exists():
-        msg = f"{out} holds something that is no bench's: give a new folder with --out"
-        raise BenchError(msg)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / _MARK).write_text(_MARK_TEXT)
 
 
 def _clear(work: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import certifi
 import httpx
+import msgspec
 
 from job.cluster.errors import FaultError, NotFlinkError
 
@@ -22,8 +23,8 @@ def payload_of(url: str, path: str, answer: httpx.Response) -> Any:
     """
     status = answer.status_code
     try:
-        payload = answer.json() if answer.content else {}
-    except ValueError:
+        payload = msgspec.json.decode(answer.content) if answer.content else {}
+    except (msgspec.DecodeError, RecursionError):
         payload = None
     if payload is not None and not answer.is_redirect and (not answer.is_error or _names_errors(payload)):
         return payload

@@ -11,10 +11,10 @@ from job.cluster.jvm import environment
 from job.cluster.layout import Layout, flink_home
 from job.cluster.plan import remembered_ports, write_plan
 from job.cluster.ports import with_ports
-from job.cluster.processes import end_all, exclusive, start_supervisor, sweep
+from job.cluster.processes import end_all, exclusive, marked, start_supervisor, sweep
 from job.cluster.running import Progress, RunningCluster, find
 from job.cluster.spec import ClusterSpec
-from model.folders import FolderKind, claim_folder
+from model.folders import FolderKind, claim_folder, is_of_kind
 from model.waiting import wait_until
 
 _POLL_S = 0.02
@@ -50,13 +50,13 @@ def start(spec: ClusterSpec, *, timeout_s: float = 60.0, on_progress: Progress |
 
 
 def stop(directory: Path) -> int:
-    """Ends every process of the cluster in a folder, whoever of them still lives; does nothing if none does.
+    """Ends every process of the cluster in a folder, whoever of them still lives; does nothing in another folder.
 
     Returns:
         How many processes there were.
     """
     layout = Layout(Path(directory).absolute())
-    if not layout.root.is_dir():
+    if not is_of_kind(layout.root, _STATE) and not marked(layout):
         return 0
     with exclusive(layout):
         return end_all(layout)

@@ -1,143 +1,105 @@
 """What Flink's REST interface tells, as typed records; times are epoch milliseconds, as Flink writes them."""
 
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
+
+from msgspec import Struct, field
 
 from job.cluster.causes import cause
 
 Json = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Overview:
-    """A cluster in numbers."""
+class Overview(Struct, frozen=True):
+    """A cluster in numbers: /overview."""
 
-    flink_version: str
-    task_managers: int
-    slots_total: int
-    slots_available: int
-    jobs_running: int
-
-    @classmethod
-    def read(cls, told: Json) -> Self:
-        """From the answer of /overview."""
-        return cls(
-            flink_version=told["flink-version"],
-            task_managers=told["taskmanagers"],
-            slots_total=told["slots-total"],
-            slots_available=told["slots-available"],
-            jobs_running=told["jobs-running"],
-        )
+    flink_version: str = field(name="flink-version")
+    task_managers: int = field(name="taskmanagers")
+    slots_total: int = field(name="slots-total")
+    slots_available: int = field(name="slots-available")
+    jobs_running: int = field(name="jobs-running")
 
 
-@dataclass(frozen=True)
-class Resources:
+class Resources(Struct, frozen=True):
     """What a TaskManager has to divide among its slots; `external` counts external resources by name."""
 
-    cpu_cores: float
-    task_heap_mb: int
-    task_off_heap_mb: int
-    managed_mb: int
-    external: dict[str, float]
-
-    @classmethod
-    def read(cls, told: Json) -> Self:
-        """From the totalResource of an entry of /taskmanagers."""
-        return cls(
-            cpu_cores=told["cpuCores"],
-            task_heap_mb=told["taskHeapMemory"],
-            task_off_heap_mb=told["taskOffHeapMemory"],
-            managed_mb=told["managedMemory"],
-            external=told["extendedResources"],
-        )
+    cpu_cores: float = field(name="cpuCores")
+    task_heap_mb: int = field(name="taskHeapMemory")
+    task_off_heap_mb: int = field(name="taskOffHeapMemory")
+    managed_mb: int = field(name="managedMemory")
+    external: dict[str, float] = field(name="extendedResources")
 
 
-@dataclass(frozen=True)
-class RegisteredTaskManager:
+class RegisteredTaskManager(Struct, frozen=True):
     """A TaskManager that the JobManager knows; its address is Pekko's, with host and port."""
 
-    resource_id: str
-    slots: int
-    free_slots: int
-    last_heartbeat_ms: int
-    resources: Resources
-    address: str = ""
-
-    @classmethod
-    def read(cls, told: Json) -> Self:
-        """From an entry of /taskmanagers."""
-        return cls(
-            resource_id=told["id"],
-            slots=told["slotsNumber"],
-            free_slots=told["freeSlots"],
-            last_heartbeat_ms=told["timeSinceLastHeartbeat"],
-            resources=Resources.read(told["totalResource"]),
-            address=str(told.get("path", "")),
-        )
+    resource_id: str = field(name="id")
+    slots: int = field(name="slotsNumber")
+    free_slots: int = field(name="freeSlots")
+    last_heartbeat_ms: int = field(name="timeSinceLastHeartbeat")
+    resources: Resources = field(name="totalResource")
+    address: str = field(name="path", default="")
 
 
-@dataclass(frozen=True)
-class JobSummary:
+class TaskManagers(Struct, frozen=True):
+    """All of them: /taskmanagers."""
+
+    all: tuple[RegisteredTaskManager, ...] = field(name="taskmanagers")
+
+
+class Setting(Struct, frozen=True):
+    """An entry of /jobmanager/config."""
+
+    key: str
+    value: str
+
+
+class Environment(Struct, frozen=True):
+    """What the JobManager was started with: /jobmanager/environment."""
+
+    jars: tuple[str, ...] = field(name="classpath")
+
+
+class JobSummary(Struct, frozen=True):
     """A job in one line."""
 
-    job_id: str
+    job_id: str = field(name="jid")
     name: str
     state: str
-    start_ms: int
-    duration_ms: int
-
-    @classmethod
-    def read(cls, told: Json) -> Self:
-        """From an entry of /jobs/overview."""
-        return cls(told["jid"], told["name"], told["state"], told["start-time"], told["duration"])
+    start_ms: int = field(name="start-time")
+    duration_ms: int = field(name="duration")
 
 
-@dataclass(frozen=True)
-class Vertex:
-    """A chain of operators; `tasks` counts its subtasks by state."""
+class Jobs(Struct, frozen=True):
+    """All that the cluster remembers: /jobs/overview."""
 
-    vertex_id: str
+    all: tuple[JobSummary, ...] = field(name="jobs")
+
+
+class Vertex(Struct, frozen=True):
+    """A chain of operators; `counts` has its subtasks by state, also states that none is in."""
+
+    vertex_id: str = field(name="id")
     name: str
     parallelism: int
-    max_parallelism: int
-    state: str
-    tasks: dict[str, int]
+    max_parallelism: int = field(name="maxParallelism")
+    state: str = field(name="status")
+    counts: dict[str, int] = field(name="tasks")
 
-    @classmethod
-    def read(cls, told: Json) -> Self:
-        """From a vertex of /jobs/ID."""
-        return cls(
-            vertex_id=told["id"],
-            name=told["name"],
-            parallelism=told["parallelism"],
-            max_parallelism=told["maxParallelism"],
-            state=told["status"],
-            tasks={state: count for state, count in told["tasks"].items() if count},
-        )
+    @property
+    def tasks(self) -> dict[str, int]:
+        """State -> how many subtasks are in it, where there are some."""
+        return {state: count for state, count in self.counts.items() if count}
 
 
-@dataclass(frozen=True)
-class JobDetail:
-    """A job with its vertices."""
+class JobDetail(Struct, frozen=True):
+    """A job with its vertices: /jobs/ID."""
 
-    job_id: str
+    job_id: str = field(name="jid")
     name: str
     state: str
-    start_ms: int
-    duration_ms: int
+    start_ms: int = field(name="start-time")
+    duration_ms: int = field(name="duration")
     vertices: tuple[Vertex, ...]
-
-    @classmethod
-    def read(cls, told: Json) -> Self:
-        """From the answer of /jobs/ID."""
-        return cls(
-            job_id=told["jid"],
-            name=told["name"],
-            state=told["state"],
-            start_ms=told["start-time"],
-            duration_ms=told["duration"],
-            vertices=tuple(Vertex.read(each) for each in told["vertices"]),
-        )
 
     @property
     def is_over(self) -> bool:
@@ -152,34 +114,38 @@ class JobDetail:
         )
 
 
-@dataclass(frozen=True)
-class Checkpoint:
-    """One checkpoint; `path` is None until it is complete."""
+class Subtask(Struct, frozen=True):
+    """One of a vertex."""
 
-    checkpoint_id: int
+    task_manager: str = field(name="taskmanager-id")
+
+
+class Subtasks(Struct, frozen=True):
+    """Those of a vertex: /jobs/ID/vertices/ID."""
+
+    all: tuple[Subtask, ...] = field(name="subtasks")
+
+
+class Metric(Struct, frozen=True):
+    """A metric, whose value is there only where it was asked for by name, and Flink has one."""
+
+    name: str = field(name="id")
+    value: str | None = None
+
+
+class Checkpoint(Struct, frozen=True):
+    """One checkpoint; `path` is None until it is complete, `acknowledged_ms` until a task has done its part."""
+
+    checkpoint_id: int = field(name="id")
     status: str
     is_savepoint: bool
-    trigger_ms: int
-    duration_ms: int
-    size_bytes: int
-    path: str | None
-    failure: str | None
-    is_discarded: bool
-
-    @classmethod
-    def read(cls, told: Json) -> Self:
-        """From an entry of /jobs/ID/checkpoints."""
-        return cls(
-            checkpoint_id=told["id"],
-            status=told["status"],
-            is_savepoint=told["is_savepoint"],
-            trigger_ms=told["trigger_timestamp"],
-            duration_ms=told["end_to_end_duration"],
-            size_bytes=told["state_size"],
-            path=told.get("external_path"),
-            failure=told.get("failure_message"),
-            is_discarded=bool(told.get("discarded")),
-        )
+    trigger_ms: int = field(name="trigger_timestamp")
+    duration_ms: int = field(name="end_to_end_duration")
+    size_bytes: int = field(name="state_size")
+    path: str | None = field(name="external_path", default=None)
+    failure: str | None = field(name="failure_message", default=None)
+    is_discarded: bool = field(name="discarded", default=False)
+    acknowledged_ms: int | None = field(name="latest_ack_timestamp", default=None)
 
     @property
     def completed_ms(self) -> int:
@@ -187,34 +153,73 @@ class Checkpoint:
         return self.trigger_ms + self.duration_ms
 
 
-@dataclass(frozen=True)
-class CheckpointStats:
-    """A job's checkpoints since it started; `history` is newest first."""
+class Restored(Struct, frozen=True):
+    """The checkpoint that a job was restored from last, and when."""
+
+    checkpoint_id: int = field(name="id")
+    at_ms: int = field(name="restore_timestamp", default=0)
+    path: str | None = field(name="external_path", default=None)
+
+
+class CheckpointCounts(Struct, frozen=True):
+    """How many checkpoints there were."""
 
     completed: int
     failed: int
     in_progress: int
     restored: int
-    restored_from: str | None
-    latest: Checkpoint | None
-    savepoint: Checkpoint | None
+
+
+class LatestCheckpoints(Struct, frozen=True):
+    """The newest of each kind."""
+
+    completed: Checkpoint | None = None
+    savepoint: Checkpoint | None = None
+    restored: Restored | None = None
+
+
+class CheckpointStats(Struct, frozen=True):
+    """A job's checkpoints since it started, /jobs/ID/checkpoints; `history` is newest first."""
+
+    counts: CheckpointCounts
+    newest: LatestCheckpoints = field(name="latest")
     history: tuple[Checkpoint, ...]
 
-    @classmethod
-    def read(cls, told: Json) -> Self:
-        """From the answer of /jobs/ID/checkpoints."""
-        counts, latest = told["counts"], told["latest"]
-        completed, savepoint = latest.get("completed"), latest.get("savepoint")
-        return cls(
-            completed=counts["completed"],
-            failed=counts["failed"],
-            in_progress=counts["in_progress"],
-            restored=counts["restored"],
-            restored_from=(latest.get("restored") or {}).get("external_path"),
-            latest=Checkpoint.read(completed) if completed else None,
-            savepoint=Checkpoint.read(savepoint) if savepoint else None,
-            history=tuple(Checkpoint.read(each) for each in told["history"]),
-        )
+    @property
+    def completed(self) -> int:
+        """How many are complete."""
+        return self.counts.completed
+
+    @property
+    def failed(self) -> int:
+        """How many came to nothing."""
+        return self.counts.failed
+
+    @property
+    def restored(self) -> int:
+        """How often the job was restored."""
+        return self.counts.restored
+
+    @property
+    def restored_from(self) -> str | None:
+        """URI of what the job was restored from last."""
+        return self.newest.restored.path if self.newest.restored else None
+
+    @property
+    def latest(self) -> Checkpoint | None:
+        """The newest complete checkpoint."""
+        return self.newest.completed
+
+    @property
+    def savepoint(self) -> Checkpoint | None:
+        """The newest complete savepoint."""
+        return self.newest.savepoint
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the newest is of the job's present attempt, and not what that was restored from, or older."""
+        restored, latest = self.newest.restored, self.newest.completed
+        return latest is not None and (restored is None or latest.checkpoint_id > restored.checkpoint_id)
 
     @property
     def kept(self) -> tuple[Checkpoint, ...]:
@@ -223,31 +228,89 @@ class CheckpointStats:
         return tuple(each for each in every if each.path and each.status == "COMPLETED" and not each.is_discarded)
 
 
-@dataclass(frozen=True)
-class Failure:
+class Externalization(Struct, frozen=True):
+    """What becomes of checkpoints when their job ends."""
+
+    enabled: bool
+    delete_on_cancellation: bool
+
+
+class CheckpointConfig(Struct, frozen=True):
+    """How a job checkpoints: /jobs/ID/checkpoints/config."""
+
+    externalization: Externalization
+
+
+class Failure(Struct, frozen=True):
     """Why a task, or the whole job, failed."""
 
-    exception: str
-    stack_trace: str
-    time_ms: int
-    task: str | None
-    task_manager: str | None
-
-    @classmethod
-    def read(cls, told: Json) -> Self:
-        """From an entry of /jobs/ID/exceptions."""
-        return cls(
-            exception=told["exceptionName"],
-            stack_trace=told["stacktrace"],
-            time_ms=told["timestamp"],
-            task=told.get("taskName"),
-            task_manager=told.get("taskManagerId"),
-        )
+    exception: str = field(name="exceptionName")
+    stack_trace: str = field(name="stacktrace")
+    time_ms: int = field(name="timestamp")
+    task: str | None = field(name="taskName", default=None)
+    task_manager: str | None = field(name="taskManagerId", default=None)
 
     @property
     def root_cause(self) -> str:
         """Python's own error where there is one, else the innermost cause that the stack trace names; one line."""
         return cause(self.stack_trace)
+
+
+class FailureHistory(Struct, frozen=True):
+    """Failures, the newest first."""
+
+    entries: tuple[Failure, ...] = ()
+
+
+class Failures(Struct, frozen=True):
+    """Those of a job: /jobs/ID/exceptions."""
+
+    history: FailureHistory | None = field(name="exceptionHistory", default=None)
+
+
+class Triggered(Struct, frozen=True):
+    """What began in the background, by the id under which Flink tells how it goes."""
+
+    trigger: str = field(name="request-id")
+
+
+class FailureCause(Struct, frozen=True):
+    """Why an operation failed."""
+
+    stack_trace: str = field(name="stack-trace")
+
+
+class Operation(Struct, frozen=True):
+    """What came of a savepoint: where it is, or why there is none."""
+
+    location: str | None = None
+    failure: FailureCause | None = field(name="failure-cause", default=None)
+
+
+class OperationStatus(Struct, frozen=True):
+    """IN_PROGRESS or COMPLETED."""
+
+    id: str
+
+
+class Savepointing(Struct, frozen=True):
+    """How a savepoint goes: /jobs/ID/savepoints/ID."""
+
+    status: OperationStatus
+    operation: Operation | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what is done and does not say what came of it."""
+        if self.status.id == "COMPLETED" and self.done is None:
+            msg = "it is COMPLETED, and names neither location nor failure-cause"
+            raise ValueError(msg)
+
+    @property
+    def done(self) -> str | FailureCause | None:
+        """The savepoint's URI, or why there is none; None while it goes on."""
+        if self.status.id != "COMPLETED" or self.operation is None:
+            return None
+        return self.operation.failure or self.operation.location
 
 
 def first_line(text: str) -> str:

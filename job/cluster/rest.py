@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
+import msgspec
 
 from job.cluster.address import rest_address
 from job.cluster.answers import certificates, hint, not_flink, payload_of
@@ -23,12 +24,24 @@ from job.cluster.errors import (
     UnreachableError,
 )
 from job.cluster.records import (
+    CheckpointConfig,
     CheckpointStats,
+    Environment,
     Failure,
+    FailureCause,
+    Failures,
     JobDetail,
+    Jobs,
     JobSummary,
+    Json,
+    Metric,
     Overview,
     RegisteredTaskManager,
+    Savepointing,
+    Setting,
+    Subtasks,
+    TaskManagers,
+    Triggered,
     first_line,
 )
 from model.waiting import polls, retry
@@ -68,23 +81,19 @@ class FlinkRest:
 
     def overview(self) -> Overview:
         """How many TaskManagers, slots and jobs there are."""
-        return self._read("/overview", Overview.read)
+        return self._read("/overview", Overview)
 
     def task_managers(self) -> list[RegisteredTaskManager]:
         """The TaskManagers that are registered now."""
-        return self._read(
-            "/taskmanagers", lambda answer: [RegisteredTaskManager.read(each) for each in answer["taskmanagers"]]
-        )
+        return list(self._read("/taskmanagers", TaskManagers).all)
 
     def configuration(self) -> dict[str, str]:
         """The settings that the JobManager was started with."""
-        return self._read(
-            "/jobmanager/config", lambda answer: {str(each["key"]): str(each["value"]) for each in answer}
-        )
+        return {each.key: each.value for each in self._read("/jobmanager/config", tuple[Setting, ...])}
 
     def class_path(self) -> list[str]:
         """The jars that the JobManager was started with."""
-        return self._read("/jobmanager/environment", lambda answer: [str(jar) for jar in answer["classpath"]])
+        return list(self._read("/jobmanager/environment", Environment).jars)
 
     def log_head(self, resource_id: str, *, size: int = 2**18) -> str:
         """The beginning of a TaskManager's log, where it says what it was started with; empty where it has none."""
@@ -103,8 +112,7 @@ class FlinkRest:
 
     def jobs(self) -> list[JobSummary]:
         """All jobs the cluster remembers, the newest first."""
-        found = self._read("/jobs/overview", lambda answer: [JobSummary.read(each) for each in answer["jobs"]])
-        return sorted(found, key=lambda job: job.start_ms, reverse=True)
+        return sorted(self._read("/jobs/overview", Jobs).all, key=lambda job: job.start_ms, reverse=True)
 
     def job(self, job_id: str) -> JobDetail:
         """One job with its vertices.
@@ -112,25 +120,21 @@ class FlinkRest:
         Raises:
             NotFoundError: if Flink does not know the job.
         """
-        return self._read(f"/jobs/{job_id}", JobDetail.read)
+        return self._read(f"/jobs/{job_id}", JobDetail)
 
     def task_managers_of(self, job_id: str, vertex_id: str) -> list[str]:
         """For each subtask of a vertex the id of the TaskManager it runs on."""
-        path = f"/jobs/{job_id}/vertices/{vertex_id}"
-        return self._read(path, lambda answer: [str(each["taskmanager-id"]) for each in answer["subtasks"]])
+        subtasks = self._read(f"/jobs/{job_id}/vertices/{vertex_id}", Subtasks)
+        return [each.task_manager for each in subtasks.all]
 
     def checkpoints(self, job_id: str) -> CheckpointStats:
         """A job's checkpoints: counts, and the newest of each kind."""
-        return self._read(f"/jobs/{job_id}/checkpoints", CheckpointStats.read)
+        return self._read(f"/jobs/{job_id}/checkpoints", CheckpointStats)
 
     def exceptions(self, job_id: str) -> list[Failure]:
         """Why a job's tasks failed, the newest first."""
-
-        def read(answer: Any) -> list[Failure]:
-            history = answer.get("exceptionHistory") or {}
-            return [Failure.read(each) for each in history.get("entries", [])]
-
-        return self._read(f"/jobs/{job_id}/exceptions", read)
+        history = self._read(f"/jobs/{job_id}/exceptions", Failures).history
+        return list(history.entries) if history else []
 
     def job_metrics(self, job_id: str, *names: str) -> dict[str, str]:
         """Metrics of a job by name; those that Flink does not have yet are left out."""
@@ -138,13 +142,23 @@ class FlinkRest:
 
     def vertex_metrics(self, job_id: str, vertex_id: str, *names: str) -> dict[str, str]:
         """Metrics of a vertex, named `SUBTASK.operator.metric`; without names, all that Flink has."""
-        path = f"/jobs/{job_id}/vertices/{vertex_id}/metrics"
-        wanted = names or self._read(path, lambda answer: tuple(str(each["id"]) for each in answer))
-        return self._metrics(path, wanted)
+        wanted = names or tuple(self.vertex_metric_names(job_id, vertex_id))
+        return self._metrics(_metrics_path(job_id, vertex_id), wanted)
+
+    def vertex_counts(self, job_id: str, vertex_id: str, *names: str) -> dict[str, int]:
+        """Metrics of a vertex that are whole numbers, by name; those that Flink does not have yet are left out."""
+        path = _metrics_path(job_id, vertex_id)
+        found = self._metrics(path, names)
+        return self._as_flinks(path, found, dict[str, int], strict=False)
+
+    def vertex_metric_names(self, job_id: str, vertex_id: str) -> list[str]:
+        """The names of a vertex's metrics."""
+        return [each.name for each in self._read(_metrics_path(job_id, vertex_id), tuple[Metric, ...])]
 
     def cancel(self, job_id: str) -> None:
         """Asks Flink to cancel a job; its retained checkpoints stay."""
-        self.call("PATCH", f"/jobs/{job_id}", params={"mode": "cancel"})
+        path = f"/jobs/{job_id}"
+        self._as_flinks(path, self.call("PATCH", path, params={"mode": "cancel"}), Json)
 
     def wait_for_job(
         self, job_id: str, wanted: Callable[[JobDetail], bool], *, timeout_s: float, what: str = "the job"
@@ -202,7 +216,7 @@ class FlinkRest:
         if directory is not None:
             body["targetDirectory"] = directory
         path = f"/jobs/{job_id}/stop"
-        return self._as_flinks(path, self.call("POST", path, json=body), lambda answer: str(answer["request-id"]))
+        return self._as_flinks(path, self.call("POST", path, json=body), Triggered).trigger
 
     def savepoint_of(self, job_id: str, trigger: str, *, timeout_s: float = 60.0) -> str:
         """Waits for the savepoint that a stop began; returns its URI. Asking again does no harm.
@@ -211,16 +225,27 @@ class FlinkRest:
             RefusedError: if the savepoint failed; the job goes on.
             TimedOutError: if it took too long; it may still end.
         """
-        return str(self._poll_operation(f"/jobs/{job_id}/savepoints/{trigger}", timeout_s)["location"])
+        path = f"/jobs/{job_id}/savepoints/{trigger}"
+        for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
+            if (savepoint := self._read(path, Savepointing).done) is not None:
+                break
+        else:
+            msg = f"{path} was not done in {timeout_s:g} s; it may still end: look at the job's checkpoints"
+            raise TimedOutError(msg)
+        if isinstance(savepoint, FailureCause):
+            msg = f"the savepoint failed: {first_line(savepoint.stack_trace)}"
+            raise RefusedError(msg)
+        return savepoint
 
     def begin_checkpoint(self, job_id: str) -> None:
         """Asks Flink for a checkpoint now, whatever the interval is."""
-        self.call("POST", f"/jobs/{job_id}/checkpoints", json={"checkpointType": "CONFIGURED"})
+        path = f"/jobs/{job_id}/checkpoints"
+        self._as_flinks(path, self.call("POST", path, json={"checkpointType": "CONFIGURED"}), Json)
 
     def retains_checkpoints(self, job_id: str) -> bool:
         """Whether a job's checkpoints stay when it is cancelled."""
-        kept = self._read(f"/jobs/{job_id}/checkpoints/config", lambda answer: answer["externalization"])
-        return bool(kept["enabled"] and not kept["delete_on_cancellation"])
+        kept = self._read(f"/jobs/{job_id}/checkpoints/config", CheckpointConfig).externalization
+        return kept.enabled and not kept.delete_on_cancellation
 
     def get(self, path: str, **params: str) -> Any:
         """The JSON that a path answers with.
@@ -253,34 +278,27 @@ class FlinkRest:
             raise kind(msg)
         return payload
 
-    def _read(self, path: str, reader: Callable[[Any], _Record]) -> _Record:
-        return self._as_flinks(path, self.get(path), reader)
+    def _read(self, path: str, kind: type[_Record]) -> _Record:
+        return self._as_flinks(path, self.get(path), kind)
 
-    def _as_flinks(self, path: str, answer: Any, reader: Callable[[Any], _Record]) -> _Record:
-        """Return an answer as a record; another service's JSON lacks what a record needs."""
+    def _as_flinks(self, path: str, answer: Any, kind: type[_Record], *, strict: bool = True) -> _Record:
+        """Return an answer as a record; another service's JSON lacks what a record needs, or has it of other types.
+
+        Unless it is strict, digits in a string are a number.
+        """
         try:
-            return reader(answer)
-        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise not_flink(self.url, path, f"JSON without what Flink says there ({error!r})") from error
+            return msgspec.convert(answer, kind, strict=strict)
+        except msgspec.ValidationError as error:
+            raise not_flink(self.url, path, f"JSON without what Flink says there ({error})") from error
 
     def _metrics(self, path: str, names: tuple[str, ...]) -> dict[str, str]:
         wanted = ",".join(quote(name, safe="") for name in names)
-        return self._read(
-            f"{path}?get={wanted}", lambda answer: {each["id"]: each["value"] for each in answer if "value" in each}
-        )
+        found = self._read(f"{path}?get={wanted}", tuple[Metric, ...])
+        return {each.name: each.value for each in found if each.value is not None}
 
-    def _poll_operation(self, path: str, timeout_s: float) -> dict[str, Any]:
-        for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
-            if (told := self.get(path))["status"]["id"] == "COMPLETED":
-                break
-        else:
-            msg = f"{path} was not done in {timeout_s:g} s; it may still end: look at the job's checkpoints"
-            raise TimedOutError(msg)
-        done: dict[str, Any] = told["operation"]
-        if cause := done.get("failure-cause"):
-            msg = f"the savepoint failed: {first_line(cause['stack-trace'])}"
-            raise RefusedError(msg)
-        return done
+
+def _metrics_path(job_id: str, vertex_id: str) -> str:
+    return f"/jobs/{job_id}/vertices/{vertex_id}/metrics"
 
 
 def _reason(payload: dict[str, Any]) -> str:

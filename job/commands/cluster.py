@@ -2,6 +2,7 @@
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from rich.table import Table
 from job import cluster
 from job.cluster.layout import Layout
 from job.cluster.processes import marked
+from job.deployment.cluster_checks import advice
 
 app = typer.Typer(help="A local Flink cluster: a JobManager and TaskManagers, supervised.", no_args_is_help=True)
 
@@ -86,6 +88,7 @@ def start(
     with_gpus = f" and {len(gpus.devices)} with a GPU" if gpus.devices else ""
     what = f"{started.rest_url} with {task_managers} TaskManager(s){with_gpus}"
     console.print(f"Ready in {took:.1f} s: {escape(what)}")
+    advise(console, started.rest_url)
 
 
 @app.command()
@@ -99,6 +102,8 @@ def status(
         typer.echo(json.dumps(asdict(told)))
     else:
         _show(told)
+        if told.rest_url is not None:
+            advise(Console(stderr=True), told.rest_url)
     raise typer.Exit(1 if told.state == "stopped" else 0)
 
 
@@ -145,6 +150,13 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
             raise cluster.SettingRefusedError(msg)
         parsed[key.strip()] = value.strip()
     return parsed
+
+
+def advise(console: Console, rest_url: str) -> None:
+    """Say what would make a job on the cluster faster, if anything would, and the cluster answers."""
+    with suppress(cluster.RestError), cluster.FlinkRest(rest_url) as rest:
+        if told := advice(rest.task_managers()):
+            console.print(escape(told), soft_wrap=True)
 
 
 def _jobs_running(running: cluster.RunningCluster) -> int:

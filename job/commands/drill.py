@@ -15,20 +15,14 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from job.cluster import ClusterError
 from job.commands.options import AsJson, console
-from job.deployment.deploy import DeployError
-from job.deployment.import_graph import ShippingError
 from job.drills.drill import run_drill
-from job.drills.errors import DrillError
 from job.drills.faults import FAULTS, SMOKE_FAULTS, Fault
 from job.drills.report import COLUMNS, cells, complaints
 from job.drills.verdict import QUESTIONS, Verdict
-from job.tables.errors import TablesError
-from model.bundles.bundle import BundleError
-from udfs.errors import LogError
+from model.errors import RecloopError
 
-_CANT_RUN = (BundleError, ClusterError, DeployError, DrillError, LogError, OSError, ShippingError, TablesError)
+_CANT_RUN = (RecloopError, OSError)
 _NOT_RUN = 2
 _BROKEN_OFF = 130
 

@@ -5,6 +5,7 @@ the beginning of each TaskManager's log, where Flink writes what it was started 
 this machine, of its process: which Python it finds is told by nothing else.
 """
 
+import logging
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from job.cluster.records import RegisteredTaskManager
 from job.cluster.task_manager_python import python_faults
 from job.settings.job_settings import JobSettings
 
+_log = logging.getLogger(__name__)
 _FLINK_PYTHON = "flink-python"
 _KAFKA_JARS = ("flink-sql-connector-kafka", "flink-connector-kafka")
 _PEMJA = "pemja.core.PythonInterpreter"
@@ -40,7 +42,7 @@ class _Process:
 
 
 def check_cluster(rest: FlinkRest, settings: JobSettings) -> None:
-    """Refuse a cluster on which the job would fail, or lose its state, later.
+    """Refuse a cluster on which the job would fail, or lose its state, later; log what would only make it faster.
 
     Raises:
         UnfitClusterError: it would; each line of the text is one fault with its mend.
@@ -50,6 +52,8 @@ def check_cluster(rest: FlinkRest, settings: JobSettings) -> None:
     if faults:
         msg = "\n".join([f"the job would fail on the cluster at {rest.url}; nothing was touched:", *faults])
         raise UnfitClusterError(msg)
+    if told := advice(rest.task_managers()):
+        _log.warning("%s", told)
 
 
 def advice(task_managers: list[RegisteredTaskManager]) -> str | None:

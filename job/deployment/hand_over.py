@@ -2,18 +2,24 @@
 
 A stop with a savepoint makes a job FINISHED, and Flink then deletes its checkpoints: the savepoint is all that is
 left of it, so its place is written down before anything else is done.
+
+The savepoint commits rows, and a job that then fails to end is restored from its newest checkpoint. Were that the one
+its attempt began with, two attempts would have one epoch (`udfs/attempt.py`): so the attempt completes a checkpoint of
+its own first.
 """
 
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from job.cluster import FlinkRest, NotFoundError, RefusedError, TimedOutError
+from job.cluster import FlinkRest, NotFoundError, RefusedError, RestError, TimedOutError
 from job.cluster.records import JobDetail, JobSummary
 from job.deployment.restore_point import Folders, RestorePoint
 from job.deployment.submission import DeployError
+from model.waiting import wait_until
 
 _END_S = 120.0
+_POLL_S = 0.2
 
 Newest = Callable[[], RestorePoint | None]
 Written = Callable[[str, str], None]
@@ -52,6 +58,9 @@ class HandOver:
         if job.state != "RUNNING":
             self._without(job, f"the job is {job.state}, which gives no savepoint")
             return
+        if not self._has_own_checkpoint(job):
+            self._without(job, f"it completed no checkpoint in {self.savepoint_s:g} s since its last restart")
+            return
         try:
             trigger = self.rest.begin_stop(job.job_id, directory=self.folders.savepoint_target)
             uri = self._savepoint(job, trigger)
@@ -76,6 +85,14 @@ class HandOver:
         """
         with suppress(NotFoundError):
             self.rest.wait_for_job(job.job_id, _is_over, timeout_s=_END_S, what="the end of the old job")
+
+    def _has_own_checkpoint(self, job: JobSummary) -> bool:
+        """Wait until a checkpoint of the job's present attempt is complete; it may have been restarted just now."""
+        if self.rest.checkpoints(job.job_id).is_own:
+            return True
+        with suppress(RestError):  # then the next one by itself is waited for
+            self.rest.begin_checkpoint(job.job_id)
+        return wait_until(lambda: self.rest.checkpoints(job.job_id).is_own, timeout_s=self.savepoint_s, poll_s=_POLL_S)
 
     def _savepoint(self, job: JobSummary, trigger: str) -> str | None:
         """The savepoint's URI; None where Flink has forgotten the call, and the job is over."""

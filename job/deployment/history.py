@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 
-from job.deployment.append_log import append, read
+from job.deployment.append_log import Json, append, read
 from job.deployment.submission import DeployError
 
 
@@ -47,9 +47,14 @@ class Shipped:
     entry: Path
 
     @property
+    def files(self) -> tuple[Path, Path, Path]:
+        """All of them."""
+        return (self.settings, self.archive, self.entry)
+
+    @property
     def is_there(self) -> bool:
         """Whether all of it still exists."""
-        return all(file.is_file() for file in (self.settings, self.archive, self.entry))
+        return all(file.is_file() for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +109,8 @@ class DeploymentHistory:
         self._records = read(self.file)
         try:
             self.submitted = self._submitted()
+            shipped = (_shipped(each) for each in self._records if each["step"] in (Step.BEGUN, Step.SUBMITTING))
+            self.shipped = list(dict.fromkeys(shipped))
             self.savepoints = [
                 Savepoint(each["job_id"], each["uri"], _ms(each["at"]))
                 for each in self._records
@@ -143,11 +150,15 @@ class DeploymentHistory:
                     job_id=each["job_id"],
                     began_from=each["uri"],
                     at_ms=_ms(each["at"]),
-                    shipped=Shipped(Path(each["settings"]), Path(each["archive"]), Path(each["entry"])),
+                    shipped=_shipped(each),
                 )
             elif step in (Step.CONFIRMED, Step.FAILED) and number in found:
                 found[number] = replace(found[number], outcome=step)
         return list(found.values())
+
+
+def _shipped(record: Json) -> Shipped:
+    return Shipped(Path(record["settings"]), Path(record["archive"]), Path(record["entry"]))
 
 
 def as_told(shipped: Shipped) -> dict[str, object]:

@@ -193,19 +193,19 @@ def counted(rest: FlinkRest, job: JobDetail) -> Counts:
     reasons: Counter[str] = Counter()
     wanted = {metric.value for metric in Metric}
     for vertex in job.vertices:
-        path = f"/jobs/{job.job_id}/vertices/{vertex.vertex_id}/metrics"
-        names = [each["id"] for each in rest.get(path) if each["id"].rpartition(".")[2] in wanted]
+        known = rest.vertex_metric_names(job.job_id, vertex.vertex_id)
+        names = [name for name in known if name.rpartition(".")[2] in wanted]
         if not names:
             continue
-        for name, value in rest.vertex_metrics(job.job_id, vertex.vertex_id, *names).items():
+        for name, value in rest.vertex_counts(job.job_id, vertex.vertex_id, *names).items():
             if partition := _PARTITION.search(name):
-                offsets[int(partition.group(1))] = int(value)
+                offsets[int(partition.group(1))] = value
             else:
                 if reason := _REASON.search(name):
-                    reasons[reason.group(1)] += int(value)
+                    reasons[reason.group(1)] += value
                 metric = name.rpartition(".")[2]
                 before = totals.get(metric, 0)
-                totals[metric] = max(before, int(value)) if metric == Metric.LOG_SILENT_MS else before + int(value)
+                totals[metric] = max(before, value) if metric == Metric.LOG_SILENT_MS else before + value
     return Counts(totals, offsets, dict(+reasons))
 
 

@@ -24,6 +24,7 @@ from job.deployment.history import (
     settings_file,
 )
 from job.deployment.launch import Launch, Numbers
+from job.deployment.leftovers import remove_old_files
 from job.deployment.restore_point import Folders, RestorePoints
 from job.deployment.shipping import pack
 from job.deployment.slots import placed
@@ -94,6 +95,7 @@ class Transaction:
             job_id = self._launch.submit(self._which, shipped, state)
         except (RecloopError, OSError) as error:
             raise self._rolled_back(str(error), back.uri if back else None) from error
+        remove_old_files(self._asked.target.folder)
         replaced = self._running[0].job_id if self._running else None
         return Deployment(job_id, code, state, replaced, shipped.settings)
 

@@ -1,6 +1,6 @@
 """Reading a run's evidence: its tables by DuckDB, its checkpoints by Flink's REST interface."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -68,16 +68,16 @@ def read_output(log: Path, tables: Path) -> Output:
 
 def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:
     """All completed checkpoints that Flink remembers, and the newest restore."""
-    told: Mapping[str, Any] = rest.get(f"/jobs/{job_id}/checkpoints")
+    told = rest.checkpoints(job_id)
     completed = tuple(
-        CompletedCheckpoint(each["id"], each["external_path"], each["latest_ack_timestamp"])
-        for each in told["history"]
-        if each["status"] == "COMPLETED"
+        CompletedCheckpoint(each.checkpoint_id, each.path or "", each.acknowledged_ms or each.completed_ms)
+        for each in told.history
+        if each.status == "COMPLETED"
     )
-    restored = told["latest"].get("restored")
+    restored = told.newest.restored
     if restored is None:
         return completed, None
-    return completed, Restore(restored["id"], restored.get("external_path") or "", restored["restore_timestamp"])
+    return completed, Restore(restored.checkpoint_id, restored.path or "", restored.at_ms)
 
 
 def count_reprocessed(tables: Path, output: Output, injected_ms: int) -> int:

@@ -6,16 +6,17 @@ from pathlib import Path
 
 from job.cluster import stop
 from job.drills.drill_log import SMOKE, Scale, make_dataset, train_bundle, write_log
-from job.drills.errors import DrillError
-from job.drills.faults import Fault
+from job.drills.faults import FAULTS, Fault
 from job.drills.live import Setup
 from job.drills.report import write_report
 from job.drills.run import run_control, run_fault
 from job.drills.verdict import CONTROL, Verdict, judge_control, judge_fault
 from job.trial import Say
+from model.folders import FolderKind, claim_folder
 
-_MARK = "drill.txt"
-_MARK_TEXT = "Made by recloop drill, and replaced by the next one.\n"
+_OUT = FolderKind("a drill's folder", "drill.txt", frozenset(), ())
+"""The proof is of versions that wrote no marker."""
+_SETUP, _VERDICT, _REPORT = "setup", "verdict.json", "report.md"
 
 
 def run_drill(faults: Sequence[Fault], out: Path, say: Say, scale: Scale = SMOKE) -> Verdict:
@@ -34,7 +35,7 @@ def run_drill(faults: Sequence[Fault], out: Path, say: Say, scale: Scale = SMOKE
     """
     out = out.absolute()
     make_room(out)
-    setup = prepare(scale, out / "setup", say)
+    setup = prepare(scale, out / _SETUP, say)
     control = run_control(setup, out / CONTROL, _about(CONTROL, say))
     judged = []
     for fault in faults:
@@ -42,8 +43,8 @@ def run_drill(faults: Sequence[Fault], out: Path, say: Say, scale: Scale = SMOKE
         outputs = (struck.output, control)
         judged.append(judge_fault(fault.name, struck.injected.what, outputs, struck.recovery, fault.expects))
     verdict = Verdict(judge_control(control), judged)
-    verdict.to_file(out / "verdict.json")
-    write_report(verdict, out / "report.md")
+    verdict.to_file(out / _VERDICT)
+    write_report(verdict, out / _REPORT)
     return verdict
 
 
@@ -58,15 +59,17 @@ def prepare(scale: Scale, folder: Path, say: Say) -> Setup:
 
 
 def make_room(out: Path) -> None:
-    """Empties the folder of an earlier drill, whose clusters are stopped; other folders are left alone."""
-    if out.exists() and any(out.iterdir()) and not (out / _MARK).exists():
-        msg = f"{out} holds something that is no drill's: give a new folder with --out"
-        raise DrillError(msg)
-    for left in out.glob("*/cluster"):
-        stop(left)
-    shutil.rmtree(out, ignore_errors=True)
-    out.mkdir(parents=True)
-    (out / _MARK).write_text(_MARK_TEXT)
+    """Removes what an earlier drill made in the folder, whose clusters are stopped; what else is there stays.
+
+    Raises:
+        NotOursError: it is no drill's folder.
+    """
+    claim_folder(out, _OUT)
+    for name in (_SETUP, CONTROL, *FAULTS):
+        stop(out / name / "cluster")
+        shutil.rmtree(out / name, ignore_errors=True)
+    for name in (_VERDICT, _REPORT):
+        (out / name).unlink(missing_ok=True)
 
 
 def _about(run: str, say: Say) -> Say:

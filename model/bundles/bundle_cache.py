@@ -1,13 +1,31 @@
-"""Bundles on this machine's disk, each in a folder named by its hash."""
+"""Bundles on this machine's disk, each in a folder named by its hash; old ones go when a new one comes.
 
-import shutil
+Any number of jobs may share a cache, and none knows what the others will load when they restart. So a bundle stays if
+it is one of those used last, was used not long ago, is held by a living process, or is what a registry's model was
+served last.
+"""
+
+import os
+import re
+import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from model.bundles.bundle_files import BUNDLE, BundleFiles
 from model.bundles.manifest import BundleError
-from model.file_lock import locked
-from model.folders import whole_folder
+from model.file_lock import lock, locked, try_lock
+from model.folders import MARKER, FolderError, remove_folder, whole_folder
+
+KEPT = 8
+"""So many stay, however long ago they were used."""
+UNUSED_S = 7 * 86_400.0
+"""What was used since then stays: a job that was stopped goes on from its state with the bundle that it had."""
+SERVED = "served-*.json"
+"""Files in a cache that name what was served last, by its hash."""
+_HASH = re.compile(r"[0-9a-f]{64}")
+_held: dict[Path, int] = {}
+"""Locks on markers that this process keeps until it ends."""
 
 
 def cached(cache: Path, bundle_hash: str, source: Callable[[], BundleFiles]) -> Path:
@@ -15,7 +33,7 @@ def cached(cache: Path, bundle_hash: str, source: Callable[[], BundleFiles]) -> 
 
     Every file's sha256 is checked, of what is copied and of what is there; a folder that does not hold is
     replaced. Any number of processes may ask at once: one copies, the others wait for it. What a killed copy left
-    is never seen, and the next copy of that bundle removes it.
+    is never seen, and the next copy of that bundle removes it. Where one is copied, old ones are removed.
 
     Args:
         cache: the folder of such folders.
@@ -26,12 +44,53 @@ def cached(cache: Path, bundle_hash: str, source: Callable[[], BundleFiles]) -> 
         BundleError: the source is not whole, or of another contract.
     """
     folder = cache / bundle_hash
-    with locked(cache / f".{bundle_hash}.lock"):
-        if not _holds(folder, bundle_hash):
-            for left in (folder, *cache.glob(f".{bundle_hash}.*-*")):
-                shutil.rmtree(left, ignore_errors=True)
+    with _alone_with(folder):
+        is_new = not _holds(folder, bundle_hash)
+        if is_new:
             _copy(source(), folder)
+        with suppress(OSError):  # another user's: then its age counts
+            os.utime(folder)
+    if is_new:
+        _remove_unused(cache)
     return folder
+
+
+def hold(folder: Path) -> None:
+    """Keep a cached bundle from being removed for as long as this process lives."""
+    if folder in _held:
+        return
+    with suppress(OSError):
+        handle = os.open(folder / MARKER, os.O_RDONLY)
+        lock(handle, shared=True)
+        _held[folder] = handle
+
+
+def _remove_unused(cache: Path) -> None:
+    """Removes what nobody needs; what cannot be removed stays."""
+    with suppress(OSError):
+        served = b"".join(file.read_bytes() for file in cache.glob(SERVED))
+        found = sorted((each for each in cache.iterdir() if _HASH.fullmatch(each.name)), key=_used_at, reverse=True)
+        for folder in found[KEPT:]:
+            if folder.name.encode() not in served:
+                with suppress(OSError, FolderError), _alone_with(folder):
+                    _remove_unless_held(folder)
+
+
+def _remove_unless_held(folder: Path) -> None:
+    handle = os.open(folder / MARKER, os.O_RDONLY)
+    try:
+        if try_lock(handle) and time.time() - _used_at(folder) > UNUSED_S:
+            remove_folder(folder, BUNDLE)
+    finally:
+        os.close(handle)
+
+
+def _used_at(folder: Path) -> float:
+    return folder.stat().st_mtime
+
+
+def _alone_with(folder: Path) -> AbstractContextManager[None]:
+    return locked(folder.with_name(f".{folder.name}.lock"))
 
 
 def _copy(files: BundleFiles, folder: Path) -> None:

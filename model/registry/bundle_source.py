@@ -14,7 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from model.bundles.bundle import Bundle
-from model.bundles.bundle_cache import cached
+from model.bundles.bundle_cache import SERVED, cached, hold
 from model.bundles.bundle_files import BundleFiles
 from model.errors import RecloopError
 from model.files import replace_file
@@ -59,10 +59,12 @@ class FromFolder:
         if self.cache is None or self.bundle_hash is None:
             return None
         try:
-            return cached(self.cache, self.bundle_hash, lambda: BundleFiles.of_folder(self._as_deployed(self.folder)))
+            folder = cached(self.cache, self.bundle_hash, lambda: BundleFiles.of_folder(self._as_deployed(self.folder)))
         except OSError as error:
             _log.warning("%s cannot be copied into %s: %s", self.folder, self.cache, error)
             return None
+        hold(folder)
+        return folder
 
     def _as_deployed(self, folder: Path) -> Path:
         """The folder, if it holds what the job was deployed with."""
@@ -127,7 +129,10 @@ class FromRegistry:
             BundleError: it is not whole.
             RegistryError: it is not in the cache, and the registry cannot be read.
         """
-        return Bundle.load(Registry(self.url).fetch(self.name, version, self.cache))
+        folder = Registry(self.url).fetch(self.name, version, self.cache)
+        if not self.follows:  # else it is remembered
+            hold(folder)
+        return Bundle.load(folder)
 
     def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
         """Loads what is to be served now, else what this machine served last.
@@ -163,7 +168,7 @@ class FromRegistry:
     @property
     def _memory(self) -> Path:
         what = hashlib.sha256("\0".join((self.url, self.name, self.which)).encode()).hexdigest()
-        return self.cache / f"served-{what[:16]}.json"
+        return self.cache / SERVED.replace("*", what[:16])
 
 
 BundleSource = FromFolder | FromRegistry

@@ -189,14 +189,16 @@ class Registry:
                 "train again, which makes a new version"
             )
             raise VersionTakenError(msg)
+        written: list[str] = []
         try:
             for file, content in files:
                 if self._read_if_there(f"{folder}/{file}") != content:
-                    self._store.write(f"{folder}/{file}", content)
+                    written.append(f"{folder}/{file}")
+                    self._store.write(written[-1], content)
         except BaseException:
-            if there is None:
+            for path in written if there is None else ():
                 with suppress(RegistryAccessError):
-                    self._store.remove(folder)
+                    self._store.remove(path)
             raise
 
     def _move(self, name: str, change: Callable[[Pointers], Pointers]) -> Pointers:

@@ -5,10 +5,9 @@ are written in place, or by way of /tmp, from where a move to another file syste
 """
 
 import fnmatch
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -44,8 +43,8 @@ class Store(Protocol):
         """Paths of files that match a pattern of as many parts; none where there is no such folder."""
         ...
 
-    def remove(self, folder: str) -> None:
-        """Removes a folder with its files, if it is there."""
+    def remove(self, path: str) -> None:
+        """Removes a file, if it is there, and its folder if nothing else is in it."""
         ...
 
     def lock(self, folder: str) -> AbstractContextManager[None]:
@@ -114,10 +113,13 @@ class FolderStore:
         with self._reaching():
             return list(_matching(self._folder, "", pattern.split("/")))
 
-    def remove(self, folder: str) -> None:
+    def remove(self, path: str) -> None:
         """See Store."""
+        target = self._folder / path
         with self._reaching():
-            shutil.rmtree(self._folder / folder, ignore_errors=True)
+            target.unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in it
+            target.parent.rmdir()
 
     @contextmanager
     def lock(self, folder: str) -> Iterator[None]:
@@ -191,11 +193,11 @@ class UrlStore:
             return []
         return ["/".join(path.split("/")[-parts:]) for path in found]
 
-    def remove(self, folder: str) -> None:
-        """See Store."""
+    def remove(self, path: str) -> None:
+        """See Store. Object stores have no empty folders; elsewhere they stay."""
         with self._reaching() as filesystem:
-            if filesystem.exists(self._at(folder)):
-                filesystem.rm(self._at(folder), recursive=True)
+            if filesystem.exists(self._at(path)):
+                filesystem.rm_file(self._at(path))
 
     def lock(self, folder: str) -> AbstractContextManager[None]:
         """See Store: there are no locks."""

@@ -16,6 +16,7 @@ from job.tables.tables_page import tables_page
 from model.recommenders.kinds import KINDS
 
 PAGES = [PROJECT / "README.md", PROJECT / "CONTRIBUTING.md", *sorted((PROJECT / "docs").rglob("*.md"))]
+ADRS = sorted((PROJECT / "docs/adr").glob("[0-9]*.md"))
 _LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 _PATH = re.compile(r"`((?:job|model|udfs|tests|docs|requirements)/[\w./-]*\w)`")
 _TARGET = re.compile(r"^make (?:ARGS=\S+ )?([a-z][\w-]*)|`make ([a-z][\w-]*)", re.MULTILINE)
@@ -66,6 +67,24 @@ def test_every_page_has_its_place_in_the_site() -> None:
     listed = re.findall(r"- ([\w/-]+\.md)$", (PROJECT / "mkdocs.yml").read_text(), re.MULTILINE)
     pages = [page.relative_to(PROJECT / "docs").as_posix() for page in PAGES if page.is_relative_to(PROJECT / "docs")]
     assert sorted(listed) == sorted(pages)
+
+
+def test_the_list_of_decisions_has_each_by_its_title_and_says_what_is_replaced() -> None:
+    texts = {page.name: page.read_text() for page in ADRS}
+    lines = []
+    for name, text in texts.items():
+        number, title = text.splitlines()[0].removeprefix("# ").split(". ", 1)
+        assert int(number) == int(name[:4])
+        by = re.search(r"^\*\*Replaced by \[(\d+)\]\((.*)\)\.\*\*$", text, re.MULTILINE)
+        lines.append(f"{number}. [{title}]({name}){f': replaced by {by[1]}' if by else ''}")
+        if by is not None:
+            assert f"Replaces [{number}]({name})" in texts[by[2]]
+    for text in texts.values():
+        for number, name in re.findall(r"Replaces \[(\d+)\]\((.*?)\)", text):
+            assert f"{number}. " in texts[name]
+            assert "**Replaced by" in texts[name]
+    listed = (PROJECT / "docs/adr/README.md").read_text().splitlines()
+    assert [line for line in listed if line[:1].isdigit()] == lines
 
 
 def commands_of(page: Path) -> Iterator[str]:

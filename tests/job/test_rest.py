@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import msgspec
 import pytest
 
 from job.cluster import FlinkRest, NotFoundError, RefusedError, TimedOutError, UnreachableError
@@ -133,7 +134,7 @@ def test_checkpoints_tell_counts_and_the_newest(server: Server, rest: FlinkRest)
     }
     told = {
         "counts": {"completed": 7, "failed": 1, "in_progress": 0, "restored": 1},
-        "latest": {"completed": checkpoint, "restored": {"external_path": "file:/c/chk-3"}},
+        "latest": {"completed": checkpoint, "restored": {"id": 3, "external_path": "file:/c/chk-3"}},
         "history": [checkpoint],
     }
     server.answer("GET", "/jobs/j1/checkpoints", told)
@@ -214,7 +215,7 @@ def test_nobody_there_is_told_with_what_to_do() -> None:
 
 
 def test_a_job_that_failed_is_over() -> None:
-    assert JobDetail.read({**JOB, "state": "FAILED"}).is_over
+    assert msgspec.convert({**JOB, "state": "FAILED"}, JobDetail).is_over
 
 
 def test_root_cause_is_the_innermost() -> None:

@@ -11,10 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from job.cluster import FlinkRest, UnfitClusterError
 from job.cluster.records import RegisteredTaskManager, Resources
 from job.cluster.task_manager_python import ask, environment_of, path_fault
+from job.commands.cluster import advise
 from job.deployment.cluster_checks import advice, check_cluster
 from job.settings.job_settings import load
 from tests.unit.cluster.web import Page, Web, web
@@ -33,14 +35,16 @@ class Flink:
     configuration: dict[str, str] = field(default_factory=lambda: {PARENT_FIRST: "pemja", CHECKPOINTS: "file:///chk"})
     log: str | None = None
 
+    slots: int = 1
+
     def pages(self) -> dict[str, Page]:
         overview = {"flink-version": self.flink, "taskmanagers": 1, "slots-total": 1, "slots-available": 1}
         resource = {"cpuCores": 1, "taskHeapMemory": 1, "taskOffHeapMemory": 0, "managedMemory": 1}
         task_manager = {
             "id": "tm-1",
             "path": "pekko.tcp://flink@no-such-host.invalid:1/user/rpc/taskmanager_0",
-            "slotsNumber": 1,
-            "freeSlots": 1,
+            "slotsNumber": self.slots,
+            "freeSlots": self.slots,
             "timeSinceLastHeartbeat": 0,
             "totalResource": {**resource, "extendedResources": {}},
         }
@@ -152,6 +156,24 @@ def test_slots_that_share_an_interpreter_are_advised_against() -> None:
     assert advice(with_slots(1)) is None
     assert advice([]) is None
     assert "taskmanager.numberOfTaskSlots: 1" in str(advice(with_slots(4)))
+
+
+@pytest.mark.parametrize("slots", [1, 4])
+def test_advice_is_told_once_and_refuses_nothing(
+    server: Web, slots: int, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert faults(server, Flink(slots=slots)) == []
+    assert len(caplog.records) == (slots > 1)
+
+    advise(Console(stderr=True), server.url)
+    assert capsys.readouterr().err.count("numberOfTaskSlots") == (slots > 1)
+
+
+def test_a_cluster_that_does_not_answer_gets_no_advice(server: Web, capsys: pytest.CaptureFixture[str]) -> None:
+    server.pages, server.otherwise = {}, Page(b"<html>")
+
+    advise(Console(stderr=True), server.url)
+    assert capsys.readouterr() == ("", "")
 
 
 def fake_python(folder: Path, prints: str) -> str:

@@ -41,6 +41,13 @@ def test_stopping_nothing_is_no_error_and_makes_no_folder(tmp_path: Path) -> Non
     assert not (tmp_path / "none").exists()
 
 
+def test_stopping_touches_no_folder_of_somebody_else(tmp_path: Path) -> None:
+    (tmp_path / "state.json").write_text("precious")
+
+    assert stop(tmp_path) == 0
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("state.json", "precious")]
+
+
 def test_a_wrong_setting_is_told_and_nothing_is_started(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["start", "--dir", str(tmp_path), "--set", "rest.port=1"])
 

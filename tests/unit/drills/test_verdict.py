@@ -10,12 +10,12 @@ import pytest
 from job.drills.collect import read_output
 from job.drills.drill import make_room
 from job.drills.drill_log import Scale, make_dataset, mixed, write_log
-from job.drills.errors import DrillError
 from job.drills.evidence import Expectation, Output
 from job.drills.faults import FAULTS
 from job.drills.report import COLUMNS, cells, complaints, write_report
 from job.drills.verdict import Judged, Verdict, judge_control, judge_fault
 from job.replay.log_writer import create_log
+from model.folders import MARKER, NotOursError
 from model.records import UserBehavior
 from tests.unit.drills.outputs import good_output, good_recovery, without_behavior
 from tests.unit.tables.rows import HOUR, commit
@@ -109,15 +109,25 @@ def test_a_model_that_fails_alike_in_both_runs_does_not_pass(tmp_path: Path) -> 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(DrillError, match="new folder"):
+    with pytest.raises(NotOursError, match="new folder"):
         make_room(tmp_path)
 
 
 def test_an_earlier_drill_is_replaced(tmp_path: Path) -> None:
     make_room(tmp_path / "out")
-    (tmp_path / "out" / "verdict.json").touch()
+    for name in ("verdict.json", "report.md", "notes of mine"):
+        (tmp_path / "out" / name).touch()
+    for name in ("setup", "control", *FAULTS):
+        (tmp_path / "out" / name / "cluster").mkdir(parents=True)
     make_room(tmp_path / "out")
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["drill.txt"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {MARKER, "notes of mine"}
+
+
+def test_a_drill_of_a_version_without_markers_is_replaced(tmp_path: Path) -> None:
+    for name in ("drill.txt", "verdict.json"):
+        (tmp_path / name).touch()
+    make_room(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {MARKER, "drill.txt"}
 
 
 def test_a_moment_that_never_came_is_null() -> None:

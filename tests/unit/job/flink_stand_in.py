@@ -65,6 +65,7 @@ class Job:
     restored: str | None
     checkpoint_id: int
     start_ms: int
+    restored_id: int = 0
     state: str = "RUNNING"
     kept: list[dict[str, Any]] = field(default_factory=list)
 
@@ -85,6 +86,7 @@ class FlinkStandIn(ThreadingHTTPServer):
         self.log_length = 0
         self.refuses_savepoints = False
         self.retains = True
+        self.completes_checkpoints = True
         self.savepoint_lasts_s = 0.0
         self.savepoints_ready_at: dict[str, float] = {}
         self.configuration = {
@@ -137,6 +139,7 @@ class FlinkStandIn(ThreadingHTTPServer):
             offset=offset,
             restored=told["state"],
             checkpoint_id=checkpoint_id,
+            restored_id=checkpoint_id,
             start_ms=int(time.time() * 1000),
             state="RESTARTING" if fails else "RUNNING",
         )
@@ -169,6 +172,12 @@ class FlinkStandIn(ThreadingHTTPServer):
         job.state = "FINISHED"
         self._discard(job)
         return uri
+
+    def restart(self, job: Job) -> None:
+        """Restores the job from its newest checkpoint, as after a TaskManager's death."""
+        newest = next(each for each in job.kept if not each["is_savepoint"])
+        job.restored, job.restored_id = newest["external_path"], newest["id"]
+        job.offset = read_state(Path(str(local_path(newest["external_path"]))) / "_metadata")[1]
 
     def cancel(self, job: Job) -> None:
         job.state = "CANCELED"
@@ -208,6 +217,8 @@ class _Handler(BaseHTTPRequestHandler):
         _, job_id, what = self.path.strip("/").split("/")
         job = self.server.jobs[job_id]
         if what == "checkpoints":
+            if not self.server.completes_checkpoints:
+                return self._reply(202, {})
             self.server.checkpoint(job, self.server.folder / "checkpoints", is_savepoint=False)
             return self._reply(202, {})
         directory = told.get("targetDirectory")
@@ -293,7 +304,7 @@ def _detail(job: Job) -> dict[str, Any]:
 def _checkpoints(job: Job) -> dict[str, object]:
     plain = [each for each in job.kept if not each["is_savepoint"]]
     savepoints = [each for each in job.kept if each["is_savepoint"]]
-    restored = {"external_path": job.restored, "id": 1} if job.restored else None
+    restored = {"external_path": job.restored, "id": job.restored_id} if job.restored else None
     counts = {"completed": len(job.kept), "failed": 0, "in_progress": 0, "restored": int(restored is not None)}
     latest = {"completed": plain[0] if plain else None, "savepoint": savepoints[0] if savepoints else None}
     return {"counts": counts, "latest": latest | {"restored": restored}, "history": job.kept}

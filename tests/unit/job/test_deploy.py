@@ -16,7 +16,7 @@ import pytest
 
 from job.cluster import FlinkRest
 from job.cluster.uris import local_path
-from job.deployment import tables_owner
+from job.deployment import leftovers, tables_owner
 from job.deployment.checks import check_goes_on
 from job.deployment.deploy import STEPS, DeployError, Deployment, deploy, deployed_settings
 from job.settings.job_settings import JobSettings, SettingsError, load
@@ -29,6 +29,7 @@ from tests.unit.job.flink_stand_in import (
     Job,
     read_state,
 )
+from udfs.attempt import attempt_epoch
 
 Deploy = Callable[..., Deployment]
 
@@ -266,6 +267,40 @@ def test_a_job_that_is_not_well_is_gone_on_from_its_newest_checkpoint(
     assert_goes_on(flink, first.job_id)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+def test_what_may_be_restored_after_a_savepoint_is_never_what_the_attempt_began_with(
+    restarts: bool, flink: FlinkStandIn, put: Deploy
+) -> None:
+    """A job may fail to end after the savepoint that committed its rows, and restore its newest checkpoint."""
+    first = flink.jobs[put().job_id]
+    if restarts:
+        flink.restart(first)
+    began_with = first.restored_id if restarts else None
+    put()
+
+    savepoint, newest = first.kept[:2]
+    assert savepoint["is_savepoint"]
+    assert not newest["is_savepoint"]
+    assert attempt_epoch(1, newest["id"], None) > attempt_epoch(1, began_with, None)
+
+
+def test_a_restarted_job_that_completes_no_checkpoint_is_gone_on_from_its_newest(
+    flink: FlinkStandIn, put: Deploy
+) -> None:
+    first = put()
+    flink.restart(flink.jobs[first.job_id])
+    flink.completes_checkpoints = False
+
+    def ended(step: str) -> None:
+        flink.completes_checkpoints |= step == "ended"
+
+    done = put(savepoint_s=0.2, on_step=ended)
+
+    assert done.restored_from is not None
+    assert "chk-1" in done.restored_from
+    assert_goes_on(flink, first.job_id)
+
+
 def test_a_cluster_that_names_no_folder_for_savepoints_is_given_one(flink: FlinkStandIn, put: Deploy) -> None:
     del flink.configuration["execution.checkpointing.savepoint-dir"]
     first = put(is_local=False)
@@ -438,6 +473,15 @@ def test_the_settings_that_status_reads_are_those_of_what_runs(flink: FlinkStand
     told = deployed_settings(flink.folder / "deployments", "recloop")
     assert told is not None
     assert (told.lists.length, told.deployment.number) == (7, 3)
+
+
+def test_files_of_old_deployments_go(flink: FlinkStandIn, put: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leftovers, "KEPT", 2)
+    monkeypatch.setattr(leftovers, "_ANOTHERS_S", -1.0)
+    settings = [put().settings for _ in range(3)]
+
+    assert [file.exists() for file in settings] == [False, True, True]
+    assert len(list((flink.folder / "deployments" / "code").glob("*.zip"))) == 1
 
 
 def test_a_history_of_before_is_read(flink: FlinkStandIn, put: Deploy) -> None:

@@ -221,7 +221,9 @@ def test_a_bundle_is_fetched_into_a_folder_named_by_its_hash(registry: Registry,
 def test_a_cached_bundle_needs_no_registry(registry: Registry, url: str, tmp_path: Path) -> None:
     (version,) = registered(registry, tmp_path, "1")
     folder = registry.fetch(NAME, version, tmp_path / "cache")
-    open_store(url).remove(NAME)
+    for path in (store := open_store(url)).glob(f"{NAME}/*/*"):
+        store.remove(path)
+    assert registry.names() == ()
     assert registry.fetch(NAME, version, tmp_path / "cache") == folder
 
 
