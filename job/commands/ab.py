@@ -12,7 +12,7 @@ from rich.text import Text
 from job.ab_report import AbReport, AbReportError, Question, VariantResult, Verdict, read_report
 from job.ab_statistics import Estimate
 from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory
-from job.commands.output import print_json, stop_on
+from job.commands.output import print_json, say, stop_on
 from job.commands.sql import DEFAULT_TABLES_DIR, console
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
 from job.settings.job_settings import JobSettings
@@ -93,7 +93,7 @@ def report(
         return
     console().print(_table(told, top))
     for line in [*_remarks(told), _counted(question, builtin=deployed is None and not action)]:
-        typer.echo(line)
+        say(line)
 
 
 def _time(text: str | None) -> datetime | None:

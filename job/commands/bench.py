@@ -10,7 +10,6 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,6 +20,7 @@ from job.bench.results import Kept, Results, figures, why_void
 from job.bench.run import Bench, run_bench
 from job.bench.scale import FULL, QUICK, SMALLEST, Scale
 from job.commands.options import Overrides, console, fail, told_errors
+from job.commands.output import Screen
 from job.tables.errors import TablesError
 from model.pictures import NO_PICTURES, can_draw
 
@@ -103,7 +103,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _show(results: Results, kept: dict[str, Kept]) -> None:
-    screen = Console()
+    screen = Screen()
     for grid in grids(results):
         table = Table(*map(escape, grid.columns), title=grid.title, title_justify="left")
         for row in grid.rows:

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from job import cluster
 from job.cluster.layout import Layout
 from job.cluster.processes import marked
+from job.commands.output import Screen, say
 from job.deployment.cluster_checks import advice
 
 app = typer.Typer(help="A local Flink cluster: a JobManager and TaskManagers, supervised.", no_args_is_help=True)
@@ -69,7 +69,7 @@ def start(
     Scoring apart from all other operators: recloop cluster start -n 2 --gpu 0 --gpu 1, and then
     recloop deploy --set placement.scoring=gpu --set scoring.device=cuda --set flink.parallelism=2 ...
     """
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     began = time.monotonic()
     try:
         extra_config = parse_settings(setting or [])
@@ -99,18 +99,18 @@ def status(
     """Tell what runs; ends with 1 if no cluster does."""
     told = read_status(directory)
     if as_json:
-        typer.echo(json.dumps(asdict(told)))
+        say(json.dumps(asdict(told)))
     else:
         _show(told)
         if told.rest_url is not None:
-            advise(Console(stderr=True), told.rest_url)
+            advise(Screen(stderr=True), told.rest_url)
     raise typer.Exit(1 if told.state == "stopped" else 0)
 
 
 @app.command()
 def stop(directory: Directory = cluster.DEFAULT_DIRECTORY) -> None:
     """End every process of the cluster; checkpoints and logs stay."""
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     try:
         ended = cluster.stop(directory)
     except cluster.ClusterError as error:
@@ -152,7 +152,7 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
     return parsed
 
 
-def advise(console: Console, rest_url: str) -> None:
+def advise(console: Screen, rest_url: str) -> None:
     """Say what would make a job on the cluster faster, if anything would, and the cluster answers."""
     with suppress(cluster.RestError), cluster.FlinkRest(rest_url) as rest:
         if told := advice(rest.task_managers()):
@@ -168,7 +168,7 @@ def _jobs_running(running: cluster.RunningCluster) -> int:
 
 
 def _show(told: Status) -> None:
-    console = Console()
+    console = Screen()
     if told.state == "stopped":
         left = (
             f"; {told.processes_left} process(es) were left behind: recloop cluster stop" if told.processes_left else ""
@@ -184,6 +184,6 @@ def _show(told: Status) -> None:
     console.print(table)
 
 
-def _fail(console: Console, error: cluster.ClusterError) -> None:
+def _fail(console: Screen, error: cluster.ClusterError) -> None:
     console.print(escape(str(error)), style="red", soft_wrap=True)
     raise typer.Exit(1) from error

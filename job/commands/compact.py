@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.table import Table as RichTable
 
+from job.commands.output import say
 from job.commands.sql import DEFAULT_TABLES_DIR, console, refuse, stop, to_json
 from job.tables.compaction import Compactor, Policy, Report
 from job.tables.errors import TablesBusyError, TablesError
@@ -68,7 +69,7 @@ def _pass(compactor: Compactor, stopping: threading.Event, *, as_json: bool, wat
     except TablesBusyError as error:
         if not watch:
             stop(error)
-        typer.echo(f"put off: {error}", err=True)
+        say(f"put off: {error}", err=True)
         return
     except (TablesError, OSError) as error:
         stop(error)
@@ -77,7 +78,7 @@ def _pass(compactor: Compactor, stopping: threading.Event, *, as_json: bool, wat
 
 def _show(report: Report, took_s: float, *, as_json: bool, quiet: bool) -> None:
     if as_json:
-        typer.echo(to_json({**report.to_json(), "seconds": took_s}))
+        say(to_json({**report.to_json(), "seconds": took_s}))
         return
     if quiet and not (report.merges or report.postponed or report.recovered or report.leftovers):
         return

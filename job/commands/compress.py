@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
-from job.commands.output import print_json
+from job.commands.output import Screen, print_json
 from job.commands.train import TrainingProgress, use_threads
 from model.bundles.bundle import Bundle
 from model.compression.methods import KINDS, STEPS
@@ -82,7 +81,7 @@ def compress(
 
 
 def _print(report: Report, folder: Path) -> None:
-    console = Console()
+    console = Screen()
     console.print(_table(report))
     console.print(report.goal, markup=False)
     if report.kept:

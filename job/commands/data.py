@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from job.commands.options import Overrides, SettingsFile
-from job.commands.output import print_json, stop_on
+from job.commands.output import Screen, print_json, stop_on
 from model.actions import DEFAULT_ACTIONS, ActionTable
 from model.datasets.action_map import parse_action_map
 from model.datasets.columns import ACTION, BEHAVIOR_PARTS, EVENT, GROUP, ITEM, TIME, TITLE, USER, parse_columns
@@ -152,7 +151,7 @@ def generate_command(
         print_json({**asdict(dataset.info), "behaviors_per_s": round(rate)})
         return
     _print_info(dataset)
-    Console().print(f"{rate:,.0f} behaviours a second")
+    Screen().print(f"{rate:,.0f} behaviours a second")
 
 
 @app.command("show")
@@ -241,12 +240,12 @@ def _of_the_job(file: Path | None, overrides: list[str] | None, *, as_log: bool)
 
 def _spinner() -> Progress:
     columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,}"), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=Screen(stderr=True), transient=True)
 
 
 def _bar() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=Console(stderr=True), transient=True)
+    return Progress(*columns, console=Screen(stderr=True), transient=True)
 
 
 def _print_outcome(outcome: Outcome, *, as_json: bool) -> None:
@@ -257,11 +256,11 @@ def _print_outcome(outcome: Outcome, *, as_json: bool) -> None:
         return
     _print_info(outcome.dataset)
     if outcome.report is None:
-        Console().print("It was up to date; --force prepares it again.")
+        Screen().print("It was up to date; --force prepares it again.")
     else:
         _print_skipped(outcome.report)
     for remark in info.remarks:
-        Console().print(Text(remark), style="yellow", soft_wrap=True)
+        Screen().print(Text(remark), style="yellow", soft_wrap=True)
 
 
 def _print_skipped(report: ReadReport) -> None:
@@ -269,19 +268,19 @@ def _print_skipped(report: ReadReport) -> None:
     named = "".join(f", {count:,} {name}" for name, count in aside.items() if count)
     title = f"of {report.rows:,} rows read ({report.lines:,} lines{named})"
     if not report.skipped:
-        Console().print(escape(f"All {report.rows:,} rows were used ({report.lines:,} lines{named})."))
+        Screen().print(escape(f"All {report.rows:,} rows were used ({report.lines:,} lines{named})."))
         return
     table = Table("rows not used", "reason", "the first of them", title=title)
     for reason, count in report.skipped.most_common():
         table.add_row(f"{count:,}", Text(reason), Text(report.examples[reason]))
-    Console().print(table)
+    Screen().print(table)
 
 
 def _print_info(dataset: Dataset) -> None:
     table = Table("", "", title=Text(str(dataset.path)), show_header=False)
     for label, value in _facts(dataset.info).items():
         table.add_row(label, Text(value))
-    Console().print(table)
+    Screen().print(table)
 
 
 def _facts(info: DatasetInfo) -> dict[str, str]:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -15,13 +14,14 @@ from rich.table import Table
 from job import demo as steps
 from job.cluster import RunningCluster
 from job.commands.options import fail, told_errors
+from job.commands.output import Screen
 from job.commands.sql import console, show_result
 from job.demo import DemoError, Folders
 from job.trial import Say
 from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset
 
-_console = Console()
+_console = Screen()
 
 _QUERIES = (
     "SELECT action, count(*) AS behaviors, count(DISTINCT user_id) AS users FROM user_behavior"

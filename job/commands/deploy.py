@@ -21,6 +21,7 @@ from job.commands.options import (
     running_cluster,
     told_errors,
 )
+from job.commands.output import say
 from job.deployment.compacting import keep_compacted
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, WAIT_S, Deployment, Target
 from job.deployment.deploy import deploy as deploy_job
@@ -85,7 +86,7 @@ def deploy(
         if cluster is not None:
             keep_compacted(cluster, settings.tables.folder)
     if as_json:
-        typer.echo(json.dumps(asdict(done), default=str))
+        say(json.dumps(asdict(done), default=str))
     else:
         _show(done, target)
 
@@ -94,13 +95,13 @@ def deploy(
 def show(settings_file: SettingsFile = None, overrides: Overrides = None) -> None:
     """Print all settings as JSON, as the job would get them."""
     with told_errors():
-        typer.echo(load(settings_file, overrides or ()).resolved().model_dump_json(indent=2))
+        say(load(settings_file, overrides or ()).resolved().model_dump_json(indent=2))
 
 
 @app.command()
 def table() -> None:
     """Print what each setting means, and its default, as a Markdown table."""
-    typer.echo(settings_table())
+    say(settings_table())
 
 
 def _this_command() -> str:

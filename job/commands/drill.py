@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from job.commands.options import AsJson, console
+from job.commands.output import say
 from job.drills.drill import run_drill
 from job.drills.faults import FAULTS, SMOKE_FAULTS, Fault
 from job.drills.report import COLUMNS, cells, complaints
@@ -51,7 +52,7 @@ def drill(
         verdict = run_drill(faults, out, say)
     _show(verdict, out, time.monotonic() - began)
     if as_json:
-        typer.echo(json.dumps(verdict.to_json(), indent=2))
+        say(json.dumps(verdict.to_json(), indent=2))
     raise typer.Exit(0 if verdict.ok else 1)
 
 
@@ -66,7 +67,7 @@ def _chosen(*, smoke: bool, names: list[str] | tuple[str, ...]) -> list[Fault]:
 
 def _list(*, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({fault.name: fault.doc for fault in FAULTS.values()}))
+        say(json.dumps({fault.name: fault.doc for fault in FAULTS.values()}))
         return
     table = Table("fault", "what it does")
     for fault in FAULTS.values():

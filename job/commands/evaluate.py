@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
-from job.commands.output import print_json
+from job.commands.output import Screen, print_json
 from job.commands.train import RECOMMENDERS_HELP, TARGETS_HELP, TrainingProgress, use_threads
 from model.bundles.bundle import Bundle
 from model.bundles.trial import try_bundle
@@ -128,7 +127,7 @@ def _print(comparison: Comparison) -> None:
     table = Table("", "seeds", f"HR@{top:d}", f"NDCG@{top:d}", "MRR", "coverage", "novelty", title=title)
     for row in comparison.rows:
         table.add_row(escape(row.name), str(row.seeds), *_cells(row.measures))
-    console = Console()
+    console = Screen()
     console.print(table)
     if comparison.differences:
         console.print(_differences(comparison))

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
+from job.commands.output import say
 from job.kafka import artifacts, broker, topics
 from job.settings.job_settings import load
 from udfs.kafka.connection import KafkaConnection
@@ -77,7 +78,7 @@ def connector() -> None:
     """
     with told_errors(), console.status("looking into the cache") as spinner:
         jar = artifacts.connector_jar(on_progress=lambda news: spinner.update(escape(news)))
-    typer.echo(jar)
+    say(jar)
 
 
 @app.command()
@@ -112,7 +113,7 @@ def connection_of(settings_file: Path | None, overrides: list[str] | None, direc
 
 def _show(titles: Sequence[str], rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(rows))
+        say(json.dumps(rows))
         return
     table = Table(*titles)
     for row in rows:

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from job.commands.sql import DEFAULT_TABLES_DIR, cell, console, require_folder, shown, stop, to_json
+from job.commands.output import Screen, say
+from job.commands.sql import DEFAULT_TABLES_DIR, cell, console, require_folder, stop, to_json
 from job.tables.errors import TablesError
 from job.tables.titles import Titles, read_titles
 from job.tables.user_lists import Entry, Record, UserLists, look_up
@@ -30,24 +30,24 @@ def lists(
     except TablesError as error:
         stop(error)
     if as_json:
-        typer.echo(to_json(found.to_json()))
+        say(to_json(found.to_json()))
     elif found.known:
         _show(console(), found, titles)
     if not found.known:
-        typer.echo(f"nothing of user {shown(user)} is in {tables_dir}", err=True)
+        say(f"nothing of user {user} is in {tables_dir}", err=True)
         raise typer.Exit(1)
 
 
-def _show(out: Console, found: UserLists, titles: Titles) -> None:
+def _show(out: Screen, found: UserLists, titles: Titles) -> None:
     out.print(_behaviors(found.behaviors, titles))
     if found.current is None:
         out.print("no list yet")
         return
-    out.print(Text(shown(_headline(found, found.current))))
+    out.print(Text(_headline(found, found.current)))
     out.print(_list(found))
     if found.gone:
         names = (f"{item} {titles.get(item, '')}".rstrip() for item in found.gone)
-        out.print(Text(shown("gone: " + ", ".join(names))))
+        out.print(Text("gone: " + ", ".join(names)))
 
 
 def _behaviors(behaviors: list[Record], titles: Titles) -> RichTable:

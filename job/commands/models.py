@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.status import Status
 from rich.table import Column, Table
 
 from job.commands.options import AsJson
-from job.commands.output import print_json, stop_on
+from job.commands.output import Screen, print_json, stop_on
 from model.bundles.bundle import BundleError, read_manifest
 from model.bundles.manifest import PROTOCOL, Manifest
 from model.registry.errors import RegistryError
@@ -163,7 +162,7 @@ def rollback(name: Name, registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: 
 
 
 def _working() -> Status:
-    return Console(stderr=True).status("looking into the registry")
+    return Screen(stderr=True).status("looking into the registry")
 
 
 def _of_model(registry: Registry, name: str) -> dict[str, Any]:
@@ -192,8 +191,8 @@ def _print_list(found: dict[str, dict[str, Any]], place: str) -> None:
     for name, model in found.items():
         for row in model["versions"]:
             table.add_row(escape(name), escape(row["id"]), _MARKS[row["pointer"]], *_cells(row))
-    Console().print(table)
-    Console().print(escape(f"Of known users. {PROTOCOL}"), style="dim")
+    Screen().print(table)
+    Screen().print(escape(f"Of known users. {PROTOCOL}"), style="dim")
 
 
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
@@ -219,9 +218,9 @@ def _print_version(name: str, version: Version, manifest: Manifest) -> None:
     }
     for fact, value in facts.items():
         table.add_row(fact, escape(value))
-    Console().print(table)
+    Screen().print(table)
     if manifest.metrics:
-        Console().print(PROTOCOL, style="dim")
+        Screen().print(PROTOCOL, style="dim")
 
 
 def _tell_moved(name: str, pointers: Pointers, *, as_json: bool) -> None:
@@ -238,4 +237,4 @@ def _print_pointers(name: str, pointers: Pointers) -> None:
 
 
 def _say(message: str) -> None:
-    Console().print(message, highlight=False, markup=False, soft_wrap=True)
+    Screen().print(message, highlight=False, markup=False, soft_wrap=True)

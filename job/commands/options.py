@@ -5,14 +5,13 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from job.cluster import DEFAULT_DIRECTORY, NotRunningError, RunningCluster, find
-from job.commands.output import stop_on
+from job.commands.output import Screen, stop_on
 from model.errors import RecloopError
 
-console = Console(stderr=True)
+console = Screen(stderr=True)
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", "-s", help="A TOML file, one table a group: [lists] length = 20.")

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from job.commands.data import find_dataset
 from job.commands.kafka import Directory, connection_of
 from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
+from job.commands.output import say
 from job.kafka.broker import DEFAULT_DIRECTORY
 from job.replay.files_target import FilesTarget
 from job.replay.replay import Pace, Replayed
@@ -84,7 +85,7 @@ def replay(
         with opened as target:
             done = _replay(source, target, pace, limit)
     if as_json:
-        typer.echo(json.dumps(asdict(done)))
+        say(json.dumps(asdict(done)))
     else:
         _show(done, target.name)
 

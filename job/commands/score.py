@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.options import AsJson, Overrides, SettingsFile, console
-from job.commands.output import print_json
+from job.commands.output import Screen, print_json
 from job.offline.run import Order, Summary, score_users
 from job.settings.job_settings import load
 
@@ -73,7 +72,7 @@ def _score(order: Order) -> Summary:
 def _show(summary: Summary, out: Path, seconds: float) -> None:
     rate = summary.users / seconds
     told = f"{summary.users:,} users of {summary.dataset} are in {out}, after {seconds:.1f} s ({rate:,.0f} a second)."
-    Console().print(told, highlight=False, markup=False)
+    Screen().print(told, highlight=False, markup=False)
     if summary.unknown_actions:
         told = f"{summary.unknown_actions:,} behaviours have an action that is not in the table: they changed nothing."
-        Console().print(told, highlight=False)
+        Screen().print(told, highlight=False)

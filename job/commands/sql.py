@@ -1,6 +1,5 @@
 """`recloop sql`: one query over the output tables, by DuckDB or by Flink."""
 
-import re
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -10,12 +9,12 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from job.commands.output import Screen, say, shown, warn
 from job.tables.errors import ExportError, QueryFailedError, UnreadableTableError
-from job.tables.export import check_target, export
+from job.tables.export import check_target, export, new_file
 from job.tables.files import unreadable
 from job.tables.formats import Format, Values, chunks
 from job.tables.query import QueryResult, QueryStream
@@ -25,8 +24,14 @@ from model.errors import RecloopError
 DEFAULT_TABLES_DIR = Path(".recloop/tables")
 _PIPE_WIDTH = 10_000
 _NARROWEST_COLUMN = 9
-_SUFFIXES = {".csv": Format.CSV, ".json": Format.JSON, ".jsonl": Format.JSONL, ".ndjson": Format.JSONL}
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+_SUFFIXES = {
+    ".csv": Format.CSV,
+    ".json": Format.JSON,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".parquet": Format.PARQUET,
+    ".txt": Format.TABLE,
+}
 
 
 class Engine(StrEnum):
@@ -42,7 +47,7 @@ def sql(
     engine: Annotated[Engine, typer.Option(help="flink needs Java and half a minute.")] = Engine.DUCKDB,
     tables_dir: Annotated[Path, typer.Option(help="The job's output folder.")] = DEFAULT_TABLES_DIR,
     form: Annotated[Format | None, typer.Option("--format", help="How rows are written; --json is json.")] = None,
-    out: Annotated[Path | None, typer.Option(help="To this new file; .csv, .json and .jsonl say how.")] = None,
+    out: Annotated[Path | None, typer.Option(help="To this new file; its ending says how.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file of --out.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
     list_tables: Annotated[bool, typer.Option("--tables", help="List tables and columns.")] = False,
@@ -50,7 +55,10 @@ def sql(
     """Query the output tables; it only reads. Quote reserved words: "timestamp".
 
     In json, jsonl and csv NaN and the infinities are the texts NaN, Infinity and -Infinity; a null is null, and in
-    csv nothing. Lines of the tables' files that are no rows are left out. Both are told on standard error.
+    csv nothing. Infinite times are texts everywhere. Lines of the tables' files that are no rows are left out, and
+    values that do not fit their column are null. All of that is told on standard error.
+
+    --out FILE ends in .csv, .json, .jsonl, .parquet or .txt (the table), unless --format says how it is written.
     """
     if list_tables:
         show_tables(as_json=as_json)
@@ -62,6 +70,9 @@ def sql(
     if out is not None:
         _check_out(out, tables_dir, force=force)
     try:
+        if form is Format.PARQUET:
+            _write_parquet(tables_dir, statement, out, engine, force=force)
+            return
         with _engine(engine)(tables_dir, statement) as answer:
             _answer(answer, form, out, force=force)
     except QueryFailedError as error:
@@ -73,9 +84,16 @@ def sql(
 def _format(form: Format | None, out: Path | None, *, as_json: bool) -> Format:
     if as_json and form not in {None, Format.JSON}:
         refuse(f"--json and --format {form}: give one of them")
-    if as_json or form is not None:
-        return form or Format.JSON
-    return Format.TABLE if out is None else _SUFFIXES.get(out.suffix.lower(), Format.TABLE)
+    if as_json:
+        form = Format.JSON
+    if out is None:
+        return form or Format.TABLE
+    named = _SUFFIXES.get(out.suffix.lower())
+    if form is None and named is None:
+        refuse(f"--out {out}: end it in {', '.join(_SUFFIXES)}, or say with --format how it is to be written")
+    if form and named and form is not named:
+        refuse(f"--out {out} and {form}: give a file that ends otherwise, or another --format")
+    return form or named or Format.TABLE
 
 
 def _check_out(out: Path, tables_dir: Path, *, force: bool) -> None:
@@ -87,6 +105,17 @@ def _check_out(out: Path, tables_dir: Path, *, force: bool) -> None:
         refuse(str(error))
 
 
+def _write_parquet(tables_dir: Path, statement: str, out: Path | None, engine: Engine, *, force: bool) -> None:
+    if out is None or engine is not Engine.DUCKDB:
+        refuse("parquet goes into a file, and DuckDB alone writes it: give --out FILE, and no --engine")
+    from job.tables import duck
+
+    with new_file(out, force=force) as hidden:
+        warnings = duck.write_parquet(tables_dir, statement, hidden)
+    for warning in warnings:
+        warn(warning)
+
+
 def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool) -> None:
     """Write the rows where they are to go, then on standard error what has to be said of them."""
     values = Values()
@@ -95,12 +124,12 @@ def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool)
     elif out is None:
         stdout = typer.get_binary_stream("stdout")
         for chunk in chunks(answer, form, values):
-            stdout.write(chunk)
+            stdout.write(shown(chunk.decode()).encode() if stdout.isatty() else chunk)
         stdout.flush()
     else:
         export(out, chunks(answer, form, values), force=force)
     for warning in (*answer.warnings(), *values.warnings()):
-        typer.echo(f"warning: {shown(warning)}", err=True)
+        warn(warning)
 
 
 def _show_table(answer: QueryStream, out: Path | None, *, force: bool) -> None:
@@ -111,7 +140,7 @@ def _show_table(answer: QueryStream, out: Path | None, *, force: bool) -> None:
         show_result(result, console())
         return
     text = StringIO()
-    show_result(result, Console(file=text, width=_PIPE_WIDTH))
+    show_result(result, Screen(file=text, width=_PIPE_WIDTH))
     export(out, [text.getvalue().encode()], force=force)
 
 
@@ -127,13 +156,13 @@ def require_folder(tables_dir: Path) -> None:
 
 def stop(error: Exception, hint: str = "") -> NoReturn:
     """Say on one line of stderr what failed, and exit with 1; with 2 where the folder is one that cannot be read."""
-    typer.echo(f"error: {shown(' '.join(str(error).split()))}{hint}", err=True)
+    say(f"error: {' '.join(str(error).split())}{hint}", err=True)
     raise typer.Exit(2 if isinstance(error, UnreadableTableError) else 1) from error
 
 
 def refuse(message: str) -> NoReturn:
     """Say on one line of stderr what is wrong and what to do, and exit with 2."""
-    typer.echo(f"error: {shown(message)}", err=True)
+    say(f"error: {message}", err=True)
     raise typer.Exit(2)
 
 
@@ -142,18 +171,13 @@ def to_json(value: object) -> str:
     return Values().json(value).decode()
 
 
-def shown(text: str) -> str:
-    """Text of users for a terminal: control characters, which it would obey, are spelled out."""
-    return _CONTROLS.sub(lambda match: ascii(match[0])[1:-1], text)
-
-
-def console() -> Console:
+def console() -> Screen:
     """A console that does not fold tables when its output is read by a program."""
-    made = Console()
-    return made if made.is_terminal else Console(width=_PIPE_WIDTH)
+    made = Screen()
+    return made if made.is_terminal else Screen(width=_PIPE_WIDTH)
 
 
-def show_result(result: QueryResult, out: Console) -> None:
+def show_result(result: QueryResult, out: Screen) -> None:
     """Print rows, their count and the time taken."""
     if len(result.columns) * _NARROWEST_COLUMN > out.width:
         for row in result.rows:
@@ -167,7 +191,7 @@ def show_result(result: QueryResult, out: Console) -> None:
 def show_tables(*, as_json: bool) -> None:
     """Print every view with its columns and what they mean."""
     if as_json:
-        typer.echo(to_json([_view_record(view) for view in VIEWS]))
+        say(to_json([_view_record(view) for view in VIEWS]))
         return
     out = console()
     for view in VIEWS:
@@ -222,4 +246,4 @@ def cell(value: object) -> Text:
         return Text(f"{value:.6g}")
     if isinstance(value, list):
         return Text(", ".join(cell(each).plain for each in value))
-    return Text(shown(str(value)))
+    return Text(shown(str(value)))  # before the table measures it

@@ -19,6 +19,7 @@ from job.commands.options import (
     running_cluster,
     told_errors,
 )
+from job.commands.output import say
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
 from job.deployment.model_status import ModelStatus
 from job.deployment.status import JobStatus, find_job, read_status
@@ -44,7 +45,7 @@ def status(
             deployed = deployed_settings(deployments, job_name)
             told = read_status(rest, job.job_id, deployed)
     if as_json:
-        typer.echo(json.dumps({**asdict(told), "lag": told.lag}))
+        say(json.dumps({**asdict(told), "lag": told.lag}))
     else:
         console.print(_table(told, native=deployed is not None and deployed.reads_natively))
 

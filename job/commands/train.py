@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.models import DEFAULT_REGISTRY, RegistryUrl
-from job.commands.output import print_json
+from job.commands.output import Screen, print_json, say
 from model.bundles.bundle_files import BUNDLE
 from model.bundles.manifest import PROTOCOL
 from model.errors import TrainingError
@@ -132,7 +131,7 @@ def _fit(dataset: Dataset, bundle: Path, config: FitConfig) -> Fitted | None:
             return fit(dataset, bundle, config, datetime.now(UTC), progress)
     except KeyboardInterrupt:
         if (checkpoints_of(bundle) / CHECKPOINT).exists():
-            typer.echo("Stopped. The same command with --resume goes on from the last checkpoint.", err=True)
+            say("Stopped. The same command with --resume goes on from the last checkpoint.", err=True)
         raise typer.Exit(130) from None
 
 
@@ -192,7 +191,7 @@ class TrainingProgress:
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bar = Progress(*columns, console=Console(stderr=True), transient=True)
+        self._bar = Progress(*columns, console=Screen(stderr=True), transient=True)
         self._task: TaskID = self._bar.add_task("starting", total=None)
 
     def __enter__(self) -> TrainingProgress:
@@ -233,9 +232,9 @@ def _registered(version: Version, pointers: Pointers) -> dict[str, object]:
 
 def _print_registered(name: str, version: Version, pointers: Pointers) -> None:
     pointer = pointers.name_of(version)
-    Console().print(f"Registered: {name} {version.id} is {pointer}.", highlight=False, markup=False)
+    Screen().print(f"Registered: {name} {version.id} is {pointer}.", highlight=False, markup=False)
     if pointer == CANDIDATE:
-        Console().print(f"To serve it to everyone: recloop models promote {name}", highlight=False, markup=False)
+        Screen().print(f"To serve it to everyone: recloop models promote {name}", highlight=False, markup=False)
 
 
 def _print(fitted: Fitted) -> None:
@@ -246,7 +245,7 @@ def _print(fitted: Fitted) -> None:
     ):
         for row in _rows(name, evaluation):
             table.add_row(*map(escape, row))
-    console = Console()
+    console = Screen()
     console.print(table)
     console.print(PROTOCOL, style="dim")
     for remark in _remarks(fitted):

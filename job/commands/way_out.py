@@ -3,7 +3,7 @@
     1     something a user or a cluster caused; the text says what, and what to do
     2     the command was called wrongly (Typer's own)
     130   Ctrl-C
-    141   whoever read the output went away
+    141   whoever read the output went away (`| head -1`), as a shell says of SIGPIPE
 
 A fault of the program keeps its traceback: that is any error but those of `RecloopError`, of the operating system, of
 too little memory, and of data that cannot be read as what it should be.
@@ -13,11 +13,12 @@ import errno
 import json
 import os
 import re
+import select
 import sys
 import tomllib
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import msgspec
@@ -25,6 +26,7 @@ import pydantic
 import typer
 from typer.core import TyperGroup
 
+from job.commands.output import say
 from model.errors import RecloopError
 
 _ADVICE = {
@@ -36,6 +38,7 @@ _ADVICE = {
     errno.ENOTDIR: "give a folder; a part of that path is a file",
     errno.EEXIST: "give another one",
     errno.ENAMETOOLONG: "give a shorter name",
+    errno.EBADF: "where standard output is not wanted, send it to /dev/null instead of closing it",
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room on the disk",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
@@ -60,28 +63,89 @@ _NO_READER = 141
 class Root(TyperGroup):
     """The commands, each of which ends by `one_way_out`."""
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Run the command line, the help included, and see to it that what was printed arrived."""
+        _open_standard_streams()
+        with _whole_output():
+            return super().main(*args, **more)
+
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command that was asked for."""
+        """Run the command that was asked for."""
         with one_way_out():
             return super().invoke(ctx)
 
 
 @contextmanager
 def one_way_out() -> Iterator[None]:
-    """Turns what a user or a cluster caused into one sentence on standard error and an exit code."""
+    """Turn what a user or a cluster caused into one sentence on standard error and an exit code."""
     try:
         yield
     except KeyboardInterrupt:
-        typer.echo("Stopped.", err=True)
+        _say("Stopped.")
         raise typer.Exit(_INTERRUPTED) from None
-    except BrokenPipeError:
-        _forget_output()
-        raise typer.Exit(_NO_READER) from None
     except (RecloopError, OSError, MemoryError, RuntimeError, *UNREADABLE) as error:
+        if isinstance(error, BrokenPipeError) and _is_reader_gone():
+            _forget_output()
+            raise typer.Exit(_NO_READER) from None
         if isinstance(error, RuntimeError) and not isinstance(error, RecloopError) and not _is_link_loop(error):
             raise
-        typer.secho(f"Error: {sentence_of(error)}", err=True, fg=typer.colors.RED)
+        _forget_output()
+        _say(f"Error: {sentence_of(error)}", color=typer.colors.RED)
         raise typer.Exit(1) from error
+
+
+@contextmanager
+def _whole_output() -> Iterator[None]:
+    """Flush standard output at the end; where that, or what was printed before, failed, end with the right code.
+
+    Typer and rich end with 1 where nobody reads, and Python says "Exception ignored" and ends with 120 where its own
+    last flush fails.
+    """
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):
+            _forget_output()
+            sys.exit(_NO_READER)
+        raise
+    except BrokenPipeError:
+        _forget_output()
+        sys.exit(_NO_READER)
+    except OSError as error:
+        _forget_output()
+        _say(f"Error: {sentence_of(error)}", color=typer.colors.RED)
+        sys.exit(1)
+
+
+def _open_standard_streams() -> None:
+    """Put something in the place of streams that are closed (`>&-`), so that no other file gets their numbers.
+
+    Standard output becomes one that nothing can be written to, as programs of the shell take it: a command that
+    prints fails, one that has nothing to print does not.
+    """
+    for name, mode in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            number = os.open(os.devnull, mode)
+            os.set_inheritable(number, True)
+            setattr(sys, name, os.fdopen(number, "r" if name == "stdin" else "w"))
+
+
+def _is_reader_gone() -> bool:
+    """Return True if it is standard output or error that is broken, rather than a connection."""
+    poll = select.poll()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            poll.register(stream.fileno(), 0)
+    return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
+
+
+def _say(text: str, color: str | None = None) -> None:
+    """Write a line to standard error, if it takes any."""
+    with suppress(OSError):
+        say(text, err=True, color=color)
 
 
 def sentence_of(error: Exception) -> str:
@@ -121,6 +185,10 @@ def _one_line(error: Exception) -> str:
 
 
 def _forget_output() -> None:
-    """Python flushes standard output once more at its end, which would fail again."""
+    """Let go of what a stream does not take: Python flushes it once more at its end, which would fail again."""
     with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a descriptor is wanted, no path
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+                continue
+            os.dup2(nowhere.fileno(), stream.fileno())

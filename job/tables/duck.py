@@ -3,6 +3,7 @@
 A connection sees one state of the files, can read nothing else on the machine and cannot change its settings.
 """
 
+import logging
 import re
 import time
 from collections.abc import Iterator, Sequence
@@ -11,17 +12,20 @@ from pathlib import Path
 
 import duckdb
 
+from job.tables.columns import Column
 from job.tables.dialect import DUCKDB_TYPES, literal, quoted
 from job.tables.errors import NotAQueryError, QueryFailedError
 from job.tables.files import Snapshot, reading
-from job.tables.flaws import NOTE_LINE, NOTE_NUMBER, Flaws, lines_told, number_told
+from job.tables.flaws import NOTE_LINE, NOTE_VALUE, Flaws, lines_told, values_told
 from job.tables.lineage import Lineage, read_lineage
-from job.tables.lines import CALENDARS_MS, is_no_row, line_type, selected
+from job.tables.lines import CALENDARS_MS, LISTS, is_misfit, is_no_row, read_as, shown_value
 from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
+from job.tables.times import CountedTexts, Times, times_among, with_texts_of
 from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
 from job.tables.withdrawn import LATEST, read_withdrawn, without_withdrawn
 
+_log = logging.getLogger(__name__)
 _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s+", re.IGNORECASE)
 # DuckDB's epoch_ms fails where Flink's function, and Python, have no time.
 _SHARED_TIME_FUNCTION = (
@@ -36,22 +40,33 @@ _FOLDERS = {"dt": "/dt=([^/]*)/hour=[^/]*/[^/]*$", "hour": "/hour=([^/]*)/[^/]*$
 
 
 @contextmanager
-def connect(tables_dir: Path, flaws: Flaws | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the views of `job.tables.schema.VIEWS` over what is committed now; `flaws` gets what is not shown.
+def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the views of `job.tables.schema.VIEWS` over what is committed now.
 
-    Compactors wait while the block runs: keep it short. A missing folder gives empty tables.
+    Compactors wait while the block runs: keep it short. A missing folder gives empty tables. What the queries could
+    not show is logged as a warning at the end, for whoever reads the tables.
 
     Raises:
         TablesBusyError: a compactor held the lock for a minute.
         UnreadableTableError: a folder or file is there and may not be read.
         QueryFailedError: a file went while it was being opened.
     """
+    flaws = Flaws()
+    with _connected(tables_dir, flaws) as connection:
+        yield connection
+        for flaw in _told(connection, flaws):
+            _log.warning(flaw)
+
+
+@contextmanager
+def _connected(tables_dir: Path, flaws: Flaws, *written: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """As `connect`; `flaws` gets what is not shown, and the files `written` may be written."""
     with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
-        (flaws or Flaws()).register(connection)
+        flaws.register(connection)
         try:
             _create_views(connection, files)
             _hide_withdrawn(connection, tables_dir)
-            _lock_down(connection, [path for paths in files.values() for path in paths])
+            _lock_down(connection, [*written, *(path for paths in files.values() for path in paths)])
         except duckdb.Error as error:
             raise QueryFailedError(_one_line(error)) from error
         yield connection
@@ -87,14 +102,46 @@ def stream(tables_dir: Path, sql: str) -> Iterator[QueryStream]:
     """
     check_reads_only(sql)
     flaws = Flaws()
-    with connect(tables_dir, flaws) as connection:
-        columns = _execute(connection, sql, ())
-        yield QueryStream(columns, _fetch(connection), lambda: _told(connection, flaws))
+    with _connected(tables_dir, flaws) as connection:
+        times = _times(connection, sql)
+        columns = _execute(connection, with_texts_of(times, sql), ())
+        counted = CountedTexts()
+        rows = counted.merged(times, _fetch(connection))
+        columns = times.names if times.places else columns
+        yield QueryStream(columns, rows, lambda: (*_told(connection, flaws), *counted.warnings()))
 
 
-def count_no_rows(connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path]) -> list[tuple[Path, int]]:
-    """Each file of the table that has lines that are no rows, and how many, by name."""
-    counted = f"SELECT filename, count(*) FROM {read_lines(TABLES[table], files)} WHERE {is_no_row(TABLES[table])}"
+def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
+    """Write the rows of one reading statement to a Parquet file; errors as in `query`.
+
+    Returns:
+        What has to be said of the rows.
+    """
+    statement = check_reads_only(sql)
+    flaws = Flaws()
+    with _connected(tables_dir, flaws, path) as connection:
+        try:
+            _check_kind(connection, statement)
+            connection.execute(f"COPY (\n{statement}\n) TO {literal(str(path.absolute()))} (FORMAT parquet)")
+        except duckdb.Error as error:
+            raise QueryFailedError(_one_line(error)) from error
+        return _told(connection, flaws)
+
+
+def _times(connection: duckdb.DuckDBPyConnection, sql: str) -> Times:
+    """Return the columns of the statement that hold times; none where it fails, as it will again when it is run."""
+    try:
+        described = connection.execute(f"DESCRIBE (\n{check_reads_only(sql)}\n)").fetchall()
+    except duckdb.Error:
+        return Times((), ())
+    return times_among([(name, kind) for name, kind, *_ in described])
+
+
+def _count(
+    connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path], condition: str, raw: Column | None = None
+) -> list[tuple[Path, int]]:
+    """Each file of the table that has lines for which the condition holds, and how many, by name."""
+    counted = f"SELECT filename, count(*) FROM {read_lines(TABLES[table], files, raw)} WHERE {condition}"
     rows = connection.execute(f"{counted} GROUP BY filename ORDER BY filename").fetchall()
     return [(Path(name), count) for name, count in rows]
 
@@ -102,7 +149,7 @@ def count_no_rows(connection: duckdb.DuckDBPyConnection, table: str, files: Sequ
 def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
     """What has to be said of the tables that a statement names, for an engine that tells of none of it itself."""
     flaws = Flaws()
-    with connect(tables_dir, flaws) as connection:
+    with _connected(tables_dir, flaws) as connection:
         for table in TABLES.values():
             if table.name in sql.lower():
                 columns = ", ".join(f"max({quoted(each.name)})" for each in table.columns)
@@ -110,9 +157,17 @@ def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
         return _told(connection, flaws)
 
 
-def read_lines(table: Table, files: Sequence[Path]) -> str:
-    """Name the files' lines in SQL, as rows of the table's columns and `filename`; what does not fit is null."""
-    types = ", ".join(f"{quoted(each.name)}: '{DUCKDB_TYPES[line_type(each)]}'" for each in table.columns)
+def read_lines(table: Table, files: Sequence[Path], raw: Column | None = None) -> str:
+    """Name the files' lines in SQL, as rows of the table's columns, as `read_as` has them, and `filename`.
+
+    Args:
+        table: whose files they are.
+        files: one at least.
+        raw: a column that is wanted as JSON, as it is written.
+    """
+    types = ", ".join(
+        f"{quoted(each.name)}: '{'JSON' if each is raw else DUCKDB_TYPES[read_as(each)]}'" for each in table.columns
+    )
     paths = ", ".join(literal(_as_pattern(path)) for path in files)
     return (
         f"read_json([{paths}], format='newline_delimited', maximum_object_size={_MAX_ROW_BYTES}, "
@@ -142,9 +197,16 @@ def _fetch(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
 
 
 def _told(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...]:
-    counted = ((table, count_no_rows(connection, table, files)) for table, files in flaws.files().items())
-    lines = [lines_told(table, counts) for table, counts in counted]
-    return (*lines, *(number_told(table, column) for table, column in flaws.numbers()))
+    told = [
+        lines_told(table, _count(connection, table, files, is_no_row(TABLES[table])))
+        for table, files in flaws.files().items()
+    ]
+    for (table, name), files in flaws.values().items():
+        column = next(each for each in TABLES[table].columns if each.name == name)
+        misfit = f"NOT ({is_no_row(TABLES[table])}) AND {is_misfit(column)}"
+        if counts := _count(connection, table, files, misfit, column if column.type in LISTS else None):
+            told.append(values_told(table, column, counts))
+    return tuple(told)
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot) -> None:
@@ -160,7 +222,7 @@ def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot) -> Non
 
 def _create_base_view(table: Table, files: Sequence[Path]) -> str:
     if files:
-        noted = (selected(each, f"{NOTE_NUMBER}('{table.name}', '{each.name}')") for each in table.columns)
+        noted = (shown_value(each, f"{NOTE_VALUE}('{table.name}', '{each.name}', filename)") for each in table.columns)
         folders = (f"regexp_extract(filename, '{_FOLDERS[each.name]}', 1) AS {each.name}" for each in PARTITIONS)
         skipped = f"CASE WHEN {is_no_row(table)} THEN {NOTE_LINE}('{table.name}', filename) ELSE TRUE END"
         select = f"SELECT {', '.join((*noted, *folders))} FROM {read_lines(table, files)} WHERE {skipped}"

@@ -1,10 +1,11 @@
 """Writes a file whole or not at all, and never over one that it was not told to replace."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from job.tables.errors import ExportError
-from model.files import whole_file
+from model.files import sync, whole_file
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -25,7 +26,15 @@ def check_target(path: Path, *, force: bool) -> None:
 
 
 def export(path: Path, content: Iterable[bytes], *, force: bool) -> None:
-    """Write the chunks under a hidden name, and show them when all are on disk.
+    """Write the chunks as a file; errors as in `new_file`."""
+    with new_file(path, force=force) as hidden, hidden.open("wb") as file:
+        for chunk in content:
+            file.write(chunk)
+
+
+@contextmanager
+def new_file(path: Path, *, force: bool) -> Iterator[Path]:
+    """Give a hidden name to write to, and show that file when all of it is on disk.
 
     Raises:
         ExportError: the file came in the meantime, or cannot be written.
@@ -33,8 +42,9 @@ def export(path: Path, content: Iterable[bytes], *, force: bool) -> None:
     target = path.resolve()
     try:
         with whole_file(target, many_writers=True) as file:
-            for chunk in content:
-                file.write(chunk)
+            hidden = Path(file.name)
+            yield hidden
+            sync(hidden)  # the writer may have made a new file of that name
             check_target(path, force=force)
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror or error}; give another --out"

@@ -9,8 +9,19 @@ from pathlib import Path
 import duckdb
 from duckdb.func import FunctionNullHandling
 
+from job.tables.columns import Column, ColumnType
+
 NOTE_LINE = "note_line"
-NOTE_NUMBER = "note_number"
+NOTE_VALUE = "note_value"
+
+_KINDS = {
+    ColumnType.INT: "32-bit integer",
+    ColumnType.LONG: "64-bit integer",
+    ColumnType.DOUBLE: "number",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.STRINGS: "array of texts",
+    ColumnType.DOUBLES: "array of numbers",
+}
 
 
 class Flaws:
@@ -18,20 +29,20 @@ class Flaws:
 
     def __init__(self) -> None:
         self._files: set[tuple[str, str]] = set()
-        self._numbers: set[tuple[str, str]] = set()
+        self._values: set[tuple[str, str, str]] = set()
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Make the functions that the base views call."""
-        functions: tuple[tuple[str, Callable[[str, str], bool | None], str], ...] = (
-            (NOTE_LINE, self._line, "BOOLEAN"),
-            (NOTE_NUMBER, self._number, "INTEGER"),
+        functions: tuple[tuple[str, Callable[..., bool], int], ...] = (
+            (NOTE_LINE, self._line, 2),
+            (NOTE_VALUE, self._value, 3),
         )
-        for name, function, returned in functions:
+        for name, function, takes in functions:
             connection.create_function(
                 name,
                 function,
-                ["VARCHAR", "VARCHAR"],
-                returned,
+                ["VARCHAR"] * takes,
+                "BOOLEAN",
                 side_effects=True,
                 null_handling=FunctionNullHandling.SPECIAL,
             )
@@ -43,31 +54,39 @@ class Flaws:
             found.setdefault(table, []).append(Path(name))
         return found
 
-    def numbers(self) -> list[tuple[str, str]]:
-        """(table, column) of numbers that were shown as null."""
-        return sorted(self._numbers)
-
-    def clear(self) -> None:
-        """Forget what was met."""
-        self._files.clear()
-        self._numbers.clear()
+    def values(self) -> dict[tuple[str, str], list[Path]]:
+        """By table and column, the files in which values may be that do not fit the column."""
+        found: dict[tuple[str, str], list[Path]] = {}
+        for table, column, name in sorted(self._values):
+            found.setdefault((table, column), []).append(Path(name))
+        return found
 
     def _line(self, table: str, file: str) -> bool:
         self._files.add((table, file))
         return False
 
-    def _number(self, table: str, column: str) -> None:
-        self._numbers.add((table, column))
+    def _value(self, table: str, column: str, file: str) -> bool:
+        self._values.add((table, column, file))
+        return False
 
 
 def lines_told(table: str, counts: Sequence[tuple[Path, int]]) -> str:
     """One sentence on lines that were left out."""
+    lines, one = _lines(table, counts)
+    return f"{lines} {'is' if one else 'are'} no row and left out (torn or damaged), in {_files(counts)}"
+
+
+def values_told(table: str, column: Column, counts: Sequence[tuple[Path, int]]) -> str:
+    """One sentence on values that do not fit their column."""
+    lines, one = _lines(table, counts)
+    misfit = f"{'has' if one else 'have'} a value in {column.name} that is no {_KINDS[column.type]}"
+    return f"{lines} {misfit} and shown as null, in {_files(counts)}"
+
+
+def _lines(table: str, counts: Sequence[tuple[Path, int]]) -> tuple[str, bool]:
     total = sum(count for _, count in counts)
-    many = f"{total:,} line{'s' if total > 1 else ''} of {table} {'are' if total > 1 else 'is'} no row"
-    more = f" and {len(counts) - 1:,} more files" if len(counts) > 1 else ""
-    return f"{many} and left out (torn or damaged), in {counts[0][0]}{more}"
+    return f"{total:,} line{'s' if total > 1 else ''} of {table}", total == 1
 
 
-def number_told(table: str, column: str) -> str:
-    """One sentence on numbers that were shown as null."""
-    return f"{table} has numbers in {column} that are beyond 32 bits: they are shown as null"
+def _files(counts: Sequence[tuple[Path, int]]) -> str:
+    return f"{counts[0][0]}" + (f" and {len(counts) - 1:,} more files" if len(counts) > 1 else "")

@@ -25,6 +25,8 @@ class Format(StrEnum):
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
+    PARQUET = "parquet"
+    """Into a file alone; DuckDB writes it."""
 
 
 class Values:
@@ -39,7 +41,7 @@ class Values:
 
     def json(self, value: object) -> bytes:
         """Any value as JSON."""
-        return msgspec.json.encode(self._plain(value), enc_hook=str)
+        return msgspec.json.encode(self.plain(value), enc_hook=str)
 
     def csv(self, value: object) -> str:
         """Any value as a field of a CSV file."""
@@ -55,16 +57,17 @@ class Values:
             return ()
         return (f"{self.not_numbers:,} values are NaN or infinite: they are written as the texts NaN and Infinity",)
 
-    def _plain(self, value: object) -> object:
+    def plain(self, value: object) -> object:
+        """A value of what JSON has; NaN and the infinities as text, which is counted."""
         if isinstance(value, float) and not math.isfinite(value):
             self.not_numbers += 1
             return _WORDS_OF_NUMBERS.get(value, "NaN")
         if isinstance(value, int) and value.bit_length() > _MOST_BITS:
             return msgspec.Raw(str(value))
         if isinstance(value, list | tuple):
-            return [self._plain(each) for each in value]
+            return [self.plain(each) for each in value]
         if isinstance(value, dict):
-            return {str(key): self._plain(each) for key, each in value.items()}
+            return {str(key): self.plain(each) for key, each in value.items()}
         return value
 
     @staticmethod

@@ -1,5 +1,6 @@
 """Which column of a table is which part of a behaviour or of an item, as --columns says it."""
 
+from collections import Counter
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -27,7 +28,7 @@ def parse_columns(text: str, option: str, parts: tuple[str, ...], needed: tuple[
         needed: those that have to be there.
 
     Raises:
-        SourceError: a part is unknown, given twice or missing, or names and numbers are mixed.
+        SourceError: a part is unknown, given twice or missing, a column is used twice, or names and numbers are mixed.
     """
     example = ",".join(f"{part}=COLUMN" for part in needed)
     columns: dict[str, str] = {}
@@ -38,6 +39,9 @@ def parse_columns(text: str, option: str, parts: tuple[str, ...], needed: tuple[
             msg = f"{option}: {pair!r} is not PART=COLUMN, each part once, of {', '.join(parts)}; write {example}"
             raise SourceError(msg)
         columns[part] = column
+    if twice := [column for column, count in Counter(map(_column_key, columns.values())).items() if count > 1]:
+        msg = f"{option} gives column {twice[0]} to two parts; each part has a column of its own, as in {example}"
+        raise SourceError(msg)
     missing = [part for part in needed if part not in columns]
     if missing:
         msg = f"{option} does not say which column is {' and '.join(missing)}; write for example {example}"
@@ -46,6 +50,11 @@ def parse_columns(text: str, option: str, parts: tuple[str, ...], needed: tuple[
         msg = f"{option} has names and numbers; give all columns by the header's names, or all by numbers from 1"
         raise SourceError(msg)
     return MappingProxyType(columns)
+
+
+def _column_key(column: str) -> str:
+    """Return a name that is the same for 1 and 01."""
+    return str(int(column)) if is_number(column) else column
 
 
 def is_number(column: str) -> bool:

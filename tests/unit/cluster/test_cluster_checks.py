@@ -11,12 +11,12 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from job.cluster import FlinkRest, UnfitClusterError
 from job.cluster.records import RegisteredTaskManager, Resources
 from job.cluster.task_manager_python import ask, environment_of, path_fault
 from job.commands.cluster import advise
+from job.commands.output import Screen
 from job.deployment.cluster_checks import advice, check_cluster
 from job.settings.job_settings import load
 from tests.unit.cluster.web import Page, Web, web
@@ -165,14 +165,14 @@ def test_advice_is_told_once_and_refuses_nothing(
     assert faults(server, Flink(slots=slots)) == []
     assert len(caplog.records) == (slots > 1)
 
-    advise(Console(stderr=True), server.url)
+    advise(Screen(stderr=True), server.url)
     assert capsys.readouterr().err.count("numberOfTaskSlots") == (slots > 1)
 
 
 def test_a_cluster_that_does_not_answer_gets_no_advice(server: Web, capsys: pytest.CaptureFixture[str]) -> None:
     server.pages, server.otherwise = {}, Page(b"<html>")
 
-    advise(Console(stderr=True), server.url)
+    advise(Screen(stderr=True), server.url)
     assert capsys.readouterr() == ("", "")
 
 

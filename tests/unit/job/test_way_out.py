@@ -2,7 +2,11 @@
 
 import errno
 import gzip
+import io
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -13,6 +17,7 @@ from typer.testing import CliRunner, Result
 
 from job.cli import app
 from job.commands.way_out import Root, one_way_out
+from job.tables.formats import Format
 from model.datasets.generate import Synthetic, generate
 from model.errors import RecloopError
 
@@ -172,6 +177,76 @@ def test_what_is_damaged_ends_in_a_sentence(
             bundle=str(tmp_path / "folder"),
         )
         judge(result, harmless=command in HARMLESS or value == "empty folder")
+
+
+class _Broken:
+    """Standard output that takes nothing: `main` sees a real descriptor, as the shell makes it."""
+
+    def __init__(self, kind: str) -> None:
+        if kind == "no reader":
+            reader, self.number = os.pipe()
+            os.close(reader)
+        else:
+            self.number = os.open("/dev/full" if kind == "full disk" else os.devnull, os.O_RDWR)
+        self.stream = None if kind == "closed" else os.fdopen(self.number, "w")
+
+
+ENDS = {
+    "no reader": (141, ""),
+    "full disk": (1, "Error: No space left on device; make room on the disk\n"),
+    "closed": (1, "Error: Bad file descriptor; where standard output is not wanted, send it to /dev/null"),
+}
+PRINT = [
+    *(f"{words} --help" for words in [*TEMPLATES, *LEFT_OUT]),
+    *("--help", "data --help", "config table", "cluster status --dir none", "drill --list --json"),
+    *("sql --tables", "sql --tables --json", "models list --registry none"),
+    *(f"sql select+1 --tables-dir . --format {form}" for form in Format if form is not Format.PARQUET),
+]
+"""Command lines that have something to print."""
+
+
+@pytest.mark.parametrize("kind", ENDS)
+@pytest.mark.parametrize("line", PRINT)
+def test_output_that_nobody_takes_ends_every_command_with_one_code(
+    line: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    errors = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", _Broken(kind).stream)
+    monkeypatch.setattr(sys, "stderr", errors)
+    with pytest.raises(SystemExit) as ended:
+        get_command(app).main([word.replace("+", " ") for word in line.split()], prog_name="recloop")
+    code, said = ENDS[kind]
+    assert (ended.value.code, errors.getvalue()[: len(said)]) == (code, said)
+    assert errors.getvalue().count("\n") == (1 if said else 0)
+    sys.stdout.close()
+
+
+@pytest.mark.parametrize(("redirected", "code"), [("| true", 141), (">/dev/full", 1), (">&-", 1), ("2>&-", 0)])
+def test_the_shell_sees_the_same(redirected: str, code: int, tmp_path: Path) -> None:
+    line = f"{sys.executable} -m job.cli sql 'select range from range(99999)' --format csv --tables-dir . {redirected}"
+    done = subprocess.run(
+        ["bash", "-c", f"{line}\nexit ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (code, 0 if code != 1 else 1), done.stderr
+
+
+def test_a_command_that_prints_nothing_needs_no_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = tmp_path / "tables"
+    tables.mkdir()
+    monkeypatch.setattr(sys, "stdout", None)
+    with pytest.raises(SystemExit) as ended:
+        get_command(app).main(["sql", "select 1", "--tables-dir", str(tables), "--out", str(tmp_path / "y.csv")])
+    assert ended.value.code == 0
+    sys.stdout.close()
+
+
+def test_a_broken_connection_is_no_reader_that_went(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with (tmp_path / "out").open("w") as out:
+        monkeypatch.setattr(sys, "stdout", out)
+        with pytest.raises(typer.Exit) as ended, one_way_out():
+            raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+    assert ended.value.exit_code == 1
 
 
 class _OursError(RecloopError):

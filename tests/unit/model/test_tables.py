@@ -4,6 +4,8 @@ from pathlib import Path
 
 import duckdb
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from model.datasets.columns import BEHAVIOR_PARTS, ITEM, TIME, USER, parse_columns
 from model.datasets.errors import SourceError
@@ -76,3 +78,15 @@ def test_a_catalogue_beside_any_source(tmp_path: Path) -> None:
 def test_wrong_columns_are_refused(text: str) -> None:
     with pytest.raises(SourceError, match="--columns"):
         parse_columns(text, "--columns", BEHAVIOR_PARTS, (USER, ITEM, TIME))
+
+
+@given(st.lists(st.sampled_from(["1", "01", "2", "3", "12", "uid", "UID", "1a"]), min_size=3, max_size=5))
+def test_a_column_that_two_parts_name_is_refused(columns: list[str]) -> None:
+    text = ",".join(f"{part}={column}" for part, column in zip(BEHAVIOR_PARTS, columns, strict=False))
+    needed = BEHAVIOR_PARTS[:3]
+    meant = [int(column) if column.isdigit() else column for column in columns]
+    if len(set(meant)) < len(meant):
+        with pytest.raises(SourceError, match="two parts"):
+            parse_columns(text, "--columns", BEHAVIOR_PARTS, needed)
+    elif len({type(column) for column in meant}) == 1:
+        assert list(parse_columns(text, "--columns", BEHAVIOR_PARTS, needed).values()) == columns

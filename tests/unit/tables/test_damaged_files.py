@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,13 +12,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
+from job.cli import app
+from job.deployment.model_status import read_models
+from job.settings.job_settings import load
 from job.tables import duck
+from job.tables.columns import ColumnType
 from job.tables.compaction import Compactor
 from job.tables.errors import QueryFailedError, UnreadableTableError
 from job.tables.files import Snapshot, snapshot
 from job.tables.schema import TABLES
-from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit
+from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit, made_list
 
 OFFSETS = "SELECT log_offset FROM user_behavior_all ORDER BY 1"
 NO_ROWS = [
@@ -88,12 +94,111 @@ def test_lines_of_many_files_are_counted_together(tmp_path: Path) -> None:
     assert warning.endswith("part-a-0 and 1 more files")
 
 
-def test_a_number_beyond_its_column_is_null_and_told_where_it_is_asked_for(tmp_path: Path) -> None:
-    file(tmp_path, [line(1, position=2**31), line(2, position=-(2**31)), line(3, position=2**31 - 1)])
-    rows, warnings = asked(tmp_path, 'SELECT log_offset, "position" FROM user_behavior ORDER BY 1')
-    assert rows == [(1, None), (2, -(2**31)), (3, 2**31 - 1)]
-    assert warnings == ("user_behavior has numbers in position that are beyond 32 bits: they are shown as null",)
-    assert asked(tmp_path) == ([(1,), (2,), (3,)], ())
+KINDS = {
+    ColumnType.INT: "32-bit integer",
+    ColumnType.LONG: "64-bit integer",
+    ColumnType.DOUBLE: "number",
+    ColumnType.BOOLEAN: "boolean",
+    ColumnType.STRINGS: "array of texts",
+    ColumnType.DOUBLES: "array of numbers",
+}
+FITTING: dict[ColumnType, list[object]] = {
+    ColumnType.STRING: ["", "u", 5, True, [1], {"k": 1}],
+    ColumnType.INT: [0, 2**31 - 1, -(2**31)],
+    ColumnType.LONG: [0, 2**63 - 1, -(2**63)],
+    ColumnType.DOUBLE: [0, -1.5, 1e300, 5e-324, 2**53],
+    ColumnType.BOOLEAN: [True, False],
+    ColumnType.STRINGS: [[], ["a", "b, c", '"', "\\", "é\n"], [None]],
+    ColumnType.DOUBLES: [[], [1, -2.5, 1e300], [None]],
+}
+MISFITS: dict[ColumnType, list[object]] = {
+    ColumnType.INT: [2**31, -(2**31) - 1, 2**63, 2**200, 1e300, "x", "", [1], {"k": 1}],
+    ColumnType.LONG: [2**63, -(2**63) - 1, 2**64, 2**200, 1e300, "x", "", [1], {"k": 1}],
+    ColumnType.DOUBLE: ["x", "", [1.0], {"k": 1}],
+    ColumnType.BOOLEAN: ["x", "", [True], {"k": 1}],
+    ColumnType.STRINGS: ["x", 5, True, {"k": 1}],
+    ColumnType.DOUBLES: ["x", 5, True, {"k": 1}, [1.0, "x"], [[1.0]], [{"k": 1}]],
+}
+
+
+# Of attempts one damaged line is an error: which rows of all others count depends on it.
+@pytest.mark.parametrize("name", sorted(TABLES.keys() - {"attempts"}))
+def test_values_that_do_not_fit_their_column_are_null_and_counted(
+    name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line a column and value: first those that fit, a null too, then those that do not, and a torn line."""
+    columns = TABLES[name].columns
+    fitting = [(column, value) for column in columns for value in [None, *FITTING[column.type]]]
+    misfits = [(column, value) for column in columns for value in MISFITS.get(column.type, ())]
+    path = commit(tmp_path / name / HOUR, "part-a-0", [])
+    rows = [{"epoch": 1, columns[0].name: 1, column.name: value} for column, value in fitting + misfits]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "torn")
+    names = ", ".join(f'"{column.name}"' for column in columns)
+    found, warnings = asked(tmp_path, f"SELECT {names} FROM files.{name}")
+    cells = [
+        dict(zip(columns, row, strict=True))[column] for row, (column, _) in zip(found, fitting + misfits, strict=True)
+    ]
+    for cell, (column, value) in zip(cells, fitting, strict=False):
+        assert (cell is None) == (value is None) if column.type is ColumnType.STRING else cell == value
+    assert all(cell is None or (isinstance(cell, list) and None in cell) for cell in cells[len(fitting) :])
+    assert warnings == (
+        f"1 line of {name} is no row and left out (torn or damaged), in {path}",
+        *(
+            f"{len(MISFITS[column.type])} lines of {name} have a value in {column.name} that is no {KINDS[column.type]}"
+            f" and shown as null, in {path}"
+            for column in sorted(columns, key=lambda column: column.name)
+            if column.type in MISFITS
+        ),
+    )
+    duck.query(tmp_path, f"SELECT {names} FROM files.{name}")
+    assert [record.getMessage() for record in caplog.records] == list(warnings)
+
+
+def test_a_value_that_fits_is_what_was_written_to_the_last_digit(tmp_path: Path) -> None:
+    drawn = random.Random(4)
+    scores = [drawn.uniform(-1, 1) * 10 ** drawn.randrange(-300, 300) for _ in range(500)]
+    rows = [{"minute": 1, "written_at": place, "freshness_p50_ms": score} for place, score in enumerate(scores)]
+    commit(tmp_path / "feedback_metrics" / HOUR, "part-a-0", rows)
+    found, warnings = asked(tmp_path, "SELECT freshness_p50_ms FROM files.feedback_metrics ORDER BY written_at")
+    assert ([row[0] for row in found], warnings) == (scores, ())
+
+
+def test_a_value_is_told_only_where_it_is_asked_for(tmp_path: Path) -> None:
+    file(tmp_path, [line(1, position="x"), line(2)])
+    assert asked(tmp_path) == ([(1,), (2,)], ())
+    assert len(asked(tmp_path, 'SELECT log_offset, "position" FROM user_behavior ORDER BY 1')[1]) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "table"),
+    [
+        (["sql", "SELECT * FROM user_behavior"], "user_behavior"),
+        (["sql", "SELECT * FROM user_behavior", "--json"], "user_behavior"),
+        (["lists", "u1"], "user_behavior"),
+        (["lists", "u1", "--json"], "recommendation_lists"),
+        (["ab", "report"], "recommendation_lists"),
+        (["ab", "report", "--json"], "user_behavior"),
+    ],
+)
+def test_every_command_that_reads_a_table_tells_of_damaged_lines(
+    command: list[str], table: str, tmp_path: Path
+) -> None:
+    variants = [{**made_list(version, ["i1"], user=f"u{version}"), "variant": "ab"[version % 2]} for version in (1, 2)]
+    commit(tmp_path / "recommendation_lists" / HOUR, "part-a-0", variants)
+    file(tmp_path, [line(1)])
+    told = f"1 line of {table} is no row and left out"
+    whole = CliRunner().invoke(app, [*command, "--tables-dir", str(tmp_path)])
+    assert (whole.exit_code, told in whole.stderr) == (0, False)
+    commit(tmp_path / table / HOUR, "part-b-0", []).write_bytes(b'{"torn')
+    damaged = CliRunner().invoke(app, [*command, "--tables-dir", str(tmp_path)])
+    assert (damaged.exit_code, damaged.stderr.count(f"warning: {told}")) == (0, 1)
+    assert "torn" not in damaged.stdout
+
+
+def test_status_tells_of_damaged_lines(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    commit(tmp_path / "model_swaps" / HOUR, "part-a-0", []).write_bytes(b'{"torn')
+    read_models(load(overrides=[f"tables.folder={tmp_path}", "lists.policy=history"]))
+    assert "1 line of model_swaps is no row" in caplog.text
 
 
 @pytest.mark.parametrize("time_ms", [2**62, -(2**62), 253_402_300_800_000, -62_135_596_800_001])
@@ -156,7 +261,11 @@ _UNREADABLE = ("user_behavior", "user_behavior/dt=2026-03-01", f"user_behavior/{
 _ASK = """
 import os, sys
 from pathlib import Path
+from job.cli import app
+from job.deployment.model_status import read_models
+from job.settings.job_settings import load
 from job.tables import duck
+from job.tables.columns import ColumnType
 from job.tables.errors import TablesError
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid({user}); os.setuid({user})

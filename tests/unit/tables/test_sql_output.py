@@ -3,17 +3,29 @@
 import csv
 import io
 import json
+import os
+import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
+import duckdb
 import msgspec
 import pytest
 import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table as RichTable
+from rich.text import Text
 from typer.testing import CliRunner, Result
 
 from job.commands import lists, sql
+from job.commands.output import Screen, print_json, say, warn
+from job.tables import duck
 from job.tables.errors import ExportError
 from job.tables.export import export
 from job.tables.formats import Format, Values, chunks
@@ -149,6 +161,115 @@ def test_a_target_that_is_no_new_file_is_refused(out: str, force: tuple[str, ...
     assert (done.exit_code, "--out" in done.stderr, done.stderr.count("\n")) == (2, True, 1)
 
 
+@pytest.mark.parametrize("name", ["x", "x.xlsx", "x.csv.gz", "x.PARQUETS", ".csv"])
+def test_an_ending_that_says_no_format_is_refused_with_those_that_do(name: str, tables_dir: Path) -> None:
+    out = tables_dir.parent / name
+    done = ask(tables_dir, "--out", out)
+    assert (done.exit_code, done.stderr.count("\n"), out.exists()) == (2, 1, False)
+    assert all(ending in done.stderr for ending in (".csv", ".json", ".jsonl", ".ndjson", ".parquet", ".txt"))
+    assert ask(tables_dir, "--out", out, "--format", "csv").exit_code == 0
+
+
+def test_parquet_holds_the_rows_with_their_types(tables_dir: Path, tmp_path: Path) -> None:
+    statement = "SELECT items, scores, user_seq, event_time FROM recommendation_lists -- all"
+    assert ask(tables_dir, "--out", tmp_path / "o'x.parquet", sql=statement).exit_code == 0
+    with duckdb.connect() as connection:
+        read = connection.execute("SELECT * FROM read_parquet(?)", [str(tmp_path / "o'x.parquet")])
+        kinds = [str(column[1]) for column in read.description]
+        assert read.fetchall() == duck.query(tables_dir, statement).rows
+    assert kinds == ["VARCHAR[]", "DOUBLE[]", "BIGINT", "TIMESTAMP"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o'x.parquet", "tables"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "statement", "code"),
+    [
+        (["--format", "parquet"], "SELECT 1", 2),
+        (["--out", "x.csv", "--format", "parquet"], "SELECT 1", 2),
+        (["--out", "x.parquet", "--json"], "SELECT 1", 2),
+        (["--out", "x.parquet", "--engine", "flink"], "SELECT 1", 2),
+        (["--out", "x.parquet"], "SELECT nosuch", 1),
+        (["--out", "x.parquet"], "SELECT 1) TO 'y.parquet'; SELECT (2", 1),
+        (["--out", "x.parquet"], "SELECT * FROM read_csv('x')", 1),
+    ],
+)
+def test_parquet_that_cannot_be_written_leaves_no_file(
+    arguments: list[str], statement: str, code: int, tables_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = ask(tables_dir, *arguments, sql=statement)
+    assert (done.exit_code, done.stderr.count("\n"), [path.name for path in tmp_path.iterdir()]) == (
+        code,
+        1,
+        ["tables"],
+    )
+
+
+TIMES = [
+    ("TIMESTAMP 'infinity'", "infinity"),
+    ("TIMESTAMP '-infinity'", "-infinity"),
+    ("TIMESTAMPTZ 'infinity'", "infinity"),
+    ("DATE 'infinity'", "infinity"),
+    ("DATE '-infinity'", "-infinity"),
+    ("DATE '20000-01-01'", "20000-01-01"),
+    ("DATE '9999-12-31'", "9999-12-31"),
+    ("TIMESTAMP '9999-12-31 23:59:59.999999'", "9999-12-31T23:59:59.999999"),
+    ("TIMESTAMP '0001-01-01'", "0001-01-01T00:00:00"),
+    ("INTERVAL 3000000 YEARS", "3000000 years"),
+    ("INTERVAL '2000000000 days'", "2000000000 days"),
+    ("[DATE 'infinity']", "[infinity]"),
+    ("{'k': INTERVAL 3000000 YEARS}", "{'k': 3000000 years}"),
+    ("'infinity'", "infinity"),
+]
+BEYOND = 9
+
+
+def test_times_that_python_has_no_value_for_are_given_as_they_are_and_told(tables_dir: Path) -> None:
+    statement = f"SELECT {', '.join(f'{time} AS t' for time, _ in TIMES)} FROM user_behavior"
+    for form in ("json", "jsonl", "csv"):
+        done = ask(tables_dir, "--format", form, sql=statement)
+        assert all(text in done.stdout for _, text in TIMES)
+        assert done.stderr.startswith(f"warning: {2 * BEYOND} values are infinite times")
+    rows = json.loads(ask(tables_dir, "--json", sql=statement).stdout)["rows"]
+    assert [list(row.values()) for row in rows] == [[text for _, text in TIMES]] * 2
+    assert ask(tables_dir, sql="SELECT event_time, DATE '9999-12-31' FROM user_behavior").stderr == ""
+
+
+HARMFUL = "a\x1b[2Jb\x9b31m\x07\x7f\b\rc\0"
+
+
+@given(st.text() | st.sampled_from([HARMFUL, "[red]\x1b"]))
+def test_nothing_that_is_printed_is_obeyed_by_a_terminal(text: str) -> None:
+    file = io.StringIO()
+    out = Screen(file=file, width=500)
+    grid = RichTable(escape(text), title=Text(text))
+    grid.add_row(escape(text), Text(text))
+    for each in (escape(text), Text(text), grid, Panel(Text(text))):
+        out.print(each)
+    with redirect_stdout(file), redirect_stderr(file):
+        say(text)
+        warn(text)
+        print_json({"text": text})
+    assert not CONTROLS & set(file.getvalue())
+
+
+CONTROLS = {chr(code) for code in (*range(32), *range(0x7F, 0xA0), *range(0xD800, 0xE000))} - {"\t", "\n"}
+
+
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
+def test_only_a_terminal_gets_control_characters_spelled_out(form: str, tables_dir: Path) -> None:
+    terminal, console = os.openpty()
+    done = ask(tables_dir, "--format", form, sql="SELECT item_id FROM user_behavior ORDER BY log_offset LIMIT 1")
+    assert ("\x1b" in done.stdout) == (form == "csv")
+    program = [sys.executable, "-m", "job.cli", "sql", f"SELECT '{HARMFUL[:-1]}' AS x", "--format", form]
+    subprocess.run([*program, "--tables-dir", tables_dir], stdout=console, check=True, timeout=300)
+    os.close(console)
+    shown = os.read(terminal, 9999).decode()
+    os.close(terminal)
+    assert not CONTROLS & set(re.sub(r"\r+\n", "\n", shown))  # a terminal's newline has its own \r
+    assert "\\u001b[2Jb\\u009b31m" in shown
+
+
 def test_two_formats_are_refused(tables_dir: Path) -> None:
     assert ask(tables_dir, "--json", "--format", "csv").exit_code == 2
 
@@ -157,7 +278,7 @@ def test_two_formats_are_refused(tables_dir: Path) -> None:
 def test_text_of_users_is_shown_as_it_is_and_obeyed_by_nobody(command: tuple[str, str], tables_dir: Path) -> None:
     done = call(*command, "--tables-dir", tables_dir)
     assert done.exit_code == 0
-    assert "[bold]text[/bold] \\x1b[31m" in done.output
+    assert "[bold]text[/bold] \\u001b[31m" in done.output
     assert not {"\x1b", "\0"} & set(done.output)
 
 
