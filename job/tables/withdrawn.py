@@ -1,6 +1,6 @@
 """The items that the deployed job shows to nobody: a file beside the tables, for who reads lists before they are swept.
 
-The job makes every list anew that holds one (`udfs.lists.sweep_lists`), which takes a while; readers leave the items
+The job makes every list anew that holds one (`udfs.users.sweep_users`), which takes a while; readers leave the items
 out at once. No array function is in both engines that would do it, so each has a SELECT of its own.
 """
 

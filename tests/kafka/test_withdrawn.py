@@ -1,4 +1,7 @@
-"""A withdrawn item leaves the published lists of users who do nothing, on a topic that nothing is appended to."""
+"""A withdrawn item leaves the published lists of users who do nothing, on a topic that nothing is appended to.
+
+Lists are filled up again, by what their users did nothing with.
+"""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -24,6 +27,7 @@ from udfs.publishing.publication import newest_lists
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 EVENTS = 3_000
+LENGTH = 10
 NEWEST = (
     "SELECT * FROM (SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY epoch DESC, list_version DESC) AS place "
     "FROM recommendation_lists) WHERE place = 1"
@@ -86,4 +90,7 @@ def test_what_is_withdrawn_leaves_published_lists_though_nothing_is_appended(
     assert len(swept) == holders
     assert {record["item_id"] for record in swept} == {item}
     assert not any(item in record["items"] for record in swept)
-    assert all(len(record["items"]) == len(record["reasons"]) == len(record["scores"]) for record in swept)
+    assert all(len(record[name]) == LENGTH for record in swept for name in ("items", "scores", "reasons")), "filled up"
+    assert {record["reasons"][-1] for record in swept} <= {"trending", "popular"}
+    owned = second.rows("SELECT user_id, item_id FROM user_behavior WHERE outcome = 'applied'")
+    assert not {(record["user_id"], shown) for record in swept for shown in record["items"]} & set(owned)

@@ -113,7 +113,8 @@ class ScoreCandidates(AsyncFunction):
         element = decode_tracked(value[1])
         models, behaviors = await self._lanes.score(element.behaviors)
         swaps = [self._swaps.popleft() for _ in range(len(self._swaps))]
-        scored = ScoredElement(element.epoch, element.duplicates, models, behaviors, swaps, element.begun)
+        sweep = None if element.sweep is None else self._lanes.exclude_neighbors(element.sweep)
+        scored = ScoredElement(element.epoch, element.duplicates, models, behaviors, swaps, sweep)
         return [Row(value[0], encode(scored))]
 
     def _lane(self, variant: Variant) -> Lane:
@@ -174,7 +175,7 @@ class PassUnscored(AsyncFunction):
             ScoredBehavior(t.behavior, t.user_seq, t.history, t.excluded, t.shown, None, None, None, None)
             for t in element.behaviors
         ]
-        scored = ScoredElement(element.epoch, element.duplicates, [], behaviors, [], element.begun)
+        scored = ScoredElement(element.epoch, element.duplicates, [], behaviors, [], element.sweep)
         return [Row(value[0], encode(scored))]
 
 
