@@ -146,6 +146,33 @@ class Begun(msgspec.Struct, array_like=True, frozen=True, gc=False):
     log_offset: int
 
 
+class ListOwner(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A user whose list is looked at by a sweep, and what must not fill it up.
+
+    Attributes:
+        user_id: the user.
+        excluded: packed hashes: what the user owns, disliked and, where it may not be shown again, has seen; behind
+            score-candidates also the neighbours of the newest dislikes.
+        disliked: as in `TrackedBehavior`.
+    """
+
+    user_id: str
+    excluded: bytes
+    disliked: bytes
+
+
+class Sweep(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """A few users of a bucket, whose lists lose what was withdrawn; see `udfs.users.sweep_users`.
+
+    Attributes:
+        begun: the place in the log that the lists' rows stand behind.
+        owners: the users.
+    """
+
+    begun: Begun
+    owners: list[ListOwner]
+
+
 class PolledElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """From poll-log to track-users."""
 
@@ -160,7 +187,7 @@ class TrackedElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
     epoch: int
     duplicates: int
     behaviors: list[TrackedBehavior]
-    begun: Begun | None = None
+    sweep: Sweep | None = None
 
 
 class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="scored"):
@@ -171,7 +198,7 @@ class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     models: list[ModelRef]
     behaviors: list[ScoredBehavior]
     swaps: list[Swap] = []
-    begun: Begun | None = None
+    sweep: Sweep | None = None
 
 
 class TrendPart(msgspec.Struct, array_like=True, frozen=True, gc=False):

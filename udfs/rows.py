@@ -60,8 +60,10 @@ class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
     reasons: Annotated[list[str], Meta(description="why each item is there")]
     list_version: Annotated[int, Meta(description="rises by one a list, per user")]
     user_seq: Annotated[int, Meta(description="number of the behaviour that caused the list")]
-    action: Annotated[str, Meta(description="action of that behaviour")]
-    item_id: Annotated[str, Meta(description="item of that behaviour")]
+    action: Annotated[
+        str, Meta(description="action of that behaviour; 'withdrawn' of a list made anew without withdrawn items")
+    ]
+    item_id: Annotated[str, Meta(description="item of that behaviour, or one that was withdrawn")]
     log_partition: _LogPartition
     log_offset: _LogOffset
     policy: Annotated[str, Meta(description="list policy: 'recommend' or 'history'")]
@@ -69,7 +71,7 @@ class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
         str,
         Meta(
             description="'scored' by a model, 'fallback' by the rules for want of scores, "
-            "'rules' by a policy without a model"
+            "'rules' where no model is asked"
         ),
     ]
     fallback_reason: Annotated[str | None, Meta(description="why there were no scores")]

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import duckdb
@@ -23,7 +24,7 @@ from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
 from job.tables.times import CountedTexts, Times, times_among, with_texts_of
 from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
-from job.tables.withdrawn import LATEST, read_withdrawn, without_withdrawn
+from job.tables.withdrawn import duckdb_hides, read_withdrawn
 
 _log = logging.getLogger(__name__)
 _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s+", re.IGNORECASE)
@@ -64,8 +65,7 @@ def _connected(tables_dir: Path, flaws: Flaws, *written: Path) -> Iterator[duckd
     with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
         flaws.register(connection)
         try:
-            _create_views(connection, files)
-            _hide_withdrawn(connection, tables_dir)
+            _create_views(connection, files, read_withdrawn(tables_dir))
             _lock_down(connection, [*written, *(path for paths in files.values() for path in paths)])
         except duckdb.Error as error:
             raise QueryFailedError(_one_line(error)) from error
@@ -209,14 +209,14 @@ def _told(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...
     return tuple(told)
 
 
-def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot) -> None:
+def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot, withdrawn: Sequence[str]) -> None:
     connection.execute(_SHARED_TIME_FUNCTION)
     connection.execute(f"CREATE SCHEMA {FILES_SCHEMA}")
     for table in TABLES.values():
         connection.execute(_create_base_view(table, files[table.name]))
     lineage = read_lineage(files[ATTEMPTS.name])
     _create_lineage(connection, lineage)
-    for statement in create_views(lineage):
+    for statement in create_views(lineage, partial(duckdb_hides, items=withdrawn) if withdrawn else None):
         connection.execute(statement)
 
 
@@ -247,13 +247,6 @@ def _create_lineage(connection: duckdb.DuckDBPyConnection, lineage: Lineage) -> 
 def _as_pattern(path: Path) -> str:
     """The pattern that matches the path alone: DuckDB takes every path for a pattern."""
     return _GLOB_SIGNS.sub(r"[\g<0>]", str(path.absolute()))
-
-
-def _hide_withdrawn(connection: duckdb.DuckDBPyConnection, tables_dir: Path) -> None:
-    """Leaves out of the latest lists what their job shows to nobody, also where it has not swept them yet."""
-    if items := read_withdrawn(tables_dir):
-        found = connection.execute("SELECT sql FROM duckdb_views() WHERE view_name = ?", [LATEST]).fetchone()
-        connection.execute(without_withdrawn(found[0] if found else "", items))
 
 
 def _lock_down(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:

@@ -11,9 +11,9 @@ import re
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +21,12 @@ from job.tables import duck
 from job.tables.dialect import FLINK_TYPES, for_flink, literal, quoted, quoted_list
 from job.tables.errors import QueryFailedError
 from job.tables.files import settled, snapshot
-from job.tables.lineage import Lineage, read_lineage
+from job.tables.lineage import read_lineage
 from job.tables.lines import is_no_row, line_type, selected
 from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
 from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
+from job.tables.withdrawn import flink_hides, read_withdrawn
 
 if TYPE_CHECKING:
     from pyflink.table import TableEnvironment
@@ -39,6 +40,9 @@ _CONFIGURATION: Mapping[str, str] = {
     "table.local-time-zone": "UTC",
 }
 _LINES_SCHEMA = "lines"
+_WITHDRAWN = "withdrawn"
+_LINEAGE_COLUMNS = {"log_partition": "INT", "epoch": "BIGINT", "until_offset": "BIGINT"}
+_WITHDRAWN_COLUMNS = {"item_id": "STRING"}
 _PARTITION_NAMES = tuple(quoted(each.name) for each in PARTITIONS)
 _CAUSE = re.compile(r"^(?:Caused by: |: )(?:[\w$]+\.)+[\w$]+: (.+)$", re.MULTILINE)
 
@@ -53,16 +57,19 @@ def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
         TablesBusyError: another process held the lock for a minute.
         JavaNotFoundError: there is no Java that runs Flink.
     """
-    with settled(tables_dir), tempfile.TemporaryDirectory(prefix="recloop-lineage-") as folder:
+    with settled(tables_dir), tempfile.TemporaryDirectory(prefix="recloop-sql-") as folder:
         lineage = read_lineage(snapshot(tables_dir)[ATTEMPTS.name])
+        withdrawn = [(item,) for item in read_withdrawn(tables_dir)]
         environment = _batch_environment()
         for database in (_LINES_SCHEMA, FILES_SCHEMA):
             environment.execute_sql(f"CREATE DATABASE {database}")
         for table in TABLES.values():
             environment.execute_sql(for_flink(_create_lines_table(table, tables_dir)))
             environment.execute_sql(for_flink(_create_base_view(table)))
-        environment.execute_sql(_create_lineage(lineage, Path(folder)))
-        for statement in create_views(lineage):
+        environment.execute_sql(for_flink(_create_table_of(lineage.untils, LINEAGE, _LINEAGE_COLUMNS, Path(folder))))
+        environment.execute_sql(for_flink(_create_table_of(withdrawn, _WITHDRAWN, _WITHDRAWN_COLUMNS, Path(folder))))
+        hide = partial(flink_hides, withdrawn=f"{FILES_SCHEMA}.{_WITHDRAWN}") if withdrawn else None
+        for statement in create_views(lineage, hide):
             environment.execute_sql(for_flink(statement))
         yield environment
 
@@ -141,14 +148,15 @@ def _create_base_view(table: Table) -> str:
     )
 
 
-def _create_lineage(lineage: Lineage, folder: Path) -> str:
+def _create_table_of(rows: Iterable[Row], name: str, columns: Mapping[str, str], folder: Path) -> str:
     """As a file: thousands of rows in a statement make more code than a Java method holds."""
-    names = ("log_partition", "epoch", "until_offset")
-    lines = (json.dumps(dict(zip(names, until, strict=True))) for until in lineage.untils)
-    (folder / "lineage.json").write_text("\n".join(lines))
+    path = folder / name
+    path.mkdir()
+    (path / "rows.json").write_text("\n".join(json.dumps(dict(zip(columns, row, strict=True))) for row in rows))
+    typed = ", ".join(f"{column} {its_type}" for column, its_type in columns.items())
     return (
-        f"CREATE TABLE {FILES_SCHEMA}.{LINEAGE} (log_partition INT, epoch BIGINT, until_offset BIGINT) "
-        f"WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = {literal(f'file://{folder}')})"
+        f"CREATE TABLE {FILES_SCHEMA}.{quoted(name)} ({typed}) "
+        f"WITH ('connector' = 'filesystem', 'format' = 'json', 'path' = {literal(f'file://{path}')})"
     )
 
 

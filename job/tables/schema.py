@@ -65,13 +65,20 @@ class Table:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view over one table; `rank_within` and `newest_first` say which one row of a group it shows."""
+    """A view over one table.
+
+    Attributes:
+        rank_within: columns of a group, of which one row is shown; without them all rows are.
+        newest_first: which row of a group that is, as in `Table`.
+        hides_withdrawn: whether it leaves out of each list the items that are withdrawn.
+    """
 
     name: str
     doc: str
     table: Table
     rank_within: tuple[str, ...] = ()
     newest_first: tuple[str, ...] = ()
+    hides_withdrawn: bool = False
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -179,6 +186,7 @@ VIEWS: tuple[View, ...] = (
         RECOMMENDATION_LISTS,
         ("user_id",),
         ("epoch", "list_version", "written_at"),
+        hides_withdrawn=True,
     ),
 )
 """Every view, each after the views it reads."""

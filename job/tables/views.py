@@ -4,6 +4,8 @@
 (`job.tables.lineage`); each engine makes them in its own way.
 """
 
+from collections.abc import Callable, Sequence
+
 from job.tables.dialect import quoted, quoted_list
 from job.tables.lineage import EVERYWHERE, UNTOLD, Lineage
 from job.tables.schema import ATTEMPTS, DEAD_LETTERS, PARTITIONS, USER_BEHAVIOR, VIEWS, Table, View
@@ -12,15 +14,23 @@ FILES_SCHEMA = "files"
 LINEAGE = "lineage"
 _PARTITION_NAMES = tuple(column.name for column in PARTITIONS)
 _LINEAGE = f"{FILES_SCHEMA}.{quoted(LINEAGE)}"
+Hide = Callable[[str, Sequence[str]], str]
+"""Makes of a SELECT of lists, and the columns it has, the engine's own SELECT of them without what is withdrawn."""
 
 
-def create_views(lineage: Lineage) -> list[str]:
-    """One CREATE VIEW a view, in an order in which each finds what it reads."""
-    return [f"CREATE VIEW {quoted(view.name)} AS {_select(view, lineage)}" for view in VIEWS]
+def create_views(lineage: Lineage, hide: Hide | None = None) -> list[str]:
+    """Return one CREATE VIEW a view, in an order in which each finds what it reads.
+
+    Args:
+        lineage: the attempts that count.
+        hide: for the views that leave out what is withdrawn; None where nothing is.
+    """
+    return [f"CREATE VIEW {quoted(view.name)} AS {_select(view, lineage, hide)}" for view in VIEWS]
 
 
-def _select(view: View, lineage: Lineage) -> str:
-    return _newest_rows(view, lineage) if view.rank_within else _all_rows(view)
+def _select(view: View, lineage: Lineage, hide: Hide | None) -> str:
+    select = _newest_rows(view, lineage) if view.rank_within else _all_rows(view)
+    return hide(select, [column.name for column in view.columns]) if hide and view.hides_withdrawn else select
 
 
 def _all_rows(view: View) -> str:

@@ -1,10 +1,10 @@
 """The items that the deployed job shows to nobody: a file beside the tables, for who reads lists before they are swept.
 
-The job makes every list anew that holds one (`udfs.lists.sweep_lists`), which takes a while; readers leave the items
-out at once.
+The job makes every list anew that holds one (`udfs.users.sweep_users`), which takes a while; readers leave the items
+out at once. No array function is in both engines that would do it, so each has a SELECT of its own.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -13,7 +13,7 @@ from job.tables.dialect import literal, quoted
 from model.files import replace_file
 
 FILE = ".withdrawn.json"
-LATEST = "latest_recommendation_lists"
+_ARRAYS = ("items", "scores", "reasons")
 
 
 def write_withdrawn(tables_dir: Path, items: Collection[str]) -> None:
@@ -30,17 +30,49 @@ def read_withdrawn(tables_dir: Path) -> tuple[str, ...]:
         return ()
 
 
-def without_withdrawn(view_sql: str, items: Collection[str]) -> str:
-    """Return DuckDB's statement for the view of latest lists that leaves the items out.
+def duckdb_hides(select: str, columns: Sequence[str], items: Collection[str]) -> str:
+    """Return DuckDB's SELECT of the same lists without the items.
 
     Args:
-        view_sql: the view as it stands, CREATE VIEW ... AS SELECT ...
-        items: those to leave out.
+        select: the lists, one row a user.
+        columns: what it selects.
+        items: what is withdrawn.
     """
-    select = view_sql.partition(" AS ")[2].rstrip("; \n")
     out = f"[{', '.join(map(literal, items))}]"
-    kept = ", ".join(
-        f"list_filter({quoted(column)}, lambda x, i : NOT list_contains({out}, items[i])) AS {quoted(column)}"
-        for column in ("items", "scores", "reasons")
+    kept = {
+        name: f"list_filter(r.{quoted(name)}, lambda x, i : NOT list_contains({out}, r.items[i]))" for name in _ARRAYS
+    }
+    return f"SELECT {_selected(columns, kept)} FROM ({select}) AS r"
+
+
+def flink_hides(select: str, columns: Sequence[str], withdrawn: str) -> str:
+    """Return Flink's SELECT of the same lists without the items.
+
+    Flink has no function that filters an array by another. So the lists are taken apart, and each user's kept items are
+    put together again in their order, which only a window keeps: its last row holds all of them.
+
+    Args:
+        select: the lists, one row a user.
+        columns: what it selects.
+        withdrawn: a table of the items, as SQL names it; its column is `item_id`.
+    """
+    place = quoted("position")
+    values = {"items": "t.item", **{name: f"r.{quoted(name)}[t.{place}]" for name in _ARRAYS[1:]}}
+    in_order = f"OVER (PARTITION BY r.user_id ORDER BY t.{place}) AS"
+    gathered = ", ".join(f"ARRAY_AGG({value}) {in_order} {quoted(name)}" for name, value in values.items())
+    from_last = f"ROW_NUMBER() OVER (PARTITION BY r.user_id ORDER BY t.{place} DESC) AS from_last"
+    grown = (
+        f"SELECT r.user_id, {gathered}, {from_last} "
+        f"FROM latest AS r CROSS JOIN UNNEST(r.{quoted('items')}) WITH ORDINALITY AS t (item, {place}) "
+        f"LEFT JOIN {withdrawn} AS w ON t.item = w.item_id WHERE w.item_id IS NULL"
     )
-    return f"CREATE OR REPLACE VIEW {quoted(LATEST)} AS SELECT * REPLACE ({kept}) FROM ({select})"
+    # Nothing is kept of a list that is empty now; ARRAY[] has no type.
+    kept = {name: f"COALESCE(k.{quoted(name)}, ARRAY_EXCEPT(r.{quoted(name)}, r.{quoted(name)}))" for name in _ARRAYS}
+    return (
+        f"WITH latest AS ({select}), kept AS (SELECT * FROM ({grown}) WHERE from_last = 1) "
+        f"SELECT {_selected(columns, kept)} FROM latest AS r LEFT JOIN kept AS k ON r.user_id = k.user_id"
+    )
+
+
+def _selected(columns: Sequence[str], changed: Mapping[str, str]) -> str:
+    return ", ".join(f"{changed.get(name, f'r.{quoted(name)}')} AS {quoted(name)}" for name in columns)

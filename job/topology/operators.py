@@ -42,7 +42,8 @@ class Operators:
         self.find_partitions = FindPartitions(log, buckets)
         self.key_records = KeyRecords(buckets)
         self.poll_log = _reader(settings, log, actions)
-        self.track_users = TrackUsers(profile_rules(settings, actions), with_trends=settings.lists.trend_weight > 0)
+        profiles, withdrawn = profile_rules(settings, actions), frozenset(settings.lists.withdrawn)
+        self.track_users = TrackUsers(profiles, withdrawn, with_trends=settings.lists.trend_weight > 0)
         self.find_trends = FindTrends(trend_rules(settings), buckets)
         self.score_candidates = _scoring(settings, actions)
         rules_of_lists = UpdateRules(

@@ -11,14 +11,14 @@ import pytest
 from udfs.elements import TrendSnapshot
 from udfs.feedback.minute import Minute, decode_minute, encode_minute
 from udfs.hashing import HASH_TYPECODE, id_hash
-from udfs.lists.list_codec import decode_hashes, decode_list, decode_trends, encode_hashes, encode_list, encode_trends
+from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encode_trends
 from udfs.lists.user_list import ReasonCode, UserList
 from udfs.log.position import LogPosition
 from udfs.log.position_codec import decode_position, encode_position
 from udfs.state_bytes import StateVersionError
 from udfs.trends.trends import decode_sum, encode_sum
 from udfs.users.profile import TIME_TYPECODE, Shown, UserProfile
-from udfs.users.profile_codec import decode_profile, encode_profile
+from udfs.users.profile_codec import decode_hashes, decode_profile, encode_hashes, encode_profile
 
 FIXTURES = Path(__file__).parent / "fixtures"
 

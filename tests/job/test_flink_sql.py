@@ -1,6 +1,7 @@
 """The same queries through DuckDB and through Flink, over the same files."""
 
 import json
+import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from job.tables.errors import QueryFailedError
 from job.tables.journal import Step
 from job.tables.query import Rows
 from job.tables.schema import PARTITIONS, TABLES
+from job.tables.withdrawn import write_withdrawn
 from tests.unit.tables.drawn_rows import ROW_TABLES, all_rows, write
 from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit, letter, made_list, minute, prediction
 from tests.unit.udfs.drawn import many
@@ -126,6 +128,24 @@ def test_flink_reads_whatever_parsing_lets_through_and_passes_over_what_is_no_ro
         told = answer.warnings()
     assert told[0].startswith("5 lines of user_behavior are no row")
     assert "position" in told[1]
+
+
+def test_both_engines_leave_out_of_the_latest_lists_what_is_withdrawn(tmp_path: Path) -> None:
+    draw = random.Random(11)
+    items = ["a", "b", "o'hara", "ä", 'a "b"', "c\\d", "--e", "f\n"]
+    hidden = draw.sample(items, 4)
+    lists = [(f"u{number}", 1, draw.sample(items, draw.randint(0, 8))) for number in range(60)]
+    lists += [("all", 1, hidden), ("none", 1, []), ("u1", 2, items)]
+    made = [made_list(version, shown, user=user) for user, version, shown in lists]
+    commit(tmp_path / "recommendation_lists" / HOUR, "part-a-0", made)
+    latest = "SELECT user_id, list_version, items, scores, reasons, event_time FROM latest_recommendation_lists"
+    recorded = "SELECT user_id, list_version, items FROM recommendation_lists"
+    write_withdrawn(tmp_path, hidden)
+    found = flink.query(tmp_path, latest).rows
+    newest = {user: [item for item in shown if item not in hidden] for user, _, shown in lists}
+    assert {row[0]: row[2] for row in found} == newest
+    assert _ordered(found) == _ordered(duck.query(tmp_path, latest).rows)
+    assert _ordered(flink.query(tmp_path, recorded).rows) == _ordered(duck.query(tmp_path, recorded).rows)
 
 
 def _ordered(rows: Rows) -> list[str]:

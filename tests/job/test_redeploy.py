@@ -72,7 +72,7 @@ def test_what_a_deployment_withdraws_leaves_the_lists_of_users_who_do_nothing(ru
         "SELECT action, item_id, source, user_seq, list_version, len(items), list_contains(items, item_id), count(*) "
         "FROM recommendation_lists WHERE list_version > 1 GROUP BY ALL"
     )
-    assert swept == [("withdrawn", item, "rules", 1, 2, 9, False, count)]
+    assert swept == [("withdrawn", item, "rules", 1, 2, 10, False, count)]
     newest = "SELECT *, row_number() OVER (PARTITION BY user_id ORDER BY epoch DESC, list_version DESC) AS r"
     stored = f"({newest} FROM recommendation_lists)"
     assert second.count(stored, f"r = 1 AND list_contains(items, '{item}')") == 0

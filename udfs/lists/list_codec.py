@@ -4,10 +4,7 @@ Layout: one version byte, then a MessagePack array. A decoder reads every versio
 tests/contract keeps fixtures of each. Nothing is pickled: state outlives the code that wrote it.
 """
 
-from array import array
-
 from udfs.elements import TrendSnapshot
-from udfs.hashing import pack, unpack
 from udfs.lists.user_list import UserList
 from udfs.state_bytes import VERSION_1, fields_1, pack_fields
 
@@ -49,18 +46,3 @@ def decode_trends(state: bytes) -> TrendSnapshot:
         StateVersionError: the version byte is unknown.
     """
     return TrendSnapshot(*fields_1(state))
-
-
-def encode_hashes(hashes: "array[int]") -> bytes:
-    """The withdrawn items that a bucket's lists are free of."""
-    return VERSION_1 + pack_fields((pack(hashes),))
-
-
-def decode_hashes(state: bytes) -> "array[int]":
-    """The inverse of `encode_hashes`.
-
-    Raises:
-        StateVersionError: the version byte is unknown.
-    """
-    (packed,) = fields_1(state)
-    return unpack(packed)

@@ -8,7 +8,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from udfs.elements import FallbackReason, ScoredBehavior, ScoredElement, TrendSnapshot, Way, decode_update
+from udfs.elements import FallbackReason, ScoredBehavior, ScoredElement, Sweep, TrendSnapshot, Way, decode_update
 from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
 from udfs.flink.keyed_state import bytes_map_state, bytes_value_state
 from udfs.flink.metrics import Metric, counters, counters_by
@@ -16,7 +16,7 @@ from udfs.flink.tags import FEEDBACK, MODEL_SWAPS, PREDICTION_RESULTS
 from udfs.hashing import id_hash
 from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encode_trends
 from udfs.lists.list_rows import model_swap_row, prediction_result_rows, recommendation_list_row
-from udfs.lists.sweep_lists import Begin, ListSweep
+from udfs.lists.sweep_lists import sweep_list, swept_list_row
 from udfs.lists.user_list import Fallbacks, ListRules, UserList, update
 from udfs.rows import PredictionResultRow, RecommendationListRow, to_lines
 
@@ -52,9 +52,6 @@ class UpdateLists(KeyedProcessFunction):
         self._lists = bytes_map_state(context, "recommendation_list")
         self._minute = bytes_value_state(context, "feedback_minute")
         self._trends = bytes_value_state(context, "trend_snapshot")
-        swept = bytes_value_state(context, "withdrawn_swept")
-        lists = self._rules.lists
-        self._sweep = ListSweep(self._lists, swept, lists.withdrawn, lists.policy)
         self._without_trends = self._load_fallbacks()
         self._fallbacks: dict[int, Fallbacks] = {}
         (self._lists_swept,) = counters(context, Metric.LISTS_SWEPT)
@@ -74,9 +71,9 @@ class UpdateLists(KeyedProcessFunction):
             self._trends.update(encode_trends(element))
             self._fallbacks[context.get_current_key()] = self._with(element)
         else:
-            if (begun := element.begun) and self._sweep.begin(context.get_current_key(), Begin(element.epoch, begun)):
-                self._sweep_on(context)
             yield from self._update(element, context)
+            if element.sweep is not None:
+                yield from self._sweep(element.sweep, element.epoch, context)
 
     def _update(self, element: ScoredElement, context: Any) -> Iterator[Any]:
         """A user's list is read and written once an element."""
@@ -116,25 +113,32 @@ class UpdateLists(KeyedProcessFunction):
         if rows:
             yield to_lines(rows)
 
-    def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
-        """A minute is over: hands on what it counted. Between minutes: the next lists of a sweep."""
-        if timestamp % MINUTE_MS:
-            rows, more = self._sweep.turn(context.get_current_key(), int(time.time() * 1000))
-            if more:
-                self._sweep_on(context)
-            if rows:
-                self._lists_swept.inc(len(rows))
-                yield to_lines(rows)
-            return
+    def on_timer(self, _timestamp: int, context: Any) -> Iterator[Any]:
+        """A minute is over: hands on what it counted."""
         if state := self._minute.value():
             self._minute.clear()
             yield FEEDBACK, Row(FEEDBACK_KEY, state)
 
-    def _sweep_on(self, context: Any) -> None:
-        """Has the next lists looked at, as soon as what waits is done; never on a minute's own timer."""
-        timers = context.timer_service()
-        soon = timers.current_processing_time() + 1
-        timers.register_processing_time_timer(soon + (soon % MINUTE_MS == 0))
+    def _sweep(self, sweep: Sweep, epoch: int, context: Any) -> Iterator[str]:
+        """Makes the lists of these users anew that hold what is withdrawn."""
+        fallbacks, rules = self._current(context.get_current_key()), self._rules.lists
+        found = (sweep_list(owner, self._lists.get(owner.user_id), rules, fallbacks) for owner in sweep.owners)
+        now_ms = int(time.time() * 1000)
+        rows = []
+        for each in filter(None, found):
+            self._lists.put(each.user_id, each.state)
+            row = swept_list_row(
+                each,
+                policy=rules.policy,
+                begun=sweep.begun,
+                trend_snapshot=fallbacks.snapshot_id,
+                now_ms=now_ms,
+                epoch=epoch,
+            )
+            rows.append(row)
+        if rows:
+            self._lists_swept.inc(len(rows))
+            yield to_lines(rows)
 
     def _load(self, user_id: str) -> UserList:
         state = self._lists.get(user_id)

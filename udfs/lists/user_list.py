@@ -126,13 +126,23 @@ def update(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbac
         msg = f"user {user!r}: behaviour {scored.user_seq} came after {previous.user_seq}"
         raise SequenceGapError(msg)
     entries = _POLICIES[rules.policy](previous, scored, rules, fallbacks)
-    return UserList(
-        previous.list_version + 1,
-        scored.user_seq,
-        [item_id for _, item_id, _ in entries],
-        array("f", [0.0 - cost for cost, _, _ in entries]),
-        [reason for _, _, reason in entries],
-    )
+    return _next_list(previous, scored.user_seq, entries)
+
+
+def swept(previous: UserList, excluded: bytes, rules: ListRules, fallbacks: Fallbacks) -> UserList:
+    """Return the list without what is withdrawn; under `recommend` it is filled up again, below what stays.
+
+    Args:
+        previous: the list as it stands.
+        excluded: packed hashes of what must not fill it up.
+        rules: how lists are made.
+        fallbacks: what fills it up.
+    """
+    entries = [entry for entry in _entries(previous) if entry[1] not in rules.withdrawn]
+    if rules.policy is Policy.RECOMMEND:
+        entries = _pick(chain(entries, _fill(_Filter(excluded, rules), fallbacks)), rules, fallbacks)
+        entries.sort(key=_cost)
+    return _next_list(previous, previous.user_seq, entries)
 
 
 def reason_text(reason: Reason) -> str:
@@ -143,13 +153,23 @@ def reason_text(reason: Reason) -> str:
 _REASON_TEXTS = {int(code): code.name.lower() for code in ReasonCode}
 
 
+def _next_list(previous: UserList, user_seq: int, entries: list[Entry]) -> UserList:
+    return UserList(
+        previous.list_version + 1,
+        user_seq,
+        [item_id for _, item_id, _ in entries],
+        array("f", [0.0 - cost for cost, _, _ in entries]),
+        [reason for _, _, reason in entries],
+    )
+
+
 def _entries(user_list: UserList) -> Iterator[Entry]:
     rows = zip(user_list.items, user_list.scores, user_list.reasons, strict=True)
     return ((-score, item_id, reason) for item_id, score, reason in rows)
 
 
 def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
-    kept = _Filter(scored, rules)
+    kept = _Filter(scored.excluded + scored.history if rules.exclude_seen else scored.excluded, rules)
     if scored.candidates is None:
         # What was there stays, at scores that trends and impressions are in already.
         ranked = kept.of(list(_entries(previous)))
@@ -164,10 +184,10 @@ def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fal
 
 
 class _Filter:
-    """Whether an item may be shown to the user after this behaviour."""
+    """Whether an item may be shown to the user; `excluded` are packed hashes of what may not."""
 
-    def __init__(self, scored: ScoredBehavior, rules: ListRules) -> None:
-        self._packed = scored.excluded + scored.history if rules.exclude_seen else scored.excluded
+    def __init__(self, excluded: bytes, rules: ListRules) -> None:
+        self._packed = excluded
         self._withdrawn = rules.withdrawn
 
     def __call__(self, item_id: str) -> bool:

@@ -24,6 +24,7 @@ RECORD_END = "\u241e"
 FIELD_END = "\u241f"
 NO_VALUE = "\u2400"
 _PARTITION_BYTES = 4
+_TIMER_EVERY_MS = 1_000
 
 
 class KeyRecords(ProcessFunction):
@@ -40,7 +41,11 @@ class KeyRecords(ProcessFunction):
 
 
 class TakeRecords(KeyedProcessFunction):
-    """In: a log partition and its records. Out: PolledElement by user bucket; side output: dead letters."""
+    """In: a log partition and its records. Out: PolledElement by user bucket; side output: dead letters.
+
+    An idle topic hands on nothing, also after a restore, and nothing of ours runs then but timers: one is always in a
+    checkpoint, and begins the partition again.
+    """
 
     def __init__(self, rules: ParsingRules, max_parallelism: int, deployment: DeploymentId) -> None:
         self._rules = rules
@@ -52,6 +57,7 @@ class TakeRecords(KeyedProcessFunction):
         self._positions = LogPositions(context, self._deployment)
         self._starts = AnnounceStarts(self._max_parallelism)
         self._sorter = SortRecords(context, self._rules, self._max_parallelism)
+        self._armed: set[int] = set()
 
     def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
         """Sorts the records; offsets that the connector did not hand on are counted.
@@ -61,9 +67,10 @@ class TakeRecords(KeyedProcessFunction):
         """
         partition = int.from_bytes(element[:_PARTITION_BYTES], "little")
         key = context.get_current_key()
-        yield from self._positions.begin(key, partition)
+        if key not in self._armed:
+            self._arm(key, context)
+        yield from self._begin(key, partition)
         position = self._positions.of(key)
-        yield from self._starts.announce(position)
         records = read_records(element[_PARTITION_BYTES:], partition)
         first, after = records[0].offset, records[-1].offset + 1
         if first < position.next_offset:
@@ -74,6 +81,23 @@ class TakeRecords(KeyedProcessFunction):
         self._sorter.count_gone(after - begun_at - len(records))
         yield from self._sorter.sort(records, position)
         self._positions.move(position, after, UNKNOWN_TOPIC_ID)
+
+    def on_timer(self, _timestamp: int, context: Any) -> Iterator[Any]:
+        """Begins the partition, if that was not done since the start or restore."""
+        key = context.get_current_key()
+        self._arm(key, context)
+        yield from self._begin(key)
+
+    def _begin(self, key: int, partition: int = 0) -> Iterator[Any]:
+        yield from self._positions.begin(key, partition)
+        yield from self._starts.announce(self._positions.of(key))
+
+    def _arm(self, key: int, context: Any) -> None:
+        """At full seconds, so that a restored timer and a new one are the same: Flink keeps one of equal times."""
+        self._armed.add(key)
+        timers = context.timer_service()
+        now = timers.current_processing_time()
+        timers.register_processing_time_timer(now - now % _TIMER_EVERY_MS + _TIMER_EVERY_MS)
 
 
 def read_records(element: bytes, partition: int) -> list[LogRecord]:

@@ -120,7 +120,7 @@ class ScoreCandidates(AsyncFunction):
             models=models,
             behaviors=behaviors,
             swaps=swaps,
-            begun=element.begun,
+            sweep=None if element.sweep is None else self._lanes.exclude_neighbors(element.sweep),
         )
         return [Row(value[0], encode(scored))]
 
@@ -203,7 +203,7 @@ class PassUnscored(AsyncFunction):
             duplicates=element.duplicates,
             models=[],
             behaviors=behaviors,
-            begun=element.begun,
+            sweep=element.sweep,
         )
         return [Row(value[0], encode(scored))]
 

@@ -22,8 +22,8 @@ class Scores(Protocol):
         """Each history's candidates, or what is wrong with the model's answer to it."""
         ...
 
-    def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
-        """Packed hashes of what must not be shown for the sake of the newest dislikes."""
+    def disliked_neighbors(self, disliked: bytes) -> bytes:
+        """Packed hashes of what must not be shown for the sake of the newest dislikes, which come as packed hashes."""
         ...
 
 

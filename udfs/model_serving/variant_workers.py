@@ -6,7 +6,7 @@ Pure asyncio: no Flink, no torch.
 import asyncio
 from collections.abc import Mapping, Sequence
 
-from udfs.elements import ModelRef, ScoredBehavior, TrackedBehavior
+from udfs.elements import ListOwner, ModelRef, ScoredBehavior, Sweep, TrackedBehavior
 from udfs.model_serving.model_calls import Answered
 from udfs.model_serving.variant_worker import Lane, Scored
 from udfs.model_serving.variants import Variants
@@ -38,7 +38,7 @@ class Lanes:
                     behavior=behavior.behavior,
                     user_seq=behavior.user_seq,
                     history=behavior.history,
-                    excluded=behavior.excluded + served.scorer.disliked_neighbors(behavior),
+                    excluded=behavior.excluded + served.scorer.disliked_neighbors(behavior.disliked),
                     shown=behavior.shown,
                     candidates=candidates,
                     fallback_reason=answered.failure,
@@ -48,6 +48,18 @@ class Lanes:
             )
         return list(models), scored
 
+    def exclude_neighbors(self, sweep: Sweep) -> Sweep:
+        """Return the sweep with what each user's model keeps out for the sake of the newest dislikes."""
+        owners = [
+            ListOwner(
+                each.user_id,
+                each.excluded + self._lane_of(each.user_id).served.scorer.disliked_neighbors(each.disliked),
+                each.disliked,
+            )
+            for each in sweep.owners
+        ]
+        return Sweep(sweep.begun, owners)
+
     def close(self) -> None:
         """Lets the models' threads go."""
         for lane in self._lanes.values():
@@ -56,10 +68,13 @@ class Lanes:
     async def _answers(self, behaviors: Sequence[TrackedBehavior]) -> list[_Answer]:
         if self._only is not None:
             return [(self._only, answer) for answer in await self._only.submit(behaviors)]
-        lanes = [self._lanes[self._variants.of(each.behavior.user_id)] for each in behaviors]
+        lanes = [self._lane_of(each.behavior.user_id) for each in behaviors]
         shares: dict[Lane, list[TrackedBehavior]] = {}
         for lane, each in zip(lanes, behaviors, strict=True):
             shares.setdefault(lane, []).append(each)
         answers = await asyncio.gather(*(lane.submit(share) for lane, share in shares.items()))
         answers_of = {lane: iter(answered) for lane, answered in zip(shares, answers, strict=True)}
         return [(lane, next(answers_of[lane])) for lane in lanes]
+
+    def _lane_of(self, user_id: str) -> Lane:
+        return self._only or self._lanes[self._variants.of(user_id)]

@@ -110,9 +110,9 @@ class Scorer:
             found.append(answer)
         return found
 
-    def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
-        """Packed hashes of the neighbours of the newest dislikes."""
-        return self._inputs.disliked_neighbors(tracked.disliked)
+    def disliked_neighbors(self, disliked: bytes) -> bytes:
+        """Packed hashes of the neighbours of the newest dislikes, which come as packed hashes."""
+        return self._inputs.disliked_neighbors(disliked)
 
     def _pass(self, tracked: Sequence[TrackedBehavior]) -> _Answer:
         """Every history as a whole."""

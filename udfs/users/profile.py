@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 
 from model.actions import Action, ActionTable, Kind
 from model.ids import is_new_event
-from udfs.elements import LoggedBehavior, TrackedBehavior
+from udfs.elements import ListOwner, LoggedBehavior, TrackedBehavior
 from udfs.hashing import HASH_TYPECODE, id_hash, pack
 
 TIME_TYPECODE = "I"
@@ -121,19 +121,31 @@ def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -
 
 def snapshot(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -> TrackedBehavior:
     """The behaviour with the profile as it stands right after it."""
-    excluded = pack(profile.bought) + pack(profile.disliked)
-    if rules.exclude_seen:
-        excluded += pack(profile.seen)
     return TrackedBehavior(
         behavior=behavior,
         user_seq=profile.user_seq,
         history=pack(profile.items),
         actions=bytes(profile.actions),
         times=profile.times.tobytes(),
-        excluded=excluded,
-        disliked=pack(profile.disliked[-rules.disliked_neighborhoods :]) if rules.disliked_neighborhoods else b"",
+        excluded=_excluded(profile, rules),
+        disliked=_newest_dislikes(profile, rules),
         shown=_faded(profile, behavior.timestamp, rules),
     )
+
+
+def list_owner(user_id: str, profile: UserProfile, rules: ProfileRules) -> ListOwner:
+    """Return what a sweep of the user's list has to know of the profile as it stands."""
+    history = pack(profile.items) if rules.exclude_seen else b""
+    return ListOwner(user_id, _excluded(profile, rules) + history, _newest_dislikes(profile, rules))
+
+
+def _excluded(profile: UserProfile, rules: ProfileRules) -> bytes:
+    excluded = pack(profile.bought) + pack(profile.disliked)
+    return excluded + pack(profile.seen) if rules.exclude_seen else excluded
+
+
+def _newest_dislikes(profile: UserProfile, rules: ProfileRules) -> bytes:
+    return pack(profile.disliked[-rules.disliked_neighborhoods :]) if rules.disliked_neighborhoods else b""
 
 
 def _faded(profile: UserProfile, now_ms: int, rules: ProfileRules) -> list[tuple[int, float]]:

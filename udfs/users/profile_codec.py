@@ -1,4 +1,4 @@
-"""The bytes in which managed keyed state holds profiles.
+"""The bytes in which managed keyed state holds profiles, and what track-users keeps beside them.
 
 Layout: one version byte, then a MessagePack array. A decoder reads every version that was ever written;
 tests/contract keeps fixtures of each. Nothing is pickled: state outlives the code that wrote it.
@@ -8,7 +8,7 @@ from array import array
 from itertools import accumulate
 
 from udfs.hashing import HASH_TYPECODE, id_hash, pack, unpack
-from udfs.state_bytes import VERSION_1, VERSION_2, of_versions, pack_fields, unpack_fields
+from udfs.state_bytes import VERSION_1, VERSION_2, fields_1, of_versions, pack_fields, unpack_fields
 from udfs.users.profile import TIME_TYPECODE, Shown, UserProfile, history_time
 
 
@@ -52,6 +52,21 @@ def decode_profile(state: bytes) -> UserProfile:
         {item: Shown(count, time_ms) for item, count, time_ms in shown},
         forgotten,
     )
+
+
+def encode_hashes(hashes: "array[int]") -> bytes:
+    """The withdrawn items that a bucket's lists are free of."""
+    return VERSION_1 + pack_fields((pack(hashes),))
+
+
+def decode_hashes(state: bytes) -> "array[int]":
+    """The inverse of `encode_hashes`.
+
+    Raises:
+        StateVersionError: the version byte is unknown.
+    """
+    (packed,) = fields_1(state)
+    return unpack(packed)
 
 
 def _history_1(items: list[str], deltas: list[int]) -> tuple[bytes, bytes]:

@@ -8,13 +8,14 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from udfs.elements import TrackedBehavior, TrackedElement, TrendPart, decode_polled, encode
-from udfs.flink.keyed_state import bytes_map_state
+from udfs.flink.keyed_state import bytes_map_state, bytes_value_state
 from udfs.flink.metrics import Metric, counters
 from udfs.flink.tags import TREND_PARTS, USER_BEHAVIOR
 from udfs.rows import to_lines
 from udfs.users.behavior_row import user_behavior_row
 from udfs.users.profile import Applied, ProfileRules, UserProfile, apply, snapshot
 from udfs.users.profile_codec import decode_profile, encode_profile
+from udfs.users.sweep_users import SweepUsers
 
 TRENDS_KEY = 0
 """The key of the one that finds the trends."""
@@ -24,15 +25,19 @@ class TrackUsers(KeyedProcessFunction):
     """Keyed by user bucket. In: PolledElement. Out: TrackedElement.
 
     Side outputs: rows of user_behavior; what the element adds to the trends, unless `with_trends` is off.
+    After a deployment that withdraws items, all users once, a few an element: see `udfs.users.sweep_users`.
     """
 
-    def __init__(self, rules: ProfileRules, *, with_trends: bool) -> None:
+    def __init__(self, rules: ProfileRules, withdrawn: frozenset[str], *, with_trends: bool) -> None:
         self._rules = rules
+        self._withdrawn = withdrawn
         self._with_trends = with_trends
 
     def open(self, context: RuntimeContext) -> None:
         """Opens the state."""
         self._profiles = bytes_map_state(context, "user_profile")
+        swept = bytes_value_state(context, "withdrawn_swept")
+        self._sweep = SweepUsers(self._profiles, swept, self._withdrawn, self._rules)
         self._epoch = 0
         self._applied, self._duplicates = counters(context, Metric.BEHAVIORS_APPLIED, Metric.DUPLICATES)
 
@@ -59,10 +64,24 @@ class TrackUsers(KeyedProcessFunction):
             yield USER_BEHAVIOR, to_lines(rows)
         if self._with_trends and (weights := self._weights(tracked)):
             yield TREND_PARTS, Row(TRENDS_KEY, encode(TrendPart(epoch=self._epoch, weights=weights)))
-        out = TrackedElement(
-            epoch=self._epoch, duplicates=len(rows) - len(tracked), behaviors=tracked, begun=element.begun
-        )
-        yield Row(context.get_current_key(), encode(out))
+        key = context.get_current_key()
+        if element.begun is not None and self._sweep.begin(key, element.begun):
+            self._sweep_on(key, context)
+        out = TrackedElement(epoch=self._epoch, duplicates=len(rows) - len(tracked), behaviors=tracked)
+        yield Row(key, encode(out))
+
+    def on_timer(self, _timestamp: int, context: Any) -> Iterator[Any]:
+        """Sends the next users of a sweep."""
+        key = context.get_current_key()
+        sweep = self._sweep.turn(key)
+        self._sweep_on(key, context)
+        if sweep is not None and sweep.owners:
+            yield Row(key, encode(TrackedElement(epoch=self._epoch, duplicates=0, behaviors=[], sweep=sweep)))
+
+    def _sweep_on(self, key: int, context: Any) -> None:
+        if (pause_ms := self._sweep.pause_ms(key)) is not None:
+            timers = context.timer_service()
+            timers.register_processing_time_timer(timers.current_processing_time() + pause_ms)
 
     def _load(self, user_id: str, profiles: dict[str, UserProfile]) -> UserProfile:
         state = self._profiles.get(user_id)

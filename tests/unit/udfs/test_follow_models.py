@@ -33,7 +33,7 @@ class Scorer:
     def answers(self, tracked: Sequence[TrackedBehavior]) -> Sequence[Candidates]:
         raise AssertionError
 
-    def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
+    def disliked_neighbors(self, disliked: bytes) -> bytes:
         raise AssertionError
 
 

@@ -42,7 +42,7 @@ class Model:
             raise RuntimeError(msg)
         return [proposals(self.version, str(each.user_seq)) for each in tracked]
 
-    def disliked_neighbors(self, tracked: TrackedBehavior) -> bytes:
+    def disliked_neighbors(self, disliked: bytes) -> bytes:
         return self.version.encode()
 
     @contextmanager

@@ -146,7 +146,7 @@ def test_as_many_neighbors_of_a_dislike_are_kept_out_as_the_rules_say(popular: B
 
 @pytest.mark.parametrize(("disliked", "near"), [("", ""), ("unknown", ""), ("i3", "i4 i5"), ("i3 i11", "i4 i5 i12 i1")])
 def test_the_lists_are_told_the_neighbors_of_dislikes(scorer: Scorer, disliked: str, near: str) -> None:
-    told = scorer.disliked_neighbors(tracked(disliked=hashes(*disliked.split())))
+    told = scorer.disliked_neighbors(hashes(*disliked.split()))
     assert told == hashes(*near.split())
 
 
@@ -187,7 +187,7 @@ users = st.builds(
 @given(st.lists(users, min_size=1, max_size=4))
 def test_whatever_is_asked_nothing_excluded_comes_back(scorer: Scorer, behaviors: list[TrackedBehavior]) -> None:
     for done, candidates in zip(behaviors, scorer.score(behaviors), strict=True):
-        out = set(unpack(done.excluded + scorer.disliked_neighbors(done) + done.history))
+        out = set(unpack(done.excluded + scorer.disliked_neighbors(done.disliked) + done.history))
         assert not out & set(unpack(hashes(*candidates.items)))
         assert len(set(candidates.items)) == len(candidates.items)
 
