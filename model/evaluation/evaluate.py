@@ -20,8 +20,8 @@ Gains = npt.NDArray[np.float64]
 TOP = 10
 SHARE = 0.1
 """Of all targets, so many may be one user's; or three times the median user's, where users are few."""
-_CELLS = 1 << 22
-"""Excluded items that a batch has at most, pads counted: 32 MB."""
+_CELLS = 1 << 21
+"""Scores, and excluded items with their pads, that a batch has at most: 8 and 16 MB, of which there are a few each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,7 @@ class Targets:
         seen: for each target the items its user has met, in the order they were met; of one user, parts of one array.
         target: (T,), model index; 0 is outside the vocabulary.
         known: (T,), the user has history before the cut-off.
+        items: n, size of the vocabulary.
     """
 
     user: Ints
@@ -45,6 +46,7 @@ class Targets:
     seen: tuple[Ints, ...]
     target: Ints
     known: Flags
+    items: int
 
     def __len__(self) -> int:
         return len(self.target)
@@ -180,6 +182,7 @@ def targets_at(log: Interactions, rows: Ints, history_length: int, *, cut_off: E
         seen=tuple(t.seen for t in chosen),
         target=np.array([log.item[t.row] for t in chosen], dtype=np.int64),
         known=np.array([t.known for t in chosen], dtype=np.bool_),
+        items=log.items,
     )
 
 
@@ -249,7 +252,8 @@ def _pad_left(log: Interactions, target: _Target, history_length: int) -> tuple[
 
 
 def _batches(targets: Targets, size: int) -> Iterator[slice]:
-    """Yields batches of so many targets, or fewer where their users have met very many items."""
+    """Yields batches of so many targets, or fewer where there are very many items, so that memory stays the same."""
+    size = max(1, min(size, _CELLS // (targets.items + 1)))
     start = widest = 0
     for at, seen in enumerate(targets.seen):
         widest = max(widest, len(seen))

@@ -1,61 +1,152 @@
-"""Who met what as a sparse matrix, and how alike two items are by it; torch's sparse products do the work."""
+"""Who met what as a sparse matrix, and which items the same users met; torch's sparse products do the work.
 
-from collections.abc import Callable
+Pairs of items grow with the square of a history, so of every user the newest `PAIRED` items are paired and no more:
+the interaction cut of Schelter, Boden and Markl (2012), who found that pairs of power users cost most and say little.
+"""
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from model.datasets.interactions import Interactions
+from model.datasets.interactions import Floats, Interactions, Ints
+from model.recommenders.kinds import NeighborTable
 
-_CELLS_AT_ONCE = 1 << 22  # of a dense block, of which several are there at once: 16 MB each
+_log = logging.getLogger(__name__)
+
+PAIRED = 1_000
+"""Items of a user that are paired; the longest history of MovieLens-100K has fewer."""
+_PRODUCTS_AT_ONCE = 1 << 20
+"""Of a block, unless the matrix itself is larger; several arrays of 8 MB each are there at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Items that users have in common, E pairs of them, an item with itself included.
+
+    Attributes:
+        item: model indexes, (E,), in order; all pairs of an item are together.
+        other: model indexes, (E,).
+        users: how many met both, or what these count. (E,).
+    """
+
+    item: Ints
+    other: Ints
+    users: Floats
 
 
 def user_item_matrix(log: Interactions) -> Tensor:
     """1 where a user's history holds the item. Sparse float32 (users, n + 1), coalesced; column 0 is empty."""
-    histories = log.histories()
-    pairs = np.ascontiguousarray(np.unique(np.stack([histories.user, histories.item]), axis=1))  # (2, P), in order
-    size = (log.users, log.items + 1)
-    return torch.sparse_coo_tensor(
-        torch.from_numpy(pairs), torch.ones(pairs.shape[1]), size, is_coalesced=True, check_invariants=True
-    )
+    met, _ = _met(log)
+    return _matrix(log, *met)
 
 
-def common_users(log: Interactions, worth: Tensor | None = None) -> Callable[[Tensor], Tensor]:
-    """How many users met two items.
+def paired_items(log: Interactions) -> Tensor:
+    """The newest `PAIRED` items of each user, to be paired with each other; users who have more are logged.
+
+    As `user_item_matrix`.
+    """
+    (user, item), age = _met(log)
+    order = np.lexsort((age, user))  # as `user` is in order, it stays as it is
+    newest = np.sort(order[np.arange(len(user)) - np.searchsorted(user, user) < PAIRED])
+    if cut := len(np.unique(np.delete(user, newest))):
+        _log.warning("Users with more than %d items: %d. Only their newest count in pairs of items.", PAIRED, cut)
+    return _matrix(log, user[newest], item[newest])
+
+
+def common_users(met: Tensor, worth: Tensor | None = None) -> Iterator[Pairs]:
+    """Yield all pairs of items that users met both, some items at a time; nothing grows but with the pairs.
 
     Args:
-        log: its histories are what was met.
+        met: as `paired_items` returns it.
         worth: float32 (users,), what each user counts; 1 if None.
+    """
+    by_item = met.t().coalesce()  # (n + 1, users)
+    item, user = by_item.indices()  # (P,) x 2
+    counted = by_item.values() if worth is None else by_item.values() * worth[user]  # (P,)
+    starts = torch.searchsorted(item, torch.arange(met.size(1) + 1)).numpy()  # (n + 2,)
+    products = F.pad(torch.sparse.sum(met, 1).to_dense().long()[user].cumsum(0), (1, 0)).numpy()  # (P + 1,)
+    # A product goes through all of `met` first, which costs no more than as many products as it has cells.
+    for first, end in _blocks(products[starts], max(_PRODUCTS_AT_ONCE, len(item))):
+        cells = slice(int(starts[first]), int(starts[end]))
+        place = torch.stack([item[cells] - first, user[cells]])
+        size = (end - first, met.size(0))
+        rows = torch.sparse_coo_tensor(place, counted[cells], size, is_coalesced=True, check_invariants=True)
+        found = sparse_product(rows, met)
+        row, column = found.indices().numpy()
+        yield Pairs(row + first, column, found.values().numpy())
+
+
+def cosine_pairs(met: Tensor) -> Iterator[Pairs]:
+    """Yield the pairs of `common_users`, with users of both / sqrt(users of one * users of the other)."""
+    norm = np.sqrt(users_of_items(met))
+    return (replace(pairs, users=pairs.users / (norm[pairs.item] * norm[pairs.other])) for pairs in common_users(met))
+
+
+def users_of_items(met: Tensor) -> Floats:
+    """How many users have met each item. (users, n + 1) -> (n + 1,)."""
+    counted: Floats = torch.sparse.sum(met, 0).to_dense().numpy()
+    return counted
+
+
+def strongest(pairs: Iterable[Pairs], items: int, count: int) -> tuple[NeighborTable, Floats]:
+    """Return the other items of each item that have the most users with it, most first, and what these are.
+
+    Args:
+        pairs: of some items after the other; users above 0.
+        items: n.
+        count: M, columns.
 
     Returns:
-        A function from R model indexes to float32 (R, n + 1). It takes as many indexes as `rows_at_once` says.
+        int32 and float32, (n + 1, M) each; 0 pads both.
     """
-    by_item = user_item_matrix(log).t().coalesce()  # (n + 1, users)
-    counted = by_item if worth is None else by_item * worth  # (n + 1, users)
+    near = np.zeros((items + 1, count), dtype=np.int32)
+    users = np.zeros((items + 1, count), dtype=np.float32)
+    for found in pairs:
+        apart = np.flatnonzero(found.item != found.other)
+        # Floats above 0 are in the order of their bits: one sort of integers in place of a slow one by two keys.
+        order = apart[np.argsort((found.item[apart] << 32) - found.users[apart].view(np.int32), kind="stable")]
+        item = found.item[order]
+        place = np.arange(len(item)) - np.searchsorted(item, item)
+        order, item, place = (each[place < count] for each in (order, item, place))
+        near[item, place], users[item, place] = found.other[order], found.users[order]
+    return near, users
 
-    def rows(items: Tensor) -> Tensor:
-        chosen = by_item.index_select(0, items).to_dense()  # (R, users)
-        return torch.sparse.mm(counted, chosen.T).T
 
-    return rows
+def sparse_product(left: Tensor, right: Tensor) -> Tensor:
+    """The product of two sparse matrices, sparse and coalesced. (A, B), (B, C) -> (A, C)."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
+        return torch.sparse.mm(left, right).coalesce()
 
 
-def cosine_rows(log: Interactions) -> Callable[[Tensor], Tensor]:
-    """Similarity of items by the users who met both, in the histories of `log`.
+def _met(log: Interactions) -> tuple[tuple[Ints, Ints], Ints]:
+    """Who met what, users and items in order; and how far back that was last, the least is the newest. (P,) x 3."""
+    histories = log.histories()
+    width = log.items + 1
+    cells, age = np.unique((histories.user * width + histories.item)[::-1], return_index=True)
+    return np.divmod(cells, width), age
 
-    Returns:
-        A function as `common_users` returns: users of both / sqrt(users of one * users of the other).
+
+def _matrix(log: Interactions, user: Ints, item: Ints) -> Tensor:
+    place, size = torch.from_numpy(np.stack([user, item])), (log.users, log.items + 1)
+    return torch.sparse_coo_tensor(place, torch.ones(len(user)), size, is_coalesced=True, check_invariants=True)
+
+
+def _blocks(before: Ints, most: int) -> Iterator[tuple[int, int]]:
+    """Yield (first, end) of successive items that take at most so many products, or of one that takes more.
+
+    Args:
+        before: products of all items before each one, and of all. (n + 2,).
+        most: products.
     """
-    common = common_users(log)
-    norm = torch.sparse.sum(user_item_matrix(log), 0).to_dense().sqrt()  # (n + 1,)
-
-    def rows(items: Tensor) -> Tensor:
-        return common(items) / torch.outer(norm[items], norm).clamp(min=1e-12)
-
-    return rows
-
-
-def rows_at_once(log: Interactions) -> int:
-    """How many rows of a dense (R, users or n) block keep memory small."""
-    return max(1, _CELLS_AT_ONCE // max(log.users, log.items + 1))
+    first, last = 0, len(before) - 1
+    while first < last:
+        end = max(first + 1, int(np.searchsorted(before, before[first] + most, side="right")) - 1)
+        yield first, end
+        first = end

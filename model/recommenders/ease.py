@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from model.datasets.interactions import Interactions, Ints
+from model.datasets.interactions import Ints
 from model.errors import TrainingError
-from model.recommenders.cooccurrence import common_users, rows_at_once
+from model.recommenders.cooccurrence import common_users, paired_items
 from model.recommenders.from_history import FromHistory
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
-from model.recommenders.neighbors import met_together
+from model.recommenders.neighbors import alike_by_users
 from model.training.train import TrainConfig
 
 ITEMS = 20_000
@@ -55,16 +55,21 @@ def refuse_gigabytes(kind: str, items: int) -> None:
         raise TrainingError(msg)
 
 
-def item_weights(log: Interactions, l2: float) -> Tensor:
+def item_weights(met: Tensor, l2: float) -> Tensor:
     """The closed form: B = I - P / diag(P), P being the inverse of X'X + l2 I. (n + 1, n + 1), row and column 0 zero.
+
+    Args:
+        met: X, as `paired_items` returns it.
+        l2: penalty of the weights' squares.
 
     Raises:
         ValueError: the vocabulary is so large that B and its inverse take many gigabytes.
     """
-    refuse_gigabytes("ease", log.items)
-    common = common_users(log)
-    blocks = [common(rows) for rows in torch.arange(log.items + 1).split(rows_at_once(log))]
-    gram = torch.cat(blocks)[1:, 1:].double()  # (n, n)
+    items = met.size(1) - 1
+    refuse_gigabytes("ease", items)
+    gram = torch.zeros((items, items), dtype=torch.float64)
+    for pairs in common_users(met):
+        gram.numpy()[pairs.item - 1, pairs.other - 1] = pairs.users
     gram.diagonal().add_(l2)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
     weights = inverse / -inverse.diagonal()
@@ -74,5 +79,6 @@ def item_weights(log: Interactions, l2: float) -> Tensor:
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Solves for the weights; ValueError if there are too many items."""
-    model = EASE(item_weights(data.log, options.l2), data.log.histories().counts(), size.k, options.decay).eval()
-    return Learned(model, partial(met_together, data.log))
+    met = paired_items(data.log)
+    model = EASE(item_weights(met, options.l2), data.log.histories().counts(), size.k, options.decay).eval()
+    return Learned(model, partial(alike_by_users, met))

@@ -3,18 +3,18 @@
 Only each item's nearest neighbours are kept, so a bundle grows with the number of items, not with its square.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
-from model.datasets.interactions import Interactions, Ints
-from model.recommenders.cooccurrence import common_users, rows_at_once, user_item_matrix
+from model.datasets.interactions import Ints
+from model.recommenders.cooccurrence import Pairs, common_users, paired_items, strongest, users_of_items
 from model.recommenders.from_history import FromHistory
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
-from model.recommenders.neighbors import met_together
+from model.recommenders.neighbors import alike_by_users
 from model.training.train import TrainConfig
 
 HOW = TrainConfig()
@@ -55,41 +55,35 @@ class ItemCF(FromHistory):
         return nothing.scatter_add(1, items, gained)
 
 
-def similarity_rows(log: Interactions, power: float) -> Callable[[Tensor], Tensor]:
-    """Similarity of items by the users who met both; a user of many items says less of each pair (Breese et al. 1998).
+def similar_pairs(met: Tensor, power: float) -> Iterator[Pairs]:
+    """Yield pairs by the users who met both; a user of many items says less of each pair (Breese et al. 1998).
 
-    Returns:
-        A function as `common_users` returns: each user of both counts 1 / sqrt(its items), and the sum is divided by
-        ((p + m) * (q + m)) to the `power`, p and q being the users of the two items and m those of an item on average,
-        so that few users in common count less.
+    Each user of both counts 1 / sqrt(its items), and the sum is divided by ((p + m) * (q + m)) to the `power`, p and q
+    being the users of the two items and m those of an item on average, so that few users in common count less.
     """
-    met = user_item_matrix(log)
-    common = common_users(log, torch.sparse.sum(met, 1).to_dense().clamp(min=1).rsqrt())
-    users = torch.sparse.sum(met, 0).to_dense()  # (n + 1,)
+    users = users_of_items(met)
     scale = (users + users[1:].mean()) ** power
-    return lambda items: common(items) / torch.outer(scale[items], scale)
+    worth = torch.sparse.sum(met, 1).to_dense().clamp(min=1).rsqrt()
+    for pairs in common_users(met, worth):
+        yield replace(pairs, users=pairs.users / (scale[pairs.item] * scale[pairs.other]))
 
 
-def similar_items(log: Interactions, options: Options) -> tuple[Tensor, Tensor]:
-    """Each item's nearest, int32 (n + 1, M), and their similarities, float32 (n + 1, M); 0 pads both."""
-    similarity = similarity_rows(log, options.power)
-    kept = max(1, min(options.neighbors, log.items - 1))
-    tops = [
-        _without_itself(similarity(rows), rows).topk(kept, dim=1)
-        for rows in torch.arange(log.items + 1).split(rows_at_once(log))
-    ]
-    strength = torch.cat([top.values for top in tops]).clamp(min=0)
-    near = torch.cat([top.indices for top in tops])
-    return (near * (strength > 0)).int(), strength
+def similar_items(met: Tensor, options: Options) -> tuple[Tensor, Tensor]:
+    """Each item's nearest, int32 (n + 1, M), and their similarities, float32 (n + 1, M); 0 pads both.
+
+    Args:
+        met: as `paired_items` returns it.
+        options: how many, and how alike they are.
+    """
+    items = met.size(1) - 1
+    kept = max(1, min(options.neighbors, items - 1))
+    near, strength = strongest(similar_pairs(met, options.power), items, kept)
+    return torch.from_numpy(near), torch.from_numpy(strength)
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Counts who met what together."""
-    near, strength = similar_items(data.log, options)
+    met = paired_items(data.log)
+    near, strength = similar_items(met, options)
     model = ItemCF(near, strength, data.log.histories().counts(), size.k, options.decay).eval()
-    return Learned(model, partial(met_together, data.log))
-
-
-def _without_itself(similarity: Tensor, rows: Tensor) -> Tensor:
-    similarity[torch.arange(len(rows)), rows] = 0.0
-    return similarity
+    return Learned(model, partial(alike_by_users, met))

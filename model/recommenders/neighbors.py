@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.datasets.interactions import Interactions
-from model.recommenders.cooccurrence import cosine_rows, rows_at_once
+from model.recommenders.cooccurrence import cosine_pairs, paired_items, strongest
 from model.recommenders.kinds import NeighborTable
 
 _ROWS_AT_ONCE = 1_024  # of the similarity matrix
@@ -32,19 +32,19 @@ def met_together(log: Interactions, count: int) -> NeighborTable:
     """The items whose users are most alike, for recommenders without embeddings.
 
     Args:
-        log: its histories say who met what.
+        log: its histories say who met what; of each user the newest `PAIRED` items.
         count: M, columns of the table.
 
     Returns:
         (n + 1, M), highest cosine first, only items with a user in common, 0 pads.
     """
-    similarity = cosine_rows(log)
+    return alike_by_users(paired_items(log), count)
 
-    def alike(rows: Tensor) -> Tensor:
-        found = similarity(rows)
-        return found.masked_fill(found <= 0, float("-inf"))
 
-    return _table(_tops(alike, log.items + 1, count, rows_at_once(log)), log.items + 1, count)
+def alike_by_users(met: Tensor, count: int) -> NeighborTable:
+    """As `met_together`, of what `paired_items` returns."""
+    near, _ = strongest(cosine_pairs(met), met.size(1) - 1, count)
+    return near
 
 
 def _tops(

@@ -4,7 +4,6 @@ EASE asks what belongs together; this asks what comes next, so it knows an order
 paper's SLIST it is the temporal half, with the next item alone as target: a longer future gained nothing.
 """
 
-import warnings
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from model.datasets.interactions import Interactions, Ints
+from model.recommenders.cooccurrence import sparse_product
 from model.recommenders.ease import EASE, refuse_gigabytes
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.neighbors import met_together
@@ -51,7 +51,8 @@ def next_item_weights(log: Interactions, options: Options = DEFAULTS) -> Tensor:
     """
     refuse_gigabytes("slit", log.items)
     before, after = _regression(log, options)
-    gram, moment = (_products(before, other)[1:, 1:].double() for other in (before, after))  # (n, n) each
+    products = (sparse_product(before.t(), other).to_dense() for other in (before, after))  # (n + 1, n + 1) each
+    gram, moment = (product[1:, 1:].double() for product in products)  # (n, n) each
     gram.diagonal().add_(options.l2)
     return F.pad(torch.cholesky_solve(moment, torch.linalg.cholesky(gram)), (1, 0, 1, 0)).float()
 
@@ -61,13 +62,6 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
     weights = next_item_weights(data.log, options)
     model = EASE(weights, data.log.histories().counts(), size.k, options.decay).eval()
     return Learned(model, partial(met_together, data.log))
-
-
-def _products(left: Tensor, right: Tensor) -> Tensor:
-    """The transposed left one times the right one, both sparse (P, n + 1). -> dense (n + 1, n + 1)."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
-        return torch.sparse.mm(left.t(), right).to_dense()
 
 
 def _regression(log: Interactions, options: Options) -> tuple[Tensor, Tensor]:

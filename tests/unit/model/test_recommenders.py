@@ -11,7 +11,7 @@ import torch
 
 from model.datasets.interactions import Interactions
 from model.recommenders import als, ease, hybrid, item_cf, lightgcn, slit, user_cf
-from model.recommenders.cooccurrence import user_item_matrix
+from model.recommenders.cooccurrence import paired_items, user_item_matrix
 from model.recommenders.factors import MeanOfItems, padded
 from model.recommenders.from_history import FromHistory
 from model.recommenders.hybrid import Hybrid, behind_best
@@ -80,7 +80,7 @@ def test_popularity_counts_each_user_of_an_item_once_by_the_newest_time() -> Non
 
 def test_item_cf_equals_its_definition(log: Interactions, met: Array) -> None:
     options = item_cf.Options(neighbors=3, power=0.7)
-    model = item_cf.ItemCF(*item_cf.similar_items(log, options), log.counts(), 5, 0.9)
+    model = item_cf.ItemCF(*item_cf.similar_items(paired_items(log), options), log.counts(), 5, 0.9)
     expected, popular = np.zeros(ITEMS), met.sum(0) + met.sum(0).mean()
     for item, recency in zip(HISTORY, RECENCY, strict=True):
         users = met[:, item - 1] / np.sqrt(met.sum(1))
@@ -124,7 +124,7 @@ def test_ease_is_a_ridge_of_each_item_on_all_others(log: Interactions, met: Arra
         others = np.delete(np.arange(ITEMS), item)
         gram = met[:, others].T @ met[:, others] + 5.0 * np.eye(ITEMS - 1)
         expected[others, item] = np.linalg.solve(gram, met[:, others].T @ met[:, item])
-    weights = ease.item_weights(log, 5.0)
+    weights = ease.item_weights(paired_items(log), 5.0)
     assert weights[1:, 1:].double().numpy() == pytest.approx(expected, abs=1e-6)
     model = ease.EASE(weights, log.counts(), 5, 0.9)
     history = [expected[item - 1] * recency for item, recency in zip(HISTORY, RECENCY, strict=True)]
@@ -153,7 +153,7 @@ def test_slit_is_a_ridge_of_the_next_item_on_the_faded_history() -> None:
 def test_slit_knows_an_order_that_ease_does_not() -> None:
     log = log_of([(user, item, item) for user in range(9) for item in (1, 2, 3)], 3)
     history = [2]
-    after, together = slit.next_item_weights(log), ease.item_weights(log, 1.0)
+    after, together = slit.next_item_weights(log), ease.item_weights(paired_items(log), 1.0)
     model_after, model_together = (ease.EASE(weights, log.counts(), 3, 0.9) for weights in (after, together))
     assert scores_of(model_after, history).argmax() + 1 == 3
     assert scores_of(model_together, history)[0] == pytest.approx(scores_of(model_together, history)[2])
@@ -181,7 +181,7 @@ def test_a_hybrid_adds_up_what_its_members_say_of_the_rest(log: Interactions) ->
 def test_ease_refuses_a_matrix_of_gigabytes(log: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ease, "ITEMS", ITEMS - 1)
     with pytest.raises(ValueError, match="at most 15 items, not 16; take"):
-        ease.item_weights(log, 5.0)
+        ease.item_weights(paired_items(log), 5.0)
 
 
 def test_als_folds_a_user_in_as_least_squares_says(log: Interactions) -> None:
