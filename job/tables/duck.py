@@ -6,7 +6,7 @@ A connection sees one state of the files, can read nothing else on the machine a
 import logging
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,13 +19,15 @@ from job.tables.errors import NotAQueryError, QueryFailedError
 from job.tables.files import Snapshot, reading
 from job.tables.flaws import NOTE_LINE, NOTE_VALUE, Flaws, lines_told, values_told
 from job.tables.lineage import Lineage, read_lineage
-from job.tables.lines import CALENDARS_MS, LISTS, is_misfit, is_no_row, read_as, shown_value
+from job.tables.lines import CALENDARS_MS, LISTS, is_misfit, is_no_row, line_type, read_as, shown_value
 from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
 from job.tables.times import CountedTexts, Times, times_among, with_texts_of
 from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
 from job.tables.withdrawn import duckdb_hides, read_withdrawn
 
+_Kinds = Callable[[Column], str]
+"""The name of the type in which a column is read."""
 _log = logging.getLogger(__name__)
 _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s+", re.IGNORECASE)
 # DuckDB's epoch_ms fails where Flink's function, and Python, have no time.
@@ -137,11 +139,23 @@ def _times(connection: duckdb.DuckDBPyConnection, sql: str) -> Times:
     return times_among([(name, kind) for name, kind, *_ in described])
 
 
+def _typed(column: Column) -> str:
+    return DUCKDB_TYPES[line_type(column)]
+
+
+def _as_read(column: Column) -> str:
+    return DUCKDB_TYPES[read_as(column)]
+
+
+def _raw(column: Column) -> str:
+    return "JSON" if column.type in LISTS else _as_read(column)
+
+
 def _count(
-    connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path], condition: str, raw: Column | None = None
+    connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path], condition: str, kind: _Kinds
 ) -> list[tuple[Path, int]]:
     """Each file of the table that has lines for which the condition holds, and how many, by name."""
-    counted = f"SELECT filename, count(*) FROM {read_lines(TABLES[table], files, raw)} WHERE {condition}"
+    counted = f"SELECT filename, count(*) FROM {read_lines(TABLES[table], files, kind)} WHERE {condition}"
     rows = connection.execute(f"{counted} GROUP BY filename ORDER BY filename").fetchall()
     return [(Path(name), count) for name, count in rows]
 
@@ -157,17 +171,15 @@ def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
         return _told(connection, flaws)
 
 
-def read_lines(table: Table, files: Sequence[Path], raw: Column | None = None) -> str:
-    """Name the files' lines in SQL, as rows of the table's columns, as `read_as` has them, and `filename`.
+def read_lines(table: Table, files: Sequence[Path], kind: _Kinds = _typed) -> str:
+    """Name the files' lines in SQL, as rows of the table's columns and `filename`; what does not fit is null.
 
     Args:
         table: whose files they are.
         files: one at least.
-        raw: a column that is wanted as JSON, as it is written.
+        kind: the type in which a column is read; whole numbers are of 64 bits by default.
     """
-    types = ", ".join(
-        f"{quoted(each.name)}: '{'JSON' if each is raw else DUCKDB_TYPES[read_as(each)]}'" for each in table.columns
-    )
+    types = ", ".join(f"{quoted(each.name)}: '{kind(each)}'" for each in table.columns)
     paths = ", ".join(literal(_as_pattern(path)) for path in files)
     return (
         f"read_json([{paths}], format='newline_delimited', maximum_object_size={_MAX_ROW_BYTES}, "
@@ -198,13 +210,13 @@ def _fetch(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
 
 def _told(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...]:
     told = [
-        lines_told(table, _count(connection, table, files, is_no_row(TABLES[table])))
+        lines_told(table, _count(connection, table, files, is_no_row(TABLES[table]), _as_read))
         for table, files in flaws.files().items()
     ]
     for (table, name), files in flaws.values().items():
         column = next(each for each in TABLES[table].columns if each.name == name)
         misfit = f"NOT ({is_no_row(TABLES[table])}) AND {is_misfit(column)}"
-        if counts := _count(connection, table, files, misfit, column if column.type in LISTS else None):
+        if counts := _count(connection, table, files, misfit, _raw):
             told.append(values_told(table, column, counts))
     return tuple(told)
 
@@ -225,7 +237,7 @@ def _create_base_view(table: Table, files: Sequence[Path]) -> str:
         noted = (shown_value(each, f"{NOTE_VALUE}('{table.name}', '{each.name}', filename)") for each in table.columns)
         folders = (f"regexp_extract(filename, '{_FOLDERS[each.name]}', 1) AS {each.name}" for each in PARTITIONS)
         skipped = f"CASE WHEN {is_no_row(table)} THEN {NOTE_LINE}('{table.name}', filename) ELSE TRUE END"
-        select = f"SELECT {', '.join((*noted, *folders))} FROM {read_lines(table, files)} WHERE {skipped}"
+        select = f"SELECT {', '.join((*noted, *folders))} FROM {read_lines(table, files, _as_read)} WHERE {skipped}"
     else:
         columns = (*table.columns, *PARTITIONS)
         nulls = ", ".join(f"CAST(NULL AS {DUCKDB_TYPES[each.type]}) AS {quoted(each.name)}" for each in columns)

@@ -19,7 +19,7 @@ LISTS = frozenset({ColumnType.STRINGS, ColumnType.DOUBLES})
 
 
 def line_type(column: Column) -> ColumnType:
-    """The type in which Flink reads a column from the file."""
+    """The type of a column as read from the file: whole numbers are compared with 64 bits."""
     return ColumnType.LONG if column.type is ColumnType.INT else column.type
 
 

@@ -293,7 +293,7 @@ def test_a_fault_of_the_program_keeps_its_traceback(fault: Exception) -> None:
     "command",
     [
         "data generate --users 3 --items 3 --tastes 2 --behaviors 9 --out {loop}",
-        "sql select --tables-dir {folder} --out {loop}",
+        "sql select --tables-dir {folder} --out {loop} --format csv",
     ],
 )
 def test_links_in_a_circle_end_in_a_sentence(command: str, tmp_path: Path) -> None:
