@@ -59,7 +59,7 @@ def bench(
     if json_file is not None:
         _write(json_file, results, kept)
     made = "report.md, pictures" if can_draw() else "report.md"
-    console.print(f"In {time.monotonic() - began:.0f} s; {escape(str(out))} has {made} and all figures.")
+    console.print(escape(f"In {time.monotonic() - began:.0f} s; {out} has {made} and all figures."))
     if not can_draw():
         console.print(NO_PICTURES, markup=False)
 

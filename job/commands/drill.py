@@ -48,8 +48,8 @@ def drill(
         return
     faults = _chosen(smoke=smoke, names=fault or ())
     began = time.monotonic()
-    with _told(), _phases() as say:
-        verdict = run_drill(faults, out, say)
+    with _told(), _phases() as on_phase:
+        verdict = run_drill(faults, out, on_phase)
     _show(verdict, out, time.monotonic() - began)
     if as_json:
         say(json.dumps(verdict.to_json(), indent=2))
