@@ -48,8 +48,8 @@ def drill(
         return
     faults = _chosen(smoke=smoke, names=fault or ())
     began = time.monotonic()
-    with _told(), _phases() as say:
-        verdict = run_drill(faults, out, say)
+    with _told(), _phases() as phases:
+        verdict = run_drill(faults, out, phases)
     _show(verdict, out, time.monotonic() - began)
     if as_json:
         say(json.dumps(verdict.to_json(), indent=2))

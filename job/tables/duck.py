@@ -124,7 +124,7 @@ def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
     with _connected(tables_dir, flaws, path) as connection:
         try:
             _check_kind(connection, statement)
-            connection.execute(f"COPY (\n{statement}\n) TO {literal(str(path.absolute()))} (FORMAT parquet)")
+            connection.execute(f"COPY (\n{statement}\n) TO {literal(str(path.absolute()))} (FORMAT parquet, USE_TMP_FILE false)")
         except duckdb.Error as error:
             raise QueryFailedError(_one_line(error)) from error
         return _told(connection, flaws)
