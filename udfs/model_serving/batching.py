@@ -1,6 +1,6 @@
-"""MicroBatcher: gathers what several callers want scored into one call of the model.
+"""Micro-batches: the questions of several callers, gathered into one call of the model.
 
-Pure asyncio: no Flink, no torch. What a caller gives in comes back in its order, once, whatever batches it was in.
+Pure asyncio: no Flink, no torch. Each caller gets one answer a question, in order, whatever batches they were in.
 """
 
 import asyncio
@@ -15,11 +15,11 @@ from udfs.model_serving.model_thread import Answer, Question
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchRules:
-    """How batches are made.
+    """Rules for making batches.
 
     Attributes:
-        max_size: questions in one call at most.
-        linger_ms: how long a call waits for more questions, from the arrival of its oldest, when it is not full.
+        max_size: most questions in one call.
+        linger_ms: longest wait of a batch that is not full for more questions, from the arrival of its oldest.
             A question that finds the model idle never waits.
     """
 
@@ -28,7 +28,7 @@ class BatchRules:
 
 
 class _Submission(Generic[Question, Answer]):
-    """One caller's questions, and the answers so far."""
+    """The questions of one caller, and the answers so far."""
 
     def __init__(self, questions: Sequence[Question], now: float) -> None:
         self.questions = questions
@@ -39,7 +39,7 @@ class _Submission(Generic[Question, Answer]):
 
 
 class MicroBatcher(Generic[Question, Answer]):
-    """Makes one call at a time, on up to `max_size` questions. Lives on one event loop."""
+    """A queue that makes one call at a time, of up to `max_size` questions. Lives on one event loop."""
 
     def __init__(self, call: Callable[[list[Question]], Awaitable[list[Answered[Answer]]]], rules: BatchRules) -> None:
         if rules.max_size < 1:
@@ -53,7 +53,7 @@ class MicroBatcher(Generic[Question, Answer]):
         self._runner: asyncio.Task[None] | None = None
 
     async def submit(self, questions: Sequence[Question]) -> list[Answered[Answer]]:
-        """The answers to the questions, in their order."""
+        """Return the answers to the questions, in their order."""
         if not questions:
             return []
         loop = asyncio.get_running_loop()
@@ -68,7 +68,7 @@ class MicroBatcher(Generic[Question, Answer]):
         return submission.answers
 
     async def _run(self) -> None:
-        """Sends batches until nobody waits; the first at once, since the model was idle."""
+        """Send batches until nobody waits; the first at once, since the model was idle."""
         batch: list[tuple[_Submission[Question, Answer], Question]] = []
         try:
             while self._waiting:
@@ -81,7 +81,7 @@ class MicroBatcher(Generic[Question, Answer]):
             self._runner = None
 
     def _take(self) -> list[tuple[_Submission[Question, Answer], Question]]:
-        """The oldest questions, up to the maximum; a large submission is spread over several batches."""
+        """Take the oldest questions, up to the maximum; a large submission is spread over several batches."""
         batch: list[tuple[_Submission[Question, Answer], Question]] = []
         while self._waiting and len(batch) < self._rules.max_size:
             first = self._waiting[0]
@@ -106,7 +106,7 @@ class MicroBatcher(Generic[Question, Answer]):
                 submission.done.set_result(None)
 
     async def _linger(self) -> None:
-        """Waits for a full batch, until the oldest question has waited for `linger_ms`."""
+        """Wait for a full batch, until the oldest question has waited for `linger_ms`."""
         if not self._waiting or self._full.is_set():
             return
         left = self._waiting[0].arrived + self._rules.linger_ms / 1000 - asyncio.get_running_loop().time()
@@ -117,7 +117,7 @@ class MicroBatcher(Generic[Question, Answer]):
                 return
 
     def _abandon(self, batch: list[tuple[_Submission[Question, Answer], Question]], error: Exception) -> None:
-        """Passes what no model is to blame for on to everybody who waits: their task fails, Flink restores."""
+        """Pass an error that is not the model's on to everybody who waits: their task fails, and Flink restores."""
         for submission in [*(submission for submission, _ in batch), *self._waiting]:
             if not submission.done.done():
                 submission.done.set_exception(error)

@@ -1,4 +1,4 @@
-"""Circuit: when a model that was late again and again is asked once more.
+"""A circuit breaker for a model that is late again and again.
 
 Pure; the clock is passed in, in seconds.
 """
@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class CircuitRules:
-    """When it opens, and for how long.
+    """Limits of a circuit.
 
     Attributes:
         timeouts: it opens after so many in a row.
-        cool_down_s: how long nothing is asked after it opened.
+        cool_down_s: time without calls after it opened.
         longest_cool_down_s: the cool-down doubles with every probe that is late, up to this.
     """
 
@@ -22,7 +22,10 @@ class CircuitRules:
 
 
 class Circuit:
-    """Closed: the model is asked. Open: it is not, until the cool-down is over; what is asked then is a probe."""
+    """A circuit breaker.
+
+    Closed: the model is called. Open: it is not called until the cool-down is over; the call after that is a probe.
+    """
 
     def __init__(self, rules: CircuitRules) -> None:
         self._rules = rules
@@ -32,26 +35,26 @@ class Circuit:
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing was answered in time since it opened."""
+        """Return whether it opened, and nothing was answered in time since."""
         return self._open_until is not None
 
     def refuses(self, now: float) -> bool:
-        """Whether the model may not be asked."""
+        """Return whether the model must not be called now."""
         return self._open_until is not None and now < self._open_until
 
     def in_time(self) -> None:
-        """The model answered within its deadline: closes."""
+        """Close: the model answered within its deadline."""
         self._timeouts = 0
         self._open_until = None
         self._cool_down_s = self._rules.cool_down_s
 
     def timed_out(self, now: float) -> None:
-        """The model did not: opens at the last of so many in a row, or, as a probe it was, again."""
+        """Count a missed deadline: open at the last of so many in a row, or again if the call was a probe."""
         self._timeouts += 1
         if self.is_open or self._timeouts >= self._rules.timeouts:
             self.open(now)
 
     def open(self, now: float) -> None:
-        """Opens for one cool-down; the next one is twice as long."""
+        """Open for one cool-down; the next one is twice as long, up to the longest."""
         self._open_until = now + self._cool_down_s
         self._cool_down_s = min(2 * self._cool_down_s, self._rules.longest_cool_down_s)

@@ -1,7 +1,7 @@
-"""ModelFollower: a thread that looks at a registry's pointers, and has what they name loaded beside what is served.
+"""A thread that polls a registry's pointers, and loads the versions they name while the present ones are served.
 
-No Flink, no torch. Nothing here ends the job: whatever is wrong with the registry or with a version, what is served
-goes on being served, and it is said once.
+No Flink, no torch. Nothing here ends the job: whatever is wrong with the registry or with a version, the present
+models stay in service, and the problem is reported once.
 """
 
 import logging
@@ -22,19 +22,19 @@ from udfs.model_serving.variant_worker import Lane, ModelHangsError, Served
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
-"""From one try to load a version that does not load to the next, ever longer: registering it again mends it."""
+"""Waits between tries to load a version that fails, ever longer: registering the version again mends it."""
 _JITTER = 0.2
-"""Waits differ by so much, so that scorers do not all ask at once."""
+"""Waits differ by this share, so that scorers do not all poll at once."""
 
 
 @dataclass(slots=True)
 class Followed:
-    """A lane that is served what a pointer names.
+    """A variant's worker, and the pointer that names its model.
 
     Attributes:
-        failed: the version that did not load, and why.
-        wait_s: from one try to the next.
-        next_try: earliest, by the monotonic clock.
+        failed: the version that did not load, and the reason.
+        wait_s: time from one try to the next.
+        next_try: earliest time of the next try, by the monotonic clock.
     """
 
     variant: str
@@ -46,7 +46,7 @@ class Followed:
 
 
 class ModelFollower:
-    """Follows pointers for the lanes of one scorer."""
+    """A follower of pointers for the variant workers of one scorer."""
 
     def __init__(
         self,
@@ -54,12 +54,12 @@ class ModelFollower:
         load: Callable[[str, Bundle], Served],
         tell: Callable[[ModelRef, str | None], None],
     ) -> None:
-        """It does nothing until `start`.
+        """Do nothing until `start`.
 
         Args:
             followed: all of one model in one registry.
             load: makes a variant's model of a bundle, warm; may take seconds, and raise anything.
-            tell: hears of each model that is served from now on, or why it is not.
+            tell: called with each model that is to be served, and None once it is or the reason why it is not.
         """
         self._followed = followed
         self._load = load
@@ -68,15 +68,15 @@ class ModelFollower:
         self._away: str | None = None
 
     def start(self, interval_s: float) -> None:
-        """Looks about every `interval_s` from now on, on a daemon thread."""
+        """Poll about every `interval_s` from now on, on a daemon thread."""
         Thread(target=self._run, args=(interval_s,), name="follow-models", daemon=True).start()
 
     def close(self) -> None:
-        """Ends the thread, after what it is loading."""
+        """Have the thread end, once it has loaded what it is loading."""
         self._ended.set()
 
     def look(self) -> None:
-        """Looks once, and loads what is to be served and is not."""
+        """Poll the pointers once, and load the versions that they name and that are not served yet."""
         source = self._followed[0].source
         try:
             pointers = Registry(source.url).pointers(source.name)
@@ -93,7 +93,7 @@ class ModelFollower:
         while not self._ended.wait(interval_s * random.uniform(1 - _JITTER, 1 + _JITTER)):
             try:
                 self.look()
-            except Exception as error:  # whatever a registry's server comes up with: the next look may find it well
+            except Exception as error:  # a registry's server may fail with anything, and be well at the next poll
                 self._hear_of_absence(f"{type(error).__name__}: {error}")
 
     def _follow(self, each: Followed, wanted: Version) -> None:
@@ -102,7 +102,7 @@ class ModelFollower:
         try:
             served = self._load(each.variant, each.source.fetch(wanted))
             each.source.remember(wanted)
-        except Exception as error:  # a bundle can be wrong in any way, and none may end what is served
+        except Exception as error:  # a bundle may fail with anything, and no failure may end what is served
             self._hear_of_failure(each, wanted, error)
             return
         each.failed = None
@@ -110,8 +110,8 @@ class ModelFollower:
         self._tell(served.ref, None)
 
     def _hear_of_failure(self, each: Followed, wanted: Version, error: Exception) -> None:
-        """Told once for each reason; tried again at ever longer intervals, unless each try would cost a thread."""
-        first_line = str(error).partition("\n")[0]  # TorchScript's go on with its own trace: the log has them
+        """Report each reason once; try again at ever longer intervals, unless each try would cost a thread."""
+        first_line = str(error).partition("\n")[0]  # TorchScript's messages go on with its own trace: the log has it
         failed = (wanted, f"{type(error).__name__}: {first_line}")
         again = each.failed is not None and each.failed[0] == wanted
         each.wait_s = min(2 * each.wait_s, _LONGEST_WAIT_S) if again else _FIRST_WAIT_S

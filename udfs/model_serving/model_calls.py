@@ -1,6 +1,6 @@
-"""ModelCalls: calls the model on a thread of its own, and goes on without it when it is late, fails or hangs.
+"""Calls of a model on a thread of its own; scoring goes on without it when it is late, fails or hangs.
 
-Pure asyncio: no Flink, no torch. Every question has one answer, or one reason why there is none.
+Pure asyncio: no Flink, no torch. Every question gets one answer, or one reason why there is none.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class Answered(NamedTuple, Generic[Answer]):
-    """What became of one question; `answer` is None where there is a `failure`."""
+    """The outcome of one question; `answer` is None where there is a `failure`."""
 
     answer: Answer | None
     failure: FallbackReason | None
@@ -27,12 +27,12 @@ class Answered(NamedTuple, Generic[Answer]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallRules:
-    """How the model is called.
+    """Limits of a model's calls.
 
     Attributes:
-        deadline_ms: how long a call may take; None sets no bound, and no circuit ever opens.
-        circuit: when the model is not asked any more. A call that is still out after as many deadlines as there may
-            be timeouts in a row opens it likewise.
+        deadline_ms: longest time of a call; None sets no bound, and no circuit ever opens.
+        circuit: limits after which the model is not called for a while. A call that is still out after as many
+            deadlines as there may be timeouts in a row opens the circuit too.
         hung_s: a call that is out for so long ends the process: nothing else takes a thread back.
     """
 
@@ -42,13 +42,13 @@ class CallRules:
 
 
 class ModelCalls(Generic[Question, Answer]):
-    """Calls `score`; whoever asks waits for the answers before asking again. Lives on one event loop.
+    """A caller of `score`; it is called again only after it has answered. Lives on one event loop.
 
-    `score` runs on one thread; on another from the call on that finds the circuit open and the thread still taken. A
-    hung call may then be in `score` beside its successors, and what it says in the end is told to nobody. The circuit's
-    cool-downs bound how many: at most 8 within 30 s.
+    `score` runs on one thread; a call that finds the cool-down over and that thread still taken gets a new thread. A
+    hung call may then be in `score` beside its successors, and its late answer is dropped. The circuit's cool-downs
+    bound the number of such calls: at most 8 within 30 s.
 
-    `on_failure` hears of the model's own exceptions, `on_hang` of a call that hung.
+    `on_failure` is called with the model's own exceptions, `on_hang` when a call hangs.
     """
 
     def __init__(
@@ -68,12 +68,12 @@ class ModelCalls(Generic[Question, Answer]):
         self._stuck_at = 0.0
 
     async def __call__(self, questions: list[Question]) -> list[Answered[Answer]]:
-        """One call of the model: its answers in the questions' order, or the same failure for all of them.
+        """Call the model once; return its answers in the questions' order, or the same failure for all of them.
 
         An answer that is an exception is a failure of its question alone.
 
         Raises:
-            RuntimeError: the number of answers is another than that of the questions, or this is closed.
+            RuntimeError: the number of answers differs from that of the questions, or this is closed.
         """
         size = len(questions)
         answers = self._refusal() or await self._ask(questions)
@@ -85,7 +85,7 @@ class ModelCalls(Generic[Question, Answer]):
         return [self._answered(answer, size) for answer in answers]
 
     def close(self) -> None:
-        """Lets the thread go, once its call is over."""
+        """Let the thread end, once its call is over."""
         self._thread.close()
 
     def _answered(self, answer: Answer | Exception, size: int) -> Answered[Answer]:
@@ -95,7 +95,7 @@ class ModelCalls(Generic[Question, Answer]):
         return Answered(answer, None, size)
 
     def _refusal(self) -> FallbackReason | None:
-        """Why the model is not asked now; if it is, a thread is free."""
+        """Return why the model is not called now; None if it is, and then a thread is free."""
         now = asyncio.get_running_loop().time()
         if self._circuit.refuses(now):
             return FallbackReason.CIRCUIT_OPEN
@@ -124,14 +124,14 @@ class ModelCalls(Generic[Question, Answer]):
         return FallbackReason.MODEL_ERROR if self._hear_of_failure(call) else call.result()
 
     def _begin(self, questions: list[Question]) -> "asyncio.Future[Sequence[Answer | Exception]]":
-        """Hands the call to the thread. Whatever becomes of the two, it is heard of when it hangs."""
+        """Hand the call to the thread; `on_hang` is called if it hangs, even if nobody waits for it any more."""
         call = self._thread.call(questions)
         alarm = asyncio.get_running_loop().call_later(self._rules.hung_s, self._on_hang)
         call.add_done_callback(lambda _: alarm.cancel())
         return call
 
     def _miss(self, call: "asyncio.Future[Sequence[Answer | Exception]]", deadline_s: float) -> None:
-        """The call is late: nobody gets its answer, but whether it comes is looked at."""
+        """Note that the call is late: its answer is dropped, but its end is watched for."""
         now = asyncio.get_running_loop().time()
         self._overdue, self._stuck_at = call, now + (self._rules.circuit.timeouts - 1) * deadline_s
         call.add_done_callback(self._hear_of_failure)

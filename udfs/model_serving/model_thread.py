@@ -1,6 +1,6 @@
-"""Daemon threads for a model that may hang: ModelThread makes one call after another for an event loop.
+"""Daemon threads for a model that may hang.
 
-A ThreadPoolExecutor's thread would not do: its hook waits, when the process ends, for a call that may never return.
+A ThreadPoolExecutor's thread would not do: when the process ends, its hook waits for a call that may never return.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ Answer = TypeVar("Answer")
 
 
 class ModelThread(Generic[Question, Answer]):
-    """Runs `score`, and nothing else."""
+    """A thread that makes one call of `score` after another for an event loop."""
 
     def __init__(self, score: Callable[[Sequence[Question]], Sequence[Answer]]) -> None:
         self._score = score
@@ -26,7 +26,7 @@ class ModelThread(Generic[Question, Answer]):
         Thread(target=self._run, name="model", daemon=True).start()
 
     def call(self, questions: Sequence[Question]) -> "asyncio.Future[Sequence[Answer]]":
-        """What `score` says to them, or the exception it raises.
+        """Queue a call of `score`; return a future of its answers, or of the exception it raises.
 
         Raises:
             RuntimeError: the thread is closed.
@@ -39,7 +39,7 @@ class ModelThread(Generic[Question, Answer]):
         return call
 
     def close(self) -> None:
-        """Ends the thread once its call is over, if ever."""
+        """Have the thread end once its call is over, if ever."""
         self._closed = True
         self._calls.put(None)
 
@@ -56,7 +56,10 @@ class ModelThread(Generic[Question, Answer]):
 
 
 def finished_within(timeout_s: float, work: Callable[[], None]) -> bool:
-    """Does it on a daemon thread, and says whether it is done; what is not goes on there. Raises what it raises."""
+    """Do the work on a daemon thread, and return whether it is done in time; work that is late goes on there.
+
+    Raises what the work raises in time.
+    """
     done: Future[None] = Future()
 
     def run() -> None:

@@ -1,8 +1,7 @@
-"""score-candidates: asks a model for candidates, in micro-batches over all elements that are under way.
+"""score-candidates: the operator that asks a model for candidates, in micro-batches over all elements under way.
 
-Which model that is, a user's variant says, and what it is served may change between two batches. If a model is late,
-fails or hangs, the behaviours go on without scores and the rules alone make their lists: it is counted, and written
-on the rows.
+A user's variant decides which model is asked, and a variant's model may change between two batches. If a model is late,
+fails or hangs, the behaviours go on without scores and get fallback lists, which are counted and marked in the rows.
 """
 
 import logging
@@ -31,24 +30,24 @@ from udfs.scoring.scoring_rules import CacheRules, DeviceRules, ScoringRules
 
 _log = logging.getLogger(__name__)
 _WARM_UP_S = 10.0
-"""Who waited for a model that hangs would hold up the job, which goes on without one."""
+"""Longest wait for a warm-up: a model that hangs must not hold up the job, which goes on without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Serving:
-    """Which models are served to whom, and how.
+    """The models to serve, the users they serve, and the rules for asking them.
 
     Attributes:
-        variants: at least one; those that follow pointers do so of one model in one registry.
-        salt: of the hash that deals users over them.
-        poll_s: from one look at the registry's pointers to the next.
+        variants: at least one; those that follow pointers follow those of one model in one registry.
+        salt: salt of the hash that assigns users to variants.
+        poll_s: time from one poll of the registry's pointers to the next.
         threads: torch's threads inside one operation.
         device: where models run.
-        batches: how calls are filled.
-        calls: how long they may take, and what then.
+        batches: rules for filling calls.
+        calls: limits of calls.
         shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
-        coalesce: whether one whose element has a newer one of its user is not scored.
-        cache: what is stored of the models' answers.
+        coalesce: whether a behaviour is left unscored if its element has a newer one of the same user.
+        cache: rules for storing the models' answers.
     """
 
     variants: tuple[Variant, ...]
@@ -64,23 +63,26 @@ class Serving:
 
 
 class ScoreCandidates(AsyncFunction):
-    """In: Row(bucket's key, TrackedElement). Out: Row(bucket's key, ScoredElement), in the same order."""
+    """The operator score-candidates.
+
+    In: Row(bucket's key, TrackedElement). Out: Row(bucket's key, ScoredElement), in the same order.
+    """
 
     def __init__(self, serving: Serving, rules: ScoringRules) -> None:
         self._serving = serving
         self._rules = rules
 
     def open(self, context: RuntimeContext) -> None:
-        """Loads each variant's bundle, its hashes checked, warms the models up, and follows the registry's pointers.
+        """Load each variant's bundle, check its hashes, warm up the models, and follow the registry's pointers.
 
         Raises:
             BundleError: a bundle is not whole.
-            BundleChangedError: one is not what the job was deployed with.
-            RegistryError: the registry does not say what to serve, and nothing was served here before.
-            DeviceMissingError: the device is not there, and no other may do.
+            BundleChangedError: a bundle is not the one the job was deployed with.
+            RegistryError: the registry does not name a version to serve, and nothing was served here before.
+            DeviceMissingError: the device is missing, and the settings allow no other.
         """
         end_with_task_manager()
-        # Imported where it is used: torch takes seconds, and whoever submits the job needs none of it.
+        # Imported where it is used: torch takes seconds, and the process that submits the job does not need it.
         import torch
 
         from udfs.scoring.score_cache import ScoreCache
@@ -92,7 +94,7 @@ class ScoreCandidates(AsyncFunction):
         cache = self._serving.cache
         self._cache = ScoreCache(cache) if cache.megabytes else None
         variants = self._serving.variants
-        # What one worker keeps is bounded, whatever number of variants shares it.
+        # The states that one worker keeps are bounded, however many variants share the memory.
         self._rules = replace(self._rules, kept_mb=self._rules.kept_mb / len(variants))
         lanes = {variant.name: self._lane(variant) for variant in variants}
         self._lanes = Lanes(lanes, Variants({each.name: each.weight for each in variants}, self._serving.salt))
@@ -102,7 +104,7 @@ class ScoreCandidates(AsyncFunction):
             self._follower.start(self._serving.poll_s)
 
     def close(self) -> None:
-        """Lets the threads go, and what models said."""
+        """Let the threads end, and remove the score cache."""
         if self._follower is not None:
             self._follower.close()
         self._lanes.close()
@@ -110,7 +112,7 @@ class ScoreCandidates(AsyncFunction):
             self._cache.close()
 
     async def async_invoke(self, value: Row) -> list[Row]:
-        """Scores one element's behaviours."""
+        """Score one element's behaviours."""
         element = decode_tracked(value[1])
         models, behaviors = await self._lanes.score(element.behaviors)
         swaps = [self._swaps.popleft() for _ in range(len(self._swaps))]
@@ -143,10 +145,10 @@ class ScoreCandidates(AsyncFunction):
         return Lane(served, rules, self._hear_of_failure)
 
     def _load(self, variant: str, bundle: Bundle) -> Served:
-        """A model that is warm; called beside the event loop when it replaces another.
+        """Load a model and warm it up; called beside the event loop when the model replaces another.
 
         Raises:
-            ModelHangsError: it does not come back from being warmed.
+            ModelHangsError: it does not come back from its warm-up.
         """
         from udfs.scoring.device import open_device
         from udfs.scoring.scorer import Scorer
@@ -162,27 +164,27 @@ class ScoreCandidates(AsyncFunction):
         self._tell(Swap(scorer=self._scorer, model=model, outcome=outcome, problem=problem, at=_now_ms()))
 
     def _tell(self, swap: Swap) -> None:
-        """With the next element; the log says it now."""
+        """Queue the swap for the next element; log at once that a model is served."""
         self._swaps.append(swap)
         if swap.problem is None:
             _log.info("scorer %d serves version %s as %s", swap.scorer, swap.model.version, swap.model.variant)
 
     def _hear_of_failure(self, error: BaseException) -> None:
-        """Says it at the 1st, 2nd, 4th, 8th ... failure; all are counted as fallbacks."""
+        """Log the 1st, 2nd, 4th, 8th ... failure; all are counted as fallbacks."""
         self._model_errors += 1
         if self._model_errors & (self._model_errors - 1) == 0:
             _log.warning("the model failed, %d times so far", self._model_errors, exc_info=error)
 
 
 class PassUnscored(AsyncFunction):
-    """score-candidates for policies that need no model: hands every behaviour on as it is."""
+    """The operator score-candidates for policies that need no model: every behaviour is passed on as it is."""
 
     def open(self, _context: RuntimeContext) -> None:
-        """Nothing has to be loaded."""
+        """Have this worker end with its TaskManager; nothing has to be loaded."""
         end_with_task_manager()
 
     async def async_invoke(self, value: Row) -> list[Row]:
-        """TrackedElement to ScoredElement, without candidates."""
+        """Turn a TrackedElement into a ScoredElement without candidates."""
         element = decode_tracked(value[1])
         behaviors = [
             ScoredBehavior(

@@ -1,4 +1,4 @@
-"""Lane: one variant's way to the model that serves it, which may be replaced between two batches.
+"""The worker of a variant: asks the variant's model, which may be replaced between two batches.
 
 Pure asyncio: no Flink, no torch.
 """
@@ -16,27 +16,27 @@ from udfs.model_serving.shedding import overtaken, sparing, too_old
 
 
 class Scores(Protocol):
-    """What a lane needs of a scorer."""
+    """The part of a scorer that a variant's worker needs."""
 
     def answers(self, tracked: Sequence[TrackedBehavior]) -> Sequence[Candidates | Exception]:
-        """Each history's candidates, or what is wrong with the model's answer to it."""
+        """Return each history's candidates, or the fault of the model's answer to it."""
         ...
 
     def disliked_neighbors(self, disliked: bytes) -> bytes:
-        """Packed hashes of what must not be shown for the sake of the newest dislikes, which come as packed hashes."""
+        """Return what the newest dislikes keep from being shown; both as packed hashes."""
         ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Served:
-    """A model, loaded and warm, and its name on rows."""
+    """A model, loaded and warm, and its name in rows."""
 
     ref: ModelRef
     scorer: Scores
 
 
 class ModelHangsError(RecloopError):
-    """A model does not come back from its warm-up.
+    """A model that does not come back from its warm-up.
 
     Attributes:
         served: that model; it answers once it comes back.
@@ -48,7 +48,7 @@ class ModelHangsError(RecloopError):
 
 
 class Scored(NamedTuple):
-    """Candidates, and whose they are."""
+    """Candidates, and the model that proposed them."""
 
     candidates: Candidates
     served: Served
@@ -56,13 +56,13 @@ class Scored(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneRules:
-    """How a lane asks its model.
+    """Rules by which a variant's worker asks its model.
 
     Attributes:
-        batches: how calls are filled.
-        calls: how long they may take, and what then.
+        batches: rules for filling calls.
+        calls: limits of calls.
         shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
-        coalesce: whether one that is submitted with a newer one of its user is not scored.
+        coalesce: whether a behaviour is left unscored if it is submitted with a newer one of its user.
     """
 
     batches: BatchRules
@@ -72,9 +72,10 @@ class LaneRules:
 
 
 class Lane:
-    """Asks one model until another is offered. Lives on one event loop; `offer` may be called from any thread.
+    """A worker that asks one model until another is offered.
 
-    Each model has a thread of its own, so that one that hangs keeps nobody from asking the next.
+    It lives on one event loop; `offer` may be called from any thread. Each model has a thread of its own, so that one
+    that hangs keeps nobody from asking the next.
     """
 
     def __init__(self, served: Served, rules: LaneRules, on_failure: Callable[[BaseException], None]) -> None:
@@ -86,25 +87,25 @@ class Lane:
 
     @property
     def served(self) -> Served:
-        """Who answers the next batch."""
+        """The model that answers the next batch."""
         return self._offered
 
     def offer(self, served: Served) -> None:
-        """From the next batch on this one answers; what is under way is answered by the one before."""
+        """Have this model answer from the next batch on; a batch under way is answered by the one before."""
         self._offered = served
 
     async def submit(self, behaviors: Sequence[TrackedBehavior]) -> list[Answered[Scored]]:
-        """What the model says of each behaviour, in their order."""
+        """Return the model's answer to each behaviour, in their order."""
         if self._rules.shed_after_ms is None and not self._rules.coalesce:
             return await self._batcher.submit(behaviors)
         return await sparing(behaviors, self._reasons(behaviors), self._batcher.submit)
 
     def close(self) -> None:
-        """Lets the model's thread go."""
+        """Let the model's thread end."""
         self._calls.close()
 
     def _reasons(self, behaviors: Sequence[TrackedBehavior]) -> list[FallbackReason | None]:
-        """Why each of them is not scored, if it is not."""
+        """Return why each behaviour is not scored; None for those that are."""
         reasons: list[FallbackReason | None] = [None] * len(behaviors)
         if self._rules.coalesce:
             reasons = [FallbackReason.COALESCED if each else None for each in overtaken(behaviors)]
@@ -114,7 +115,7 @@ class Lane:
         return reasons
 
     async def _ask(self, behaviors: list[TrackedBehavior]) -> list[Answered[Scored]]:
-        """One batch, one model: whatever is offered meanwhile waits for the next."""
+        """Ask one model about the whole batch: a model that is offered meanwhile waits for the next."""
         if self._served is not (offered := self._offered):
             self._calls.close()
             self._served, self._calls = offered, self._calls_of(offered)

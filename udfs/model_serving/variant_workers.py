@@ -1,4 +1,4 @@
-"""Lanes: each behaviour to the model of its user's variant, and the answers back in order.
+"""The workers of all variants: each behaviour goes to its user's variant, and the answers come back in order.
 
 Pure asyncio: no Flink, no torch.
 """
@@ -15,7 +15,7 @@ _Answer = tuple[Lane, Answered[Scored]]
 
 
 class Lanes:
-    """The lanes of one scorer. Lives on one event loop."""
+    """The variant workers of one scorer. Lives on one event loop."""
 
     def __init__(self, lanes: Mapping[str, Lane], variants: Variants) -> None:
         self._lanes = lanes
@@ -23,7 +23,7 @@ class Lanes:
         self._only = next(iter(lanes.values())) if len(lanes) == 1 else None
 
     async def score(self, behaviors: Sequence[TrackedBehavior]) -> tuple[list[ModelRef], list[ScoredBehavior]]:
-        """The behaviours in their order, with candidates or without, and the models they name by number.
+        """Return the models, and the behaviours in order, with candidates or without; they name models by number.
 
         A behaviour without candidates names the model that serves its user now.
         """
@@ -49,7 +49,7 @@ class Lanes:
         return list(models), scored
 
     def exclude_neighbors(self, sweep: Sweep) -> Sweep:
-        """Return the sweep with what each user's model keeps out for the sake of the newest dislikes."""
+        """Return the sweep; each user's excluded items now include the neighbours of the newest dislikes."""
         owners = [
             ListOwner(
                 each.user_id,
@@ -61,7 +61,7 @@ class Lanes:
         return Sweep(sweep.begun, owners)
 
     def close(self) -> None:
-        """Lets the models' threads go."""
+        """Let the models' threads end."""
         for lane in self._lanes.values():
             lane.close()
 

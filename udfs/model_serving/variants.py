@@ -1,9 +1,10 @@
-"""Which variant of an A/B test a user is in: the same one, on every machine and after every restart.
+"""The variant of an A/B test that a user is in: the same one on every machine and after every restart.
 
 By weighted rendezvous hashing (Schindelhauer and Schomaker, "Weighted Distributed Hash Tables", SPAA 2005): every
-variant draws a number for the user from a hash, and the greatest wins. Shares are the weights'. While names and salt
-stay, a changed weight moves users only into that variant or only out of it, never between two others, and no more
-than its share changes by; so does a variant that is added or taken out. Another salt deals everybody anew.
+variant draws a number for the user from a hash, and the greatest wins. A variant's share of the users is its share of
+the weights. While names and salt stay, a changed weight moves users only into that variant or only out of it, never
+between two others, and no more than its share changes by. The same holds for a variant that is added or removed.
+Another salt assigns everybody anew.
 
 Pure: no Flink, no clock.
 """
@@ -26,9 +27,9 @@ class Variant:
     """One variant of an A/B test, or the only one.
 
     Attributes:
-        name: what its rows carry.
+        name: its name in rows.
         weight: its share of the users, relative to the others'.
-        source: what it is served.
+        source: the source of its bundle.
     """
 
     name: str
@@ -37,14 +38,14 @@ class Variant:
 
 
 class Variants:
-    """Deals users over variants."""
+    """An assignment of users to variants."""
 
     def __init__(self, weights: Mapping[str, float], salt: str) -> None:
-        """Weights are relative to their sum.
+        """Take weights relative to their sum.
 
         Args:
             weights: variant -> weight, 0 and above; nobody is in a variant of weight 0.
-            salt: names the test; tests with other salts deal users independently of this one.
+            salt: names the test; tests with other salts assign users independently of this one.
 
         Raises:
             ValueError: no weight is above 0.
@@ -55,7 +56,7 @@ class Variants:
             raise ValueError(msg)
         self._salt = salt
         self.of = lru_cache(_USERS_REMEMBERED)(self._of)
-        """The user's variant. The order in which variants are given has no part in it."""
+        """Return the user's variant. The order in which variants are given has no part in it."""
 
     def _of(self, user_id: UserId) -> str:
         if len(self._weights) == 1:
@@ -63,7 +64,7 @@ class Variants:
         return max(sorted(self._weights), key=lambda name: self._drawn(name, user_id))
 
     def _drawn(self, name: str, user_id: UserId) -> float:
-        """Greatest with a probability that is in proportion to the weight."""
+        """Draw the variant's number for the user: the greatest with a probability in proportion to the weight."""
         digest = hashlib.blake2b(f"{self._salt}\0{name}\0{user_id}".encode(), digest_size=8).digest()
         share = (int.from_bytes(digest, "little") + 0.5) / _HASHES  # above 0, and rounded to 1 at most
         return math.log(share) / self._weights[name]
