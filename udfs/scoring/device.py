@@ -1,7 +1,7 @@
-"""The device that models run on: how arrays get there, and how answers come back.
+"""The device that models run on, and the copies of arrays to it and of answers from it.
 
 On the CPU nothing is copied. On a CUDA device arrays go through pinned memory, which the device reads by itself, so
-that copies, the model and the way back are queued on one stream and waited for once.
+that the copies in, the model and the copies out are queued on one stream and waited for once.
 """
 
 import logging
@@ -22,34 +22,34 @@ _HALVES = {"float16": torch.float16, "bfloat16": torch.bfloat16}
 
 Array = npt.NDArray[Any]
 Call = Callable[..., Tensor | tuple[Tensor, ...]]
-"""A model, or one of its methods: tensors to one or several."""
+"""A model, or one of its methods: takes tensors, and returns one or several."""
 
 
 class DeviceMissingError(RecloopError):
-    """The device that the settings name is not there; the message says why."""
+    """A device that the settings name and that is missing; the message gives the reason."""
 
 
 class Runner(Protocol):
-    """Runs models on one device; calls may come from several threads at a time.
+    """A runner of models on one device; calls may come from several threads at a time.
 
     Attributes:
-        name: where `model.bundles.bundle.load_module` has to put a model.
-        precision: what matrix products are computed in.
+        name: the device that `model.bundles.bundle.load_module` has to put a model on.
+        precision: the precision of matrix products.
     """
 
     name: str
     precision: str
 
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
-        """Calls a model without gradients; what it gives in half precision comes back as float32."""
+        """Call a model without gradients; answers in half precision come back as float32."""
         ...
 
 
 def open_device(rules: DeviceRules) -> Runner:
-    """The device of the settings, or the CPU where it is missing and they allow that.
+    """Return a runner on the settings' device, or on the CPU where it is missing and they allow that.
 
     Raises:
-        DeviceMissingError: it is missing, and no other will do.
+        DeviceMissingError: it is missing, and the settings allow no other.
     """
     if rules.name == "cpu":
         return OnCpu(rules.precision)
@@ -65,7 +65,7 @@ def open_device(rules: DeviceRules) -> Runner:
 
 
 class OnCpu:
-    """Tensors share the arrays' memory."""
+    """A runner on the CPU; tensors share the arrays' memory."""
 
     name = "cpu"
 
@@ -73,13 +73,13 @@ class OnCpu:
         self.precision = precision
 
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
-        """As `Runner` has it."""
+        """Call a model, as `Runner` describes it."""
         with torch.inference_mode(), _computed_in(self.precision, "cpu"):
             return tuple(_full(answer).numpy() for answer in _several(call(*map(torch.from_numpy, inputs))))
 
 
 class OnDevice:
-    """Everything of a call is queued on a stream of its own, and waited for at its end.
+    """A runner that queues everything of a call on a stream of its own, and waits once, at the end.
 
     Torch keeps pinned blocks for the next call, so none is allocated once every shape was seen. Given a CPU it takes
     the same steps with plain memory and no stream.
@@ -92,7 +92,7 @@ class OnDevice:
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None
 
     def run(self, call: Call, *inputs: Array) -> tuple[Array, ...]:
-        """As `Runner` has it."""
+        """Call a model, as `Runner` describes it."""
         with ExitStack() as during:
             during.enter_context(torch.inference_mode())
             during.enter_context(_computed_in(self.precision, self._device.type))
@@ -101,7 +101,7 @@ class OnDevice:
             answers = [self._fetched(_full(answer)) for answer in _several(call(*map(self._sent, inputs)))]
             if self._stream is not None:
                 self._stream.synchronize()
-        # Pinned blocks go back to torch: what is handed on is a copy.
+        # Pinned blocks go back to torch, so copies are handed on.
         return tuple(answer.numpy().copy() for answer in answers)
 
     def _sent(self, array: Array) -> Tensor:
@@ -116,7 +116,10 @@ class OnDevice:
 
 
 def _computed_in(precision: str, kind: str) -> AbstractContextManager[object]:
-    """Matrix products in half precision; softmax, norms and inputs stay float32: ages exceed float16's range."""
+    """Return a context in which matrix products are computed in this precision.
+
+    Softmax, norms and inputs stay float32: ages exceed float16's range.
+    """
     if precision == "float32":
         return nullcontext()
     autocast: AbstractContextManager[object] = torch.autocast(kind, dtype=_HALVES[precision])
@@ -132,7 +135,7 @@ def _full(answer: Tensor) -> Tensor:
 
 
 def _missing(device: torch.device) -> str | None:
-    """Why nothing can run there; None if something can."""
+    """Return why nothing can run there; None if something can."""
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA

@@ -1,7 +1,7 @@
-"""From tracked behaviours to the model's tensors.
+"""The model's input tensors, made of tracked behaviours.
 
-The one place that maps items to a bundle's own vocabulary: items it does not know are skipped. A batch is mapped as
-a whole, in arrays: one by one it took as long as the model.
+This is the one place that maps items to a bundle's own vocabulary: items it does not know are skipped. A batch is
+mapped as a whole, in arrays: one by one it took as long as the model.
 """
 
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ EXCLUDE_STEP = 64
 
 
 class KnownItems(NamedTuple):
-    """Known items of several behaviours, behaviour by behaviour.
+    """The known items of several behaviours, behaviour by behaviour.
 
     Attributes:
-        row: whose, rising. (N,).
+        row: the behaviour of each, rising. (N,).
         item: model indexes. (N,).
-        place: where they stood among all items, unknown ones included. (N,).
+        place: the index of each among all items, unknown ones included. (N,).
     """
 
     row: Ints
@@ -38,7 +38,7 @@ class KnownItems(NamedTuple):
 
 
 class ModelInputs:
-    """Makes tensors for one bundle, as `model.networks.recommender` has them."""
+    """A maker of one bundle's input tensors, as `model.networks.recommender` defines them."""
 
     def __init__(self, bundle: Bundle, rules: ScoringRules) -> None:
         self._bundle = bundle
@@ -53,19 +53,19 @@ class ModelInputs:
         self._near_disliked = lru_cache(maxsize=4_096)(self._find_near_disliked)
 
     def disliked_neighbors(self, disliked: bytes) -> bytes:
-        """Packed hashes of the neighbours of these."""
+        """Return packed hashes of the neighbours of these disliked items, which come as packed hashes."""
         if not disliked:
             return b""
         return self._known.hashes_of(self._near_disliked(disliked)).tobytes()
 
     def _find_near_disliked(self, disliked: bytes) -> Ints:
-        """Model indexes; a user's dislikes stay the same over many behaviours."""
+        """Return the neighbours' model indexes; cached, as a user's dislikes stay the same over many behaviours."""
         indexes = self._known.find(np.frombuffer(disliked, np.int64))
         near = self._bundle.neighbors[indexes[indexes > 0], : self._rules.neighbors_of_disliked].ravel()
         return near[near > 0].astype(np.int64)
 
     def known(self, packed: Sequence[bytes]) -> KnownItems:
-        """The known ones among the packed hashes of each behaviour."""
+        """Return the known items among the packed hashes of each behaviour."""
         found = self._known.find(np.frombuffer(b"".join(packed), np.int64))
         row = np.repeat(np.arange(len(packed)), [len(each) // 8 for each in packed])
         (place,) = found.nonzero()
@@ -74,7 +74,7 @@ class ModelInputs:
     def histories(
         self, tracked: Sequence[TrackedBehavior], known: KnownItems, rows: int
     ) -> tuple[Ints, Floats, Floats]:
-        """The newest L known items of each, their weights and ages; padded on the left. (rows, L) each."""
+        """Return each behaviour's newest L known items, their weights and ages, left-padded. (rows, L) each."""
         counts = np.bincount(known.row, minlength=rows)
         column = self.length - np.cumsum(counts)[known.row] + np.arange(len(known.row))
         kept = column >= 0
@@ -90,16 +90,16 @@ class ModelInputs:
         return history, weight, age_s
 
     def weights(self, actions: Sequence[bytes]) -> Floats:
-        """Those of all the action codes, joined."""
+        """Return the weights of all the action codes, joined."""
         found: Floats = self._weights[_joined(actions, "B")]
         return found
 
     def exclude(self, tracked: Sequence[TrackedBehavior], histories: Sequence[KnownItems], rows: int) -> Ints:
-        """What each may not be shown, 0 padded. (rows, E).
+        """Return the items that must not be shown after each behaviour, 0 padded. (rows, E).
 
         Args:
             tracked: the behaviours.
-            histories: the known items of their histories; whose may be in several parts.
+            histories: the known items of their histories, in one part or several.
             rows: at least as many as there are behaviours.
         """
         parts = [self.known([behavior.excluded for behavior in tracked])]
@@ -113,6 +113,7 @@ class ModelInputs:
         widest = len(self._withdrawn) + max(np.sum(counts, axis=0), default=0)
         exclude = np.zeros((rows, max(1, -(-widest // EXCLUDE_STEP)) * EXCLUDE_STEP), dtype=np.int64)
         exclude[:, : len(self._withdrawn)] = self._withdrawn
+        # In each row a part's items stand behind those of the parts before; `begins` is where they start.
         begins = np.full(rows, len(self._withdrawn))
         for part, count in zip(parts, counts, strict=True):
             first = np.cumsum(count) - count
@@ -122,9 +123,9 @@ class ModelInputs:
 
 
 def used_columns(history: Ints) -> slice:
-    """The columns from the first one on that anybody uses: a batch of short histories costs what they cost. (B, L).
+    """Return the columns from the first used one on, so that short histories cost no more than they have to. (B, L).
 
-    There is always one: some models take no history without any.
+    There is always one column: some models do not take a history without any.
     """
     used = history.any(0)
     return slice(int(used.argmax()) if used.any() else max(0, len(used) - 1), None)

@@ -1,8 +1,8 @@
-"""The model's states of the users that were scored last, so that a user's next behaviour costs it one step.
+"""The model's states of the users that were scored last, so that a user's next behaviour costs the model one step.
 
-What a state was made from is kept beside it, byte by byte: a history goes on from a state if it is that state's
-history and at most one item more. So nothing about the way it came matters: a behaviour that is repeated, left out
-or out of order, a block that left the history, a job that fell back to an older checkpoint.
+The history and actions that a state was made from are kept beside it, byte by byte: a history goes on from a state if
+it is that state's history and at most one item more. So a state is never used wrongly, whatever happened: a behaviour
+that is repeated, left out or out of order, a block that left the history, a job that fell back to an older checkpoint.
 """
 
 from collections import OrderedDict
@@ -19,11 +19,11 @@ from udfs.scoring.inputs import Floats
 
 _ITEM_BYTES = 8
 _USER_BYTES = 320
-"""What Python takes for a user besides the texts and arrays: a dictionary's entry, a tuple and two integers."""
+"""Python's memory for a user besides the texts and arrays: a dictionary's entry, a tuple and two integers."""
 
 
 class _Made(Protocol):
-    """What a state is made from, as `TrackedBehavior` has it."""
+    """The source of a state: the fields of `TrackedBehavior` that it is made from."""
 
     @property
     def history(self) -> bytes: ...
@@ -32,7 +32,7 @@ class _Made(Protocol):
 
 
 class _Kept(NamedTuple):
-    """A user's state: what it was made from, and where it is."""
+    """A user's state: the history and actions it was made from, and its slot."""
 
     history: bytes
     actions: bytes
@@ -40,13 +40,13 @@ class _Kept(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How the states of a batch come about; rows are behaviours.
+    """The plan by which the states of a batch are made; rows are behaviours.
 
     Attributes:
         full: rows that need a full pass, rising.
         held: rows that begin with a kept state, and its slot. (2, N).
         waves: (rows, rows whose state they go on from), wave by wave: no wave needs a later one. (2, N) each.
-        added: packed hash of what each row adds to the state it goes on from; empty if that is nothing.
+        added: packed hash of the item that each row adds to the state it goes on from; empty if it adds none.
     """
 
     full: Ints
@@ -56,7 +56,7 @@ class Plan(NamedTuple):
 
 
 class Room:
-    """The memory that kept states may take, in bytes, and how much of it is taken; for any number of threads."""
+    """The memory that kept states may take, in bytes, and the count of what they take; for any number of threads."""
 
     def __init__(self, size: float) -> None:
         self.size = size
@@ -64,30 +64,30 @@ class Room:
         self._lock = Lock()
 
     def take(self, count: int) -> None:
-        """Takes so many bytes more; gives them back where it is negative."""
+        """Take so many bytes more; give them back where the count is negative."""
         with self._lock:
             self._taken += count
 
     @property
     def is_over(self) -> bool:
-        """Whether more is taken than there is."""
+        """Return whether more is taken than there is."""
         return self._taken > self.size
 
 
 def users_in(room: Room, state_width: int, history_length: int) -> int:
-    """Return how many users' states fit into the room at most, their histories being empty."""
+    """Return the most users whose states fit into the room, if their histories are empty."""
     return int(room.size // (_array_bytes(state_width, history_length) + _USER_BYTES))
 
 
 def _array_bytes(state_width: int, history_length: int) -> int:
-    """Of a user there are float32 numbers, and the known items as int32."""
+    """Return the bytes of a user's arrays: the state as float32, and the known items as int32."""
     return 4 * (state_width + history_length)
 
 
 class KeptStates:
     """The states of at most so many users; the one that was scored longest ago goes first.
 
-    Not for several threads at a time. The room may be shared with others, who have their own threads.
+    Only one thread at a time may use it. The room may be shared with others, which have their own threads.
     """
 
     def __init__(self, users: int, state_width: int, history_length: int, room: Room) -> None:
@@ -96,13 +96,15 @@ class KeptStates:
         self._room = room
         self._users: OrderedDict[str, _Kept] = OrderedDict()
         self._unused = list(range(users))
-        # Pages are taken from the system as they are written.
+        # The system gives pages only as they are written.
         self._states = np.zeros((users, state_width), dtype=np.float32)
         self._histories = np.zeros((users, history_length), dtype=np.int32)
 
     def plan(self, tracked: Sequence[TrackedBehavior]) -> Plan:
-        """Where each behaviour's state comes from: a kept one, that of a behaviour before it, or a full pass."""
+        """Plan each behaviour's state: from a kept one, from that of a behaviour before it, or by a full pass."""
         newest: dict[str, int] = {}
+        # Wave 0 is the full passes. Each later wave goes on from states that are there by then: wave 1 from those of
+        # wave 0 and from kept ones, which `held` puts into the rows themselves; wave n from those of wave n - 1.
         wave, source = [0] * len(tracked), list(range(len(tracked)))
         added, held = [b""] * len(tracked), []
         for row, each in enumerate(tracked):
@@ -121,7 +123,7 @@ class KeptStates:
         return Plan(waves[0][0], np.array(held, dtype=np.int64).reshape(-1, 2).T, waves[1:], added)
 
     def _goes_on(self, before: _Made, after: TrackedBehavior) -> bool:
-        """Whether `after` is the same history, or that with one item more, and the model sees all of it."""
+        """Return whether `after` is the same history, or that with one item more, and the model sees all of it."""
         return (
             len(after.history) - len(before.history) <= _ITEM_BYTES
             and len(after.history) <= self._history_bytes
@@ -130,18 +132,18 @@ class KeptStates:
         )
 
     def read(self, slots: Ints) -> tuple[Floats, Ints]:
-        """The states in these slots, and the known items they were made from. (N,) -> (N, S), (N, L)."""
+        """Return the states in these slots, and the known items they were made from. (N,) -> (N, S), (N, L)."""
         return self._states[slots], self._histories[slots].astype(np.int64)
 
     def keep(self, tracked: Sequence[TrackedBehavior], states: Floats, histories: Ints) -> None:
-        """Keeps each user's newest, unless no history can go on from it. (B, S), (B, L)."""
+        """Keep each user's newest state, unless no history can go on from it. (B, S), (B, L)."""
         last = {each.behavior.user_id: row for row, each in enumerate(tracked)}
         rows = [row for row in last.values() if len(tracked[row].history) <= self._history_bytes]
         self.forget(last)
         rows = rows[-len(self._states) :]
         slots = self._room_for([tracked[row].behavior.user_id for row in rows])
         self._states[slots], self._histories[slots] = states[rows], histories[rows]
-        # Last, so that a user is never found with what is not there yet.
+        # Users come last, so that none is ever found with a state that is not there yet.
         for row, slot in zip(rows, slots, strict=True):
             each = tracked[row]
             kept = _Kept(each.history, each.actions, slot)
@@ -151,17 +153,17 @@ class KeptStates:
             self._forget_oldest()
 
     def forget(self, users: Iterable[str]) -> None:
-        """Forgets the states of these users, where they are kept."""
+        """Forget the states of these users, where they are kept."""
         for user in users:
             if (kept := self._users.pop(user, None)) is not None:
                 self._free(user, kept)
 
     def close(self) -> None:
-        """Forgets all of them: the room is for others."""
+        """Forget all states: the room is for others."""
         self.forget(list(self._users))
 
     def _room_for(self, users: Sequence[str]) -> list[int]:
-        """A slot for each, none of whom has one; as many others are forgotten as it takes."""
+        """Return a slot for each user, none of whom has one; forget as many others as that takes."""
         while len(self._unused) < len(users):
             self._forget_oldest()
         return [self._unused.pop() for _ in users]

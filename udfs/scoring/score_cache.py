@@ -1,4 +1,4 @@
-"""A store of scores on this machine's disk: what the model was asked before in exactly the same words.
+"""A store of scores on this machine's disk, for questions that the model has answered before.
 
 A key is the hash of all that a score is a function of, so an answer is never wrong, whatever became of the store: one
 that is gone or corrupt gives no answers any more. It lives and dies with its worker process.
@@ -39,29 +39,29 @@ _KEY_BYTES = 16
 _TIME_BYTES = 8
 _MEBIBYTE = 1 << 20
 _BUFFERS = 8
-"""Of the store's size one part in so many is written at once, and the oldest such part goes first."""
+"""The store consists of so many parts: one is written at once, and the oldest goes first."""
 _BLOOM_BITS = 10
 
 
 class Scores(NamedTuple):
-    """An answer of the model for one history: items best first, 0 where there was none, and their scores. (K,)."""
+    """The model's answer for one history: items best first, 0 where there was none, and their scores. (K,)."""
 
     items: Ints
     scores: Floats
 
 
 Ask = Callable[[list[int]], tuple[tuple[Ints, Floats], Faults]]
-"""Asks the model some of the questions, by number: items and scores, (N, K) each, and which of them are no answers."""
+"""A call of the model with some of the questions, by number: returns items and scores, (N, K) each, and the faults."""
 
 
 class Answers(NamedTuple):
-    """What the model says to each of N questions; all answers have K items.
+    """The model's answers to N questions; all have K items.
 
     Attributes:
         items: best first. (N, K).
         scores: theirs. (N, K).
-        ways: whether it was asked.
-        faults: of the questions whose answer cannot be used, why.
+        ways: the source of each: a full pass of the model, or the cache.
+        faults: the questions whose answer cannot be used, and why.
     """
 
     items: Ints
@@ -77,11 +77,11 @@ class ScoreCache:
     on.
 
     Attributes:
-        folder: where it is, if it could be made.
+        folder: its folder, if that could be made.
     """
 
     def __init__(self, rules: CacheRules, clock: Callable[[], float] = time.time) -> None:
-        """A new and empty store; what killed workers left of theirs is removed."""
+        """Make a new and empty store, and remove those that killed workers left behind."""
         self._max_age_s = rules.max_age_s
         self._clock = clock
         self._store: Rdict | None = None
@@ -96,7 +96,10 @@ class ScoreCache:
             self._give_up(error)
 
     def answers(self, keys: Sequence[bytes], ask: Ask) -> Answers:
-        """What the model says to each question; what cannot be used is not stored, so it is asked again."""
+        """Return the answer to each question, from the store or else from the model.
+
+        An answer that cannot be used is not stored, so the question is asked again.
+        """
         found = self.find(keys)
         ways = [Way.FULL if answer is None else Way.CACHE for answer in found]
         faults: dict[int, BundleAnswerError] = {}
@@ -114,7 +117,7 @@ class ScoreCache:
         )
 
     def find(self, keys: Sequence[bytes]) -> list[Scores | None]:
-        """The answers to these questions; None where there is none, or it is too old."""
+        """Return the stored answers to these questions; None where there is none, or it is too old."""
         if (store := self._store) is None:
             return [None] * len(keys)
         try:
@@ -126,7 +129,7 @@ class ScoreCache:
         return [None if value is None else _unpacked(value, oldest) for value in values]
 
     def keep(self, keys: Sequence[bytes], answers: Sequence[Scores]) -> None:
-        """Stores the answers; the oldest go when there are too many."""
+        """Store the answers; the oldest go when there are too many."""
         if (store := self._store) is None:
             return
         now = int(self._clock()).to_bytes(_TIME_BYTES, "little")
@@ -137,7 +140,7 @@ class ScoreCache:
             self._give_up(error)
 
     def close(self) -> None:
-        """Removes the store."""
+        """Remove the store."""
         self._closed = True
         store, self._store = self._store, None
         owner, self._owner = self._owner, None
@@ -155,10 +158,10 @@ class ScoreCache:
 
 
 def question_keys(asked_of: str, history: Ints, weight: Floats, age_s: Floats, exclude: Ints) -> list[bytes]:
-    """A key for each row of the model's inputs; pads of `exclude`, of which there are as many as others need, apart.
+    """Return a key for each row of the model's inputs; the padding of `exclude`, which other rows decide, is left out.
 
     Args:
-        asked_of: bundle, number of items and precision.
+        asked_of: bundle, number of items, device and precision.
         history: (B, L).
         weight: (B, L).
         age_s: (B, L).
@@ -176,7 +179,7 @@ def question_keys(asked_of: str, history: Ints, weight: Floats, age_s: Floats, e
 
 def _open(folder: Path, size: int) -> Rdict:
     fifo, blocks, options = FifoCompactOptions(), BlockBasedOptions(), Options(raw_mode=True)
-    fifo.max_table_files_size = size - size // _BUFFERS  # the rest is what is not written yet
+    fifo.max_table_files_size = size - size // _BUFFERS  # the rest is for the buffer that is not written yet
     blocks.set_bloom_filter(_BLOOM_BITS, block_based=False)
     options.create_if_missing(True)
     options.set_compaction_style(DBCompactionStyle.fifo())
@@ -202,7 +205,7 @@ def _unpacked(value: bytes, oldest: int) -> Scores | None:
 
 
 def _own_folder() -> tuple[Path, int]:
-    """A new folder and the lock that says whose it is; it has its name only then."""
+    """Make a new folder and lock it for its owner; it gets its name only then."""
     draft = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
     owner = os.open(draft / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
     lock(owner)
@@ -210,7 +213,7 @@ def _own_folder() -> tuple[Path, int]:
 
 
 def _remove_orphans() -> None:
-    """Removes the stores whose worker is gone: the kernel freed their lock."""
+    """Remove the stores whose worker is gone: the kernel freed their lock."""
     for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
         try:
             owner = os.open(folder / _OWNER, os.O_RDWR)

@@ -1,4 +1,4 @@
-"""From tracked behaviours to candidates: by one step from the state of the user's last one, or by a full pass."""
+"""Candidates for tracked behaviours: by one step from the state of the user's last one, or by a full pass."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -17,18 +17,18 @@ from udfs.scoring.scoring_rules import ScoringRules
 from udfs.scoring.stepping import Stepper, steps_truly
 
 _REASON_ITEMS = 5
-"""How many of the newest history items may be given as the reason for a candidate."""
+"""Number of newest history items that may be given as the reason for a candidate."""
 
 
 class _Answer(NamedTuple):
-    """What the model says to a batch.
+    """The model's answer to a batch.
 
     Attributes:
         history: the newest known items, for reasons. (rows, L).
         items: best first. (rows, K).
         scores: theirs. (rows, K).
-        ways: how each behaviour was scored.
-        faults: of the rows whose answer cannot be used, why.
+        ways: the method by which each behaviour was scored.
+        faults: the rows whose answer cannot be used, and why.
     """
 
     history: Ints
@@ -44,7 +44,7 @@ class Scorer:
     def __init__(
         self, bundle: Bundle, rules: ScoringRules, device: Runner | None = None, cache: ScoreCache | None = None
     ) -> None:
-        """A cache is of use where no state is kept; several scorers may share it."""
+        """Load the bundle's model; a cache, which several scorers may share, is of use where no state is kept."""
         self._bundle = bundle
         self._rules = rules
         self._device = device or OnCpu()
@@ -58,10 +58,10 @@ class Scorer:
         self._may_step = bool(rules.kept_users) and rules.fixed_batch is None
 
     def _stepping(self) -> Stepper | None:
-        """What takes steps, if anything does.
+        """Return the stepper; None if the model takes no steps, or must not.
 
-        It is found out when the model is first asked, which a server guards, and not when it is loaded; without a
-        lock, which a model that hangs would hold.
+        This is found out when the model is first asked, which a server guards, and not when it is loaded; and without
+        a lock, which a model that hangs would hold.
         """
         if self._may_step and self._stepper is None:
             self._may_step = steps_truly(self._module, self._bundle, self._device)
@@ -70,7 +70,7 @@ class Scorer:
         return self._stepper
 
     def warm_up(self, batch_size: int) -> None:
-        """Tries the model, and runs empty histories through it, so that no user waits for its specialisation.
+        """Try the model, and run empty histories through it, so that no user waits for its specialisation.
 
         Raises:
             BundleAnswerError: it fails, or its answers break the contract.
@@ -89,7 +89,7 @@ class Scorer:
                 stepper.warm_up(history, exclude)
 
     def answers(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates | BundleAnswerError]:
-        """Each history's candidates, best first, none of them excluded; or what is wrong with the model's answer.
+        """Return each history's candidates, best first, none of them excluded; or the fault of the model's answer.
 
         Raises:
             BundleAnswerError: no history's answer can be used.
@@ -98,7 +98,7 @@ class Scorer:
         return self._candidates(self._pass(tracked) if stepper is None else self._step(stepper, tracked))
 
     def score(self, tracked: Sequence[TrackedBehavior]) -> list[Candidates]:
-        """Each history's candidates, for those who have nothing to fall back on.
+        """Return each history's candidates, for callers that have nothing to fall back on.
 
         Raises:
             BundleAnswerError: a history's answer cannot be used.
@@ -111,11 +111,11 @@ class Scorer:
         return found
 
     def disliked_neighbors(self, disliked: bytes) -> bytes:
-        """Packed hashes of the neighbours of the newest dislikes, which come as packed hashes."""
+        """Return packed hashes of the neighbours of the newest dislikes, which come as packed hashes."""
         return self._inputs.disliked_neighbors(disliked)
 
     def _pass(self, tracked: Sequence[TrackedBehavior]) -> _Answer:
-        """Every history as a whole."""
+        """Score every history as a whole."""
         rows, asked = self._rules.fixed_batch or len(tracked), len(tracked)
         known = self._inputs.known([behavior.history for behavior in tracked])
         history, weight, age_s = self._inputs.histories(tracked, known, rows)
@@ -134,7 +134,7 @@ class Scorer:
         return self._checked(self._device.run(self._module, *inputs), inputs[-1])
 
     def _checked(self, answers: tuple[Array, ...], exclude: Ints) -> tuple[tuple[Ints, Floats], Faults]:
-        """Items and scores, and whose cannot be used: those have no items."""
+        """Return items and scores, and the rows whose answers cannot be used: those have no items."""
         faults = check_answers(answers, exclude, self._expected)
         items, scores = answers
         if faults:
@@ -143,7 +143,7 @@ class Scorer:
         return (items, scores), faults
 
     def _step(self, stepper: Stepper, tracked: Sequence[TrackedBehavior]) -> _Answer:
-        """One step a behaviour, where that leads to its history."""
+        """Score by one step a behaviour, where that leads to its history."""
         reached = stepper.reach(tracked)
         exclude = self._inputs.exclude(tracked, reached.known, len(tracked))
         answers, faults = self._checked(self._device.run(self._module.score, reached.states, exclude), exclude)
@@ -169,7 +169,7 @@ class Scorer:
         ]
 
     def _reasons(self, history: Ints, items: Ints) -> Ints:
-        """For each item the newest of the last history items whose near neighbour it is, or 0. (B, K)."""
+        """Return for each item the newest of the last history items whose near neighbour it is, or 0. (B, K)."""
         recent = history[:, : -_REASON_ITEMS - 1 : -1]  # (B, R), the newest first
         near = self._bundle.neighbors[recent].reshape(len(recent), -1)  # (B, R * M)
         if not near.size:

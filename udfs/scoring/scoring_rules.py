@@ -1,4 +1,4 @@
-"""What the model is asked, besides the history, and where it runs; apart from those that need torch."""
+"""Rules for asking the model and for its device; kept apart from the modules that need torch."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,18 +8,18 @@ from model.actions import ActionTable
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoringRules:
-    """What the model is asked.
+    """Rules for asking the model.
 
     Attributes:
         actions: the action table, whose weights go in with the history.
         exclude_seen: whether an item of the history may not be recommended again.
-        neighbors_of_disliked: how many nearest neighbours of a disliked item are kept out.
+        neighbors_of_disliked: number of nearest neighbours of a disliked item that are kept out.
         withdrawn: items that nobody may be shown.
-        candidates: how many of the model's items go on at most.
+        candidates: most of the model's items that are used.
         fixed_batch: pads every call to this many histories, so that results do not depend on how many there
             were; None does not.
-        kept_users: of how many users the model's state is kept, where the bundle steps and batches are not fixed.
-        kept_mb: what these states and all that is kept beside them take at most, in MiB, of one variant.
+        kept_users: number of users whose model state is kept, where the bundle steps and batches are not fixed.
+        kept_mb: most memory of these states and all that is kept beside them, in MiB, of one variant.
     """
 
     actions: ActionTable
@@ -34,11 +34,11 @@ class ScoringRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheRules:
-    """What is stored of the model's answers.
+    """Limits of the store of the model's answers.
 
     Attributes:
-        megabytes: the store's size at most, in MiB; 0 is no store.
-        max_age_s: how long an answer is given again.
+        megabytes: largest size of the store, in MiB; 0 is no store.
+        max_age_s: longest time for which an answer is given again.
     """
 
     megabytes: int
@@ -47,12 +47,12 @@ class CacheRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceRules:
-    """Where the model runs, and how exactly.
+    """The device that the model runs on, and its precision.
 
     Attributes:
         name: "cpu", or a CUDA device.
-        missing: whether a device that is not there is an error, or scoring goes to the CPU.
-        precision: what matrix products are computed in; scores are float32 in any case.
+        missing: whether a missing device is an error, or scoring goes to the CPU.
+        precision: the precision of matrix products; scores are float32 in any case.
     """
 
     name: str

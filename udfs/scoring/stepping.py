@@ -19,7 +19,7 @@ from udfs.scoring.scoring_rules import ScoringRules
 
 _log = logging.getLogger(__name__)
 _DRAWN = (3, 8)
-"""Histories, and items in each at most, that a bundle's steps are tried with."""
+"""Number of histories, and of items in each at most, that a bundle's steps are tried with."""
 _TOLERANCE = 1e-4
 
 
@@ -30,7 +30,7 @@ class Reached(NamedTuple):
         states: (B, S).
         histories: the newest L known items of each. (B, L).
         known: all known items of each.
-        ways: how each came about.
+        ways: the method by which each was reached.
     """
 
     states: Floats
@@ -40,7 +40,7 @@ class Reached(NamedTuple):
 
 
 class Stepper:
-    """Takes steps; calls may come from several threads at a time."""
+    """A stepper from kept states to those of new histories; calls may come from several threads at a time."""
 
     def __init__(self, module: Any, device: Runner, inputs: ModelInputs, rules: ScoringRules) -> None:
         self._module = module
@@ -52,14 +52,14 @@ class Stepper:
         self._free = deque([self._empty()], maxlen=1)
 
     def warm_up(self, history: Ints, exclude: Ints) -> None:
-        """Runs empty histories through all that is called later. (B, L), (B, E)."""
+        """Run empty histories through all that is called later. (B, L), (B, E)."""
         nothing = np.zeros(history.shape, dtype=np.float32)
         (states,) = self._device.run(self._module.state_after, history, nothing)
         states = self._advance(states, history[:, 0] + 1, nothing[:, 0])
         self._device.run(self._module.score, states, exclude)
 
     def reach(self, tracked: Sequence[TrackedBehavior]) -> Reached:
-        """The state after each behaviour's history; each user's newest is kept."""
+        """Return the state after each behaviour's history, and keep each user's newest."""
         with self._taken() as kept:
             plan = kept.plan(tracked)
             reached = self._begin(kept, plan, tracked)
@@ -74,13 +74,13 @@ class Stepper:
         return reached
 
     def forget(self, users: Iterable[str]) -> None:
-        """Forgets these users' states, as their answers cannot be used: their next histories are read as a whole."""
+        """Forget these users' states, as their answers cannot be used: their next histories are read as a whole."""
         with self._taken() as kept:
             kept.forget(users)
 
     @contextmanager
     def _taken(self) -> Iterator[KeptStates]:
-        """The kept states, for one call alone; where another one has them, perhaps for good, new ones."""
+        """Lend the kept states to one call alone; where another call has them, perhaps for good, lend new ones."""
         try:
             kept = self._free.pop()
         except IndexError:
@@ -97,7 +97,7 @@ class Stepper:
         return KeptStates(self._users, self._width, self._inputs.length, self._room)
 
     def _begin(self, kept: KeptStates, plan: Plan, tracked: Sequence[TrackedBehavior]) -> Reached:
-        """Full passes where they are needed, and kept states."""
+        """Run full passes where they are needed, and read kept states."""
         states = np.empty((len(tracked), self._width), dtype=np.float32)
         histories = np.empty((len(tracked), self._inputs.length), dtype=np.int64)
         ways, known = [Way.STEP] * len(tracked), []
@@ -116,7 +116,7 @@ class Stepper:
         return Reached(states, histories, known, ways)
 
     def _walk(self, plan: Plan, tracked: Sequence[TrackedBehavior], reached: Reached) -> None:
-        """The steps, each wave in one call."""
+        """Take the steps, each wave in one call."""
         found = self._inputs.known(plan.added)
         items, weights = np.zeros(len(tracked), dtype=np.int64), np.zeros(len(tracked), dtype=np.float32)
         items[found.row] = found.item
@@ -124,6 +124,7 @@ class Stepper:
         for rows, sources in plan.waves:
             item, before = items[rows], reached.histories[sources]
             reached.states[rows] = self._advance(reached.states[sources], item, weights[rows])
+            # Nothing added, or an unknown item (0), leaves the history as it is.
             after = np.concatenate([before[:, 1:], item[:, None]], 1)
             reached.histories[rows] = np.where(item[:, None] > 0, after, before)
 
@@ -135,15 +136,15 @@ class Stepper:
 
 
 def _not_finite(states: Floats) -> list[int]:
-    """The rows with a number that is none. (B, S)."""
+    """Return the rows with a number that is not finite. (B, S)."""
     rows: list[int] = np.flatnonzero(~np.isfinite(states).all(1)).tolist()
     return rows
 
 
 def steps_truly(module: Any, bundle: Bundle, device: Runner) -> bool:
-    """Whether the bundle takes steps, and they say what its `forward` says, of items however old.
+    """Return whether the bundle takes steps, and they give the scores of its `forward`, for items however old.
 
-    A model whose steps say something else, as in half precision, is served by full passes, and the log says so.
+    A model whose steps give other scores, as in half precision, is served by full passes, and a warning is logged.
     """
     if not all(hasattr(module, method) for method in STEP_METHODS):
         return False
