@@ -1,6 +1,6 @@
-"""Says once to every user bucket that a partition of the log is read from now on.
+"""The announcement, made once to every user bucket, that a partition of the log is read from now on.
 
-An idle job sends nothing else, and what a deployment changes for everybody has to reach those who do nothing.
+An idle job sends nothing else, and what a deployment changes for everybody has to reach users who do nothing.
 """
 
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ from udfs.log.position import LogPosition
 
 
 class AnnounceStarts:
-    """The starts of one subtask of poll-log since it was opened."""
+    """The announced starts of one subtask of poll-log since it was opened."""
 
     def __init__(self, max_parallelism: int) -> None:
         self._keys = bucket_keys(max_parallelism)
         self._announced: set[int] = set()
 
     def announce(self, position: LogPosition) -> Iterator[Row]:
-        """At the first call for a partition an element a bucket; then nothing."""
+        """Yield an element a bucket at the first call for a partition; then nothing."""
         if position.partition in self._announced:
             return
         self._announced.add(position.partition)

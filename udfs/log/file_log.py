@@ -1,7 +1,7 @@
 """The embedded behaviour log: a folder of JSON-lines files.
 
-`log.json` says how many partitions there are, `partition-0000.jsonl` and so on hold one record a line. Files only
-grow. A last line without its newline is not there yet. A file that shrank, or whose content before the read position
+`log.json` holds the number of partitions, `partition-0000.jsonl` and so on hold one record a line. Files only grow. A
+last line without its newline does not count yet. A file that shrank, or whose content before the read position
 changed, is an error that names it: offsets would mean something else.
 """
 
@@ -19,10 +19,10 @@ from udfs.log.reader import LogReplacedError, LogTruncatedError, MissingLogError
 
 MANIFEST = "log.json"
 _CHUNK_BYTES = LONGEST_RECORD_BYTES
-"""What one read takes at most."""
+"""Most bytes of one read."""
 _TAIL_BYTES = 64
 _SEARCHED_BYTES = 16 * _CHUNK_BYTES
-"""How far one poll looks for the end of a long line."""
+"""Most bytes that one poll searches for the end of a long line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,17 @@ class FileLog:
     folder: Path
 
     def open(self) -> "FileLogReader":
-        """A reader of its own for each subtask."""
+        """Open a reader; each subtask has one of its own."""
         return FileLogReader(self.folder)
 
 
 def partition_file(folder: Path, partition: int) -> Path:
-    """Where a partition's records are."""
+    """Return the file of a partition's records."""
     return folder / f"partition-{partition:04d}.jsonl"
 
 
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
-    """How far a file was read, and a check of the last bytes before that place."""
+    """The position up to which a file was read, and a checksum of the last bytes before it."""
 
     position: int = 0
     tail_size: int = 0
@@ -55,7 +55,7 @@ _decode_cursor = msgspec.msgpack.Decoder(_Cursor).decode
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a poll begins: the byte, its record's offset, the cursor of both, and the file's size now."""
+    """The place where a poll begins: the byte, its record's offset, the cursor of both, and the file's size now."""
 
     file: BinaryIO
     partition: int
@@ -65,14 +65,14 @@ class _Place:
     size: int
 
     def nothing(self, *, more: bool) -> Poll:
-        """No record, and the same place."""
+        """Return a poll without records that stays at this place."""
         return Poll([], self.offset, self.cursor, more=more)
 
 
 class _Unended(msgspec.Struct, frozen=True):
-    """A last line whose end was not found: where it begins, how far there is none, and a check of the bytes before.
+    """A last line whose end was not found: its first byte, and a cursor up to which there is no end.
 
-    Only remembered, so that no byte is read at every poll; a new reader looks again.
+    It is only remembered, so that no byte is read again at every poll; a new reader searches again.
     """
 
     begins: int
@@ -88,7 +88,7 @@ class FileLogReader:
         self._unended: dict[int, _Unended] = {}
 
     def partitions(self) -> int:
-        """As `log.json` says.
+        """Return the number of partitions that `log.json` holds.
 
         Raises:
             MissingLogError: there is none.
@@ -100,7 +100,7 @@ class FileLogReader:
             raise MissingLogError(msg) from error
 
     def poll(self, partition: int, next_offset: int, cursor: bytes, limit: int) -> Poll:
-        """Up to `limit` lines that are complete.
+        """Return up to `limit` complete lines.
 
         Raises:
             LogTruncatedError: the file is shorter than what was read of it.
@@ -118,17 +118,20 @@ class FileLogReader:
         return self._look_on(at, limit) if self._is_unended(at) else self._read_lines(at, limit)
 
     def silent_ms(self) -> int:
-        """Files answer at once."""
+        """Return 0, as files answer at once."""
         return 0
 
     def close(self) -> None:
-        """Closes the partitions' files."""
+        """Close the partitions' files."""
         for file in self._files.values():
             file.close()
         self._files.clear()
 
     def _open(self, partition: int, place: _Cursor) -> BinaryIO | None:
-        """The partition's file, checked against the place where reading goes on when it is opened (again)."""
+        """Return the partition's file, checked against the read position if it had to be opened (again).
+
+        None where there is no file and nothing of it was read.
+        """
         path = partition_file(self._folder, partition)
         try:
             there = path.stat()
@@ -159,7 +162,7 @@ class FileLogReader:
         return Poll(records, at.offset + len(records), _encode_cursor(_tail(chunk[:used], position)), more=more)
 
     def _look_on(self, at: _Place, limit: int) -> Poll:
-        """Looks for the end of the last line in what was not looked through before."""
+        """Search for the end of the last line in the bytes that were not searched before."""
         searched = self._unended[at.partition].searched
         position, tail = searched.position, b""
         at.file.seek(position)
@@ -174,7 +177,7 @@ class FileLogReader:
         return at.nothing(more=position < at.size)
 
     def _ended(self, at: _Place, end: int, limit: int) -> Poll:
-        """The line whose newline is at `end`; one longer than a chunk becomes a dead letter of its first bytes."""
+        """Return the line whose newline is at `end`; one longer than a chunk is a dead letter of its first bytes."""
         size = end - at.begins
         if size < _CHUNK_BYTES:
             return self._read_lines(at, limit)
@@ -185,7 +188,7 @@ class FileLogReader:
         return Poll([record], at.offset + 1, moved, more=end + 1 < at.size)
 
     def _is_unended(self, at: _Place) -> bool:
-        """Whether the place is known to begin a line that had no end, and the file still holds what was looked at."""
+        """Return whether a line without an end is known to begin here, and the file still holds the bytes searched."""
         known = self._unended.get(at.partition)
         if known is None or known.begins != at.begins or known.searched.position > at.size:
             return False
@@ -193,7 +196,7 @@ class FileLogReader:
 
 
 def _complete_lines(chunk: bytes, limit: int) -> tuple[list[bytes], int]:
-    """The complete lines of a chunk, at most `limit`, and how many bytes they take with their newlines."""
+    """Return the complete lines of a chunk, at most `limit`, and the bytes that they take with their newlines."""
     lines = chunk.split(b"\n", limit)
     rest = lines.pop()
     return lines, len(chunk) - len(rest)
@@ -211,7 +214,7 @@ def _check_size(file: BinaryIO, size: int, place: _Cursor) -> None:
 
 
 def _check_tail(file: BinaryIO, place: _Cursor) -> None:
-    """Leaves the file at the place where reading goes on."""
+    """Check that the file holds what was read of it, and leave it at the place where reading goes on."""
     _check_size(file, os.fstat(file.fileno()).st_size, place)
     if not _holds(file, place):
         msg = f"{file.name} no longer holds what was read before byte {place.position}: it was replaced"
@@ -219,6 +222,6 @@ def _check_tail(file: BinaryIO, place: _Cursor) -> None:
 
 
 def _holds(file: BinaryIO, place: _Cursor) -> bool:
-    """Whether the bytes before the place are those that were read; leaves the file there."""
+    """Return whether the bytes before the place are those that were read; leave the file there."""
     file.seek(place.position - place.tail_size)
     return crc32(file.read(place.tail_size)) == place.tail_crc

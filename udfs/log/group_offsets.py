@@ -1,6 +1,7 @@
-"""Tells a consumer group how far the job has read, so that other tools see its lag; the job itself never asks.
+"""The job's read offsets, committed for a consumer group so that other tools see its lag; the job never reads them.
 
-A thread of its own: a group coordinator that is slow or away holds nothing up, and only the tools see less.
+A thread of its own commits them: a group coordinator that is slow or away holds nothing up, and only the tools see
+less.
 """
 
 import logging
@@ -22,12 +23,12 @@ _log = logging.getLogger(__name__)
 
 
 class GroupOffsets:
-    """Commits the offsets of one topic every 5 s where they changed, and once more when it is closed."""
+    """A thread that commits the offsets of one topic every 5 s where they changed, and once more when it is closed."""
 
     def __init__(
         self, connection: KafkaConnection, topic: str, group: str, offsets: Callable[[], dict[int, int]]
     ) -> None:
-        """`offsets` says partition -> next offset, and is asked from this object's thread."""
+        """Start the thread; it calls `offsets`, which returns partition -> next offset."""
         self._connection = connection
         self._topic = topic
         self._group = group
@@ -39,7 +40,7 @@ class GroupOffsets:
         self._thread.start()
 
     def close(self) -> None:
-        """Commits once more, within 2 s."""
+        """Commit once more, within 2 s."""
         self._closed.set()
         self._thread.join(_LAST_S)
 
@@ -61,7 +62,7 @@ class GroupOffsets:
             self._disconnect()
 
     def _tell(self, offsets: dict[int, int]) -> None:
-        """Commits for a group without members, as manual assignment leaves it."""
+        """Commit for a group without members, as manual assignment leaves it."""
         if self._admin is None:
             self._admin, _ = connect(KafkaAdminClient, self._connection)
         wanted = {TopicPartition(self._topic, each): OffsetAndMetadata(at, "", -1) for each, at in offsets.items()}

@@ -1,8 +1,8 @@
-"""Fetches the wanted partitions of a topic into bounded buffers, on a thread of its own.
+"""A thread that fetches the wanted partitions of a topic into bounded buffers.
 
-Brokers that are away are waited for, as long as it takes: the buffers stay empty, and `silent_ms` says since when.
-What can't be waited out (offsets that are gone, a topic made anew, a refusal) ends the thread, and is raised where
-records are asked for.
+Brokers that are away are waited for, as long as it takes: the buffers stay empty, and `silent_ms` returns for how
+long. What can't be waited out (offsets that are gone, a topic made anew, a refusal) ends the thread, and is raised
+where records are asked for.
 """
 
 import logging
@@ -39,7 +39,7 @@ _ANSWER_MS = 10_000
 _RETRY_S = 0.5
 _CLOSE_S = 5.0
 _METADATA_MS = 1_000
-"""How often brokers tell of the topic: new partitions, and the sign of life."""
+"""Interval at which brokers are asked about the topic: for new partitions, and as a sign of life."""
 _OPTIONS = {
     "auto_offset_reset": "none",
     "enable_auto_commit": False,
@@ -47,13 +47,13 @@ _OPTIONS = {
     "metadata_max_age_ms": _METADATA_MS,
     "max_poll_records": _POLL_RECORDS,
 }
-# It tells of every refresh at INFO.
+# It logs every refresh at INFO.
 logging.getLogger("kafka").setLevel(logging.WARNING)
 _log = logging.getLogger(__name__)
 
 
 class Wanted(NamedTuple):
-    """A partition and where it is to be read on.
+    """A partition, and the place from which it is to be read on.
 
     Attributes:
         partition: its number.
@@ -73,15 +73,15 @@ class KafkaFetcher:
         LogReplacedError: the topic was made anew, or holds less than was read of it.
         OffsetsGoneError: retention removed records before they were read, and they may not be skipped.
         LogRefusedError: the brokers refuse, or a record can't be decoded.
-        SecretMissingError: what they want to see is not there.
+        SecretMissingError: a secret or certificate that they ask for is not there.
 
     Attributes:
-        partitions: how many the topic has; 0 until a broker said so.
+        partitions: number of the topic's partitions; 0 until a broker reports it.
         buffers: partition -> its buffer, from when its place is known.
     """
 
     def __init__(self, connection: KafkaConnection, topic: str, *, skip_gone: bool) -> None:
-        """Begins to connect."""
+        """Begin to connect."""
         self.partitions = 0
         self.buffers: dict[int, PartitionBuffer] = {}
         self._connection = connection
@@ -100,23 +100,23 @@ class KafkaFetcher:
         self._thread.start()
 
     def want(self, partition: int, next_offset: int, cursor: bytes) -> None:
-        """Asks for a partition; asking again changes nothing."""
+        """Ask for a partition; asking again changes nothing."""
         if partition not in self._asked:
             self._asked.add(partition)
             self._queue.put(Wanted(partition, next_offset, cursor))
 
     def raise_failure(self) -> None:
-        """Raises what ended the thread, if something did."""
+        """Raise what ended the thread, if something did."""
         if self._failure is not None:
             raise self._failure
 
     def silent_ms(self) -> int:
-        """For how long no broker has told of the topic; under two refreshes that is no silence."""
+        """Return for how long no broker has reported on the topic; up to two refreshes count as 0."""
         silent_ms = int((time.monotonic() - self._heard) * 1000)
         return silent_ms if silent_ms > 2 * _METADATA_MS else 0
 
     def close(self) -> None:
-        """Ends the thread and its connections, within 5 s."""
+        """End the thread and its connections, within 5 s."""
         self._closed.set()
         self._thread.join(_CLOSE_S)
 
@@ -153,7 +153,7 @@ class KafkaFetcher:
             consumer.close(autocommit=False, timeout_ms=_CLOSE_S * 1000)
 
     def _connected(self) -> tuple[Any, Any]:
-        """A consumer and its view of the cluster, once a broker answered; none if closed before."""
+        """Return a consumer and its view of the cluster, once a broker answered; None for both if closed before."""
         while not self._closed.is_set():
             try:
                 consumer, cluster = connect(KafkaConsumer, self._connection, **_OPTIONS)
@@ -167,7 +167,7 @@ class KafkaFetcher:
         return None, None
 
     def _hear(self, cluster: Any) -> None:
-        """Called with every answer about the cluster; a topic that is not in it (any more) counts as silence."""
+        """Take note of an answer about the cluster; a topic that is not in it (any more) counts as silence."""
         topic_id = _topic_id(cluster, self._topic)
         self._made_anew |= None not in {topic_id, self._topic_id} and topic_id != self._topic_id
         self._topic_id = topic_id or self._topic_id
@@ -193,7 +193,7 @@ class KafkaFetcher:
                 buffer.put(list(self._gap(tp.partition, buffer.next_offset, position)), position)
 
     def _with_gaps(self, next_offset: int, records: Sequence[LogRecord]) -> Iterator[LogRecord]:
-        """The records, and before each that follows removed ones a record that tells of these."""
+        """Yield the records, and before each that follows removed ones a record that reports these."""
         for record in records:
             if record.offset > next_offset:
                 yield from self._gap(record.partition, next_offset, record.offset)
@@ -211,7 +211,7 @@ class KafkaFetcher:
             yield LogRecord(partition, first, b"", 0, problem=problem)
 
     def _check_topic(self, cluster: Any) -> None:
-        """Whether it is still there, and may be read."""
+        """Check that the topic is the same, and may be read."""
         if self._made_anew:
             msg = f"topic {self._topic} was made anew while it was read: {_ANEW}"
             raise LogReplacedError(msg)
@@ -221,7 +221,7 @@ class KafkaFetcher:
             raise refused
 
     def _take_up(self, consumer: Any) -> None:
-        """Begins with the partitions that are newly wanted and that a broker told of."""
+        """Begin with the partitions that are newly wanted and that a broker has reported."""
         with suppress(Empty):
             while True:
                 self._waiting.append(self._queue.get_nowait())
@@ -238,7 +238,7 @@ class KafkaFetcher:
         self._waiting = [wanted for wanted in self._waiting if wanted not in ready]
 
     def _place(self, wanted: Wanted, topic_id: bytes, begin: int, end: int) -> PartitionBuffer:
-        """A buffer that begins where the partition is to be read on, if that is there."""
+        """Return a buffer that begins where the partition is to be read on, if that is there."""
         if not wanted.cursor:
             return PartitionBuffer(begin, topic_id)
         known = {topic_id, wanted.cursor} - {UNKNOWN_TOPIC_ID}
@@ -250,7 +250,7 @@ class KafkaFetcher:
         return buffer
 
     def _step_over(self, consumer: Any, out_of_range: dict[Any, int]) -> None:
-        """Goes on where records begin, if those before may be skipped."""
+        """Go on where records begin, if those before may be skipped."""
         bounds = self._bounds(consumer, (tp.partition for tp in out_of_range))
         for tp in out_of_range:
             buffer = self.buffers[tp.partition]
@@ -258,7 +258,7 @@ class KafkaFetcher:
             consumer.seek(tp, buffer.next_offset)
 
     def _check(self, buffer: PartitionBuffer, partition: int, begin: int, end: int) -> None:
-        """The buffer's next offset is there, or is stepped over with a record that tells of it."""
+        """Check that the buffer's next offset is there, or step over it with a record that reports it."""
         offset = buffer.next_offset
         if offset > end:
             msg = f"topic {self._topic}, partition {partition}: ends at {end}, but was read up to {offset}: {_ANEW}"
@@ -274,7 +274,7 @@ class KafkaFetcher:
         buffer.put([LogRecord(partition, offset, b"", 0, problem=problem)], begin)
 
     def _bounds(self, consumer: Any, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
-        """Partition -> the oldest offset there, and the one after the newest that may be read."""
+        """Return partition -> the oldest offset there, and the one after the newest that may be read."""
         wanted = [self._tp(partition) for partition in partitions]
         begins = consumer.beginning_offsets(wanted, timeout_ms=_ANSWER_MS)
         ends = consumer.end_offsets(wanted, timeout_ms=_ANSWER_MS)
@@ -285,7 +285,7 @@ class KafkaFetcher:
 
 
 def _topic_id(cluster: Any, topic: str) -> bytes | None:
-    """None of brokers before 2.8."""
+    """Return the topic's id; None with brokers before 2.8."""
     topic_id = cluster.topic_id(topic)
     return None if topic_id is None else bytes(topic_id.bytes)
 

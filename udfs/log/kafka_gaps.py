@@ -1,4 +1,4 @@
-"""Offsets of a topic that hold no record, and why: those of transactions are as they should be, others were removed.
+"""Offsets of a topic without a record, and the reason: those of transactions are normal, others were removed.
 
 A log of Kafka numbers everything it appends without a gap. A transaction's mark is a batch of its own, and the records
 of an aborted one are there and not handed on: both are among the batches that a client fetches, so they are known by
@@ -20,11 +20,11 @@ class TransactionOffsets:
         self._spans: dict[int, dict[int, int]] = {}
 
     def watch(self, consumer: Any) -> None:
-        """Learn them from all that the consumer (of kafka-python 3.0.12) fetches from now on."""
+        """Learn these offsets from all that the consumer (of kafka-python 3.0.12) fetches from now on."""
         add = self.add
 
         class Records(_PartitionRecords):
-            """The records of one answer, whose batches are seen before they are unpacked."""
+            """The records of one answer; its batches pass through `_Batches` before they are unpacked."""
 
             def __init__(self, fetch_offset: int, tp: Any, records: Any, **options: Any) -> None:
                 super().__init__(fetch_offset, tp, _Batches(records, tp.partition, add), **options)
@@ -54,7 +54,7 @@ class TransactionOffsets:
 
 
 class _Batches:
-    """An answer's batches, of which each of transactions' marks is taken note of as it is passed."""
+    """An answer's batches; a transaction's mark is taken note of as it is passed."""
 
     def __init__(self, records: Any, partition: int, add: Any) -> None:
         self._records = records
@@ -65,7 +65,7 @@ class _Batches:
         return getattr(self._records, name)
 
     def next_batch(self) -> Any:
-        """As there."""
+        """Return the next batch, and take note of it if it is a transaction's mark."""
         batch = self._records.next_batch()
         if batch is not None and batch.magic == 2 and batch.is_control_batch:
             self._add(self._partition, batch.base_offset, batch.last_offset)
@@ -73,7 +73,7 @@ class _Batches:
 
 
 def _between(spans: Iterable[tuple[int, int]], begin: int, end: int) -> Iterator[tuple[int, int]]:
-    """(first, after) of what the spans, in order, leave free of an interval."""
+    """Yield (first, after) of each part of the interval that the spans, in order, leave free."""
     for first, last in spans:
         if first >= end:
             break

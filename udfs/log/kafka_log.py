@@ -1,8 +1,8 @@
 """A Kafka topic as the behaviour log.
 
-Partitions are assigned by hand and positions are poll-log's state; nothing of a consumer group decides what is read.
-Only committed transactions are read. The client lives on a thread of its own (`udfs/log/kafka_fetcher.py`), so a poll
-takes what is there and never waits, whatever the brokers do.
+Partitions are assigned by hand and positions are poll-log's state; no consumer group decides what is read. Only
+committed transactions are read. The client lives on a thread of its own (`udfs/log/kafka_fetcher.py`), so a poll takes
+what is there and never waits, whatever the brokers do.
 """
 
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ from udfs.log.reader import Poll
 
 @dataclass(frozen=True, slots=True)
 class KafkaLog:
-    """A topic, and how it is read.
+    """A topic, and the settings for reading it.
 
     Attributes:
         connection: to its brokers.
         topic: its name.
-        group: the consumer group that is told how far it is read.
-        start_offsets: where partition 0, 1, ... begin without state; others begin with their oldest record.
+        group: the consumer group for which read offsets are committed.
+        start_offsets: first offsets of partition 0, 1, ... without state; others begin with their oldest record.
         skip_gone: whether records that were removed before they were read are stepped over.
     """
 
@@ -34,12 +34,12 @@ class KafkaLog:
     skip_gone: bool = False
 
     def open(self) -> "KafkaLogReader":
-        """A reader of its own for each subtask."""
+        """Open a reader; each subtask has one of its own."""
         return KafkaLogReader(self)
 
 
 class KafkaLogReader:
-    """Hands on what the fetching thread brought."""
+    """A reader that hands on what the fetching thread brought."""
 
     def __init__(self, log: KafkaLog) -> None:
         self._log = log
@@ -47,7 +47,7 @@ class KafkaLogReader:
         self._group: GroupOffsets | None = None
 
     def partitions(self) -> int:
-        """As the brokers said within the last second or so.
+        """Return the number of partitions, as brokers reported it within the last second or so.
 
         Raises:
             LogError: see `KafkaFetcher`.
@@ -56,7 +56,7 @@ class KafkaLogReader:
         return self._fetcher.partitions
 
     def poll(self, partition: int, next_offset: int, cursor: bytes, limit: int) -> Poll:
-        """What is here of the partition; nothing while its place is being looked up.
+        """Return the fetched records of the partition; none while its place is being looked up.
 
         Raises:
             LogError: see `KafkaFetcher`.
@@ -67,11 +67,11 @@ class KafkaLogReader:
         return buffer.take(limit)
 
     def silent_ms(self) -> int:
-        """For how long no broker has told of the topic."""
+        """Return for how long no broker has reported on the topic."""
         return self._fetcher.silent_ms()
 
     def close(self) -> None:
-        """Tells the group once more, and lets go of all connections."""
+        """Commit for the group once more, and close all connections."""
         if self._group is not None:
             self._group.close()
         self._fetcher.close()

@@ -4,14 +4,14 @@ from model.event_time import LATEST_MS
 from udfs.log.parsing import LONGEST_RECORD_BYTES, MAX_RAW_BYTES, LogRecord, Problem, Reason
 
 UNKNOWN_TOPIC_ID = b"\0" * 16
-"""The cursor of a partition that was begun, where nobody told the topic's id."""
+"""The cursor of a partition that was begun while the topic's id was not known."""
 
 
 def log_record(partition: int, offset: int, appended_at: int | None, value: bytes | None) -> LogRecord:
-    """The record; without a value it is a dead letter, and of a long one only the beginning is kept.
+    """Return the log record; without a value it is a dead letter, and of a long one only the beginning is kept.
 
-    Its time is the producer's unless the topic says otherwise, which not every reader is told. A time of appending
-    that no calendar has is none: producers may give a topic's records any number, and Kafka's -1 is none.
+    Its time is the producer's unless the topic is set otherwise, which not every reader knows. A time of appending
+    that no calendar has counts as none: producers may give a topic's records any number, and Kafka's -1 means none.
     """
     if appended_at is not None and not 0 <= appended_at <= LATEST_MS:
         appended_at = None

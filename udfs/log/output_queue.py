@@ -1,6 +1,6 @@
-"""OutputQueue: how much of an operator's output nobody has taken yet.
+"""The amount of an operator's output that its readers have not taken yet.
 
-Flink tells that in its metrics, but has no way to tell the operator itself: it is read out of the runtime context.
+Flink reports it in its metrics, but has no interface for the operator itself: it is read out of the runtime context.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ class OutputQueue:
     """The network buffers between an operator that runs in the JVM and those that read from it."""
 
     def __init__(self, context: Any) -> None:
-        """Of the operator whose runtime context this is, and of those that are chained to it."""
+        """Find the buffers of the operator whose runtime context this is, and of those chained to it."""
         # Imported here: the module exists only inside a thread-mode interpreter, where Java's classes do.
         from pemja import findClass
 
@@ -21,5 +21,5 @@ class OutputQueue:
         ]
 
     def longest(self) -> int:
-        """Bytes on the way to the reader that has most before it."""
+        """Return the number of bytes queued for the reader with the longest queue."""
         return max(int(writer.getBytesInQueueUnsafe(part)) for writer, part in self._parts)

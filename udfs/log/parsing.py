@@ -1,4 +1,4 @@
-"""From a record of the log to a behaviour, or to a dead letter with its reason.
+"""The parser that makes a record of the log a behaviour, or a dead letter with its reason.
 
 Nothing here raises on bad input: whatever the bytes are, one of the two comes back.
 """
@@ -17,13 +17,13 @@ from udfs.elements import LoggedBehavior
 
 MAX_ID_BYTES = 256
 MAX_RAW_BYTES = 64 * 1024
-"""A dead letter keeps so many of the record's first bytes."""
+"""Number of the record's first bytes that a dead letter keeps."""
 LONGEST_RECORD_BYTES = 1 << 20
 """A longer record is a dead letter."""
 
 
 class Reason(StrEnum):
-    """Why a record is a dead letter."""
+    """A reason why a record is a dead letter."""
 
     NOT_JSON = "not_json"
     MISSING_FIELD = "missing_field"
@@ -40,12 +40,12 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What the log itself knows to be wrong with a record.
+    """A fault of a record that the log itself knows.
 
     Attributes:
         reason: why it is a dead letter.
-        detail: in words.
-        offsets: how many offsets it stands for.
+        detail: the fault in words.
+        offsets: number of offsets that the record stands for.
     """
 
     reason: Reason
@@ -62,8 +62,8 @@ class LogRecord:
         raw: its bytes without the line's end; of a record over the log's bound only the first 64 KiB.
         size: how many bytes the whole record has.
         appended_at: when it was appended, epoch ms, where the log itself knows.
-        problem: what makes it a dead letter, whatever its bytes are.
-        stamped_by_producer: whether that time may be the word of whoever appended it, as Kafka's CreateTime is.
+        problem: the fault that makes it a dead letter, whatever its bytes are.
+        stamped_by_producer: whether the producer's clock may have set that time, as with Kafka's CreateTime.
     """
 
     partition: int
@@ -77,7 +77,7 @@ class LogRecord:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A record that is no behaviour, and why; `timestamp` is its event time where that much was readable."""
+    """A record that is no behaviour, and the reason; `timestamp` is its event time where that much was readable."""
 
     record: LogRecord
     reason: Reason
@@ -87,13 +87,13 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsingRules:
-    """What is accepted.
+    """Rules for accepting a record as a behaviour.
 
     Attributes:
         actions: the action table; others are unknown.
         earliest_ms: smallest possible event time, epoch ms.
-        max_ahead_ms: how far an event time may lie after the time of appending.
-        allowed_lateness_ms: how far an event time may lie before the newest of its partition.
+        max_ahead_ms: longest time by which an event time may lie after the time of appending.
+        allowed_lateness_ms: longest time by which an event time may lie before the newest of its partition.
         by_clock: whether the reader's clock judges where the log has no time of its own.
     """
 
@@ -111,7 +111,7 @@ Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 class _Line(msgspec.Struct, gc=False):
     """A record's JSON: the fields of `UserBehavior`, and the time the embedded log's writer adds.
 
-    What is let through has to fit a column of user_behavior: the types' bounds are the columns'.
+    An accepted value has to fit a column of user_behavior: the types' bounds are the columns'.
     """
 
     user_id: str
@@ -130,7 +130,7 @@ _MISSING = re.compile(r"missing required field")
 
 
 def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int) -> LoggedBehavior | DeadLetter:
-    """Checks one record, given its partition's newest event time so far (see `newest_after`) and the clock, epoch ms.
+    """Parse one record, given its partition's newest event time so far (see `newest_after`) and the clock, epoch ms.
 
     A record with a time of appending is judged by that, whenever it is read.
     """
@@ -157,7 +157,7 @@ def newest_after(newest_ms: int, behavior: LoggedBehavior) -> int:
 
 
 def offsets_gone(letter: DeadLetter) -> int:
-    """How many offsets a dead letter tells of that were removed before they were read."""
+    """Return the number of offsets, removed before they were read, that a dead letter reports."""
     problem = letter.record.problem
     return problem.offsets if problem is not None and problem.reason is Reason.OFFSETS_GONE else 0
 
@@ -188,7 +188,7 @@ def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
 
 
 def _line_of(raw: bytes) -> _Line:
-    """A record's fields; ids that are whole numbers are their text."""
+    """Return a record's fields; ids that are whole numbers become their text."""
     try:
         return _decode(raw)
     except msgspec.ValidationError:
@@ -244,7 +244,7 @@ def _in_another_unit(line: _Line) -> tuple[Reason, str] | None:
 
 
 def _beyond_calendars(record: LogRecord, line: _Line) -> tuple[Reason, str] | None:
-    """Whatever the settings allow, a time of these years is one to every reader of the tables."""
+    """Return the fault of a time that some readers of the tables can't show, whatever the settings allow."""
     appended_at = line.appended_at if record.appended_at is None else None
     for name, time_ms in (("timestamp", line.timestamp), ("appended_at", appended_at)):
         if time_ms is not None and not 0 <= time_ms <= LATEST_MS:
@@ -253,10 +253,10 @@ def _beyond_calendars(record: LogRecord, line: _Line) -> tuple[Reason, str] | No
 
 
 def _latest_ms(appended_at: int | None, rules: ParsingRules, now_ms: int, *, by_producer: bool) -> int:
-    """The latest possible event time: by the log where it knows when, else by the clock.
+    """Return the latest possible event time: by the log where it knows the time of appending, else by the clock.
 
-    A producer whose clock is far ahead stamps both alike: of its word and the clock the earlier counts, which is its
-    word whenever that is no time still to come.
+    A producer whose clock is far ahead stamps both times alike. So of its time and the clock's the earlier counts,
+    which is the producer's unless that is still to come.
     """
     by_clock = now_ms + rules.max_ahead_ms if rules.by_clock else LATEST_MS
     if appended_at is None:

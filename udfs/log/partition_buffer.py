@@ -1,6 +1,6 @@
 """Records of one log partition on their way from the thread that fetches them to the one that polls.
 
-Bounded: who fills it asks first whether it is full. Pure, and safe between two threads.
+Bounded: the thread that fills it checks first whether it is full. Pure, and safe between two threads.
 """
 
 from collections import deque
@@ -19,7 +19,7 @@ class PartitionBuffer:
 
     Attributes:
         cursor: the reader's own bytes; they do not change.
-        next_offset: of what is put next; beyond the last record's where the log holds offsets without records.
+        next_offset: offset of what is put next; beyond the last record's where the log holds offsets without records.
         taken: the offset that the poller asks for next.
     """
 
@@ -32,18 +32,18 @@ class PartitionBuffer:
 
     @property
     def is_full(self) -> bool:
-        """Whether to wait with more."""
+        """Return whether more records have to wait."""
         return len(self._records) >= MAX_RECORDS or self._bytes >= MAX_BYTES
 
     def put(self, records: Sequence[LogRecord], next_offset: int) -> None:
-        """Appends what was fetched, in offset order."""
+        """Append what was fetched, in offset order."""
         with self._lock:
             self._records.extend(records)
             self._bytes += sum(len(record.raw) for record in records)
             self.next_offset = next_offset
 
     def take(self, limit: int) -> Poll:
-        """The oldest records, at most `limit`, at once."""
+        """Take the oldest records, at most `limit`, without waiting."""
         with self._lock:
             records = [self._records.popleft() for _ in range(min(limit, len(self._records)))]
             self._bytes -= sum(len(record.raw) for record in records)

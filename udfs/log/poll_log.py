@@ -1,8 +1,8 @@
-"""poll-log: reads the behaviour log, one key a partition, and hands on what it finds, one element a user bucket.
+"""poll-log: the operator that reads the behaviour log, one key a partition, and sends one element a user bucket.
 
 PyFlink can't define a source in Python, so a keyed function polls: a processing-time timer arms itself again after
 every poll, and the next offset is in managed keyed state, in the same checkpoint as everything made of the records.
-Which timer is armed is not: a timer of a checkpoint is as good as the one that the next tick would arm.
+The time of the armed timer is not in state: a timer of a checkpoint is as good as the one that the next tick would arm.
 """
 
 from collections.abc import Iterator
@@ -25,20 +25,20 @@ from udfs.log.reader import Log, Poll
 from udfs.log.sort_records import LogPositions, SortRecords
 
 ENOUGH_QUEUED_BYTES = 2_048
-"""While a reader has more before it, nothing is polled, so that what waits does so in the log, where the next poll
-finds it together: about 20 behaviours. Elements are as large as the load asks for, and few where they are large."""
+"""While more is queued for a reader, nothing is polled: about 20 behaviours. Others wait in the log, where the next
+poll finds them together, so elements are as large as the load asks for, and few where they are large."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PollRules:
-    """How the log is polled.
+    """Rules for polling the log.
 
     Attributes:
-        interval_ms: from one poll of a partition to the next, when the log has no more.
-        max_records: what one poll takes at most.
-        max_parallelism: how many user buckets there are.
-        parsing: what is accepted.
-        deployment: which one this is.
+        interval_ms: time from one poll of a partition to the next, when the log has no more.
+        max_records: most records of one poll.
+        max_parallelism: number of user buckets.
+        parsing: rules for accepting records.
+        deployment: the deployment that the job belongs to.
     """
 
     interval_ms: int
@@ -49,23 +49,23 @@ class PollRules:
 
 
 class FindPartitions(ProcessFunction):
-    """find-partitions: at every tick one empty element a partition, which arms the partition's polling."""
+    """The operator find-partitions: at every tick one empty element a partition, which arms the partition's polling."""
 
     def __init__(self, log: Log, max_parallelism: int) -> None:
         self._log = log
         self._max_parallelism = max_parallelism
 
     def open(self, context: RuntimeContext) -> None:
-        """Opens the log."""
+        """Open the log."""
         self._reader = self._log.open()
         self._silence = Level(context, Metric.LOG_SILENT_MS)
 
     def close(self) -> None:
-        """Closes the log."""
+        """Close the log."""
         self._reader.close()
 
     def process_element(self, _tick: Any, _context: Any) -> Iterator[Row]:
-        """One tick to (partition's key, partition number as bytes)."""
+        """Yield Row(partition's key, partition number as bytes) for each partition."""
         self._silence.set(self._reader.silent_ms())
         keys = partition_keys(self._reader.partitions(), self._max_parallelism)
         for partition, key in enumerate(keys):
@@ -73,14 +73,17 @@ class FindPartitions(ProcessFunction):
 
 
 class PollLog(KeyedProcessFunction):
-    """Keyed by log partition. In: ticks. Out: PolledElement by user bucket; side output: dead letters."""
+    """The operator poll-log, keyed by log partition.
+
+    In: ticks. Out: PolledElement by user bucket. Side outputs: rows of dead_letters and of attempts.
+    """
 
     def __init__(self, log: Log, rules: PollRules) -> None:
         self._log = log
         self._rules = rules
 
     def open(self, context: RuntimeContext) -> None:
-        """Opens the log and the state."""
+        """Open the log and the state."""
         self._reader = self._log.open()
         self._positions = LogPositions(context, self._rules.deployment)
         self._sorter = SortRecords(context, self._rules.parsing, self._rules.max_parallelism)
@@ -92,11 +95,11 @@ class PollLog(KeyedProcessFunction):
         self._silence = Level(context, Metric.LOG_SILENT_MS)
 
     def close(self) -> None:
-        """Closes the log."""
+        """Close the log."""
         self._reader.close()
 
     def process_element(self, partition: bytes, context: Any) -> Iterator[Any]:
-        """Arms the partition's polling unless it is armed: doing so again changes nothing."""
+        """Arm the partition's polling unless it is armed: doing so again changes nothing."""
         key = context.get_current_key()
         if key not in self._times:
             yield from self._positions.begin(key, int.from_bytes(partition, "little"))
@@ -104,7 +107,7 @@ class PollLog(KeyedProcessFunction):
             timers.register_processing_time_timer(self._times.begin(key, timers.current_processing_time()))
 
     def on_timer(self, timestamp: int, context: Any) -> Iterator[Any]:
-        """Polls once, if downstream is through with most of what it was given.
+        """Poll once, if downstream has taken most of what it was given.
 
         A timer that is not the armed one is left over, and does nothing.
 
@@ -132,7 +135,7 @@ class PollLog(KeyedProcessFunction):
         timers.register_processing_time_timer(self._times.arm_after_poll(key, done, more=poll.more))
 
     def _take(self, poll: Poll, position: LogPosition) -> Iterator[Any]:
-        """Hands on the records, and stores the new place, which a log may have moved on without records too."""
+        """Hand on the records, and store the new place, which a log may have moved on without records too."""
         if poll.records:
             yield from self._sorter.sort(poll.records, position)
         if (poll.next_offset, poll.cursor) != (position.next_offset, position.cursor):

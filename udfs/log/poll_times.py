@@ -1,22 +1,22 @@
-"""When each partition of a subtask is polled next: Flink's timers are absolute times of a clock that may step.
+"""The times of a subtask's next polls: Flink's timers are absolute times of a clock that may step.
 
 Pure. Flink fires, one after the other and before anything else, every timer up to the time of the one that was due. So
-one that is armed at or before it keeps barriers waiting, and after a step back one armed after it comes only when the
-clock is there again; nothing else wakes the operator, as Flink's ticks wait by the same clock.
+a timer that is armed at or before that time keeps barriers waiting. After a step back, a timer armed after it fires
+only when the clock is there again, and nothing else wakes the operator, as Flink's ticks wait by the same clock.
 """
 
 from model.errors import RecloopError
 
 TOLERATED_STEP_MS = 1_000
-"""So long polling may pause; after a larger step the restart is over sooner."""
+"""Longest step back that polling waits out; after a larger one a restart takes less time."""
 
 
 class ClockSteppedBackError(RecloopError):
-    """The machine's clock went back; Flink starts the job again from its checkpoint, with timers by the new time."""
+    """A step back of the machine's clock; Flink restarts the job from its checkpoint, with timers by the new time."""
 
 
 class PollTimes:
-    """Which timer is armed for each partition's key, epoch ms: any other is left over from a checkpoint."""
+    """The time of the timer armed for each partition's key, epoch ms: any other is left over from a checkpoint."""
 
     def __init__(self, interval_ms: int) -> None:
         self._interval_ms = interval_ms
@@ -24,7 +24,7 @@ class PollTimes:
         self._fired_ms = 0
 
     def __contains__(self, key: int) -> bool:
-        """Whether a timer is armed for the key."""
+        """Return whether a timer is armed for the key."""
         return key in self._armed
 
     def begin(self, key: int, now_ms: int) -> int:
@@ -36,7 +36,7 @@ class PollTimes:
         """Return whether this is the key's timer; where none is armed yet, one of a checkpoint is.
 
         Raises:
-            ClockSteppedBackError: it is, and the clock says that it is not due for long.
+            ClockSteppedBackError: it is, but by the clock it is not due for long.
         """
         if self._armed.setdefault(key, timestamp) != timestamp:
             return False
@@ -50,10 +50,10 @@ class PollTimes:
         return self._armed[key]
 
     def arm_after_poll(self, key: int, done_ms: int, *, more: bool) -> int:
-        """The same after a poll that was done at the given time; at once if the log has more.
+        """Return when the key's next timer is to be armed, after a poll done at `done_ms`; at once if the log has more.
 
         Raises:
-            ClockSteppedBackError: it went back meanwhile.
+            ClockSteppedBackError: the clock went back meanwhile.
         """
         self._check(done_ms)
         return self.arm(key, done_ms if more else done_ms + self._interval_ms)

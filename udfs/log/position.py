@@ -1,4 +1,4 @@
-"""How far one partition of the log was read: poll-log's state."""
+"""The position up to which one partition of the log was read: poll-log's state."""
 
 from dataclasses import dataclass, field
 
@@ -26,7 +26,7 @@ class LogPosition:
     offset_metric: Counter | None = field(default=None, compare=False)
 
     def advance(self, next_offset: int, cursor: bytes) -> None:
-        """Moves on, and says so to the metric."""
+        """Move on, and report it to the metric."""
         if self.offset_metric is not None:
             self.offset_metric.inc(next_offset - self.next_offset)
         self.next_offset, self.cursor = next_offset, cursor

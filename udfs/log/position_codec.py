@@ -1,4 +1,4 @@
-"""The bytes in which managed keyed state holds how far a log partition was read.
+"""The bytes in which managed keyed state holds the position of a log partition.
 
 Layout: one version byte, then a MessagePack array. A decoder reads every version that was ever written;
 tests/contract keeps fixtures of each. Nothing is pickled: state outlives the code that wrote it.
@@ -9,14 +9,14 @@ from udfs.state_bytes import VERSION_1, fields_1, pack_fields
 
 
 def encode_position(position: LogPosition) -> bytes:
-    """A log partition's state."""
+    """Return a log partition's state."""
     return VERSION_1 + pack_fields(
         (position.partition, position.next_offset, position.cursor, position.newest_ms, position.epoch)
     )
 
 
 def decode_position(state: bytes) -> LogPosition:
-    """The inverse of `encode_position`.
+    """Return the position that a state holds: the inverse of `encode_position`.
 
     Raises:
         StateVersionError: the version byte is unknown.

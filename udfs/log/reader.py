@@ -1,6 +1,6 @@
-"""What poll-log asks of a behaviour log: numbered records in partitions, read without ever waiting.
+"""The interface of a behaviour log to poll-log: numbered records in partitions, read without ever waiting.
 
-Two logs keep it: the embedded one of files (`udfs/log/file_log.py`) and a Kafka topic (`udfs/log/kafka_log.py`).
+Two logs implement it: the embedded one of files (`udfs/log/file_log.py`) and a Kafka topic (`udfs/log/kafka_log.py`).
 """
 
 from dataclasses import dataclass
@@ -11,32 +11,32 @@ from udfs.log.parsing import LogRecord
 
 
 class MissingLogError(LogError):
-    """No log is where the settings say."""
+    """A log that is not in the place that the settings name."""
 
 
 class LogTruncatedError(LogError):
-    """A partition lost records that were read."""
+    """A partition that lost records after they were read."""
 
 
 class LogReplacedError(LogError):
-    """A partition is another one than was read."""
+    """A partition that is not the one that was read."""
 
 
 class OffsetsGoneError(LogError):
-    """Retention removed records before they were read."""
+    """Records that retention removed before they were read."""
 
 
 class LogRefusedError(LogError):
-    """The log is there, and can't be read."""
+    """A log that is there, and can't be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Poll:
-    """What one read of one partition found.
+    """The result of one read of one partition.
 
     Attributes:
         records: in offset order.
-        next_offset: where the next read goes on.
+        next_offset: the offset at which the next read goes on.
         cursor: the reader's own bytes for the same place; stored with the offset.
         more: whether the log holds more already.
     """
@@ -51,20 +51,20 @@ class LogReader(Protocol):
     """A log of numbered records in partitions."""
 
     def partitions(self) -> int:
-        """How many partitions there are now; 0 while that is not known."""
+        """Return how many partitions there are now; 0 while that is not known."""
 
     def poll(self, partition: int, next_offset: int, cursor: bytes, limit: int) -> Poll:
-        """Up to `limit` records from `next_offset` on, at once; `cursor` is b"" where nothing was read yet."""
+        """Return up to `limit` records from `next_offset` on, at once; `cursor` is b"" where nothing was read yet."""
 
     def silent_ms(self) -> int:
-        """For how long the log has not answered; 0 while it does."""
+        """Return for how long the log has not answered, in ms; 0 while it does."""
 
     def close(self) -> None:
-        """Lets go of files and connections."""
+        """Close files and connections."""
 
 
 class Log(Protocol):
-    """Where a log is: small, and pickled into the job."""
+    """The place of a log: small, and pickled into the job."""
 
     def open(self) -> LogReader:
-        """A reader of it, one a subtask."""
+        """Open a reader, one a subtask."""

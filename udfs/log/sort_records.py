@@ -1,4 +1,4 @@
-"""From records of one log partition to behaviours by user bucket, and dead letters: what poll-log does with them."""
+"""The sorting of a log partition's records into behaviours by user bucket, and dead letters: poll-log's work."""
 
 import time
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from udfs.rows import to_lines
 
 
 class LogPositions:
-    """How far each partition of this subtask was read: managed state, by key, and a metric of it."""
+    """The position of each partition of this subtask: managed state, by key, and a metric of it."""
 
     def __init__(self, context: Any, deployment: DeploymentId) -> None:
         self._context = context
@@ -31,7 +31,7 @@ class LogPositions:
         self._positions: dict[int, LogPosition] = {}
 
     def begin(self, key: int, partition: int = 0) -> Iterator[Any]:
-        """At the key's first call after a start or restore its attempt's row, to the side; then nothing."""
+        """Yield the attempt's row, to the side, at the key's first call after a start or restore; then nothing."""
         if key in self._positions:
             return
         stored = self._stored.value()
@@ -48,17 +48,17 @@ class LogPositions:
         yield ATTEMPTS, to_lines([row])
 
     def of(self, key: int) -> LogPosition:
-        """Where this key's partition is read on; it was begun."""
+        """Return the position of this key's partition, which was begun."""
         return self._positions[key]
 
     def move(self, position: LogPosition, next_offset: int, cursor: bytes) -> None:
-        """Stores the new place of the current key's partition."""
+        """Store the new position of the current key's partition."""
         position.advance(next_offset, cursor)
         self._stored.update(encode_position(position))
 
 
 class SortRecords:
-    """Parses records, and groups them by bucket."""
+    """A sorter that parses records, and groups behaviours by bucket."""
 
     def __init__(self, context: Any, rules: ParsingRules, max_parallelism: int) -> None:
         self._rules = rules
@@ -66,11 +66,11 @@ class SortRecords:
         self._dead_letters, self._gone = counters(context, Metric.DEAD_LETTERS, Metric.OFFSETS_GONE)
 
     def count_gone(self, offsets: int) -> None:
-        """Counts offsets that were not there to be read."""
+        """Count offsets that were not there to be read."""
         self._gone.inc(offsets)
 
     def sort(self, records: list[LogRecord], position: LogPosition) -> Iterator[Any]:
-        """Dead letters to the side, behaviours on, one element a bucket."""
+        """Yield the dead letters to the side, and the behaviours, one element a bucket."""
         now_ms = _now_ms()
         buckets: dict[int, list[LoggedBehavior]] = {}
         letters = []

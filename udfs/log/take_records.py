@@ -1,4 +1,4 @@
-"""poll-log where Flink's own Kafka connector reads the topic: what it read is sorted as if it had been polled.
+"""poll-log for a topic that Flink's own Kafka connector reads: its records are sorted as if they had been polled.
 
 An element holds the records of one partition that came within a few milliseconds, in order, as
 `job/topology/native_kafka.py` writes them: text, in which a record's bytes are the characters of the same numbers,
@@ -19,7 +19,7 @@ from udfs.log.parsing import LogRecord, ParsingRules
 from udfs.log.reader import LogReplacedError
 from udfs.log.sort_records import LogPositions, SortRecords
 
-# None of them is one of the first 256 characters, of which records consist.
+# Records consist of the first 256 characters; these are none of them.
 RECORD_END = "\u241e"
 FIELD_END = "\u241f"
 NO_VALUE = "\u2400"
@@ -28,20 +28,23 @@ _TIMER_EVERY_MS = 1_000
 
 
 class KeyRecords(ProcessFunction):
-    """key-records: gives the records of a partition the key that its polling would have."""
+    """The operator key-records: gives the records of a partition the key that its polling would have."""
 
     def __init__(self, max_parallelism: int) -> None:
         self._max_parallelism = max_parallelism
 
     def process_element(self, row: Any, _context: Any) -> Iterator[Row]:
-        """Row(partition, records) to Row(partition's key, partition and records)."""
+        """Turn Row(partition, records) into Row(partition's key, partition and records)."""
         partition, records = row
         key = partition_keys(partition + 1, self._max_parallelism)[partition]
         yield Row(key, partition.to_bytes(_PARTITION_BYTES, "little") + bytes(records))
 
 
 class TakeRecords(KeyedProcessFunction):
-    """In: a log partition and its records. Out: PolledElement by user bucket; side output: dead letters.
+    """The operator poll-log for records of Flink's own connector.
+
+    In: a log partition and its records. Out: PolledElement by user bucket. Side outputs: rows of dead_letters and of
+    attempts.
 
     An idle topic hands on nothing, also after a restore, and nothing of ours runs then but timers: one is always in a
     checkpoint, and begins the partition again.
@@ -53,14 +56,14 @@ class TakeRecords(KeyedProcessFunction):
         self._max_parallelism = max_parallelism
 
     def open(self, context: RuntimeContext) -> None:
-        """Opens the state."""
+        """Open the state."""
         self._positions = LogPositions(context, self._deployment)
         self._starts = AnnounceStarts(self._max_parallelism)
         self._sorter = SortRecords(context, self._rules, self._max_parallelism)
         self._armed: set[int] = set()
 
     def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
-        """Sorts the records; offsets that the connector did not hand on are counted.
+        """Sort the records, and count offsets that the connector did not hand on.
 
         Raises:
             LogReplacedError: offsets went back. The connector's and ours are in the same checkpoint.
@@ -83,7 +86,7 @@ class TakeRecords(KeyedProcessFunction):
         self._positions.move(position, after, UNKNOWN_TOPIC_ID)
 
     def on_timer(self, _timestamp: int, context: Any) -> Iterator[Any]:
-        """Begins the partition, if that was not done since the start or restore."""
+        """Begin the partition, if that was not done since the start or restore."""
         key = context.get_current_key()
         self._arm(key, context)
         yield from self._begin(key)
@@ -93,7 +96,7 @@ class TakeRecords(KeyedProcessFunction):
         yield from self._starts.announce(self._positions.of(key))
 
     def _arm(self, key: int, context: Any) -> None:
-        """At full seconds, so that a restored timer and a new one are the same: Flink keeps one of equal times."""
+        """Arm a timer at a full second, so that it is the same as a restored one: Flink keeps one of equal times."""
         self._armed.add(key)
         timers = context.timer_service()
         now = timers.current_processing_time()
@@ -101,7 +104,7 @@ class TakeRecords(KeyedProcessFunction):
 
 
 def read_records(element: bytes, partition: int) -> list[LogRecord]:
-    """The records of an element, in offset order."""
+    """Return the records of an element, in offset order."""
     fields = (text.split(FIELD_END) for text in element.decode().split(RECORD_END))
     records = [_record(partition, int(offset), appended_at, value) for offset, appended_at, value in fields]
     return sorted(records, key=lambda record: record.offset)
