@@ -1,4 +1,4 @@
-"""What fills lists that the model leaves short: read once a start, from the bundle's light files."""
+"""The items that fill lists which the model leaves short: read once a start, from the bundle's light files."""
 
 from dataclasses import dataclass
 
@@ -9,10 +9,10 @@ from udfs.lists.user_list import Fallbacks
 
 @dataclass(frozen=True, slots=True)
 class BundleFallbacks:
-    """Loads the fallbacks of a bundle; small, and pickled into the job.
+    """A loader of a bundle's fallbacks; small, and pickled into the job.
 
     Attributes:
-        source: where the bundle comes from; None fills nothing.
+        source: the source of the bundle; None fills nothing.
         with_groups: whether item groups are needed (they take memory for every item).
     """
 
@@ -20,11 +20,11 @@ class BundleFallbacks:
     with_groups: bool
 
     def __call__(self) -> Fallbacks:
-        """Reads the files.
+        """Read the files.
 
         Raises:
             BundleError: the bundle is not whole.
-            RegistryError: the registry does not say which, and nothing was served here before.
+            RegistryError: the registry does not name a version to serve, and nothing was served here before.
         """
         return Fallbacks() if self.source is None else self.source.load_first(self._of)
 

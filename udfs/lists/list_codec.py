@@ -10,7 +10,7 @@ from udfs.state_bytes import VERSION_1, fields_1, pack_fields
 
 
 def encode_list(user_list: UserList) -> bytes:
-    """A list's state: about 14 bytes an item."""
+    """Return a list's state: about 14 bytes an item."""
     return VERSION_1 + pack_fields(
         (
             user_list.list_version,
@@ -23,7 +23,7 @@ def encode_list(user_list: UserList) -> bytes:
 
 
 def decode_list(state: bytes) -> UserList:
-    """The inverse of `encode_list`.
+    """Return the list that a state holds: the inverse of `encode_list`.
 
     Raises:
         StateVersionError: the version byte is unknown.
@@ -35,12 +35,12 @@ def decode_list(state: bytes) -> UserList:
 
 
 def encode_trends(snapshot: TrendSnapshot) -> bytes:
-    """The trends a bucket was told last."""
+    """Return the state of the trends that a bucket was sent last."""
     return VERSION_1 + pack_fields((snapshot.snapshot_id, snapshot.strengths))
 
 
 def decode_trends(state: bytes) -> TrendSnapshot:
-    """The inverse of `encode_trends`.
+    """Return the trends that a state holds: the inverse of `encode_trends`.
 
     Raises:
         StateVersionError: the version byte is unknown.

@@ -20,7 +20,7 @@ def recommendation_list_row(
     Args:
         user_list: the list that was made.
         scored: the behaviour that it was made for.
-        policy: by which it was made.
+        policy: the policy by which it was made.
         model: the one that serves the user; None where none does.
         trend_snapshot: number of the trends that had a part in it, if any.
         now_ms: the clock.

@@ -1,4 +1,4 @@
-"""The sweep's end: a list that holds what is withdrawn is made anew. `udfs.users.sweep_users` drives it."""
+"""The end of the sweep: lists that hold a withdrawn item are made anew. `udfs.users.sweep_users` drives it."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from udfs.lists.user_list import Fallbacks, ListRules, Policy, UserList, reason_
 from udfs.rows import RecommendationListRow
 
 WITHDRAWN = "withdrawn"
-"""In place of an action: what caused a list that was swept."""
+"""The cause of a list that was swept, in place of an action."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class SweptList:
 
 
 def sweep_list(owner: ListOwner, state: bytes | None, rules: ListRules, fallbacks: Fallbacks) -> SweptList | None:
-    """Return the user's next list, or None where the list holds nothing that is withdrawn, or there is none."""
+    """Return the user's next list; None where the list holds no withdrawn item, or there is no list."""
     if state is None:
         return None
     before = decode_list(state)

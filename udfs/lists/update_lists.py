@@ -1,4 +1,4 @@
-"""update-lists: makes one new list a behaviour, in order, and the rows that say what it was made from."""
+"""update-lists: the operator that makes a new list for each behaviour, in order, and the rows that account for it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,16 +21,16 @@ from udfs.lists.user_list import Fallbacks, ListRules, UserList, update
 from udfs.rows import PredictionResultRow, RecommendationListRow, to_lines
 
 FEEDBACK_KEY = 0
-"""The key of the one that adds all buckets' minutes up."""
+"""The only key of measure-feedback, which adds up all buckets' minutes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UpdateRules:
-    """How lists are made and reported.
+    """Rules for making lists and reporting them.
 
     Attributes:
-        lists: how a behaviour changes a list.
-        prediction_sample_rate: of which share of the behaviours (0 to 1) the predictions are written.
+        lists: rules by which a behaviour changes a list.
+        prediction_sample_rate: share of the behaviours (0 to 1) whose predictions are written.
     """
 
     lists: ListRules
@@ -38,8 +38,9 @@ class UpdateRules:
 
 
 class UpdateLists(KeyedProcessFunction):
-    """Keyed by user bucket. In: ScoredElement or TrendSnapshot. Out: rows of recommendation_lists, as lines of JSON.
+    """The operator update-lists, keyed by user bucket.
 
+    In: ScoredElement or TrendSnapshot. Out: rows of recommendation_lists, as lines of JSON.
     Side outputs: rows of prediction_results and of model_swaps; a bucket's minutes for measure-feedback.
     """
 
@@ -48,7 +49,7 @@ class UpdateLists(KeyedProcessFunction):
         self._load_fallbacks = load_fallbacks
 
     def open(self, context: RuntimeContext) -> None:
-        """Opens the state, and loads what fills short lists."""
+        """Open the state, and load the items that fill short lists."""
         self._lists = bytes_map_state(context, "recommendation_list")
         self._minute = bytes_value_state(context, "feedback_minute")
         self._trends = bytes_value_state(context, "trend_snapshot")
@@ -61,7 +62,7 @@ class UpdateLists(KeyedProcessFunction):
         self._stepped, self._cached = counters(context, Metric.HISTORIES_STEPPED, Metric.SCORE_CACHE_HITS)
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
-        """Updates one list a behaviour, or learns what is trending.
+        """Update one list a behaviour, or store what is trending.
 
         Raises:
             SequenceGapError: a behaviour was lost or doubled on the way.
@@ -76,7 +77,7 @@ class UpdateLists(KeyedProcessFunction):
                 yield from self._sweep(element.sweep, element.epoch, context)
 
     def _update(self, element: ScoredElement, context: Any) -> Iterator[Any]:
-        """A user's list is read and written once an element."""
+        """Update the element's lists; read and write a user's list once an element."""
         fallbacks = self._current(context.get_current_key())
         users: dict[str, UserList] = {}
         rows: list[RecommendationListRow] = []
@@ -114,13 +115,13 @@ class UpdateLists(KeyedProcessFunction):
             yield to_lines(rows)
 
     def on_timer(self, _timestamp: int, context: Any) -> Iterator[Any]:
-        """A minute is over: hands on what it counted."""
+        """Hand on the counts of a minute that is over."""
         if state := self._minute.value():
             self._minute.clear()
             yield FEEDBACK, Row(FEEDBACK_KEY, state)
 
     def _sweep(self, sweep: Sweep, epoch: int, context: Any) -> Iterator[str]:
-        """Makes the lists of these users anew that hold what is withdrawn."""
+        """Make those of these users' lists anew that hold a withdrawn item."""
         fallbacks, rules = self._current(context.get_current_key()), self._rules.lists
         found = (sweep_list(owner, self._lists.get(owner.user_id), rules, fallbacks) for owner in sweep.owners)
         now_ms = int(time.time() * 1000)
@@ -145,7 +146,7 @@ class UpdateLists(KeyedProcessFunction):
         return UserList() if state is None else decode_list(state)
 
     def _current(self, key: int) -> Fallbacks:
-        """What fills short lists now; the trends outlive a restore."""
+        """Return the items that fill short lists now; the trends outlive a restore."""
         if key not in self._fallbacks:
             state = self._trends.value()
             stored = None if state is None else self._with(decode_trends(state))
@@ -169,14 +170,14 @@ class UpdateLists(KeyedProcessFunction):
         self._swap_failures.inc(sum(swap.outcome == "failed" for swap in swaps))
 
     def _is_sampled(self, scored: ScoredBehavior) -> bool:
-        """The same behaviours in every run over the same log."""
+        """Return whether the predictions are written: for the same behaviours in every run over the same log."""
         share = self._rules.prediction_sample_rate
         if share >= 1:
             return True
         return share > 0 and (id_hash(f"{scored.behavior.user_id}/{scored.user_seq}") & 0xFFFF) < share * 0x10000
 
     def _measure(self, element: ScoredElement, now_ms: int, context: Any) -> Iterator[Any]:
-        """Counts the element in its minute; hands the minute before on, if no timer did."""
+        """Count the element in its minute; hand the minute before on, if no timer did."""
         state = self._minute.value()
         minute = Minute(minute_of(now_ms)) if state is None else decode_minute(state)
         if minute.minute != minute_of(now_ms):

@@ -1,4 +1,4 @@
-"""A user's recommendation list: what update-lists keeps of each user, and the two policies that change it.
+"""A user's recommendation list: the state that update-lists keeps of each user, and the two policies that change it.
 
 Pure: no Flink, no clock, no input or output. The same scored behaviours in the same order give the same lists.
 """
@@ -19,7 +19,7 @@ from udfs.hashing import id_hash, unpack
 
 
 class Policy(StrEnum):
-    """How a behaviour changes the list."""
+    """The method by which a behaviour changes the list."""
 
     RECOMMEND = "recommend"
     """Model scores, filtered, blended, filled."""
@@ -28,7 +28,10 @@ class Policy(StrEnum):
 
 
 class ReasonCode(IntEnum):
-    """Why an item is in a list. In place of a code an item id says: because of that item of the history."""
+    """The reason why an item is in a list.
+
+    An item id in place of a code means: because of that item of the history.
+    """
 
     MODEL = 0
     TRENDING = 1
@@ -42,17 +45,17 @@ Reason = int | str
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListRules:
-    """How lists are made.
+    """Rules for making lists.
 
     Attributes:
         actions: the action table.
-        policy: which of the two policies.
-        length: how many items a list has at most.
-        max_per_group: how many items of one group at most; None sets no bound.
-        max_new_items: how many items one behaviour may bring into a list; None sets no bound. A shorter list is
+        policy: one of the two policies.
+        length: most items of a list.
+        max_per_group: most items of one group; None sets no bound.
+        max_new_items: most items that one behaviour may bring into a list; None sets no bound. A shorter list is
             always filled.
-        trend_weight: how much of an item's score its trend is, 0 to 1.
-        impression_discount: what an item's score is multiplied by for each time it was shown without an act.
+        trend_weight: share of its trend in an item's score, 0 to 1.
+        impression_discount: factor on an item's score for each time it was shown without an act.
         exclude_seen: whether an item of the history may not be recommended again.
         withdrawn: items that nobody may be shown.
     """
@@ -73,11 +76,11 @@ class UserList:
     """The list as it stands, best first.
 
     Attributes:
-        list_version: how many lists the user had, this one included.
-        user_seq: the behaviour it was made after.
+        list_version: number of lists the user had, this one included.
+        user_seq: number of the behaviour it was made after.
         items: item ids.
         scores: float32, falling; their scale is 0 to 1 under `recommend`, the action's weight under `history`.
-        reasons: why each item is there.
+        reasons: the reason for each item.
     """
 
     list_version: int = 0
@@ -89,12 +92,12 @@ class UserList:
 
 @dataclass(frozen=True, slots=True)
 class Fallbacks:
-    """What fills a list that the model leaves short, and which group each item is of.
+    """The items that fill a list which the model leaves short, and the group of each item.
 
     Attributes:
         popular: item ids, most popular first.
         trending: item id -> strength, 0 to 1, strongest first; also blended into the model's scores.
-        snapshot_id: which trends these are; None where there are none.
+        snapshot_id: number of these trends; None where there are none.
         groups: item id -> group; needed only where `max_per_group` is set.
     """
 
@@ -112,11 +115,11 @@ _cost = itemgetter(0)
 
 
 class SequenceGapError(RecloopError):
-    """A behaviour was lost or came twice between track-users and update-lists: the job must restore."""
+    """A behaviour that was lost or came twice between track-users and update-lists: the job must restore."""
 
 
 def update(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbacks: Fallbacks) -> UserList:
-    """The list after one more behaviour.
+    """Return the list after one more behaviour.
 
     Raises:
         SequenceGapError: the behaviour is not the one that follows the list's last.
@@ -130,13 +133,13 @@ def update(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbac
 
 
 def swept(previous: UserList, excluded: bytes, rules: ListRules, fallbacks: Fallbacks) -> UserList:
-    """Return the list without what is withdrawn; under `recommend` it is filled up again, below what stays.
+    """Return the list without withdrawn items; under `recommend` it is filled up again, below the items that stay.
 
     Args:
         previous: the list as it stands.
-        excluded: packed hashes of what must not fill it up.
-        rules: how lists are made.
-        fallbacks: what fills it up.
+        excluded: packed hashes of items that must not fill it up.
+        rules: rules for making lists.
+        fallbacks: the items that fill it up.
     """
     entries = [entry for entry in _entries(previous) if entry[1] not in rules.withdrawn]
     if rules.policy is Policy.RECOMMEND:
@@ -146,7 +149,7 @@ def swept(previous: UserList, excluded: bytes, rules: ListRules, fallbacks: Fall
 
 
 def reason_text(reason: Reason) -> str:
-    """The reason as tables show it: "model", "trending", "popular", "history" or "because:ITEM"."""
+    """Return the reason as tables show it: "model", "trending", "popular", "history" or "because:ITEM"."""
     return f"because:{reason}" if isinstance(reason, str) else _REASON_TEXTS[reason]
 
 
@@ -171,7 +174,7 @@ def _entries(user_list: UserList) -> Iterator[Entry]:
 def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
     kept = _Filter(scored.excluded + scored.history if rules.exclude_seen else scored.excluded, rules)
     if scored.candidates is None:
-        # What was there stays, at scores that trends and impressions are in already.
+        # The list's items stay, at scores that already include trends and impressions.
         ranked = kept.of(list(_entries(previous)))
     else:
         ranked = kept.of(_blend(scored.candidates, scored.shown, rules, fallbacks))
@@ -184,7 +187,7 @@ def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fal
 
 
 class _Filter:
-    """Whether an item may be shown to the user; `excluded` are packed hashes of what may not."""
+    """A test of whether an item may be shown to the user; `excluded` are packed hashes of those that may not."""
 
     def __init__(self, excluded: bytes, rules: ListRules) -> None:
         self._packed = excluded
@@ -194,7 +197,10 @@ class _Filter:
         return id_hash(item_id) not in self._excluded and item_id not in self._withdrawn
 
     def of(self, entries: list[Entry]) -> list[Entry]:
-        """Those that may be shown; of a model's candidates, for which the same was excluded, nearly always all."""
+        """Return the entries that may be shown.
+
+        Of a model's candidates, for which the same was excluded, these are nearly always all.
+        """
         hashes = {id_hash(item_id) for _, item_id, _ in entries}
         if hashes.isdisjoint(unpack(self._packed)) and not self._withdrawn:
             return entries
@@ -208,9 +214,9 @@ class _Filter:
 def _blend(
     candidates: Candidates, shown: Sequence[tuple[int, float]], rules: ListRules, fallbacks: Fallbacks
 ) -> list[Entry]:
-    """The candidates, best first, with scores from 0 (the worst of them) to 1 (the best), whatever the model's scale.
+    """Return the candidates, best first, with scores from 0 (the worst) to 1 (the best), whatever the model's scale.
 
-    Mixes in what is trending, and discounts what was shown and shown again without an act.
+    Trends are mixed in, and items that were shown again and again without an act are discounted.
     """
     raw = candidates.scores()
     low = min(raw, default=0.0)
@@ -229,14 +235,16 @@ def _blend(
 
 
 def _calm(ranked: list[Entry], before: list[Entry], max_new: int, length: int) -> list[Entry]:
-    """Of the newcomers that are among the best, at most `max_new`; what was there before takes the other places.
+    """Limit the new items among the best to `max_new`; items that were there before take the other places.
 
-    It does so at its new or old score. Who was there and found no place comes last: a full group may yet make room.
+    These have their new score, or else their old one. Those that find no place come last: a full group may yet make
+    room for them.
     """
     scored_now = {entry[1]: entry for entry in ranked}
     stayed = sorted((scored_now.get(entry[1], entry) for entry in before), key=_best_first)
     known = {item_id for _, item_id, _ in before}
     newcomers = [entry for entry in ranked[:length] if entry[1] not in known]
+    # A list that was shorter takes more of them: it is always filled.
     newcomers = newcomers[: max(max_new, length - len(before))]
     places = length - len(newcomers)
     chosen = sorted(stayed[:places] + newcomers, key=_best_first)
@@ -244,7 +252,7 @@ def _calm(ranked: list[Entry], before: list[Entry], max_new: int, length: int) -
 
 
 def _fill(kept: _Filter, fallbacks: Fallbacks) -> Iterator[Entry]:
-    """What is trending, then what is popular; below everything that was scored."""
+    """Yield trending items, then popular ones; all below everything that was scored."""
     for item_id in fallbacks.trending:
         if kept(item_id):
             yield 0.0, item_id, ReasonCode.TRENDING
@@ -254,7 +262,7 @@ def _fill(kept: _Filter, fallbacks: Fallbacks) -> Iterator[Entry]:
 
 
 def _pick(entries: Iterable[Entry], rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
-    """The first `length` entries, each item once, at most `max_per_group` of one (named) group."""
+    """Return the first `length` entries, each item once, at most `max_per_group` of one (named) group."""
     picked: dict[str, Entry] = {}
     groups: Counter[str] = Counter()
     for entry in entries:
