@@ -1,1 +1,1 @@
-"""How Kafka is reached: connection settings and clients."""
+"""Access to Kafka: connection settings and clients."""

@@ -1,4 +1,4 @@
-"""Clients of kafka-python (3.0.12) that leave nothing behind where they fail, and say at once that they are refused."""
+"""Clients of kafka-python (3.0.12) that leave nothing behind where they fail, and report a refusal at once."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,14 +12,14 @@ from udfs.kafka.connection import KafkaConnection
 
 
 class _Connections(KafkaConnectionManager):
-    """Remembers a refusal: kafka-python itself would ask again, and in the end say that nobody answers."""
+    """Connections that remember a refusal: kafka-python would ask again, and in the end report that nobody answers."""
 
     def __init__(self, net: Any, **configs: Any) -> None:
         super().__init__(net, **configs)
         self.refusal: Exception | None = None
 
     def get_connection(self, node_id: Any, **options: Any) -> Any:
-        """As there; raises the refusal of the time before."""
+        """Return a connection as kafka-python does; raise the refusal of the time before."""
         if self.refusal is not None:
             raise self.refusal
         connection = super().get_connection(node_id, **options)
@@ -38,7 +38,7 @@ class _Connections(KafkaConnectionManager):
 
 
 def _with_last_words(receive: Callable[[], tuple[bytes, Any]]) -> Callable[[], tuple[bytes, Any]]:
-    """kafka-python drops what a broker said right before it closed the connection: why it refuses, for one."""
+    """Keep what a broker sends right before it closes the connection, such as why it refuses: kafka-python drops it."""
 
     def received() -> tuple[bytes, Any]:
         data, error = receive()
@@ -49,12 +49,12 @@ def _with_last_words(receive: Callable[[], tuple[bytes, Any]]) -> Callable[[], t
 
 
 def connect(kind: Callable[..., Any], connection: KafkaConnection, **options: Any) -> tuple[Any, Any]:
-    """A client of kafka-python, and what it knows of the cluster.
+    """Return a client of kafka-python, and its view of the cluster.
 
     Args:
         kind: KafkaConsumer, KafkaAdminClient or KafkaProducer.
-        connection: to whom.
-        options: beside those of the connection.
+        connection: the brokers, and the credentials for them.
+        options: options beside those of the connection.
 
     Raises:
         SecretMissingError: a secret is not there.
@@ -65,7 +65,7 @@ def connect(kind: Callable[..., Any], connection: KafkaConnection, **options: An
     def network(**configs: Any) -> Any:
         net = NetworkSelector(**configs)
         made.append(KafkaNetClient(net, _Connections(net, **configs), **configs))
-        # Nothing passes allow_auto_create_topics on to where topics are asked for.
+        # No option passes allow_auto_create_topics on to the place where topics are asked for.
         made[0].cluster.config["allow_auto_create_topics"] = False
         return made[0]
 
@@ -78,7 +78,7 @@ def connect(kind: Callable[..., Any], connection: KafkaConnection, **options: An
 
 
 def refusal(cluster: Any) -> Exception | None:
-    """Why brokers refuse the client that this view of the cluster belongs to; None where they do not.
+    """Return why brokers refuse the client that this view of the cluster belongs to; None where they do not.
 
     The client itself would ask again and again.
     """

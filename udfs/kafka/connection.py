@@ -1,4 +1,4 @@
-"""How the job and its commands connect to Kafka; where secrets are, never the secrets themselves.
+"""Settings with which the job and its commands connect to Kafka: the places of secrets, never the secrets themselves.
 
 A `KafkaConnection` is pickled into the job and written into its settings file, so it holds the name of a variable or
 the path of a file; each is read where the connection is made, on every TaskManager of its own.
@@ -15,12 +15,12 @@ _FIRST_ANSWER_MS = 10_000
 
 
 class SecretMissingError(LogError):
-    """The variable or file that should hold a secret or a certificate is not there."""
+    """A variable or file that should hold a secret or a certificate, and is not there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """Where a secret is.
+    """The place of a secret.
 
     Attributes:
         place: `file:/run/secrets/kafka` or `env:KAFKA_PASSWORD`.
@@ -29,7 +29,7 @@ class Secret:
     place: str
 
     def read(self) -> str:
-        """The secret; of a file its content without the newline at its end.
+        """Return the secret; of a file its content without the newline at its end.
 
         Raises:
             SecretMissingError: there is nothing in that place.
@@ -38,7 +38,7 @@ class Secret:
         return whole if self.place.startswith("env:") else whole.rstrip("\r\n")
 
     def read_whole(self) -> str:
-        """All that stands in that place; raises as `read`."""
+        """Return all that stands in that place; raise as `read` does."""
         kind, _, name = self.place.partition(":")
         try:
             secret = os.environ[name] if kind == "env" else Path(name).read_bytes().decode()
@@ -51,7 +51,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaConnection:
-    """Brokers and what they want to see.
+    """Brokers, and the credentials that they ask for.
 
     Attributes:
         brokers: host:port, separated by commas.
@@ -59,7 +59,7 @@ class KafkaConnection:
         mechanism: of SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
         username: of SASL.
         password: of SASL.
-        ca_file: certificates of who may have signed the brokers'; None takes the system's.
+        ca_file: certificates of authorities that may have signed the brokers'; None takes the system's.
         certificate_file: the client's own certificate, where brokers ask for one.
         key_file: that certificate's key.
         key_password: of that key.
@@ -76,7 +76,7 @@ class KafkaConnection:
     key_password: Secret | None = None
 
     def client_options(self) -> dict[str, Any]:
-        """What every client of kafka-python is given; reads the secrets.
+        """Return the options of every client of kafka-python; read the secrets.
 
         Raises:
             SecretMissingError: one is not there, or a file of certificates.
@@ -101,7 +101,9 @@ class KafkaConnection:
 
 
 def _readable(setting: str, path: Path | None) -> str | None:
-    """The path as text; a client would try for 10 s, and then say that nobody answers.
+    """Return the path as text, after a check that the file can be read.
+
+    Without the check a client would try for 10 s, and then report that nobody answers.
 
     Raises:
         SecretMissingError: there is no such file that can be read.

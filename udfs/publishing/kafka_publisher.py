@@ -1,4 +1,4 @@
-"""Writes records to a Kafka topic from an event loop, and says when they are acknowledged by all replicas in sync.
+"""A publisher of records to a Kafka topic from an event loop, done when all replicas in sync acknowledge them.
 
 Brokers that are away are waited for, as long as it takes. What can't be waited out (a refusal, a record that is too
 large, a topic that is not there) is raised. Records of one `publish` and of later ones keep their order.
@@ -39,7 +39,7 @@ _log = logging.getLogger(__name__)
 
 
 class PublishError(RecloopError):
-    """Records can't be published; the text names the topic and the cause."""
+    """Records that can't be published; the text names the topic and the cause."""
 
 
 class KafkaPublisher:
@@ -56,11 +56,11 @@ class KafkaPublisher:
         self._executor = ThreadPoolExecutor(1, f"publish-{topic}")
 
     async def publish(self, records: Sequence[OutRecord]) -> None:
-        """Sends all records; returns when the brokers have them.
+        """Send all records, and return when the brokers have them.
 
         Raises:
-            PublishError: they can't have them.
-            SecretMissingError: what the brokers want to see is not there.
+            PublishError: the records can't be published.
+            SecretMissingError: a secret or certificate that the brokers ask for is not there.
         """
         loop = asyncio.get_running_loop()
         outcome = _Outcome(loop, len(records))
@@ -77,7 +77,7 @@ class KafkaPublisher:
             outcome.future.cancel()
 
     def close(self) -> None:
-        """Lets go of the connections; what is not acknowledged yet is given up."""
+        """Close the connections, and give up what is not acknowledged yet."""
         self._closed.set()
         self._executor.shutdown(wait=False, cancel_futures=True)
         if self._producer is not None:
@@ -95,7 +95,7 @@ class KafkaPublisher:
             sent.add_errback(outcome.failed)
 
     def _partitions(self) -> int:
-        """How many there are now, as far as brokers have told."""
+        """Return how many partitions there are now, as far as brokers have reported."""
         while not self._closed.is_set():
             try:
                 return len(self._told_partitions())
@@ -120,7 +120,7 @@ class KafkaPublisher:
 
 
 class _Outcome:
-    """Turns the acknowledgements of many records, each told on the producer's thread, into one future of a loop."""
+    """The acknowledgements of many records, each reported on the producer's thread, as one future of a loop."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, records: int) -> None:
         self.future: asyncio.Future[None] = loop.create_future()

@@ -1,6 +1,6 @@
-"""What is published for others: which record a table's row becomes, and how many records' order is settled.
+"""Records published for other systems: the record of a table's row, and the order by which readers choose among many.
 
-Lists are keyed by user. A restore writes lists again, under a higher epoch; who reads the topic keeps, for each user,
+Lists are keyed by user. A restore writes lists again, under a higher epoch. A reader of the topic keeps, for each user,
 the list of the highest (epoch, list_version), whatever order records come in; of equal ones the later record, which a
 second restore of one checkpoint wrote. A dead letter's headers name its record's place in the log and its epoch: where
 user_behavior has that place under a higher one, the record was applied since.
@@ -21,7 +21,7 @@ class OutRecord(NamedTuple):
     """A record to be published.
 
     Attributes:
-        key: None where nothing is looked up by it.
+        key: None where records are not searched by key.
         value: its bytes.
         place: decides its partition: place % partitions.
         headers: names and values.
@@ -34,7 +34,7 @@ class OutRecord(NamedTuple):
 
 
 class PublishedList(msgspec.Struct, frozen=True):
-    """Of a published list what readers order by; the record's value has all columns of recommendation_lists."""
+    """The part of a published list by which readers order; the record has all columns of recommendation_lists."""
 
     user_id: str
     epoch: int
@@ -43,7 +43,7 @@ class PublishedList(msgspec.Struct, frozen=True):
 
     @property
     def order(self) -> tuple[int, int]:
-        """Of two lists of one user the greater counts."""
+        """The rank among the lists of one user: the greatest counts."""
         return self.epoch, self.list_version
 
 
@@ -67,13 +67,13 @@ _published = msgspec.json.Decoder(PublishedList).decode
 
 
 def list_record(row: str) -> OutRecord:
-    """A row of recommendation_lists: keyed by user, in the user's partition."""
+    """Return the record of a row of recommendation_lists: keyed by user, in the user's partition."""
     user_id = _owner(row).user_id
     return OutRecord(user_id.encode(), row.encode(), stable_hash(user_id), [])
 
 
 def dead_letter_record(row: str) -> OutRecord:
-    """A row of dead_letters: the record's own bytes as far as they were kept, and in headers what is wrong with it."""
+    """Return the record of a row of dead_letters: the bytes that were kept, and in headers the fault and the place."""
     letter = _letter(row)
     told: dict[str, str | int] = {
         "reason": letter.reason,
@@ -88,12 +88,12 @@ def dead_letter_record(row: str) -> OutRecord:
 
 
 class PublishedLetter(NamedTuple):
-    """Of a published dead letter what readers tell it from others by.
+    """The part of a published dead letter by which readers choose among several of one record.
 
     Attributes:
         at: the record's partition and offset in the log.
         epoch: of the attempt that found it dead; a later attempt may have applied it, by other settings.
-        reason: why.
+        reason: why it is dead.
     """
 
     at: tuple[int, int]
@@ -102,7 +102,7 @@ class PublishedLetter(NamedTuple):
 
 
 def newest_letters(headers: Iterable[Headers], outcomes: Mapping[tuple[int, int], int]) -> dict[tuple[int, int], str]:
-    """The records that are dead still, by their places in the log, and why; in whatever order letters come.
+    """Return the records that are dead still, by their places in the log, and why; letters may come in any order.
 
     A restore reads records again, and settings may have changed: what was dead may be applied then, and its letter is
     published already. Of one record the outcome of the highest epoch counts, here as in the tables.
@@ -126,10 +126,9 @@ def _published_letter(headers: Headers) -> PublishedLetter:
 
 
 def newest_lists(values: Iterable[bytes]) -> dict[str, PublishedList]:
-    """Every user's list, from records' values in any order; of equal ones the later.
+    """Return every user's list, from records' values in any order; of equal ones the later.
 
-    Of equal versions the higher epoch counts, and a lower epoch never replaces a higher one: what it says was made
-    again.
+    Of equal versions the higher epoch counts, and a lower epoch never replaces a higher one: its list was made again.
     """
     newest: dict[str, PublishedList] = {}
     for value in values:

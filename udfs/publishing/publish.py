@@ -15,7 +15,10 @@ from udfs.publishing.publication import OutRecord
 
 
 class Publish(AsyncFunction):
-    """In: rows of a table, one or more lines of JSON. Out: nothing."""
+    """An operator that publishes rows.
+
+    In: rows of a table, one or more lines of JSON. Out: nothing.
+    """
 
     def __init__(
         self, topic: str, connection: KafkaConnection, compression: str | None, to_record: Callable[[str], OutRecord]
@@ -26,16 +29,16 @@ class Publish(AsyncFunction):
         self._to_record = to_record
 
     def open(self, _context: RuntimeContext) -> None:
-        """Makes the producer, which connects later: where brokers are away the task begins all the same."""
+        """Make the producer, which connects later: where brokers are away the task begins all the same."""
         end_with_task_manager()
         self._publisher = KafkaPublisher(self._topic, self._connection, self._compression)
 
     def close(self) -> None:
-        """Closes the producer."""
+        """Close the producer."""
         self._publisher.close()
 
     async def async_invoke(self, rows: str) -> list[str]:
-        """Publishes an element's rows.
+        """Publish an element's rows.
 
         Raises:
             PublishError: brokers refuse, a record is too large, or the topic is not there.
