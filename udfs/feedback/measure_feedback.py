@@ -1,4 +1,4 @@
-"""measure-feedback: adds the buckets' minutes up to one row of feedback_metrics a minute."""
+"""measure-feedback: the operator that adds up the buckets' minutes, to one row of feedback_metrics a minute."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -15,23 +15,26 @@ from udfs.flink.restored import restored_checkpoint
 from udfs.rows import to_lines
 
 _GRACE_MS = 2_000
-"""How long after a minute's end its row is written; what comes later is in the row's next revision."""
+"""Time from a minute's end until its row is written; parts that come later are in the row's next revision."""
 
 
 class MeasureFeedback(KeyedProcessFunction):
-    """One key. In: a bucket's part of a minute. Out: rows of feedback_metrics, as lines of JSON."""
+    """The operator measure-feedback, with one key.
+
+    In: a bucket's part of a minute. Out: rows of feedback_metrics, as lines of JSON.
+    """
 
     def __init__(self, deployment: DeploymentId) -> None:
         self._deployment = deployment
 
     def open(self, context: RuntimeContext) -> None:
-        """Opens the state."""
+        """Open the state."""
         self._minutes = bytes_map_state(context, "feedback_minutes")
         self._rows = context.get_state(ValueStateDescriptor("feedback_rows", Types.LONG()))
         self._epoch = attempt_epoch(self._deployment.number, restored_checkpoint(context), None)
 
     def process_element(self, value: bytes, context: Any) -> Iterable[Any]:
-        """Adds the part to its minute, and has the minute's row written soon."""
+        """Add the part to its minute, and have the minute's row written soon."""
         part = decode_minute(value)
         state = self._minutes.get(str(part.minute))
         minute = Minute(part.minute) if state is None else decode_minute(state)
@@ -43,7 +46,7 @@ class MeasureFeedback(KeyedProcessFunction):
         return ()
 
     def on_timer(self, timestamp: int, _context: Any) -> Iterator[Any]:
-        """Writes the minutes that are over and changed; forgets old ones."""
+        """Write the minutes that are over and changed; forget old ones."""
         now_ms = int(time.time() * 1000)
         minutes = [decode_minute(state) for state in self._minutes.values()]
         number = self._rows.value() or 0

@@ -1,4 +1,4 @@
-"""How the loop does, minute by minute: counts, batch sizes, and freshness as a histogram that can be added up.
+"""The loop's measures, minute by minute: counts, batch sizes, and freshness as a histogram that can be added up.
 
 Freshness is the time from a behaviour's append to the log until its list is made, in milliseconds.
 Pure: no Flink, no clock.
@@ -18,23 +18,23 @@ from udfs.state_bytes import VERSION_1, VERSION_2, of_versions
 _Key = TypeVar("_Key")
 MINUTE_MS = 60_000
 _KEPT_MINUTES = 60
-"""Parts of so many can still be added to; a part may come long after its minute, where the job was stopped in it."""
+"""Number of minutes that parts can still be added to; a part comes late where the job was stopped in its minute."""
 _STEPS_PER_OCTAVE = 16
 """Histogram steps: neighbouring bounds differ by a factor of 2 ** (1 / 16), so a percentile is off by 4.4 % at most."""
 
 
 @dataclass(slots=True)
 class Minute:
-    """What happened in one minute, by the clock of whoever made the lists.
+    """The counts of one minute, by the clock of the subtask that made the lists.
 
     Attributes:
         minute: its start, epoch ms.
         events: behaviours that were applied, each of which made a list.
-        fallback_reasons: why there were no scores -> fallbacks; from version 2 on.
+        fallback_reasons: reason why there were no scores -> fallbacks; from version 2 on.
         freshness: histogram step -> lists; only of behaviours whose append time is known.
         batch_sizes: the sum over scored behaviours of the size of the batch that scored them.
-        epoch: the highest of the behaviours'.
-        revision: how often a row of this minute was written.
+        epoch: the highest epoch of the behaviours.
+        revision: number of rows written of this minute.
         changed: whether something was added since.
     """
 
@@ -53,7 +53,7 @@ class Minute:
     fallback_reasons: dict[str, int] = field(default_factory=dict)
 
     def count(self, scored: ScoredBehavior, now_ms: int) -> None:
-        """Counts one behaviour whose list was made at `now_ms`."""
+        """Count one behaviour whose list was made at `now_ms`."""
         self.events += 1
         if scored.batch_size is not None:
             self.scored += 1
@@ -68,7 +68,7 @@ class Minute:
             self.freshness_max_ms = max(self.freshness_max_ms, freshness_ms)
 
     def add(self, other: "Minute") -> None:
-        """Adds another part of the same minute."""
+        """Add another part of the same minute."""
         self.changed = True
         self.events += other.events
         self.duplicates += other.duplicates
@@ -82,7 +82,7 @@ class Minute:
         self.epoch = max(self.epoch, other.epoch)
 
     def percentile_ms(self, share: float) -> float | None:
-        """The freshness that this share (0 to 1) of the lists kept within; None where nothing was measured."""
+        """Return the freshness that this share (0 to 1) of the lists kept within; None where nothing was measured."""
         if not self.freshness:
             return None
         rank = math.ceil(share * sum(self.freshness.values()))
@@ -93,7 +93,7 @@ class Minute:
         return float(self.freshness_max_ms)
 
     def row(self, number: int, now_ms: int) -> FeedbackMetricsRow:
-        """The minute as the number-th row of feedback_metrics."""
+        """Return the minute as the number-th row of feedback_metrics."""
         measured = bool(self.freshness)
         return FeedbackMetricsRow(
             minute=self.minute,
@@ -118,7 +118,7 @@ class Minute:
 
 
 def minute_of(time_ms: int) -> int:
-    """The start of the minute, epoch ms."""
+    """Return the start of the minute, epoch ms."""
     return time_ms - time_ms % MINUTE_MS
 
 
@@ -130,7 +130,10 @@ def due(minutes: Iterable[Minute], now_ms: int) -> list[Minute]:
 
 
 def forgettable(minutes: Iterable[Minute]) -> list[Minute]:
-    """Return what goes: written minutes beyond the newest ones, by their number, as the clock goes on during a stop."""
+    """Return the minutes to forget: written ones beyond the newest 60.
+
+    They are counted, not dated, as the clock goes on during a stop.
+    """
     newest_first = sorted(minutes, key=lambda each: each.minute, reverse=True)
     return [each for each in newest_first[_KEPT_MINUTES:] if not each.changed]
 
@@ -139,12 +142,12 @@ _decode = msgspec.msgpack.Decoder(Minute).decode
 
 
 def encode_minute(minute: Minute) -> bytes:
-    """A minute's state: a version byte, then MessagePack."""
+    """Return a minute's state: a version byte, then MessagePack."""
     return VERSION_2 + msgspec.msgpack.encode(minute)
 
 
 def decode_minute(state: bytes) -> Minute:
-    """The inverse of `encode_minute`.
+    """Return the minute that a state holds: the inverse of `encode_minute`.
 
     Raises:
         StateVersionError: the version byte is unknown.

@@ -1,1 +1,1 @@
-"""What operators use of PyFlink: keyed state, metrics, side-output tags and a worker's life."""
+"""The operators' use of PyFlink: keyed state, metrics, side-output tags and a worker's life."""

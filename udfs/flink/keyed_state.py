@@ -12,14 +12,14 @@ from pyflink.datastream.state import MapStateDescriptor, ValueStateDescriptor
 
 
 def bytes_value_state(context: RuntimeContext, name: str) -> Any:
-    """A ValueState of bytes; `value()` is None where nothing was stored."""
+    """Return a ValueState of bytes; its `value()` is None where nothing was stored."""
     state = context.get_state(ValueStateDescriptor(name, Types.PRIMITIVE_ARRAY(Types.BYTE())))
     state._value_converter = _identity()
     return state
 
 
 def bytes_map_state(context: RuntimeContext, name: str) -> Any:
-    """A MapState from str to bytes; `get()` is None for an absent key."""
+    """Return a MapState from str to bytes; its `get()` is None for an absent key."""
     state = context.get_map_state(MapStateDescriptor(name, Types.STRING(), Types.PRIMITIVE_ARRAY(Types.BYTE())))
     state._v_converter = _identity()
     return state

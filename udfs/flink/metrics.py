@@ -19,7 +19,7 @@ class Metric(StrEnum):
     OFFSETS_GONE = "offsets_gone"
     """poll-log: offsets that were removed before they were read, by retention or compaction, and stepped over.
 
-    With Flink's own connector also those of transactions' marks: it does not tell them apart.
+    With Flink's own connector also those of transactions' marks: it does not distinguish them.
     """
     LOG_SILENT_MS = "log_silent_ms"
     """find-partitions and poll-log: a level, not a count: for how long the log's brokers have not answered."""
@@ -36,13 +36,13 @@ class Metric(StrEnum):
     HISTORIES_STEPPED = "histories_stepped"
     """update-lists: of those scored, by one step from a kept state; over `histories_scored` it is the hit ratio."""
     SCORE_CACHE_HITS = "score_cache_hits"
-    """update-lists: of those scored, by what the model had said to the same question."""
+    """update-lists: of those scored, by a stored answer of the model to the same question."""
     FALLBACKS = "fallbacks"
-    """update-lists, group `reason.R` of each `FallbackReason`: of these, by the rules alone."""
+    """update-lists, group `reason.R` of each `FallbackReason`: of these, fallback lists."""
     SWAPS = "swaps"
-    """update-lists: models that replaced another at a scorer, between two batches; told with its next element."""
+    """update-lists: models that replaced another at a scorer, between two batches; reported with its next element."""
     SWAP_FAILURES = "swap_failures"
-    """update-lists: models that did not load at a scorer, which goes on with the one before; told likewise."""
+    """update-lists: models that did not load at a scorer, which goes on with the one before; reported likewise."""
     NEXT_OFFSET = "next_offset"
     """poll-log, group `partition.N`: the offset that is read next."""
 
@@ -51,30 +51,30 @@ class Counter(Protocol):
     """The part of PyFlink's counter that is used here."""
 
     def inc(self, n: int = 1) -> None:
-        """Counts n more."""
+        """Count n more."""
 
 
 class Level:
-    """A counter that goes up and down: PyFlink's gauges are asked from other threads than the operator's."""
+    """A counter that goes up and down: PyFlink's gauges are read from other threads than the operator's."""
 
     def __init__(self, context: Any, metric: Metric) -> None:
         self._counter = context.get_metrics_group().counter(metric.value)
         self._value = 0
 
     def set(self, value: int) -> None:
-        """What it shows from now on."""
+        """Show this value from now on."""
         if value != self._value:
             self._counter.inc(value - self._value)
             self._value = value
 
 
 def counters_by(context: Any, metric: Metric, label: str, values: Iterable[str]) -> dict[str, Counter]:
-    """One counter a value of the label, each in a group of its own."""
+    """Return one counter a value of the label, each in a group of its own."""
     group = context.get_metrics_group()
     return {value: group.add_group(label, value).counter(metric.value) for value in values}
 
 
 def counters(context: Any, *metrics: Metric) -> list[Counter]:
-    """The counters of an operator, given its RuntimeContext."""
+    """Return the counters of an operator, given its RuntimeContext."""
     group = context.get_metrics_group()
     return [group.counter(metric.value) for metric in metrics]

@@ -1,4 +1,4 @@
-"""What Flink restored a task from: it tells that in no interface of a function's."""
+"""The checkpoint that Flink restored a task from, which no interface of a function gives."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A Python worker ends with the TaskManager that started it, and when a call in it hangs.
+"""The end of a Python worker: with the TaskManager that started it, or when a call in it hangs.
 
 A JVM killed with -9 leaves its workers behind, for ever: they wait for it, and hold lists that they have not sent yet.
 By the time they could send them, others wrote newer ones, and a compacted topic keeps what was written last.
@@ -17,12 +17,12 @@ _log = logging.getLogger(__name__)
 _JVM = "java"
 _HUNG = 71
 _LOGGED_S = 0.5
-"""What the line before the end takes to the TaskManager's log: another thread of the worker's sends it."""
+"""Time that the line before the end takes to the TaskManager's log: another thread of the worker sends it."""
 
 
 @cache
 def end_with_task_manager() -> None:
-    """Has this process end at once when the JVM it belongs to does, or any process between the two.
+    """Have this process end at once when the JVM it belongs to does, or any process between the two.
 
     Every operator that runs in a worker calls it when it is opened; it watches once a process. It does nothing in a
     process that no JVM started.
@@ -36,7 +36,7 @@ def end_with_task_manager() -> None:
 
 
 def end_for_hung_call() -> None:
-    """Has this process end at once, since nothing else takes a thread back; Flink starts another and restores."""
+    """End this process at once, since nothing else takes a thread back; Flink starts another and restores."""
     _log.error("a call of the model hangs: its worker ends (exit code %d), and Flink restores it", _HUNG)
     time.sleep(_LOGGED_S)
     os._exit(_HUNG)

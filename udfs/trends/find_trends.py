@@ -1,4 +1,4 @@
-"""find-trends: adds up what all users do, and tells every bucket what is trending."""
+"""find-trends: the operator that adds up what all users do, and sends every bucket what is trending."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -17,8 +17,9 @@ from udfs.trends.trends import TrendRules, Trends, decode_sum, encode_sum
 
 
 class FindTrends(KeyedProcessFunction):
-    """One key. In: TrendPart of an element. Out: Row(bucket's key, TrendSnapshot) to every bucket, at intervals.
+    """The operator find-trends, with one key.
 
+    In: TrendPart of an element. Out: Row(bucket's key, TrendSnapshot) to every bucket, at intervals.
     Side output: rows of trend_snapshots. Nothing is sent while nobody does anything.
     """
 
@@ -27,7 +28,7 @@ class FindTrends(KeyedProcessFunction):
         self._keys = bucket_keys(max_parallelism)
 
     def open(self, context: RuntimeContext) -> None:
-        """Opens the state."""
+        """Open the state."""
         self._sums = bytes_map_state(context, "trend_sum")
         self._landmark = context.get_state(ValueStateDescriptor("trend_landmark", Types.LONG()))
         self._made = context.get_state(ValueStateDescriptor("trend_snapshots_made", Types.LONG()))
@@ -36,7 +37,7 @@ class FindTrends(KeyedProcessFunction):
         self._epoch = 0
 
     def process_element(self, value: bytes, context: Any) -> Iterable[Any]:
-        """Adds one element's behaviours, and has a snapshot made soon."""
+        """Add one element's behaviours, and have a snapshot made soon."""
         part = decode_trend_part(value)
         trends = self._loaded()
         landmark = trends.landmark_ms
@@ -56,7 +57,7 @@ class FindTrends(KeyedProcessFunction):
         return ()
 
     def on_timer(self, _timestamp: int, _context: Any) -> Iterator[Any]:
-        """Sends a snapshot; the next one is due after the next behaviour."""
+        """Send a snapshot; the next one is due after the next behaviour."""
         self._is_due = False
         trends = self._loaded()
         for item_id in trends.prune(self._rules):

@@ -1,4 +1,4 @@
-"""What is trending: each item's recent weight over all users, decayed by event time.
+"""The trends: each item's recent weight over all users, decayed by event time.
 
 Forward decay (Cormode, Shkapenyuk, Srivastava and Xu 2009): a behaviour of weight w at time t adds
 w * 2 ** ((t - landmark) / half_life). Sums compare as if every one had been decayed to now, and nothing has to be
@@ -18,13 +18,13 @@ _NUMBER = struct.Struct("<d")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrendRules:
-    """How trends are found.
+    """Rules for finding trends.
 
     Attributes:
         half_life_ms: after so much event time a behaviour counts half.
-        capacity: how many items are kept; beyond twice this the weakest go.
-        size: how many items a snapshot has at most.
-        interval_ms: from one snapshot to the next, by the clock.
+        capacity: number of items kept; beyond twice this the weakest go.
+        size: most items of a snapshot.
+        interval_ms: time from one snapshot to the next, by the clock.
     """
 
     half_life_ms: int
@@ -35,7 +35,7 @@ class TrendRules:
 
 @dataclass(slots=True)
 class Trends:
-    """The sums.
+    """The sums of all items.
 
     Attributes:
         landmark_ms: the event time that weights are relative to; None before the first behaviour.
@@ -46,7 +46,7 @@ class Trends:
     sums: dict[str, float] = field(default_factory=dict)
 
     def add(self, item_id: str, weight: float, time_ms: int, rules: TrendRules) -> None:
-        """One behaviour."""
+        """Add one behaviour."""
         if self.landmark_ms is None:
             self.landmark_ms = time_ms
         age = (time_ms - self.landmark_ms) / rules.half_life_ms
@@ -56,13 +56,13 @@ class Trends:
         self.sums[item_id] = self.sums.get(item_id, 0.0) + weight * 2.0 ** max(age, -1000.0)
 
     def strongest(self, count: int) -> dict[str, float]:
-        """The strongest items, first the strongest, with strengths from 1 (that one's) down to 0."""
+        """Return the strongest items, first the strongest, with strengths from 1 (that one's) down to 0."""
         best = heapq.nlargest(count, self.sums.items(), key=lambda entry: (entry[1], entry[0]))
         top = best[0][1] if best else 0.0
         return {item: total / top for item, total in best} if top > 0 else {}
 
     def prune(self, rules: TrendRules) -> list[str]:
-        """Forgets the weakest beyond the capacity, once there are twice as many; says which."""
+        """Forget the weakest items beyond the capacity, once there are over twice as many; return those forgotten."""
         if len(self.sums) <= 2 * rules.capacity:
             return []
         kept = dict(heapq.nlargest(rules.capacity, self.sums.items(), key=lambda entry: (entry[1], entry[0])))
@@ -76,12 +76,12 @@ class Trends:
 
 
 def encode_sum(total: float) -> bytes:
-    """An item's state: a version byte and 8 more."""
+    """Return an item's state: a version byte and 8 more."""
     return VERSION_1 + _NUMBER.pack(total)
 
 
 def decode_sum(state: bytes) -> float:
-    """The inverse of `encode_sum`.
+    """Return the sum that a state holds: the inverse of `encode_sum`.
 
     Raises:
         StateVersionError: the version byte is unknown.

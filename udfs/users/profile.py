@@ -1,4 +1,4 @@
-"""A user's profile: what track-users keeps of each user, and how one behaviour changes it.
+"""A user's profile: the state that track-users keeps of each user, and the changes that a behaviour makes to it.
 
 Pure: no Flink, no clock, no input or output. The same behaviours in the same order give the same profile.
 """
@@ -23,16 +23,16 @@ class ProfileRules:
     """The bounds of a profile, and the action table that drives it.
 
     Attributes:
-        actions: what each action does.
+        actions: the effect of each action.
         history_block: the history grows to twice this; then the oldest block goes. A model's state is then a
-            function of exactly the kept history, whatever way it was reached.
-        seen_limit: how many items are remembered as seen after they left the history.
-        bought_limit: how many owned items are remembered.
-        disliked_limit: how many disliked items are remembered.
-        event_ids_limit: how many of the newest event ids are known for dropping repeated events.
-        shown_limit: how many items shown without an act are counted.
+            function of exactly the kept history, however that was reached.
+        seen_limit: most items remembered as seen after they left the history.
+        bought_limit: most owned items remembered.
+        disliked_limit: most disliked items remembered.
+        event_ids_limit: number of newest event ids that are known for dropping repeated events.
+        shown_limit: most items counted that were shown without an act.
         exclude_seen: whether a seen item may not be recommended again.
-        disliked_neighborhoods: of how many newest dislikes the neighbours are kept out of the list as well.
+        disliked_neighborhoods: number of newest dislikes whose neighbours are kept out of the list as well.
     """
 
     actions: ActionTable
@@ -51,10 +51,10 @@ def _hashes() -> "array[int]":
 
 
 class Shown(NamedTuple):
-    """How often an item was shown without an act; each impression fades by its action's half-life.
+    """The impressions of an item without an act; each fades by its action's half-life.
 
     Attributes:
-        impressions: how many there were, faded as at `time_ms`.
+        impressions: number of impressions, faded as at `time_ms`.
         time_ms: event time of the newest impression.
     """
 
@@ -62,7 +62,7 @@ class Shown(NamedTuple):
     time_ms: int
 
     def at(self, time_ms: int, half_life_s: float) -> float:
-        """The count as it stands at a later event time."""
+        """Return the count as it stands at a later event time."""
         return float(self.impressions * 0.5 ** (max(0, time_ms - self.time_ms) / 1000 / half_life_s))
 
 
@@ -71,7 +71,7 @@ class UserProfile:
     """Everything kept of a user between behaviours; all collections oldest first, all bounded.
 
     Attributes:
-        user_seq: how many behaviours were applied.
+        user_seq: number of behaviours that were applied.
         items: hashes of the kept history's items.
         actions: the action code of each history item.
         times: the event time of each history item, whole epoch seconds.
@@ -80,7 +80,7 @@ class UserProfile:
         disliked: hashes of disliked items.
         event_ids: hashes of the newest event ids.
         shown: hash of an item -> its impressions since the user last acted on it.
-        forgotten: how many entries went beyond a bound.
+        forgotten: number of entries that were dropped beyond a bound.
     """
 
     user_seq: int = 0
@@ -96,14 +96,14 @@ class UserProfile:
 
 
 class Applied(Enum):
-    """What became of a behaviour."""
+    """The outcome of a behaviour."""
 
     YES = auto()
     DUPLICATE = auto()
 
 
 def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -> Applied:
-    """Changes the profile by one behaviour, unless its event id was applied before.
+    """Change the profile by one behaviour, unless its event id was applied before.
 
     Raises:
         KeyError: the action is not in the table (poll-log lets none through).
@@ -120,7 +120,7 @@ def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -
 
 
 def snapshot(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -> TrackedBehavior:
-    """The behaviour with the profile as it stands right after it."""
+    """Return the behaviour with the profile as it stands right after it."""
     return TrackedBehavior(
         behavior=behavior,
         user_seq=profile.user_seq,
@@ -134,7 +134,7 @@ def snapshot(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules
 
 
 def list_owner(user_id: str, profile: UserProfile, rules: ProfileRules) -> ListOwner:
-    """Return what a sweep of the user's list has to know of the profile as it stands."""
+    """Return the parts of the profile, as it stands, that a sweep of the user's list needs."""
     history = pack(profile.items) if rules.exclude_seen else b""
     return ListOwner(user_id, _excluded(profile, rules) + history, _newest_dislikes(profile, rules))
 
@@ -156,12 +156,12 @@ def _faded(profile: UserProfile, now_ms: int, rules: ProfileRules) -> list[tuple
 
 
 def _exposure_half_life_s(actions: ActionTable) -> float:
-    """That of the exposures; where a table has several, the longest."""
+    """Return the half-life of the exposures; where a table has several, the longest."""
     return max((action.half_life_s for action in actions.values() if action.kind is Kind.EXPOSURE), default=1.0)
 
 
 def history_time(time_ms: int) -> int:
-    """An event time as a history holds it: whole seconds, up to the year 2106."""
+    """Return an event time as a history holds it: whole seconds, up to the year 2106."""
     return min(time_ms // 1000, _LATEST_S)
 
 
@@ -206,7 +206,7 @@ _EFFECTS: Final = {
 
 
 def _bound(profile: UserProfile, rules: ProfileRules) -> None:
-    """Lets the oldest go beyond every bound: several at once where one is lower than when the profile was stored."""
+    """Drop the oldest beyond every bound: several at once where a bound is lower than when the profile was stored."""
     while len(profile.items) >= 2 * rules.history_block:
         _drop_oldest_block(profile, rules)
     _keep_newest(profile, profile.seen, rules.seen_limit)
@@ -228,7 +228,7 @@ def _drop_oldest_block(profile: UserProfile, rules: ProfileRules) -> None:
 
 
 def _remember(hashes: "array[int]", item: int) -> None:
-    """Puts the item at the newest end, once."""
+    """Put the item at the newest end, once."""
     _discard(hashes, item)
     hashes.append(item)
 

@@ -13,7 +13,7 @@ from udfs.users.profile import TIME_TYPECODE, Shown, UserProfile, history_time
 
 
 def encode_profile(profile: UserProfile) -> bytes:
-    """A profile's state: about 20 bytes and, an item of the history, 13 more."""
+    """Return a profile's state: about 20 bytes, and 13 more for each item of the history."""
     return VERSION_2 + pack_fields(
         (
             profile.user_seq,
@@ -31,7 +31,7 @@ def encode_profile(profile: UserProfile) -> bytes:
 
 
 def decode_profile(state: bytes) -> UserProfile:
-    """The inverse of `encode_profile`.
+    """Return the profile that a state holds: the inverse of `encode_profile`.
 
     Raises:
         StateVersionError: the version byte is unknown.
@@ -55,12 +55,12 @@ def decode_profile(state: bytes) -> UserProfile:
 
 
 def encode_hashes(hashes: "array[int]") -> bytes:
-    """The withdrawn items that a bucket's lists are free of."""
+    """Return the state of the withdrawn items that a bucket's lists are free of."""
     return VERSION_1 + pack_fields((pack(hashes),))
 
 
 def decode_hashes(state: bytes) -> "array[int]":
-    """The inverse of `encode_hashes`.
+    """Return the hashes that a state holds: the inverse of `encode_hashes`.
 
     Raises:
         StateVersionError: the version byte is unknown.
@@ -70,6 +70,9 @@ def decode_hashes(state: bytes) -> "array[int]":
 
 
 def _history_1(items: list[str], deltas: list[int]) -> tuple[bytes, bytes]:
-    """Version 1 had item ids, and the first time and then each one's distance from the one before, epoch ms."""
+    """Return items and times, packed, of version 1.
+
+    It had item ids, and the first time, epoch ms, followed by each one's distance from the one before.
+    """
     times = array(TIME_TYPECODE, map(history_time, accumulate(deltas)))
     return pack(array(HASH_TYPECODE, map(id_hash, items))), times.tobytes()

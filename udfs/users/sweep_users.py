@@ -1,9 +1,9 @@
 """The sweep: after a deployment that withdraws items, every user is sent to update-lists once, which makes lists anew.
 
-Users who do nothing would keep a withdrawn item for ever otherwise. poll-log says once to every bucket that the job has
-begun; what follows is done a few users at a time, by a timer of the bucket, so that behaviours and checkpoints go on
-between. It is done here, where profiles are: a list is filled up by what its user does not own, dislike or know.
-A job that restarts meanwhile begins the bucket again, and lists that were swept are left as they are.
+Otherwise users who do nothing would keep a withdrawn item for ever. poll-log announces once to every bucket that the
+job has begun; the bucket then sends a few users at a time, by a timer, so that behaviours and checkpoints go on
+between. It is done here, where profiles are: a list is filled up with items that its user does not own, dislike or
+know. A job that restarts meanwhile begins the bucket again, and lists that were swept are left as they are.
 """
 
 from array import array
@@ -26,11 +26,11 @@ class Profiles(Protocol):
     """A MapState of a bucket's profiles, by user."""
 
     def get(self, key: str, /) -> Any:
-        """One user's profile."""
+        """Return one user's profile."""
         ...
 
     def keys(self) -> Iterable[str]:
-        """The users."""
+        """Return the users."""
         ...
 
 
@@ -43,10 +43,10 @@ class _UnderWay:
 
 
 class SweepUsers:
-    """Sweeps the buckets of one subtask; `profiles` and `swept` are states of whichever is the current key."""
+    """The sweeps of one subtask's buckets; `profiles` and `swept` are states of whichever is the current key."""
 
     def __init__(self, profiles: Profiles, swept: Any, withdrawn: frozenset[str], rules: ProfileRules) -> None:
-        """`swept` is a ValueState of bytes: hashes of what the bucket's lists are free of."""
+        """Take the states; `swept` is a ValueState of bytes: hashes of items that the bucket's lists are free of."""
         self._profiles = profiles
         self._swept = swept
         self._hashes = array(HASH_TYPECODE, sorted(map(id_hash, withdrawn)))
@@ -54,7 +54,7 @@ class SweepUsers:
         self._under_way: dict[int, _UnderWay] = {}
 
     def begin(self, key: int, begun: Begun) -> bool:
-        """Return whether the bucket has to be swept, which `turn` does from now on."""
+        """Begin the bucket's sweep, which `turn` does; return False if it has begun already, or is not needed."""
         if key in self._under_way:
             return False
         state = self._swept.value()
@@ -79,14 +79,14 @@ class SweepUsers:
         return Sweep(sweep.begun, owners)
 
     def pause_ms(self, key: int) -> int | None:
-        """Return how long the bucket's next turn waits, as each bucket under way has one; None where none is left."""
+        """Return how long the bucket's next turn waits, as the swept buckets take turns; None where none is left."""
         return PAUSE_MS * len(self._under_way) if key in self._under_way else None
 
     def _next(self, sweep: _UnderWay) -> str | None:
-        """The next user; one that came since the sweep began may be among them.
+        """Return the next user, which may be one that came since the sweep began; None where no user is left.
 
         RocksDB goes on wherever it was. A hash map ends with an error where a new user came between two turns: then all
-        are noted at once and begun again, which takes no more memory than the map does.
+        users are listed at once and begun again, which takes no more memory than the map does.
         """
         try:
             return next(sweep.left, None)

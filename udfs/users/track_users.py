@@ -1,4 +1,4 @@
-"""track-users: applies each behaviour to its user's profile, in order, once."""
+"""track-users: the operator that applies each behaviour to its user's profile, in order, once."""
 
 import time
 from collections.abc import Iterator
@@ -18,12 +18,13 @@ from udfs.users.profile_codec import decode_profile, encode_profile
 from udfs.users.sweep_users import SweepUsers
 
 TRENDS_KEY = 0
-"""The key of the one that finds the trends."""
+"""The only key of find-trends."""
 
 
 class TrackUsers(KeyedProcessFunction):
-    """Keyed by user bucket. In: PolledElement. Out: TrackedElement.
+    """The operator track-users, keyed by user bucket.
 
+    In: PolledElement. Out: Row(bucket's key, TrackedElement).
     Side outputs: rows of user_behavior; what the element adds to the trends, unless `with_trends` is off.
     After a deployment that withdraws items, all users once, a few an element: see `udfs.users.sweep_users`.
     """
@@ -34,7 +35,7 @@ class TrackUsers(KeyedProcessFunction):
         self._with_trends = with_trends
 
     def open(self, context: RuntimeContext) -> None:
-        """Opens the state."""
+        """Open the state."""
         self._profiles = bytes_map_state(context, "user_profile")
         swept = bytes_value_state(context, "withdrawn_swept")
         self._sweep = SweepUsers(self._profiles, swept, self._withdrawn, self._rules)
@@ -42,7 +43,7 @@ class TrackUsers(KeyedProcessFunction):
         self._applied, self._duplicates = counters(context, Metric.BEHAVIORS_APPLIED, Metric.DUPLICATES)
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
-        """Applies the element's behaviours; a user's profile is read and written once an element."""
+        """Apply the element's behaviours; read and write a user's profile once an element."""
         element = decode_polled(value)
         # A user's rows have one rising epoch even when new log partitions move the user to another one.
         self._epoch = max(self._epoch, element.epoch)
@@ -71,7 +72,7 @@ class TrackUsers(KeyedProcessFunction):
         yield Row(key, encode(out))
 
     def on_timer(self, _timestamp: int, context: Any) -> Iterator[Any]:
-        """Sends the next users of a sweep."""
+        """Send the next users of a sweep."""
         key = context.get_current_key()
         sweep = self._sweep.turn(key)
         self._sweep_on(key, context)
@@ -89,7 +90,7 @@ class TrackUsers(KeyedProcessFunction):
         return profiles[user_id]
 
     def _weights(self, tracked: list[TrackedBehavior]) -> list[tuple[str, float, int]]:
-        """(item, action's weight, event time) of the acts that speak for their item."""
+        """Return (item, action's weight, event time) of the acts whose weight is positive."""
         actions = self._rules.actions
         behaviors = [each.behavior for each in tracked]
         return [(b.item_id, weight, b.timestamp) for b in behaviors if (weight := actions[b.action].weight) > 0]
