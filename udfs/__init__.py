@@ -1,1 +1,1 @@
-"""What runs inside Flink operators; the pure files know no Flink."""
+"""The code that runs inside Flink operators; the pure files import no Flink."""

@@ -1,8 +1,8 @@
-"""Which attempt of the job made a row, and on which earlier attempt it builds. Pure; poll-log stamps what it reads.
+"""The attempt of the job that made a row, named by its epoch. Pure; poll-log stamps what it reads.
 
-An attempt is what runs from one start or restore to the next. Files that a checkpoint committed stay visible when the
-job falls back to an older one. So every row carries its attempt's epoch, and the table `attempts` says where each one
-began.
+An attempt is the job's run from one start or restore to the next. Files that a checkpoint committed stay visible when
+the job falls back to an older one. So every row carries its attempt's epoch, and the table `attempts` records where
+each one began, and on which earlier one it builds.
 """
 
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class DeploymentId:
 
 
 def attempt_epoch(number: int, restored_checkpoint: int | None, stored: int | None) -> int:
-    """Return the epoch of an attempt: the same on every TaskManager, whatever their clocks say.
+    """Return the epoch of an attempt: the same on every TaskManager, whatever time their clocks have.
 
     Two attempts that restored the same checkpoint get the same one: nothing of the earlier was committed, or the later
     would have restored what committed it. Checkpoints of a job are numbered on across restores and JobManagers.

@@ -1,4 +1,4 @@
-"""Which key a user bucket and a log partition have, so that Flink spreads them evenly.
+"""The keys of user buckets and log partitions, chosen so that Flink spreads them evenly.
 
 Flink hashes a key into one of `max_parallelism` key groups and gives each subtask a contiguous range of groups.
 With a bucket number as the key, several buckets would share a group and others stay empty. Here bucket b has
@@ -16,23 +16,23 @@ _ROW_KEY_BASE = 62
 
 
 def key_group(key: int, max_parallelism: int) -> int:
-    """The key group Flink gives the key `Row(key)`, 0 to max_parallelism - 1."""
+    """Return the key group that Flink gives the key `Row(key)`, 0 to max_parallelism - 1."""
     return _murmur(_ROW_KEY_BASE + key) % max_parallelism
 
 
 @cache
 def bucket_keys(max_parallelism: int) -> tuple[int, ...]:
-    """For each bucket 0 to max_parallelism - 1 the smallest key >= 0 whose key group is the bucket's number."""
+    """Return for each bucket 0 to max_parallelism - 1 the smallest key >= 0 whose key group is the bucket's number."""
     return _first_keys(max_parallelism, 1)[0]
 
 
 def bucket_key(user_id: str, max_parallelism: int) -> int:
-    """The key of the bucket that holds this user."""
+    """Return the key of the bucket that holds this user."""
     return bucket_keys(max_parallelism)[stable_hash(user_id) % max_parallelism]
 
 
 def partition_keys(partitions: int, max_parallelism: int) -> tuple[int, ...]:
-    """Distinct keys of log partitions 0 to partitions - 1.
+    """Return distinct keys of log partitions 0 to partitions - 1.
 
     A partition's key does not depend on how many others there are, so partitions can be added while its offset
     is in state. Consecutive partitions lie far apart (a van der Corput sequence over the key groups).
@@ -45,7 +45,7 @@ def partition_keys(partitions: int, max_parallelism: int) -> tuple[int, ...]:
 
 @cache
 def _first_keys(max_parallelism: int, rounds: int) -> tuple[tuple[int, ...], ...]:
-    """Row r holds, for each key group, the r-th smallest key that falls into it."""
+    """Return rows of keys: row r holds, for each key group, the r-th smallest key that falls into it, from r = 0."""
     found: list[list[int]] = [[] for _ in range(max_parallelism)]
     missing, key = max_parallelism, 0
     while missing:
@@ -58,14 +58,14 @@ def _first_keys(max_parallelism: int, rounds: int) -> tuple[tuple[int, ...], ...
 
 @cache
 def _spread(size: int) -> tuple[int, ...]:
-    """0 to size - 1 in the order of their bit-reversed numbers: any prefix is spread evenly."""
+    """Return 0 to size - 1 in the order of their bit-reversed numbers: any prefix is spread evenly."""
     bits = max(size - 1, 1).bit_length()
     reversed_numbers = (int(format(i, f"0{bits}b")[::-1], 2) for i in range(1 << bits))
     return tuple(number for number in reversed_numbers if number < size)
 
 
 def _murmur(code: int) -> int:
-    """Flink's `MathUtils.murmurHash`: MurmurHash3 of one 32-bit integer, made non-negative."""
+    """Return Flink's `MathUtils.murmurHash`: MurmurHash3 of one 32-bit integer, made non-negative."""
     code = code * 0xCC9E2D51 & _MASK
     code = _rotate_left(code, 15) * 0x1B873593 & _MASK
     code = _rotate_left(code, 13)

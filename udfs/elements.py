@@ -1,4 +1,4 @@
-"""What travels between the operators: one element carries all behaviours that one poll found for one bucket.
+"""The elements that travel between the operators: one carries all behaviours that one poll found for one bucket.
 
 Elements are MessagePack arrays. They are never stored (a checkpoint barrier waits until none is in flight inside
 an operator), so their layout may change between releases; state and tables may not.
@@ -12,10 +12,10 @@ import msgspec
 
 
 class LoggedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A `UserBehavior` and where the log holds it.
+    """A `UserBehavior` and its place in the log.
 
     Attributes:
-        appended_at: when the log was appended to, epoch ms; None if the producer did not say.
+        appended_at: time of its appending to the log, epoch ms; None if that is not known.
     """
 
     user_id: str
@@ -34,13 +34,13 @@ class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An applied behaviour and its user's profile as it stood right after it.
 
     Attributes:
-        user_seq: this is the user's user_seq-th applied behaviour, from 1.
+        user_seq: number of this behaviour among the user's applied ones, from 1.
         history: packed hashes of the kept history's items, oldest first; at most 99.
         actions: their action codes, one byte each.
         times: their event times, whole epoch seconds, packed (`udfs.users.profile.TIME_TYPECODE`).
-        excluded: packed hashes of what must not be shown (bought, disliked, and seen before the kept history).
+        excluded: packed hashes of items that must not be shown (bought, disliked, and seen before the kept history).
         disliked: packed hashes of the newest dislikes, whose neighbours must not be shown either.
-        shown: (hash, how often shown without an act, faded by now) of the impressions that were not acted on.
+        shown: (hash, number of impressions, faded by now) of the items that were shown and not acted on.
     """
 
     behavior: LoggedBehavior
@@ -54,14 +54,14 @@ class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Way(IntEnum):
-    """How the model came to its candidates."""
+    """The method by which candidates were scored."""
 
     FULL = 0
-    """It read the whole history."""
+    """The model read the whole history."""
     STEP = 1
-    """It went on from the kept state of the user's last behaviour."""
+    """The model went on from the kept state of the user's last behaviour."""
     CACHE = 2
-    """It was asked the same before, and was not asked again."""
+    """The model had answered the same question before, and was not asked again."""
 
 
 class Candidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -71,7 +71,7 @@ class Candidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
         items: item ids.
         packed_scores: float32 each, on the model's own scale.
         because: an item of the user's recent history that the candidate is a near neighbour of, or None.
-        way: how it came to them.
+        way: the method by which they were scored.
     """
 
     items: list[str]
@@ -80,21 +80,21 @@ class Candidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
     way: Way = Way.FULL
 
     def scores(self) -> list[float]:
-        """The scores as numbers."""
+        """Return the scores as numbers."""
         return array("f", self.packed_scores).tolist()
 
 
 class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An applied behaviour and what the model says now.
+    """An applied behaviour and the model's candidates after it.
 
     Attributes:
         history: as in `TrackedBehavior`.
         excluded: as in `TrackedBehavior`, and the neighbours of the newest dislikes.
-        candidates: what the model proposes; None if the rules alone have to make the list.
-        fallback_reason: why there are no candidates: see `udfs.model_serving.model_calls.FallbackReason`.
-        model: which of the element's models serves its user, and scored it where there are candidates; None where
+        candidates: the model's candidates; None if the list has to be made without scores.
+        fallback_reason: why there are no candidates, a `FallbackReason`.
+        model: index of the element's model that serves its user, and scored it where there are candidates; None where
             no model serves.
-        batch_size: how many histories the model scored in the same call.
+        batch_size: number of histories that the model scored in the same call.
     """
 
     behavior: LoggedBehavior
@@ -109,7 +109,7 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ModelRef(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Which model scored, as written on every row it had a part in."""
+    """The model that scored, as written in every row it had a part in."""
 
     version: str
     hash: str
@@ -117,14 +117,14 @@ class ModelRef(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Swap(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """What became of a model at one scorer: told once, with its next element.
+    """The outcome of loading a model at one scorer: reported once, with its next element.
 
     Attributes:
-        scorer: which subtask of score-candidates.
+        scorer: number of the subtask of score-candidates.
         model: the one that was to be served.
         outcome: "started" and "swapped": it is served from now on; "failed": the one before is served instead.
         problem: why it failed; None where it did not.
-        at: when, epoch ms.
+        at: the time, epoch ms.
     """
 
     scorer: int
@@ -135,7 +135,7 @@ class Swap(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Begun(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """That the job has begun to read a partition: poll-log says so once to every bucket, in an element of its own.
+    """A note that the job has begun to read a partition; poll-log sends it once to every bucket, in its own element.
 
     Attributes:
         log_partition: the partition.
@@ -147,12 +147,12 @@ class Begun(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ListOwner(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A user whose list is looked at by a sweep, and what must not fill it up.
+    """A user whose list a sweep checks, and the items that must not fill it up.
 
     Attributes:
         user_id: the user.
-        excluded: packed hashes: what the user owns, disliked and, where it may not be shown again, has seen; behind
-            score-candidates also the neighbours of the newest dislikes.
+        excluded: packed hashes of items that the user owns, disliked and, where they may not be shown again, has seen;
+            behind score-candidates also of the neighbours of the newest dislikes.
         disliked: as in `TrackedBehavior`.
     """
 
@@ -162,7 +162,7 @@ class ListOwner(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Sweep(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A few users of a bucket, whose lists lose what was withdrawn; see `udfs.users.sweep_users`.
+    """A few users of a bucket, whose lists lose withdrawn items; see `udfs.users.sweep_users`.
 
     Attributes:
         begun: the place in the log that the lists' rows stand behind.
@@ -174,7 +174,7 @@ class Sweep(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class PolledElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """From poll-log to track-users."""
+    """An element from poll-log to track-users."""
 
     epoch: int
     behaviors: list[LoggedBehavior]
@@ -182,7 +182,7 @@ class PolledElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class TrackedElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """From track-users to score-candidates; `duplicates` counts the repeated events that were dropped."""
+    """An element from track-users to score-candidates; `duplicates` counts the repeated events that were dropped."""
 
     epoch: int
     duplicates: int
@@ -191,7 +191,7 @@ class TrackedElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="scored"):
-    """From score-candidates to update-lists; `swaps` are those since the scorer's element before."""
+    """An element from score-candidates to update-lists; `swaps` are those since the scorer's element before."""
 
     epoch: int
     duplicates: int
@@ -202,17 +202,17 @@ class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
 
 
 class TrendPart(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """From track-users to find-trends: (item, weight, event time) of one element's behaviours."""
+    """An element from track-users to find-trends: (item, weight, event time) of one element's behaviours."""
 
     epoch: int
     weights: list[tuple[str, float, int]]
 
 
 class TrendSnapshot(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="trends"):
-    """From find-trends to update-lists.
+    """An element from find-trends to update-lists.
 
     Attributes:
-        snapshot_id: when it was made, epoch ms; written on every row it had a part in.
+        snapshot_id: time at which it was made, epoch ms; written in every row it had a part in.
         strengths: item -> 0 to 1, strongest first.
     """
 
@@ -228,7 +228,7 @@ decode_trend_part = msgspec.msgpack.Decoder(TrendPart).decode
 
 
 class FallbackReason(StrEnum):
-    """Why a behaviour has no scores."""
+    """A reason why a behaviour has no scores."""
 
     DEADLINE = "deadline"
     """The model's call took longer than `deadline_ms`."""
@@ -237,7 +237,7 @@ class FallbackReason(StrEnum):
     CIRCUIT_OPEN = "circuit_open"
     """The model missed its deadline again and again, and is not asked for a while."""
     MODEL_ERROR = "model_error"
-    """The model's call raised, or what it answered is no answer."""
+    """The model's call raised, or its answer cannot be used."""
     SHED = "shed"
     """It was older than `scoring.shed_after_ms` when it came to be scored."""
     COALESCED = "coalesced"

@@ -4,7 +4,7 @@ from model.errors import RecloopError
 
 
 class LogError(RecloopError):
-    """The log can't be read on; the root of this module's errors.
+    """A log that can't be read on; the root of the behaviour log's errors.
 
     LogError
     |- MissingLogError      no such folder, or no log.json in it; no such topic
@@ -12,5 +12,5 @@ class LogError(RecloopError):
     |- LogReplacedError     a file's content before the read position changed; a topic was made anew
     |- OffsetsGoneError     records were removed before they were read
     |- LogRefusedError      the brokers do not let us read
-    `- SecretMissingError   what the brokers want to see is not where the settings say (udfs/kafka/connection.py)
+    `- SecretMissingError   a secret or certificate is not where the settings name it (udfs/kafka/connection.py)
     """

@@ -9,7 +9,7 @@ __all__ = ["HASH_TYPECODE", "id_hash", "pack", "stable_hash", "unpack"]
 
 
 def stable_hash(user_id: str) -> int:
-    """Hash that decides a user's log partition and user bucket: CRC-32 of the UTF-8 bytes, 0 to 2**32 - 1.
+    """Return the hash that decides a user's log partition and bucket: CRC-32 of the UTF-8 bytes, 0 to 2**32 - 1.
 
     Every producer partitions by it (`stable_hash(user_id) % partitions`), so that all behaviours of a user
     are in one partition and keep their order.
@@ -18,12 +18,12 @@ def stable_hash(user_id: str) -> int:
 
 
 def pack(hashes: "array[int]") -> bytes:
-    """The hashes as 8 bytes each."""
+    """Return the hashes as 8 bytes each."""
     return hashes.tobytes()
 
 
 def unpack(packed: bytes) -> "array[int]":
-    """The inverse of `pack`.
+    """Return the packed hashes: the inverse of `pack`.
 
     Raises:
         ValueError: the length is not a multiple of 8.

@@ -1,8 +1,8 @@
-"""The rows of the output tables as lines of JSON: each struct is one table's columns, in order, with what they mean.
+"""The rows of the output tables as lines of JSON: each struct is one table's columns, in order, with their meaning.
 
-`job.tables.schema` says which table each belongs to, and which of equal rows counts. All times are epoch milliseconds
-UTC: `timestamp` is event time, `appended_at` the log's, `written_at` the clock's when the row was made (also the moment
-up to which freshness is measured).
+`job.tables.schema` names the table of each, and which of equal rows counts. All times are epoch milliseconds UTC:
+`timestamp` is event time, `appended_at` the log's, `written_at` the clock's when the row was made (also the moment up
+to which freshness is measured).
 """
 
 from collections.abc import Sequence
@@ -154,7 +154,7 @@ class FeedbackMetricsRow(msgspec.Struct, gc=False, kw_only=True):
 
 
 class TrendSnapshotRow(msgspec.Struct, gc=False, kw_only=True):
-    """What was trending at one moment."""
+    """The trending items of one moment."""
 
     snapshot_id: Annotated[int, Meta(description="when it was made, epoch ms")]
     items: Annotated[list[str], Meta(description="item ids, strongest first")]
@@ -165,7 +165,7 @@ class TrendSnapshotRow(msgspec.Struct, gc=False, kw_only=True):
 
 
 class ModelSwapRow(msgspec.Struct, gc=False, kw_only=True):
-    """What became of a model at one scorer."""
+    """The outcome of loading a model at one scorer."""
 
     scorer: Annotated[Int32, Meta(description="number of the subtask of score-candidates, from 0")]
     variant: Annotated[str, Meta(description="to whom: variant of the A/B test, or the only one")]
@@ -181,7 +181,7 @@ class ModelSwapRow(msgspec.Struct, gc=False, kw_only=True):
 
 
 class AttemptRow(msgspec.Struct, gc=False, kw_only=True):
-    """Where one attempt of the job began to read one partition of the log."""
+    """The place where one attempt of the job began to read one partition of the log."""
 
     log_partition: _LogPartition
     first_offset: Annotated[

@@ -1,4 +1,4 @@
-"""The first byte of everything in managed keyed state says which version of its layout follows."""
+"""The version byte, the first of everything in managed keyed state, which names the layout that follows."""
 
 from typing import Any
 
@@ -11,20 +11,20 @@ VERSION_2 = b"\x02"
 
 
 class StateVersionError(RecloopError):
-    """State was written by a release this one does not know; deploy that release or a newer one."""
+    """State that a release wrote which this one does not know; deploy that release or a newer one."""
 
 
 def version_1(state: bytes) -> memoryview:
-    """What follows the version byte of state that has had one version only.
+    """Return the bytes that follow the version byte of state that has had one version only.
 
     Raises:
-        StateVersionError: it is another version's.
+        StateVersionError: the version byte is another.
     """
     return of_versions(state, VERSION_1)[1]
 
 
 def of_versions(state: bytes, *known: bytes) -> tuple[bytes, memoryview]:
-    """The version byte, and what follows it.
+    """Return the version byte, and the bytes that follow it.
 
     Raises:
         StateVersionError: it is none of the known.
