@@ -25,7 +25,7 @@ class DeploymentId:
 
 
 def attempt_epoch(number: int, restored_checkpoint: int | None, stored: int | None) -> int:
-    """Return the epoch of an attempt: the same on every TaskManager, whatever time their clocks have.
+    """Return the epoch of an attempt: the same on every TaskManager, whatever their clocks show.
 
     Two attempts that restored the same checkpoint get the same one: nothing of the earlier was committed, or the later
     would have restored what committed it. Checkpoints of a job are numbered on across restores and JobManagers.

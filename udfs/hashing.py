@@ -23,7 +23,7 @@ def pack(hashes: "array[int]") -> bytes:
 
 
 def unpack(packed: bytes) -> "array[int]":
-    """Return the packed hashes: the inverse of `pack`.
+    """Return the hashes of packed bytes: the inverse of `pack`.
 
     Raises:
         ValueError: the length is not a multiple of 8.

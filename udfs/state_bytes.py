@@ -11,7 +11,7 @@ VERSION_2 = b"\x02"
 
 
 class StateVersionError(RecloopError):
-    """State that a release wrote which this one does not know; deploy that release or a newer one."""
+    """State written by a release that this one does not know; deploy that release or a newer one."""
 
 
 def version_1(state: bytes) -> memoryview:

@@ -130,7 +130,7 @@ def due(minutes: Iterable[Minute], now_ms: int) -> list[Minute]:
 
 
 def forgettable(minutes: Iterable[Minute]) -> list[Minute]:
-    """Return the minutes to forget: written ones beyond the newest 60.
+    """Return the minutes to forget: written ones beyond the newest `_KEPT_MINUTES`.
 
     They are counted, not dated, as the clock goes on during a stop.
     """

@@ -20,7 +20,7 @@ class BundleFallbacks:
     with_groups: bool
 
     def __call__(self) -> Fallbacks:
-        """Read the files.
+        """Load the bundle, and return its fallbacks; empty ones without a source.
 
         Raises:
             BundleError: the bundle is not whole.

@@ -23,7 +23,7 @@ class Scores(Protocol):
         ...
 
     def disliked_neighbors(self, disliked: bytes) -> bytes:
-        """Return what the newest dislikes keep from being shown; both as packed hashes."""
+        """Return the neighbours of the newest dislikes, which must not be shown; both as packed hashes."""
         ...
 
 

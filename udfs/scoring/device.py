@@ -26,7 +26,7 @@ Call = Callable[..., Tensor | tuple[Tensor, ...]]
 
 
 class DeviceMissingError(RecloopError):
-    """A device that the settings name and that is missing; the message gives the reason."""
+    """A missing device that the settings name; the message gives the reason."""
 
 
 class Runner(Protocol):

@@ -70,7 +70,7 @@ def decode_hashes(state: bytes) -> "array[int]":
 
 
 def _history_1(items: list[str], deltas: list[int]) -> tuple[bytes, bytes]:
-    """Return items and times, packed, of version 1.
+    """Return the packed items and times of a history of version 1.
 
     It had item ids, and the first time, epoch ms, followed by each one's distance from the one before.
     """
