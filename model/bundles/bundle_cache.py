@@ -2,7 +2,7 @@
 
 Any number of jobs may share a cache, and none knows which bundles the others will load when they restart. So, when a
 new bundle is copied, an old one stays if it is among the `KEPT` used last, was used within `UNUSED_S`, is held by a
-living process, or is the one that a registry's model served last.
+living process, or is the one last served of a model in a registry.
 """
 
 import os
