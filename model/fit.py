@@ -1,4 +1,4 @@
-"""From a prepared data set to a measured bundle: train before the cut-off, evaluate after it, export."""
+"""The steps from a prepared data set to a measured bundle: train before the cut-off, export, evaluate after it."""
 
 import time
 from collections.abc import Mapping
@@ -31,16 +31,16 @@ from model.training.train import TrainConfig
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitConfig:
-    """What to fit.
+    """The options of `fit`.
 
     Attributes:
-        recommender: its kind, a name in `model.recommenders.kinds`, with options behind it if others than its own
-            are wanted.
+        recommender: its kind, a name in `model.recommenders.kinds`, followed by the options that differ from the
+            kind's own.
         cut: share of the behaviours that lie before the cut-off, unless `cut_off` is given.
-        cut_off: only older behaviours are trained on.
-        size: of the model.
-        how: optimiser and seed; the kind's own if None.
-        per_user: targets that one user may have; None is `model.evaluation.evaluate.fair_limit`.
+        cut_off: epoch milliseconds; only older behaviours are trained on.
+        size: size of the model.
+        how: options of the training; the kind's own if None.
+        per_user: limit of one user's targets; None is the limit of `model.evaluation.evaluate.fair_limit`.
     """
 
     recommender: str = DEFAULT_KIND
@@ -53,16 +53,16 @@ class FitConfig:
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """A bundle and how good it is.
+    """A written bundle with its accuracy.
 
     Attributes:
-        bundle: as written.
+        bundle: the bundle, as written.
         model: accuracy of the trained model.
         popularity: accuracy of the baseline on the same targets.
-        train_s: seconds that training took.
-        evaluate_s: seconds that evaluating took, baseline included.
-        asked_k: items that a prediction was to return; it returns no more than there are.
-        left_out: targets of users who had more than one may have.
+        train_s: seconds of training.
+        evaluate_s: seconds of evaluation, baseline included.
+        asked_k: number of items asked for in a prediction; a prediction has no more than the vocabulary.
+        left_out: number of targets left out by the limit per user.
     """
 
     bundle: Bundle
@@ -76,7 +76,7 @@ class Fitted:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A data set in the vocabulary of the recommender that is trained on what is older than the cut-off."""
+    """A data set in the vocabulary of the recommender, with `training` holding the behaviours before the cut-off."""
 
     kind: Kind
     size: Size
@@ -90,19 +90,19 @@ class _Read:
 def fit(
     dataset: Dataset, out: Path, config: FitConfig, created_at: datetime, progress: Progress = lambda _: None
 ) -> Fitted:
-    """Trains, evaluates and writes the bundle `out`.
+    """Train a recommender, write it as the bundle `out`, and evaluate it.
 
     Args:
-        dataset: prepared.
+        dataset: the prepared data set.
         out: folder of the bundle; replaced if it exists. Its name becomes the model's name.
-        config: what to fit.
-        created_at: time zone aware; also makes the bundle's version.
-        progress: told what happens.
+        config: the options.
+        created_at: time zone aware; it also makes the bundle's version.
+        progress: called with each stage's name and each finished epoch.
 
     Raises:
         ValueError: there is too little data before the cut-off, the cut is no share, or there is no such recommender.
         NotOursError: `out` holds something that is no bundle.
-        BundleError: what was trained answers nothing that could be served.
+        BundleError: the trained model's answers cannot be served.
     """
     check_replaceable(out, BUNDLE)
     progress("reading")
@@ -128,7 +128,7 @@ def fit(
 
 
 def _measured(bundle: Bundle, learned: Learned, read: _Read, train_s: float, progress: Progress) -> Fitted:
-    """Measures what was trained, of which the bundle is there already, and writes that into its manifest."""
+    """Measure the trained model, and write its metrics into the manifest of the bundle that is already there."""
     progress("evaluating")
     started = time.perf_counter()
     rows = rows_after(read.log, read.cut_off)
@@ -148,10 +148,10 @@ def _measured(bundle: Bundle, learned: Learned, read: _Read, train_s: float, pro
 
 
 def fit_along(dataset: Dataset, config: FitConfig) -> None:
-    """What torchrun's other processes do of `fit`: they train along with the first one, which does all the rest.
+    """Train along in one of torchrun's other processes; the first process does the rest of `fit`.
 
     Raises:
-        ValueError: as `fit`.
+        ValueError: for the same reasons as `fit`.
     """
     _learn(_read(dataset, config), config, lambda _: None)
 
@@ -174,7 +174,7 @@ def _describe(dataset: Dataset, cut_off: EpochMs, behaviors: int) -> Training:
 
 
 def metrics_of(evaluation: Evaluation) -> dict[str, float]:
-    """The accuracy as a manifest has it."""
+    """Return the accuracy as a manifest's metrics: name -> value, rounded to 6 places."""
     return {
         f"{measure}_{users}": round(float(getattr(getattr(evaluation, users), measure)), 6)
         for users in ("known", "everyone")

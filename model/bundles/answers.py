@@ -1,7 +1,7 @@
-"""The check of what a model says: no score, index or shape that is none reaches a user.
+"""The check of a model's answers: no invalid score, index or shape reaches a user.
 
-`check_answers` is asked after every call of a model and costs a few percent of it, so all of it is array operations;
-numpy alone is imported. `model.bundles.trial` tries a bundle with it before anybody is served by it.
+`check_answers` runs after every call of a model and costs a few percent of it, so all of it is array operations. The
+module imports numpy and no torch. `model.bundles.trial` uses it to try a bundle before the bundle serves anybody.
 """
 
 from collections.abc import Mapping
@@ -15,20 +15,21 @@ from model.bundles.manifest import BundleError
 
 Array = npt.NDArray[Any]
 Faults = Mapping[int, "BundleAnswerError"]
-"""Row -> what is wrong with the answer to that history; of the others nothing is."""
+"""Row -> the fault in the answer to that history; rows without a fault are absent."""
 
 
 class BundleAnswerError(BundleError):
-    """A model's answer breaks the contract of `model.networks.recommender`: train the model again, or serve another."""
+    """An answer that breaks the contract of `model.networks.recommender`: train the model again, or serve another."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The answers that a bundle may give.
+    """The bounds of a bundle's answers.
 
     Attributes:
         items: the vocabulary's size n; indexes are 1 to n, 0 pads.
-        k: how many items an answer has at least, or n where that is less; fewer only where too few are left.
+        k: the least number of items in an answer, or n where that is less. An answer has fewer only where too few
+            items are left.
     """
 
     items: int
@@ -36,17 +37,17 @@ class Expected:
 
 
 def check_answers(answers: tuple[Array, ...], exclude: Array, expected: Expected) -> Faults:
-    """Return the histories whose answers cannot be used, and why.
+    """Return the histories with unusable answers, each with its fault.
 
-    One history's wrong answer says nothing of the others: a list must not depend on who shares its batch.
+    One history's wrong answer says nothing about the others: a list must not depend on the rest of its batch.
 
     Args:
-        answers: what the model returned: items (B, K) and scores (B, K).
-        exclude: what it was told never to return, 0 padded. (B, E).
-        expected: what the bundle promises.
+        answers: the model's output: items (B, K) and scores (B, K).
+        exclude: items that it must not return, 0 padded. (B, E).
+        expected: the bounds that the bundle promises.
 
     Raises:
-        BundleAnswerError: none can be used, as their number, shape or type is wrong.
+        BundleAnswerError: no answer can be used, because their number, shape or type is wrong.
     """
     items, scores = _of_right_shape(answers, len(exclude), expected)
     found: dict[int, BundleAnswerError] = {}
@@ -57,7 +58,7 @@ def check_answers(answers: tuple[Array, ...], exclude: Array, expected: Expected
 
 
 def refuse_faults(answers: tuple[Array, ...], exclude: Array, expected: Expected) -> None:
-    """Check answers as `check_answers` does, where a single wrong one is too many.
+    """Check answers as `check_answers` does, and raise the first fault that it finds.
 
     Raises:
         BundleAnswerError: one of them cannot be used.
@@ -87,11 +88,11 @@ def _of_right_shape(answers: tuple[Array, ...], rows: int, expected: Expected) -
 
 
 def _wrong(items: Array, scores: Array, exclude: Array, expected: Expected) -> list[tuple[Array, str]]:
-    """(whether it is so, what is wrong), row by row; the first that fits a row names its fault. (B,) each."""
+    """Return (rows that have the fault, name of the fault) pairs; the first that fits a row counts. (B,) each."""
     outside = ((items < 0) | (items > expected.items)).any(1)
     given = items > 0  # (B, K)
     unfit = given & ~np.isfinite(scores)
-    # -inf stands behind a pad; anything else that is no number came out of the model, also where a pad hides it.
+    # A pad's score is -inf. NaN or inf came out of the model, even where a pad hides it.
     hidden = ~given & (np.isnan(scores) | (scores == np.inf))
     later = given[:, 1:]
     ordered = np.sort(items, axis=1)
@@ -107,10 +108,10 @@ def _wrong(items: Array, scores: Array, exclude: Array, expected: Expected) -> l
 
 
 def _excluded(items: Array, given: Array, exclude: Array) -> Array:
-    """Whether an answer has an item of its history's excludes. (B, K) x 2, (B, E) -> (B,)."""
+    """Mark the answers that hold an item their history excludes. (B, K) x 2, (B, E) -> (B,)."""
     if not exclude.any():
         return np.zeros(len(items), dtype=bool)
-    # One search for all rows: each row's numbers are moved into a range of their own.
+    # Each row's indexes are shifted into a range of their own, so that one search serves all rows.
     width = 2 + int(exclude.max())
     start = np.arange(len(items))[:, None] * width
     known = (np.sort(exclude, axis=1) + start).ravel()
@@ -121,7 +122,7 @@ def _excluded(items: Array, given: Array, exclude: Array) -> Array:
 
 
 def _too_few(given: Array, exclude: Array, expected: Expected) -> Array:
-    """Whether an answer has empty places although items are left. (B, K), (B, E) -> (B,)."""
+    """Mark the answers with empty places although items are left. (B, K), (B, E) -> (B,)."""
     few: Array = ~given.all(1)
     for row in np.flatnonzero(few):
         left = expected.items - len(np.setdiff1d(exclude[row], [0]))

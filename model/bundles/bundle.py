@@ -2,13 +2,13 @@
 
 - manifest.json: a `Manifest`, with the sha256 of every other file.
 - model.pt: TorchScript, `forward` as `model.networks.recommender` has it.
-- vocabulary.json: item ids; model index i + 1 belongs to the i-th, 0 pads.
+- vocabulary.json: item ids; the item at position i has model index i + 1, and 0 pads.
 - catalog.json: {"titles", "groups"}, parallel to the vocabulary.
 - neighbors.npy: int32 (n + 1, M), each item's nearest first, 0 pads.
 - popularity.json: [[item id, count], ...], best first.
 
-Nothing is read before its sha256 is checked, nothing in it is pickled, and torch is imported by
-`load_module` alone, so reading titles is quick.
+The sha256 of each other file is checked before the file is decoded, and nothing is pickled. Only `load_module` imports
+torch, so reading titles is quick.
 """
 
 import hashlib
@@ -83,9 +83,9 @@ class Bundle:
 
     Attributes:
         path: the folder.
-        manifest: what it is.
+        manifest: its description.
         hash: sha256 of manifest.json in hex; it covers every file.
-        vocabulary: item ids; index i + 1 belongs to `vocabulary[i]`.
+        vocabulary: item ids; `vocabulary[i]` has model index i + 1.
         index_of: item id -> model index.
         titles: parallel to the vocabulary.
         groups: parallel to the vocabulary.
@@ -107,7 +107,7 @@ class Bundle:
 
     @classmethod
     def load(cls, path: Path, *, device: str = "cpu") -> "Bundle":
-        """Reads a bundle; checks the contract version and every sha256 first.
+        """Read a bundle, after checking its contract version and every sha256.
 
         Raises:
             BundleMissingError: there is no bundle, or one of its files is missing.
@@ -119,7 +119,7 @@ class Bundle:
 
 
 def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
-    """Loads the TorchScript module of a bundle, ready to be called; the file is checked once more.
+    """Load a bundle's TorchScript module, ready to call; the file is checked once more.
 
     Args:
         bundle: a loaded bundle.
@@ -137,7 +137,7 @@ def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
         return load_script(content, device or bundle.device)
     except RuntimeError as error:
         if (device or bundle.device) != "cpu":
-            raise  # which may be the device's
+            raise  # the device may be the cause
         msg = f"{bundle.path / MODEL} is no TorchScript that can be loaded ({_last_line(error)}); train the model again"
         raise BundleCorruptError(msg) from error
 
@@ -159,7 +159,7 @@ def refuse_device_of(manifest: Manifest, device: str) -> None:
 
 
 def read_manifest(path: Path) -> Manifest:
-    """Reads the manifest of the bundle at `path`, and nothing else.
+    """Read the manifest of the bundle at `path`, and nothing else.
 
     Raises:
         BundleMissingError: there is none.
@@ -171,7 +171,7 @@ def read_manifest(path: Path) -> Manifest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What a bundle is written from; lengths and shapes as in `Bundle`.
+    """The contents of a bundle to write; lengths and shapes as in `Bundle`.
 
     Attributes:
         model: bytes of the TorchScript file.
@@ -190,7 +190,7 @@ class Contents:
     popularity: Popular
 
     def files(self) -> dict[str, bytes]:
-        """Name -> content of every file but the manifest."""
+        """Return name -> content of every file but the manifest."""
         table = io.BytesIO()
         np.save(table, np.ascontiguousarray(self.neighbors, dtype=np.int32), allow_pickle=False)
         return {
@@ -205,16 +205,16 @@ class Contents:
 def write_bundle(
     path: Path, contents: Contents, manifest: Manifest, check: Callable[["Bundle"], None] = lambda _: None
 ) -> Bundle:
-    """Writes a bundle in one piece and reads it back.
+    """Write a bundle in one piece and read it back.
 
     Args:
         path: the folder; replaced if it exists.
-        contents: what goes into it.
+        contents: all files but the manifest.
         manifest: its `files`, `items` and `neighbors` are filled in from the contents.
-        check: raises if the bundle may not take its place; nothing is written then.
+        check: raises to refuse the bundle; the folder then stays as it was.
 
     Raises:
-        BundleError: what was written is no valid bundle.
+        BundleError: the written files are no valid bundle.
         NotOursError: the folder holds something else.
     """
     files = contents.files()
@@ -233,7 +233,7 @@ def write_bundle(
 
 
 def with_metrics(bundle: Bundle, metrics: Mapping[str, float]) -> Bundle:
-    """Put what was measured into a bundle's manifest, in one move of the file; the bundle has another hash then."""
+    """Replace the metrics in a bundle's manifest, in one move of the file, and return the bundle with its new hash."""
     manifest = replace(bundle.manifest, metrics=metrics)
     replace_file(bundle.path / MANIFEST, _encoded(manifest))
     return Bundle.load(bundle.path)

@@ -1,8 +1,8 @@
-"""Bundles on this machine's disk, each in a folder named by its hash; old ones go when a new one comes.
+"""A cache of bundles on this machine's disk, each in a folder named by its hash.
 
-Any number of jobs may share a cache, and none knows what the others will load when they restart. So a bundle stays if
-it is one of those used last, was used not long ago, is held by a living process, or is what a registry's model was
-served last.
+Any number of jobs may share a cache, and none knows which bundles the others will load when they restart. So, when a
+new bundle is copied, an old one stays if it is among the `KEPT` used last, was used within `UNUSED_S`, is held by a
+living process, or is the one last served of a model in a registry.
 """
 
 import os
@@ -18,27 +18,27 @@ from model.file_lock import lock, locked, try_lock
 from model.folders import MARKER, FolderError, remove_folder, whole_folder
 
 KEPT = 8
-"""So many stay, however long ago they were used."""
+"""The number of bundles used last that stay, however long ago that was."""
 UNUSED_S = 7 * 86_400.0
-"""What was used since then stays: a job that was stopped goes on from its state with the bundle that it had."""
+"""A bundle used within this time stays: a stopped job resumes from its state with the bundle that it had."""
 SERVED = "served-*.json"
-"""Files in a cache that name what was served last, by its hash."""
+"""The files in a cache that name the bundles served last, by hash."""
 _HASH = re.compile(r"[0-9a-f]{64}")
 _held: dict[Path, int] = {}
-"""Locks on markers that this process keeps until it ends."""
+"""Folder of a held bundle -> handle of its locked marker; this process keeps the locks until it ends."""
 
 
 def cached(cache: Path, bundle_hash: str, source: Callable[[], BundleFiles]) -> Path:
-    """Returns the folder with a bundle's files, copied into `cache` unless they are there already.
+    """Return the folder with a bundle's files, copied into `cache` unless they are there already.
 
-    Every file's sha256 is checked, of what is copied and of what is there; a folder that does not hold is
-    replaced. Any number of processes may ask at once: one copies, the others wait for it. What a killed copy left
-    is never seen, and the next copy of that bundle removes it. Where one is copied, old ones are removed.
+    Every file's sha256 is checked, whether the file is copied or already there; an invalid folder is replaced. Any
+    number of processes may call at once: one copies, the others wait for it. The leftovers of a killed copy are never
+    used, and the next copy of that bundle removes them. After a copy, old bundles are removed.
 
     Args:
-        cache: the folder of such folders.
-        bundle_hash: the bundle's.
-        source: opens the bundle with that hash; called only where it has to be copied.
+        cache: the folder of cached bundles.
+        bundle_hash: the hash of the bundle.
+        source: opens the bundle with that hash; called only if it has to be copied.
 
     Raises:
         BundleError: the source is not whole, or of another contract.
@@ -48,7 +48,7 @@ def cached(cache: Path, bundle_hash: str, source: Callable[[], BundleFiles]) -> 
         is_new = not _holds(folder, bundle_hash)
         if is_new:
             _copy(source(), folder)
-        with suppress(OSError):  # another user's: then its age counts
+        with suppress(OSError):  # a folder of another user keeps its time, so its age counts
             os.utime(folder)
     if is_new:
         _remove_unused(cache)
@@ -66,7 +66,7 @@ def hold(folder: Path) -> None:
 
 
 def _remove_unused(cache: Path) -> None:
-    """Removes what nobody needs; what cannot be removed stays."""
+    """Remove the bundles that no rule of this module keeps; what cannot be removed stays."""
     with suppress(OSError):
         served = b"".join(file.read_bytes() for file in cache.glob(SERVED))
         found = sorted((each for each in cache.iterdir() if _HASH.fullmatch(each.name)), key=_used_at, reverse=True)

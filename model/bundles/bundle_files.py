@@ -1,6 +1,6 @@
-"""The files of a bundle, wherever they lie: each is checked by its sha256 as it is read.
+"""The files of a bundle in any place, each checked by its sha256 as it is read.
 
-`Bundle` reads a folder this way, and the registry copies bundles to and from a folder or an object store.
+`Bundle` reads a folder through this module, and the registry copies bundles to and from a folder or an object store.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ FILES = (MODEL, VOCABULARY, CATALOG, NEIGHBORS, POPULARITY)
 
 BUNDLE = FolderKind("a bundle", MANIFEST, frozenset({"contract_version", "files"}), (MANIFEST, *FILES))
 PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,127}")
-"""What a file, a model or a version may be called: never a path."""
+"""The allowed names of files, models and versions; none of them is a path."""
 Reader = Callable[[str], bytes]
 """File name -> content; raises FileNotFoundError."""
 T = TypeVar("T")
@@ -40,20 +40,20 @@ T = TypeVar("T")
 class BundleFiles:
     """A bundle's manifest and, one at a time, its other files.
 
-    Iterating gives (name, content) of every file, the manifest last: whoever writes them in this order has a
-    manifest only where everything it names is there.
+    Iterating gives (name, content) of every file, the manifest last: a copy written in this order has a manifest only
+    if every file that it names is there.
 
     Attributes:
-        manifest: what the bundle is.
+        manifest: the bundle's description.
         hash: sha256 of manifest.json in hex; it covers every file.
     """
 
     def __init__(self, place: str, read: Reader) -> None:
-        """Reads the manifest.
+        """Read the manifest.
 
         Args:
             place: folder or URL, for messages.
-            read: gives the content of a file.
+            read: returns the content of a file.
 
         Raises:
             BundleMissingError: there is no manifest.
@@ -69,7 +69,7 @@ class BundleFiles:
 
     @classmethod
     def of_folder(cls, folder: Path) -> "BundleFiles":
-        """The files of the bundle in a local folder; raises as the class does."""
+        """Open the bundle in a local folder; raises the errors of `__init__`."""
         mend(folder)
         return cls(str(folder), folder_reader(folder))
 
@@ -79,7 +79,7 @@ class BundleFiles:
         yield MANIFEST, self._manifest_content
 
     def read(self, name: str) -> bytes:
-        """Reads a file that the manifest names.
+        """Read a file that the manifest names.
 
         Raises:
             BundleMissingError: it is missing.
@@ -88,7 +88,7 @@ class BundleFiles:
         return read_checked(self._place, name, self.manifest.files[name], self._read)
 
     def check(self) -> None:
-        """Reads every file once.
+        """Read every file once.
 
         Raises:
             BundleMissingError: one is missing.
@@ -99,12 +99,12 @@ class BundleFiles:
 
 
 def folder_reader(folder: Path) -> Reader:
-    """Reads files of a local folder."""
+    """Return a reader of a local folder's files."""
     return lambda name: (folder / name).read_bytes()
 
 
 def read_checked(place: str | Path, name: str, sha256: str, read: Reader) -> bytes:
-    """Reads one file of the bundle at `place` and checks it.
+    """Read one file of the bundle at `place` and check its sha256.
 
     Raises:
         BundleMissingError: it is missing.
@@ -122,10 +122,10 @@ def read_checked(place: str | Path, name: str, sha256: str, read: Reader) -> byt
 
 
 def decode(file: str | Path, content: bytes, kind: type[T]) -> T:
-    """Decodes a JSON file of a bundle.
+    """Decode a JSON file of a bundle.
 
     Raises:
-        BundleCorruptError: it is not of that kind.
+        BundleCorruptError: it is no JSON of the type `kind`.
     """
     try:
         return msgspec.json.decode(content, type=kind)
@@ -166,7 +166,7 @@ def _manifest(place: str, content: bytes) -> Manifest:
 
 
 def _out_of_range(manifest: Manifest) -> str | None:
-    """Return which number cannot be, and which can."""
+    """Return the manifest's impossible number with its possible range, in words, or None."""
     if not 1 <= manifest.k <= manifest.items:
         return f"k {manifest.k:,}, and a model of {manifest.items:,} items returns 1 to {manifest.items:,}"
     if manifest.history_length < 1:

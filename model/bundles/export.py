@@ -16,17 +16,17 @@ POPULAR = 1_000
 
 
 def most_popular(training: Interactions, count: int = POPULAR) -> Popular:
-    """The items that occur most in the histories of `training`, with their counts, best first."""
+    """Return the most frequent items of the histories in `training`, with their counts, best first."""
     counts = training.histories().counts()
     best = np.argsort(-counts[1:], kind="stable")[:count]
     return tuple((training.vocabulary[i], int(counts[i + 1])) for i in best.tolist() if counts[i + 1])
 
 
 def contents_of(learned: Learned, training: Interactions, items: Mapping[ItemId, Item]) -> Contents:
-    """Everything that a bundle holds beside its manifest.
+    """Build the contents of a bundle from a trained recommender.
 
     Args:
-        learned: trained, in the vocabulary of `training`.
+        learned: the recommender, in the vocabulary of `training`.
         training: the behaviours it was trained on.
         items: the catalogue.
     """

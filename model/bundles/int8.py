@@ -1,20 +1,20 @@
-"""Where models in 8-bit integers can be computed."""
+"""The check of a device for models in 8-bit integers."""
 
 import torch
 
 from model.bundles.manifest import BundleDeviceError
 
 LARGEST = 127
-"""int8 has -128 too; without it the range is the same on both sides."""
+"""The largest int8 in use; -128 is left out, so the range is symmetric."""
 
 
 def refuse_device(device: str) -> None:
-    """Refuses what cannot multiply integers exactly.
+    """Refuse a device that cannot multiply 8-bit integers exactly.
 
-    Processors without instructions for it (VNNI) may add in 16 bits, which the largest products do not fit in.
+    Processors without instructions for it (VNNI) may add in 16 bits, and the largest products do not fit into them.
 
     Raises:
-        BundleDeviceError: such a device, or a GPU, whose product of int8 takes no batch below 17.
+        BundleDeviceError: it is such a processor, or a GPU, where the int8 product takes no batch below 17.
     """
     if not device.startswith("cpu"):
         msg = f"8-bit bundles are computed on the CPU, not on {device}: serve it there, or take bf16 or fp16"

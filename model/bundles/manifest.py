@@ -1,4 +1,4 @@
-"""The manifest of a bundle, and what can be wrong with a bundle."""
+"""The manifest of a bundle, and the errors of bundles."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,11 +14,11 @@ PROTOCOL = (
     "vocabulary is a miss. 'known' are users with history before the cut-off; 'everyone' adds new users, "
     "from their second behaviour on. No user has more than a tenth of the targets, or three times the median user's."
 )
-"""How a manifest's metrics are counted: `model.evaluation.evaluate.evaluate`."""
+"""The counting rules of a manifest's metrics, as `model.evaluation.evaluate.evaluate` applies them."""
 
 
 class BundleError(RecloopError):
-    """A bundle cannot be used; the message says which file and what to do.
+    """A bundle that cannot be used; the message names the file and the remedy.
 
     BundleError
     ├── BundleMissingError     there is no bundle, or one of its files is missing
@@ -31,34 +31,34 @@ class BundleError(RecloopError):
 
 
 class BundleMissingError(BundleError):
-    """There is no bundle at the path, or one of its files is missing."""
+    """A path without a bundle, or a bundle with a missing file."""
 
 
 class BundleCorruptError(BundleError):
-    """A file's sha256 or shape is not what the manifest says."""
+    """A file with another sha256 or shape than the manifest says."""
 
 
 class BundleContractError(BundleError):
-    """The bundle was made for another version of the contract."""
+    """A bundle made for another version of the contract."""
 
 
 class BundleEmptyError(BundleError):
-    """The bundle knows no item, so there is nothing it could recommend."""
+    """A bundle without items, which has nothing to recommend."""
 
 
 class BundleDeviceError(BundleError):
-    """The bundle's model cannot be computed on this device."""
+    """A bundle whose model cannot be computed on this device."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
-    """What a bundle was trained on.
+    """The training data of a bundle.
 
     Attributes:
         dataset: name of the data set.
         fingerprint: sha256 of its behaviours.
         cut_off: epoch milliseconds; only older behaviours were used.
-        behaviors: how many these were.
+        behaviors: number of these behaviours.
     """
 
     dataset: str
@@ -69,15 +69,15 @@ class Training:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compression:
-    """What a bundle was compressed from, and what came of it.
+    """The origin of a compressed bundle, and the outcome of its compression.
 
     Attributes:
-        how: the way, as `model.compression.methods` reads it.
-        hash: of the bundle that it was made from.
-        name: of that bundle.
-        version: of that bundle.
-        ndcg_lost: share of that bundle's NDCG@10 that was lost; negative if it is better.
-        faster: users per second of one thread in batches of 64, as a multiple of that bundle's.
+        how: the method, as `model.compression.methods` reads it.
+        hash: hash of the original bundle.
+        name: name of the original bundle.
+        version: version of the original bundle.
+        ndcg_lost: lost share of the original's NDCG@10; negative if this bundle is better.
+        faster: users per second on one thread in batches of 64, as a multiple of the original's.
     """
 
     how: str
@@ -90,23 +90,22 @@ class Compression:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a bundle is.
+    """The description of a bundle.
 
     Attributes:
-        name: of the model.
-        recommender: its kind, a name in `model.recommenders.kinds`, with the options behind it that it was trained
-            with.
-        version: of this training of it.
-        contract_version: of the contract that it keeps.
+        name: name of the model.
+        recommender: its kind, a name in `model.recommenders.kinds`, followed by the options that it was trained with.
+        version: version of this training.
+        contract_version: version of the contract that it keeps.
         created_at: ISO 8601, UTC.
         files: name -> sha256 in hex.
         items: n, size of the vocabulary.
-        history_length: L, the newest items that the model looks at.
-        k: items it returns.
+        history_length: L, the number of newest items that the model reads.
+        k: number of items that it returns.
         neighbors: M, columns of the neighbour table.
-        training: what it was trained on.
+        training: its training data.
         metrics: name -> value, as measured after training by `PROTOCOL`.
-        compression: what it was compressed from; None if it is as it was trained.
+        compression: the bundle that it was compressed from; None if it is as it was trained.
     """
 
     name: str

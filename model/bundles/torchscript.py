@@ -1,7 +1,7 @@
-"""TorchScript, written and read.
+"""Saving and loading of TorchScript.
 
-It is deprecated but is what loads without the model's source and takes any batch size; all that is deprecated of it
-stands behind `_torchscript`.
+TorchScript is deprecated, but it loads without the model's source and takes any batch size. All deprecated calls go
+through `_torchscript`.
 """
 
 import io
@@ -18,14 +18,14 @@ from model.networks.recommender import Recommender
 
 @contextmanager
 def _torchscript() -> Iterator[Any]:
-    """Gives torch.jit with its deprecation warnings silenced."""
+    """Yield torch.jit with its deprecation warnings silenced."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "`torch.jit", DeprecationWarning)
         yield torch.jit
 
 
 def save_script(model: Recommender) -> bytes:
-    """The model as a TorchScript file."""
+    """Return the model as the content of a TorchScript file."""
     content = io.BytesIO()
     with _torchscript() as jit:
         jit.save(jit.script(model.eval()), content)
@@ -33,6 +33,6 @@ def save_script(model: Recommender) -> bytes:
 
 
 def load_script(content: bytes, device: str) -> nn.Module:
-    """The module in a TorchScript file, in evaluation mode on `device`."""
+    """Return the module of a TorchScript file, in evaluation mode on `device`."""
     with _torchscript() as jit:
         return jit.load(io.BytesIO(content), map_location=device).eval()

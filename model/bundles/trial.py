@@ -1,7 +1,7 @@
-"""A trial: a bundle's model is asked about drawn histories before anybody is served by it.
+"""The trial of a bundle: its model scores drawn histories before it serves anybody.
 
-It catches what a model gets wrong for everybody, or for the short, long and unlucky; what it gets wrong for a single
-item, the check after every call finds.
+A trial finds the faults that all histories show, and those of empty, short or long histories and of many excluded
+items. A fault of a single item is left to the check after every call.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,27 +15,27 @@ from model.bundles.bundle_files import MODEL, BundleFiles
 from model.bundles.manifest import BundleDeviceError, Manifest
 
 Run = Callable[..., tuple[Array, ...]]
-"""Calls a model, or one of its methods, with arrays: `udfs.scoring.device.Runner.run`, or `on_this_cpu`."""
+"""A call of a model, or of one of its methods, with arrays: `udfs.scoring.device.Runner.run`, or `on_this_cpu`."""
 
 STEP_METHODS = ("state_after", "step", "score")
-"""What a model exports that goes on from a kept state."""
+"""The methods that a model exports if it can continue from a kept state."""
 _ROWS = 4
 _MOST_EXCLUDED = 1_000
 _OLDEST_S = 1e8
 
 
 def try_bundle(bundle: Bundle) -> None:
-    """Ask a bundle's model on this machine's CPU; where only another device computes it, this is left to that one.
+    """Try a bundle's model on this machine's CPU; skip a model that only another device can compute.
 
     Raises:
-        BundleAnswerError: it fails, or an answer breaks the contract.
+        BundleAnswerError: the model fails, or an answer breaks the contract.
         BundleCorruptError: model.pt changed since the bundle was loaded.
     """
     _try_file(bundle.manifest, lambda: load_module(bundle, "cpu"))
 
 
 def try_files(files: BundleFiles) -> None:
-    """Read each file of a bundle, wherever they lie, and ask its model as `try_bundle` does.
+    """Read each file of a bundle in any place, and try its model as `try_bundle` does.
 
     Raises:
         BundleMissingError: a file is missing.
@@ -58,22 +58,22 @@ def _try_file(manifest: Manifest, load: Callable[[], Any]) -> None:
         module = load()
     except BundleDeviceError:
         return
-    except RuntimeError as error:  # a file that is no TorchScript
+    except RuntimeError as error:  # the file is no TorchScript
         raise _refusal(manifest, f"its model cannot be loaded: {_first_line(error)}") from error
     try_module(module, manifest, on_this_cpu)
 
 
 def try_module(module: Any, manifest: Manifest, run: Run, *, steps: bool = True) -> None:
-    """Ask a loaded model about no, short and long histories, alone and together, with few and most items excluded.
+    """Try a loaded model on empty, short and long histories, singly and in batches, with few and most items excluded.
 
     Args:
         module: the model, loaded where `run` runs it.
-        manifest: of its bundle.
-        run: calls it.
-        steps: whether it is asked by way of steps as well, where it takes any.
+        manifest: the manifest of its bundle.
+        run: calls the model.
+        steps: also try the methods in `STEP_METHODS`, if the model has them.
 
     Raises:
-        BundleAnswerError: it fails, or an answer breaks the contract.
+        BundleAnswerError: the model fails, or an answer breaks the contract.
     """
     steps = steps and all(hasattr(module, method) for method in STEP_METHODS)
     expected = Expected(items=manifest.items, k=manifest.k)
@@ -84,7 +84,7 @@ def try_module(module: Any, manifest: Manifest, run: Run, *, steps: bool = True)
                 _try_steps(module, (history, weight, exclude), expected, run)
     except BundleAnswerError as error:
         raise _refusal(manifest, str(error)) from error
-    except Exception as error:  # a script fails in any way, and torch.jit.Error derives from Exception
+    except Exception as error:  # a script may raise anything, and torch.jit.Error derives from Exception
         raise _refusal(manifest, f"the model fails: {_first_line(error)}; train it again or serve another") from error
 
 
@@ -98,7 +98,7 @@ def on_this_cpu(call: Callable[..., Any], *inputs: Array) -> tuple[Array, ...]:
 
 
 def _try_steps(module: Any, question: tuple[Array, Array, Array], expected: Expected, run: Run) -> None:
-    """Ask by way of the state before the newest item and one step."""
+    """Score from the state before the newest item and one step, and check the answers."""
     history, weight, exclude = question
     if history.shape[1] == 0:
         return
@@ -111,7 +111,7 @@ def _try_steps(module: Any, question: tuple[Array, Array, Array], expected: Expe
 
 
 def _questions(manifest: Manifest) -> Iterator[tuple[Array, Array, Array, Array]]:
-    """Histories, weights, ages and excludes as `model.networks.recommender` has them; the same for every trial."""
+    """Yield (history, weight, age_s, exclude) as in `model.networks.recommender`; the same in every trial."""
     random = np.random.default_rng(0)
     items, length = manifest.items, manifest.history_length
     most = np.arange(1, min(items, _MOST_EXCLUDED) + 1)
@@ -121,11 +121,11 @@ def _questions(manifest: Manifest) -> Iterator[tuple[Array, Array, Array, Array]
         (_ROWS, length, most[:-1]),
         (1, length, most),
     ):
-        # Of the later half: what fails on single items does so on these as likely as on others.
+        # From the later half of the vocabulary: a fault of single items is as likely there as anywhere.
         history = random.integers(1 + items // 2, items + 1, (rows, width))
         weight = random.uniform(0.5, 4.0, (rows, width)).astype(np.float32)
         age_s = -np.sort(-random.uniform(0, _OLDEST_S, (rows, width)).astype(np.float32), axis=1)
-        history[0] = 0  # somebody without a history, and somebody with half of one
+        history[0] = 0  # a user without a history, and one with half of it
         history[1:2, : width // 2] = 0
         empty = history == 0
         weight[empty], age_s[empty] = 0, 0
@@ -139,6 +139,6 @@ def _refusal(manifest: Manifest, what: str) -> BundleAnswerError:
 
 
 def _first_line(error: Exception) -> str:
-    """The innermost of what TorchScript says, which goes on with its own trace."""
+    """Return the last line of an error's text: TorchScript puts the cause below its own trace."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__

@@ -1,1 +1,1 @@
-"""Compression of a bundle: methods, steps, and what each costs and saves."""
+"""Compression of a bundle: the methods, their steps, and the measured loss and gain of each."""

@@ -1,7 +1,8 @@
-"""Compresses a bundle in several ways, measures each beside the bundle, and writes those that lose little enough.
+"""Compress a bundle by several methods, measure each result beside it, and write those that lose little enough.
 
-Each way gives a bundle by the same contract, which the job serves like any other. Trained on is what is older than
-the bundle's cut-off, measured on what is later. All is written at the end and in one piece, or nothing.
+Each method gives a bundle with the same contract, which the job serves like any other. Steps that train use the
+behaviours before the bundle's cut-off; accuracy is measured on those after it. The results are written at the end, in
+one piece, or not at all.
 """
 
 from collections.abc import Mapping
@@ -40,13 +41,13 @@ COMPRESSED = FolderKind(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Compressing:
-    """What is wanted.
+    """The request: the methods to try and the loss to accept.
 
     Attributes:
-        ways: as `model.compression.methods` reads them.
-        max_loss: share of NDCG@10 that may be lost; what loses more is refused.
-        shrinking: how the ways that train go about it.
-        created_at: time zone aware; makes the bundles' version.
+        ways: the methods, as `model.compression.methods` reads them.
+        max_loss: share of NDCG@10 that may be lost; a method that loses more is refused.
+        shrinking: options of the steps that train.
+        created_at: time zone aware; the bundles' versions begin with it.
     """
 
     ways: tuple[str, ...]
@@ -58,18 +59,22 @@ class Compressing:
 def compress(
     bundle: Bundle, dataset: Dataset, out: Path, wanted: Compressing, progress: Progress = lambda _: None
 ) -> Report:
-    """Compresses and measures, and writes a folder of bundles, one a way, with the report and its picture.
+    """Compress and measure, and write a folder with a bundle per accepted method, the report and its picture.
+
+    Without matplotlib there is no picture.
 
     Args:
-        bundle: stays as it is.
-        dataset: what it was trained on.
-        out: the folder; one that holds an earlier report is replaced. If every way is refused, nothing is written.
-        wanted: which ways, and how much they may lose.
-        progress: told what happens.
+        bundle: the bundle to compress; it stays as it is.
+        dataset: the data set that it was trained on.
+        out: the folder; one with an earlier report is replaced. If every method is refused, nothing is written.
+        wanted: the methods, and the loss that they may have.
+        progress: called with each stage's name and each finished epoch.
 
     Raises:
-        CompressionError: the bundle cannot be compressed so, the data set is another or ends before the bundle's
-            cut-off, or `out` holds something else.
+        CompressionError: the bundle cannot be compressed by such a method, the data set is another one, no user does
+            anything new after the bundle's cut-off, or the bundle predicts none of it.
+        BundleDeviceError: int8 is asked for, and this CPU does not multiply 8-bit integers exactly.
+        FolderError: `out` holds something else, or its name is no folder's name.
     """
     _refuse(bundle, dataset, out, wanted.ways)
     progress("reading")
@@ -162,7 +167,7 @@ def _manifest(bundle: Bundle, outcome: Outcome, metrics: Mapping[str, float], cr
 
 
 def _contents(bundle: Bundle, model: bytes) -> Contents:
-    """The bundle's own, with another model: it knows the same items, and they have the same neighbours."""
+    """Return the bundle's contents with another model; items and neighbours stay the same."""
     return Contents(
         model=model,
         vocabulary=bundle.vocabulary,

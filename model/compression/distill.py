@@ -1,4 +1,4 @@
-"""Distillation: a smaller model of the same kind, which learns what the large one has learned."""
+"""Distillation: a smaller model of the same kind learns from the large one."""
 
 from dataclasses import replace
 
@@ -14,17 +14,19 @@ from model.networks.sequence import SequenceConfig
 
 
 def distilled(before: Sized, school: School) -> Sized:
-    """A smaller model, after a whole training."""
+    """Return a smaller model, trained in full from the teacher."""
     return taught(student_of(before, school.keep, school.how.seed), school)
 
 
 def student_of(teacher: Sized, keep: float, seed: int) -> Sized:
-    """An untaught student; tensors that it has by the same name and shape, items above all, begin as the teacher's.
+    """Build an untrained student from the teacher's tensors where name and shape agree; draw the others.
+
+    The item embeddings, above all, begin as the teacher's.
 
     Args:
         teacher: the larger model.
-        keep: share of the teacher's layers, or of what is in them where there is but one.
-        seed: of the weights that are drawn.
+        keep: share of the teacher's layers, or of the units in its layer if it has only one.
+        seed: seed of the drawn weights.
     """
     config = student_config(teacher.config, keep)
     torch.manual_seed(seed)
@@ -35,7 +37,7 @@ def student_of(teacher: Sized, keep: float, seed: int) -> Sized:
 
 
 def student_config(config: SequenceConfig, keep: float) -> SequenceConfig:
-    """Fewer layers; of one layer, fewer units."""
+    """Return a size with fewer layers, or with fewer units if there is one layer."""
     if isinstance(config, SASRecConfig | LinearRecurrenceConfig) and config.layers > 1:
         return replace(config, layers=kept_of(config.layers, keep))
     return smaller(config, keep)

@@ -1,4 +1,4 @@
-"""Measures models that are ready to be served beside the one they were made from: bytes, users a second, accuracy."""
+"""Measurement of compressed models beside the original, as they are served: bytes, users per second, accuracy."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,11 +17,11 @@ from model.recommenders.kinds import Progress
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A model as a bundle has it.
+    """A model as a bundle holds it.
 
     Attributes:
-        size: of the TorchScript file, bytes.
-        module: that, loaded on the CPU.
+        size: size of the TorchScript file, bytes.
+        module: the file's module, loaded on the CPU.
     """
 
     size: int
@@ -30,12 +30,12 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What was measured.
+    """The results of a measurement.
 
     Attributes:
-        before: the first model.
-        outcomes: the others, in their order.
-        evaluations: accuracy of each of the others, by way.
+        before: figures of the original model.
+        outcomes: a result for each compressed model, in their order.
+        evaluations: method -> accuracy of its model.
     """
 
     before: Figures
@@ -46,17 +46,17 @@ class Measured:
 def measure(
     before: Served, made: Mapping[str, Served], targets: Targets, max_loss: float, progress: Progress
 ) -> Measured:
-    """Measures models on the same targets.
+    """Measure the original and the compressed models on the same targets.
 
     Args:
-        before: what the others were made from.
-        made: way -> model.
-        targets: later than what any of them was trained on.
+        before: the original model.
+        made: method -> compressed model.
+        targets: behaviours later than any that the models were trained on.
         max_loss: share of NDCG@10 that may be lost.
-        progress: told what happens.
+        progress: called with each stage's name.
 
     Raises:
-        CompressionError: the first model foresees nothing, so there is nothing to lose.
+        CompressionError: the original model predicts no target, so a loss cannot be measured.
     """
     models = {"": before, **made}
     progress("measuring speed")

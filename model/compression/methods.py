@@ -1,7 +1,7 @@
-"""The ways to compress a bundle, by name: the one table behind `recloop compress`.
+"""The methods to compress a bundle, by name: the one table behind `recloop compress`.
 
-A way is a step or several with + between, `distill+int8`: each goes on from what the one before it made. This module
-imports no torch.
+A method is one step, or several with + between, such as `distill+int8`; each step continues from the model that the
+step before it made. This module imports no torch.
 """
 
 from collections.abc import Mapping
@@ -11,20 +11,20 @@ from types import MappingProxyType
 from model.errors import RecloopError
 
 KINDS = ("sasrec", "hstu", "gru", "linear-recurrence", "hybrid")
-"""The kinds of recommender that can be compressed: those with layers. Of a hybrid it is the GRU."""
+"""The kinds of recommender that can be compressed: those with layers. In a hybrid only the GRU is compressed."""
 
 
 class CompressionError(RecloopError, ValueError):
-    """A bundle cannot be compressed so; the message says why, and what can be done."""
+    """A bundle that cannot be compressed as asked; the message gives the reason and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One way by itself.
+    """One step of a method.
 
     Attributes:
-        summary: what it is, for --help.
-        trains: it learns from the data set; the others leave float32, after which nothing can learn.
+        summary: its description, for --help.
+        trains: true if it learns from the data set. The other steps leave float32, and no step can train after them.
     """
 
     summary: str
@@ -43,10 +43,10 @@ STEPS: Mapping[str, Step] = MappingProxyType(
 
 
 def steps_of(way: str) -> tuple[str, ...]:
-    """The steps of a way as it is written.
+    """Split a written method into its steps.
 
     Raises:
-        CompressionError: there is no such step, or one follows a step after which nothing can learn.
+        CompressionError: there is no such step, or a step follows one that leaves float32.
     """
     steps = tuple(way.split("+"))
     if unknown := [step for step in steps if step not in STEPS]:
@@ -59,10 +59,10 @@ def steps_of(way: str) -> tuple[str, ...]:
 
 
 def refuse_kind(kind: str) -> None:
-    """Refuses the kinds of recommender that no way helps.
+    """Refuse a kind of recommender that cannot be compressed.
 
     Raises:
-        CompressionError: it is none of `KINDS`.
+        CompressionError: the kind is not in `KINDS`.
     """
     if kind not in KINDS:
         msg = (

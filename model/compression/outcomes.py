@@ -1,23 +1,23 @@
-"""What came of compressing a bundle: a row for each way, beside the bundle itself."""
+"""The results of compressing a bundle: a row for each method, beside the bundle itself."""
 
 from dataclasses import dataclass
 
 from model.evaluation.measures import Interval
 
 GOAL_FASTER, GOAL_LOSS = 2.0, 0.01
-"""Twice as fast for at most 1 % of NDCG@10."""
+"""The goal: twice as fast for a loss of at most 1 % of NDCG@10."""
 BATCH = 64
-"""The most users that the job scores in one call, unless told otherwise."""
+"""The job's default for the most users that it scores in one call."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figures:
-    """What one model weighs and does.
+    """The size, speed and accuracy of one model.
 
     Attributes:
-        model_bytes: of the TorchScript file.
-        users_per_s: on one thread, in batches of 64.
-        users_per_s_alone: on one thread, one by one.
+        model_bytes: size of the TorchScript file, bytes.
+        users_per_s: users per second on one thread, in batches of 64, or of all targets if these are fewer.
+        users_per_s_alone: users per second on one thread, one by one.
         hr_10: hit rate over all targets.
         ndcg_10: NDCG over all targets.
     """
@@ -31,17 +31,17 @@ class Figures:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One way, beside what it was made from.
+    """The result of one method, beside the original model.
 
     Attributes:
-        way: as `model.compression.methods` reads it.
-        figures: of the compressed model.
-        faster: users a second in batches of 64, as a multiple; median of ratios within a round.
-        faster_alone: the same one by one.
-        hr: what HR@10 gained, with its 95 % interval.
-        ndcg: what NDCG@10 gained, with its 95 % interval.
-        ndcg_lost: share of NDCG@10 that was lost; negative if it is better.
-        refused: that is more than the bound.
+        way: the method, as `model.compression.methods` reads it.
+        figures: figures of the compressed model.
+        faster: users per second in batches of 64, as a multiple of the original's; median of the rounds' ratios.
+        faster_alone: the same, one by one.
+        hr: gain of HR@10, with its 95 % interval.
+        ndcg: gain of NDCG@10, with its 95 % interval.
+        ndcg_lost: lost share of the original's NDCG@10; negative if the compressed model is better.
+        refused: true if `ndcg_lost` is above the bound.
     """
 
     way: str
@@ -55,25 +55,25 @@ class Outcome:
 
     @property
     def reaches_goal(self) -> bool:
-        """Whether it is twice as fast for at most 1 % of NDCG@10, and was not refused."""
+        """Return true if it is twice as fast for a loss of at most 1 % of NDCG@10, and was not refused."""
         return not self.refused and self.faster >= GOAL_FASTER and self.ndcg_lost <= GOAL_LOSS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All of it.
+    """The whole result of compressing a bundle.
 
     Attributes:
-        bundle: path of the bundle that was compressed.
-        hash: of that bundle.
-        recommender: its kind.
+        bundle: path of the original bundle.
+        hash: hash of the original bundle.
+        recommender: its kind, without options.
         dataset: name of the data set.
-        protocol: how accuracy was counted, in words.
-        targets: how many behaviours were foreseen.
-        users: whose they are.
+        protocol: rules by which accuracy is counted, in words.
+        targets: number of behaviours to predict.
+        users: number of users whose behaviours they are.
         max_loss: the bound: share of NDCG@10 that may be lost.
-        before: the bundle itself.
-        outcomes: the ways, in the order asked for.
+        before: figures of the original bundle.
+        outcomes: a result for each method, in the order asked for.
     """
 
     bundle: str
@@ -89,12 +89,12 @@ class Report:
 
     @property
     def kept(self) -> tuple[Outcome, ...]:
-        """Those that are within the bound."""
+        """Return the outcomes within the bound."""
         return tuple(outcome for outcome in self.outcomes if not outcome.refused)
 
     @property
     def goal(self) -> str:
-        """Whether the goal was reached, in words."""
+        """Return a sentence: the goal, and the methods that reach it."""
         wanted = f"{GOAL_FASTER:g} times as fast in batches of {BATCH} for at most {100 * GOAL_LOSS:g} % of NDCG@10"
         if reached := [o for o in self.outcomes if o.reaches_goal]:
             ways = ", ".join(f"{o.way} ({o.faster:.1f} x, {self._gained(o)})" for o in reached)

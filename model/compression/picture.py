@@ -1,4 +1,4 @@
-"""The picture of a report: size, speed and accuracy of every way side by side."""
+"""The picture of a report: size, speed and accuracy of all methods side by side."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +14,7 @@ TEXT, FAINT = "#222222", "#dfe3e6"
 
 
 def draw(report: Report, path: Path) -> None:
-    """Writes the picture as PNG."""
+    """Draw a report and write it as PNG, to a path that ends in .png."""
     figure = Figure(figsize=(13, 2.3 + 0.42 * len(report.outcomes)), dpi=150, layout="constrained")
     panels = figure.subplots(1, 4, sharey=True, width_ratios=(1, 1.2, 1.2, 1.6))
     _sizes(panels[0], report)
@@ -53,7 +53,7 @@ def _speeds(axes: Axes, report: Report, rates: Sequence[float], batch: int) -> N
 
 
 def _accuracy(axes: Axes, report: Report) -> None:
-    """Gains in percent of what there was, with their 95 % intervals."""
+    """Draw the gains of NDCG@10, in percent of the original's, with their 95 % intervals."""
     percent = 100.0 / report.before.ndcg_10
     axes.axvline(0.0, color=BEFORE, linewidth=0.9)
     axes.axvline(-100.0 * report.max_loss, color=REFUSED, linewidth=0.9, linestyle=":")

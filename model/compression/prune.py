@@ -1,7 +1,7 @@
 """Structured pruning: whole heads, channels and state units are cut out, so that tensors really become smaller.
 
-What a unit matters is how much the loss would change without it, by the first term of its Taylor series (Molchanov
-et al. 2019). What is left learns a little more, from what it was cut from.
+The importance of a unit is the change of the loss without it, by the first term of its Taylor series (Molchanov
+et al. 2019). The pruned model is then trained a little more, with the original model as its teacher.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,17 +20,17 @@ from model.networks.sasrec import SASRecConfig
 from model.networks.sequence import SequenceConfig
 
 EPOCHS, RATE = 0.3, 0.5
-"""What is left learns for so large a share of a whole training's epochs, at so large a share of its rate."""
+"""The training after a cut: these shares of a whole training's epochs and of its learning rate."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where a tensor holds units: along an axis of chunks x units x width, as of q, k and v of each head.
+    """The place of units in a tensor: along an axis of chunks x units x width, as for q, k and v of each head.
 
     Attributes:
-        name: of the tensor.
-        axis: the units are along it.
-        chunks: how often they are all there.
+        name: name of the tensor.
+        axis: axis with the units.
+        chunks: number of times that the axis holds all units.
     """
 
     name: str
@@ -38,11 +38,11 @@ class Part:
     chunks: int = 1
 
     def by_unit(self, tensor: Tensor, units: int) -> Tensor:
-        """-> (chunks, units, the rest)."""
+        """Reshape the tensor to (chunks, units, the rest)."""
         return tensor.movedim(self.axis, 0).reshape(self.chunks, units, -1)
 
     def without(self, tensor: Tensor, units: int, kept: Tensor) -> Tensor:
-        """The tensor with the kept units only, in their order."""
+        """Return the tensor with the kept units only, in their order."""
         along = tensor.movedim(self.axis, 0)
         split = along.unflatten(0, (self.chunks, units, -1))[:, kept]
         return split.flatten(0, 2).movedim(0, self.axis).contiguous()
@@ -50,14 +50,18 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Units that can be cut out, each from all its parts at once."""
+    """A set of units that can be cut out, each from all its parts at once."""
 
     units: int
     parts: tuple[Part, ...]
 
 
 def groups_of(config: SequenceConfig) -> tuple[Group, ...]:
-    """All that can be cut out of a model of that size."""
+    """Return the groups of units that can be cut out of a model of a size.
+
+    Raises:
+        TypeError: the network is none of those that this module can prune.
+    """
     if isinstance(config, SASRecConfig):
         block = _hstu_block if config.block == "hstu" else _transformer_block
         return tuple(g for layer in range(config.layers) for g in block(config, f"blocks.{layer}"))
@@ -70,7 +74,11 @@ def groups_of(config: SequenceConfig) -> tuple[Group, ...]:
 
 
 def smaller(config: SequenceConfig, keep: float) -> SequenceConfig:
-    """The size that is left when so large a share of every group is kept; at least one unit of each."""
+    """Return the size after a cut that keeps a share of every group, and at least one unit of each.
+
+    Raises:
+        TypeError: the network is none of those that this module can prune.
+    """
     if isinstance(config, SASRecConfig):
         heads, feed = kept_of(config.heads, keep), kept_of(config.feed_width, keep)
         return replace(config, heads=heads, head_dim=config.head_width, feed=feed)
@@ -83,12 +91,12 @@ def smaller(config: SequenceConfig, keep: float) -> SequenceConfig:
 
 
 def kept_of(units: int, keep: float) -> int:
-    """How many of so many units are kept."""
+    """Return the number of units to keep of a group: the share `keep`, rounded, and at least 1."""
     return max(1, round(units * keep))
 
 
 def pruned(before: Sized, school: School) -> Sized:
-    """The model with its least units cut out, after a short training."""
+    """Cut out the least important units, and train the rest for a short time."""
     whole = school.how
     how = replace(whole, epochs=max(1, round(whole.epochs * EPOCHS)), learning_rate=whole.learning_rate * RATE)
     windows = windows_of(school.training, before.config.history_length, how.seed).draw()
@@ -98,12 +106,12 @@ def pruned(before: Sized, school: School) -> Sized:
 
 
 def cut(sized: Sized, keep: float, batches: Iterable[Tensor], negatives: int = 0) -> Sized:
-    """The model without the units that matter least, not yet trained again.
+    """Return a copy of the model without its least important units, not yet trained again.
 
     Args:
-        sized: stays as it is.
+        sized: the model; its weights stay as they are.
         keep: share of each group's units that is kept.
-        batches: windows, int64 (B, L + 1), on which it is seen what matters.
+        batches: windows, int64 (B, L + 1), to compute the importance on.
         negatives: as in `next_item_loss`.
     """
     groups = groups_of(sized.config)
@@ -120,7 +128,7 @@ def cut(sized: Sized, keep: float, batches: Iterable[Tensor], negatives: int = 0
 
 
 def importance(sized: Sized, groups: tuple[Group, ...], batches: Iterable[Tensor], negatives: int = 0) -> list[Tensor]:
-    """What each unit matters: the sum over batches of its squared (gradient x weight). (units,) for each group."""
+    """Return each unit's importance: its (gradient x weight), squared and summed over batches. (units,) per group."""
     sums = [torch.zeros(group.units) for group in groups]
     weights: Mapping[str, Tensor] = dict(sized.model.named_parameters())
     for windows in batches:
@@ -133,7 +141,7 @@ def importance(sized: Sized, groups: tuple[Group, ...], batches: Iterable[Tensor
 
 
 def _first_order(group: Group, weights: Mapping[str, Tensor]) -> Tensor:
-    """The change of the loss without each unit, but for its sign. (units,)."""
+    """Return the first-order change of the loss without each unit, except for its sign. (units,)."""
     change = torch.zeros(group.units)
     for part in group.parts:
         weight = weights[part.name]

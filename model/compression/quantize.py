@@ -1,9 +1,9 @@
-"""Dynamic 8-bit integers: weights are kept as int8, and what they are multiplied with is rounded to int8 as it comes.
+"""Dynamic 8-bit integers: weights are kept as int8, and activations are rounded to int8 when they are multiplied.
 
-A weight's row has a scale of its own, and so has every row that is multiplied with it (as in ZeroQuant, Yao et al.
-2022), so that nobody's scores depend on who else is in the batch. torch's own dynamic quantisation has one scale for
-all: under it a GRU's states moved by .025 when the batch was another. The tables of it are plain tensors, its product
-of integers is exact, and nothing here is tied to one of torch's quantised engines.
+Each row of a weight has its own scale, and so has each row of activations (as in ZeroQuant, Yao et al. 2022), so that a
+user's scores do not depend on the rest of the batch. torch's own dynamic quantisation has one scale for a whole batch:
+with it, a GRU's states moved by .025 when the batch changed. Here the tables are plain tensors, the product of integers
+is exact, and nothing depends on one of torch's quantised engines.
 """
 
 import copy
@@ -17,10 +17,10 @@ from model.networks.top_k import masked_top_k
 
 
 def quantized(model: SequenceRecommender) -> SequenceRecommender:
-    """A copy of the model with its layers and item table in int8; norms, biases and positions stay as they are.
+    """Return a copy with the layers and the item table in int8; norms, biases and positions stay as they are.
 
     Raises:
-        BundleDeviceError: it could not be measured here.
+        BundleDeviceError: this CPU does not multiply 8-bit integers exactly, so the copy could not be measured here.
     """
     refuse_device("cpu")
     made: SequenceRecommender = copy.deepcopy(model).requires_grad_(requires_grad=False)
@@ -30,13 +30,16 @@ def quantized(model: SequenceRecommender) -> SequenceRecommender:
 
 
 def rounded(weight: Tensor) -> tuple[Tensor, Tensor]:
-    """Rows as int8, and what each is multiplied with to be itself. (N, K) -> int8 (N, K), (N,)."""
+    """Round rows to int8, and return them with the step that scales each one back. (N, K) -> int8 (N, K), (N,)."""
     step = weight.abs().amax(1).clamp(min=1e-12) / LARGEST
     return (weight / step.unsqueeze(1)).round().to(torch.int8), step
 
 
 def product(x: Tensor, weight: Tensor, step: Tensor, bias: Tensor) -> Tensor:
-    """As F.linear, with each row of x rounded to int8 on its own scale. (..., K), int8 (N, K), (N,) x 2 -> (..., N)."""
+    """Multiply as F.linear does, rounding each row of x to int8 on its own scale.
+
+    (..., K), int8 (N, K), (N,) x 2 -> (..., N).
+    """
     rows = x.reshape(-1, x.size(-1))
     own = rows.abs().amax(1, keepdim=True).clamp(min=1e-12) / 127.0  # (R, 1)
     whole = torch._int_mm((rows / own).round_().to(torch.int8), weight.t())  # int32 (R, N)
@@ -47,7 +50,7 @@ class Int8Linear(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """A linear layer in int8."""
 
     def __init__(self, layer: nn.Linear) -> None:
-        """Takes the layer that it stands for."""
+        """Convert a float layer, which stays as it is."""
         super().__init__()
         weight, step = rounded(layer.weight)
         self.register_buffer("weight", weight)
@@ -55,43 +58,43 @@ class Int8Linear(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.register_buffer("bias", torch.zeros_like(step) if layer.bias is None else layer.bias.detach())
 
     def forward(self, x: Tensor) -> Tensor:
-        """(..., K) -> (..., N)."""
+        """Apply the layer. (..., K) -> (..., N)."""
         return product(x, self.weight, self.step, self.bias)
 
 
 class Int8Items(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """The items' embeddings in int8, one table to read and to predict with."""
+    """The items' embeddings in int8, one table for input and prediction."""
 
     def __init__(self, items: Items) -> None:
-        """Takes the table that it stands for."""
+        """Convert a float table, which stays as it is."""
         super().__init__()
         weight, step = rounded(items.weight)
         self.register_buffer("weight", weight)
         self.register_buffer("step", step)
 
     def forward(self, item: Tensor) -> Tensor:
-        """The items' embeddings. (...) -> (..., D)."""
+        """Return the embeddings of items. (...) -> (..., D)."""
         return self.weight[item].float() * self.step[item].unsqueeze(-1)
 
     def product(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        """As `Items.product`. (B, D), (n + 1,) -> (B, n + 1)."""
+        """Score every model index, like `Items.product`. (B, D), (n + 1,) -> (B, n + 1)."""
         return product(hidden, self.weight, self.step, bias)
 
     def best(self, hidden: Tensor, bias: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """As `Items.best`."""
+        """Return the k best items and their scores, like `Items.best`."""
         return masked_top_k(self.product(hidden, bias), exclude, k)
 
 
 class Int8GRU(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """A GRU of one layer in int8.
 
-    Its state is between -1 and 1, so it is rounded on one scale for all.
+    Its state is between -1 and 1, so all rows of it are rounded on one scale.
     """
 
     state: int
 
     def __init__(self, gru: nn.GRU) -> None:
-        """Takes the layer that it stands for; it reads batches first."""
+        """Convert a float GRU with `batch_first`, which stays as it is."""
         super().__init__()
         self.state = gru.hidden_size
         self.read = Int8Linear(_layer(gru.weight_ih_l0, gru.bias_ih_l0))
@@ -99,7 +102,7 @@ class Int8GRU(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.go_on.step /= LARGEST
 
     def forward(self, x: Tensor, start: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The state after each item, and the last. (B, L, D), (1, B, S) -> (B, L, S), (1, B, S)."""
+        """Return the state after each item, and the last one. (B, L, D), (1, B, S) -> (B, L, S), (1, B, S)."""
         state = x.new_zeros(x.size(0), self.state) if start is None else start[0]
         states: list[Tensor] = []
         for read in self.read(x.transpose(0, 1)).unbind(0):  # (B, 3 S)
@@ -108,7 +111,7 @@ class Int8GRU(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return torch.stack(states, 1), state.unsqueeze(0)
 
     def advance(self, state: Tensor, read: Tensor) -> Tensor:
-        """The state after one more item. (B, S), (B, 3 S) -> (B, S)."""
+        """Return the state after one more item. (B, S), (B, 3 S) -> (B, S)."""
         gates = 2 * self.state
         whole = torch._int_mm((state * 127.0).round_().to(torch.int8), self.go_on.weight.t()).float()
         kept = torch.addcmul(self.go_on.bias, whole, self.go_on.step)  # (B, 3 S)

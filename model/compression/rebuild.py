@@ -1,7 +1,7 @@
-"""The eager model of a bundle, with its weights: what compression works on.
+"""The eager model of a bundle, with its weights, for compression to work on.
 
-A bundle holds TorchScript alone. The shapes of its tensors tell how large the model is, so nothing beside the bundle
-is needed, and what was pruned is rebuilt like what was trained.
+A bundle holds TorchScript only. The shapes of its tensors give the size of the model, so the bundle is all that is
+needed, and a pruned model is rebuilt like a trained one.
 """
 
 from collections.abc import Callable, Mapping
@@ -23,13 +23,13 @@ from model.networks.sequence import SequenceConfig, SequenceRecommender
 from model.recommenders.hybrid import Hybrid
 
 TOLERANCE = 1e-3
-"""Scores of the rebuilt model and the bundle's may differ by so much: the order of additions, on other machines."""
+"""The largest difference between scores of the rebuilt model and the bundle's: machines add in different orders."""
 Weights = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Sized:
-    """A model and how large it is; in evaluation mode, on the CPU."""
+    """A model with its size, in evaluation mode on the CPU."""
 
     config: SequenceConfig
     model: SequenceRecommender
@@ -37,11 +37,11 @@ class Sized:
 
 @dataclass(frozen=True, slots=True)
 class Rebuilt:
-    """The model of a bundle.
+    """The eager model of a bundle.
 
     Attributes:
-        layers: what can be compressed of it: all, but of a hybrid its GRU.
-        whole: puts what was made of the layers back to where they were.
+        layers: the part that can be compressed: the whole model, or the GRU of a hybrid.
+        whole: puts a compressed part back into its place and returns the whole model.
     """
 
     layers: Sized
@@ -49,16 +49,16 @@ class Rebuilt:
 
 
 def kind_of(bundle: Bundle) -> str:
-    """The kind's name, without the options that may stand behind it."""
+    """Return the name of the bundle's kind, without the options that may follow it."""
     return bundle.manifest.recommender.partition(":")[0]
 
 
 def rebuilt(bundle: Bundle) -> Rebuilt:
-    """Makes the model of a bundle anew.
+    """Rebuild the eager model of a bundle.
 
     Raises:
-        CompressionError: its kind cannot be compressed, it holds no float32 any more, or this program's model of that
-            kind computes something else than the bundle's.
+        CompressionError: its kind cannot be compressed, it has weights that are not float32, or this program's model
+            of that kind computes something else than the bundle's.
     """
     kind = kind_of(bundle)
     refuse_kind(kind)
@@ -71,7 +71,7 @@ def rebuilt(bundle: Bundle) -> Rebuilt:
 
 
 def _hybrid(bundle: Bundle, members: Mapping[Any, float], member: Any, model: Recommender) -> Recommender:
-    """The hybrid with a model in place of its member; the others stay as they are."""
+    """Return the hybrid with one member replaced by a model; the others stay as they are."""
     now = {model if one is member else one: share for one, share in members.items()}
     whole = Hybrid(bundle.manifest.items, bundle.manifest.k, now)
     whole.eval()
@@ -97,23 +97,23 @@ def _layers(bundle: Bundle, kind: str, script: Any) -> Sized:
 
 @dataclass(frozen=True, slots=True)
 class _Read:
-    """A bundle's module, to read its size from."""
+    """A bundle's module, from which its size is read."""
 
     bundle: Bundle
     script: Any
     weights: Weights
 
     def shape(self, name: str, axis: int = 0) -> int:
-        """Size of a tensor along an axis."""
+        """Return the size of a tensor along an axis."""
         return int(self.weights[name].size(axis))
 
     def layers(self, prefix: str) -> int:
-        """How many layers are numbered behind that prefix."""
+        """Count the layers that are numbered behind a prefix."""
         return len({name.split(".")[1] for name in self.weights if name.startswith(f"{prefix}.")})
 
     @property
     def common(self) -> dict[str, int]:
-        """What every configuration has."""
+        """Return the fields that every configuration has."""
         manifest = self.bundle.manifest
         return {
             "items": manifest.items,
@@ -165,7 +165,7 @@ _CONFIGS: Mapping[str, Callable[[_Read], SequenceConfig]] = {
 
 
 def _equal(model: SequenceRecommender, script: Any, config: SequenceConfig) -> bool:
-    """Whether both score some drawn histories alike."""
+    """Return true if both models score some drawn histories alike."""
     random = torch.Generator().manual_seed(0)
     history, _ = torch.randint(0, config.items + 1, (8, config.history_length), generator=random).sort(1)
     ones = torch.ones(history.shape)

@@ -1,4 +1,4 @@
-"""From a bundle to the TorchScript of each way to compress it; two ways that begin alike share what they begin with."""
+"""The run of each method's steps, from a bundle to TorchScript; methods share the steps that they begin with."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ _LOWERED: Mapping[str, Callable[[SequenceRecommender], Recommender]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shrinking:
-    """How the steps that train go about it.
+    """The options of the steps that train.
 
     Attributes:
-        keep: share of the units, or of the layers, that is left.
-        epochs: that a distilled model learns; the kind's own if None. A pruned one learns for a share of them.
-        seed: of everything random.
+        keep: share of the units, or of the layers, that is kept.
+        epochs: epochs of a distilled model's training; the kind's own if None. A pruned model trains for a share.
+        seed: seed of everything random.
     """
 
     keep: float = 0.5
@@ -43,10 +43,10 @@ class Shrinking:
 
 
 class Workshop:
-    """Makes compressed models of one bundle."""
+    """The compressor of one bundle, which keeps the models that several methods begin with."""
 
     def __init__(self, bundle: Bundle, training: Interactions, shrinking: Shrinking, progress: Progress) -> None:
-        """Takes the behaviours that the bundle was trained on, in its vocabulary.
+        """Rebuild the bundle's model; `training` holds the behaviours it was trained on, in its vocabulary.
 
         Raises:
             CompressionError: the bundle's model cannot be rebuilt.
@@ -60,11 +60,11 @@ class Workshop:
         self._made: dict[tuple[str, ...], Sized] = {(): layers}
 
     def script(self, way: str) -> bytes:
-        """The model, compressed that way, as a TorchScript file.
+        """Compress the model by a method, and return the content of its TorchScript file.
 
         Raises:
-            CompressionError: there is no such way.
-            ValueError: there is nothing to learn from.
+            CompressionError: there is no such method.
+            ValueError: no user has two items, so there is nothing to learn from.
         """
         steps = steps_of(way)
         if lower := _LOWERED.get(steps[-1]):

@@ -1,6 +1,6 @@
-"""A model learns from a larger one: the next item, and how likely that one holds every other (Hinton et al. 2015).
+"""Training from a teacher: a student learns the next item and the teacher's likelihoods (Hinton et al. 2015).
 
-The teacher sees the same windows and is asked at every position, so one pass of it teaches a whole window.
+The teacher reads the same windows and predicts at every position, so one pass of it gives targets for a whole window.
 """
 
 from dataclasses import dataclass
@@ -22,15 +22,15 @@ from model.training.windows import WindowSource
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class School:
-    """Where smaller models learn.
+    """The teacher, data and options for training smaller models.
 
     Attributes:
         teacher: the large model, in evaluation mode.
         training: the behaviours that it was trained on, in its vocabulary.
-        how: a whole training; one thread count, seed and machine give one result.
-        keep: share of the units or layers that smaller models have.
-        share: of the loss that the teacher's likelihoods have; the rest is the next item's.
-        temperature: that logits are divided by before they are compared; above 1, unlikely items count more.
+        how: the options of a whole training; one thread count, seed and machine give one result.
+        keep: share of the units or layers that smaller models keep.
+        share: share of the loss that comes from the teacher's likelihoods; the rest comes from the next item.
+        temperature: divisor of the logits before they are compared; above 1, unlikely items count more.
         progress: called after each epoch.
     """
 
@@ -44,7 +44,7 @@ class School:
 
 
 def taught(sized: Sized, school: School) -> Sized:
-    """Trains a model, in place, and hands it back in evaluation mode.
+    """Train a model in place from the teacher, and return it in evaluation mode.
 
     Raises:
         ValueError: no user has two items, so there is nothing to learn from.
@@ -60,7 +60,7 @@ def taught(sized: Sized, school: School) -> Sized:
 
 
 class Lesson(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """What a student lowers, as the training loop wants it."""
+    """The distillation loss of a student as a module, as the training loop expects it."""
 
     def __init__(self, student: SequenceRecommender, school: School, negatives: int) -> None:
         super().__init__()
@@ -69,17 +69,20 @@ class Lesson(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self._negatives = negatives
 
     def forward(self, windows: Tensor, _drawn: Tensor | None) -> Tensor:
-        """The mean of `lesson_loss`; a school is one process, so negatives are drawn in it. (B, L + 1) -> scalar."""
+        """Return `lesson_loss` of the windows. (B, L + 1) -> scalar.
+
+        Distillation runs in one process, so the negatives are drawn here and `_drawn` is ignored.
+        """
         return lesson_loss(self.student, windows, self._school, self._negatives)
 
 
 def windows_of(training: Interactions, length: int, seed: int) -> WindowSource:
-    """The windows that a training draws of a log's histories, anew in every epoch.
+    """Return the source of a training's windows, which draws them anew in every epoch from a log's histories.
 
     Args:
         training: behaviours before the cut-off.
-        length: inputs of a window.
-        seed: of the draws.
+        length: number of inputs in a window.
+        seed: seed of the draws.
 
     Raises:
         ValueError: no user has two items, so there is nothing to learn from.
@@ -88,13 +91,14 @@ def windows_of(training: Interactions, length: int, seed: int) -> WindowSource:
 
 
 def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, negatives: int = 0) -> Tensor:
-    """What the student lowers: cross entropy of the next item, and divergence from the teacher, in nats.
+    """Return the student's loss: cross entropy of the next item and divergence from the teacher, in nats.
 
     Args:
-        student: gradients go into it.
+        student: the model to train; it gets the gradients.
         windows: int64 (B, L + 1).
-        school: the teacher, who gets no gradients, and the shares.
-        negatives: items drawn to compare on; the teacher is asked about them and the batch's own. 0 compares on all.
+        school: the teacher, which gets no gradients, with share and temperature.
+        negatives: number of drawn items; student and teacher are compared on these and the batch's own targets. 0
+            compares them on all items.
     """
     inputs, targets = windows[:, :-1], windows[:, 1:]
     real = inputs > 0
@@ -111,11 +115,11 @@ def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, n
     heat, share = school.temperature, school.share
     mine, its = (_softened(m, h, items, heat) for m, h in ((student, hidden), (school.teacher, teachers)))
     soft = F.kl_div(mine, its.detach(), reduction="batchmean", log_target=True)
-    # Gradients of the softened part shrink by the square of the temperature.
+    # Gradients of the softened part shrink with the square of the temperature, so it is scaled back.
     return (1.0 - share) * hard + share * heat**2 * soft
 
 
 def _softened(model: SequenceRecommender, hidden: Tensor, items: Tensor, temperature: float) -> Tensor:
-    """The log-likelihood of some items at that temperature. (P, D), (I,) -> (P, I)."""
+    """Return the log-likelihoods of some items at a temperature. (P, D), (I,) -> (P, I)."""
     logits = F.linear(hidden, model.item.weight[items], model.bias[items])
     return F.log_softmax(logits / temperature, 1)

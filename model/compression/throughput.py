@@ -1,7 +1,7 @@
-"""How many users a second models serve on one thread, side by side: the model alone, through the contract.
+"""The throughput of models on one thread, side by side, in users per second; only the model's call is timed.
 
-Every round asks each model the same batches one after the other, so what else the machine does weighs on all alike;
-seconds are those that the processor gave to the thread, and figures are medians over the rounds.
+Every round gives each model the same batches, one model after the other, so that other load on the machine affects all
+alike. Seconds are the thread's CPU time, and figures are medians over the rounds.
 """
 
 import time
@@ -18,21 +18,21 @@ from model.evaluation.evaluate import Gains, Targets, pad_right
 
 ROUNDS = 9
 USERS = 512
-"""Asked a round in batches; one by one an eighth of them."""
+"""The number of users in a round of batches; one by one, an eighth of it."""
 EXCLUDE_STEP = 64
-"""Serving pads what is excluded to multiples of this."""
+"""Serving pads the number of excluded items to multiples of this."""
 WARM_UP = 3
-"""TorchScript specialises in its first calls of a shape."""
+"""The number of untimed calls: TorchScript specialises in its first calls of a shape."""
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
-    """One model's users a second, beside the first model's.
+    """One model's users per second, and their ratio to the first model's.
 
     Attributes:
         users_per_s: median over the rounds.
-        faster: median of the rounds' ratios to the first model's.
+        faster: median of the rounds' ratios to the first model.
     """
 
     users_per_s: float
@@ -42,14 +42,14 @@ class Throughput:
 def throughput(
     models: Mapping[str, nn.Module], targets: Targets, batch_size: int, *, rounds: int = ROUNDS, seed: int = 0
 ) -> dict[str, Throughput]:
-    """Times the models on real histories.
+    """Time the models on real histories.
 
     Args:
-        models: loaded for serving on the CPU; the first is what the others are compared with.
-        targets: whose histories, and what their users have met; at least `batch_size`.
+        models: loaded for serving on the CPU; the others are compared with the first.
+        targets: source of the histories and of the items to exclude; at least `batch_size` of them.
         batch_size: users in a call.
-        rounds: passes over all models.
-        seed: of the choice of histories.
+        rounds: number of passes over all models.
+        seed: seed of the choice of histories.
     """
     batches = _batches(targets, batch_size, seed)
     with _one_thread(), torch.inference_mode():
@@ -83,7 +83,7 @@ def _seconds(model: nn.Module, batches: list[Batch]) -> float:
 
 
 def _summary(seconds: Gains, number: int, users: int) -> Throughput:
-    """seconds: (rounds, models)."""
+    """Summarise one model's column of `seconds`, (rounds, models)."""
     own = seconds[:, number]
     return Throughput(float(users / np.median(own)), float(np.median(seconds[:, 0] / own)))
 

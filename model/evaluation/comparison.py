@@ -1,6 +1,6 @@
-"""Recommenders side by side on one split: every kind trained once a seed, every bundle as it is.
+"""Comparison of recommenders on one split: every kind is trained once per seed, every bundle is taken as it is.
 
-The table's measures are means over seeds; differences are paired by target against the row named first.
+The table's measures are means over seeds. Differences to the first row are paired by target.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,13 +23,13 @@ BASELINE = "popularity"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trial:
-    """How recommenders are measured.
+    """The options of a comparison.
 
     Attributes:
         top: length of a list.
-        seeds: of the kinds that draw, so many trainings, from seed 0.
-        size: of the recommenders.
-        how: a kind's name -> how it is trained; the kind's own way if it has none.
+        seeds: number of trainings of each seeded kind, from seed 0; the other kinds are trained once.
+        size: size of the recommenders.
+        how: kind's name -> training options; a kind without an entry uses its own.
     """
 
     top: int = 10
@@ -40,12 +40,12 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One recommender.
+    """One recommender's row of the table.
 
     Attributes:
-        name: its kind's name, or the bundle's.
-        seeds: how often it was trained.
-        measures: mean and deviation.
+        name: name of the kind, with its options, or of the bundle's folder.
+        seeds: number of runs: its trainings, or 1 for a bundle.
+        measures: mean and deviation over the runs.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What the first row has more than the second, over the same targets; with seeds, of their means."""
+    """The first row's measures less the second's over the same targets, from means over seeds."""
 
     first: str
     second: str
@@ -65,16 +65,16 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A table.
+    """The table of a comparison.
 
     Attributes:
         split: name of the split.
-        protocol: how it was counted, in words.
-        targets: how many behaviours were foreseen.
-        users: whose they are.
+        protocol: rules by which it is counted, in words.
+        targets: number of behaviours to predict.
+        users: number of users whose behaviours they are.
         top: length of a list.
-        rows: in the order asked for, popularity last unless it was asked for.
-        differences: of the first row to each other one.
+        rows: in the order asked for; popularity is added last unless it was asked for.
+        differences: the first row compared with each other one.
     """
 
     split: str
@@ -88,7 +88,7 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """One row's runs: its measures for each seed, and each target's gains, the mean over seeds."""
+    """One row's runs: the measures of each seed, and each target's hits and gains as means over seeds, (T,)."""
 
     name: str
     measures: tuple[Measures, ...]
@@ -103,17 +103,18 @@ def compare(
     trial: Trial,
     progress: Progress = lambda _: None,
 ) -> Comparison:
-    """Measures kinds and bundles, and popularity beside them.
+    """Measure kinds and bundles, and popularity beside them.
 
     Args:
-        split: what is trained on and foreseen.
-        catalogue: titles.
+        split: the rows to train on and the targets to predict.
+        catalogue: item id -> item, for the titles.
         contenders: names of kinds, and bundles.
-        trial: how.
-        progress: told what happens.
+        trial: the options.
+        progress: called with each stage's name and each finished epoch.
 
     Raises:
-        UnknownKindError: there is no kind of that name.
+        UnknownKindError: there is no kind of such a name.
+        OptionError: a kind has no such option, or the option is no number.
         SplitError: a bundle was trained on behaviours as new as the targets.
         ValueError: a recommender cannot be trained on this data.
     """
@@ -170,7 +171,7 @@ def _run(
 def _trained(
     split: Split, catalogue: Mapping[ItemId, Item], name: str, trial: Trial, progress: Progress
 ) -> Iterator[tuple[Ranking, Measures]]:
-    """Trains a kind once a seed."""
+    """Train a kind once per seed, and yield the ranking and the measures of each run."""
     kind = kind_named(name)
     vocabulary = vocabulary_of(kind, split.log.where(split.training), catalogue)
     log = split.log.with_vocabulary(vocabulary)

@@ -1,8 +1,8 @@
-"""How well a recommender foresees what users really did next, through the contract that serving uses.
+"""The accuracy of a recommender: predictions of users' real next behaviours, through the contract that serving uses.
 
-`evaluate` is the time split that every bundle's manifest carries; `model.bundles.manifest.PROTOCOL` says how it
-counts. What it is made of serves other protocols too (`model.evaluation.splits`): rows to foresee, what is known
-before them, their ranks.
+`evaluate` gives the metrics of the time split that every bundle's manifest carries; `model.bundles.manifest.PROTOCOL`
+has its rules. Other protocols use the same parts (`model.evaluation.splits`): the rows to predict, the history before
+them, and their ranks.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,23 +19,24 @@ from model.records import EpochMs
 Gains = npt.NDArray[np.float64]
 TOP = 10
 SHARE = 0.1
-"""Of all targets, so many may be one user's; or three times the median user's, where users are few."""
+"""The largest share of all targets for one user; or three times the median user's number, if that is more."""
 _CELLS = 1 << 21
-"""Scores, and excluded items with their pads, that a batch has at most: 8 and 16 MB, of which there are a few each."""
+"""The most scores, and the most excluded items with pads, in a batch: 8 and 16 MB, of which a few exist at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """T behaviours to foresee, each with what is known just before it.
+    """T behaviours to predict, each with its user's history just before it.
 
     Attributes:
-        user: (T,), whose they are.
+        user: (T,), the user of each target.
         history: (T, L), 0 pads on the left.
         weight: (T, L).
         age_s: (T, L), seconds before the target.
-        seen: for each target the items its user has met, in the order they were met; of one user, parts of one array.
+        seen: for each target the items its user has interacted with, in the order of their first time; those of one
+            user are views of one array.
         target: (T,), model index; 0 is outside the vocabulary.
-        known: (T,), the user has history before the cut-off.
+        known: (T,), true if the user has history before the cut-off.
         items: n, size of the vocabulary.
     """
 
@@ -57,9 +58,9 @@ class Accuracy:
     """Hit rate and NDCG over a number of targets.
 
     Attributes:
-        targets: how many there were.
+        targets: number of targets.
         hr_10: share of targets among the first ten.
-        ndcg_10: mean of 1 / log2(rank + 1) for those, 0 for the others (Järvelin and Kekäläinen 2002).
+        ndcg_10: mean over targets of 1 / log2(rank + 1), or 0 behind the first ten (Järvelin and Kekäläinen 2002).
     """
 
     targets: int
@@ -69,7 +70,7 @@ class Accuracy:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Accuracy for users that the training data knows, and for everyone."""
+    """Accuracy for users with history before the cut-off, and for everyone."""
 
     known: Accuracy
     everyone: Accuracy
@@ -77,10 +78,10 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """What a recommender answered to T targets.
+    """A recommender's answers to T targets.
 
     Attributes:
-        items: (T, at most K), model indexes, best first; 0 where there was nothing left.
+        items: (T, at most K), model indexes, best first; 0 where no item was left.
         rank: (T,), the target's place from 1; 0 where it is not among the items.
     """
 
@@ -88,17 +89,24 @@ class Ranking:
     rank: Ints
 
     def gains(self, top: int) -> Gains:
-        """1 / log2(rank + 1) for targets among the first `top`, 0 for the others. (T,)."""
+        """Return 1 / log2(rank + 1) for targets among the first `top`, 0 for the others. (T,)."""
         return np.where(self.hits(top), 1.0 / np.log2(np.maximum(self.rank, 1) + 1.0), 0.0)
 
     def hits(self, top: int) -> Flags:
-        """Whether the target is among the first `top`. (T,)."""
+        """Mark the targets among the first `top`. (T,)."""
         return (self.rank > 0) & (self.rank <= top)
 
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """One row to foresee, and the newest rows of the same user's history that lie before it."""
+    """One row to predict, with the newest rows of its user's history before it.
+
+    Attributes:
+        row: row of the log.
+        history_rows: at most L rows of the log, oldest first.
+        seen: items that the user interacted with before, each once.
+        known: true if the user has history before the cut-off.
+    """
 
     row: int
     history_rows: Ints
@@ -109,35 +117,35 @@ class _Target:
 def find_targets(
     log: Interactions, cut_off: EpochMs, history_length: int, *, at_most: int = 20_000, per_user: int | None = None
 ) -> Targets:
-    """Collects the targets of the protocol.
+    """Collect the targets of the protocol.
 
     Args:
         log: the whole log, in the model's vocabulary.
-        cut_off: what is older was trained on.
+        cut_off: epoch milliseconds; older behaviours were trained on.
         history_length: L.
-        at_most: of more targets, so many are taken at even distances.
-        per_user: of more targets of one user, so many are taken; None is the share that `fair_limit` gives.
+        at_most: limit of targets; of more, this many are taken at even distances.
+        per_user: limit of one user's targets, taken likewise; None is the limit of `fair_limit`.
     """
     rows = thinned(shared(log, rows_after(log, cut_off), per_user), at_most)
     return targets_at(log, rows, history_length, cut_off=cut_off)
 
 
 def rows_after(log: Interactions, cut_off: EpochMs) -> Ints:
-    """The rows at or after the cut-off that enter histories, are new to their user and have a history before them.
+    """Return the rows to predict, grouped by user.
 
-    They are grouped by user.
+    These are at or after the cut-off, enter histories, are new to their user and have a history before them.
     """
     found = [rows[_foreseeable(log, rows) & (log.timestamp[rows] >= cut_off)] for _, rows in log.rows_by_user()]
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
 def shared(log: Interactions, rows: Ints, per_user: int | None = None) -> Ints:
-    """Take at even distances what one user may have of the targets, so that the accuracy is not that user's alone.
+    """Limit each user's targets, taken at even distances, so that no single user decides the accuracy.
 
     Args:
         log: the whole log.
-        rows: targets, those of a user together.
-        per_user: how many; None is the share that `fair_limit` gives.
+        rows: rows of the targets, those of a user together.
+        per_user: limit of one user's targets; None is the limit of `fair_limit`.
     """
     starts = np.flatnonzero(np.diff(log.user[rows], prepend=-1))
     groups = np.split(rows, starts[1:])
@@ -146,7 +154,10 @@ def shared(log: Interactions, rows: Ints, per_user: int | None = None) -> Ints:
 
 
 def fair_limit(counts: Ints) -> int:
-    """Return how many targets a user may have where users have so many: the most that is a SHARE of what is left."""
+    """Return the limit of one user's targets, given the users' `counts` of targets.
+
+    It is the most that is a `SHARE` of the targets left under it, but at least 1 and three times the median count.
+    """
     limit = int(counts.max(initial=0))
     while (allowed := int(SHARE * np.minimum(counts, limit).sum())) < limit:
         limit = allowed
@@ -154,19 +165,19 @@ def fair_limit(counts: Ints) -> int:
 
 
 def thinned(rows: Ints, at_most: int) -> Ints:
-    """So many of the rows, at even distances."""
+    """Return at most `at_most` of the rows, at even distances."""
     step = max(1.0, len(rows) / at_most)
     return rows[(np.arange(min(len(rows), at_most)) * step).astype(np.int64)]
 
 
 def targets_at(log: Interactions, rows: Ints, history_length: int, *, cut_off: EpochMs | None = None) -> Targets:
-    """Makes targets of chosen rows.
+    """Build the targets of chosen rows.
 
     Args:
         log: the whole log, in the model's vocabulary.
         rows: row numbers, those of a user together and in time order.
         history_length: L.
-        cut_off: users with a history older than it are known; None knows everyone.
+        cut_off: epoch milliseconds; users with an older history count as known. With None all users do.
     """
     wanted = np.zeros(len(log), dtype=np.bool_)
     wanted[rows] = True
@@ -187,18 +198,18 @@ def targets_at(log: Interactions, rows: Ints, history_length: int, *, cut_off: E
 
 
 def evaluate(recommender: nn.Module, targets: Targets, *, batch_size: int = 256) -> Evaluation:
-    """Ranks every target by the protocol."""
+    """Rank every target, and return the accuracy by the protocol."""
     return evaluation_of(rank(recommender, targets, batch_size=batch_size), targets)
 
 
 def evaluation_of(ranking: Ranking, targets: Targets) -> Evaluation:
-    """The accuracy of what was answered to the targets."""
+    """Return the accuracy of a ranking of the targets."""
     gain = ranking.gains(TOP)
     return Evaluation(known=_accuracy(gain[targets.known]), everyone=_accuracy(gain))
 
 
 def rank(recommender: nn.Module, targets: Targets, *, batch_size: int = 256) -> Ranking:
-    """Asks the recommender for its list before every target."""
+    """Rank each target in the recommender's list from the history just before it."""
     recommender.eval()
     with torch.inference_mode():
         items = [_answers(recommender, targets, rows) for rows in _batches(targets, batch_size)]
@@ -208,13 +219,13 @@ def rank(recommender: nn.Module, targets: Targets, *, batch_size: int = 256) -> 
 
 
 def ranking_of(items: Ints, target: Ints) -> Ranking:
-    """Looks the targets, (T,), up in the lists, (T, K)."""
+    """Find the targets, (T,), in the lists, (T, K)."""
     hits = (items == target[:, np.newaxis]) & (items > 0)
     return Ranking(items, np.where(hits.any(1), hits.argmax(1) + 1, 0))
 
 
 def new_to_user(items: Ints) -> Flags:
-    """Which of a user's items, oldest first, are met for the first time; those outside the vocabulary all are."""
+    """Mark the first time of each of a user's items, oldest first; items outside the vocabulary always count as new."""
     _, first_at = np.unique(items, return_index=True)
     new: Flags = items == 0
     new[first_at] = True
@@ -222,7 +233,7 @@ def new_to_user(items: Ints) -> Flags:
 
 
 def _foreseeable(log: Interactions, rows: Ints) -> Flags:
-    """Which of a user's rows, oldest first, enter histories, are new and come after something that is known."""
+    """Mark a user's rows, oldest first, that enter histories, are new and follow an item of the vocabulary."""
     enters = log.in_history[rows] & (log.item[rows] > 0)
     after_something = np.cumsum(enters) - enters > 0
     return log.in_history[rows] & new_to_user(log.item[rows]) & after_something
@@ -231,7 +242,7 @@ def _foreseeable(log: Interactions, rows: Ints) -> Flags:
 def _targets_of(
     log: Interactions, rows: Ints, wanted: Flags, cut_off: EpochMs | None, history_length: int
 ) -> Iterator[_Target]:
-    """Yields a user's targets; what they know are parts of two arrays, so memory grows with the rows alone."""
+    """Yield a user's targets; histories and seen items are views of two arrays, so memory grows only with the rows."""
     items = log.item[rows]
     enters = log.in_history[rows] & (items > 0)
     known = cut_off is None or bool((enters & (log.timestamp[rows] < cut_off)).any())
@@ -252,7 +263,7 @@ def _pad_left(log: Interactions, target: _Target, history_length: int) -> tuple[
 
 
 def _batches(targets: Targets, size: int) -> Iterator[slice]:
-    """Yields batches of so many targets, or fewer where there are very many items, so that memory stays the same."""
+    """Yield batches of `size` targets, or of fewer where items or exclusions are many, so that memory is bounded."""
     size = max(1, min(size, _CELLS // (targets.items + 1)))
     start = widest = 0
     for at, seen in enumerate(targets.seen):
@@ -265,7 +276,7 @@ def _batches(targets: Targets, size: int) -> Iterator[slice]:
 
 
 def _answers(recommender: nn.Module, targets: Targets, rows: slice) -> Ints:
-    """The items returned for a batch of targets. (B, K)."""
+    """Return the recommender's items for a batch of targets. (B, K)."""
     exclude = pad_right(targets.seen[rows])
     inputs = (targets.history[rows], targets.weight[rows], targets.age_s[rows], exclude)
     items, _ = recommender(*map(torch.from_numpy, inputs))
@@ -274,7 +285,7 @@ def _answers(recommender: nn.Module, targets: Targets, rows: slice) -> Ints:
 
 
 def pad_right(rows: Sequence[Ints]) -> Ints:
-    """Rows of any length side by side, 0 pads. -> (R, longest)."""
+    """Stack rows of any length, padded with 0 on the right. -> (R, longest)."""
     padded = np.zeros((len(rows), max(map(len, rows), default=0)), dtype=np.int64)
     for number, row in enumerate(rows):
         padded[number, : len(row)] = row

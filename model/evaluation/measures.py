@@ -1,4 +1,4 @@
-"""Figures of a ranking, and how sure the difference of two recommenders is."""
+"""The measures of a ranking, and the confidence interval of two recommenders' difference."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -14,13 +14,13 @@ RESAMPLES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What the lists of one trained recommender are worth.
+    """The quality of one trained recommender's lists.
 
     Attributes:
         hr: share of targets in the list.
-        ndcg: mean of 1 / log2(rank + 1) for those, 0 for the others (Järvelin and Kekäläinen 2002).
-        mrr: mean of 1 / rank over all that the recommender returns, 0 for what it does not.
-        coverage: share of the vocabulary that is in somebody's list.
+        ndcg: mean over targets of 1 / log2(rank + 1), or 0 outside the list (Järvelin and Kekäläinen 2002).
+        mrr: mean over targets of 1 / rank in all that the recommender returns, or 0 if it does not return the target.
+        coverage: share of the vocabulary that is in at least one list.
         novelty: mean of -log2 of the listed items' share of the training behaviours, bits (Zhou et al. 2010).
     """
 
@@ -33,7 +33,7 @@ class Measures:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean and deviation over seeds; the deviation (of a sample) is None for a single one."""
+    """Mean and sample deviation over seeds; the deviation of a single seed is None."""
 
     mean: Measures
     deviation: Measures | None
@@ -41,7 +41,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A mean difference and the interval that holds it with 95 %.
+    """A mean difference with its 95 % interval.
 
     Attributes:
         difference: first less second.
@@ -55,17 +55,17 @@ class Interval:
 
 
 def measures_of(ranking: Ranking, counts: Ints, top: int) -> Measures:
-    """Measures lists of `top` items.
+    """Measure lists of `top` items.
 
     Args:
-        ranking: what was answered.
+        ranking: the recommender's answers.
         counts: occurrences in the training histories by model index, (n + 1,).
         top: length of a list.
     """
     listed = ranking.items[:, :top]
     listed = listed[listed > 0]
     items = len(counts) - 1
-    # One more of each, so that an item nobody met has a share.
+    # One is added to each count, so that an item without training behaviours has a share and a finite novelty.
     share = (counts[1:] + 1) / (counts[1:].sum() + items)
     return Measures(
         hr=_mean(ranking.hits(top)),
@@ -77,23 +77,23 @@ def measures_of(ranking: Ranking, counts: Ints, top: int) -> Measures:
 
 
 def spread_of(runs: Sequence[Measures]) -> Spread:
-    """Mean and deviation of the same recommender's runs with several seeds."""
+    """Return the mean and the deviation of a recommender's runs with several seeds."""
     table = np.array([[getattr(run, field.name) for field in fields(Measures)] for run in runs])
     deviation = Measures(*table.std(0, ddof=1).tolist()) if len(runs) > 1 else None
     return Spread(Measures(*table.mean(0).tolist()), deviation)
 
 
 def paired_bootstrap(first: Gains, second: Gains, user: Ints, *, seed: int = 0) -> Interval:
-    """How much better the first is on the same targets, and how sure that is.
+    """Return the first's mean advantage on the same targets, with its 95 % bootstrap interval.
 
     Whole users are drawn with replacement (Efron and Tibshirani 1993), because a user's targets are no
     independent trials.
 
     Args:
         first: gain of each target, (T,).
-        second: gain of the same targets.
-        user: whose each target is, (T,).
-        seed: of the draws.
+        second: gain of the same targets, (T,).
+        user: user of each target, (T,).
+        seed: seed of the draws.
     """
     _, number = np.unique(user, return_inverse=True)
     users = int(number.max()) + 1

@@ -1,6 +1,6 @@
-"""What is trained on and what is to be foreseen: the two protocols, with the words that stand beside their figures.
+"""The two protocols that split a log into training rows and rows to predict, with their descriptions in words.
 
-A split is made in the log's own vocabulary, so every recommender answers the same targets, whatever items it knows.
+A split is made in the log's own vocabulary, so every recommender gets the same targets, whatever items it knows.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from model.evaluation.evaluate import new_to_user, rows_after, shared, thinned
 from model.records import EpochMs
 
 AT_MOST = 20_000
-"""Targets of a time split."""
+"""The most targets of a time split."""
 _LEAVE_ONE_OUT = (
     "Leave one out. Of each user's items, in order of time (equal times in the log's order), those count that enter "
     "histories and are met for the first time; of users with three or more the last is the test, the one before it "
@@ -24,19 +24,20 @@ _LEAVE_ONE_OUT = (
 
 
 class SplitError(RecloopError, ValueError):
-    """The log cannot be split so, or the split would measure a model on what it was trained on."""
+    """A log that cannot be split as asked, or a split that would measure a model on its training data."""
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A log, cut into what is trained on and what is to be foreseen.
+    """A log, split into rows to train on and rows to predict.
 
     Attributes:
         name: leave-one-out or time-split, and validation or test.
-        protocol: how it is counted, in words.
-        log: in its own vocabulary; nothing in it is newer than what the targets may see.
-        training: (N,), rows of `log` to train on.
-        rows: rows to foresee, those of a user together and in time order.
+        protocol: rules by which it is counted, in words.
+        log: the log to use, in its own vocabulary; a time split's validation leaves out the behaviours after the
+            test's cut-off.
+        training: (N,), true for the rows of `log` to train on.
+        rows: rows to predict, those of a user together and in time order.
     """
 
     name: str
@@ -47,7 +48,7 @@ class Split:
 
 
 def leave_one_out(log: Interactions, *, validation: bool = False) -> Split:
-    """Each user's last new item, or the one before it, from all that is older.
+    """Split off each user's last new item, or for validation the one before it, to predict from all older rows.
 
     Raises:
         SplitError: no user has three items.
@@ -76,18 +77,18 @@ def time_split(
     at_most: int = AT_MOST,
     per_user: int | None = None,
 ) -> Split:
-    """All that follows a cut-off, from all that is older.
+    """Split a log at a cut-off: the behaviours after it are predicted from all older ones.
 
     Args:
-        log: in its own vocabulary.
+        log: the log, in its own vocabulary.
         cut: share of the behaviours before the cut-off, unless `cut_off` is given.
         cut_off: epoch milliseconds.
-        validation: leave what follows the cut-off alone, and cut what is older once more by the same share.
-        at_most: of more targets, so many are taken at even distances.
-        per_user: of more targets of one user, so many are taken; None is the share that `fair_limit` gives.
+        validation: drop the behaviours after the cut-off, and split the older ones by the share `cut`.
+        at_most: limit of targets; of more, this many are taken at even distances.
+        per_user: limit of one user's targets, taken likewise; None is the limit of `fair_limit`.
 
     Raises:
-        SplitError: nothing can be foreseen after the cut-off.
+        SplitError: no user does anything new after the cut-off.
     """
     cut_off = cut_off_at(log, cut) if cut_off is None else checked_cut_off(log, cut_off)
     if validation:
@@ -102,7 +103,7 @@ def time_split(
 
 
 def refuse_older(split: Split, cut_off: EpochMs, name: str) -> None:
-    """Figures of a finished model only count behaviours later than what it was trained on.
+    """Refuse a split with targets older than a finished model's cut-off: the model was trained on them.
 
     Raises:
         SplitError: a target is older than the model's cut-off.

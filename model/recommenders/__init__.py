@@ -1,1 +1,1 @@
-"""The recommenders that can be trained, one a file; `kinds` names them and says what a file holds."""
+"""The recommenders that can be trained, one per file; `kinds` lists them and defines the content of a file."""

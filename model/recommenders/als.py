@@ -1,6 +1,6 @@
 """Matrix factorisation by weighted alternating least squares (Hu, Koren and Volinsky 2008), trained by implicit.
 
-A user whom training never saw gets the vector that one more step of the same least squares would give.
+A user who is not in the training data gets the vector that one more step of the same least squares would give.
 """
 
 from dataclasses import dataclass
@@ -21,12 +21,12 @@ HOW = TrainConfig(epochs=15)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of.
+    """The options of ALS.
 
     Attributes:
-        alpha: confidence that a weight of 1 adds to that of an item nobody met.
-        l2: penalty of the vectors' squares.
-        decay: an item counts so much of the one after it.
+        alpha: confidence that a weight of 1 adds to the 1 of an item without interaction.
+        l2: penalty on the vectors' squares.
+        decay: weight of an item as a share of the next newer one's.
     """
 
     alpha: float = 20.0
@@ -38,7 +38,7 @@ DEFAULTS = Options()
 
 
 class ALS(FromHistory):
-    """Solves for the user's vector, then ranks by dot product.
+    """A ranking by dot product with the user's vector, which is solved for from the history.
 
     The user is the vector u that minimises the sum over all items of c (p - u'y)^2, plus l2 |u|^2, where the history's
     items have p = 1 and c = 1 + alpha * weight * recency, and all others p = 0 and c = 1.
@@ -47,23 +47,23 @@ class ALS(FromHistory):
     alpha: float
 
     def __init__(self, items: Tensor, counts: Ints, k: int, options: Options) -> None:
-        """Takes item vectors, (n + 1, D)."""
+        """Build the model from the item vectors, (n + 1, D)."""
         super().__init__(counts, k, options.decay)
         self.alpha = options.alpha
         self.register_buffer("items", items)
         self.register_buffer("gram", items.T @ items + options.l2 * torch.eye(items.size(1)))
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
-        """(B, L) each -> (B, n + 1)."""
+        """Score every model index by the user's vector. (B, L) each -> (B, n + 1)."""
         met = self.items[history]  # (B, L, D)
         extra = self.alpha * recency * weight  # (B, L)
         left = self.gram + (met * extra.unsqueeze(2)).transpose(1, 2) @ met  # (B, D, D)
-        right = ((1.0 + extra).unsqueeze(1) @ met).transpose(1, 2)  # (B, D, 1); padding's vector is 0
+        right = ((1.0 + extra).unsqueeze(1) @ met).transpose(1, 2)  # (B, D, 1); a pad adds nothing, its vector is 0
         return F.linear(torch.linalg.solve(left, right).squeeze(2), self.items)
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Alternates `how.epochs` times."""
+    """Train ALS in `how.epochs` rounds of alternating least squares."""
     from implicit.cpu.als import AlternatingLeastSquares
 
     def told(done: int, *_: object) -> None:

@@ -1,7 +1,7 @@
 """Matrix factorisation by Bayesian personalised ranking (Rendle et al. 2009), trained by implicit.
 
-A user whom training never saw gets what one step of the same gradient makes of nothing: the mean of the vectors
-that were met, less that of all items, from which the negatives are drawn.
+A user who is not in the training data gets the vector that one step of the same gradient gives from zero: the mean of
+the history's item vectors, less the mean of all items, from which the negatives are drawn.
 """
 
 from dataclasses import dataclass
@@ -18,11 +18,11 @@ HOW = TrainConfig(epochs=150, learning_rate=0.05)
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of.
+    """The options of BPR.
 
     Attributes:
-        l2: penalty of the vectors' squares.
-        decay: an item counts so much of the one after it.
+        l2: penalty on the vectors' squares.
+        decay: weight of an item as a share of the next newer one's.
     """
 
     l2: float = 0.01
@@ -33,7 +33,7 @@ DEFAULTS = Options()
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Draws as many pairs as there are behaviours, `how.epochs` times."""
+    """Train BPR in `how.epochs` rounds, each of which draws as many pairs as the user-item matrix has entries."""
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
     pairs = user_items(data.log, 0.0)
@@ -49,7 +49,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
         for done in range(how.epochs):
             trainer.fit(pairs, show_progress=False)
             progress(f"training bpr, round {done + 1} of {how.epochs}")
-    items = padded(trainer.item_factors)  # (n + 1, D + 1), the last column is the bias
+    items = padded(trainer.item_factors)  # (n + 1, D + 1); the last column is the bias
     met = items - items[1:].mean(0)
     met[:, -1] = 1.0
     counts = data.log.histories().counts()

@@ -1,7 +1,7 @@
-"""Who met what as a sparse matrix, and which items the same users met; torch's sparse products do the work.
+"""The sparse matrix of users and items, and the pairs of items with common users, by torch's sparse products.
 
-Pairs of items grow with the square of a history, so of every user the newest `PAIRED` items are paired and no more:
-the interaction cut of Schelter, Boden and Markl (2012), who found that pairs of power users cost most and say little.
+The number of pairs grows with the square of a history, so only the newest `PAIRED` items of each user are paired. This
+is the interaction cut of Schelter, Boden and Markl (2012), who found that power users' pairs cost most and say little.
 """
 
 import logging
@@ -20,19 +20,19 @@ from model.recommenders.kinds import NeighborTable
 _log = logging.getLogger(__name__)
 
 PAIRED = 1_000
-"""Items of a user that are paired; the longest history of MovieLens-100K has fewer."""
+"""The most items of a user that are paired; the longest history of MovieLens-100K has fewer."""
 _PRODUCTS_AT_ONCE = 1 << 20
-"""Of a block, unless the matrix itself is larger; several arrays of 8 MB each are there at once."""
+"""The most products in a block, unless the matrix itself is larger; several arrays of 8 MB each exist at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """Items that users have in common, E pairs of them, an item with itself included.
+    """E pairs of items with common users; an item is paired with itself too.
 
     Attributes:
         item: model indexes, (E,), in order; all pairs of an item are together.
         other: model indexes, (E,).
-        users: how many met both, or what these count. (E,).
+        users: number of users who interacted with both, or the sum of their weights. (E,).
     """
 
     item: Ints
@@ -41,18 +41,21 @@ class Pairs:
 
 
 def user_item_matrix(log: Interactions) -> Tensor:
-    """1 where a user's history holds the item. Sparse float32 (users, n + 1), coalesced; column 0 is empty."""
+    """Return a matrix with 1 where a user's history holds the item.
+
+    Sparse float32 (users, n + 1), coalesced; column 0 is empty.
+    """
     met, _ = _met(log)
     return _matrix(log, *met)
 
 
 def paired_items(log: Interactions) -> Tensor:
-    """The newest `PAIRED` items of each user, to be paired with each other; users who have more are logged.
+    """Return the `user_item_matrix` of only the newest `PAIRED` items of each user, which are to be paired.
 
-    As `user_item_matrix`.
+    The number of users who have more is logged.
     """
     (user, item), age = _met(log)
-    order = np.lexsort((age, user))  # as `user` is in order, it stays as it is
+    order = np.lexsort((age, user))  # `user` is sorted already, so `user[order]` equals `user`
     newest = np.sort(order[np.arange(len(user)) - np.searchsorted(user, user) < PAIRED])
     if cut := len(np.unique(np.delete(user, newest))):
         _log.warning("Users with more than %d items: %d. Only their newest count in pairs of items.", PAIRED, cut)
@@ -60,18 +63,21 @@ def paired_items(log: Interactions) -> Tensor:
 
 
 def common_users(met: Tensor, worth: Tensor | None = None) -> Iterator[Pairs]:
-    """Yield all pairs of items that users met both, some items at a time; nothing grows but with the pairs.
+    """Yield all pairs of items with common users, some items at a time.
+
+    Time and memory grow only with the number of pairs.
 
     Args:
         met: as `paired_items` returns it.
-        worth: float32 (users,), what each user counts; 1 if None.
+        worth: float32 (users,), weight of each user; 1 if None.
     """
     by_item = met.t().coalesce()  # (n + 1, users)
     item, user = by_item.indices()  # (P,) x 2
     counted = by_item.values() if worth is None else by_item.values() * worth[user]  # (P,)
     starts = torch.searchsorted(item, torch.arange(met.size(1) + 1)).numpy()  # (n + 2,)
     products = F.pad(torch.sparse.sum(met, 1).to_dense().long()[user].cumsum(0), (1, 0)).numpy()  # (P + 1,)
-    # A product goes through all of `met` first, which costs no more than as many products as it has cells.
+    # Each sparse product first reads all of `met`, which costs no more than as many products as it has cells; so a
+    # block may have at least that many.
     for first, end in _blocks(products[starts], max(_PRODUCTS_AT_ONCE, len(item))):
         cells = slice(int(starts[first]), int(starts[end]))
         place = torch.stack([item[cells] - first, user[cells]])
@@ -83,22 +89,22 @@ def common_users(met: Tensor, worth: Tensor | None = None) -> Iterator[Pairs]:
 
 
 def cosine_pairs(met: Tensor) -> Iterator[Pairs]:
-    """Yield the pairs of `common_users`, with users of both / sqrt(users of one * users of the other)."""
+    """Yield the pairs of `common_users` with their cosine: users of both / sqrt(users of one * users of the other)."""
     norm = np.sqrt(users_of_items(met))
     return (replace(pairs, users=pairs.users / (norm[pairs.item] * norm[pairs.other])) for pairs in common_users(met))
 
 
 def users_of_items(met: Tensor) -> Floats:
-    """How many users have met each item. (users, n + 1) -> (n + 1,)."""
+    """Count the users of each item. (users, n + 1) -> (n + 1,)."""
     counted: Floats = torch.sparse.sum(met, 0).to_dense().numpy()
     return counted
 
 
 def strongest(pairs: Iterable[Pairs], items: int, count: int) -> tuple[NeighborTable, Floats]:
-    """Return the other items of each item that have the most users with it, most first, and what these are.
+    """Return each item's other items with the most common users, most first, and the pairs' `users`.
 
     Args:
-        pairs: of some items after the other; users above 0.
+        pairs: pairs in blocks, all of an item in one block; their users are above 0.
         items: n.
         count: M, columns.
 
@@ -109,7 +115,7 @@ def strongest(pairs: Iterable[Pairs], items: int, count: int) -> tuple[NeighborT
     users = np.zeros((items + 1, count), dtype=np.float32)
     for found in pairs:
         apart = np.flatnonzero(found.item != found.other)
-        # Floats above 0 are in the order of their bits: one sort of integers in place of a slow one by two keys.
+        # Floats above 0 sort like their bits, so one sort of integers replaces a slow one by two keys.
         order = apart[np.argsort((found.item[apart] << 32) - found.users[apart].view(np.int32), kind="stable")]
         item = found.item[order]
         place = np.arange(len(item)) - np.searchsorted(item, item)
@@ -119,14 +125,17 @@ def strongest(pairs: Iterable[Pairs], items: int, count: int) -> tuple[NeighborT
 
 
 def sparse_product(left: Tensor, right: Tensor) -> Tensor:
-    """The product of two sparse matrices, sparse and coalesced. (A, B), (B, C) -> (A, C)."""
+    """Multiply two sparse matrices; the product is sparse and coalesced. (A, B), (B, C) -> (A, C)."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta", UserWarning)
         return torch.sparse.mm(left, right).coalesce()
 
 
 def _met(log: Interactions) -> tuple[tuple[Ints, Ints], Ints]:
-    """Who met what, users and items in order; and how far back that was last, the least is the newest. (P,) x 3."""
+    """Return the distinct (users, items) in order, and the age of each pair's newest behaviour. (P,) x 3.
+
+    The age counts rows from the end of the log's histories: the least is the newest.
+    """
     histories = log.histories()
     width = log.items + 1
     cells, age = np.unique((histories.user * width + histories.item)[::-1], return_index=True)
@@ -139,11 +148,11 @@ def _matrix(log: Interactions, user: Ints, item: Ints) -> Tensor:
 
 
 def _blocks(before: Ints, most: int) -> Iterator[tuple[int, int]]:
-    """Yield (first, end) of successive items that take at most so many products, or of one that takes more.
+    """Yield (first, end) of successive items that take at most `most` products, or of one that takes more.
 
     Args:
-        before: products of all items before each one, and of all. (n + 2,).
-        most: products.
+        before: number of products of all items before each one, and of all. (n + 2,).
+        most: limit of products.
     """
     first, last = 0, len(before) - 1
     while first < last:

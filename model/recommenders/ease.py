@@ -21,11 +21,11 @@ HOW = TrainConfig()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of.
+    """The options of EASE.
 
     Attributes:
-        l2: penalty of the weights' squares.
-        decay: an item counts so much of the one after it.
+        l2: penalty on the weights' squares.
+        decay: weight of an item as a share of the next newer one's.
     """
 
     l2: float = 200.0
@@ -36,31 +36,37 @@ DEFAULTS = Options()
 
 
 class EASE(FromHistory):
-    """Sums the rows that belong to the history's items."""
+    """A linear model: the sum of the weights' rows for the history's items."""
 
     def __init__(self, weights: Tensor, counts: Ints, k: int, decay: float) -> None:
-        """Takes what item i says of item j at [i, j], float32 (n + 1, n + 1)."""
+        """Build the model from weights, float32 (n + 1, n + 1): [i, j] is the score that item i adds to item j."""
         super().__init__(counts, k, decay)
         self.register_buffer("weights", weights)
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
-        """(B, L) each -> (B, n + 1)."""
+        """Sum the weights' rows, each times its recency. (B, L) each -> (B, n + 1)."""
         return F.embedding_bag(history, self.weights, mode="sum", per_sample_weights=recency, padding_idx=0)
 
 
 def refuse_gigabytes(kind: str, items: int) -> None:
-    """ValueError if items x items weights would take many gigabytes."""
+    """Refuse a vocabulary for which items x items weights would take many gigabytes.
+
+    Raises:
+        ValueError: there are more than `ITEMS` items.
+    """
     if items > ITEMS:
         msg = f"{kind} keeps items x items weights: at most {ITEMS:,} items, not {items:,}; take item-cf or als"
         raise TrainingError(msg)
 
 
 def item_weights(met: Tensor, l2: float) -> Tensor:
-    """The closed form: B = I - P / diag(P), P being the inverse of X'X + l2 I. (n + 1, n + 1), row and column 0 zero.
+    """Solve for the weights in closed form: B = I - P / diag(P), where P is the inverse of X'X + l2 I.
+
+    B is (n + 1, n + 1), with zeros in row 0 and column 0.
 
     Args:
         met: X, as `paired_items` returns it.
-        l2: penalty of the weights' squares.
+        l2: penalty on the weights' squares.
 
     Raises:
         ValueError: the vocabulary is so large that B and its inverse take many gigabytes.
@@ -78,7 +84,7 @@ def item_weights(met: Tensor, l2: float) -> Tensor:
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Solves for the weights; ValueError if there are too many items."""
+    """Train EASE by solving for its weights; raise ValueError if there are too many items."""
     met = paired_items(data.log)
     model = EASE(item_weights(met, options.l2), data.log.histories().counts(), size.k, options.decay).eval()
     return Learned(model, partial(alike_by_users, met))

@@ -1,4 +1,4 @@
-"""Recommenders whose items are vectors: a user whom training never saw is the mean of what was met."""
+"""The base of recommenders with item vectors: a user who is not in the training data is the history's mean vector."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,28 +18,28 @@ from model.recommenders.neighbors import nearest_neighbors
 
 
 class MeanOfItems(FromHistory):
-    """The user is the mean of the history's vectors, newer ones counting more; items are ranked by dot product."""
+    """A ranking by dot product with the weighted mean of the history's vectors; newer items count more."""
 
     def __init__(self, met: Tensor, items: Tensor, counts: Ints, k: int, decay: float) -> None:
-        """Takes vectors of items that were met, (n + 1, D), and of items to rank, (n + 1, D)."""
+        """Build the model from vectors of items in histories, (n + 1, D), and of items to rank, (n + 1, D)."""
         super().__init__(counts, k, decay)
         self.register_buffer("met", met)
         self.register_buffer("items", items)
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
-        """(B, L) each -> (B, n + 1)."""
+        """Score every model index by its dot product. (B, L) each -> (B, n + 1)."""
         share = recency / recency.sum(1, keepdim=True).clamp(min=1e-12)
         user = F.embedding_bag(history, self.met, mode="sum", per_sample_weights=share, padding_idx=0)  # (B, D)
         return F.linear(user, self.items)
 
 
 def with_neighbors_by(vectors: Tensor, model: FromHistory) -> Learned:
-    """A finished recommender whose neighbours are those of the item vectors, (n + 1, D)."""
+    """Return a trained recommender with the neighbours that the item vectors, (n + 1, D), have."""
     return Learned(model.eval(), partial(nearest_neighbors, vectors))
 
 
 def user_items(log: Interactions, alpha: float) -> Any:
-    """Confidences 1 + alpha * weight as implicit wants them: scipy's csr, (users, n), item i in column i - 1."""
+    """Return confidences 1 + alpha * weight in implicit's format: scipy's csr, (users, n), item i in column i - 1."""
     from scipy.sparse import csr_matrix
 
     histories = log.histories()
@@ -50,13 +50,13 @@ def user_items(log: Interactions, alpha: float) -> Any:
 
 
 def padded(vectors: npt.NDArray[Any]) -> Tensor:
-    """Vectors of the items, (n, D), as float32 with a row of zeros before them, (n + 1, D)."""
+    """Return the item vectors, (n, D), as float32 with a row of zeros before them, (n + 1, D)."""
     return F.pad(torch.from_numpy(np.array(vectors, dtype=np.float32)), (0, 0, 1, 0))
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Implicit wants BLAS to leave the threads alone, and one thread gives one result."""
+    """Limit BLAS to one thread while the block runs: implicit asks for it, and one thread gives one result."""
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(1, "blas"):

@@ -1,4 +1,4 @@
-"""What the classic recommenders share: newer items of the history count more, and an empty one gets what is popular."""
+"""The base of the classic recommenders: newer items of a history count more, and an empty one gets popular items."""
 
 import torch
 import torch.nn.functional as F
@@ -9,26 +9,26 @@ from model.networks.recommender import Recommender
 
 
 class FromHistory(Recommender):
-    """Scores by the items of the history, the newest 1, the one before it `decay`, then `decay` squared, and so on.
+    """A recommender that weighs the history's items by recency: the newest 1, then `decay`, `decay` squared, and so on.
 
-    It ignores `age_s`. A history in which nothing is known is answered by popularity.
+    It ignores `age_s`. A history without a known item is scored by popularity.
     """
 
     decay: float
 
     def __init__(self, counts: Ints, k: int, decay: float) -> None:
-        """Takes the occurrences of each model index in the training histories, (n + 1,)."""
+        """Take the number of times each model index occurs in the training histories, (n + 1,)."""
         super().__init__(len(counts) - 1, k)
         self.decay = decay
         self.register_buffer("counts", torch.as_tensor(counts, dtype=torch.float32))
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
-        """Scores of histories with at least one column. (B, L) each, 0 where padded -> (B, n + 1)."""
+        """Score histories with at least one column. (B, L) each, 0 where padded -> (B, n + 1)."""
         raise NotImplementedError
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
-        """(B, L) each -> (B, n + 1)."""
-        history, weight = F.pad(history, [1, 0]), F.pad(weight, [1, 0])  # some ops take no empty row
+        """Score every model index, by popularity if the history is empty. (B, L) each -> (B, n + 1)."""
+        history, weight = F.pad(history, [1, 0]), F.pad(weight, [1, 0])  # some operators refuse an empty row
         real = history > 0  # (B, L)
         age = torch.arange(history.size(1) - 1, -1, -1, device=history.device)
         found = self.affinity(history, self.decay**age * real, weight * real)

@@ -1,6 +1,6 @@
-"""Three views of a history added up: a GRU's of its order, SLIT's of what came next, ALS's of its taste.
+"""The sum of three models of a history: a GRU for its order, SLIT for the next item, ALS for taste.
 
-They err on different users. NDCG@10 on the validations of MovieLens-100K and MovieLens-latest-small: the GRU alone
+They err on different users. NDCG@10 on the validations of MovieLens-100K and MovieLens-latest-small: the GRU by itself
 .129 and .075, SLIT .129 and .078, ALS .124 and .045, the sum .149 and .095.
 """
 
@@ -24,12 +24,12 @@ HOW = GRU.HOW
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of: what each member counts.
+    """The options of the hybrid: the weights of its members.
 
     Attributes:
-        gru: of the GRU.
-        slit: of SLIT, which is left out above 20,000 items.
-        als: of ALS.
+        gru: weight of the GRU.
+        slit: weight of SLIT, which is left out above 20,000 items.
+        als: weight of ALS.
     """
 
     gru: float = 1.0
@@ -46,18 +46,18 @@ class Hybrid(Recommender):
     spread: int
 
     def __init__(self, items: int, k: int, members: Mapping[Recommender, float]) -> None:
-        """Takes recommenders of the same n = `items` items, and what each one's scores count."""
+        """Combine recommenders of the same n = `items` items, each with the weight of its scores."""
         super().__init__(items, k)
         self.spread = min(SPREAD, items)
         self.members = nn.ModuleList(members)
         self.register_buffer("shares", torch.tensor(list(members.values())))
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
-        """Scores where nothing is excluded. (B, L) each -> (B, n + 1)."""
+        """Score every model index without exclusions. (B, L) each -> (B, n + 1)."""
         return self.summed(history, weight, age_s, history[:, :0])
 
     def summed(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> Tensor:
-        """Scores on the scale of what may be returned. (B, L) x 3, (B, E) -> (B, n + 1)."""
+        """Sum the members' scores, each scaled by the items that may be returned. (B, L) x 3, (B, E) -> (B, n + 1)."""
         total = torch.zeros(1, device=history.device)
         for number, member in enumerate(self.members):
             scores = without(member.scores(history, weight, age_s), exclude)  # (B, n + 1)
@@ -65,19 +65,19 @@ class Hybrid(Recommender):
         return total
 
     def forward(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-        """Keeps the contract of `model.networks.recommender`. (B, L) x 3, (B, E) -> (B, K) x 2."""
+        """Return the best items and their scores, as `Recommender.forward` does. (B, L) x 3, (B, E) -> (B, K) x 2."""
         return masked_top_k(self.summed(history, weight, age_s, exclude), exclude, self.k)
 
 
 def behind_best(scores: Tensor, spread: int) -> Tensor:
-    """How far each score is behind the best, in units of how far the first ones are on average.
+    """Return each score less the best one, in units of the first ones' mean distance to it.
 
-    Unlike deviations from the mean it does not depend on how most items, which nobody will see, are scored; and unlike
-    ranks it changes little where scores do.
+    Unlike deviations from the mean, it does not depend on the scores of the many items that no list shows. Unlike
+    ranks, it changes little where scores change little.
 
     Args:
         scores: (B, n + 1), -inf where an item cannot be returned.
-        spread: how many are the first.
+        spread: number of first scores to average over.
     """
     first = scores.topk(spread, dim=1).values  # (B, spread)
     best = first[:, :1]
@@ -87,7 +87,10 @@ def behind_best(scores: Tensor, spread: int) -> Tensor:
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Trains a GRU as told and the others in their own way; ValueError if no user has two items."""
+    """Train the GRU with `how` and the others with their own defaults; raise ValueError if no user has two items.
+
+    ALS takes its seed from `how` too.
+    """
     taste = als.fit(data, size, replace(als.HOW, seed=how.seed), progress)
     members = {taste.recommender: options.als}
     if data.log.items <= ITEMS:

@@ -1,4 +1,4 @@
-"""Item-based collaborative filtering: what is met by the same users as the history's items (Sarwar et al. 2001).
+"""Item-based collaborative filtering: items with the same users as the history's items (Sarwar et al. 2001).
 
 Only each item's nearest neighbours are kept, so a bundle grows with the number of items, not with its square.
 """
@@ -22,12 +22,12 @@ HOW = TrainConfig()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of.
+    """The options of item-based collaborative filtering.
 
     Attributes:
-        neighbors: kept of each item.
-        power: how much is taken off what is popular; the cosine has 0.5, the ratio to what chance would give 1.
-        decay: an item counts so much of the one after it.
+        neighbors: number of neighbours kept for each item.
+        power: strength of the penalty on popular items; 0.5 is that of the cosine, 1 that of the ratio to chance.
+        decay: weight of an item as a share of the next newer one's.
     """
 
     neighbors: int = 50
@@ -39,16 +39,16 @@ DEFAULTS = Options()
 
 
 class ItemCF(FromHistory):
-    """Sums over the history the similarities of its items' neighbours."""
+    """A model that sums the similarities of the neighbours of the history's items."""
 
     def __init__(self, near: Tensor, strength: Tensor, counts: Ints, k: int, decay: float) -> None:
-        """Takes each item's neighbours, int32 (n + 1, M), 0 pads, and their similarities, float32 (n + 1, M)."""
+        """Take each item's neighbours, int32 (n + 1, M), 0 pads, and their similarities, float32 (n + 1, M)."""
         super().__init__(counts, k, decay)
         self.register_buffer("near", near)
         self.register_buffer("strength", strength)
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
-        """(B, L) each -> (B, n + 1)."""
+        """Sum the neighbours' similarities, each times its recency. (B, L) each -> (B, n + 1)."""
         items = self.near[history].long().flatten(1)  # (B, L * M)
         gained = (self.strength[history] * recency.unsqueeze(2)).flatten(1)  # (B, L * M)
         nothing = torch.zeros((history.size(0), self.counts.size(0)), device=history.device)
@@ -56,10 +56,11 @@ class ItemCF(FromHistory):
 
 
 def similar_pairs(met: Tensor, power: float) -> Iterator[Pairs]:
-    """Yield pairs by the users who met both; a user of many items says less of each pair (Breese et al. 1998).
+    """Yield pairs with a similarity by common users; a user of many items counts less for each (Breese et al. 1998).
 
-    Each user of both counts 1 / sqrt(its items), and the sum is divided by ((p + m) * (q + m)) to the `power`, p and q
-    being the users of the two items and m those of an item on average, so that few users in common count less.
+    Each common user counts 1 / sqrt(its items), and the sum is divided by ((p + m) * (q + m)) to the `power`. Here p
+    and q are the numbers of users of the two items, and m is that of an average item, so that a few common users count
+    less.
     """
     users = users_of_items(met)
     scale = (users + users[1:].mean()) ** power
@@ -69,11 +70,11 @@ def similar_pairs(met: Tensor, power: float) -> Iterator[Pairs]:
 
 
 def similar_items(met: Tensor, options: Options) -> tuple[Tensor, Tensor]:
-    """Each item's nearest, int32 (n + 1, M), and their similarities, float32 (n + 1, M); 0 pads both.
+    """Return each item's nearest, int32 (n + 1, M), and their similarities, float32 (n + 1, M); 0 pads both.
 
     Args:
         met: as `paired_items` returns it.
-        options: how many, and how alike they are.
+        options: the number of neighbours and the power of the similarity.
     """
     items = met.size(1) - 1
     kept = max(1, min(options.neighbors, items - 1))
@@ -82,7 +83,7 @@ def similar_items(met: Tensor, options: Options) -> tuple[Tensor, Tensor]:
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Counts who met what together."""
+    """Train by counting the common users of items."""
     met = paired_items(data.log)
     near, strength = similar_items(met, options)
     model = ItemCF(near, strength, data.log.histories().counts(), size.k, options.decay).eval()

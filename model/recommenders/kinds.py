@@ -3,13 +3,14 @@
 To add a kind, write a file in `model/recommenders` and a line in `KINDS`. The file is a `Recipe`, or has one as a
 value:
 
-- `HOW`, a `TrainConfig`: how it is trained unless something else is asked for.
+- `HOW`, a `TrainConfig`: the default training of the kind.
 - `DEFAULTS`, a dataclass of numbers: the options that only this kind has.
-- `fit(data, size, how, progress, options) -> Learned`: trains on `data` alone. `how.seed` decides everything random, so
-  one thread count, seed and machine give one result. `progress` hears an `EpochDone` after each epoch.
+- `fit(data, size, how, progress, options) -> Learned`: trains on nothing but `data`. `how.seed` decides everything
+  random, so one thread count, seed and machine give one result. `progress` gets a stage's name or, after an epoch, an
+  `EpochDone`.
 
-`Learned` is the recommender, on the CPU and in evaluation mode, and a function that makes its table of
-neighbouring items. This module imports no torch: names and summaries are there at once, a recipe when it is used.
+`Learned` is the recommender, on the CPU and in evaluation mode, with a function that makes its table of neighbouring
+items. This module imports no torch: names and summaries are available at once, a recipe is imported on use.
 """
 
 from __future__ import annotations
@@ -35,25 +36,25 @@ if TYPE_CHECKING:
 DEFAULT_KIND = "sasrec"
 
 _SIZES = frozenset({"history_length", "k"})
-"""What every kind has a use for."""
+"""The fields of `Size` that every kind uses."""
 _WIDE = frozenset({"dim"})
 _DEEP = frozenset({"dim", "layers"})
 _TRAINED = frozenset({"epochs", "batch_size", "learning_rate", "weight_decay", "negatives"})
-"""All of a `TrainConfig` but its seed, and where and how it runs."""
+"""The fields of `TrainConfig`, except for its seed and those that decide where and how it runs."""
 
 NeighborTable = npt.NDArray[np.int32]
 """(n + 1, M), nearest first, never the item itself, 0 pads."""
 Progress = Callable[["EpochDone | str"], None]
-"""Told each stage's name and each finished epoch."""
+"""A callback that gets each stage's name and each finished epoch."""
 
 
 class UnknownKindError(RecloopError, ValueError):
-    """There is no recommender of that name; the message lists those that there are."""
+    """A name that no recommender has; the message lists those that exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingSet:
-    """What a recommender may learn from.
+    """The data that a recommender learns from.
 
     Attributes:
         log: behaviours before the cut-off; its vocabulary is the model's.
@@ -66,13 +67,13 @@ class TrainingSet:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Size:
-    """How large a recommender is; each kind takes what it has a use for.
+    """The size of a recommender; each kind uses the fields that apply to it.
 
     Attributes:
-        history_length: L, newest items that are looked at; 0 is what suits the kind.
+        history_length: L, number of newest items that are read; 0 takes the kind's own.
         dim: D, width of an item's embedding.
-        layers: of what the model is stacked from.
-        k: items returned.
+        layers: number of stacked layers, or of steps over a graph.
+        k: number of items returned.
     """
 
     history_length: int = 50
@@ -95,13 +96,13 @@ class Learned:
 
 
 class Recipe(Protocol):
-    """What a file of `model/recommenders` is, or holds."""
+    """The recipe of a kind: the content of its file in `model/recommenders`, or a value in it."""
 
     HOW: TrainConfig
     DEFAULTS: Any
 
     def fit(self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Any = ...) -> Learned:
-        """Trains one; ValueError says what is wrong with the data or the size."""
+        """Train a recommender; raise ValueError if the data or the size does not allow it."""
         ...
 
 
@@ -111,16 +112,15 @@ class Kind:
 
     Attributes:
         file: its module in `model/recommenders`.
-        value: the name of the recipe in it; empty where the module is the recipe.
-        summary: what it is, for --help.
-        seeded: whether another seed gives another model.
-        whole_catalogue: it also knows items that no history holds, by their text.
-        trained_on_windows: its training, or most of it, is that of `model.training.train`: several processes can
-            share it, in
-            mixed precision too, and it can be gone on with.
-        history_length: L unless another is asked for. Kinds that step read all of a kept history, which grows to 99.
-        takes: fields of `Size`, beside L and k, and of `TrainConfig` that it has a use for.
-        options: numbers laid over its sizes, its training and its own options.
+        summary: its description, for --help.
+        value: the name of the recipe in the module; empty if the module is the recipe.
+        seeded: true if another seed gives another model.
+        whole_catalogue: true if it also knows items that no history holds, by their text.
+        trained_on_windows: true if its training, or most of it, is that of `model.training.train`: several processes
+            can share it, it can use mixed precision and a device, and it can be resumed.
+        history_length: the default L. Kinds that step read all of a kept history, which grows to 99.
+        takes: fields of `Size`, beside L and k, and of `TrainConfig` that it uses.
+        options: numbers that override its sizes, its training and its own options.
     """
 
     file: str
@@ -134,26 +134,26 @@ class Kind:
     options: Options = field(default_factory=dict)
 
     def recipe(self) -> Recipe:
-        """Imports its file; torch takes seconds."""
+        """Import its module and return the recipe; this may import torch, which takes seconds."""
         module = import_module(f"{__package__}.{self.file}")
         return cast("Recipe", getattr(module, self.value) if self.value else module)
 
     def sized(self, size: Size) -> Size:
-        """That size, with the kind's own history length if none was asked for, and its options laid over it."""
+        """Return a size with the kind's history length if it has none, overridden by the kind's options."""
         return laid_over(
             size if size.history_length else replace(size, history_length=self.history_length), self.options
         )
 
     def how(self) -> TrainConfig:
-        """How it is trained unless something else is asked for; imports its file."""
+        """Return its default training, overridden by its options; this imports its module."""
         return laid_over(self.recipe().HOW, self.options)
 
     def learn(self, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
-        """Trains one; in its own way if `how` is None, and with its options laid over it.
+        """Train a recommender with `how`, or with its default training if None, overridden by its options.
 
         Raises:
             OptionError: there is no such option.
-            ValueError: it cannot be trained on this data, or not in this size, or not in this way.
+            ValueError: it cannot be trained on this data, in this size or with `how`.
         """
         self.refuse_unknown_options()
         recipe = self.recipe()
@@ -162,7 +162,7 @@ class Kind:
         return recipe.fit(data, self.sized(size), trained, progress, laid_over(recipe.DEFAULTS, self.options))
 
     def refuse_unknown_options(self) -> None:
-        """OptionError if it has no use for one; imports its file."""
+        """Raise OptionError if it does not have one of its options; this imports its module."""
         if not self.options:
             return
         recipe = self.recipe()
@@ -171,7 +171,7 @@ class Kind:
         refuse_unknown(self.options, fields_of(recipe.DEFAULTS) | takes)
 
     def refuse_unused(self, asked: Mapping[str, object]) -> None:
-        """OptionError if it has no use for a field of `TrainConfig` that is asked for, is not None."""
+        """Raise OptionError for a field in `asked`, name -> value, that it does not use; None is not asked for."""
         if unused := [name for name, value in asked.items() if value is not None and name not in self.takes]:
             able = ", ".join(name for name, kind in KINDS.items() if unused[0] in kind.takes)
             msg = f"{unused[0]} is for {able} only: leave it out"
@@ -265,10 +265,10 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
 
 
 def kind_named(written: str) -> Kind:
-    """The kind of that name, with the options that are written behind it: `NAME` or `NAME:OPTION=NUMBER:...`.
+    """Return the kind of a name, with the options written after it: `NAME` or `NAME:OPTION=NUMBER:...`.
 
     Raises:
-        UnknownKindError: there is none.
+        UnknownKindError: there is no kind of that name.
         OptionError: an option is no number.
     """
     name, *options = written.split(":")

@@ -17,16 +17,16 @@ from model.training.train_config import TooLittleDataError
 
 
 class MissingLibraryError(RecloopError, ValueError):
-    """A recommender is trained by a package that is not installed."""
+    """A package that is not installed, but needed to train a kind of recommender."""
 
 
 def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
-    """Trains one recommender of that kind; in its kind's own way if `how` is None.
+    """Train one recommender of a kind with `how`, or with the kind's default training if None.
 
     Raises:
         MissingLibraryError: it is trained by a package that is not installed.
-        TooLittleDataError: there is no item to learn of.
-        ValueError: it cannot be trained on this data, or not in this size.
+        TooLittleDataError: the vocabulary is empty.
+        ValueError: it cannot be trained on this data, in this size or with `how`.
     """
     if not data.log.items:
         msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
@@ -44,18 +44,18 @@ def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, pr
 
 
 def vocabulary_of(kind: Kind, training: Interactions, catalogue: Mapping[ItemId, Item]) -> tuple[ItemId, ...]:
-    """The items that a recommender of that kind knows after `training`, sorted by id."""
+    """Return the items that a recommender of a kind knows after `training`, sorted by id."""
     learned = training_vocabulary(training)
     return tuple(sorted({*learned, *catalogue})) if kind.whole_catalogue else learned
 
 
 def training_set(training: Interactions, catalogue: Mapping[ItemId, Item]) -> TrainingSet:
-    """The behaviours and the titles of their vocabulary."""
+    """Join the behaviours with the titles of their vocabulary."""
     return TrainingSet(training, tuple(catalogue[i].title if i in catalogue else i for i in training.vocabulary))
 
 
 def _of_torch(error: MemoryError | RuntimeError, kind: Kind) -> TrainingError | None:
-    """What the size or the options of a recommender have caused; None if it is a fault of the program."""
+    """Return the error that a recommender's size or options have caused; None for a fault of the program."""
     if isinstance(error, torch.linalg.LinAlgError):
         return TrainingError(f"training {kind.summary} has no solution with these options; take a larger l2")
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):

@@ -1,8 +1,8 @@
-"""LightGCN: embeddings smoothed over the graph of who met what (He et al. 2020).
+"""LightGCN: embeddings smoothed over the graph of users and items (He et al. 2020).
 
-Beside the paper: a user has no embedding of its own but starts as the sum of its items', so that a user whom
-training never saw is the same function of the history; and training hides a share of each user's items in every
-step and asks for them by a softmax over all items, which needs far fewer steps than pairs do.
+It differs from the paper twice. A user has no embedding of its own but starts as the sum of its items', so that a user
+who is not in the training data is the same function of the history. And every training step hides a share of each
+user's items and predicts them by a softmax over all items, which needs far fewer steps than pairs do.
 """
 
 from dataclasses import dataclass
@@ -24,12 +24,12 @@ HOW = TrainConfig(epochs=200, batch_size=1_024, learning_rate=1e-2, weight_decay
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of.
+    """The options of LightGCN.
 
     Attributes:
-        hidden: share of each user's items that a step hides and asks for.
-        scale: of the user's vector in the softmax.
-        decay: an item counts so much of the one after it.
+        hidden: share of each user's items that a step hides and predicts.
+        scale: factor of the user's vector in the softmax.
+        decay: weight of an item as a share of the next newer one's.
     """
 
     hidden: float = 0.3
@@ -42,13 +42,13 @@ DEFAULTS = Options()
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """Who met what, E edges, each with 1 / sqrt(items of the user * users of the item).
+    """The graph of users and items: E edges, each with the norm 1 / sqrt(items of the user * users of the item).
 
     Attributes:
         user: (E,).
         item: (E,), model indexes.
         norm: (E,).
-        users: how many there are.
+        users: number of users.
         items: n.
     """
 
@@ -59,14 +59,14 @@ class Graph:
     items: int
 
     def matrix(self, kept: Tensor) -> Tensor:
-        """The edges that are kept, bool (E,), as a sparse (users, n + 1) matrix."""
+        """Return the norms of the kept edges, bool (E,), as a sparse (users, n + 1) matrix."""
         edges = torch.stack([self.user[kept], self.item[kept]])
         size = (self.users, self.items + 1)
         return torch.sparse_coo_tensor(edges, self.norm[kept], size, is_coalesced=True, check_invariants=False)
 
 
 def graph_of(log: Interactions) -> Graph:
-    """The graph of a log's histories."""
+    """Build the graph of a log's histories."""
     met = user_item_matrix(log)
     user, item = met.indices()
     degrees = torch.bincount(user, minlength=log.users)[user] * torch.bincount(item, minlength=log.items + 1)[item]
@@ -74,15 +74,15 @@ def graph_of(log: Interactions) -> Graph:
 
 
 def propagate(edges: Tensor, embedding: Tensor, layers: int) -> tuple[Tensor, Tensor]:
-    """The means over the layers, from the items' embeddings alone.
+    """Return the means over the layers, computed from nothing but the items' embeddings.
 
     Args:
         edges: sparse (users, n + 1), normalised.
         embedding: (n + 1, D).
-        layers: steps over the graph.
+        layers: number of steps over the graph.
 
     Returns:
-        What a user sums over the edges, (n + 1, D), and the items, (n + 1, D).
+        The item vectors that a user sums over the edges, (n + 1, D), and those to rank, (n + 1, D).
     """
     item, back = embedding, edges.t()
     summed, items = embedding, embedding
@@ -95,7 +95,7 @@ def propagate(edges: Tensor, embedding: Tensor, layers: int) -> tuple[Tensor, Te
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Trains the items' embeddings; ValueError if nothing can be hidden and asked for."""
+    """Train the items' embeddings; raise ValueError if nothing can be hidden and predicted."""
     graph = graph_of(data.log)
     embedding = _Loop(graph, size, how, options).run(progress)
     with torch.no_grad():
@@ -107,7 +107,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
 
 
 class _Loop:
-    """The training loop: hides, propagates, asks."""
+    """The training loop: it hides items, propagates over the graph and predicts the hidden ones."""
 
     def __init__(self, graph: Graph, size: Size, how: TrainConfig, options: Options) -> None:
         if len(graph.user) <= graph.users:
@@ -125,7 +125,7 @@ class _Loop:
         self._optimizer = torch.optim.AdamW([self._embedding], lr=how.learning_rate, weight_decay=how.weight_decay)
 
     def run(self, progress: Progress) -> Tensor:
-        """Trains; the items' embeddings, (n + 1, D)."""
+        """Train all epochs, and return the items' embeddings, (n + 1, D)."""
         for epoch in range(1, self._how.epochs + 1):
             order = torch.randperm(self._graph.users, generator=self._random)
             losses = [self._step(users) for users in order.split(self._how.batch_size)]
@@ -140,7 +140,7 @@ class _Loop:
         return float(loss.detach())
 
     def _loss(self, users: Tensor) -> Tensor:
-        """Cross entropy of the hidden items of some users. (B,) -> scalar."""
+        """Return the cross entropy of some users' hidden items. (B,) -> scalar."""
         graph = self._graph
         hidden = torch.rand(len(graph.user), generator=self._random) < self._options.hidden  # (E,)
         edges = graph.matrix(~hidden)
@@ -153,7 +153,7 @@ class _Loop:
         return (self._normalizer(vectors, items)[user] - wanted).sum() / max(1, len(user))
 
     def _normalizer(self, vectors: Tensor, items: Tensor) -> Tensor:
-        """Log of the sum over all items; drawn ones stand for all where there are too many. (B, D) -> (B,)."""
+        """Return the softmax's log-normaliser, estimated from drawn items if all are too many. (B, D) -> (B,)."""
         count = self._graph.items
         if not self._negatives:
             return torch.logsumexp(vectors @ items[1:].T, 1)

@@ -1,4 +1,4 @@
-"""The neighbour table of a bundle: each item's nearest others, by embeddings or by who met both."""
+"""The neighbour table of a bundle: each item's nearest others, by embeddings or by common users."""
 
 from collections.abc import Callable, Iterator
 
@@ -15,7 +15,7 @@ _ROWS_AT_ONCE = 1_024  # of the similarity matrix
 
 
 def nearest_neighbors(embeddings: Tensor, count: int) -> NeighborTable:
-    """The items of the highest cosine to each item.
+    """Return the items with the highest cosine to each item.
 
     Args:
         embeddings: (n + 1, D); row 0 is padding.
@@ -29,10 +29,10 @@ def nearest_neighbors(embeddings: Tensor, count: int) -> NeighborTable:
 
 
 def met_together(log: Interactions, count: int) -> NeighborTable:
-    """The items whose users are most alike, for recommenders without embeddings.
+    """Return the items with the most similar users to each item, for recommenders without embeddings.
 
     Args:
-        log: its histories say who met what; of each user the newest `PAIRED` items.
+        log: source of the histories; of each user the newest `PAIRED` items count.
         count: M, columns of the table.
 
     Returns:
@@ -42,7 +42,7 @@ def met_together(log: Interactions, count: int) -> NeighborTable:
 
 
 def alike_by_users(met: Tensor, count: int) -> NeighborTable:
-    """As `met_together`, of what `paired_items` returns."""
+    """Return the table of `met_together` from a matrix of `paired_items`."""
     near, _ = strongest(cosine_pairs(met), met.size(1) - 1, count)
     return near
 
@@ -50,7 +50,7 @@ def alike_by_users(met: Tensor, count: int) -> NeighborTable:
 def _tops(
     similarity: Callable[[Tensor], Tensor], indexes: int, count: int, at_once: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yields some rows, and their best columns (R, min(M, n - 1)) with 0 where there is none."""
+    """Yield some rows, (R,), with their best columns, (R, min(M, n - 1)), 0 where there is none."""
     found = min(count, indexes - 2)
     for start in range(0, indexes if found > 0 else 0, at_once):
         rows = torch.arange(start, min(start + at_once, indexes))

@@ -1,7 +1,7 @@
-"""The recipes of the models that predict the next item of a history: their networks, and what differs in training.
+"""The recipes of the models that predict the next item of a history: the network of each, and its own training options.
 
-The networks are in `model.networks`, their training is `model.training.train`, and their embeddings tell which items
-are neighbours.
+The networks are in `model.networks`, their training is `model.training.train`, and the neighbours of an item are the
+nearest ones by embedding.
 """
 
 from collections.abc import Callable
@@ -19,12 +19,12 @@ from model.recommenders.neighbors import nearest_neighbors
 from model.training.train import TrainConfig, train
 
 _Common = dict[str, Any]
-"""What every configuration has: fields of `SequenceConfig`."""
+"""The fields of `SequenceConfig`, which every configuration has."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a network is made of.
+    """The options of a network.
 
     Attributes:
         dropout: share of activations dropped in training.
@@ -35,10 +35,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class TransformerOptions(Options):
-    """What a transformer is made of.
+    """The options of a transformer.
 
     Attributes:
-        steps: 1 exports steps too, from kept keys and values (`model.networks.sasrec_steps`).
+        steps: 1 also exports steps, from kept keys and values (`model.networks.sasrec_steps`).
     """
 
     steps: int = 0
@@ -46,12 +46,12 @@ class TransformerOptions(Options):
 
 @dataclass(frozen=True, slots=True)
 class NextItemRecipe:
-    """A recipe as in `model.recommenders.kinds`.
+    """A recipe as defined in `model.recommenders.kinds`.
 
     Attributes:
-        HOW: how it is trained unless something else is asked for.
+        HOW: its default training.
         DEFAULTS: its options.
-        configure: the network to train, from what all have in common, the size and the options.
+        configure: returns the configuration of the network from the common fields, the size and the options.
     """
 
     HOW: TrainConfig
@@ -61,7 +61,7 @@ class NextItemRecipe:
     def fit(
         self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options | None = None
     ) -> Learned:
-        """Train one; ValueError if no user has two items."""
+        """Train one network; raise ValueError if no user has two items."""
         options = options or self.DEFAULTS
         common = {
             "items": data.log.items,

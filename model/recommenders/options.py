@@ -1,4 +1,4 @@
-"""Settings as they are written behind a recommender's name, `item-cf:decay=0.8:neighbors=100`, and what they change."""
+"""The options written after a recommender's name, `item-cf:decay=0.8:neighbors=100`, and their effect on settings."""
 
 from collections.abc import Mapping
 from dataclasses import fields, replace
@@ -11,11 +11,11 @@ Settings = TypeVar("Settings")
 
 
 class OptionError(RecloopError, ValueError):
-    """An option is written wrongly, or there is none of that name."""
+    """An option that is written wrongly or does not exist."""
 
 
 def parse_options(written: list[str]) -> Options:
-    """Reads `name=value` parts.
+    """Parse `name=value` parts.
 
     Raises:
         OptionError: one has no name or no number.
@@ -24,10 +24,10 @@ def parse_options(written: list[str]) -> Options:
 
 
 def laid_over(settings: Settings, options: Options) -> Settings:
-    """A dataclass with those options changed that are among its fields.
+    """Return a dataclass with its fields overridden by the options of the same name; ignore the other options.
 
     Raises:
-        OptionError: a whole number is wanted.
+        OptionError: a field is a whole number, and its option is not.
     """
     known: Any = settings
     defaults = {field.name: getattr(settings, field.name) for field in fields(known)}
@@ -37,13 +37,13 @@ def laid_over(settings: Settings, options: Options) -> Settings:
 
 
 def fields_of(*settings: object) -> dict[str, Any]:
-    """The fields of some dataclasses, by name."""
+    """Return name -> value of the fields of some dataclasses."""
     parts: Any = settings
     return {field.name: getattr(part, field.name) for part in parts for field in fields(part)}
 
 
 def refuse_unknown(options: Options, known: Mapping[str, Any]) -> None:
-    """OptionError, which lists what there is, if an option is not among those known, name -> default."""
+    """Raise OptionError for an option that is not in `known`, name -> default; its message lists the known ones."""
     if unknown := sorted(set(options) - set(known)):
         there = ", ".join(name if value is None else f"{name}={value}" for name, value in known.items())
         msg = f"there is no option {unknown[0]!r} here; there are, with their defaults, {there}"

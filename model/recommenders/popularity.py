@@ -1,4 +1,4 @@
-"""Popularity that fades with time: everyone gets what most users met lately, less what is excluded."""
+"""Popularity that fades with time: everyone gets the items with most users lately, less the excluded ones."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -19,10 +19,10 @@ HOW = TrainConfig()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of.
+    """The options of popularity.
 
     Attributes:
-        half_life_days: a behaviour counts half of one so much newer.
+        half_life_days: age in days at which a user of an item counts half.
     """
 
     half_life_days: float = 30.0
@@ -32,22 +32,23 @@ DEFAULTS = Options()
 
 
 class Popularity(Recommender):
-    """Scores an item by how often it occurs in the training histories; ignores the user's own."""
+    """A recommender that scores an item by its count in the training histories, and ignores the user's own."""
 
     def __init__(self, counts: npt.NDArray[np.generic], k: int) -> None:
-        """Takes the occurrences by model index, (n + 1,); they may be faded."""
+        """Take the counts by model index, (n + 1,), which may be faded."""
         super().__init__(len(counts) - 1, k)
         self.register_buffer("counts", torch.as_tensor(counts, dtype=torch.float32))
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
-        """The same row for everyone. (B, L) each -> (B, n + 1)."""
+        """Return the same scores for everyone. (B, L) each -> (B, n + 1)."""
         return self.counts.unsqueeze(0).repeat(history.size(0), 1)
 
 
 def faded_counts(log: Interactions, half_life_days: float) -> Floats:
-    """Users of each item in the histories of `log`, each by the newest time; a half-life older counts half. (n + 1,).
+    """Count each item's users in the histories of `log`, halving a user's count for each half-life. (n + 1,).
 
-    Users rather than behaviours: on Online Retail, where much is bought again and again, NDCG@10 is .018 for .017.
+    A user's age is that of the newest behaviour with the item, relative to the newest of all. Users are counted rather
+    than behaviours: on Online Retail, where much is bought again and again, NDCG@10 is .018 instead of .017.
     """
     histories = log.histories()
     pair = histories.user * (histories.items + 1) + histories.item
@@ -59,6 +60,6 @@ def faded_counts(log: Interactions, half_life_days: float) -> Floats:
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Counts; there is nothing to train."""
+    """Count the items' users; there is nothing to train."""
     model = Popularity(faded_counts(data.log, options.half_life_days), size.k).eval()
     return Learned(model, partial(met_together, data.log))

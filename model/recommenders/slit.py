@@ -1,7 +1,7 @@
-"""SLIT: the linear model that foresees the next item best from the faded history, in closed form (Choi et al. 2021).
+"""SLIT: the linear model that best predicts the next item from the faded history, in closed form (Choi et al. 2021).
 
-EASE asks what belongs together; this asks what comes next, so it knows an order and still trains in seconds. Of the
-paper's SLIST it is the temporal half, with the next item alone as target: a longer future gained nothing.
+EASE predicts items that belong together, SLIT those that come next, so it knows an order and still trains in seconds.
+It is the temporal half of the paper's SLIST, with only the next item as target: a longer future gained nothing.
 """
 
 from dataclasses import dataclass
@@ -25,12 +25,12 @@ HOW = TrainConfig()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of.
+    """The options of SLIT.
 
     Attributes:
-        l2: penalty of the weights' squares.
-        decay: an item counts so much of the one after it.
-        reach: newest items of a history that are looked at in training.
+        l2: penalty on the weights' squares.
+        decay: weight of an item as a share of the next newer one's.
+        reach: number of a history's newest items that training reads.
     """
 
     l2: float = 600.0
@@ -42,12 +42,13 @@ DEFAULTS = Options()
 
 
 def next_item_weights(log: Interactions, options: Options = DEFAULTS) -> Tensor:
-    """The ridge regression (X'X + l2 I)^-1 X'Y, with a row a behaviour that has a next one.
+    """Solve the ridge regression (X'X + l2 I)^-1 X'Y, with a row for each behaviour that has a next one.
 
-    X holds the faded histories up to that behaviour, and Y what came next. (n + 1, n + 1), row and column 0 zero.
+    X holds the faded history up to the behaviour, and Y the next item. The weights are (n + 1, n + 1), with zeros in
+    row 0 and column 0.
 
     Raises:
-        ValueError: the vocabulary is so large that the matrices take many gigabytes, or nobody has two items.
+        ValueError: the vocabulary is so large that the matrices take many gigabytes, or no user has two items.
     """
     refuse_gigabytes("slit", log.items)
     before, after = _regression(log, options)
@@ -58,14 +59,14 @@ def next_item_weights(log: Interactions, options: Options = DEFAULTS) -> Tensor:
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Solves for the weights; ValueError if there are too many items."""
+    """Train SLIT by solving for its weights; raise ValueError if there are too many items or no user has two."""
     weights = next_item_weights(data.log, options)
     model = EASE(weights, data.log.histories().counts(), size.k, options.decay).eval()
     return Learned(model, partial(met_together, data.log))
 
 
 def _regression(log: Interactions, options: Options) -> tuple[Tensor, Tensor]:
-    """Faded histories, and the item after each. Sparse float32 (P, n + 1) each."""
+    """Return the faded histories, and the item after each. Sparse float32 (P, n + 1) each."""
     histories = log.histories()
     order = np.argsort(histories.user, kind="stable")
     user, item = histories.user[order], histories.item[order]
@@ -81,7 +82,7 @@ def _regression(log: Interactions, options: Options) -> tuple[Tensor, Tensor]:
 
 
 def _sparse(entries: list[tuple[Ints, Ints, float]], shape: tuple[int, int]) -> Tensor:
-    """A matrix of rows, columns and what each of these counts."""
+    """Build a sparse matrix from (rows, columns, value of all these cells) entries."""
     place = np.concatenate([np.stack([rows, columns]) for rows, columns, _ in entries], axis=1)  # (2, E)
     counted = np.repeat([value for *_, value in entries], [len(rows) for rows, *_ in entries])  # (E,)
     found = torch.sparse_coo_tensor(

@@ -1,6 +1,6 @@
-"""Text similarity: items whose titles mean the like, by the word vectors that the package wordllama brings along.
+"""Text similarity: items with titles of similar meaning, by the word vectors of the package wordllama.
 
-It knows every item of the catalogue, those included that nobody has met.
+It knows every item of the catalogue, including those without any interaction.
 """
 
 from dataclasses import dataclass
@@ -23,10 +23,10 @@ HOW = TrainConfig()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of.
+    """The options of text similarity.
 
     Attributes:
-        decay: an item counts so much of the one after it.
+        decay: weight of an item as a share of the next newer one's.
     """
 
     decay: float = 0.9
@@ -36,7 +36,7 @@ DEFAULTS = Options()
 
 
 def title_vectors(titles: tuple[str, ...], progress: Progress) -> Tensor:
-    """Unit vectors, less what all titles have in common. (n, 256)."""
+    """Return a unit vector for each title, after subtracting the mean of all titles. (n, 256)."""
     words = _words()
     blocks: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(titles), _AT_ONCE):
@@ -47,14 +47,17 @@ def title_vectors(titles: tuple[str, ...], progress: Progress) -> Tensor:
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Looks the titles up; there is nothing to train."""
+    """Embed the titles; there is nothing to train."""
     vectors = F.pad(title_vectors(data.titles, progress), (0, 0, 1, 0))  # (n + 1, 256)
     counts = data.log.histories().counts()
     return with_neighbors_by(vectors, MeanOfItems(vectors, vectors, counts, size.k, options.decay))
 
 
 def _words() -> Any:
-    """The word vectors, from the package's own folder: it looks for its tokenizer in a cache, and would fetch it."""
+    """Load the word vectors from the package's own folder.
+
+    By default the package reads its tokenizer from a cache folder, and would download it if it is missing there.
+    """
     import wordllama
 
     folder = Path(wordllama.__file__).parent

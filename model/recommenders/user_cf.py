@@ -1,7 +1,6 @@
-"""User-based collaborative filtering: what users met whose histories are most like this one (Herlocker et al. 1999).
+"""User-based collaborative filtering: items of the users with the most similar histories (Herlocker et al. 1999).
 
-The bundle holds the histories it compares with: users x items, of which so many fit as `CELLS` says, the
-newest users first.
+The bundle holds the histories to compare with, a users x items matrix of at most `CELLS` cells, for the newest users.
 """
 
 from dataclasses import dataclass
@@ -25,12 +24,12 @@ HOW = TrainConfig()
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What it is made of.
+    """The options of user-based collaborative filtering.
 
     Attributes:
-        neighbors: users that are listened to.
-        shrink: added to a cosine's denominator, so that few items in common count less.
-        decay: an item counts so much of the one after it.
+        neighbors: number of most similar users whose items count.
+        shrink: added to a cosine's denominator, so that a few common items count less.
+        decay: weight of an item as a share of the next newer one's.
     """
 
     neighbors: int = 20
@@ -42,13 +41,13 @@ DEFAULTS = Options()
 
 
 class UserCF(FromHistory):
-    """Sums what the nearest users met, each weighed by its similarity to the live history."""
+    """A model that sums the items of the nearest users, each weighted by the user's similarity to the live history."""
 
     neighbors: int
     shrink: float
 
     def __init__(self, met: Tensor, counts: Ints, k: int, options: Options) -> None:
-        """Takes who met what, float32 (n + 1, U)."""
+        """Take the items of the users to compare with, float32 (n + 1, U), 1 for each item of a user."""
         super().__init__(counts, k, options.decay)
         self.neighbors = min(options.neighbors, met.size(1))
         self.shrink = options.shrink
@@ -56,7 +55,7 @@ class UserCF(FromHistory):
         self.register_buffer("norm", met.sum(0).sqrt())
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
-        """(B, L) each -> (B, n + 1)."""
+        """Score every model index by the nearest users' items. (B, L) each -> (B, n + 1)."""
         common = F.embedding_bag(history, self.met, mode="sum", per_sample_weights=recency, padding_idx=0)  # (B, U)
         mine = recency.square().sum(1, keepdim=True).sqrt()  # (B, 1)
         alike = common / (mine * self.norm + self.shrink).clamp(min=1e-12)  # (B, U)
@@ -65,7 +64,7 @@ class UserCF(FromHistory):
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Keeps the histories; there is nothing to train."""
+    """Keep the newest users' histories; there is nothing to train."""
     log = data.log
     met = user_item_matrix(log).index_select(0, newest_users(log)).to_dense().T.contiguous()
     model = UserCF(met, log.histories().counts(), size.k, options).eval()
@@ -73,7 +72,10 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
 
 
 def newest_users(log: Interactions) -> Tensor:
-    """Numbers of the users with a history whose rows fit into the bundle, by their newest behaviour."""
+    """Return the numbers of the newest users whose histories fit into the bundle, in ascending order.
+
+    Users are ordered by their newest behaviour in a history; at least one is kept.
+    """
     users, at = np.unique(log.histories().user[::-1], return_index=True)
     fitting = max(1, CELLS // (log.items + 1))
     return torch.from_numpy(np.sort(users[np.argsort(at, kind="stable")[:fitting]]))

@@ -1,7 +1,7 @@
-"""Where a bundle comes from: a folder on every TaskManager, or a registry, by way of a cache on this one's disk.
+"""The sources of a bundle: a folder on every TaskManager, or a registry, each with a cache on this machine's disk.
 
-No Flink, no torch. A registry may be away, or name what does not load: then what this machine served last is loaded,
-whose bundle is in the cache and whose version is written down beside it.
+The module imports neither Flink nor torch. If a registry is unavailable, or names a version that does not load, the
+version that this machine served last is loaded: its bundle is in the cache, with its version in a file beside it.
 """
 
 import hashlib
@@ -27,18 +27,18 @@ Loaded = TypeVar("Loaded")
 
 
 class BundleChangedError(RecloopError):
-    """The bundle's folder holds another bundle than the job was deployed with: deploy again."""
+    """A folder with another bundle than the job was deployed with: deploy again."""
 
 
 @dataclass(frozen=True, slots=True)
 class FromFolder:
-    """A bundle's folder.
+    """A bundle in a folder.
 
     Attributes:
-        folder: on every TaskManager that needs it.
-        bundle_hash: the hash it must have; None takes what is there.
-        cache: the folder of cached bundles, on this machine. Once a bundle with that hash is there, the folder may
-            hold another one, as after the next training.
+        folder: the bundle's folder, on every TaskManager that needs it.
+        bundle_hash: the hash that the bundle must have; None takes any bundle.
+        cache: the folder of cached bundles, on this machine. Once a bundle with that hash is in it, `folder` may hold
+            another one, as after the next training.
     """
 
     folder: Path
@@ -46,16 +46,16 @@ class FromFolder:
     cache: Path | None = field(default=None, compare=False)
 
     def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
-        """Loads the bundle.
+        """Load the bundle, and return the result of `load`.
 
         Raises:
             BundleError: it is not whole.
-            BundleChangedError: it is not the one the job was deployed with.
+            BundleChangedError: it is not the one that the job was deployed with.
         """
         return load(Bundle.load(self._cached() or self._as_deployed(self.folder)))
 
     def _cached(self) -> Path | None:
-        """The bundle's folder in the cache, copied into it first; None where there can be none."""
+        """Return the bundle's folder in the cache, copied there if missing; None without a hash or a usable cache."""
         if self.cache is None or self.bundle_hash is None:
             return None
         try:
@@ -67,7 +67,7 @@ class FromFolder:
         return folder
 
     def _as_deployed(self, folder: Path) -> Path:
-        """The folder, if it holds what the job was deployed with."""
+        """Return the folder, or raise BundleChangedError if it holds another bundle than the job was deployed with."""
         found = BundleFiles.of_folder(folder).hash
         if self.bundle_hash not in {None, found}:
             msg = (
@@ -80,14 +80,14 @@ class FromFolder:
 
 @dataclass(frozen=True, slots=True)
 class FromRegistry:
-    """A version of a model in a registry, or whatever a pointer names.
+    """A version of a model in a registry, or the version that a pointer names.
 
     Attributes:
         url: the registry, or the place of its URL (`model/registry/urls.py`).
         name: the model.
         which: CURRENT, CANDIDATE or a version's id.
         cache: the folder of cached bundles, on this machine.
-        bundle_hash: the hash that a version must have; None takes what the registry has.
+        bundle_hash: the hash that a version must have; None takes the registry's. Pointers ignore it.
     """
 
     url: str = field(repr=False)
@@ -98,22 +98,21 @@ class FromRegistry:
 
     @property
     def follows(self) -> bool:
-        """Whether it is a pointer, which may move."""
+        """Return true if `which` is a pointer, which may move."""
         return self.which in (CURRENT, CANDIDATE)
 
     def named_by(self, pointers: Pointers) -> Version | None:
-        """What the pointers say to serve: `current` also where there is no candidate.
+        """Return the version to serve by the pointers; without a candidate it is `current`.
 
-        So a candidate that is promoted goes on being served to its variant, and one that is withdrawn is
-        served to nobody.
+        So a promoted candidate is still served to its variant, and a withdrawn one to nobody.
         """
         return pointers.named(self.which) or pointers.current
 
     def wanted(self) -> Version:
-        """What is to be served now.
+        """Return the version to serve now.
 
         Raises:
-            RegistryError: the registry does not say.
+            RegistryError: the registry cannot be read, or has no such version.
         """
         if not self.follows and self.bundle_hash is not None:
             return Version(self.which, self.bundle_hash)
@@ -123,23 +122,23 @@ class FromRegistry:
         return self.named_by(registry.pointers(self.name)) or registry.find(self.name, self.which)
 
     def fetch(self, version: Version) -> Bundle:
-        """The bundle, out of the cache, or into it first.
+        """Load a version from the cache, after copying it there if it is missing.
 
         Raises:
-            BundleError: it is not whole.
+            BundleError: the bundle is not whole.
             RegistryError: it is not in the cache, and the registry cannot be read.
         """
         folder = Registry(self.url).fetch(self.name, version, self.cache)
-        if not self.follows:  # else it is remembered
+        if not self.follows:  # a followed version is kept by `remember` instead
             hold(folder)
         return Bundle.load(folder)
 
     def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
-        """Loads what is to be served now, else what this machine served last.
+        """Load the version to serve now, or else the one that this machine served last; return the result of `load`.
 
         Raises:
-            RegistryError: the registry does not say what to serve, and nothing was served here.
-            BundleError: that is not whole, and nothing else was served here.
+            RegistryError: the registry names no version, and none that loads was served here.
+            BundleError: the version is not whole, and no other that loads was served here.
         """
         problems: list[Exception] = []
         tried: list[Version] = []
@@ -148,13 +147,13 @@ class FromRegistry:
                 if (version := ask()) not in tried:
                     tried.append(version)
                     return load(self.fetch(version))
-            except Exception as error:  # whatever is wrong with one version, the other may do
+            except Exception as error:  # whatever the fault of one version is, the other may load
                 problems.append(error)
                 _log.warning("%s of the model %s does not load: %s", self.which, self.name, error)
         raise problems[0]
 
     def remember(self, version: Version) -> None:
-        """Writes down what is served, for a start at which the registry is away or names what does not load."""
+        """Write the served version down, for a start when the registry is away or names one that does not load."""
         self.cache.mkdir(parents=True, exist_ok=True)
         replace_file(self._memory, msgspec.json.encode(version), many_writers=True)
 

@@ -1,6 +1,6 @@
-"""Which versions of a model are to be served: `current`, `candidate`, and what was current before.
+"""The pointers to a model's versions to serve: `current`, `candidate`, and the former current versions.
 
-Pure values: a move gives new pointers. `model.registry.registry` keeps them in one small JSON file.
+They are pure values: a move returns new pointers. `model.registry.registry` keeps them in one small JSON file.
 """
 
 from dataclasses import dataclass, replace
@@ -13,10 +13,10 @@ from model.registry.errors import RegistryMissingError, RegistryMoveError
 CURRENT = "current"
 CANDIDATE = "candidate"
 PREVIOUS_LIMIT = 50
-"""Rollbacks that are possible in a row; beyond it the oldest goes."""
+"""The most rollbacks possible in a row; the oldest version is dropped beyond it."""
 
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
-"""In hex; checked where it is decoded, since it becomes the name of a folder."""
+"""A sha256 in hex; checked when it is decoded, since it becomes the name of a folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Version:
 
     Attributes:
         id: the version, as the bundle's manifest has it.
-        hash: the bundle's, which covers every file.
+        hash: the bundle's hash, which covers every file.
     """
 
     id: str
@@ -34,13 +34,13 @@ class Version:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointers:
-    """What is to be served of one model.
+    """The versions of one model to serve.
 
     Attributes:
         revision: rises by one with every move; 0 before the first.
-        current: what everyone is served.
-        candidate: what may become current; never the same version.
-        previous: what was current before, newest last: where rollbacks go.
+        current: the version served to everyone.
+        candidate: the version that may become current; never the current one.
+        previous: former current versions, newest last; a rollback returns to the last.
     """
 
     revision: int = 0
@@ -49,22 +49,22 @@ class Pointers:
     previous: tuple[Version, ...] = ()
 
     def named(self, pointer: str) -> Version | None:
-        """Where CURRENT or CANDIDATE points."""
+        """Return the version at CURRENT or CANDIDATE."""
         return self.current if pointer == CURRENT else self.candidate
 
     def name_of(self, version: Version) -> str | None:
-        """CURRENT or CANDIDATE, if one of them points at it."""
+        """Return CURRENT or CANDIDATE if one of them points at the version, else None."""
         return {self.current: CURRENT, self.candidate: CANDIDATE}.get(version)
 
     def promoted(self, version: Version) -> "Pointers":
-        """That version is current; what was it before is where a rollback goes."""
+        """Return the pointers with a version made current; a rollback returns to the one that it replaces."""
         if version == self.current:
             return self
         left = () if self.current is None else (self.current,)
         return self._moved(current=version, previous=(*self.previous, *left)[-PREVIOUS_LIMIT:])
 
     def with_candidate(self, version: Version | None) -> "Pointers":
-        """That version is the candidate, or none is.
+        """Return the pointers with a version, or none, as the candidate.
 
         Raises:
             RegistryMoveError: it is current.
@@ -75,16 +75,16 @@ class Pointers:
         return self if version == self.candidate else replace(self, candidate=version, revision=self.revision + 1)
 
     def offered(self, version: Version) -> "Pointers":
-        """That version is the candidate, or current where nothing is."""
+        """Return the pointers with a version as the candidate, or as current if there is no current one."""
         if self.current is None or version == self.current:
             return self.promoted(version)
         return self.with_candidate(version)
 
     def rolled_back(self) -> "Pointers":
-        """What was current before the last promotion is current again.
+        """Return the pointers with the version current again that was current before the last promotion.
 
         Raises:
-            RegistryMissingError: nothing was.
+            RegistryMissingError: no version was current before.
         """
         if not self.previous:
             msg = "nothing was current before, so there is nothing to roll back to"

@@ -1,23 +1,24 @@
-"""The registry of models: bundles under immutable versions, and pointers that say which ones to serve.
+"""The registry of models: bundles under immutable versions, and pointers to the versions to serve.
 
     <registry>/<model>/<version>/      a bundle; its manifest.json is written last, and without it no version is there
-    <registry>/<model>/pointers.json   `Pointers`: current, candidate and what was current before
-    <registry>/<model>/.lock           held by whoever writes
+    <registry>/<model>/pointers.json   `Pointers`: current, candidate and the former current versions
+    <registry>/<model>/.lock           held by the process that writes
 
-It is a folder, or any URL that an installed fsspec package knows. Nothing of a bundle is used before its sha256 is
-checked, and nothing is registered or pointed at that is not whole and answers a trial (`model.bundles.trial`). This
-module imports neither Flink nor, until it tries a model, torch.
+The registry is a folder, or any URL that an installed fsspec package knows. The sha256 of each of a bundle's files is
+checked before the file is used. A bundle is registered or pointed at only if it is whole and passes its trial
+(`model.bundles.trial`). This module imports no Flink, and torch only to try a model.
 
-**Following it.** Ask for `pointers(name)` as often as you like; where they are not equal to those you have,
-`fetch(name, pointers.current, cache)` and `Bundle.load` what it returns. A `RegistryError` meanwhile is no reason to
-stop serving what you have.
+**Following the registry.** Call `pointers(name)` as often as you like. When they differ from those you have, call
+`fetch(name, pointers.current, cache)` and load the folder that it returns with `Bundle.load`. On a `RegistryError`,
+keep serving the bundle you have.
 
-**At once.** In a folder writers wait for each other, so no move of a pointer is lost. Elsewhere there are no locks:
-both pointers still move in one put of one object, which object stores show whole or not at all, so a reader sees the
-pointers of before or after a move. Of two moves within the same fraction of a second the later one's put stays, under
-the same revision, and the other is lost: let one place move pointers. Servers that write in place (FTP, SFTP) may show
-half a file, which is refused, and whole again a moment later. Two registrations of one version with other content at
-once may mix their files; the hashes tell, it is refused, and registering it again mends it.
+**Concurrent writers.** In a folder, writers wait for each other, so no move of a pointer is lost. Elsewhere there are
+no locks. Both pointers still move in one put of one object, which object stores show whole or not at all, so a reader
+sees the pointers either before or after a move. Of two moves within the same fraction of a second, the later put stays,
+under the same revision, and the other is lost: move pointers from one place only. Servers that write in place (FTP,
+SFTP) may show half a file, which is refused, and the whole file a moment later. Two concurrent registrations of one
+version with different content may mix their files. The hashes reveal it, the version is refused, and registering it
+again repairs it.
 """
 
 import hashlib
@@ -48,18 +49,18 @@ _PLAIN = PLAIN_NAME.fullmatch
 
 
 class Registry:
-    """A registry; every call asks anew, nothing is kept.
+    """A registry, read anew by every call; nothing is kept in memory.
 
-    All methods raise RegistryAccessError where the folder or URL cannot be used, RegistryNameError where a name is no
-    plain word, and RegistryMissingError where what they need is not there. A `which` is a version's id, "current",
-    "candidate", or a `Version`.
+    All methods raise RegistryAccessError if the folder or URL cannot be used, RegistryNameError if a name is no plain
+    word, and RegistryMissingError if a model, version or pointer that they need is missing. A `which` is a version's
+    id, "current", "candidate", or a `Version`.
 
     Attributes:
         place: folder or URL, without a password.
     """
 
     def __init__(self, url: str | Path) -> None:
-        """Opens it; a folder is made when something is registered.
+        """Open the registry; a missing folder is made when a bundle is registered.
 
         Raises:
             RegistryAccessError: no installed package knows such URLs, or the server cannot be reached.
@@ -68,18 +69,18 @@ class Registry:
         self.place = self._store.place
 
     def names(self) -> tuple[str, ...]:
-        """Models with a version, by name."""
+        """Return the models that have a version, sorted by name."""
         return tuple(sorted({name for name, _ in self._bundles("*")}))
 
     def versions(self, name: str) -> tuple[str, ...]:
-        """Versions of a model, by name; those of `recloop train` are times, so the newest is last."""
+        """Return a model's versions, sorted by name; those of `recloop train` are times, so the newest is last."""
         if not (found := self._bundles(_plain(name))):
             msg = f"the registry {self.place} has no model {name!r}: recloop models list shows those it has"
             raise RegistryMissingError(msg)
         return tuple(sorted(version for _, version in found))
 
     def pointers(self, name: str) -> Pointers:
-        """The model's pointers: one small file is read, so ask as often as you like.
+        """Read the model's pointers; the file is small, so call as often as you like.
 
         Raises:
             RegistryCorruptError: the file cannot be understood.
@@ -96,7 +97,7 @@ class Registry:
             raise RegistryCorruptError(msg) from error
 
     def find(self, name: str, which: str | Version) -> Version:
-        """The version that `which` means; of a pointer with the hash that it had when it was pointed at."""
+        """Find a version; one that a pointer names has the hash from the time when the pointer moved to it."""
         if isinstance(which, Version):
             return which
         if which in (CURRENT, CANDIDATE):
@@ -107,24 +108,24 @@ class Registry:
         return Version(which, hashlib.sha256(self._manifest(name, which)).hexdigest())
 
     def manifest(self, name: str, which: str | Version) -> Manifest:
-        """What a version is.
+        """Read the manifest of a version.
 
         Raises:
-            BundleError: its manifest cannot be understood, or is of another contract.
+            BundleError: its manifest cannot be understood, has changed, or is of another contract.
         """
         return self._files(name, self.find(name, which)).manifest
 
     def register(self, bundle: Path, name: str | None = None) -> Version:
-        """Copies a bundle into the registry; no pointer moves.
+        """Copy a bundle into the registry; no pointer moves.
 
-        The same bundle again changes nothing, and mends what is not whole.
+        Registering the same bundle again changes nothing, except that it repairs missing or changed files.
 
         Args:
             bundle: its folder; checked before anything is written.
-            name: of the model; the bundle's own by default.
+            name: name of the model; the bundle's own by default.
 
         Raises:
-            BundleError: it is missing, corrupt or of another contract, or its answers to a trial are none.
+            BundleError: it is missing, corrupt or of another contract, or it fails its trial.
             VersionTakenError: the version is there with other content.
         """
         try_bundle(Bundle.load(bundle))
@@ -136,13 +137,13 @@ class Registry:
         return version
 
     def offer(self, bundle: Path, name: str | None = None) -> tuple[Version, Pointers]:
-        """Registers a bundle and makes it the candidate, or current where the model has none; raises as `register`."""
+        """Register a bundle and make it the candidate, or current if the model has none; raise as `register` does."""
         version = self.register(bundle, name)
         name = name or BundleFiles.of_folder(bundle).manifest.name
         return version, self._move(name, lambda now: now.offered(version))
 
     def promote(self, name: str, version: str | None = None) -> Pointers:
-        """Makes a version current, the candidate by default.
+        """Make a version current, the candidate by default.
 
         Raises:
             BundleError: it is not whole, of another contract, or fails its trial.
@@ -150,7 +151,7 @@ class Registry:
         return self._move(name, lambda now: now.promoted(self.find(name, version or CANDIDATE)))
 
     def set_candidate(self, name: str, version: str | None) -> Pointers:
-        """Makes a version the candidate, or none.
+        """Make a version the candidate, or leave the model without one.
 
         Raises:
             BundleError: it is not whole, of another contract, or fails its trial.
@@ -159,23 +160,24 @@ class Registry:
         return self._move(name, lambda now: now.with_candidate(None if version is None else self.find(name, version)))
 
     def rollback(self, name: str) -> Pointers:
-        """Makes current what was it before the last promotion; again and again goes further back.
+        """Make the version current that was so before the last promotion; each further call goes one step back.
 
         Raises:
-            BundleError: it is not whole any more, of another contract, or fails its trial.
+            BundleError: it is no longer whole, of another contract, or fails its trial.
+            RegistryMissingError: no version was current before.
         """
         return self._move(name, lambda now: now.rolled_back())
 
     def fetch(self, name: str, which: str | Version, cache: Path) -> Path:
-        """Returns a local folder with the bundle, copied into `cache` unless it is there; see `bundle_cache`.
+        """Return a local folder with the bundle, copied into `cache` unless it is there; see `bundle_cache`.
 
         Args:
-            name: of the model.
-            which: of a `Version` that is in the cache the registry is not asked, so it may be away.
-            cache: folder; the bundle is in its folder named by the bundle's hash.
+            name: name of the model.
+            which: a version. For a `Version` in the cache the registry is not read, so it may be unavailable.
+            cache: the folder of cached bundles; each is in a folder named by its hash.
 
         Raises:
-            BundleError: the bundle in the registry is not whole, not what was pointed at, or of another contract.
+            BundleError: the bundle in the registry is not whole, not the one pointed at, or of another contract.
         """
         version = self.find(name, which)
         return cached(cache, version.hash, lambda: self._files(name, version))
@@ -202,7 +204,7 @@ class Registry:
             raise
 
     def _move(self, name: str, change: Callable[[Pointers], Pointers]) -> Pointers:
-        self.versions(name)  # a name that is not there gets no folder
+        self.versions(name)  # raises for an unknown name, so that the lock makes no folder for it
         with self._store.lock(name):
             now = self.pointers(name)
             if (moved := change(now)) != now:
@@ -216,7 +218,7 @@ class Registry:
                 try_files(self._files(name, new))
 
     def _bundles(self, name_pattern: str) -> list[tuple[str, str]]:
-        """(model, version) of every bundle."""
+        """Return (model, version) of every bundle."""
         found = (tuple(path.split("/")) for path in self._store.glob(f"{name_pattern}/*/{MANIFEST}"))
         return [(name, version) for name, version, _ in found if _PLAIN(name) and _PLAIN(version)]
 

@@ -1,7 +1,7 @@
-"""Where a registry keeps its files: a local folder, or whatever fsspec reaches by a URL.
+"""The storage of a registry's files: a local folder, or a URL that fsspec can open.
 
-Both replace a file in one move, as far as the place can. A folder does not go through fsspec, whose local files
-are written in place, or by way of /tmp, from where a move to another file system is a copy.
+Both replace a file in one move, as far as the storage can. A folder is not opened through fsspec, which writes local
+files in place, or through /tmp, from where a move to another file system is a copy.
 """
 
 import fnmatch
@@ -22,8 +22,8 @@ LOCK_NAME = ".lock"
 class Store(Protocol):
     """Files by their path below the registry, parts joined by "/".
 
-    All methods raise RegistryAccessError where the place cannot be reached, read or written; FileNotFoundError
-    comes from `read` alone.
+    All methods raise RegistryAccessError if the place cannot be reached, read or written; only `read` raises
+    FileNotFoundError.
 
     Attributes:
         place: folder or URL, for messages.
@@ -32,32 +32,32 @@ class Store(Protocol):
     place: str
 
     def read(self, path: str) -> bytes:
-        """The content of a file; raises FileNotFoundError where there is none."""
+        """Return the content of a file; raise FileNotFoundError if there is none."""
         ...
 
     def write(self, path: str, content: bytes) -> None:
-        """Makes or replaces a file in one move."""
+        """Write or replace a file in one move."""
         ...
 
     def glob(self, pattern: str) -> list[str]:
-        """Paths of files that match a pattern of as many parts; none where there is no such folder."""
+        """Return the paths that match a pattern part by part; none if there is no such folder."""
         ...
 
     def remove(self, path: str) -> None:
-        """Removes a file, if it is there, and its folder if nothing else is in it."""
+        """Remove a file, if it is there, and its folder if nothing else is in it."""
         ...
 
     def lock(self, folder: str) -> AbstractContextManager[None]:
-        """Keeps other writers of that folder out while the block runs, where the place has locks."""
+        """Lock a folder against other writers while the block runs, if the place has locks."""
         ...
 
 
 def open_store(url: str | Path) -> Store:
-    """The store at a folder or an fsspec URL, or at what stands in `env:NAME` or `file:PATH`.
+    """Open the store at a folder or an fsspec URL, or at the one written in `env:NAME` or `file:PATH`.
 
     Raises:
-        RegistryAccessError: no installed package knows such URLs, or the server cannot be reached, or there is
-            nothing in that place.
+        RegistryAccessError: no installed package knows such URLs, the server cannot be reached, the URL's password has
+            an unescaped separator, or the variable or file is missing or empty.
     """
     if isinstance(url, Path):
         return FolderStore(url)
@@ -84,13 +84,13 @@ def open_store(url: str | Path) -> Store:
 
 
 def _access_error(what: str, error: Exception, url: str) -> RegistryAccessError:
-    """The error without the URL's secrets; its cause is not chained to it, since tracebacks would show them."""
+    """Return the error without the URL's secrets; raise it `from None`, since a traceback of its cause shows them."""
     said = masked(str(error), url) or type(error).__name__
     return RegistryAccessError(f"{what}: {said}")
 
 
 class FolderStore:
-    """A folder on this machine, or mounted on it. Locks hold between all processes that see the folder."""
+    """A store in a folder on this machine, or mounted on it; all processes that see the folder share its locks."""
 
     def __init__(self, folder: Path) -> None:
         self.place = str(folder)
@@ -102,11 +102,11 @@ class FolderStore:
             return (self._folder / path).read_bytes()
 
     def write(self, path: str, content: bytes) -> None:
-        """See Store. What is there after a loss of power is the old file or the new one."""
+        """See Store. After a loss of power, either the old file or the new one is there."""
         target = self._folder / path
         with self._reaching():
             target.parent.mkdir(parents=True, exist_ok=True)
-            replace_file(target, content)  # one writer at a time: it has the lock
+            replace_file(target, content)  # the caller has the lock, so there is one writer at a time
 
     def glob(self, pattern: str) -> list[str]:
         """See Store."""
@@ -142,10 +142,10 @@ class FolderStore:
 
 
 def _matching(folder: Path, before: str, parts: list[str]) -> Iterator[str]:
-    """Yield the paths below a folder whose parts match, one by one; Path.glob hides what it may not read.
+    """Yield the paths below a folder that match part by part; unlike Path.glob, do not skip unreadable folders.
 
     Raises:
-        OSError: the folder, or one below it that is gone through, cannot be read.
+        OSError: the folder, or a matching one below it, cannot be read.
     """
     first, *others = parts
     try:
@@ -160,7 +160,7 @@ def _matching(folder: Path, before: str, parts: list[str]) -> Iterator[str]:
 
 
 class UrlStore:
-    """What fsspec reaches: object stores, servers. There are no locks."""
+    """A store at a URL that fsspec can open, such as an object store or a server; it has no locks."""
 
     def __init__(self, filesystem: Any, root: str, url: str) -> None:
         self.place = without_secrets(url)
@@ -177,7 +177,7 @@ class UrlStore:
             return content
 
     def write(self, path: str, content: bytes) -> None:
-        """See Store. One put of one object, which object stores show whole or not at all."""
+        """See Store. It is one put of one object, which object stores show whole or not at all."""
         with self._reaching() as filesystem, tempfile.NamedTemporaryFile() as file:
             file.write(content)
             file.flush()
@@ -194,13 +194,13 @@ class UrlStore:
         return ["/".join(path.split("/")[-parts:]) for path in found]
 
     def remove(self, path: str) -> None:
-        """See Store. Object stores have no empty folders; elsewhere they stay."""
+        """See Store. Object stores have no empty folders; on other servers an empty folder stays."""
         with self._reaching() as filesystem:
             if filesystem.exists(self._at(path)):
                 filesystem.rm_file(self._at(path))
 
     def lock(self, folder: str) -> AbstractContextManager[None]:
-        """See Store: there are no locks."""
+        """See Store. There are no locks."""
         return nullcontext()
 
     def _at(self, path: str) -> str:
@@ -209,7 +209,7 @@ class UrlStore:
     @contextmanager
     def _reaching(self, *passed: type[FileNotFoundError]) -> Iterator[Any]:
         try:
-            self._filesystem.invalidate_cache()  # what another process wrote has to be seen
+            self._filesystem.invalidate_cache()  # to see the files that other processes wrote
             yield self._filesystem
         except passed as error:
             raise FileNotFoundError(masked(str(error), self._url)) from None

@@ -1,8 +1,8 @@
-"""What of a registry's URL is a secret: kept where only its place is written down, and masked wherever it is shown.
+"""The secrets in a registry's URL: they can be kept in a variable or file, and are masked wherever the URL is shown.
 
 A URL may hold a password (`ftp://me:secret@host/models`), or a token or signature as its query
-(`https://host/models?sig=...`). Everything up to the last @ after a colon is taken for the former, since a password may
-hold slashes, and any query or fragment for the latter: a name that tells a token from others there is not.
+(`https://host/models?sig=...`). Everything up to the last @ after a colon is taken as the password, since a password
+may hold slashes. Any query or fragment is taken as a token, since no name marks the parameters that are one.
 """
 
 import os
@@ -19,30 +19,30 @@ _IN_TEXT = re.compile(r"[A-Za-z][A-Za-z0-9+.:-]*://[^\s'\"<>)]+")
 _PLACE = re.compile(r"(?P<kind>env|file):(?!//)(?P<name>.+)", re.DOTALL)
 _HIDDEN = "***"
 _SHORTEST = 4
-"""A shorter secret is masked as part of a URL only: its letters are in many words."""
+"""The shortest secret to mask outside a URL: the letters of a shorter one occur in many words."""
 
 
 def is_url(text: str) -> bool:
-    """Whether it is a URL, and no folder."""
+    """Return true if the text is a URL and no folder."""
     return "://" in text
 
 
 def is_place(text: str) -> bool:
-    """Whether it says where the URL is, `env:NAME` or `file:PATH`, and is none itself."""
+    """Return true if the text is the place of a URL, `env:NAME` or `file:PATH`, and no URL itself."""
     return _PLACE.fullmatch(text) is not None
 
 
 def absolute_place(text: str) -> str:
-    """The same place, a file's path absolute."""
+    """Return the same place, with a file's path made absolute."""
     kind, _, name = text.partition(":")
     return f"file:{Path(name).absolute()}" if kind == "file" else text
 
 
 def url_at(text: str) -> str:
-    """The registry's URL or folder: what stands in a place, or the text itself.
+    """Return the registry's URL or folder: the content of a place, or the text itself if it is none.
 
     Raises:
-        RegistryAccessError: there is nothing in that place.
+        RegistryAccessError: the variable or file is missing or empty.
     """
     if (place := _PLACE.fullmatch(text)) is None:
         return text
@@ -62,7 +62,7 @@ def url_at(text: str) -> str:
 
 
 def without_secrets(url: str) -> str:
-    """The URL as it may be shown."""
+    """Return the URL with its secrets masked."""
     if not is_url(url):
         return url
     shown = _WEB_LOGIN.sub(f"{_HIDDEN}@", _LOGIN.sub(f"{_HIDDEN}@", url))
@@ -70,19 +70,19 @@ def without_secrets(url: str) -> str:
 
 
 def has_plain_slash(url: str) -> bool:
-    """Whether a password is written so that no library reads it: up to there it would be a host and a port."""
+    """Return true if a login holds a plain / ? or #, where libraries would end it and read a host and a port."""
     return any(set("/?#") & set(login) for login in _LOGIN.findall(url))
 
 
 def masked(text: str, url: str) -> str:
-    """A text about a URL as it may be shown, whatever of the URL's secrets it repeats."""
+    """Return a text about a URL with all of the URL's secrets masked."""
     for secret in sorted(_secrets(url), key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
     return _IN_TEXT.sub(lambda found: without_secrets(found[0]), text)
 
 
 def _secrets(url: str) -> set[str]:
-    """Each as it stands, and as libraries write it."""
+    """Return the URL's secrets, each as written, decoded and quoted, as libraries write them."""
     if not is_url(url):
         return set()
     found = [*_LOGIN.findall(url), *_WEB_LOGIN.findall(url)]
