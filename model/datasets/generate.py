@@ -18,7 +18,7 @@ from model.folders import whole_folder
 
 CHUNK_ROWS = 200_000
 START_MS = 1_704_067_200_000  # 2024-01-01 UTC
-_MOST_DAYS = 2_000_000  # which ends before the year 9999
+_MOST_DAYS = 2_000_000  # so that the data end before the year 9999
 ACTION_MIX = {"view": 0.5, "click": 0.33, "favorite": 0.07, "cart": 0.06, "buy": 0.03, "dislike": 0.01}
 FIRST_TASTE_SHARE = 0.6
 SECOND_TASTE_SHARE = 0.3

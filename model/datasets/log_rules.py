@@ -79,7 +79,7 @@ class LogFilter:
             if not rules.earliest_ms <= behavior.timestamp <= appended_ms + rules.max_ahead_ms:
                 report.skip(IMPOSSIBLE)
                 continue
-            # No record moves the newest time beyond its own appending, as in the job.
+            # As in the job, no row moves the newest time beyond the time at which it was appended.
             known = newest if report.appended_ms is None else min(newest, appended_ms)
             if behavior.timestamp < known - rules.allowed_lateness_ms:
                 self.late += 1

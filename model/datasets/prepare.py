@@ -129,7 +129,7 @@ def prepare(
         return Outcome(current, None)
     _check_there("--path", request.path)
     if request.items is not None:
-        _check_there("--items", request.items)  # which is read last
+        _check_there("--items", request.items)  # checked now, as it is read last
     work = _Preparation(request, progress, int(time.time() * 1000) if now_ms is None else now_ms)
     with whole_folder(out, DATASET) as folder:
         work.write(folder)

@@ -75,7 +75,7 @@ def top_k_of_chunks(scores: Tensor, exclude: Tensor, k: int, block: int) -> tupl
     out = (exclude // chunk * rows + row) * chunk + exclude % chunk  # (B, E)
     scores.view(-1).index_fill_(0, out.flatten(), float("-inf"))
     scores[0, :, 0] = float("-inf")
-    blocks = chunk // block  # of a chunk
+    blocks = chunk // block  # in a chunk
     blocked = scores.view(chunks * rows * blocks, block)
     greatest = blocked.amax(1).view(chunks, rows, blocks).transpose(0, 1).reshape(rows, chunks * blocks)
     # No score of another block is above the maxima of these k blocks, so the k best are in them.
