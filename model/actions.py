@@ -1,6 +1,6 @@
-"""The action table: what each action says about a user's taste.
+"""The action table: the meaning of each action for a user's profile.
 
-An action's code is what state stores, one byte: a code is never given to another action.
+State stores an action's code, one byte, so a code is never given to another action.
 """
 
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from types import MappingProxyType
 
 
 class Kind(StrEnum):
-    """What an action does to a user's profile."""
+    """The effect of an action on a user's profile."""
 
     POSITIVE = "positive"
-    """Appended to the history that the model sees."""
+    """The item is appended to the history that the model reads."""
     NEGATIVE = "negative"
     """The item and its nearest neighbours leave the list."""
     EXPOSURE = "exposure"
-    """The item was shown; again and again without an act counts against it."""
+    """The item was shown; being shown often without an act counts against it."""
     TERMINAL = "terminal"
     """The item is owned: appended to the history and never recommended until it is returned."""
     REVERSAL = "reversal"
-    """Takes a terminal action back."""
+    """A terminal action is taken back, as when an item is returned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Action:
     """One row of the table.
 
     Attributes:
-        code: 1 to 255, what state stores; 32 and above are free for a deployment's own actions.
-        kind: what it does to the profile.
+        code: 1 to 255, as state stores it; 32 and above are free for a deployment's own actions.
+        kind: its effect on the profile.
         weight: strength of the interest, 0 and above; 1.0 is a click.
-        half_life_s: after so many seconds of event time an exposure counts half. Models get weight and age apart
-            and fade acts as they learned.
+        half_life_s: after so many seconds of event time an exposure counts half. Models get weight and age apart,
+            and fade acts as they learned to.
     """
 
     code: int
@@ -68,5 +68,5 @@ DEFAULT_ACTIONS: ActionTable = MappingProxyType(
 
 
 def history_actions(table: ActionTable) -> frozenset[str]:
-    """The names of the actions whose items enter the history that a model sees."""
+    """Return the names of the actions whose items enter the history that a model reads."""
     return frozenset(name for name, action in table.items() if action.kind in {Kind.POSITIVE, Kind.TERMINAL})

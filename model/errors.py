@@ -1,4 +1,4 @@
-"""The root of every error that a user or a cluster can cause.
+"""The root of all errors that a user or a cluster can cause.
 
 RecloopError    the text is one sentence that says what is wrong, and what to do
 Each package's errors module draws the tree below it. The command line turns a RecloopError into its text and exit
@@ -7,8 +7,8 @@ code 1; anything else is a fault of the program and keeps its traceback.
 
 
 class RecloopError(Exception):
-    """Anything that a user can do something about; the text says what."""
+    """An error that a user can do something about; the text says what to do."""
 
 
 class TrainingError(RecloopError, ValueError):
-    """A recommender cannot be trained on this data, in this size or in this way."""
+    """A recommender that cannot be trained on this data, in this size or with these settings."""

@@ -1,7 +1,7 @@
 """Event times: the unit of a number by the range it lies in, and ISO 8601 text.
 
-A behaviour is of 1973 to 2286. In that range the numbers of the four units do not overlap, so that a number names
-its unit; what lies in none of the ranges is never given one by guessing.
+A behaviour is of 1973 to 2286. In that range the numbers of the four units do not overlap, so that a number shows
+its unit; a unit is never guessed for a number that lies in none of the ranges.
 """
 
 import math
@@ -18,7 +18,7 @@ from model.records import EpochMs
 EARLIEST_PLAUSIBLE_S = 10**8  # 1973-03-03
 LATEST_PLAUSIBLE_S = 10**10  # 2286-11-20
 LATEST_MS: EpochMs = 253_402_300_799_999
-"""The end of the year 9999, the last one that calendars of tables and languages have."""
+"""The end of the year 9999, the last one that tables and programming languages can express."""
 
 ISO = "ISO 8601"
 ISO_WITHOUT_ZONE = "ISO 8601 without an offset, taken as UTC"
@@ -29,25 +29,25 @@ _US_FORMAT = "%m/%d/%Y %H:%M"
 
 
 class EventTimeError(RecloopError, ValueError):
-    """A value is no event time; the text says why."""
+    """A value that is no event time; the text says why."""
 
 
 class Unit(Enum):
-    """A unit of epoch times; the value is how many there are in a second."""
+    """A unit of epoch times; the value is the number of units in a second."""
 
     SECONDS = 1
     MILLISECONDS = 10**3
     MICROSECONDS = 10**6
     NANOSECONDS = 10**9
 
-    # Once a row each: Enum's own `value` and hash are functions in Python.
+    # Used once a row each, for which Enum's own `value` and hash, functions in Python, are slow.
     __hash__ = object.__hash__
 
     def __init__(self, per_second: int) -> None:
         self.per_second = per_second
 
     def to_ms(self, value: float) -> EpochMs:
-        """Return the epoch milliseconds of a number in this unit; integers lose no digit on the way."""
+        """Return the epoch milliseconds of a number in this unit, rounded down; integers are computed exactly."""
         if isinstance(value, float):
             return math.floor(value * 1000 / self.per_second)
         return value * 1000 // self.per_second
@@ -55,7 +55,7 @@ class Unit(Enum):
 
 _RANGES = tuple((EARLIEST_PLAUSIBLE_S * unit.value, LATEST_PLAUSIBLE_S * unit.value, unit) for unit in Unit)
 UNITS = {"s": Unit.SECONDS, "ms": Unit.MILLISECONDS, "us": Unit.MICROSECONDS, "ns": Unit.NANOSECONDS}
-"""The names that a user gives."""
+"""The units by the names that a user gives."""
 
 
 def unit_of(value: float) -> Unit | None:
@@ -67,21 +67,21 @@ def unit_of(value: float) -> Unit | None:
 
 
 def wrong_unit(timestamp: EpochMs) -> Unit | None:
-    """Return the unit that the number of a timestamp is in, if that is another one than milliseconds."""
+    """Return the unit that a timestamp seems to be in, if that is not milliseconds; otherwise None."""
     unit = unit_of(timestamp)
     return None if unit is Unit.MILLISECONDS else unit
 
 
 @dataclass(slots=True)
 class EventTimes:
-    """Reads the times of one source, and counts their units.
+    """The reading of one source's times, and the counts of their units.
 
     Attributes:
         documented: the unit that the source's format promises; None if it promises none.
-        given: the unit that the user says; all numbers are in it.
-        seen: unit or form -> times that were taken so.
-        doubtful: unit -> times that would be plausible in it, but were taken in the one that was given.
-        early: numbers that are plausible in no unit and were taken in the promised or given one.
+        given: the unit that the user gives; all numbers are in it.
+        seen: unit or form -> times that were read in it.
+        doubtful: unit -> times that would be plausible in it, but were read in the given one.
+        early: numbers that are plausible in no unit and were read in the given or promised one.
     """
 
     documented: Unit | None = None
@@ -91,7 +91,7 @@ class EventTimes:
     early: int = 0
 
     def to_ms(self, value: float | str) -> EpochMs:
-        """Return epoch milliseconds.
+        """Return the epoch milliseconds of a source's time, and count its unit.
 
         Raises:
             EventTimeError: it is no number and no ISO 8601, or not within 1970 to 9999, or in no unit plausible.
@@ -109,7 +109,7 @@ class EventTimes:
             msg = "timestamp is no number"
             raise EventTimeError(msg)
         if isinstance(value, float) and value.is_integer():
-            value = int(value)  # which no unit makes infinite
+            value = int(value)  # an int overflows in no unit
         plausible = unit_of(value)
         unit = self.given or plausible or self._promised(value)
         if plausible is None:
@@ -144,7 +144,7 @@ def _number(text: str) -> float | None:
 
 @lru_cache(maxsize=4096)  # the lines of an invoice share their time
 def _text_ms(text: str) -> tuple[EpochMs, str]:
-    """Epoch milliseconds of ISO 8601 or of month/day/year hour:minute; UTC unless it has an offset."""
+    """Return the epoch milliseconds and the form of ISO 8601 or month/day/year hour:minute; UTC without an offset."""
     zoned = re.sub(r"\s*(?:UTC|GMT)$", "+00:00", text)
     try:
         time = datetime.fromisoformat(zoned)

@@ -1,4 +1,4 @@
-"""Locks between processes of one machine, freed by the kernel whenever their holder ends."""
+"""Locks between processes of one machine; the kernel frees a lock when its owner ends."""
 
 import fcntl
 import os
@@ -12,12 +12,12 @@ Handle = int | IO[Any]
 
 
 def lock(handle: Handle, *, shared: bool = False) -> None:
-    """Take the lock after waiting for whoever holds it; a shared one keeps only sole holders out."""
+    """Wait for the lock, and take it; a shared lock keeps out exclusive ones only."""
     fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
 
 def try_lock(handle: Handle, *, shared: bool = False) -> bool:
-    """Take the lock if nobody holds it, and return whether it was taken; a shared one keeps only sole holders out."""
+    """Take the lock if it is free, and return True if it was; a shared lock keeps out exclusive ones only."""
     try:
         fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -27,7 +27,7 @@ def try_lock(handle: Handle, *, shared: bool = False) -> bool:
 
 @contextmanager
 def locked(file: Path) -> Iterator[None]:
-    """Hold the lock of a file alone while the block runs, after waiting for it; makes the file and its folder."""
+    """Wait for the exclusive lock of a file, and own it while the block runs; make the file and its folder first."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with _held(os.open(file, os.O_RDWR | os.O_CREAT, 0o666)):
         yield
@@ -35,7 +35,7 @@ def locked(file: Path) -> Iterator[None]:
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder, which has to be there, alone while the block runs, after waiting for it."""
+    """Wait for the exclusive lock of a folder, which has to be there, and own it while the block runs."""
     with _held(os.open(folder, os.O_RDONLY)):
         yield
 

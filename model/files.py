@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, put on disk, and given their name in one move."""
+"""Files that are whole or not there: written beside their place, synced to disk, and renamed in one step."""
 
 import os
 from collections.abc import Iterator
@@ -11,20 +11,20 @@ from model.folders import beside
 
 
 def draft_of(path: Path) -> Path:
-    """Return the path of a file's draft where one writes it at a time; a killed writer leaves it."""
+    """Return the path of a file's draft, for one writer at a time; a killed writer leaves it there."""
     return beside(path, "draft")
 
 
 @contextmanager
 def whole_file(path: Path, *, many_writers: bool = False) -> Iterator[BinaryIO]:
-    """Give a file to write into, and put it in its place at the end; its folder has to be there.
+    """Yield a file to write into, and put it in its place at the end; its folder has to be there.
 
     A reader sees the old content or the new one, after a loss of power too. If the block raises, the old one stays.
 
     Args:
-        path: the place; what is there is replaced.
-        many_writers: whether others may write it at once. Each then has a hidden draft of its own, and that of a
-            killed one stays; otherwise the next writer takes its place.
+        path: the place of the file; a file that is there is replaced.
+        many_writers: True if others may write it at the same time. Each then has a hidden draft of its own, and that
+            of a killed one stays; otherwise the next writer overwrites it.
     """
     draft = beside(path, f"{os.getpid()}-{get_ident()}.draft") if many_writers else draft_of(path)
     try:
@@ -40,7 +40,7 @@ def whole_file(path: Path, *, many_writers: bool = False) -> Iterator[BinaryIO]:
 
 
 def replace_file(path: Path, content: bytes, *, many_writers: bool = False) -> None:
-    """Write a file in one piece; as `whole_file`."""
+    """Write a whole file at once, as `whole_file` does."""
     with whole_file(path, many_writers=many_writers) as file:
         file.write(content)
 

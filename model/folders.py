@@ -1,9 +1,9 @@
-"""Folders that a command makes: whole or not at all, and never in place of what somebody else made.
+"""Folders that a command makes: whole or not at all, and never in place of anything that somebody else made.
 
 Every folder written by `whole_folder` has a hidden file, `MARKER`, with its kind and the files in it. Only a folder
 that is of the same kind and holds nothing else is replaced; folders of versions that wrote no marker are known by
-their summary and by the names in them. Replacing is one exchange of two names where the kernel has one. Elsewhere the
-old folder is put aside first, and whoever looks for it next puts it back (`mend`) if the process died in between.
+their summary and by the names in them. Replacing is one exchange of two names where the kernel offers it. Elsewhere
+the old folder is moved aside first, and the next reader moves it back (`mend`) if the process died in between.
 """
 
 import ctypes
@@ -32,7 +32,7 @@ _NO_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP}
 
 
 class FolderError(RecloopError, ValueError):
-    """A folder cannot be made or replaced; the message says why, and what to give instead.
+    """A folder that cannot be made or replaced; the message says why, and what to give instead.
 
     FolderError
     ├── NotOursError       what is there was not made by the command
@@ -41,11 +41,11 @@ class FolderError(RecloopError, ValueError):
 
 
 class NotOursError(FolderError):
-    """The folder is there, and the command did not make all of it."""
+    """An existing file or folder that the command did not make, or made only in part."""
 
 
 class FolderNameError(FolderError):
-    """The name is no name of one folder: a path, hidden, empty, too long, or with control characters."""
+    """A name that cannot be that of one folder: a path, hidden, empty, too long, or with control characters."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,8 @@ class FolderKind:
 
     Attributes:
         name: for messages and the marker, with its article.
-        proof: the file by which a folder without a marker is known.
-        keys: what the JSON object in that file has; nothing if it is no JSON.
+        proof: the file by which a folder without a marker is recognised.
+        keys: keys that the JSON object in that file has; empty if it is no JSON.
         files: patterns of all that such a folder may hold, as paths below it; * stands for slashes too.
     """
 
@@ -66,7 +66,7 @@ class FolderKind:
 
 
 class _Marker(msgspec.Struct, frozen=True):
-    """What `MARKER` says."""
+    """The content of `MARKER`."""
 
     kind: str
     files: tuple[str, ...]
@@ -77,7 +77,7 @@ def checked_name(name: str, what: str) -> str:
 
     Args:
         name: as a user gave it.
-        what: it names, for the message: "a data set".
+        what: the thing it names, for the message: "a data set".
 
     Raises:
         FolderNameError: it cannot.
@@ -100,7 +100,7 @@ def _problem_with(name: str) -> str | None:
 
 
 def beside(target: Path, suffix: str) -> Path:
-    """Return the hidden path beside `target` that belongs to it, `.NAME.SUFFIX`; of a long name a digest stands."""
+    """Return the hidden path beside `target` that belongs to it, `.NAME.SUFFIX`; a digest replaces a long name."""
     name = f".{target.name}.{suffix}"
     if len(os.fsencode(name)) > _LONGEST:
         name = f".{hashlib.sha256(os.fsencode(target.name)).hexdigest()[:32]}.{suffix}"
@@ -109,17 +109,17 @@ def beside(target: Path, suffix: str) -> Path:
 
 @contextmanager
 def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
-    """Gives an empty folder beside `target` to write into, and puts it in its place at the end.
+    """Yield an empty folder beside `target` to write into, and put it in its place at the end.
 
     A reader sees the old content or the new one, also if the process is killed. If the block raises, `target` stays
-    as it was. What an earlier process left beside `target` is removed.
+    as it was. Drafts that killed processes left beside `target` are removed.
 
     Raises:
-        NotOursError: what is there cannot be replaced; nothing was written.
-        FolderNameError: it has no name of its own.
+        NotOursError: there is something that may not be replaced; nothing was written.
+        FolderNameError: the path has no name of its own.
     """
     check_replaceable(target, kind)
-    target = target.resolve()  # of a link, what it leads to is replaced
+    target = target.resolve()  # the folder that a link leads to is replaced
     target.parent.mkdir(parents=True, exist_ok=True)
     with _draft(target) as draft:
         yield draft
@@ -131,7 +131,7 @@ def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
 
 
 def check_replaceable(target: Path, kind: FolderKind) -> None:
-    """Return if there is nothing, an empty folder, or a folder of that kind with nothing else in it.
+    """Check that there is nothing, an empty folder, or a folder of that kind with nothing else in it.
 
     Raises:
         NotOursError: there is something else.
@@ -155,7 +155,7 @@ def check_replaceable(target: Path, kind: FolderKind) -> None:
 
 
 def claim_folder(folder: Path, kind: FolderKind) -> None:
-    """Make a folder to work in, or take an empty one or one of that kind, whatever else came to lie in it since.
+    """Make a folder to work in, or take an empty one or one of that kind, even if other files are in it by now.
 
     Raises:
         NotOursError: it is no folder, or holds something and is not of that kind.
@@ -173,15 +173,15 @@ def claim_folder(folder: Path, kind: FolderKind) -> None:
 
 
 def is_of_kind(folder: Path, kind: FolderKind) -> bool:
-    """Return whether a folder is one of that kind, by its marker or proof, whatever else came to lie in it."""
+    """Return True if a folder is of that kind, by its marker or proof, even if other files are in it by now."""
     return _kind_in(folder, kind) == kind.name
 
 
 def remove_folder(target: Path, kind: FolderKind) -> None:
-    """Remove a folder with a marker of that kind, if nothing else is in it: for a reader it is whole or gone.
+    """Remove a folder with a marker of that kind, if nothing else is in it; readers see it whole or not at all.
 
     Raises:
-        NotOursError: it is no such folder; nothing was removed.
+        NotOursError: the folder has no such marker, or something else in it; nothing was removed.
     """
     marker = _read_marker(target)
     problem = f"is not {kind.name}" if marker is None or marker.kind != kind.name else _not_ours(target, kind)
@@ -195,8 +195,8 @@ def remove_folder(target: Path, kind: FolderKind) -> None:
 
 
 def mend(target: Path) -> None:
-    """Put the folder back that a process put aside before it was killed, where the kernel cannot exchange two names."""
-    with suppress(OSError):  # whoever reads the folder next says what is wrong with it, and by its own name
+    """Move back the folder that a process moved aside before it was killed, where names cannot be exchanged at once."""
+    with suppress(OSError):  # the next reader reports the error, with the folder's own name
         if os.path.lexists(target) or not (aside := beside(target, "old")).is_dir():
             return
         with locked_folder(target.parent):
@@ -205,7 +205,7 @@ def mend(target: Path) -> None:
 
 
 def _not_ours(folder: Path, kind: FolderKind) -> str | None:
-    """Return the reason why not all of a folder was made as one of that kind."""
+    """Return the reason why not all of a folder was made as one of that kind, or None."""
     found = _files_in(folder)
     if not found and not any(folder.iterdir()):
         return None
@@ -221,7 +221,7 @@ def _something_else(kind: FolderKind, found: set[str]) -> str:
 
 
 def _kind_in(folder: Path, kind: FolderKind) -> str | None:
-    """Return the kind by the marker or, where there is none, that kind if its proof is there."""
+    """Return the name of the kind by the marker; without one, that of `kind` if its proof is there, else None."""
     if (marker := _read_marker(folder)) is not None:
         return marker.kind
     try:
@@ -240,7 +240,7 @@ def _read_marker(folder: Path) -> _Marker | None:
 
 
 def _files_in(folder: Path) -> set[str]:
-    """Return all that is no folder below one, and empty folders, as paths below it; markers do not count."""
+    """Return the paths of all files and empty folders below a folder, relative to it, markers left out."""
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -250,9 +250,9 @@ def _files_in(folder: Path) -> set[str]:
 
 @contextmanager
 def _draft(target: Path) -> Iterator[Path]:
-    """Gives a folder with nothing but a marker, locked as long as its process lives; removes those of dead ones.
+    """Yield a folder with nothing but a marker, locked as long as its process lives; remove those of dead processes.
 
-    Not the folder itself is locked: whoever writes whole folders into it locks that.
+    The marker is locked and not the folder, as writers of whole folders into it lock that.
     """
     draft = beside(target, f"draft-{os.getpid()}-{secrets.token_hex(3)}")
     with locked_folder(target.parent):
@@ -273,7 +273,7 @@ def _literally(name: str) -> str:
 
 
 def _remove_if_left(draft: Path) -> None:
-    """Removes a draft unless the process that writes it lives."""
+    """Remove a draft unless the process that writes it lives."""
     try:
         handle = os.open(draft / MARKER, os.O_RDONLY)
     except FileNotFoundError:
@@ -287,10 +287,10 @@ def _remove_if_left(draft: Path) -> None:
 
 
 def _swap(draft: Path, target: Path) -> None:
-    """Puts the draft in place; what was there is at `draft` afterwards, or gone."""
+    """Put the draft in its place; the old folder is at `draft` afterwards, or gone."""
     aside = beside(target, "old")
     if target.exists() and aside.is_dir():
-        shutil.rmtree(aside)  # of a process that was killed when the new one was in place
+        shutil.rmtree(aside)  # left by a process that was killed when the new one was in place
     if not target.exists():
         draft.rename(target)
     elif not _exchange(draft, target):
@@ -300,7 +300,7 @@ def _swap(draft: Path, target: Path) -> None:
 
 
 def _exchange(one: Path, other: Path) -> bool:
-    """Exchanges two names in one step; False where the kernel or the file system cannot."""
+    """Exchange two names in one step; return False where the kernel or the file system cannot."""
     library = ctypes.CDLL(None, use_errno=True)
     if not hasattr(library, "renameat2"):
         return False

@@ -1,4 +1,4 @@
-"""Ids: the text of one that is written as a number, its bounds, its hash, and event ids that are known already."""
+"""Ids: their text where they are written as numbers, their bounds, their hashes, and a user's newest event ids."""
 
 import hashlib
 import re
@@ -7,7 +7,7 @@ from functools import lru_cache
 
 MAX_ID_BYTES = 256
 EVENT_IDS_KEPT = 64
-"""So many of a user's newest event ids are known, by the job as by whatever reads a log."""
+"""The number of a user's newest event ids that are remembered, by the job and by all readers of a log."""
 
 HASH_TYPECODE = "q"
 """`array.array` type of packed hashes: signed 64 bit, 8 bytes each, in the machine's (little) byte order."""
@@ -17,7 +17,7 @@ _WHOLE_FLOAT = re.compile(r"(-?[0-9]+)\.0+")
 
 
 def id_text(value: object) -> str | None:
-    """Return the text of an id: 12 and 12.0 are both "12"; None for what is neither text nor a whole number."""
+    """Return the text of an id: 12 and 12.0 are both "12"; None for a value that is no text and no whole number."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -28,7 +28,7 @@ def id_text(value: object) -> str | None:
 
 
 def cell_id(cell: str) -> str:
-    """Return the id that a cell of a text file holds: without spaces around it, and "12" where it says 12.0."""
+    """Return the id in a cell of a text file: without spaces around it, and "12" for 12.0."""
     cell = cell.strip()
     whole = _WHOLE_FLOAT.fullmatch(cell) if cell.endswith("0") else None
     return whole[1] if whole else cell
@@ -36,7 +36,7 @@ def cell_id(cell: str) -> str:
 
 @lru_cache(maxsize=65_536)
 def id_hash(identifier: str) -> int:
-    """Signed 64-bit BLAKE2b hash by which state remembers an item or an event in 8 bytes.
+    """Return the signed 64-bit BLAKE2b hash by which state remembers an item or an event in 8 bytes.
 
     With 1,000,000 items the chance that any two collide is 3e-8.
     """
@@ -48,8 +48,8 @@ def is_new_event(known: "array[int]", event_id: str, limit: int = EVENT_IDS_KEPT
 
     Args:
         known: hashes of the user's newest event ids, oldest first; changed in place.
-        event_id: of the behaviour that comes next.
-        limit: how many are kept.
+        event_id: of the next behaviour.
+        limit: how many ids are kept.
     """
     event = id_hash(event_id)
     if event in known:

@@ -1,4 +1,4 @@
-"""A process that ends with those that started it, whatever ends them."""
+"""A watch by which a process ends with those that started it, however they end."""
 
 import os
 import select
@@ -10,10 +10,10 @@ ORPHANED = 70
 
 
 def end_with(processes: Iterable[int]) -> None:
-    """Have this process end at once when one of them does, whatever it is waiting for.
+    """Watch processes, and end this one at once when one of them ends, even while it waits for something.
 
-    Nothing is flushed or finished then. The watch is a thread of its own, and ends the process as well if one of them
-    is gone already.
+    Nothing is flushed or finished then. The watch is a thread of its own. If one of the processes is gone already, this
+    one ends right away.
 
     Args:
         processes: ids of processes, such as the parent's.

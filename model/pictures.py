@@ -1,4 +1,4 @@
-"""Pictures are optional: matplotlib, which draws them, is an extra, and what they show stands in tables too."""
+"""Optional pictures: matplotlib, which draws them, is an extra, and tables have all that they show."""
 
 from importlib.util import find_spec
 

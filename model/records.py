@@ -16,9 +16,9 @@ class UserBehavior:
     """One event of the behaviour log.
 
     Attributes:
-        user_id: who acted; 1 to 256 bytes of UTF-8.
-        action: what was done: a name of the action table (`model.actions`).
-        item_id: to which item; 1 to 256 bytes of UTF-8.
+        user_id: the user who acted; 1 to 256 bytes of UTF-8.
+        action: a name of the action table (`model.actions`).
+        item_id: the item acted on; 1 to 256 bytes of UTF-8.
         timestamp: event time, epoch milliseconds UTC.
         event_id: names the event; a repeated one is applied once.
         request_id: names the request whose list was shown.
@@ -36,7 +36,7 @@ class UserBehavior:
 
 @dataclass(frozen=True, slots=True)
 class PredictionResult:
-    """What the model says of one item for one user; `score` has the model's own scale."""
+    """The model's score of one item for one user, on the model's own scale."""
 
     user_id: UserId
     item_id: ItemId
@@ -45,7 +45,7 @@ class PredictionResult:
 
 @dataclass(frozen=True, slots=True)
 class RecommendationList:
-    """What a user is shown, best first."""
+    """The items that a user is shown, best first."""
 
     user_id: UserId
     items: tuple[ItemId, ...]

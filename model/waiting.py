@@ -1,4 +1,4 @@
-"""Waiting for what happens elsewhere: polled until it is there, and never for ever."""
+"""Waiting for conditions outside the process: by polling, and never for ever."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,7 +11,7 @@ Passing = type[Exception] | tuple[type[Exception], ...]
 def polls(*, timeout_s: float, poll_s: float) -> Iterator[None]:
     """Yield at once, then every `poll_s` seconds until `timeout_s` seconds are over; at least once in any case.
 
-    For loops that do more than ask: what stands behind the loop is reached when the time is over.
+    For loops that do more than check: the code after the loop is reached when the time is over.
     """
     deadline = time.monotonic() + timeout_s
     while True:
@@ -36,10 +36,10 @@ def wait_until(ask: Callable[[], _Answer], *, timeout_s: float, poll_s: float) -
 
 
 def retry(call: Callable[[], _Answer], passing: Passing, *, timeout_s: float, poll_s: float) -> _Answer:
-    """Return the result of a call that is made again as long as it raises an error that may pass.
+    """Return the result of a call, which is repeated while it raises one of the errors `passing`.
 
     Raises:
-        Exception: any other error of the call's at once; the last passing one when the time is over.
+        Exception: any other error of the call at once; the last passing error when the time is over.
     """
     for _ in polls(timeout_s=timeout_s, poll_s=poll_s):
         try:
@@ -50,9 +50,9 @@ def retry(call: Callable[[], _Answer], passing: Passing, *, timeout_s: float, po
 
 
 def counts_up_to(wanted: int, count: Callable[[], int], *, stalled_s: float, poll_s: float) -> Iterator[int]:
-    """Yield a count every `poll_s` seconds until it is as high as wanted, or was the same for `stalled_s` seconds.
+    """Yield a count every `poll_s` seconds until it reaches `wanted`, or has not changed for `stalled_s` seconds.
 
-    The last one yielded is below `wanted` only if it stalled.
+    The last count is below `wanted` only if it stalled.
     """
     seen, changed = -1, time.monotonic()
     while True:

@@ -1,7 +1,7 @@
-"""Processes that share one piece of work: started, heard, begun again when one is killed, and ended in any case.
+"""Worker processes that share one task: started, listened to, restarted if one is killed, and ended in any case.
 
-They are spawned. None outlives the process that started them, whatever ends it, and Ctrl-C is that one's business
-alone. They say what they have to say through a pipe of their own each, so a killed one leaves no lock behind.
+They are spawned. None outlives the process that started them, however that ends, and only that process handles
+Ctrl-C. Each sends its messages through a pipe of its own, so a killed one leaves no lock behind.
 """
 
 import logging
@@ -23,40 +23,40 @@ from model.parent_watch import ORPHANED, end_with
 
 RESTARTS = 3
 _GRACE_S = 1.0
-"""A process whose partner was killed may be heard to fail before the killed one is found: so long is looked for it."""
+"""Time to wait for a killed process once a failure is reported, as its partners' failures may come first."""
 _RAISED = 71
-"""Exit status of a process that could say what is wrong."""
+"""Exit status of a process that has reported its exception."""
 _log = logging.getLogger(__name__)
 
 Hear = Callable[[Any], None]
 
 
 class WorkerError(RecloopError):
-    """Work that several processes share could not be done.
+    """Work of several processes that could not be done.
 
     WorkerError
     ├── WorkerFailedError    a process raised: the message ends with its trace
-    └── WorkerKilledError    a process was killed, more often than is put up with
+    └── WorkerKilledError    a process was killed, more often than may be
     """
 
 
 class WorkerFailedError(WorkerError):
-    """A process raised an exception: beginning again would raise it again."""
+    """An exception raised in a process; a restart would raise it again."""
 
 
 class WorkerKilledError(WorkerError):
-    """A process ended without a word: by a signal, or for want of memory."""
+    """A process that ended without a message: by a signal, or for want of memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """One of the processes.
+    """One of the processes, as its work sees it.
 
     Attributes:
         rank: its number, from 0.
-        size: how many there are.
-        attempt: how often all were begun again.
-        tell: what it tells, the process that started it hears; a killed one's last words may be lost.
+        size: number of processes.
+        attempt: how often all were restarted.
+        tell: sends a message to the process that started it; a killed one's last messages may be lost.
     """
 
     rank: int
@@ -66,7 +66,7 @@ class Worker:
 
 
 Work = Callable[[Worker], None]
-"""What each process does; it is pickled, and so is all that it holds."""
+"""The work of each process; it is pickled, and so is all that it holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,18 +75,18 @@ class _Raised:
 
 
 def run_workers(work: Work, processes: int, hear: Hear, *, restarts: int = RESTARTS) -> None:
-    """Has processes do the work, and returns when all have done it.
+    """Run the work in several processes, and return when all have done it.
 
     Args:
-        work: called in each of them. If one is killed, the others are too and all are begun again, so it has to go
-            on from what is done.
-        processes: how many.
-        hear: told in this process what they tell.
-        restarts: how often they are begun again at most.
+        work: called in each process. If one is killed, the others are killed too and all are restarted, so it has to
+            go on from what is done.
+        processes: number of processes.
+        hear: called in this process with each of their messages.
+        restarts: how often they are restarted at most.
 
     Raises:
         WorkerFailedError: one raised an exception.
-        WorkerKilledError: one was killed, after so many times before.
+        WorkerKilledError: one was killed, even after the last restart.
     """
     for attempt in range(restarts + 1):
         try:
@@ -125,7 +125,7 @@ def _start(work: Work, rank: int, size: int, attempt: int) -> tuple[Connection, 
 
 
 def _listen(workers: dict[Connection, SpawnProcess], hear: Hear) -> None:
-    """Hears the processes until all have done their work.
+    """Pass on the processes' messages until all have done their work.
 
     Raises:
         WorkerFailedError: one raised an exception.
@@ -137,7 +137,7 @@ def _listen(workers: dict[Connection, SpawnProcess], hear: Hear) -> None:
         for receiver in [each for each in talking if each in ready]:
             try:
                 said = receiver.recv()
-            except (EOFError, OSError):  # the second where it was killed in mid-sentence
+            except (EOFError, OSError):  # OSError where it was killed in the middle of a message
                 talking.discard(receiver)
                 workers[receiver].join()
                 _check_ends(workers.values())
@@ -151,7 +151,7 @@ def _listen(workers: dict[Connection, SpawnProcess], hear: Hear) -> None:
 
 
 def _await_ends(processes: Collection[SpawnProcess]) -> None:
-    """Gives a killed process the time to be seen as one: its partners may fail, and be heard, before that."""
+    """Give a killed process the time to end, as a partner's failure may be reported before that."""
     for process in processes:
         process.join(_GRACE_S / len(processes))
 
@@ -165,7 +165,7 @@ def _check_ends(processes: Collection[SpawnProcess]) -> None:
 
 
 def _enter(work: Work, place: tuple[int, int, int], sender: Connection, parent: int) -> None:
-    """What a process runs."""
+    """Run the work in a started process, and report its exception."""
     _end_with(parent)
     try:
         work(Worker(*place, sender.send))
@@ -175,16 +175,16 @@ def _enter(work: Work, place: tuple[int, int, int], sender: Connection, parent: 
 
 
 def _end_with(parent: int) -> None:
-    """Has this process end at once when the one that started it does, whatever it is waiting for."""
+    """Watch the process that started this one, and end at once when it ends, even while waiting for something."""
     end_with([parent])
-    if os.getppid() != parent:  # its number has been given again
+    if os.getppid() != parent:  # the parent is gone already, and another process may have its id
         os._exit(ORPHANED)
 
 
 @contextmanager
 def _interrupts_held_back() -> Iterator[None]:
-    """What is started meanwhile never hears Ctrl-C; this process hears it afterwards."""
-    ensure_running()  # started later, it would let interrupts through for what is started next
+    """Block Ctrl-C: processes started meanwhile never get it, and this one gets it afterwards."""
+    ensure_running()  # started later, it would let interrupts through to the processes started next
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -1,4 +1,4 @@
-"""How a data set's own words (5 stars, pv, cancellation) become names of the action table."""
+"""Mapping from a data set's own words (5 stars, pv, cancellation) to names of the action table."""
 
 import re
 from collections.abc import Collection, Iterable, Mapping
@@ -36,12 +36,12 @@ def is_number(word: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ActionMap:
-    """Maps a raw word to an action.
+    """A mapping from raw words to actions.
 
     Attributes:
         rules: raw word, as `word_of` gives it -> action; `skip` leaves such rows out, counted.
         every: the action of every row that no rule names, or None.
-        given: the words of the rules that the user gave himself.
+        given: the words of the user's own rules.
     """
 
     rules: Mapping[str, str]
@@ -54,23 +54,23 @@ class ActionMap:
         return None if action == SKIP else action
 
     def is_skipped(self, raw: str) -> bool:
-        """Return True if a rule leaves such rows out."""
+        """Return True if a rule leaves out rows with this raw word."""
         return self.rules.get(word_of(raw), self.every) == SKIP
 
     def as_text(self) -> str:
-        """The mapping in the form that `parse_action_map` reads."""
+        """Return the mapping in the form that `parse_action_map` reads."""
         rules = [f"{raw}={action}" for raw, action in self.rules.items()]
         return ",".join([*rules, *([f"{EVERY}={self.every}"] if self.every else [])])
 
 
 def rating_map(*, half_stars: bool) -> ActionMap:
-    """Stars to actions: 4 and above of 5 a favorite, 3 and above a click, less a dislike."""
+    """Map stars to actions: 4 and above of 5 a favorite, 3 and above a click, less a dislike."""
     stars = [n / 2 for n in range(10, 0, -1 if half_stars else -2)]
     return ActionMap({f"{star:g}": _liking(star, 5) for star in stars})
 
 
 def rating_rules(words: Iterable[str]) -> str | None:
-    """Return rules that give the ratings of any scale the meaning that stars have; None if one is no rating."""
+    """Return rules that give ratings of any scale the meaning of stars; None unless all are ratings, one above 0."""
     numbers = [float(word) if is_number(word) else -1.0 for word in words]
     ratings = sorted(numbers, reverse=True)
     if not ratings or ratings[-1] < 0 or ratings[0] == 0:
@@ -84,7 +84,7 @@ def _liking(rating: float, top: float) -> str:
 
 
 def identity_map(names: Collection[str] = tuple(DEFAULT_ACTIONS)) -> ActionMap:
-    """For sources whose words already are names of the action table."""
+    """Return the mapping for sources whose words already are names of the action table."""
     return ActionMap({name: name for name in names})
 
 
@@ -92,7 +92,7 @@ def parse_action_map(text: str, default: ActionMap, known: Collection[str] = tup
     """Read `5=favorite,3=click` or `all=click`.
 
     Args:
-        text: rules separated by commas; they are laid over `default`, except that `all` replaces it.
+        text: rules separated by commas; they come before those of `default`, and replace all of these if one is `all`.
         default: the source's own mapping.
         known: names of the action table.
 

@@ -1,4 +1,4 @@
-"""Which column of a table is which part of a behaviour or of an item, as --columns says it."""
+"""Columns of a table, by the part of a behaviour or of an item that each holds, as --columns gives them."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ TITLE, GROUP = "title", "group"
 OWN_COLUMNS: Mapping[str, str] = MappingProxyType(
     {USER: "user_id", ITEM: "item_id", ACTION: "action", TIME: "timestamp"}
 )
-"""Where a table of behaviours has what, unless the user says otherwise."""
+"""The columns of a table of behaviours, unless the user names others."""
 ITEM_COLUMNS: Mapping[str, str] = MappingProxyType({ITEM: "item_id", TITLE: "title", GROUP: "group"})
 BEHAVIOR_PARTS = (USER, ITEM, ACTION, TIME, EVENT)
 _MOST_DIGITS = 6
@@ -23,9 +23,9 @@ def parse_columns(text: str, option: str, parts: tuple[str, ...], needed: tuple[
 
     Args:
         text: parts and columns, separated by commas.
-        option: that gave the text, for messages.
-        parts: that there are.
-        needed: those that have to be there.
+        option: the option that gave the text, for messages.
+        parts: all parts that may be given.
+        needed: the parts that have to be given.
 
     Raises:
         SourceError: a part is unknown, given twice or missing, a column is used twice, or names and numbers are mixed.

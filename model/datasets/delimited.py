@@ -2,7 +2,7 @@
 
 A cell that begins with a quote ends at the quote before the next delimiter or the line's end. Without one it goes on
 in the next lines only if these make one row of the right width, and none of them is such a row by itself (unless it
-has the other half of a quote that the line before opened); otherwise the quote is a letter like any other. A row of
+has the other half of a quote that the line before opened); otherwise the quote is a character like any other. A row of
 another width than the header is bad.
 """
 
@@ -21,22 +21,22 @@ from model.datasets.text_files import counted, line_problem, open_lines
 
 QUOTE = '"'
 LONGEST_ROW_LINES = 100
-"""A quoted cell goes on over so many lines at most."""
+"""The most lines of one row whose quoted cell goes on over several."""
 _WIDTH_LINES = 50
 DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
-"""Names for those that are hard to write in a shell."""
+"""Names of delimiters, some of which are hard to write in a shell."""
 _COMMON = (",", "\t", ";", "|", "::", " ")
 Cells = Sequence[str]
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """How a line becomes cells.
+    """The rules by which a line becomes cells.
 
     Attributes:
         delimiter: one or more characters between two cells.
         quotes: cells may stand in double quotes.
-        encoding: of the file; None if it is UTF-8 or says so itself.
+        encoding: of the file; None if it is UTF-8 or has a byte order mark.
     """
 
     delimiter: str = ","
@@ -50,7 +50,10 @@ class Dialect:
         return self.split_whole([line]) or self._split_loosely(line)
 
     def split_whole(self, lines: Sequence[str]) -> list[str] | None:
-        """Return the cells of one row over several lines, or None if its quotes are not right."""
+        """Return the cells of one row over several lines, or None if its quotes or lines are not right.
+
+        A delimiter of several characters gives None, too.
+        """
         if len(self.delimiter) > 1:
             return None
         try:
@@ -75,10 +78,10 @@ class Dialect:
 
 
 def dialect_of(delimiter: str | None, encoding: str | None) -> Dialect:
-    """Return the dialect that a user says.
+    """Return the dialect that the user's options describe.
 
     Raises:
-        SourceError: the delimiter is no text that stands between two cells.
+        SourceError: the delimiter cannot stand between two cells.
     """
     text = "," if delimiter is None else DELIMITERS.get(delimiter, delimiter)
     if not text or QUOTE in text or "\n" in text or "\r" in text:
@@ -88,10 +91,10 @@ def dialect_of(delimiter: str | None, encoding: str | None) -> Dialect:
 
 
 def read_named(path: Path, names: Sequence[str], dialect: Dialect, report: ReadReport) -> Iterator[Cells]:
-    """Yield the named cells of each row, in the order of `names`; the file's first line has the names.
+    """Yield the named cells of each row, in the order of `names`; the file's first line is the header.
 
     Raises:
-        SourceError: there is no such file, or its header lacks one of the names.
+        SourceError: there is no such file, or its header lacks one of the names or has it twice.
     """
     with open_lines(path, dialect.encoding) as lines:
         rows = _Rows(counted(lines, report), dialect, report)
@@ -107,14 +110,17 @@ def read_named(path: Path, names: Sequence[str], dialect: Dialect, report: ReadR
 
 
 def read_numbered(path: Path, width: int | None, dialect: Dialect, report: ReadReport) -> Iterator[Cells]:
-    """Yield all cells of each row of a file without a header; of the width that most of its first rows have if None."""
+    """Yield all cells of each row of a file without a header.
+
+    A row has `width` cells; if that is None, as many as most of the first rows have.
+    """
     with open_lines(path, dialect.encoding) as lines:
         rows = _Rows(counted(lines, report), dialect, report)
         yield from rows.of_width(width or rows.width())
 
 
 class _Rows:
-    """Reads rows from lines, some lines ahead where a quoted cell may go on."""
+    """Rows read from lines, some lines ahead where a quoted cell may go on."""
 
     def __init__(self, lines: Iterator[str], dialect: Dialect, report: ReadReport) -> None:
         self._lines = lines
@@ -124,10 +130,10 @@ class _Rows:
         self.first = ""
 
     def header(self, path: Path) -> list[str]:
-        """Read the first line as the columns' names.
+        """Read the first line, and return the columns' names.
 
         Raises:
-            SourceError: there is none, or it is not of the encoding.
+            SourceError: there is no line, or it is not of the encoding.
         """
         self.first = next(self._lines, "")
         problem = line_problem(self.first, self._dialect.encoding) if self.first else "the file is empty"
@@ -138,14 +144,17 @@ class _Rows:
         return [cell.strip() for cell in self._dialect.split(self.first)]
 
     def width(self) -> int:
-        """Cells of most of the first lines, which are read again as rows: one damaged line does not decide."""
+        """Return the number of cells of most of the first lines, so that one damaged line does not decide.
+
+        The lines are read again as rows.
+        """
         self._look_ahead(_WIDTH_LINES)
         good = (line for line in self._ahead if not line_problem(line, self._dialect.encoding))
         widths = Counter(len(self._dialect.split(line)) for line in good)
         return widths.most_common(1)[0][0] if widths else 0
 
     def of_width(self, width: int) -> Iterator[list[str]]:
-        """Yield the rows of that many cells; count the others as bad."""
+        """Yield the rows of `width` cells, and count the others as bad; empty cells beyond `width` are cut off."""
         report, dialect = self._report, self._dialect
         delimiter, quotes, encoding = dialect.delimiter, dialect.quotes, dialect.encoding
         while (line := self._next()) is not None:
@@ -170,7 +179,7 @@ class _Rows:
         return cells or self._over_lines(line, width) or self._dialect.split(line)
 
     def _over_lines(self, line: str, width: int) -> list[str] | None:
-        """The cells of the row that begins in this line and ends in a later one, if there is such a row."""
+        """Return the cells of the row that begins in this line and ends in a later one, or None if there is none."""
         row, is_row = [line], len(self._dialect.split(line)) == width
         while len(row) < LONGEST_ROW_LINES and self._look_ahead(len(row)):
             after = self._ahead[len(row) - 1]
@@ -200,7 +209,7 @@ class _Rows:
 
 
 def _without(path: Path, missing: Sequence[str], header: Sequence[str], first: str, dialect: Dialect) -> str:
-    """What is said of a file whose header lacks columns."""
+    """Return the message for a file whose header lacks columns."""
     told = f"{path} has no column {', '.join(missing)}"
     if first.lstrip().startswith(("{", "[")):
         return f"{told}: it looks like JSON; JSON lines are read by: recloop data prepare jsonl"

@@ -1,6 +1,6 @@
-"""Fetches MovieLens-100K: it comes inside the PyPI wheel of recbole 1.2.1, whose sha256 is checked.
+"""Download of MovieLens-100K: it comes inside the PyPI wheel of recbole 1.2.1, whose sha256 is checked.
 
-The machine's own package client does the fetching, so its mirrors and proxies apply.
+The machine's own package client fetches it, so its mirrors and proxies apply.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ FETCHED = FolderKind("the fetched MovieLens-100K", "ml-100k.inter", frozenset(),
 
 
 def fetch_ml_100k(cache: Path) -> Path:
-    """Returns a folder with the files of `SHA256`, fetched unless it is already there.
+    """Return a folder with the files of `SHA256`, fetched unless it is already there.
 
     Args:
         cache: where the folder `ml-100k` is kept.
@@ -57,7 +57,7 @@ def _problem(folder: Path) -> str | None:
 
 
 def _fetch_wheel(scratch: Path) -> Path:
-    """Tries each client in turn; returns a folder with the wheel's content."""
+    """Try each client in turn, and return a folder with the wheel's content."""
     requirements = scratch / "requirements.txt"
     requirements.write_text(REQUIREMENT)
     content = scratch / "content"

@@ -1,4 +1,4 @@
-"""What can go wrong with a data set; every message says what to do about it.
+"""Errors of data sets; every message says what to do.
 
 DatasetError
 ├── SourceError        the given file or folder is missing or is not of the named format
@@ -11,20 +11,20 @@ from model.errors import RecloopError
 
 
 class DatasetError(RecloopError):
-    """A data set cannot be made or read."""
+    """A data set that cannot be made or read."""
 
 
 class SourceError(DatasetError):
-    """The given file or folder is missing, or is not of the named format."""
+    """A given file or folder that is missing, or is not of the named format."""
 
 
 class DownloadError(DatasetError):
-    """The public data could not be fetched, or its sha256 is not the expected one."""
+    """Public data that could not be fetched, or whose sha256 is not the expected one."""
 
 
 class ActionMapError(DatasetError):
-    """The mapping from a data set's own actions to the action table cannot be understood."""
+    """A mapping from a data set's own actions to the action table that cannot be understood."""
 
 
 class NotPreparedError(DatasetError):
-    """The folder is no prepared data set."""
+    """A folder that is no prepared data set."""

@@ -1,4 +1,4 @@
-"""Puts any number of behaviours into time order with bounded memory."""
+"""External sort: any number of behaviours into time order with bounded memory."""
 
 import heapq
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ _TIME = itemgetter(0)
 
 
 def sorted_lines(behaviors: Iterable[UserBehavior], scratch: Path, *, chunk_rows: int = CHUNK_ROWS) -> Iterator[bytes]:
-    """Yields the behaviours as JSON lines, oldest first; equal times keep their order.
+    """Yield the behaviours as JSON lines, oldest first; equal times keep their order.
 
     Args:
         behaviors: in any order.

@@ -18,7 +18,7 @@ from model.folders import whole_folder
 
 CHUNK_ROWS = 200_000
 START_MS = 1_704_067_200_000  # 2024-01-01 UTC
-_MOST_DAYS = 2_000_000  # which ends before the year 9999
+_MOST_DAYS = 2_000_000  # so that the data end before the year 9999
 ACTION_MIX = {"view": 0.5, "click": 0.33, "favorite": 0.07, "cart": 0.06, "buy": 0.03, "dislike": 0.01}
 FIRST_TASTE_SHARE = 0.6
 SECOND_TASTE_SHARE = 0.3
@@ -66,7 +66,7 @@ class World:
     """The items' popularity and the users' tastes from which rows are drawn."""
 
     def __init__(self, shape: Synthetic) -> None:
-        """Draws the world; memory is O(users + items)."""
+        """Draw the world; memory is O(users + items)."""
         self.shape = shape
         self.random = np.random.default_rng(shape.seed)
         taste = np.sort(np.arange(shape.items) % shape.tastes)
@@ -78,13 +78,13 @@ class World:
         self._activity = np.cumsum(self.random.lognormal(0.0, ACTIVITY_SIGMA, shape.users))
 
     def draw_users(self, rows: int) -> Ints:
-        """Draws user numbers (rows,), some users being more active than others."""
+        """Draw user numbers (rows,); some users are more active than others."""
         at = self.random.random(rows) * self._activity[-1]
         users: Ints = np.minimum(np.searchsorted(self._activity, at, side="right"), self.shape.users - 1)
         return users
 
     def draw_items(self, users: Ints, off_taste: npt.NDArray[np.bool_]) -> Ints:
-        """Draws item numbers (rows,) after each user's taste; of all tastes where `off_taste`."""
+        """Draw item numbers (rows,) by each user's tastes; from all items where `off_taste`."""
         lean = self.random.random(len(users))
         second = (lean >= FIRST_TASTE_SHARE).astype(np.int64)
         taste = self._user_tastes[users, second]
@@ -97,13 +97,13 @@ class World:
 
 
 def generate(shape: Synthetic, out: Path, name: str, progress: Callable[[int], None] = lambda _: None) -> Dataset:
-    """Writes a prepared data set into the folder `out`.
+    """Write a synthetic data set, prepared, into the folder `out`.
 
     Args:
-        shape: its size.
+        shape: its size and shape.
         out: the folder; replaced if it exists.
         name: of the data set.
-        progress: told the rows written so far.
+        progress: called with the number of rows written so far.
     """
     world = World(shape)
     writer = _Writer(world, progress)
@@ -115,7 +115,7 @@ def generate(shape: Synthetic, out: Path, name: str, progress: Callable[[int], N
 
 
 class _Writer:
-    """Draws rows chunk by chunk and remembers what the summary needs."""
+    """Rows drawn chunk by chunk, and the figures that the summary needs."""
 
     def __init__(self, world: World, progress: Callable[[int], None]) -> None:
         self._world = world
@@ -126,7 +126,7 @@ class _Writer:
         self._action_mass = np.cumsum(list(ACTION_MIX.values()))
 
     def blocks(self) -> Iterator[bytes]:
-        """Yields chunks of whole lines, oldest first."""
+        """Yield chunks of whole lines, oldest first."""
         total = self._world.shape.behaviors
         for done in range(0, total, CHUNK_ROWS):
             rows = min(CHUNK_ROWS, total - done)
@@ -134,7 +134,7 @@ class _Writer:
             self._progress(done + rows)
 
     def info(self, name: str, fingerprint: str) -> DatasetInfo:
-        """The summary of what was written."""
+        """Return the summary of the rows written."""
         shape = self._world.shape
         return DatasetInfo(
             name=name,

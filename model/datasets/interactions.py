@@ -26,7 +26,7 @@ _NANO = Fraction(1, 1_000_000)
 
 
 class CutOffError(RecloopError, ValueError):
-    """The cut-off is no share, or no time in milliseconds."""
+    """A cut-off that is no share, or no time in milliseconds."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Interactions:
         return len(self.vocabulary)
 
     def where(self, rows: Flags) -> "Interactions":
-        """The chosen rows, in their order. rows: (N,)."""
+        """Return the chosen rows, in their order. rows: (N,)."""
         return replace(
             self,
             user=self.user[rows],
@@ -71,26 +71,26 @@ class Interactions:
         )
 
     def before(self, cut_off: EpochMs) -> "Interactions":
-        """The rows older than `cut_off`."""
+        """Return the rows older than `cut_off`."""
         return self.where(self.timestamp < cut_off)
 
     def histories(self) -> "Interactions":
-        """The rows that enter histories, of items in the vocabulary."""
+        """Return the rows that enter histories, of items in the vocabulary."""
         return self.where(self.in_history & (self.item > 0))
 
     def rows_by_user(self) -> Iterator[tuple[int, Ints]]:
-        """Yields each user that has rows, with the numbers of these rows, oldest first."""
+        """Yield each user that has rows, with the numbers of these rows, oldest first."""
         order, starts = self._grouped
         for rows in np.split(order, starts[1:]):
             if len(rows):
                 yield int(self.user[rows[0]]), rows
 
     def counts(self) -> Ints:
-        """How often each model index occurs. (n + 1,)."""
+        """Count the rows of each model index. -> (n + 1,)."""
         return np.bincount(self.item, minlength=self.items + 1)
 
     def with_vocabulary(self, vocabulary: tuple[ItemId, ...]) -> "Interactions":
-        """The same rows in another vocabulary; items it lacks get index 0."""
+        """Return the same rows in another vocabulary; items it lacks get index 0."""
         index = index_of(vocabulary)
         table = np.array([0, *(index.get(item_id, 0) for item_id in self.vocabulary)], dtype=np.int64)
         return replace(self, item=table[self.item], vocabulary=vocabulary)
@@ -104,11 +104,11 @@ class Interactions:
 def load_interactions(dataset: Dataset, table: ActionTable | None = None) -> Interactions:
     """Read a prepared data set as the job applies it: repeated events once; the vocabulary is every item, sorted by id.
 
-    Histories are the job's: returns and dislikes weigh nothing, enter none, and take nothing out of one.
+    Histories are like the job's: returns and dislikes weigh nothing and enter no history. They take nothing out of one.
 
     Args:
         dataset: prepared.
-        table: the action table; the one that the set was prepared with if None. Actions outside weigh nothing.
+        table: the action table; the one that the set was prepared with if None. Actions that it lacks weigh nothing.
     """
     table = dataset.action_table if table is None else table
     once = EventsOnce()
@@ -138,13 +138,13 @@ def load_interactions(dataset: Dataset, table: ActionTable | None = None) -> Int
 
 
 def training_vocabulary(training: Interactions) -> tuple[ItemId, ...]:
-    """The items that a model can learn: those in the histories of `training`, sorted by id."""
+    """Return the items that a model can learn: those in the histories of `training`, sorted by id."""
     used = np.unique(training.histories().item)
     return tuple(sorted(training.vocabulary[index - 1] for index in used.tolist()))
 
 
 def cut_off_at(interactions: Interactions, share: float) -> EpochMs:
-    """The time before which the given share of the behaviours lies.
+    """Return the time before which the given share of the behaviours lies.
 
     Raises:
         CutOffError: the share is not above 0 and at most 1.
@@ -158,10 +158,10 @@ def cut_off_at(interactions: Interactions, share: float) -> EpochMs:
 
 
 def checked_cut_off(interactions: Interactions, cut_off: EpochMs) -> EpochMs:
-    """Return a cut-off that is meant in milliseconds: in or near the data's time, or not nearer in another unit.
+    """Return the cut-off if it is in milliseconds: near the data's time, or not near it in any other unit.
 
     Raises:
-        CutOffError: it would be near if it were in seconds, microseconds or nanoseconds.
+        CutOffError: it is negative or too large, or would be near if it were in seconds, microseconds or nanoseconds.
     """
     if not 0 <= cut_off < 1 << 62:
         msg = f"--cut-off is epoch milliseconds, and {cut_off} are none"
@@ -177,7 +177,7 @@ def checked_cut_off(interactions: Interactions, cut_off: EpochMs) -> EpochMs:
 
 
 def index_of(vocabulary: tuple[ItemId, ...]) -> dict[ItemId, int]:
-    """Item id -> model index."""
+    """Return the model index of each item id."""
     return {item_id: number for number, item_id in enumerate(vocabulary, start=1)}
 
 

@@ -24,7 +24,7 @@ _OPTIONAL = ("event_id", "request_id", "position")
 
 
 def encode_behavior(behavior: UserBehavior) -> bytes:
-    """One JSON object without a line end; optional fields that are None are left out."""
+    """Encode a behaviour as one JSON object without a line end; optional fields that are None are left out."""
     fields: dict[str, object] = {
         "user_id": behavior.user_id,
         "action": behavior.action,
@@ -39,7 +39,7 @@ def encode_behavior(behavior: UserBehavior) -> bytes:
 
 
 def decode_behavior(line: bytes) -> UserBehavior:
-    """Reads one JSON object, strictly typed.
+    """Decode a behaviour from one JSON object, strictly typed.
 
     Raises:
         msgspec.DecodeError: the line is no JSON, a field is missing or of another type.
@@ -48,14 +48,14 @@ def decode_behavior(line: bytes) -> UserBehavior:
 
 
 def read_behaviors(path: Path) -> Iterator[UserBehavior]:
-    """Yields the behaviours of a prepared file; it is trusted, so a bad line raises."""
+    """Yield the behaviours of a prepared file; it is trusted, so a bad line raises."""
     with path.open("rb") as lines:
         for line in lines:
             yield _DECODER.decode(line)
 
 
 class _Line(msgspec.Struct, gc=False):
-    """A user's own line: ids may be numbers, the time any that `EventTimes` reads."""
+    """A line of a user's own log: ids may be numbers, the time any that `EventTimes` reads."""
 
     user_id: str | int | float
     action: str | int | float
@@ -68,7 +68,7 @@ class _Line(msgspec.Struct, gc=False):
 
 
 class JsonLinesReader:
-    """Reads a user's own JSON lines: {"user_id", "action", "item_id", "timestamp" in ms, ...} a line."""
+    """Reader of a user's own JSON lines: {"user_id", "action", "item_id", "timestamp" in ms, ...} a line."""
 
     def __init__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> None:
         self._path = path
@@ -79,10 +79,10 @@ class JsonLinesReader:
         self._decode = msgspec.json.Decoder(_Line).decode
 
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yield every valid line; blank lines are not rows.
+        """Yield the behaviour of every valid line; blank lines are not rows.
 
         Raises:
-            SourceError: it is one JSON array, or not a file that can be read.
+            SourceError: the file is one JSON array, or cannot be read.
         """
         with open_lines(self._path, self._encoding) as lines:
             for line in counted(lines, report):
@@ -96,7 +96,7 @@ class JsonLinesReader:
                     yield behavior
 
     def items(self) -> Mapping[ItemId, Item]:
-        """Such a log has no catalogue; --items gives one."""
+        """Return no items: such a log has no catalogue; --items gives one."""
         return {}
 
     def _raw(self, line: str, report: ReadReport) -> Raw | None:

@@ -1,9 +1,9 @@
-"""What the job leaves out of a log, applied to a data set: the same rules, in the order of the rows.
+"""The job's rules for leaving rows out of a log, applied to a data set in the order of its rows.
 
-A row of more than `max_ahead_ms` after its appending, or after now where it does not say when that was, is
-impossible; a repeated event is applied once. Late are rows that are
-older than one before them by more than the job allows: only where the rows are in the order of a log does that mean
-anything, so they are counted, and left out where the user says that it is one.
+A row is impossible if its time is before `earliest_ms`, or more than `max_ahead_ms` after it was appended (after now
+where it does not say when it was). A repeated event is applied once. A row is late if it is older than the newest
+row before it by more than the job allows. That means something only where the rows are in the order of a log, so
+late rows are counted, and left out only where the user says that the rows are a log.
 """
 
 from array import array
@@ -22,14 +22,14 @@ LATE = "the row is late"
 
 @dataclass(frozen=True, slots=True)
 class LogRules:
-    """The job's settings that decide what of a log is applied.
+    """The job's settings that decide which rows of a log are applied.
 
     Attributes:
         earliest_ms: smallest possible event time.
-        max_ahead_ms: how far an event time may lie after now.
+        max_ahead_ms: how far an event time may lie after the row was appended, or after now.
         allowed_lateness_ms: how far it may lie before the newest one so far.
-        event_ids_limit: so many of a user's newest event ids are known.
-        drop_late: the rows are a log in its order.
+        event_ids_limit: how many of a user's newest event ids are remembered.
+        drop_late: leaves late rows out, as the rows are a log in its order.
     """
 
     earliest_ms: EpochMs = 0
@@ -41,13 +41,13 @@ class LogRules:
 
 @dataclass(slots=True)
 class EventsOnce:
-    """Tells repeated events, by each user's newest event ids; 8 bytes an id."""
+    """The newest event ids of each user, by which repeated events are found; 8 bytes an id."""
 
     limit: int = EVENT_IDS_KEPT
     _known: "defaultdict[UserId, array[int]]" = field(default_factory=lambda: defaultdict(_hashes))
 
     def is_new(self, behavior: UserBehavior) -> bool:
-        """Return False if the user's event was there before."""
+        """Remember the user's event, and return False if it was there before; True where it has no id."""
         event_id = behavior.event_id
         return event_id is None or is_new_event(self._known[behavior.user_id], event_id, self.limit)
 
@@ -58,11 +58,11 @@ def _hashes() -> "array[int]":
 
 @dataclass(slots=True)
 class LogFilter:
-    """Lets through what the job would apply.
+    """A filter that lets through the behaviours that the job would apply.
 
     Attributes:
-        rules: of the job.
-        now_ms: the time of reading.
+        rules: the job's.
+        now_ms: the time of reading, for rows that do not say when they were appended.
         late: how many rows were late, left out or not.
     """
 
@@ -71,7 +71,7 @@ class LogFilter:
     late: int = 0
 
     def __call__(self, behaviors: Iterable[UserBehavior], report: ReadReport) -> Iterator[UserBehavior]:
-        """Yield the behaviours that are applied; count the others in `report`."""
+        """Yield the behaviours that are applied, and count the others in `report`."""
         rules, newest = self.rules, 0
         once = EventsOnce(rules.event_ids_limit)
         for behavior in behaviors:
@@ -79,7 +79,7 @@ class LogFilter:
             if not rules.earliest_ms <= behavior.timestamp <= appended_ms + rules.max_ahead_ms:
                 report.skip(IMPOSSIBLE)
                 continue
-            # No record moves the newest time beyond its own appending, as in the job.
+            # As in the job, no row moves the newest time beyond the time at which it was appended.
             known = newest if report.appended_ms is None else min(newest, appended_ms)
             if behavior.timestamp < known - rules.allowed_lateness_ms:
                 self.late += 1

@@ -15,14 +15,14 @@ from model.records import ItemId, UserBehavior
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """Where a MovieLens set keeps what.
+    """The files, columns and separators of a MovieLens set.
 
     Attributes:
         ratings: file of ratings.
         movies: file of titles.
         dialect: of both files.
-        columns: names of user, item, rating and time in `ratings`; None if that is all it has, without a header.
-        item_columns: names of item, title and genres in `movies`; None likewise.
+        columns: names of user, item, rating and time in `ratings`; None if it has these four and no header.
+        item_columns: names of item, title and genres in `movies`; None if it has these three and no header.
         genre_separator: between two genres.
     """
 
@@ -62,7 +62,7 @@ _NO_GENRE = frozenset({"(no genres listed)", "unknown"})
 
 
 class MovieLensReader:
-    """Reads a folder of MovieLens files; a rating's stars are its raw action."""
+    """Reader of a folder of MovieLens files; a rating's stars are its raw action."""
 
     def __init__(self, folder: Path, actions: ActionMap, layout: Layout, form: Format = PLAIN) -> None:
         self._folder = folder
@@ -73,7 +73,7 @@ class MovieLensReader:
         self._maker = BehaviorMaker(actions, self.times, "rating")
 
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yield a behaviour a rating."""
+        """Yield a behaviour for each usable rating."""
         for user_id, item_id, stars, time in self._rows(self._layout.ratings, self._layout.columns, 4, report):
             if not is_number(stars):
                 report.skip("rating is no number")
@@ -83,7 +83,7 @@ class MovieLensReader:
                 yield behavior
 
     def items(self) -> Mapping[ItemId, Item]:
-        """All the movies of the catalogue, rated or not."""
+        """Return all movies of the catalogue, rated or not."""
         self.catalogue = ReadReport()
         rows = self._rows(self._layout.movies, self._layout.item_columns, 3, self.catalogue)
         return {item.item_id: item for item in map(self._item, rows)}
@@ -105,7 +105,7 @@ def movielens_reader(folder: Path, actions: ActionMap, form: Format = PLAIN) -> 
     """Return the reader of a folder with csv files, or else with the older :: files.
 
     Raises:
-        SourceError: it has neither.
+        SourceError: the folder has neither.
     """
     for layout in (CSV_FOLDER, DAT_FOLDER):
         if (folder / layout.ratings).is_file():

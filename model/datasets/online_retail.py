@@ -17,7 +17,7 @@ _PRODUCT = re.compile(r"\d{5}")  # other codes are postage, discounts, bank char
 
 
 class OnlineRetailReader:
-    """Reads the csv (or csv.gz); the invoice's kind, purchase or cancellation, is the raw action.
+    """Reader of the csv (or csv.gz); the invoice's kind, purchase or cancellation, is the raw action.
 
     Times without an offset are taken as UTC.
     """
@@ -31,7 +31,7 @@ class OnlineRetailReader:
         self._items: dict[ItemId, Item] = {}
 
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yield a behaviour an invoice line, whatever its quantity."""
+        """Yield a behaviour for each usable invoice line, whatever its quantity."""
         for invoice, code, description, quantity, date, customer in read_named(
             self._path, COLUMNS, self._dialect, report
         ):
@@ -51,7 +51,7 @@ class OnlineRetailReader:
                 yield behavior
 
     def items(self) -> Mapping[ItemId, Item]:
-        """The products met so far, by their first description."""
+        """Return the products read so far, with their first descriptions."""
         return self._items
 
     def _remember(self, item_id: ItemId, title: str) -> None:

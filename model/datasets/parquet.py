@@ -47,7 +47,7 @@ def read_parquet(path: Path, names: Sequence[str], report: ReadReport) -> Iterat
 
 
 def _literal_path(file: Path) -> str:
-    """A path in which DuckDB takes no character for a pattern."""
+    """Return the path with every character escaped that DuckDB would take for a pattern."""
     return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))
 
 

@@ -1,4 +1,4 @@
-"""Prepares a data set: reads a source, leaves out what the job would, puts it into time order, writes the folder."""
+"""Preparation of a data set: read a source, leave out what the job would, sort by time, write the folder."""
 
 import hashlib
 import time
@@ -20,27 +20,27 @@ from model.folders import whole_folder
 from model.records import EpochMs, ItemId, UserBehavior, UserId
 
 Progress = Callable[[int], None]
-"""Told the number of behaviours read so far."""
+"""Called with the number of behaviours read so far."""
 PROGRESS_EVERY = 10_000
 READERS_VERSION = "2"
-"""Of what the readers make of a row: a set of another version is prepared anew."""
+"""Version of the readers' output: a set of another version is prepared anew."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to prepare.
+    """A data set to prepare.
 
     Attributes:
         name: of the data set.
         source: a key of `SOURCES`.
         path: the file or folder to read.
         actions: mapping to the action table.
-        form: what the user says of the files.
+        form: the user's options for reading the files.
         items: a catalogue beside the source, read in place of the source's own.
-        item_form: what the user says of that catalogue.
+        item_form: the user's options for reading that catalogue.
         table: the action table.
-        log: which rows the job would leave out.
-        least_usable: the smallest share of rows that have to be usable, those left out on purpose aside.
+        log: the job's rules for leaving rows out.
+        least_usable: the smallest share of rows that have to be usable; rows left out on purpose count as usable.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Request:
     least_usable: float = 0.5
 
     def describe(self) -> dict[str, str]:
-        """What decides the outcome, to tell whether a prepared folder is up to date."""
+        """Describe the source and the options; a prepared folder with another description is not up to date."""
         told = {
             "kind": self.source,
             "path": str(self.path),
@@ -83,7 +83,7 @@ class Outcome:
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts behaviours while they stream by."""
+    """Counts of the behaviours that stream by."""
 
     progress: Progress
     behaviors: int = 0
@@ -112,14 +112,14 @@ def prepare(
     progress: Progress = lambda _: None,
     now_ms: EpochMs | None = None,
 ) -> Outcome:
-    """Prepare `request` into the folder `out`, or find it already there.
+    """Prepare `request` into the folder `out`, unless that is up to date.
 
     Args:
         request: what to prepare.
         out: the folder; replaced if it is not up to date.
         force: prepare it even if it is up to date.
-        progress: told the number of behaviours.
-        now_ms: the clock by which times ahead of it are impossible; the machine's if None.
+        progress: called with the number of behaviours read so far.
+        now_ms: the time of reading, by which times too far ahead are impossible; the machine's clock if None.
 
     Raises:
         SourceError: the source cannot be read, or too few rows of it are usable.
@@ -129,7 +129,7 @@ def prepare(
         return Outcome(current, None)
     _check_there("--path", request.path)
     if request.items is not None:
-        _check_there("--items", request.items)  # which is read last
+        _check_there("--items", request.items)  # checked now, as it is read last
     work = _Preparation(request, progress, int(time.time() * 1000) if now_ms is None else now_ms)
     with whole_folder(out, DATASET) as folder:
         work.write(folder)
@@ -183,7 +183,7 @@ class _Preparation:
         return read_items(request.items, request.item_form, self._reader.catalogue)
 
     def _check(self) -> None:
-        """Refuse a set of which too little can be used."""
+        """Refuse a set of which too few rows can be used."""
         report = self.report
         bad = report.skipped.total() - report.intended
         if self._tally.behaviors and bad <= (1 - self._request.least_usable) * report.rows:
@@ -239,7 +239,7 @@ def _remove(scratch: Path) -> None:
 
 
 def _catalogue(known: Mapping[ItemId, Item], used: set[ItemId]) -> list[Item]:
-    """All items of the source's catalogue, and those it forgot."""
+    """Return all items of the source's catalogue, and the used ones that it lacks, sorted by id."""
     forgotten = {item_id: Item(item_id, item_id) for item_id in used - known.keys()}
     return [item for _, item in sorted({**known, **forgotten}.items())]
 

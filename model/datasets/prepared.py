@@ -31,7 +31,7 @@ class DatasetInfo:
     """The summary of a prepared data set.
 
     Attributes:
-        name: what the set is called.
+        name: the set's name.
         behaviors: lines of behaviors.jsonl.
         users: different users among them.
         items: lines of items.jsonl.
@@ -39,10 +39,10 @@ class DatasetInfo:
         last_timestamp: of the newest behaviour.
         fingerprint: sha256 of behaviors.jsonl.
         actions: the mapping that was used, as --actions reads it.
-        source: what it was made from; equal sources need no second preparation.
+        source: the source it was made from; an equal source needs no second preparation.
         skipped: reason -> rows of the source that are not in it.
         counted: lines of the source, and headers, blank, continued and rows among them; rows = behaviors + skipped.
-        remarks: what was noticed while it was read.
+        remarks: sentences about what was found in the source.
         action_table: the action table, if it is not the built-in one.
     """
 
@@ -75,7 +75,7 @@ class Dataset:
 
     @classmethod
     def open(cls, path: Path) -> "Dataset":
-        """Reads the summary.
+        """Open a prepared folder, and read its summary.
 
         Raises:
             NotPreparedError: the folder is no prepared data set.
@@ -99,11 +99,11 @@ class Dataset:
         return MappingProxyType(dict(self.info.action_table)) if self.info.action_table else DEFAULT_ACTIONS
 
     def behaviors(self) -> Iterator[UserBehavior]:
-        """Yields the behaviours, oldest first."""
+        """Yield the behaviours, oldest first."""
         return read_behaviors(self.behaviors_path)
 
     def items(self) -> dict[ItemId, Item]:
-        """The catalogue."""
+        """Return the catalogue."""
         decoder = msgspec.json.Decoder(Item)
         with (self.path / ITEMS).open("rb") as lines:
             return {item.item_id: item for item in map(decoder.decode, lines)}
@@ -118,7 +118,7 @@ def _why_none(path: Path, error: Exception) -> str:
 
 
 def write_behaviors(folder: Path, blocks: Iterable[bytes]) -> str:
-    """Writes blocks of whole lines and returns the sha256 of them all, in hex."""
+    """Write blocks of whole lines, and return the sha256 of them all, in hex."""
     digest = hashlib.sha256()
     with (folder / BEHAVIORS).open("wb", buffering=1 << 20) as out:
         for block in blocks:
@@ -128,12 +128,12 @@ def write_behaviors(folder: Path, blocks: Iterable[bytes]) -> str:
 
 
 def write_catalogue(folder: Path, items: Iterable[Item]) -> None:
-    """Writes items.jsonl in the order given."""
+    """Write items.jsonl in the order given."""
     encoder = msgspec.json.Encoder()
     with (folder / ITEMS).open("wb") as out:
         out.writelines(encoder.encode(item) + b"\n" for item in items)
 
 
 def write_info(folder: Path, info: DatasetInfo) -> None:
-    """Writes the summary; last, so that a folder which has one is whole."""
+    """Write the summary; it comes last, so that a folder which has one is whole."""
     (folder / INFO).write_bytes(msgspec.json.format(msgspec.json.encode(info), indent=2) + b"\n")

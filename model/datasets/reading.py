@@ -1,4 +1,4 @@
-"""What every reader of a data set is, and the report in which no line goes uncounted."""
+"""The protocol of all data set readers, and the report in which no line goes uncounted."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ class Item:
 
     Attributes:
         item_id: the id that behaviours use.
-        title: what a person is shown; never empty.
+        title: the text that people see; never empty.
         group: first genre or category, "" where the data has none.
     """
 
@@ -34,7 +34,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What a user says about the files beside their place; whatever is None is the source's own.
+    """The user's options for reading files; where one is None, the source's own is used.
 
     Attributes:
         encoding: of text without a byte order mark.
@@ -54,16 +54,16 @@ PLAIN = Format()
 
 @dataclass(slots=True)
 class ReadReport:
-    """Counts what a source holds: lines = headers + blank + continued + rows, and rows = behaviours + skipped.
+    """Counts of a source: lines = headers + blank + continued + rows, and rows = behaviours + skipped.
 
     Attributes:
-        rows: rows seen, good and bad.
-        lines: physical lines; of a format without lines, its rows.
+        rows: rows read, good and bad.
+        lines: physical lines; in a format without lines, its rows.
         headers: lines that name the columns.
         blank: lines without a character.
         continued: lines that belong to the row of a line before, as a quoted cell goes on in them.
         skipped: reason -> number of rows that are not used.
-        intended: those among the skipped that the user or the log wants to be left out.
+        intended: skipped rows that the user or the log means to leave out.
         examples: reason -> the first row that was skipped for it, cut to 200 characters.
         words: raw action -> rows; the first `MAX_WORDS` of them.
         unmapped: the raw actions without a rule.
@@ -87,12 +87,12 @@ class ReadReport:
     appended_ms: EpochMs | None = None
 
     def begin(self, row: object) -> None:
-        """Count one row; whatever is skipped next is this one."""
+        """Count a new row, the one that `skip` counts next."""
         self.rows += 1
         self.row = row
 
     def skip(self, reason: str, *, intended: bool = False) -> None:
-        """Count the row as one that is not used; beyond `MAX_REASONS` reasons they are one."""
+        """Count the current row as not used; reasons beyond `MAX_REASONS` are counted as one."""
         if reason not in self.skipped and len(self.skipped) >= MAX_REASONS:
             reason = OTHER_REASONS
         self.skipped[reason] += 1
@@ -109,7 +109,7 @@ class ReadReport:
 
     @property
     def mostly_bad(self) -> bool:
-        """True if more rows than not are unusable, those left out on purpose aside."""
+        """True if more than half of the rows are unusable; those left out on purpose do not count as such."""
         return 2 * (self.skipped.total() - self.intended) > self.rows
 
 
@@ -120,10 +120,10 @@ class Reader(Protocol):
     catalogue: ReadReport
 
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yield every usable row in the order of the file; count the others in `report`."""
+        """Yield every usable row in the order of the file, and count the others in `report`."""
 
     def items(self) -> Mapping[ItemId, Item]:
-        """The catalogue; complete once `behaviors` is exhausted."""
+        """Return the catalogue; it is complete once `behaviors` is exhausted."""
 
 
 @dataclass(slots=True, kw_only=True)  # not frozen: made once a row, in half the time
@@ -151,7 +151,7 @@ class Raw:
 
 @dataclass(frozen=True, slots=True)
 class BehaviorMaker:
-    """Makes behaviours of raw rows, by one rule for all sources.
+    """The conversion of raw rows into behaviours, by the same rules for all sources.
 
     Attributes:
         actions: the mapping.
@@ -164,7 +164,7 @@ class BehaviorMaker:
     word: str = "action"
 
     def make(self, raw: Raw, report: ReadReport) -> UserBehavior | None:
-        """Return the row's behaviour, or None where it cannot be used; then it is counted."""
+        """Return the row's behaviour, or count the row as skipped and return None."""
         if problem := problem_with_ids(raw):
             report.skip(problem)
             return None
@@ -199,7 +199,7 @@ class BehaviorMaker:
 
 
 def problem_with_ids(raw: Raw) -> str | None:
-    """Say which id is no id, or return None if all are."""
+    """Return the problem with the first id that is not valid, or None if all are."""
     usual = raw.event_id is None and raw.request_id is None
     if usual and 0 < len(raw.user_id) <= _SURELY_SHORT and 0 < len(raw.item_id) <= _SURELY_SHORT:
         return None

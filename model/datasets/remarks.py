@@ -1,4 +1,4 @@
-"""What a user has to know of a data set that was read, beside the counts: nothing is decided silently."""
+"""Remarks on a data set that was read, beside the counts, so that nothing is decided silently."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ _STARS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What was met while reading.
+    """The findings of reading one source.
 
     Attributes:
         report: of the behaviours' rows.
         catalogue: of the catalogue's rows, where it has a file of its own.
-        times: with the units that were met.
+        times: of the source, with the units that were found.
         actions: the mapping.
         rules: of the log.
-        late: rows that are late as a log.
+        late: rows that are late if the rows are a log.
         is_log: the source's format is that of a log.
     """
 
@@ -36,7 +36,7 @@ class Findings:
     is_log: bool
 
     def remarks(self) -> tuple[str, ...]:
-        """Return one sentence or two for each thing."""
+        """Return a remark of one or two sentences for each thing that the user has to know."""
         return (*self._of_times(), *self._of_actions(), *self._of_rows())
 
     def _of_times(self) -> Iterator[str]:

@@ -16,10 +16,10 @@ from model.datasets.tables import ParquetReader, TableReader
 
 
 class OpenReader(Protocol):
-    """Opens a path with a mapping, and with what the user says of the files."""
+    """A function that opens a path, with a mapping and the user's options for reading the files."""
 
     def __call__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> Reader:
-        """Return the reader."""
+        """Return a reader of the path."""
 
 
 def _ml_100k(path: Path, actions: ActionMap, form: Format = PLAIN) -> Reader:
@@ -35,10 +35,10 @@ class Source:
     """One kind of source.
 
     Attributes:
-        description: what it is, in a line.
+        description: of the source, in a line.
         actions: the mapping used unless the user gives another.
         reader: opens a path with a mapping.
-        downloadable: without a path it is fetched.
+        downloadable: it is fetched where no path is given.
         own_words: its raw actions are names of the action table.
         columns: takes --columns and --delimiter.
     """
@@ -51,7 +51,7 @@ class Source:
     columns: bool = False
 
     def mapping(self, table: ActionTable) -> ActionMap:
-        """Return the mapping used where the user gives no rules, with that table."""
+        """Return the mapping to use with that action table where the user gives no rules."""
         return identity_map(table) if self.own_words else self.actions
 
 

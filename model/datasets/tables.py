@@ -1,4 +1,4 @@
-"""Tables that a user describes: delimited text and Parquet with a column a part of a behaviour or of an item."""
+"""Tables that a user describes: delimited text and Parquet, with a column for each part of a behaviour or an item."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +29,7 @@ Row = Sequence[object]
 
 
 class TableReader:
-    """Reads behaviours from a table; its columns are the record's own unless `form` says others."""
+    """Reader of behaviours from a table; its columns have the record's own names unless `form` gives others."""
 
     def __init__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> None:
         """Check the columns.
@@ -48,7 +48,7 @@ class TableReader:
         self._maker = BehaviorMaker(actions, self.times)
 
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yield a behaviour a row."""
+        """Yield a behaviour for each usable row."""
         parts = tuple(part for part in BEHAVIOR_PARTS if part in self._columns)
         for row in self._rows(parts, report):
             cells = dict(zip(parts, row, strict=True))
@@ -63,7 +63,7 @@ class TableReader:
                 yield behavior
 
     def items(self) -> Mapping[ItemId, Item]:
-        """Such a table has no catalogue; --items gives one."""
+        """Return no items: such a table has no catalogue; --items gives one."""
         return {}
 
     def _rows(self, parts: tuple[str, ...], report: ReadReport) -> Iterator[Row]:
@@ -72,7 +72,7 @@ class TableReader:
 
 
 class ParquetReader(TableReader):
-    """Reads behaviours from a Parquet file, or from a folder of them."""
+    """Reader of behaviours from a Parquet file, or from a folder of them."""
 
     def _rows(self, parts: tuple[str, ...], report: ReadReport) -> Iterator[Row]:
         return read_parquet(self._path, [self._columns[part] for part in parts], report)
@@ -81,7 +81,9 @@ class ParquetReader(TableReader):
 def read_delimited(
     path: Path, columns: Mapping[str, str], parts: Sequence[str], dialect: Dialect, report: ReadReport
 ) -> Iterator[Row]:
-    """Yield the cells of `parts`; where columns are numbers, a first line without a digit in its times is a header.
+    """Yield the cells of `parts` in each row.
+
+    Where columns are numbers, a first line without a digit in its time is a header, and no row.
 
     Raises:
         SourceError: the file cannot be read, or lacks one of the columns.
@@ -109,7 +111,9 @@ def _has_digit(cell: str) -> bool:
 
 
 def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Item]:
-    """Read a catalogue: Parquet where the name ends so, else delimited text; the first row of an item counts.
+    """Read a catalogue, in which the first row of an item counts.
+
+    A folder and a file whose name ends in .parquet are read as Parquet, any other file as delimited text.
 
     Raises:
         SourceError: the file cannot be read, or lacks one of the columns.
@@ -138,7 +142,7 @@ def _item_rows(
 
 
 def cell_text(value: object, report: ReadReport) -> str:
-    """Return an id as text, "" if there is none; ids that were written as 12.0 are counted."""
+    """Return a cell's id as text, "" if it has none, and count ids that were written as 12.0."""
     if isinstance(value, str):
         text = cell_id(value)
         report.whole_ids += len(text) < len(value) and text != value.strip()

@@ -15,7 +15,7 @@ _CELLS = 5
 
 
 class TaobaoReader:
-    """Reads the csv (or csv.gz) row by row; an item's title is its id, its group the category."""
+    """Row-by-row reader of the csv (or csv.gz); an item's title is its id, its group the category."""
 
     def __init__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> None:
         self._path = path
@@ -26,7 +26,7 @@ class TaobaoReader:
         self._category: dict[ItemId, str] = {}
 
     def behaviors(self, report: ReadReport) -> Iterator[UserBehavior]:
-        """Yield a behaviour a row."""
+        """Yield a behaviour for each usable row."""
         for user_id, item_id, category, action, time in read_numbered(self._path, _CELLS, self._dialect, report):
             raw = Raw(user_id=cell_id(user_id), item_id=cell_id(item_id), action=action, time=time)
             if (behavior := self._maker.make(raw, report)) is not None:
@@ -34,5 +34,5 @@ class TaobaoReader:
                 yield behavior
 
     def items(self) -> Mapping[ItemId, Item]:
-        """The items met so far."""
+        """Return the items read so far."""
         return {item_id: Item(item_id, item_id, group) for item_id, group in self._category.items()}

@@ -1,6 +1,6 @@
-"""Text files as physical lines: packed or not, in the encoding that they say or are said to have.
+"""Text files as physical lines: packed or not, in the encoding of their byte order mark or of the user's option.
 
-No byte is guessed at: what is not of the encoding marks its line, and so do NUL bytes and lines that are too long.
+No byte is guessed: a line is bad if it holds bytes that are not of the encoding or a NUL byte, or is too long.
 """
 
 import bz2
@@ -19,7 +19,7 @@ from model.datasets.errors import SourceError
 from model.datasets.reading import ReadReport
 
 LONGEST_LINE = 1 << 20
-"""Characters of a line; a longer one is a bad row, and its end is not kept in memory."""
+"""The most characters of a line; a longer one is a bad row, and its end is not kept in memory."""
 UTF_8 = "utf-8"
 _UNDECODABLE = "\udcff"
 _TOO_LONG = "\udcfe"
@@ -46,7 +46,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _WITHOUT_MARK = {"utf-16": "utf-16-le", "utf-32": "utf-32-le"}
-"""Python's own of these names want a byte order mark."""
+"""Codecs for files without a byte order mark, which Python's codecs of these names expect."""
 _BROKEN = (EOFError, OSError, UnicodeError, zlib.error, lzma.LZMAError)
 
 
@@ -61,7 +61,7 @@ codecs.register_error("recloop-mark", _mark)
 
 @contextmanager
 def open_lines(path: Path, encoding: str | None = None) -> Iterator[Iterator[str]]:
-    """Open a text file, and give its lines without their ends.
+    """Open a text file, and yield its lines without their ends.
 
     Args:
         path: plain, or packed by gzip, bzip2 or xz, whatever its name is.
@@ -83,7 +83,7 @@ def open_lines(path: Path, encoding: str | None = None) -> Iterator[Iterator[str
 
 
 def line_problem(line: str, encoding: str | None = None) -> str | None:
-    """Say why a line cannot be a row whatever the format is, or return None."""
+    """Return the reason why a line cannot be a row of any format, or None."""
     if "\0" in line:
         return "the line holds a NUL byte"
     if line.isascii():
@@ -96,7 +96,7 @@ def line_problem(line: str, encoding: str | None = None) -> str | None:
 
 
 def counted(lines: Iterator[str], report: ReadReport) -> Iterator[str]:
-    """Yield the lines that are not blank; count all of them."""
+    """Yield the lines that are not blank, and count all of them."""
     for line in lines:
         report.lines += 1
         if line.strip():
@@ -129,7 +129,7 @@ def _refuse(path: Path, head: bytes) -> None:
 
 
 def _encoding(path: Path, head: bytes, given: str | None) -> str:
-    """The encoding by the byte order mark, else the given one, else UTF-8."""
+    """Return the encoding of the byte order mark, else the given one, else UTF-8."""
     _refuse(path, head)
     if given is not None:
         try:
@@ -158,7 +158,7 @@ def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:
 
 
 def _whole_line(text: TextIOWrapper) -> str:
-    """The next line with its end; of one that is too long its beginning, marked."""
+    """Return the next line with its end; of one that is too long, the beginning with a mark."""
     line = text.readline(LONGEST_LINE)
     if len(line) < LONGEST_LINE or line.endswith(("\n", "\r")):
         return line

@@ -1,22 +1,22 @@
-"""What blocks of attention have in common, whichever kind they are: a pass over a history, or from its newest items.
+"""The base of attention blocks of any kind: a pass over a whole history, or from its newest items alone.
 
-What an item is read as is kept apart from looking, because later items look at it again: in a pass all items are read,
-from a kept state (`model.networks.sasrec_steps`) the newest alone.
+Projecting items (`read`) is apart from attending to them (`look`), because later items attend to them again: a pass
+projects all items, a step from a kept state (`model.networks.sasrec_steps`) the newest alone.
 """
 
 from torch import Tensor, nn
 
 
 class AttentionBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """One block: each item with what it sees in itself and the older items."""
+    """One block of attention, in which each item attends to itself and the older items."""
 
     def forward(self, x: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
-        """The newest R items, each with what it sees in all.
+        """Return the newest R items, each after attending to all that it may.
 
         Args:
             x: (B, L, D).
-            mask: bool (B or 1, 1, R, L), True where one of the newest R may look.
-            behind: int64 (B or 1, R, L), how many items further back the other one is, 0 where it is not.
+            mask: bool (B or 1, 1, R, L), True where one of the newest R may attend.
+            behind: int64 (B or 1, R, L), the distance back to the other item, 0 where that is not older.
 
         Returns:
             (B, R, D).
@@ -25,18 +25,18 @@ class AttentionBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
         return self.look(x[:, -rows:], parts[:, :, :, -rows:], self.kept(parts), mask, behind)
 
     def read(self, x: Tensor) -> Tensor:
-        """All that items are read as, N parts. (B, L, D) -> (N, B, H, L, head width)."""
+        """Project items to N parts. (B, L, D) -> (N, B, H, L, head width)."""
         raise NotImplementedError
 
     def kept(self, parts: Tensor) -> Tensor:
-        """Those two parts that later items see. (N, B, H, L, head width) -> (2, B, H, L, head width)."""
+        """Return the two parts that later items attend to. (N, B, H, L, head width) -> (2, B, H, L, head width)."""
         raise NotImplementedError
 
     def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
-        """The rest of `forward`: x and parts of the newest R alone, kept of all."""
+        """Attend from the newest R items, given by `x` and `parts`, to all items, given by `kept`; as `forward`."""
         raise NotImplementedError
 
 
 def joined(heads: Tensor) -> Tensor:
-    """What all heads found, side by side. (B, H, R, head width) -> (B, R, width)."""
+    """Join the outputs of all heads side by side. (B, H, R, head width) -> (B, R, width)."""
     return heads.transpose(1, 2).flatten(2)

@@ -27,7 +27,7 @@ class GRUConfig(SequenceConfig):
     state: int = 128
 
     def build(self, counts: Ints) -> "GRU":
-        """The untrained model; counts as in `SequenceRecommender`."""
+        """Return the untrained model; counts as in `SequenceRecommender`."""
         return GRU(self, counts)
 
 
@@ -35,7 +35,7 @@ class GRU(RecurrentRecommender):
     """One recurrent layer; its state is projected to an embedding's width."""
 
     def __init__(self, config: GRUConfig, counts: Ints) -> None:
-        """The untrained model; counts as in `SequenceRecommender`."""
+        """Make the untrained model; counts as in `SequenceRecommender`."""
         super().__init__(config, counts, config.state)
         self.gru = nn.GRU(config.dim, config.state, batch_first=True)
         self.project = nn.Linear(config.state, config.dim, bias=False)
@@ -43,14 +43,14 @@ class GRU(RecurrentRecommender):
         nn.init.normal_(self.item.weight, std=config.dim**-0.5)
 
     def hidden(self, history: Tensor) -> Tensor:
-        """The state after each item, projected. (B, L) -> (B, L, D)."""
+        """Return the projected state after each item. (B, L) -> (B, L, D)."""
         history, place = left_aligned(history)
         states, _ = self.gru(self.drop(self.item(history)))  # (B, L, S)
         outputs = self.project(self.drop(states))  # (B, L, D)
         return outputs.gather(1, place.clamp(min=0).unsqueeze(2).expand(-1, -1, outputs.size(2)))
 
     def state_after(self, history: Tensor, weight: Tensor) -> Tensor:
-        """The state after a whole history. (B, L) x 2 -> (B, S)."""
+        """Return the state after a whole history. (B, L) x 2 -> (B, S)."""
         if history.size(1) == 0:
             return self.initial_state(history.size(0))
         history, place = left_aligned(history)
@@ -60,14 +60,14 @@ class GRU(RecurrentRecommender):
         return torch.where(last < 0, self.start, state.squeeze(1))
 
     def advance(self, state: Tensor, item: Tensor, weight: Tensor) -> Tensor:
-        """The state after one more item. (B, S), (B,) x 2 -> (B, S)."""
+        """Return the state after one more item. (B, S), (B,) x 2 -> (B, S)."""
         read = self.item(item)  # (B, D)
-        if hasattr(self.gru, "weight_hh_l0"):  # in 8 bits it has none; a cell takes 6 us a row, a layer 11
+        if hasattr(self.gru, "weight_hh_l0"):  # a layer in 8 bits has none; a cell takes 6 us a row, a layer 11
             gru = self.gru
             return torch.gru_cell(read, state, gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0)
         _, after = self.gru(read.unsqueeze(1), state.unsqueeze(0))
         return after.squeeze(0)
 
     def output(self, state: Tensor) -> Tensor:
-        """The state, projected. (B, S) -> (B, D)."""
+        """Project the state. (B, S) -> (B, D)."""
         return self.project(state)

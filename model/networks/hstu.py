@@ -1,7 +1,7 @@
-"""A block of the hierarchical sequential transduction unit, HSTU (Zhai et al. 2024), for a SASRec to be made of.
+"""A block of the hierarchical sequential transduction unit, HSTU (Zhai et al. 2024), as a layer of a SASRec.
 
-Attention without softmax: how strongly an item looks at an older one does not depend on what else there is, so the
-strength of interests is kept. Of the paper's relative bias it has the part of the distance, not of the time.
+Its attention has no softmax: the weight of an older item does not depend on the other items, so the strength of
+interests is kept. Of the paper's relative bias it has the part of the distance, not that of the time.
 """
 
 import torch
@@ -18,7 +18,10 @@ class HSTUBlock(AttentionBlock):
     length: int
 
     def __init__(self, dim: int, heads: tuple[int, int], length: int, dropout: float) -> None:
-        """Makes a block for embeddings of D = `dim` numbers and at most `length` items; heads and the width of one."""
+        """Make a block for embeddings of D = `dim` numbers and at most `length` items.
+
+        `heads` is the number of attention heads and the width of one.
+        """
         super().__init__()
         self.heads, width = heads[0], heads[0] * heads[1]
         self.length = length
@@ -30,17 +33,20 @@ class HSTUBlock(AttentionBlock):
         self.drop = nn.Dropout(dropout)
 
     def read(self, x: Tensor) -> Tensor:
-        """Gates, values, queries and keys. (B, L, D) -> (4, B, H, L, head width)."""
+        """Project items to gates, values, queries and keys. (B, L, D) -> (4, B, H, L, head width)."""
         batch, length, _ = x.shape
         split = F.silu(self.project_in(self.norm_in(x))).view(batch, length, 4, self.heads, -1)
         return split.permute(2, 0, 3, 1, 4)
 
     def kept(self, parts: Tensor) -> Tensor:
-        """Values and keys. -> (2, B, H, L, head width)."""
+        """Return values and keys. (4, B, H, L, head width) -> (2, B, H, L, head width)."""
         return parts[1::2]
 
     def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
-        """(B, R, D), (4, B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L), (B, R, L) -> (B, R, D)."""
+        """Attend without softmax, and gate the result.
+
+        (B, R, D), (4, B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L), (B, R, L) -> (B, R, D).
+        """
         gate, query = parts[0], parts[2]  # (B, H, R, head width)
         value, key = kept[0], kept[1]  # (B, H, L, head width)
         looks = query @ key.transpose(2, 3) + self.distance[:, behind].transpose(0, 1)  # (B, H, R, L)

@@ -1,8 +1,8 @@
-"""A gated linear recurrence over a user's history: a state that forgets by itself, at a rate each item chooses.
+"""A gated linear recurrence over a user's history: a state that decays at a rate chosen by each item.
 
 LRURec (Yue et al. 2024) brought linear recurrences to recommendation; the gates are those of the real-gated linear
 recurrent unit (De et al. 2024). No loop over the items is needed: in training, and for a whole history, log2(L)
-passes do.
+passes are enough.
 """
 
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class LinearRecurrenceConfig(SequenceConfig):
         return self.feed or 2 * self.dim
 
     def build(self, counts: Ints) -> "LinearRecurrence":
-        """The untrained model; counts as in `SequenceRecommender`."""
+        """Return the untrained model; counts as in `SequenceRecommender`."""
         return LinearRecurrence(self, counts)
 
 
@@ -46,7 +46,7 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """One linear recurrence and a feed-forward layer, each on a normed residual.
 
     Attributes:
-        sharpness: the most that a gate can raise the forgetting, as a power; eight in the paper.
+        sharpness: the exponent of the decay where a gate is fully open; 8 in the paper.
     """
 
     sharpness: float
@@ -56,7 +56,7 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.norm_recurrence = nn.LayerNorm(config.dim)
         self.project_in = nn.Linear(config.dim, 4 * config.state)
         self.project_out = nn.Linear(config.state, config.dim)
-        # What a half-open gate keeps from one item to the next.
+        # The share of the state that a half-open gate keeps from one item to the next.
         kept = torch.linspace(0.9, 0.999, config.state)
         self.sharpness = 8.0
         self.decay = nn.Parameter(torch.log(torch.expm1(-2.0 * torch.log(kept) / self.sharpness)))
@@ -67,19 +67,19 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.drop = nn.Dropout(config.dropout)
 
     def gates(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """What is kept of the state, what is added, and what is shown of it. (..., D) -> (..., H) x 3."""
+        """Return the share of the state to keep, the addition to it and the output's gate. (..., D) -> (..., H) x 3."""
         forget, enter, value, show = self.project_in(self.norm_recurrence(x)).chunk(4, dim=-1)
         log_kept = -self.sharpness * torch.sigmoid(forget) * F.softplus(self.decay)
         added = torch.sqrt((-torch.expm1(2.0 * log_kept)).clamp(min=1e-6)) * torch.sigmoid(enter) * value
         return torch.exp(log_kept), added, F.gelu(show)
 
     def outputs(self, x: Tensor, state: Tensor, show: Tensor) -> Tensor:
-        """What the next layer reads. (..., D), (..., H) x 2 -> (..., D)."""
+        """Return the layer's outputs, which the next layer reads. (..., D), (..., H) x 2 -> (..., D)."""
         x = x + self.drop(self.project_out(state * show))
         return x + self.drop(self.feed(self.norm_feed(x)))
 
     def forward(self, x: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
-        """The outputs and states after each item. (B, L, D), bool (B, L, 1) -> (B, L, D), (B, L, H)."""
+        """Return the outputs and states after each item. (B, L, D), bool (B, L, 1) -> (B, L, D), (B, L, H)."""
         kept, added, show = self.gates(x)
         state = scan(kept, added * real)
         return self.outputs(x, state, show), state
@@ -92,7 +92,7 @@ class LinearRecurrence(RecurrentRecommender):
     dim: int
 
     def __init__(self, config: LinearRecurrenceConfig, counts: Ints) -> None:
-        """The untrained model; counts as in `SequenceRecommender`."""
+        """Make the untrained model; counts as in `SequenceRecommender`."""
         super().__init__(config, counts, config.layers * config.state + config.dim)
         self.width, self.dim = config.state, config.dim
         self.layers = nn.ModuleList([Layer(config) for _ in range(config.layers)])
@@ -101,11 +101,11 @@ class LinearRecurrence(RecurrentRecommender):
         nn.init.normal_(self.item.weight, std=0.02)
 
     def hidden(self, history: Tensor) -> Tensor:
-        """The state after each item, as it is multiplied with embeddings. (B, L) -> (B, L, D)."""
+        """Return the state after each item, as it is multiplied with embeddings. (B, L) -> (B, L, D)."""
         return self.norm(self._run(history)[0])
 
     def _run(self, history: Tensor) -> tuple[Tensor, Tensor]:
-        """The outputs after each item, and the layers' states after the newest. -> (B, L, D), (B, layers x H)."""
+        """Return the outputs after each item and the layers' states after the newest. -> (B, L, D), (B, layers x H)."""
         real = (history > 0).unsqueeze(2)  # (B, L, 1)
         x = self.drop(self.item(history))
         states: list[Tensor] = []
@@ -115,14 +115,14 @@ class LinearRecurrence(RecurrentRecommender):
         return x * real, torch.cat(states, 1)
 
     def state_after(self, history: Tensor, weight: Tensor) -> Tensor:
-        """The state after a whole history. (B, L) x 2 -> (B, S)."""
+        """Return the state after a whole history. (B, L) x 2 -> (B, S)."""
         if history.size(1) == 0:
             return self.initial_state(history.size(0))
         outputs, states = self._run(history)
         return torch.cat([states, outputs[:, -1]], 1)
 
     def advance(self, state: Tensor, item: Tensor, weight: Tensor) -> Tensor:
-        """The state after one more item. (B, S), (B,) x 2 -> (B, S)."""
+        """Return the state after one more item. (B, S), (B,) x 2 -> (B, S)."""
         x = self.item(item)  # (B, D)
         states: list[Tensor] = []
         for number, layer in enumerate(self.layers):
@@ -132,14 +132,14 @@ class LinearRecurrence(RecurrentRecommender):
         return torch.cat([torch.cat(states, 1), x], 1)
 
     def output(self, state: Tensor) -> Tensor:
-        """The last output, normed. (B, S) -> (B, D)."""
+        """Return the last output, normed. (B, S) -> (B, D)."""
         return self.norm(state[:, -self.dim :])
 
 
 def scan(kept: Tensor, added: Tensor) -> Tensor:
-    """Every state of state[t] = kept[t] * state[t - 1] + added[t], from zero (Hillis and Steele 1986).
+    """Compute every state of state[t] = kept[t] * state[t - 1] + added[t], from zero (Hillis and Steele 1986).
 
-    After each pass an entry knows twice as many of its predecessors. (B, L, H) x 2 -> (B, L, H).
+    Each pass doubles the number of items that an entry sums up. (B, L, H) x 2 -> (B, L, H).
     """
     reach = 1
     while reach < added.size(1):

@@ -1,4 +1,4 @@
-"""What a sequence model is trained to lower: the cross entropy of the next item, over all items or some.
+"""Losses of sequence models: the cross entropy of the next item, over all items or a sample of them.
 
 The sampled loss holds positions x negatives numbers, whatever the size of the catalogue.
 """
@@ -12,12 +12,12 @@ from torch import Tensor
 from model.networks.sequence import SequenceRecommender
 
 FULL_SOFTMAX_ITEMS = 20_000
-"""Above, negatives are drawn unless told otherwise: a batch of full logits would take gigabytes."""
+"""Above so many items negatives are drawn by default: a batch of full logits would take gigabytes."""
 NEGATIVES = 4_096
 
 
 def negatives_for(items: int, negatives: int | None) -> int:
-    """How many negatives a step draws of so many items; 0 is the full softmax.
+    """Return the number of negatives that a step draws of so many items; 0 is the full softmax.
 
     Args:
         items: n, size of the vocabulary.
@@ -31,13 +31,13 @@ def negatives_for(items: int, negatives: int | None) -> int:
 def next_item_loss(
     model: SequenceRecommender, windows: Tensor, negatives: int = 0, drawn: Tensor | None = None
 ) -> Tensor:
-    """Mean cross entropy of the next item at every real position, in nats.
+    """Return the mean cross entropy of the next item over all real positions, in nats.
 
     Args:
         model: to train.
         windows: int64 (B, L + 1), inputs and, shifted by one, targets; 0 pads on the left.
         negatives: S, items drawn to compare with, shared by the batch; 0 compares with all.
-        drawn: int64 (S,), those items, if they are drawn already.
+        drawn: int64 (S,), those items, if they are drawn already; None draws them here.
     """
     inputs, targets = windows[:, :-1], windows[:, 1:]
     real = inputs > 0
@@ -51,13 +51,13 @@ def next_item_loss(
 
 
 def full_softmax(model: SequenceRecommender, hidden: Tensor, wanted: Tensor) -> Tensor:
-    """Cross entropy over all items. hidden: (P, D), wanted: (P,) -> scalar."""
+    """Return the mean cross entropy over all items. hidden: (P, D), wanted: (P,) -> scalar."""
     logits = F.linear(hidden, model.item.weight[1:], model.bias[1:])  # (P, n)
     return F.cross_entropy(logits, wanted - 1)
 
 
 def sampled_softmax(model: SequenceRecommender, hidden: Tensor, wanted: Tensor, drawn: Tensor) -> Tensor:
-    """Cross entropy of the target against drawn items.
+    """Return the mean cross entropy of the targets against drawn items. -> scalar.
 
     The drawn stand for all n items, so their logits are raised by log(n / S) (Jean et al. 2015): without it a target
     seems likelier than it is, the more so the fewer are drawn (Petrov and Macdonald 2023 cure that in a binary loss).
@@ -77,7 +77,7 @@ def sampled_softmax(model: SequenceRecommender, hidden: Tensor, wanted: Tensor, 
 
 
 def draw_negatives(items: int, count: int, device: torch.device, random: torch.Generator | None = None) -> Tensor:
-    """Draws one item of each of `count` equal strata of the vocabulary: all of them if `count` is n. -> (count,)."""
+    """Draw one item of each of `count` equal strata of the vocabulary: all of them if `count` is n. -> (count,)."""
     drawn = torch.rand(count, device=device, dtype=torch.float64, generator=random)
     place = torch.arange(count, device=device, dtype=torch.float64) + drawn
     return 1 + (place * (items / count)).long().clamp(max=items - 1)

@@ -1,4 +1,4 @@
-"""The contract every recommender keeps.
+"""The contract of every recommender.
 
 `forward(history, weight, age_s, exclude) -> (items, scores)`, where
 
@@ -9,19 +9,19 @@
 - items: int64 (B, K), best first; 0 where there was nothing left to return.
 - scores: float32 (B, K), on the model's own scale; -inf where the item is 0.
 
-Any L and any E will do, 0 included. A model may ignore an input.
+L and E may have any value, 0 included. A model may ignore an input.
 
-A model that reads a history item by item may export four methods more in the same TorchScript module, and
-`hasattr(module, "step")` tells whether it does:
+A model that reads a history item by item may export four more methods in the same TorchScript module;
+`hasattr(module, "step")` is true if it does:
 
 - `initial_state(batch: int) -> state`: of users without history. float32 (B, S), a row a user.
 - `state_after(history, weight) -> state`: after a whole history. (B, L) x 2 -> (B, S).
 - `step(state, item, weight, age_s) -> state`: after one more item. (B, S), (B,) x 3 -> (B, S); item 0 changes nothing.
-- `score(state, exclude) -> (items, scores)`: what `forward` returns for the history that led to the state.
+- `score(state, exclude) -> (items, scores)`: as `forward` returns them for the history that led to the state.
 
 So a server that keeps a user's row takes one step a behaviour, however long the history is, and makes the row anew,
-by `state_after`, when items leave the history. Scores are those of `forward` within 1e-5. A model that looks at a
-bundle's `history_length` items and no more may raise at a step beyond them.
+by `state_after`, when items leave the history. Scores are those of `forward` within 1e-5. A model that reads no more
+than a bundle's `history_length` items may raise at a step beyond them.
 """
 
 import torch
@@ -40,24 +40,24 @@ class Recommender(nn.Module):  # type: ignore[misc]  # torch is untyped here
     k: int
 
     def __init__(self, items: int, k: int) -> None:
-        """Makes a recommender of n = `items` items; it returns at most n of them."""
+        """Make a recommender of n = `items` items; `forward` returns `k` of them, at most n."""
         super().__init__()
         self.k = min(k, items)
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
-        """Scores every model index. (B, L) each -> (B, n + 1)."""
+        """Score every model index. (B, L) each -> (B, n + 1)."""
         raise NotImplementedError
 
     def forward(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-        """Keeps the contract of this module. (B, L) x 3, (B, E) -> (B, K) x 2."""
+        """Return the best items and their scores, as this module says. (B, L) x 3, (B, E) -> (B, K) x 2."""
         return masked_top_k(self.scores(history, weight, age_s), exclude, self.k)
 
 
 class StepRecommender(Recommender):
-    """A recommender whose state after a history is all it needs to score and to go on.
+    """A recommender that needs only its state after a history to score and to go on.
 
     A subclass registers `start`, and gives `advance`, `scores_of` and, where many items at once are quicker than one
-    by one, `state_after`. None of them may look at how old an item is: a kept state is not told how time goes on.
+    by one, `state_after`. None of them may depend on an item's age: a kept state does not change with time.
 
     Attributes:
         start: float32 (S,), the state of a user without history.
@@ -66,15 +66,15 @@ class StepRecommender(Recommender):
     start: Tensor
 
     def advance(self, state: Tensor, item: Tensor, weight: Tensor) -> Tensor:
-        """The state after one more item, none of them 0. (B, S), (B,) x 2 -> (B, S)."""
+        """Return the state after one more item; rows with item 0 may hold anything. (B, S), (B,) x 2 -> (B, S)."""
         raise NotImplementedError
 
     def scores_of(self, state: Tensor) -> Tensor:
-        """Scores every model index. (B, S) -> (B, n + 1)."""
+        """Score every model index. (B, S) -> (B, n + 1)."""
         raise NotImplementedError
 
     def state_after(self, history: Tensor, weight: Tensor) -> Tensor:
-        """The state after a whole history. (B, L) x 2 -> (B, S)."""
+        """Return the state after a whole history. (B, L) x 2 -> (B, S)."""
         state = self.initial_state(history.size(0))
         no_age = torch.zeros(history.size(0), device=history.device)
         for column in range(history.size(1)):
@@ -82,23 +82,23 @@ class StepRecommender(Recommender):
         return state
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
-        """Scores every model index by the state after the history. (B, L) each -> (B, n + 1)."""
+        """Score every model index by the state after the history. (B, L) each -> (B, n + 1)."""
         return self.scores_of(self.state_after(history, weight))
 
     def initial_state(self, batch: int) -> Tensor:
-        """The state of users without history. -> (B, S)."""
+        """Return the state of users without history. -> (B, S)."""
         return self.start.unsqueeze(0).repeat(batch, 1)
 
     def step(self, state: Tensor, item: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
-        """The state after one more item; where the item is 0, as it was. (B, S), (B,) x 3 -> (B, S)."""
+        """Return the state after one more item; item 0 leaves it as it was. (B, S), (B,) x 3 -> (B, S)."""
         return torch.where((item > 0).unsqueeze(1), self.advance(state, item, weight), state)
 
     def score(self, state: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward` after the same items. (B, S), (B, E) -> (B, K) x 2."""
+        """Return the same as `forward` after the same items. (B, S), (B, E) -> (B, K) x 2."""
         return masked_top_k(self.scores_of(state), exclude, self.k)
 
 
-# TorchScript keeps what `forward` calls and what is marked; a subclass that replaces one of these marks its own.
+# TorchScript keeps methods that `forward` calls or that are marked; a subclass that overrides one marks its own.
 for _method in (
     StepRecommender.initial_state,
     StepRecommender.state_after,

@@ -21,14 +21,14 @@ from model.networks.sequence import SequenceConfig, SequenceRecommender
 
 @dataclass(frozen=True, slots=True)
 class SASRecConfig(SequenceConfig):
-    """The size of the model; it looks at the newest `history_length` items only.
+    """The size of the model, which reads the newest `history_length` items only.
 
     Attributes:
         layers: blocks.
         heads: attention heads.
         head_dim: width of a head; `dim` / `heads` if 0.
         feed: width inside a feed-forward layer; 2 `dim` if 0.
-        block: what the layers are: transformer blocks, or those of `model.networks.hstu`.
+        block: the kind of the layers: transformer blocks, or those of `model.networks.hstu`.
     """
 
     layers: int = 2
@@ -53,12 +53,12 @@ class SASRecConfig(SequenceConfig):
         return self.feed or 2 * self.dim
 
     def build(self, counts: Ints) -> "SASRec":
-        """The untrained model; counts as in `SequenceRecommender`."""
+        """Return the untrained model; counts as in `SequenceRecommender`."""
         return SASRec(self, counts)
 
 
 class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """Multi-head self-attention in which an item sees itself and the older items only."""
+    """Multi-head self-attention in which an item attends to itself and the older items only."""
 
     heads: int
 
@@ -70,12 +70,12 @@ class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
         self.project_out = nn.Linear(width, config.dim)
 
     def read(self, x: Tensor) -> Tensor:
-        """Queries, keys and values. (B, L, D) -> (3, B, H, L, head width)."""
+        """Project items to queries, keys and values. (B, L, D) -> (3, B, H, L, head width)."""
         batch, length, _ = x.shape
         return self.project_in(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
 
     def look(self, query: Tensor, kept: Tensor, mask: Tensor) -> Tensor:
-        """Looks from R items at L. (B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L) -> (B, R, D)."""
+        """Attend from R items to L. (B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L) -> (B, R, D)."""
         mixed = F.scaled_dot_product_attention(query, kept[0], kept[1], attn_mask=mask)
         return self.project_out(joined(mixed))
 
@@ -94,15 +94,18 @@ class TransformerBlock(AttentionBlock):
         self.drop = nn.Dropout(config.dropout)
 
     def read(self, x: Tensor) -> Tensor:
-        """Queries, keys and values. (B, L, D) -> (3, B, H, L, head width)."""
+        """Project items to queries, keys and values. (B, L, D) -> (3, B, H, L, head width)."""
         return self.attention.read(self.norm_attention(x))
 
     def kept(self, parts: Tensor) -> Tensor:
-        """Keys and values. -> (2, B, H, L, head width)."""
+        """Return keys and values. (3, B, H, L, head width) -> (2, B, H, L, head width)."""
         return parts[1:]
 
     def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
-        """(B, R, D), (3, B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L), any -> (B, R, D)."""
+        """Attend, and apply the feed-forward layer.
+
+        (B, R, D), (3, B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L), any -> (B, R, D).
+        """
         x = x + self.drop(self.attention.look(parts[0], kept, mask))
         return x + self.drop(self.feed(self.norm_feed(x)))
 
@@ -114,15 +117,15 @@ def _block(config: SASRecConfig) -> nn.Module:
 
 
 class SASRec(SequenceRecommender):
-    """Scores items by the dot product of the newest hidden state with their embeddings.
+    """A model that scores items by the dot product of the newest hidden state with their embeddings.
 
-    It ignores `weight` and `age_s`: the order of the items is all it looks at.
+    It ignores `weight` and `age_s`, and reads only the items in their order.
     """
 
     history_length: int
 
     def __init__(self, config: SASRecConfig, counts: Ints) -> None:
-        """The untrained model; counts as in `SequenceRecommender`."""
+        """Make the untrained model; counts as in `SequenceRecommender`."""
         super().__init__(config, counts)
         self.history_length = config.history_length
         self.position = nn.Embedding(config.history_length + 1, config.dim, padding_idx=0)
@@ -133,16 +136,16 @@ class SASRec(SequenceRecommender):
         nn.init.normal_(self.position.weight, std=0.02)
 
     def hidden(self, history: Tensor) -> Tensor:
-        """The state after each item; zero at padding. (B, L) -> (B, L, D)."""
+        """Return the state after each item; zero at padding. (B, L) -> (B, L, D)."""
         return self.newest(history, history.size(1))
 
     def newest(self, history: Tensor, rows: int) -> Tensor:
-        """The states after the newest R = `rows` items; the last block computes no others. (B, L) -> (B, R, D)."""
+        """Return the states after the newest R = `rows` items; the last block computes no more. (B, L) -> (B, R, D)."""
         real = history > 0  # (B, L)
         length = history.size(1)
         causal = torch.ones(length, length, dtype=torch.bool, device=history.device).tril()
         itself = torch.eye(length, dtype=torch.bool, device=history.device)
-        # Padding looks at itself only: a row of softmax over nothing would be NaN.
+        # Padding attends to itself only: a row of softmax over nothing would be NaN.
         mask = (causal & real.unsqueeze(1) | itself).unsqueeze(1)  # (B, 1, L, L)
         behind = distances(length, history.device)
         x = self.drop(self.item(history) + self.position(real.cumsum(1)))  # (B, L, D)
@@ -152,25 +155,25 @@ class SASRec(SequenceRecommender):
         return self.norm(x) * real[:, -rows:].unsqueeze(2)
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
-        """Scores by the newest state; by the bias alone if there is no history. -> (B, n + 1)."""
+        """Score every model index by the newest state, or by the bias alone if there is no history. -> (B, n + 1)."""
         return self.logits(self.last(history))
 
     def last(self, history: Tensor) -> Tensor:
-        """The newest state; zero if there is no history. (B, L) -> (B, D)."""
+        """Return the newest state; zero if there is no history. (B, L) -> (B, D)."""
         if history.size(1) == 0:
             return self.bias.new_zeros(history.size(0), self.position.embedding_dim)
         return self.newest(history[:, -self.history_length :], 1).squeeze(1)
 
     def forward(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-        """Keeps the contract. (B, L) x 3, (B, E) -> (B, K) x 2."""
+        """Return the best items and their scores, as `Recommender.forward`. (B, L) x 3, (B, E) -> (B, K) x 2."""
         return self.best(self.last(history), exclude)
 
 
 def distances(length: int, device: torch.device) -> Tensor:
-    """How many items each of L is behind each other one, 0 where it is not. -> int64 (1, L, L)."""
+    """Return the distance from each of L items back to each other, 0 where that is not older. -> int64 (1, L, L)."""
     place = torch.arange(length, device=device)
     return (place.unsqueeze(1) - place.unsqueeze(0)).clamp(min=0).unsqueeze(0)
 
 
-# `forward` finds the best without it; who rebuilds a bundle's model compares all scores.
+# `forward` finds the best items without it, but code that rebuilds a bundle's model compares all scores.
 torch.jit.export(SASRec.scores)

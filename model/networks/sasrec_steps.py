@@ -1,7 +1,7 @@
 """A SASRec that goes on from a kept state: the keys and values of a user's items (a transformer's key-value cache).
 
-Positions are counted from the oldest item, so an item's keys and values stay what they are while the history grows:
-one step computes the newest item alone. It gives what a full pass gives, for more memory than any other model that
+Positions are counted from the oldest item, so an item's keys and values stay the same while the history grows: one
+step computes the newest item alone. The result is that of a full pass, for more memory than any other model that
 steps: 2 x layers x L x width numbers a user.
 """
 
@@ -21,18 +21,21 @@ class SteppingSASRecConfig(SASRecConfig):
     """The size of the model, of transformer or HSTU blocks."""
 
     def build(self, counts: Ints) -> "SteppingSASRec":
-        """The untrained model; counts as in `SequenceRecommender`."""
+        """Return the untrained model; counts as in `SequenceRecommender`."""
         return SteppingSASRec(self, counts)
 
 
 class SteppingSASRec(SASRec, StepRecommender):
-    """A user's state is how many items there are, the output after the newest, and each block's keys and values."""
+    """A SASRec that takes one step a behaviour.
+
+    A user's state is the number of items, the output after the newest, and each block's keys and values.
+    """
 
     dim: int
     kept_shape: tuple[int, int, int, int]
 
     def __init__(self, config: SteppingSASRecConfig, counts: Ints) -> None:
-        """The untrained model; counts as in `SequenceRecommender`."""
+        """Make the untrained model; counts as in `SequenceRecommender`."""
         super().__init__(config, counts)
         self.dim = config.dim
         self.kept_shape = (config.layers * 2, config.heads, config.history_length, config.head_width)
@@ -40,7 +43,7 @@ class SteppingSASRec(SASRec, StepRecommender):
         self.register_buffer("start", torch.zeros(1 + config.dim + kept), persistent=False)
 
     def state_after(self, history: Tensor, weight: Tensor) -> Tensor:
-        """The state after the newest L items of a history. (B, any) x 2 -> (B, S)."""
+        """Return the state after the newest L items of a history. (B, any) x 2 -> (B, S)."""
         state = self.initial_state(history.size(0))
         if history.size(1) == 0:
             return state
@@ -62,21 +65,24 @@ class SteppingSASRec(SASRec, StepRecommender):
         return state
 
     def step(self, state: Tensor, item: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:
-        """As any other, but large rows are not copied once more where no item is 0. (B, S), (B,) x 3 -> (B, S)."""
+        """Return the state after one more item; item 0 leaves it as it was. (B, S), (B,) x 3 -> (B, S).
+
+        Unlike the inherited method, it does not copy these large rows once more where no item is 0.
+        """
         after = self.advance(state, item, weight)
         return after if bool((item > 0).all()) else torch.where((item > 0).unsqueeze(1), after, state)
 
     def advance(self, state: Tensor, item: Tensor, weight: Tensor) -> Tensor:
-        """The state after one more item. (B, S), (B,) x 2 -> (B, S).
+        """Return the state after one more item. (B, S), (B,) x 2 -> (B, S).
 
         Raises:
-            ValueError: there are L already: with one more all positions would be others.
+            ValueError: a state has L items already; one more would change all positions.
         """
         count = state[:, 0].long()  # (B,)
         if bool(((count >= self.history_length) & (item > 0)).any()):
             msg = "a state holds no more items than the model looks at: make it anew, by state_after"
             raise ValueError(msg)
-        place = count.clamp(max=self.history_length - 1)  # only where nothing is added
+        place = count.clamp(max=self.history_length - 1)  # which is less only where no item is added
         state = state.clone()
         kept = self._kept(state)
         columns = torch.arange(self.history_length, device=item.device)
@@ -94,15 +100,15 @@ class SteppingSASRec(SASRec, StepRecommender):
         return state
 
     def score(self, state: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward` after the same items. (B, S), (B, E) -> (B, K) x 2."""
+        """Return the same as `forward` after the same items. (B, S), (B, E) -> (B, K) x 2."""
         return self.best(state[:, 1 : 1 + self.dim], exclude)
 
     def scores_of(self, state: Tensor) -> Tensor:
-        """Scores every model index. (B, S) -> (B, n + 1)."""
+        """Score every model index. (B, S) -> (B, n + 1)."""
         return self.logits(state[:, 1 : 1 + self.dim])
 
     def _kept(self, state: Tensor) -> Tensor:
-        """Each block's keys and values, as they lie in the state. (B, S) -> (B, 2 x layers, H, L, head width)."""
+        """Return a view of each block's keys and values in the state. (B, S) -> (B, 2 x layers, H, L, head width)."""
         blocks, heads, length, width = self.kept_shape
         return state[:, 1 + self.dim :].view(-1, blocks, heads, length, width)
 

@@ -1,4 +1,4 @@
-"""What the models that predict the next item of a history have in common, and what training asks of them.
+"""The base of the models that predict the next item of a history, with all that training needs of them.
 
 An item is scored by the dot product of its embedding with the state after the newest item, plus a bias that
 starts as its popularity: an empty history is answered by the bias alone.
@@ -17,7 +17,7 @@ from model.networks.top_k import top_products
 
 @dataclass(frozen=True, slots=True)
 class SequenceConfig:
-    """The size of a model of a history's next item.
+    """The size of a model that predicts a history's next item.
 
     Attributes:
         items: n, size of the vocabulary.
@@ -34,7 +34,7 @@ class SequenceConfig:
     k: int = 100
 
     def build(self, counts: Ints) -> "SequenceRecommender":
-        """The untrained model; counts as in `SequenceRecommender`."""
+        """Return the untrained model; counts as in `SequenceRecommender`."""
         raise NotImplementedError
 
 
@@ -42,16 +42,16 @@ class Items(nn.Embedding):  # type: ignore[misc]  # torch is untyped here
     """The items' embeddings, both read and predicted with, (n + 1, D)."""
 
     def product(self, hidden: Tensor, bias: Tensor) -> Tensor:
-        """The dot product with each item, and its bias. (B, D), (n + 1,) -> (B, n + 1)."""
+        """Multiply states with each item's embedding, and add its bias. (B, D), (n + 1,) -> (B, n + 1)."""
         return F.linear(hidden, self.weight, bias)
 
     def best(self, hidden: Tensor, bias: Tensor, exclude: Tensor, k: int) -> tuple[Tensor, Tensor]:
-        """The k items of the best products that are not excluded. (B, D), (n + 1,), (B, E) -> (B, K) x 2."""
+        """Return the k items of the best products that are not excluded. (B, D), (n + 1,), (B, E) -> (B, K) x 2."""
         return top_products(hidden, self.weight, bias, exclude, k)
 
 
 class SequenceRecommender(Recommender):
-    """Predicts the next item after each item of a history.
+    """A model that predicts the next item after each item of a history.
 
     Attributes:
         item: the items' embeddings, (n + 1, D).
@@ -59,27 +59,30 @@ class SequenceRecommender(Recommender):
     """
 
     def __init__(self, config: SequenceConfig, counts: Ints) -> None:
-        """Takes the occurrences of each model index in the training data, (n + 1,), as first bias."""
+        """Make the untrained model, whose bias starts as the items' popularity.
+
+        `counts` are the occurrences of each model index in the training data, (n + 1,).
+        """
         super().__init__(config.items, config.k)
         self.item = Items(config.items + 1, config.dim, padding_idx=0)
         share = torch.as_tensor(counts, dtype=torch.float32) + 1.0
         self.bias = nn.Parameter(torch.log(share / share.sum()))
 
     def hidden(self, history: Tensor) -> Tensor:
-        """The state after each item, as it is multiplied with embeddings. (B, L) -> (B, L, D)."""
+        """Return the state after each item, as it is multiplied with embeddings. (B, L) -> (B, L, D)."""
         raise NotImplementedError
 
     def logits(self, hidden: Tensor) -> Tensor:
-        """Scores of every model index. (B, D) -> (B, n + 1)."""
+        """Score every model index. (B, D) -> (B, n + 1)."""
         return self.item.product(hidden, self.bias)
 
     def best(self, hidden: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
-        """As `forward`, of states. (B, D), (B, E) -> (B, K) x 2."""
+        """Return the best items and their scores, as `forward`, but by states. (B, D), (B, E) -> (B, K) x 2."""
         return self.item.best(hidden, self.bias, exclude, self.k)
 
 
 def left_aligned(history: Tensor) -> tuple[Tensor, Tensor]:
-    """Moves the padding behind the items, so that a pass from the left meets the items first.
+    """Move the padding behind the items, so that a pass from the left reads the items first.
 
     Returns:
         The items, 0 pads on the right, and for each old column the new one, -1 for padding. (B, L) each.

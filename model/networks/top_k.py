@@ -1,7 +1,7 @@
-"""The masked top-k that all recommenders end in: of scores, or of embeddings that have yet to be scored.
+"""The masked top-k with which all recommenders end: of scores, or of embeddings that have yet to be scored.
 
-On a CPU torch.topk works its way through every score of a row. The k best are in the k blocks of scores with the
-greatest maxima, which are found quickly: 6 us a row instead of 18 (20 of 10,000).
+On a CPU torch.topk goes through every score of a row. The k best are in the k blocks of scores with the greatest
+maxima, which are found quickly: 6 us a row instead of 18 (20 of 10,000).
 """
 
 import torch
@@ -10,20 +10,20 @@ from torch import Tensor
 
 
 def without(scores: Tensor, exclude: Tensor) -> Tensor:
-    """Scores with -inf at the padding index and at what is excluded. (B, n + 1), (B, E) -> (B, n + 1)."""
+    """Return the scores with -inf at the padding index and at excluded ones. (B, n + 1), (B, E) -> (B, n + 1)."""
     masked = scores.scatter(1, exclude, float("-inf"))
     masked[:, 0] = float("-inf")
     return masked
 
 
 def masked_top_k(scores: Tensor, exclude: Tensor, k: int, block: int = 64) -> tuple[Tensor, Tensor]:
-    """The k best items that are neither excluded nor the padding index.
+    """Return the k best items, neither excluded nor the padding index, and their scores. -> (B, K) x 2.
 
     Args:
         scores: float32 (B, n + 1), by model index.
         exclude: int64 (B, E), 0 pads.
         k: how many to return; at most n + 1.
-        block: of many scores the best are looked for in blocks of so many.
+        block: the size of the blocks in which the best of many scores are found.
     """
     if scores.is_cuda or scores.size(1) < 2 * k * block:
         best, items = torch.topk(without(scores, exclude), k, dim=1)  # (B, K) x 2
@@ -35,10 +35,10 @@ def masked_top_k(scores: Tensor, exclude: Tensor, k: int, block: int = 64) -> tu
 def top_products(
     hidden: Tensor, weight: Tensor, bias: Tensor, exclude: Tensor, k: int, block: int = 64, chunk: int = 2560
 ) -> tuple[Tensor, Tensor]:
-    """`masked_top_k` of each item's dot product with a state, and its bias.
+    """Return the k best items by their dot product with a state, plus their bias; as `masked_top_k`.
 
-    The items' scores are made chunk by chunk, each of which stays in a core's cache while it is: 31 us a row instead
-    of 46 (batches of 52, 10,000 items, 64 dimensions).
+    The scores are computed chunk by chunk, so that a chunk stays in a core's cache: 31 us a row instead of 46 (batches
+    of 52, 10,000 items, 64 dimensions).
 
     Args:
         hidden: float32 (B, D).
@@ -50,7 +50,7 @@ def top_products(
         chunk: items of a chunk, whole blocks.
     """
     rows, count = hidden.size(0), weight.size(0)
-    # What is written into `out` has no gradient, and autocast has no part in it.
+    # A product written into `out` has no gradient, and autocast does not apply to it.
     if hidden.is_cuda or torch.is_grad_enabled() or hidden.dtype != weight.dtype or count < 2 * k * block:
         return masked_top_k(F.linear(hidden, weight, bias), exclude, k, block)
     chunks = (count + chunk - 1) // chunk
@@ -65,15 +65,20 @@ def top_products(
 
 
 def top_k_of_chunks(scores: Tensor, exclude: Tensor, k: int, block: int) -> tuple[Tensor, Tensor]:
-    """The k best items; masks `scores`, which are of all items, so many a chunk. (C, B, M), (B, E) -> (B, K) x 2."""
+    """Return the k best items and their scores, and mask `scores` in place.
+
+    The scores are those of all items, M in each of C chunks. (C, B, M), (B, E) -> (B, K) x 2.
+    """
     chunks, rows, chunk = scores.size(0), scores.size(1), scores.size(2)
     row = torch.arange(rows, device=scores.device).unsqueeze(1)  # (B, 1)
+    # The places of the excluded in the flat `scores`; the 0 that pads them stands for the padding index, masked anyway.
     out = (exclude // chunk * rows + row) * chunk + exclude % chunk  # (B, E)
     scores.view(-1).index_fill_(0, out.flatten(), float("-inf"))
     scores[0, :, 0] = float("-inf")
-    blocks = chunk // block  # of a chunk
+    blocks = chunk // block  # in a chunk
     blocked = scores.view(chunks * rows * blocks, block)
     greatest = blocked.amax(1).view(chunks, rows, blocks).transpose(0, 1).reshape(rows, chunks * blocks)
+    # No score of another block is above the maxima of these k blocks, so the k best are in them.
     _, kept = torch.topk(greatest, k, dim=1, sorted=False)  # (B, K)
     found = (kept // blocks * rows + row) * blocks + kept % blocks  # (B, K)
     best, at = torch.topk(blocked.index_select(0, found.flatten()).view(rows, k * block), k, dim=1)

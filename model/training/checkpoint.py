@@ -1,7 +1,7 @@
-"""A training's newest checkpoint: one file, which is replaced whole or not at all.
+"""The newest checkpoint of a training: one file, which is replaced whole or not at all.
 
-Its first line is the SHA-256 of the rest, which is checked before anything is read. The rest holds tensors, numbers
-and names; nothing else is unpickled, so a file from elsewhere runs no code.
+Its first line is the SHA-256 of the rest, which is checked before anything is unpickled. The rest holds tensors,
+numbers and names; nothing else is unpickled, so a file from elsewhere runs no code.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 class CheckpointError(RecloopError, ValueError):
-    """A checkpoint cannot be gone on from; the message says why and what to do."""
+    """A checkpoint from which a training cannot go on; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +32,17 @@ class TrainingState:
     """A training between two steps.
 
     Attributes:
-        training: names the data, the model's size and how it is trained; only the same one may go on from it.
-        epoch: the one that is under way, from 1; one more than there are when all is done.
-        step: how many of its steps are done.
-        losses: float64 (step,), theirs.
-        model: its weights.
-        optimizer: moments and the like.
-        schedule: of the learning rate.
-        precision: how far the loss is scaled.
-        windows: what decides the epoch's windows, and those after it.
+        training: digest of the data, the model's size and the settings; only a training with the same one may go on.
+        epoch: the current epoch, from 1; one more than there are when all are done.
+        step: the number of its steps that are done.
+        losses: float64 (step,), the losses of these steps.
+        model: the model's weights.
+        optimizer: the optimiser's state, such as its moments.
+        schedule: the state of the learning rate's schedule.
+        precision: the state of the loss scaling.
+        windows: the random state that decides the epoch's windows, and those after it.
         random: torch's own random state, process by process; uint8.
-        negatives: the random state of what all processes draw alike; uint8.
+        negatives: the random state of the draws that all processes share; uint8.
     """
 
     training: str
@@ -59,7 +59,7 @@ class TrainingState:
 
 
 def write_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Replaces the folder's checkpoint; it is on the disk on return."""
+    """Replace the folder's checkpoint; it is on the disk on return."""
     content = io.BytesIO()
     torch.save({"format": FORMAT, **{each.name: getattr(state, each.name) for each in fields(state)}}, content)
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,10 +69,10 @@ def write_checkpoint(folder: Path, state: TrainingState) -> None:
 
 
 def read_checkpoint(folder: Path) -> TrainingState | None:
-    """The folder's checkpoint; None if there is none.
+    """Read the folder's checkpoint; return None if there is none.
 
     Raises:
-        CheckpointError: it is damaged, no training's, or another release wrote it.
+        CheckpointError: the file is damaged, holds no training, or is of another release's format.
     """
     path = folder / CHECKPOINT
     if not path.is_file():
@@ -98,7 +98,7 @@ def _load(path: Path, content: bytes) -> dict[str, Any]:
 
 
 def remove_checkpoint(folder: Path) -> None:
-    """Removes the folder's checkpoint, and the folder where nothing else is in it."""
+    """Remove the folder's checkpoint, and the folder if nothing else is in it."""
     for path in (folder / CHECKPOINT, draft_of(folder / CHECKPOINT)):
         path.unlink(missing_ok=True)
     with contextlib.suppress(OSError):

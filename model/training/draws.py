@@ -1,4 +1,4 @@
-"""What is random in a training, beside its windows: dropout, which each process draws for itself, and negatives."""
+"""Random draws of a training, beside its windows: dropout, which each process draws for itself, and negatives."""
 
 import numpy as np
 import torch
@@ -8,7 +8,7 @@ from model.networks.losses import draw_negatives
 
 
 def random_state(device: torch.device) -> Tensor:
-    """The state of torch's own generators, the CPU's and then the device's. -> uint8 (S,)."""
+    """Return the state of torch's own generators, the CPU's and then the device's. -> uint8 (S,)."""
     states = [torch.get_rng_state()]
     if device.type == "cuda":
         states.append(torch.cuda.get_rng_state(device))
@@ -16,7 +16,7 @@ def random_state(device: torch.device) -> Tensor:
 
 
 def set_random_state(device: torch.device, state: Tensor) -> None:
-    """Puts torch's own generators back to where they were; a state of other devices says nothing of this one's."""
+    """Restore torch's own generators; a state of the CPU's alone leaves the GPU's as it is."""
     of_cpu = torch.get_rng_state().numel()
     torch.set_rng_state(state[:of_cpu])
     if device.type == "cuda" and state.numel() > of_cpu:
@@ -24,33 +24,36 @@ def set_random_state(device: torch.device, state: Tensor) -> None:
 
 
 def draw_apart(seed: int, rank: int, epoch: int = 0) -> None:
-    """Has torch's own generators draw otherwise than those of other processes, and of other epochs."""
+    """Seed torch's own generators so that they draw otherwise than those of other processes and epochs."""
     torch.manual_seed(int(np.random.SeedSequence((seed, rank, epoch)).generate_state(1)[0]))
 
 
 class Negatives:
     """The items that a step's targets are compared with: the same for all processes.
 
-    They are what torch's own generators would draw next when it is made, so without dropout the training of one
-    process, which draws in the middle of its steps, draws the same ones.
+    The generator starts from the state of torch's own one, so without dropout the training of one process, which draws
+    in the middle of its steps, draws the same items.
     """
 
     def __init__(self, items: int, count: int, device: torch.device) -> None:
-        """Takes n, how many a step draws of them, where 0 leaves it to the step, and where they are needed."""
+        """Make the generator on `device`.
+
+        Of n = `items` items each step draws `count`; 0 leaves the draw to the step itself.
+        """
         self._items = items
         self._count = count
         state = torch.cuda.get_rng_state(device) if device.type == "cuda" else torch.get_rng_state()
         self._random = torch.Generator(device).set_state(state)
 
     def draw(self) -> Tensor | None:
-        """Those of the next step, int64 (S,); None leaves it to the step."""
+        """Draw those of the next step, int64 (S,); None leaves the draw to the step."""
         if not self._count:
             return None
         return draw_negatives(self._items, self._count, self._random.device, self._random)
 
     @property
     def state(self) -> Tensor:
-        """What decides all that will be drawn, uint8."""
+        """The random state that decides all later draws, uint8."""
         return self._random.get_state()
 
     @state.setter

@@ -1,8 +1,8 @@
 """The training loop: windows in, steps out; alone, or in each of several processes that train one model together.
 
-All processes draw the same windows, and each takes its share of a step's. What a step lowers is the mean over all the
-real positions of its windows, whoever has them: a process's mean counts by its share of the positions. So one process
-and several take the same steps, but for rounding and for dropout, which each process draws for itself.
+All processes draw the same windows, and each takes its share of a step's. The loss of a step is the mean over all real
+positions of its windows, in whichever process they are: a process's mean counts by its share of the positions. So one
+process and several take the same steps, but for rounding and for dropout, which each process draws for itself.
 """
 
 from collections.abc import Callable
@@ -26,25 +26,25 @@ WARM_UP = 0.1
 
 
 class NextItem(nn.Module):  # type: ignore[misc]  # torch is untyped here
-    """A model and its loss as one module: what processes share the gradients of."""
+    """A model and its loss as one module, whose gradients the processes share."""
 
     def __init__(self, model: SequenceRecommender, negatives: int) -> None:
-        """Takes the model and how many negatives are drawn."""
+        """Combine the model with its loss over so many negatives; 0 is the full softmax."""
         super().__init__()
         self.model = model
         self._negatives = negatives
 
     def forward(self, windows: Tensor, drawn: Tensor | None) -> Tensor:
-        """Mean cross entropy of the next item. (B, L + 1), (S,) or None to draw now -> scalar."""
+        """Return the mean cross entropy of the next item. (B, L + 1), (S,) or None to draw now -> scalar."""
         return next_item_loss(self.model, windows, self._negatives, drawn)
 
 
 class TrainingLoop:
-    """One training, as far as this process takes part in it.
+    """One process's part of a training.
 
     Attributes:
-        epoch: the one that is under way, from 1.
-        step: how many of its steps are done; 0 between two epochs.
+        epoch: the current epoch, from 1.
+        step: the number of its steps that are done; 0 between two epochs.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class TrainingLoop:
         group: Group,
         objective: nn.Module,
     ) -> None:
-        """Takes what a step lowers, a module that holds the model and is called as `NextItem` is."""
+        """Begin at epoch 1; `objective` holds the model, is called as `NextItem`, and returns the loss to minimise."""
         self._model = model
         self._windows = windows
         self._how = how
@@ -76,15 +76,15 @@ class TrainingLoop:
 
     @property
     def is_done(self) -> bool:
-        """Whether all epochs are done."""
+        """True if all epochs are done."""
         return self.epoch > self._how.epochs
 
     def run(self, progress: Progress, between: Callable[[], None]) -> None:
-        """Trains to the end.
+        """Train to the end.
 
         Args:
-            progress: told each epoch, in the process that leads.
-            between: called after each step, and after each epoch when it has been told.
+            progress: called after each epoch, in the process that leads.
+            between: called after each step, and after each epoch once `progress` was called.
         """
         self._model.train()
         while not self.is_done:
@@ -96,7 +96,7 @@ class TrainingLoop:
             between()
 
     def state(self, training: str) -> TrainingState:
-        """Where it stands between two steps; a meeting of all processes."""
+        """Return the state between two steps, under the name `training`; a collective operation of all processes."""
         return TrainingState(
             training=training,
             epoch=self.epoch,
@@ -112,7 +112,7 @@ class TrainingLoop:
         )
 
     def restore(self, state: TrainingState) -> None:
-        """Goes on from there."""
+        """Go on from a state that `state` returned."""
         self._model.load_state_dict(state.model)
         self._optimizer.load_state_dict(state.optimizer)
         self._schedule.load_state_dict(state.schedule)
@@ -123,7 +123,7 @@ class TrainingLoop:
         self._restore_random(state)
 
     def _restore_random(self, state: TrainingState) -> None:
-        """A process that was not there before draws apart from here on."""
+        """Restore the random states; a process that the state lacks is seeded apart from the others."""
         rank = self._group.rank
         if rank < len(state.random):
             set_random_state(self._group.device, state.random[rank])
@@ -137,7 +137,7 @@ class TrainingLoop:
         self._losses, self._earlier = [], self._earlier[:0]
 
     def _take_steps(self, between: Callable[[], None]) -> None:
-        """Takes the steps of the epoch that are not done yet."""
+        """Take the steps of the epoch that are not done yet."""
         windows, size = self._windows.draw(), self._how.batch_size
         for start in range(self.step * size, len(windows), size):
             self._losses.append(self._step(windows[start : start + size]))
@@ -145,7 +145,7 @@ class TrainingLoop:
             between()
 
     def _step(self, windows: Ints) -> Tensor:
-        """Takes one step. (B, L + 1) -> this process's part of the mean loss, scalar."""
+        """Take one step. (B, L + 1) -> this process's part of the mean loss, scalar."""
         self._optimizer.zero_grad(set_to_none=True)
         own, share = own_share(windows, self._group.rank, self._group.size)
         with self._precision.forward():
@@ -156,7 +156,7 @@ class TrainingLoop:
         return loss.detach()
 
     def _told(self) -> Tensor:
-        """The losses of the epoch's steps so far, over all processes; a meeting of them. -> float64 (steps,)."""
+        """Return the losses of the epoch's steps so far, over all processes; collective. -> float64 (steps,)."""
         if not self._losses:
             return self._earlier
         return torch.cat([self._earlier, self._group.sum(torch.stack(self._losses).double())])
@@ -165,8 +165,8 @@ class TrainingLoop:
 def schedule_of(
     optimizer: torch.optim.Optimizer, windows: WindowSource, how: TrainConfig
 ) -> torch.optim.lr_scheduler.OneCycleLR:
-    """The rate of every step of a whole training: it rises for a tenth of them, then falls to zero."""
+    """Schedule the learning rate over a whole training: it rises for a tenth of the steps, then falls to zero."""
     steps = how.epochs * (windows.most // how.batch_size + 1)
     if WARM_UP * steps == 1:
-        steps += 1  # torch divides by the steps of the rise less one
+        steps += 1  # torch divides by the number of rising steps less one
     return torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=steps, pct_start=WARM_UP)

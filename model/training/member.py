@@ -1,4 +1,4 @@
-"""One process's part of a training, from the log to the trained model; where it is alone, all of it."""
+"""One process's part of a training, from the log to the trained model; all of it where the process is alone."""
 
 import hashlib
 import time
@@ -24,19 +24,20 @@ from model.training.train_config import Checkpoints, Progress, TooLittleDataErro
 from model.training.windows import WindowSource
 
 STEPS_A_LOOK = 16
-"""From one look at the clock to the next: processes have to agree on what it says, which takes about 1 ms."""
+"""Steps between two checks of the clock: the processes have to agree on the result, which takes about 1 ms."""
 _FREE = frozenset({"device", "processes", "precision", "checkpoints"})
-"""Of `TrainConfig`, what may be otherwise when a training is gone on with."""
+"""The fields of `TrainConfig` that may differ when a training is resumed."""
 
 
 def train_member(
     group: Group, training: Interactions, config: SequenceConfig, how: TrainConfig, progress: Progress
 ) -> SequenceRecommender:
-    """Takes part in a training; all processes of the group end with the same model.
+    """Take part in a training; all processes of the group end with the same model.
 
     Raises:
         ValueError: no user has two items, so there is nothing to learn from.
-        CheckpointError: the checkpoint cannot be gone on from.
+        CheckpointError: the training cannot go on from the checkpoint, or the processes do not have the same data,
+            options and checkpoint.
     """
     sequences = sequences_of(training)
     torch.manual_seed(how.seed)
@@ -50,7 +51,7 @@ def train_member(
         loop.restore(state)
     _agree(group, loop, name)
     if group.leads and how.checkpoints is not None and state is None:
-        remove_checkpoint(how.checkpoints.folder)  # else one of another training would be found when this one is killed
+        remove_checkpoint(how.checkpoints.folder)  # else another training's would be found after this one is killed
     keeper = None if how.checkpoints is None else _Keeper(how.checkpoints, loop, group, name)
     loop.run(progress, (lambda: None) if keeper is None else keeper.look)
     model.eval()
@@ -58,7 +59,7 @@ def train_member(
 
 
 def sequences_of(training: Interactions) -> list[Ints]:
-    """The histories that have a next item.
+    """Return the histories that have a next item, as model indexes, oldest first.
 
     Raises:
         ValueError: there is none.
@@ -72,7 +73,7 @@ def sequences_of(training: Interactions) -> list[Ints]:
 
 
 def name_of(sequences: Iterable[Ints], config: SequenceConfig, how: TrainConfig) -> str:
-    """Names a training by all that decides what it learns: equal names, equal trainings."""
+    """Return a digest of all that decides the outcome of a training: equal names, equal trainings."""
     fixed = {name: value for name, value in asdict(how).items() if name not in _FREE}
     digest = hashlib.sha256(repr((config, fixed)).encode())
     for sequence in sequences:
@@ -81,7 +82,7 @@ def name_of(sequences: Iterable[Ints], config: SequenceConfig, how: TrainConfig)
 
 
 def state_to_resume(checkpoints: Checkpoints | None, name: str) -> TrainingState | None:
-    """Where the training of that name stands, if it is to be gone on with and has begun.
+    """Return the state of the training of that name, or None if it is not to be resumed or has not begun.
 
     Raises:
         CheckpointError: there is a checkpoint, but of another training, or a damaged one.
@@ -99,7 +100,7 @@ def state_to_resume(checkpoints: Checkpoints | None, name: str) -> TrainingState
 
 
 class _Keeper:
-    """Writes checkpoints when they are due; all processes look, the one that leads writes."""
+    """The writer of checkpoints; all processes check whether one is due, the one that leads writes it."""
 
     def __init__(self, checkpoints: Checkpoints, loop: TrainingLoop, group: Group, name: str) -> None:
         self._checkpoints = checkpoints
@@ -109,7 +110,7 @@ class _Keeper:
         self._written_at = time.monotonic()
 
     def look(self) -> None:
-        """Called after each step and each epoch."""
+        """Write a checkpoint if one is due; to be called after each step and each epoch."""
         if self._is_due():
             state = self._loop.state(self._name)
             if self._group.leads:
@@ -126,7 +127,11 @@ class _Keeper:
 
 
 def _agree(group: Group, loop: TrainingLoop, name: str) -> None:
-    """Whether all processes are about to do the same."""
+    """Refuse to begin unless all processes have the same training, epoch and step.
+
+    Raises:
+        CheckpointError: one differs.
+    """
     own = torch.tensor([int(name[:15], 16), loop.epoch, loop.step])
     if any(not torch.equal(own, other) for other in group.gather(own)):
         msg = (

@@ -1,6 +1,6 @@
 """Mixed precision: multiplications in 16 bits, weights and sums in 32.
 
-All that a training does differently for it is here. bfloat16 has the range of float32 and is taken where the GPU has
+All that a training does differently for it is here. bfloat16 has the range of float32 and is used where the GPU has
 it; with float16 the loss is scaled up, as small gradients would be rounded to zero (Micikevicius et al. 2018).
 """
 
@@ -16,27 +16,27 @@ CLIP = 1.0
 
 
 class Precision:
-    """How one training's passes and steps are computed."""
+    """The precision in which one training computes its passes and steps."""
 
     def __init__(self, device_type: str, lower: torch.dtype | None) -> None:
-        """Takes cpu or cuda, and the 16-bit type to multiply in; None keeps to 32 bits."""
+        """Set the device type, cpu or cuda, and the 16-bit type to multiply in; None keeps to 32 bits."""
         self._type = device_type
         self._lower = lower
         self._scaler = torch.amp.GradScaler(device_type, enabled=lower is torch.float16)
 
     def forward(self) -> AbstractContextManager[Any]:
-        """The context of a forward pass."""
+        """Return the context of a forward pass."""
         context: AbstractContextManager[Any] = torch.autocast(
             self._type, dtype=self._lower, enabled=self._lower is not None
         )
         return context
 
     def backward(self, loss: Tensor) -> None:
-        """Adds to the gradients."""
+        """Add the loss's gradients, scaled as `step` expects them."""
         self._scaler.scale(loss).backward()
 
     def step(self, optimizer: torch.optim.Optimizer, parameters: Iterable[Tensor]) -> None:
-        """Clips the gradients and takes the step, unless float16 could not hold them."""
+        """Clip the gradients and take the step, unless float16 could not hold them."""
         self._scaler.unscale_(optimizer)
         torch.nn.utils.clip_grad_norm_(parameters, CLIP)
         self._scaler.step(optimizer)
@@ -44,7 +44,7 @@ class Precision:
 
     @property
     def state(self) -> Mapping[str, Any]:
-        """How far the loss is scaled; nothing where it is not."""
+        """The state of the loss scaling; empty where the loss is not scaled."""
         state: Mapping[str, Any] = self._scaler.state_dict()
         return state
 
@@ -55,7 +55,7 @@ class Precision:
 
 
 def precision_of(name: Literal["full", "mixed"], device: torch.device) -> Precision:
-    """The precision of that name on that device."""
+    """Return the precision of that name on that device."""
     if name == "full":
         return Precision(device.type, None)
     return Precision(device.type, torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16)

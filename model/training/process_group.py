@@ -1,8 +1,8 @@
-"""The processes that train one model together, as one of them sees it; alone it is a group of one.
+"""The group of processes that train one model together, seen from one of them; alone it is a group of one.
 
-Every operation is a meeting: all processes call it, in the same order. Between the processes of one machine that
-`recloop` starts itself nothing listens beyond loopback: they find each other through a file. Those of a torchrun meet
-at its store, which listens on all interfaces.
+Every operation is collective: all processes call it, in the same order. The processes that `recloop` starts itself on
+one machine find each other through a file, and listen on loopback alone. Those of a torchrun find each other through
+its store, which listens on all interfaces.
 """
 
 import os
@@ -24,12 +24,12 @@ from model.training.torchrun import Member
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """This process and those it trains with.
+    """This process and the others that it trains with.
 
     Attributes:
         device: where this process computes.
-        rank: number of this process, from 0; process 0 leads: it tells progress and writes checkpoints.
-        size: how many they are.
+        rank: number of this process, from 0; process 0 leads: it reports progress and writes checkpoints.
+        size: number of processes.
     """
 
     device: torch.device
@@ -38,18 +38,18 @@ class Group:
 
     @property
     def leads(self) -> bool:
-        """Whether it is this process that tells and writes."""
+        """True if this process is the one that reports progress and writes checkpoints."""
         return self.rank == 0
 
     def wrap(self, module: nn.Module) -> nn.Module:
-        """The module such that a backward pass leaves the mean of all processes' gradients."""
+        """Wrap a module so that a backward pass leaves the mean of all processes' gradients."""
         if self.size == 1:
             return module
         own = [self.device] if self.device.type == "cuda" else None
         return DistributedDataParallel(module, device_ids=own, forward_sync_buffers=False, gradient_as_bucket_view=True)
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum of all processes' tensors, on the CPU."""
+        """Return the sum of all processes' tensors, on the CPU."""
         if self.size == 1:
             return tensor.cpu()
         total = tensor.to(self.device, copy=True)
@@ -57,7 +57,7 @@ class Group:
         return total.cpu()
 
     def gather(self, tensor: Tensor) -> list[Tensor]:
-        """Every process's tensor by its rank, all of one shape, on the CPU."""
+        """Return every process's tensor, by rank, on the CPU; all have one shape."""
         if self.size == 1:
             return [tensor.cpu()]
         own = tensor.to(self.device)
@@ -66,18 +66,18 @@ class Group:
         return [each.cpu() for each in found]
 
     def as_led(self, *, yes: bool) -> bool:
-        """What process 0 says, whatever the others would."""
+        """Return the answer of process 0, in all processes."""
         return bool(self.gather(torch.tensor([yes], dtype=torch.uint8))[0].item())
 
 
 def alone(device: str) -> Group:
-    """A group of this process only."""
+    """Return a group of this process only."""
     return Group(torch.device(device))
 
 
 @contextmanager
 def of_torchrun(member: Member, device: str) -> Iterator[Group]:
-    """Joins the other processes of a torchrun, and leaves them in the end.
+    """Join the other processes of a torchrun, and leave them at the end.
 
     Raises:
         ValueError: this process has no GPU of its own.
@@ -85,7 +85,7 @@ def of_torchrun(member: Member, device: str) -> Iterator[Group]:
     check_devices(device, member.local_rank + 1)
     own = _own_device(device, member.local_rank)
     store, *_ = next(dist.rendezvous("env://", member.rank, member.size))
-    # It outlives the processes: begun again, they would believe the addresses of the ended ones, and wait for them.
+    # The store outlives the processes: restarted, they would take the ended ones' addresses from it, and wait for them.
     store = dist.PrefixStore(f"attempt-{member.restarts}", store)
     with _joined(own, store=store, rank=member.rank, world_size=member.size) as group:
         yield group
@@ -93,7 +93,7 @@ def of_torchrun(member: Member, device: str) -> Iterator[Group]:
 
 @contextmanager
 def by_file(meeting: Path, rank: int, size: int, device: str) -> Iterator[Group]:
-    """Joins the processes of this machine that name the same file, which is not there before, and leaves in the end."""
+    """Join the processes of this machine that name the same new file, and leave them at the end."""
     for library in ("GLOO", "NCCL"):
         os.environ[f"{library}_SOCKET_IFNAME"] = _loopback()
     with _joined(_own_device(device, rank), init_method=f"file://{meeting}", rank=rank, world_size=size) as group:
@@ -112,10 +112,10 @@ def _joined(device: torch.device, **where: Any) -> Iterator[Group]:
 
 
 def check_devices(device: str, processes: int) -> None:
-    """Whether each process of this machine has a GPU of its own, where they compute on GPUs.
+    """Check that each process of this machine has a GPU of its own, if they compute on GPUs.
 
     Raises:
-        ValueError: there are fewer, or one of them is named.
+        ValueError: there are fewer GPUs than processes, or the device is one certain GPU.
     """
     if not device.startswith("cuda") or processes == 1:
         return
@@ -132,6 +132,6 @@ def _own_device(device: str, local_rank: int) -> torch.device:
 
 
 def _loopback() -> str:
-    """The name of the interface that is 127.0.0.1."""
+    """Return the name of the interface with the address 127.0.0.1."""
     interfaces = psutil.net_if_addrs().items()
     return next(name for name, addresses in interfaces if any(each.address == "127.0.0.1" for each in addresses))

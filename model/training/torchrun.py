@@ -1,4 +1,4 @@
-"""Whether this process is one of those that `torchrun` started, and which."""
+"""This process's place among the processes that `torchrun` started, if it is one of them."""
 
 import os
 from dataclasses import dataclass
@@ -10,9 +10,9 @@ class Member:
 
     Attributes:
         rank: its number over all machines, from 0; process 0 leads.
-        size: how many there are on all machines.
+        size: number of processes on all machines.
         local_rank: its number on this machine, from 0.
-        restarts: how often torchrun has begun again.
+        restarts: how often torchrun has restarted the processes.
     """
 
     rank: int
@@ -22,19 +22,19 @@ class Member:
 
 
 def follows() -> bool:
-    """Whether this process is one of several, and another one leads."""
+    """Return True if this process is one of several, and another one leads."""
     one_of = member()
     return one_of is not None and one_of.rank > 0
 
 
 def begun_again() -> bool:
-    """Whether torchrun has begun again, after a process of its was killed."""
+    """Return True if torchrun has restarted its processes, as it does after one was killed."""
     one_of = member()
     return one_of is not None and one_of.restarts > 0
 
 
 def member() -> Member | None:
-    """What torchrun tells this process; None if it did not start it."""
+    """Return this process's place in a torchrun, or None if torchrun did not start it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return None
     names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "TORCHELASTIC_RESTART_COUNT")

@@ -1,7 +1,7 @@
-"""Trains a sequence model on the histories of a log: a library; who wants to show progress passes a callback.
+"""Training of a sequence model on the histories of a log, as a library; progress goes to a callback.
 
 One process trains alone; several share each step's windows: `TrainConfig.processes` of this machine, which are started
-here, or those that torchrun started, which come here each by itself.
+here, or those that torchrun started, each of which calls `train` itself.
 """
 
 from model.datasets.interactions import Interactions
@@ -19,17 +19,17 @@ __all__ = ["Checkpoints", "EpochDone", "Progress", "TrainConfig", "train"]
 def train(
     training: Interactions, config: SequenceConfig, how: TrainConfig, progress: Progress = lambda _: None
 ) -> SequenceRecommender:
-    """Trains a model on the histories in `training`.
+    """Train a model on the histories in `training`.
 
     Args:
         training: behaviours before the cut-off, in the vocabulary of `config.items` items.
         config: size and kind of the model.
-        how: optimiser and seed. One thread count, seed, number of processes and machine give one result.
+        how: settings of the training. One thread count, seed, number of processes and machine give one result.
         progress: called after each epoch; of torchrun's processes, in the first.
 
     Raises:
         ValueError: no user has two items, so there is nothing to learn from; or there are fewer GPUs than processes.
-        CheckpointError: the checkpoint cannot be gone on from.
+        CheckpointError: the training cannot go on from the checkpoint.
         WorkerError: one of several processes raised, or was killed again and again.
     """
     if (one_of := member()) is not None:

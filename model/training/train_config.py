@@ -1,4 +1,4 @@
-"""How a model is trained, and what is told of it; apart from `model.training.train`, which needs torch."""
+"""Settings of a training and its progress reports; apart from `model.training.train`, which needs torch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -8,24 +8,24 @@ from typing import Literal
 from model.errors import TrainingError
 
 CHECKPOINT = "training.checkpoint"
-"""The file in a folder of checkpoints."""
+"""Name of the file in a folder of checkpoints."""
 
 
 class TooLittleDataError(TrainingError):
-    """What lies before the cut-off is nothing that a recommender could learn from."""
+    """Too little data before the cut-off for a recommender to learn from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoints:
-    """Where a training's progress is kept, so that it can go on after whatever ended it.
+    """The checkpoints of a training, from which it can go on after any kind of end.
 
     `model.fit` removes the checkpoint when there is a bundle.
 
     Attributes:
         folder: holds the newest checkpoint; made if it is not there. Where a training is spread over machines, all of
             them see it.
-        every_minutes: inside an epoch, one is written so long after the one before it; after an epoch always.
-        resume: goes on from the one in the folder; where there is none, the training begins.
+        every_minutes: time between two checkpoints inside an epoch; one is always written after an epoch.
+        resume: goes on from the checkpoint in the folder; where there is none, the training begins.
     """
 
     folder: Path
@@ -35,21 +35,21 @@ class Checkpoints:
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """How to train.
+    """The settings of a training.
 
     Attributes:
         epochs: passes over the data.
-        batch_size: windows a step, all processes together; 32 took less time than 64 on CPU and needs fewer epochs.
+        batch_size: windows a step, over all processes; 32 took less time than 64 on CPU and needs fewer epochs.
         learning_rate: peak of AdamW's; it rises for a tenth of the steps and then falls to zero.
         weight_decay: of AdamW.
         negatives: items drawn a step to compare the next one with; 0 compares with all (full softmax), None
             does so up to 20,000 items and draws 4,096 above.
         seed: of initial weights, order, windows and dropout.
         device: cpu or cuda.
-        processes: that share each step's windows. They are started by `train`, and are spawned: a script that calls
-            it does so under `if __name__ == "__main__"`.
-        precision: mixed has a GPU multiply in 16 bits where that costs no accuracy.
-        checkpoints: where to keep them; None keeps none.
+        processes: number of processes that share each step's windows. `train` spawns them, so a script that calls it
+            does so under `if __name__ == "__main__"`.
+        precision: "mixed" has a GPU multiply in 16 bits where that costs no accuracy.
+        checkpoints: their folder and timing; None keeps none.
     """
 
     epochs: int = 14
@@ -77,11 +77,11 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True)
 class EpochDone:
-    """Told to the progress callback after an epoch.
+    """A report to the progress callback after an epoch.
 
     Attributes:
         epoch: its number, from 1.
-        epochs: how many there will be.
+        epochs: number of all epochs.
         loss: mean cross entropy of the next item, nats.
     """
 

@@ -1,4 +1,4 @@
-"""A training that several processes of this machine share: started here, gone on with when one of them is killed."""
+"""A training shared by several processes of this machine: started here, and resumed when one of them is killed."""
 
 import tempfile
 from dataclasses import dataclass, replace
@@ -16,7 +16,7 @@ from model.worker_processes import Worker, run_workers
 
 @dataclass(frozen=True, slots=True)
 class _Work:
-    """What each process does. `meeting` is a folder in which they find each other, anew in every attempt."""
+    """The work of each process; in the folder `meeting` they find each other, anew in every attempt."""
 
     training: Interactions
     config: SequenceConfig
@@ -35,16 +35,16 @@ class _Work:
 def train_together(
     training: Interactions, config: SequenceConfig, how: TrainConfig, progress: Progress
 ) -> SequenceRecommender:
-    """As `train`, by `how.processes` processes. If one is killed, all go on from the last checkpoint.
+    """Train as `train` does, by `how.processes` processes; if one is killed, all go on from the last checkpoint.
 
     Raises:
         ValueError: there is nothing to learn from, or there are fewer GPUs than processes.
-        CheckpointError: the checkpoint cannot be gone on from.
+        CheckpointError: the training cannot go on from the checkpoint.
         WorkerError: a process raised, or was killed again and again.
     """
     check_devices(how.device, how.processes)
     name = name_of(sequences_of(training), config, how)
-    state_to_resume(how.checkpoints, name)  # refused here, and not in processes
+    state_to_resume(how.checkpoints, name)  # so that a bad checkpoint is refused here, and not in the processes
     with tempfile.TemporaryDirectory(prefix="recloop-training-") as scratch:
         checkpoints = how.checkpoints or Checkpoints(folder=Path(scratch))
         how = replace(how, checkpoints=checkpoints)

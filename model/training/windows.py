@@ -1,4 +1,4 @@
-"""What a sequence model is trained on: windows of fixed length, cut from histories anew in every epoch."""
+"""Training windows of a sequence model: of fixed length, cut from histories anew in every epoch."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -9,28 +9,28 @@ from model.datasets.interactions import Ints
 
 
 class WindowSource:
-    """Draws the windows of one epoch after the other; equal seeds draw equal ones.
+    """The source of each epoch's windows; equal seeds draw equal ones.
 
     Attributes:
         most: an epoch has fewer windows than this.
     """
 
     def __init__(self, sequences: list[Ints], length: int, seed: int) -> None:
-        """Takes histories of two items or more, and how many inputs a window has."""
+        """Make a source of windows with `length` inputs from histories of two items or more."""
         self._sequences = sequences
         self._length = length
         self._random = np.random.default_rng(seed)
         self.most = sum(len(s) // length + 2 for s in sequences)
 
     def draw(self) -> Ints:
-        """The windows of the next epoch, in random order. -> (W, length + 1), as `draw_windows` has them."""
+        """Draw the windows of the next epoch, in random order. -> (W, length + 1), as `draw_windows` has them."""
         windows = draw_windows(self._sequences, self._length, self._random)
         self._random.shuffle(windows)
         return windows
 
     @property
     def state(self) -> Mapping[str, Any]:
-        """What decides all that will be drawn; numbers and names only."""
+        """The random state that decides all later draws; numbers and names only."""
         return self._random.bit_generator.state
 
     @state.setter
@@ -39,21 +39,21 @@ class WindowSource:
 
 
 def targets_in(windows: Ints) -> int:
-    """How many items the windows ask for. windows: (W, length + 1)."""
+    """Count the targets of the windows, one at each real input. windows: (W, length + 1)."""
     return int((windows[:, :-1] > 0).sum())
 
 
 def own_share(windows: Ints, rank: int, size: int) -> tuple[Ints, float]:
-    """Which windows of a step one of several processes takes, and which share of the step's targets they ask for.
+    """Return the windows of a step that one process takes, and their share of the step's targets.
 
     Args:
         windows: (B, L + 1), of all processes.
         rank: of the process.
-        size: how many there are.
+        size: number of processes.
 
     Returns:
-        (b, L + 1) and its share; over all processes, shares add up to 1. A process that is left without gets a window
-        that counts nothing, as the others wait for its gradients.
+        (b, L + 1) and its share; over all processes, shares add up to 1. A process that is left without a window gets
+        one that counts nothing, as the others wait for its gradients.
     """
     own = windows[rank::size]
     if not len(own):
@@ -62,7 +62,7 @@ def own_share(windows: Ints, rank: int, size: int) -> tuple[Ints, float]:
 
 
 def draw_windows(sequences: list[Ints], length: int, random: np.random.Generator) -> Ints:
-    """Cuts every sequence into windows at a random offset, so that each item is a target once.
+    """Cut every sequence into windows at a random offset, so that each item but the first is a target once.
 
     Returns:
         (W, length + 1): inputs and, shifted by one, targets; 0 pads on the left.
@@ -75,7 +75,7 @@ def draw_windows(sequences: list[Ints], length: int, random: np.random.Generator
 
 
 def _cut(sequence: Ints, length: int, offset: int) -> Iterator[Ints]:
-    """Neighbouring windows share one item: the last target of one is the first input of the next."""
+    """Cut one sequence into windows; the last target of one is the first input of the next."""
     first = offset if len(sequence) > length + 1 else 0
     starts = [*([0] if first else []), *range(first, len(sequence) - 1, length)]
     ends = [*starts[1:], len(sequence) - 1]
