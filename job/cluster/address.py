@@ -1,4 +1,4 @@
-"""The address of a JobManager's REST interface, brought from what people write into one form.
+"""The normal form of the address of a JobManager's REST interface, from any form that people write.
 
 Both clients of it, ours and Flink's own, take a URL. It may be https, and has a path where a proxy stands before Flink.
 """

@@ -113,7 +113,7 @@ def _memory() -> dict[str, str]:
     All parts are given, so no JVM has to run first to work them out. RocksDB takes 70 % of the managed memory
     where process-mode operators take the rest; Python's own memory comes on top. A network buffer holds an element:
     Flink lets ten of them wait before an operator, which should be a bundle of score-candidates. If elements are
-    small, a full buffer would delay each of them, so Flink shrinks buffers by itself to what takes 60 ms.
+    small, full buffers would hold many and delay each of them, so Flink shrinks buffers by itself to what takes 60 ms.
     """
     return {
         "taskmanager.numberOfTaskSlots": "1",

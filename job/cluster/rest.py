@@ -64,7 +64,7 @@ class FlinkRest:
     def __init__(self, url: str, *, timeout_s: float = 10.0, patience_s: float = 10.0) -> None:
         self.url = rest_address(url)
         self._patience_s = patience_s
-        verify = certificates() if self.url.startswith("https:") else False  # http: loading them takes its time
+        verify = certificates() if self.url.startswith("https:") else False  # http needs none, and loading them is slow
         self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False, verify=verify)
 
     def __enter__(self) -> Self:

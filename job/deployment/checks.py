@@ -28,7 +28,7 @@ _WITH_STATE = frozenset({"poll-log", "track-users", "find-trends", "update-lists
 _TABLE = "write-"
 """The prefix of the operators that write tables; Flink keeps in their state what is not committed yet."""
 _SLOTS_S = 20.0
-"""A TaskManager that was just killed is back by then."""
+"""The time in which a TaskManager that was just killed is back."""
 _TRIAL_S = 300.0
 _POLL_S = 0.5
 
