@@ -1,6 +1,6 @@
-"""The address of a JobManager's REST interface as people write it, in the one form that everything takes.
+"""The normal form of the address of a JobManager's REST interface, from any form that people write.
 
-Both clients of it, ours and Flink's own, take a URL: with a path where a proxy stands before Flink, and https.
+Both clients of it, ours and Flink's own, take a URL. It may be https, and has a path where a proxy stands before Flink.
 """
 
 from urllib.parse import SplitResult, urlsplit
@@ -16,10 +16,10 @@ _LIKE = "write it as http://jobmanager:8081 or https://host/prefix"
 def rest_address(text: str) -> str:
     """Return the address as scheme://host:port/prefix, without a slash at its end.
 
-    Without a scheme it is http; the page that a browser shows (#/overview) is left out.
+    Without a scheme it is http. The fragment that a browser shows (#/overview) is left out.
 
     Raises:
-        SettingRefusedError: the text is no address of a web server, or carries a password.
+        SettingRefusedError: the text is not the address of a web server, or carries a password.
     """
     given = text.strip()
     url = given if "://" in given else f"http://{given}"
@@ -55,6 +55,6 @@ def _fault(parts: SplitResult) -> str | None:
 
 
 def _shown(given: str) -> str:
-    """Return it without a password."""
+    """Return the address with *** for its user name and password."""
     scheme, separator, rest = given.rpartition("://")
     return f"{scheme}{separator}{'***@' if '@' in rest else ''}{rest.rpartition('@')[2]}"

@@ -1,4 +1,4 @@
-"""What answers at a REST address: Flink, or a proxy's page, a login or another service taken for it."""
+"""Answers from a REST address: Flink's, or those of a proxy, a login page or another service taken for it."""
 
 import re
 import ssl
@@ -15,10 +15,10 @@ _UNKNOWN_HOST = re.compile(r"not known|No address|Name or service|name resolutio
 
 
 def payload_of(url: str, path: str, answer: httpx.Response) -> Any:
-    """Return the JSON that Flink answered, also where it answered with an error.
+    """Return the JSON that Flink answered, an error's included.
 
     Raises:
-        FaultError: a proxy says that Flink is not there at the moment.
+        FaultError: a proxy answers that Flink is not there at the moment.
         NotFlinkError: the answer is not Flink's.
     """
     status = answer.status_code
@@ -40,13 +40,13 @@ def payload_of(url: str, path: str, answer: httpx.Response) -> Any:
 
 
 def not_flink(url: str, path: str, what: str) -> NotFlinkError:
-    """Return the error that says what came instead of Flink's answer."""
+    """Return the error that names the answer which came instead of Flink's."""
     msg = f"{url} is no Flink JobManager, or something before it answers instead: {path} gives {what}"
     return NotFlinkError(f"{msg}. Give the address below which /overview shows Flink's numbers")
 
 
 def hint(url: str, reason: str) -> str:
-    """Return what to do where there was no answer."""
+    """Return advice for a request that got no answer."""
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         return "set SSL_CERT_FILE to the certificate of the authority that signed the server's"
     if _UNKNOWN_HOST.search(reason):
@@ -58,7 +58,7 @@ def hint(url: str, reason: str) -> str:
 
 
 def certificates() -> ssl.SSLContext:
-    """Return what is trusted: the machine's authorities, those of SSL_CERT_FILE, and the usual public ones."""
+    """Return the trusted authorities: the machine's, those of SSL_CERT_FILE, and the usual public ones."""
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context

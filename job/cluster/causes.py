@@ -1,8 +1,8 @@
-"""The cause of a failure, found in what Flink printed: Python's own error before Java's wrapper around it.
+"""The cause of a failure, found in Flink's output: Python's own error before Java's wrapper around it.
 
 One function reads all that Flink leaves behind: the output of its command line, a job's exception, a log. Java wraps
-what went wrong in Python again and again ("Python process exits with code: 1"); the traceback that says it stands
-somewhere above, or within.
+a Python error several times over ("Python process exits with code: 1"); the traceback with the reason stands somewhere
+above, or within.
 """
 
 import re
@@ -14,13 +14,13 @@ from pathlib import PurePosixPath
 
 _FRAME = re.compile(r'^(?P<prefix>[ |+-]*)File "(?P<file>[^"]*)", line (?P<line>\d+)')
 _PREFIX = re.compile(r"^[ |+-]*")
-"""What an exception group draws before its lines."""
+"""The frame that an exception group draws before its lines."""
 _RULER = re.compile(r"^\d* ?-{8,}$")
 _PYTHON_VERSION = re.compile(r"/python(\d+\.\d+)/")
 _LIBRARY = re.compile(r"/python\d+\.\d+/|/(?:site|dist)-packages/|^<")
 _IGNORED = re.compile(r"^(Exception ignored in|Exception in thread|Error in atexit|Task exception was never)")
 _EMBEDDED_ERROR = re.compile(r"PythonException: <class '(?:[\w.]*\.)?(\w+)'>: (.*)$", re.MULTILINE)
-"""How a thread-mode operator's exception shows in a Java stack trace."""
+"""The line of a Java stack trace that holds a thread-mode operator's exception."""
 _CALLED_JAVA = re.compile(r"^(?:py4j\.protocol\.)?Py4J\w*Error: An error occurred while (?:calling|trying)")
 _JAVA_OF_CALL = re.compile(r"^: ([\w.$]+(?:Exception|Error)\b.*)$")
 _ERROR_LINE = re.compile(r"^[\w.<>]+(?::.*)?$")
@@ -51,10 +51,10 @@ class _Error:
 
 
 def cause(text: str) -> str:
-    """Return what says most about a failure, on one line; "it said nothing" for a text without any.
+    """Return the most telling cause of a failure, on one line; "it said nothing" for an empty text.
 
-    Python's own error with the file it came from, else the program that is not there, else what Python printed before
-    it ended, else the innermost cause that Java names, else the last line.
+    It is Python's own error with the file it came from, else the program that is not there, else Python's last output
+    before it ended, else the innermost cause that Java names, else the last line.
     """
     lines = [line.rstrip() for line in text.split("\n")]
     found = _python_error(lines) or _missing_program(lines) or _last_words(lines) or _java_cause(lines)
@@ -62,7 +62,7 @@ def cause(text: str) -> str:
 
 
 def python_versions(text: str, here: str = _HERE) -> str:
-    """Return a remark where paths in a traceback show a Python of another version than this one; else nothing."""
+    """Return a remark if paths in a traceback show a Python of another version than this one; else an empty text."""
     there = sorted(set(_PYTHON_VERSION.findall(text)) - {here})
     return f"Python {there[0]} there, {here} here" if there else ""
 
@@ -77,7 +77,7 @@ def _python_error(lines: list[str]) -> str | None:
 
 
 def _tracebacks(lines: list[str]) -> Iterator[_Error]:
-    """Yield each traceback of the text: frames, and the first line behind them that is indented less."""
+    """Yield each traceback of the text: its frames, and the first line behind them that is indented less."""
     frames: list[tuple[str, str]] = []
     indent, ignored = 0, False
     for number, line in enumerate(lines):
@@ -108,7 +108,7 @@ def _described(error: _Error) -> str:
 
 
 def _more_of_message(lines: tuple[str, ...]) -> Iterator[str]:
-    """Yield the next lines of a message of several lines, until what is none of it."""
+    """Yield the next lines of a message of several lines, up to the first line that is not part of it."""
     for line in lines[:_MESSAGE_LINES]:
         if not line.strip() or any(none.match(line) for none in (_NOISE, _JAVA_ERROR, _IGNORED)):
             return
@@ -144,7 +144,7 @@ def _missing_program(lines: list[str]) -> str | None:
 
 
 def _last_words(lines: list[str]) -> str | None:
-    """Return what Python wrote before it ended without a traceback, or how it was ended."""
+    """Return Python's last line before it ended without a traceback, else its signal or exit code."""
     exits = [int(found[1]) for line in lines if (found := _EXIT.search(line))]
     if not exits:
         return None
@@ -164,7 +164,7 @@ def _signal_name(number: int) -> str:
 
 
 def _java_cause(lines: list[str]) -> str | None:
-    """Return the innermost cause, as the one of its wrappers tells it that repeats it and adds to it."""
+    """Return the innermost cause, in the words of a wrapper that repeats it and adds to it if there is one."""
     causes = [line.strip().removeprefix(_CAUSED_BY) for line in lines if line.strip().startswith(_CAUSED_BY)]
     if not causes:
         return next((line.strip() for line in lines if _JAVA_ERROR.match(line.strip())), None)

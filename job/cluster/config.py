@@ -1,7 +1,7 @@
 """Every Flink setting that a local cluster starts with.
 
-Flink ignores a key it does not know without a word, so all keys are listed by one function and a contract
-test asks Flink for each. What belongs to a job (buffer timeout, bundle time, parallelism) is set by the job.
+Flink silently ignores a key it does not know, so one function lists all keys and a contract test checks each
+against Flink. Settings of a job (buffer timeout, bundle time, parallelism) are set by the job.
 """
 
 import json
@@ -18,11 +18,11 @@ _JAVA_OPTIONS = re.compile(r"^\s+all: (--add-.*)$", re.MULTILINE)
 
 
 def flink_configuration(spec: ClusterSpec, home: Path | None = None) -> dict[str, str]:
-    """All Flink settings of a cluster, the extra ones of its spec included.
+    """Return all Flink settings of a cluster, the extra ones of its spec included.
 
     Args:
-        spec: the cluster; a port of None is written as 0, a free one.
-        home: the Flink distribution whose own options for the JVM are taken over; None is the installed one.
+        spec: the cluster; a port of None is written as 0, which lets Flink take a free one.
+        home: the Flink distribution whose JVM options are taken over; None is the installed one.
     """
     return {
         **_network(spec),
@@ -37,12 +37,12 @@ def flink_configuration(spec: ClusterSpec, home: Path | None = None) -> dict[str
 
 
 def render(configuration: dict[str, str]) -> str:
-    """Settings as the text of a config.yaml, one quoted value a line."""
+    """Return settings as the text of a config.yaml, one quoted value a line."""
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in sorted(configuration.items()))
 
 
 def java_options(home: Path) -> str:
-    """The module options that this Flink release asks of a JVM.
+    """Return the module options that this Flink release needs in a JVM.
 
     Raises:
         ValueError: if the installed Flink's config.yaml no longer names them.
@@ -85,7 +85,7 @@ def _checkpoints(layout: Layout) -> dict[str, str]:
 
 
 def _recovery() -> dict[str, str]:
-    """A dead process is noticed and replaced in seconds.
+    """Return the settings by which a dead process is noticed and replaced in seconds.
 
     By default a TaskManager that comes up before the JobManager waits 10 s before it tries again, and a JVM that
     needs more than 10 s for its first actors, as on a machine at load 15, gives up.
@@ -108,12 +108,12 @@ def _recovery() -> dict[str, str]:
 
 
 def _memory() -> dict[str, str]:
-    """A TaskManager of 1.75 GiB and a JobManager of about 1 GiB.
+    """Return the sizes of a TaskManager of 1.75 GiB and a JobManager of about 1 GiB.
 
     All parts are given, so no JVM has to run first to work them out. RocksDB takes 70 % of the managed memory
     where process-mode operators take the rest; Python's own memory comes on top. A network buffer holds an element:
-    Flink lets ten of them wait before an operator, which should be a bundle of score-candidates. Where elements are
-    small, so many would keep each one waiting: there Flink makes buffers smaller by itself, to what takes 60 ms.
+    Flink lets ten of them wait before an operator, which should be a bundle of score-candidates. If elements are
+    small, full buffers would hold many and delay each of them, so Flink shrinks buffers by itself to what takes 60 ms.
     """
     return {
         "taskmanager.numberOfTaskSlots": "1",
@@ -138,7 +138,7 @@ def _memory() -> dict[str, str]:
 
 
 def _python() -> dict[str, str]:
-    """Both execution modes run the Python that runs this; PEMJA's native library is loaded once a JVM."""
+    """Return settings that make both execution modes use this Python, and load PEMJA's native library once a JVM."""
     return {
         "python.executable": sys.executable,
         "python.client.executable": sys.executable,

@@ -1,17 +1,17 @@
-"""What can go wrong with a local cluster: one tree of exceptions.
+"""Errors of a local cluster: one tree of exceptions.
 
 ClusterError                  the root; its text says what to do
 ├── JavaNotFoundError         no Java 17 or 21
 ├── SettingRefusedError       a setting of ours or of Flink's that cannot work
 ├── StartFailedError          a process died or was not ready in time
-├── UnfitClusterError         a cluster on which the job would fail later
+├── UnfitClusterError         the job would fail later on this cluster
 ├── NotRunningError           no cluster runs in this folder
 └── RestError                 a call of Flink's REST interface failed
     ├── UnreachableError      nobody answers
-    ├── NotFlinkError         what answers is no Flink JobManager
+    ├── NotFlinkError         something other than a Flink JobManager answers
     ├── NotFoundError         Flink does not know this job, vertex or path
-    ├── RefusedError          Flink said no; the text holds its reason
-    │   └── FaultError        Flink is at fault itself
+    ├── RefusedError          Flink refused the request; the text holds its reason
+    │   └── FaultError        Flink itself is at fault
     └── TimedOutError         polling ended before Flink was done
 """
 
@@ -39,7 +39,7 @@ class NotRunningError(ClusterError):
 
 
 class UnfitClusterError(ClusterError):
-    """The job would fail on this cluster later; each line of the text names a fault and its mend."""
+    """The job would fail later on this cluster; each line of the text names a fault and its remedy."""
 
 
 class RestError(ClusterError):
@@ -51,7 +51,7 @@ class UnreachableError(RestError):
 
 
 class NotFlinkError(RestError):
-    """Something else than Flink answers at the REST address: a proxy's page, a login, another service."""
+    """Something other than Flink answers at the REST address: a proxy's page, a login, another service."""
 
 
 class NotFoundError(RestError):
@@ -63,8 +63,8 @@ class RefusedError(RestError):
 
 
 class FaultError(RefusedError):
-    """Flink answered with an error of its own, as it does in the moment in which tasks are cancelled."""
+    """Flink answered with an error of its own, as it does at the moment when tasks are cancelled."""
 
 
 class TimedOutError(RestError):
-    """Something that was polled for did not happen in time."""
+    """An event that was polled for did not happen in time."""

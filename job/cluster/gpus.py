@@ -1,8 +1,8 @@
-"""TaskManagers of a second sort: each sees GPUs of its own, and Flink counts them as the external resource `gpu`.
+"""TaskManagers with a GPU of their own, which Flink counts as the external resource `gpu`.
 
-The TaskManagers beside them offer the resource `state` instead, of which nobody sees more than its count. A job whose
-scoring asks for the one and whose other operators ask for the other keeps both apart, whoever is started or restarted
-first. Without GPU TaskManagers none of this is configured.
+The other TaskManagers offer the resource `state` instead, which is nothing but a count. A job whose scoring requests
+the one and whose other operators request the other keeps both apart, in whatever order TaskManagers start or restart.
+Without GPU TaskManagers none of this is configured.
 """
 
 import os
@@ -42,12 +42,12 @@ echo "$device"
 
 @dataclass(frozen=True)
 class GpuTaskManagers:
-    """The TaskManagers that scoring may have to itself.
+    """The TaskManagers that are reserved for scoring.
 
     Attributes:
         devices: for each TaskManager its CUDA_VISIBLE_DEVICES, one index or UUID of `nvidia-smi -L`; two may share one.
-        stand_in: whether the devices are only said to be there, so that placement can be tried without any.
-        extra_config: Flink settings of these TaskManagers alone, above the cluster's.
+        stand_in: whether the devices are only pretended, so that placement can be tried without any.
+        extra_config: Flink settings of these TaskManagers alone; they override the cluster's.
 
     Raises:
         SettingRefusedError: for a TaskManager without a device, or with several.
@@ -65,13 +65,13 @@ class GpuTaskManagers:
 
 
 def gpu_configuration(script: Path, *, stand_in: bool = False) -> dict[str, str]:
-    """What a TaskManager with one GPU has in its configuration beyond the others' one.
+    """Return the settings that a TaskManager with one GPU has beyond those of the others.
 
     No state is kept there, so little managed memory: only what Flink sets aside for Python workers.
 
     Args:
-        script: where `write_discovery_script` wrote.
-        stand_in: whether nobody asks if the device exists.
+        script: the file that `write_discovery_script` wrote.
+        stand_in: whether the script skips the check that the device exists.
     """
     resource = f"external-resource.{GPU}"
     return {
@@ -85,26 +85,26 @@ def gpu_configuration(script: Path, *, stand_in: bool = False) -> dict[str, str]
 
 
 def state_configuration() -> dict[str, str]:
-    """What the TaskManagers beside have; the resource is a count alone, without a driver."""
+    """Return the settings of the TaskManagers without a GPU; their resource is a count alone, without a driver."""
     return {"external-resources": STATE, f"external-resource.{STATE}.amount": "1"}
 
 
 def gpu_environment(device: str) -> dict[str, str]:
-    """The variables under which a TaskManager and its Python workers see one device; indexes are nvidia-smi's."""
+    """Return the variables that show a TaskManager and its Python workers one device; indexes are nvidia-smi's."""
     return {"CUDA_VISIBLE_DEVICES": device, "CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
 
 
 def adaptive(configuration: Mapping[str, str]) -> str | None:
-    """The Flink setting that asks for the adaptive scheduler, as key=value; None if none does."""
+    """Return the Flink setting that turns on the adaptive scheduler, as key=value, or None."""
     asking = {"jobmanager.scheduler": "adaptive", "scheduler-mode": "reactive"}
     found = (f"{key}={configuration[key]}" for key in asking if configuration.get(key, "").lower() == asking[key])
     return next(found, None)
 
 
 def write_discovery_script(path: Path, gpus: GpuTaskManagers) -> None:
-    """Writes the script that Flink's GPU plugin runs when a TaskManager starts, and runs it once for each device.
+    """Write the script that Flink's GPU plugin runs when a TaskManager starts, and run it once for each device.
 
-    The plugin only warns where the script fails: the TaskManager would start without the device.
+    The plugin only warns if the script fails, and the TaskManager would start without the device.
 
     Raises:
         SettingRefusedError: a device is not there.

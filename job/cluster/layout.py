@@ -1,4 +1,4 @@
-"""Where things are: the state folder of a cluster and the installed Flink it runs from.
+"""The paths of a cluster: its state folder and the installed Flink it runs from.
 
 The installed package is only read; all that the cluster writes is under the state folder.
 """
@@ -19,8 +19,8 @@ _KEPT_LOGS = 3
 LOG_FILE = "recloop.log.file"
 """The property that names the log of a supervised process.
 
-Not log.file: Flink would have RocksDB write its own log beside, in a file whose name is the whole path of the state's
-folder. When a restore opens a folder below that, the name is over the 255 bytes that a name may have.
+It is not log.file, because Flink would then make RocksDB write a log of its own beside it, in a file named after the
+whole path of the state's folder. When a restore opens a folder below that, the name exceeds the limit of 255 bytes.
 """
 _LOG4J = """\
 rootLogger.level = INFO
@@ -45,7 +45,7 @@ appender.file.strategy.max = 3
 
 
 def flink_home() -> Path:
-    """The folder of the installed Flink distribution.
+    """Return the folder of the installed Flink distribution.
 
     Raises:
         ClusterError: if apache-flink is not installed.
@@ -58,22 +58,22 @@ def flink_home() -> Path:
 
 
 def is_task_manager(name: str) -> bool:
-    """Whether a supervised process is a TaskManager."""
+    """Return whether a supervised process is a TaskManager."""
     return name.startswith(_TASK_MANAGER)
 
 
 def has_gpu(name: str) -> bool:
-    """Whether a supervised process is a TaskManager that sees a GPU."""
+    """Return whether a supervised process is a TaskManager that sees a GPU."""
     return name.startswith(_GPU_TASK_MANAGER)
 
 
 def task_manager_name(index: int) -> str:
-    """The name of a TaskManager's process, its log files and its scratch folder."""
+    """Return the name of a TaskManager's process, its log files and its scratch folder."""
     return f"{_TASK_MANAGER}{index}"
 
 
 def gpu_task_manager_name(index: int) -> str:
-    """The same of a TaskManager that sees a GPU, counted apart."""
+    """Return the name of a TaskManager that sees a GPU; these are counted separately."""
     return f"{_GPU_TASK_MANAGER}{index}"
 
 
@@ -90,7 +90,7 @@ class Layout:
 
     @property
     def gpu_discovery(self) -> Path:
-        """The script that tells Flink which GPU a TaskManager has."""
+        """The script that names a TaskManager's GPU to Flink."""
         return self.conf / "gpu-discovery.sh"
 
     @property
@@ -105,7 +105,7 @@ class Layout:
 
     @property
     def logs(self) -> Path:
-        """Log files; the current ones hold the time since the last start."""
+        """Log files; the current ones begin with the last start."""
         return self.root / "logs"
 
     @property
@@ -120,12 +120,12 @@ class Layout:
 
     @property
     def settings(self) -> Path:
-        """What was last started here, ports included (JSON)."""
+        """The spec that was last started here, ports included (JSON)."""
         return self.root / "cluster.json"
 
     @property
     def plan(self) -> Path:
-        """What the supervisor is to keep running (JSON)."""
+        """The processes that the supervisor is to keep running (JSON)."""
         return self.root / "plan.json"
 
     @property
@@ -135,7 +135,7 @@ class Layout:
 
     @property
     def state(self) -> Path:
-        """What the supervisor is running (JSON)."""
+        """The processes that the supervisor is running (JSON)."""
         return self.root / "state.json"
 
     @property
@@ -145,30 +145,30 @@ class Layout:
 
     @property
     def start_lock(self) -> Path:
-        """The file that whoever starts or stops the cluster holds locked meanwhile."""
+        """The file that is locked while somebody starts or stops the cluster."""
         return self.root / "start.lock"
 
     def scratch(self, name: str) -> Path:
-        """The working folder of one process; emptied whenever it is started."""
+        """Return the working folder of one process; it is emptied at every start."""
         return self.root / "tmp" / name
 
     def log(self, name: str) -> Path:
-        """Flink's log of one process."""
+        """Return the path of Flink's log of one process."""
         return self.logs / f"{name}.log"
 
     def out(self, name: str) -> Path:
-        """What one process writes to its standard output and error."""
+        """Return the path of one process's standard output and error."""
         return self.logs / f"{name}.out"
 
     def prepare(self, home: Path, jars: Iterable[Path] = ()) -> None:
-        """Makes all folders and links afresh; logs are put aside, checkpoints stay."""
+        """Make all folders and links afresh; logs are put aside, checkpoints stay."""
         for folder in (self.conf, self.lib, self.plugins):
             shutil.rmtree(folder, ignore_errors=True)
         for folder in (self.conf, self.lib, self.plugins, self.logs, self.checkpoints, self.savepoints):
             folder.mkdir(parents=True, exist_ok=True)
         self._link(home, jars)
         (self.conf / "log4j.properties").write_text(_LOG4J.replace("log.file", LOG_FILE))
-        # Of Flink's own scripts, which set log.file.
+        # These two are read by Flink's own scripts, which set log.file.
         for name in ("log4j-console.properties", "log4j-cli.properties"):
             (self.conf / name).write_text(_LOG4J)
         for path in (*self.logs.glob("*.log"), *self.logs.glob("*.out")):
@@ -183,7 +183,7 @@ class Layout:
 
 
 def put_aside(path: Path) -> None:
-    """Renames a log file to .1, and older ones to .2 and .3; the oldest goes."""
+    """Rename a log file to .1, and older ones to .2 and .3; the oldest is overwritten."""
     for number in range(_KEPT_LOGS - 1, 0, -1):
         older = path.with_name(f"{path.name}.{number}")
         if older.exists():

@@ -1,4 +1,4 @@
-"""Starting and stopping a local cluster: nothing is left running by a start that failed or was broken off."""
+"""Start and stop of a local cluster; a start that failed or was broken off leaves nothing running."""
 
 import os
 import time
@@ -23,12 +23,12 @@ _STATE = FolderKind("a cluster's state folder", "supervisor.lock", frozenset(), 
 
 
 def start(spec: ClusterSpec, *, timeout_s: float = 60.0, on_progress: Progress | None = None) -> RunningCluster:
-    """Starts a cluster and waits until it is ready; one that runs already is returned as it is.
+    """Start a cluster and wait until it is ready; one that already runs is returned as it is.
 
     Args:
         spec: the cluster that is wanted.
         timeout_s: how long it may take until every TaskManager is registered.
-        on_progress: is told in a few words what is waited for.
+        on_progress: called with a short message about the current wait.
 
     Raises:
         JavaNotFoundError: if there is no Java that runs Flink.
@@ -50,10 +50,10 @@ def start(spec: ClusterSpec, *, timeout_s: float = 60.0, on_progress: Progress |
 
 
 def stop(directory: Path) -> int:
-    """Ends every process of the cluster in a folder, whoever of them still lives; does nothing in another folder.
+    """End every living process of the cluster in a folder; do nothing if the folder is no cluster's.
 
     Returns:
-        How many processes there were.
+        The number of processes.
     """
     layout = Layout(Path(directory).absolute())
     if not is_of_kind(layout.root, _STATE) and not marked(layout):

@@ -1,4 +1,4 @@
-"""What failed, as the logs tell it: the first line of a log that names an error."""
+"""The first line of a log that names an error."""
 
 import re
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class LogLine:
         path: the file.
         number: the line's number, from 1.
         text: the line.
-        cause: the reason that follows it: the innermost cause of a stack trace, or what a JVM could not do.
+        cause: the reason that follows it: the innermost cause of a stack trace, or the fault that a JVM reports.
     """
 
     path: Path
@@ -34,7 +34,7 @@ class LogLine:
 
 
 def first_error(paths: Iterable[Path]) -> LogLine | None:
-    """The first line that names an error, in the first of these files that has one."""
+    """Return the first line that names an error, in the first of these files that has one."""
     for path in paths:
         if (found := _first_in(path)) is not None:
             return found

@@ -1,4 +1,4 @@
-"""What is written into a state folder before a start: Flink's configuration, the supervisor's plan, the ports."""
+"""The files in a state folder that precede a start: Flink's configuration, the supervisor's plan, the ports."""
 
 import json
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from job.cluster.spec import ClusterSpec
 
 
 def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
-    """Writes the configuration, the command lines to keep running, and the settings to remember."""
+    """Write the configuration, the command lines to keep running, and the settings to remember."""
     layout = Layout(spec.directory)
     configuration = flink_configuration(spec, home)
     (layout.conf / "config.yaml").write_text(render(configuration))
@@ -45,7 +45,7 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
 
 
 def _task_managers(spec: ClusterSpec) -> dict[str, dict[str, str]]:
-    """Every TaskManager's name, and the settings it has above the cluster's."""
+    """Return every TaskManager's name, with the settings that override the cluster's."""
     gpus = spec.gpus
     if not gpus.devices:
         return {task_manager_name(index): {} for index in range(spec.task_managers)}
@@ -57,24 +57,24 @@ def _task_managers(spec: ClusterSpec) -> dict[str, dict[str, str]]:
 
 
 def read_services(layout: Layout) -> dict[str, list[str]]:
-    """The commands that run beside Flink's processes, by name."""
+    """Return the commands that run beside Flink's processes, by name."""
     return dict(json.loads(layout.services.read_text())) if layout.services.exists() else {}
 
 
 def add_service(layout: Layout, name: str, command: list[str]) -> None:
-    """Has a command run beside Flink's processes, from the next plan on."""
+    """Add a command that runs beside Flink's processes, from the next plan on."""
     layout.services.write_text(json.dumps({**read_services(layout), name: command}, indent=1))
 
 
 def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
-    """The spec that was last started in a folder, with another number of TaskManagers without a GPU."""
+    """Return the spec last started in a folder, with another number of TaskManagers without a GPU."""
     stored = json.loads(layout.settings.read_text())
     gpus = GpuTaskManagers(**stored.pop("gpus", {}))
     return replace(ClusterSpec(layout.root, gpus=gpus, **stored), task_managers=task_managers)
 
 
 def remembered_ports(layout: Layout) -> Mapping[str, int]:
-    """The ports that were last used in a folder, by their names in the spec."""
+    """Return the ports last used in a folder, by their names in the spec."""
     try:
         stored = json.loads(layout.settings.read_text())
     except (FileNotFoundError, json.JSONDecodeError):

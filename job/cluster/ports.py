@@ -1,7 +1,7 @@
 """Free ports on loopback for a cluster, remembered from one start to the next.
 
-Ports are taken from below the range that the kernel gives to outgoing connections, so none is lost to one of
-those between the check and the start.
+Ports are taken from below the range that the kernel gives to outgoing connections, so that no such connection takes
+one between the check and the start.
 """
 
 import random
@@ -21,10 +21,10 @@ _ATTEMPTS = 200
 def with_ports(
     spec: ClusterSpec, remembered: Mapping[str, int], is_free: Callable[[int], bool] | None = None
 ) -> ClusterSpec:
-    """The spec with every port set: the one asked for, else the remembered one, if free, else any free one.
+    """Return the spec with every port set: the requested one, else the remembered one if free, else any free one.
 
     Raises:
-        StartFailedError: if a port that was asked for is taken, or no free one is found.
+        StartFailedError: if a requested port is taken, or no free one is found.
     """
     check = is_free or port_is_free
     chosen: dict[str, int] = {}
@@ -38,7 +38,7 @@ def with_ports(
 
 
 def port_is_free(port: int) -> bool:
-    """Whether a server could listen on this port of loopback now."""
+    """Return whether a server could listen on this port of loopback now."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

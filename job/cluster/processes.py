@@ -1,4 +1,4 @@
-"""The processes of a cluster: what its supervisor says it runs, and who else carries the cluster's mark.
+"""The processes of a cluster: those its supervisor reports, and all others that carry the cluster's mark.
 
 Every process of a cluster inherits an environment variable with the path of its state folder, so leftovers are found
 even when the supervisor and its records are gone.
@@ -30,13 +30,13 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True)
 class Supervised:
-    """One process as its supervisor knows it.
+    """A process as its supervisor knows it.
 
     Attributes:
         name: jobmanager or taskmanager-N.
         pid: the JVM's process id, which is its group's too; None while it is down.
         incarnation: how many times it was started.
-        exit_status: of the one before; below zero for a signal; None if none has died.
+        exit_status: the status of the process before; below zero for a signal; None if none has died.
     """
 
     name: str
@@ -47,18 +47,18 @@ class Supervised:
 
 @dataclass(frozen=True)
 class SupervisorState:
-    """What a living supervisor says: its process id and its members."""
+    """The report of a living supervisor: its process id and its members."""
 
     pid: int
     members: tuple[Supervised, ...]
 
     def member(self, name: str) -> Supervised | None:
-        """The member of this name."""
+        """Return the member of this name, or None."""
         return next((each for each in self.members if each.name == name), None)
 
 
 def read_state(layout: Layout) -> SupervisorState | None:
-    """What the folder's supervisor runs; None if no supervisor lives."""
+    """Return the report of the folder's supervisor; None if no supervisor lives."""
     if not supervisor_lives(layout):
         return None
     try:
@@ -69,7 +69,7 @@ def read_state(layout: Layout) -> SupervisorState | None:
 
 
 def supervisor_lives(layout: Layout) -> bool:
-    """Whether a supervisor holds the folder: a lock needs no process ids, which can be given again."""
+    """Return whether a supervisor locks the folder; a lock needs no process ids, which can be reused."""
     if not layout.lock.exists():
         return False
     with layout.lock.open() as lock:
@@ -77,10 +77,10 @@ def supervisor_lives(layout: Layout) -> bool:
 
 
 def start_supervisor(layout: Layout, environ: Mapping[str, str]) -> None:
-    """Starts a supervisor for the folder's plan in a session of its own; returns when it has detached.
+    """Start a supervisor for the folder's plan in a session of its own, and return when it has detached.
 
     Raises:
-        subprocess.CalledProcessError: if it could not.
+        subprocess.CalledProcessError: if it could not start.
     """
     layout.state.unlink(missing_ok=True)
     with layout.log("supervisor").open("ab") as log:
@@ -96,7 +96,7 @@ def start_supervisor(layout: Layout, environ: Mapping[str, str]) -> None:
 
 
 def stop_supervisor(layout: Layout) -> None:
-    """Asks the supervisor to end everything and waits for it; the sweep that follows ends what it did not."""
+    """Ask the supervisor to end everything and wait for it; the sweep that follows ends what it did not."""
     state = read_state(layout)
     if state is None:
         return
@@ -106,15 +106,15 @@ def stop_supervisor(layout: Layout) -> None:
 
 
 def marked(layout: Layout) -> list[psutil.Process]:
-    """All living processes that belong to the cluster of this folder."""
+    """Return all living processes of the cluster in this folder."""
     return [process for process in psutil.process_iter() if _is_marked(process, str(layout.root))]
 
 
 def sweep(layout: Layout) -> int:
-    """Ends every process of this cluster with SIGKILL, those too that are started meanwhile.
+    """End every process of this cluster with SIGKILL, also those that start meanwhile.
 
     Returns:
-        How many were ended.
+        The number of processes ended.
     """
     ended: set[psutil.Process] = set()
     for _ in polls(timeout_s=_GONE_S, poll_s=_POLL_S):
@@ -128,10 +128,10 @@ def sweep(layout: Layout) -> int:
 
 
 def end_all(layout: Layout) -> int:
-    """Ends every process of the cluster of this folder, in order if its supervisor lives.
+    """End every process of the cluster in this folder, in order if its supervisor lives.
 
     Returns:
-        How many there were.
+        The number of processes.
     """
     count = len(marked(layout))
     stop_supervisor(layout)
@@ -142,7 +142,7 @@ def end_all(layout: Layout) -> int:
 
 @contextlib.contextmanager
 def exclusive(layout: Layout) -> Iterator[None]:
-    """Lets one start or stop at a time work on a folder.
+    """Hold a folder's lock, so that one start or stop at a time works on it.
 
     Raises:
         ClusterError: if another one takes too long.

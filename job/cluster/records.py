@@ -1,4 +1,4 @@
-"""What Flink's REST interface tells, as typed records; times are epoch milliseconds, as Flink writes them."""
+"""The answers of Flink's REST interface as typed records; times are epoch milliseconds, as Flink writes them."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class Overview(Struct, frozen=True):
 
 
 class Resources(Struct, frozen=True):
-    """What a TaskManager has to divide among its slots; `external` counts external resources by name."""
+    """The resources that a TaskManager divides among its slots; `external` counts external resources by name."""
 
     cpu_cores: float = field(name="cpuCores")
     task_heap_mb: int = field(name="taskHeapMemory")
@@ -41,7 +41,7 @@ class RegisteredTaskManager(Struct, frozen=True):
 
 
 class TaskManagers(Struct, frozen=True):
-    """All of them: /taskmanagers."""
+    """The registered TaskManagers: /taskmanagers."""
 
     all: tuple[RegisteredTaskManager, ...] = field(name="taskmanagers")
 
@@ -54,7 +54,7 @@ class Setting(Struct, frozen=True):
 
 
 class Environment(Struct, frozen=True):
-    """What the JobManager was started with: /jobmanager/environment."""
+    """The class path that the JobManager was started with: /jobmanager/environment."""
 
     jars: tuple[str, ...] = field(name="classpath")
 
@@ -70,13 +70,13 @@ class JobSummary(Struct, frozen=True):
 
 
 class Jobs(Struct, frozen=True):
-    """All that the cluster remembers: /jobs/overview."""
+    """The jobs that the cluster remembers: /jobs/overview."""
 
     all: tuple[JobSummary, ...] = field(name="jobs")
 
 
 class Vertex(Struct, frozen=True):
-    """A chain of operators; `counts` has its subtasks by state, also states that none is in."""
+    """A chain of operators; `counts` has its subtasks by state, zeros included."""
 
     vertex_id: str = field(name="id")
     name: str
@@ -87,7 +87,7 @@ class Vertex(Struct, frozen=True):
 
     @property
     def tasks(self) -> dict[str, int]:
-        """State -> how many subtasks are in it, where there are some."""
+        """The number of subtasks in each state that has any."""
         return {state: count for state, count in self.counts.items() if count}
 
 
@@ -103,38 +103,38 @@ class JobDetail(Struct, frozen=True):
 
     @property
     def is_over(self) -> bool:
-        """Whether the job has ended for good."""
+        """True if the job has ended for good."""
         return self.state in {"FINISHED", "CANCELED", "FAILED"}
 
     @property
     def all_running(self) -> bool:
-        """Whether the job and every one of its subtasks run."""
+        """True if the job and every one of its subtasks run."""
         return self.state == "RUNNING" and all(
             vertex.tasks.get("RUNNING", 0) == vertex.parallelism for vertex in self.vertices
         )
 
 
 class Subtask(Struct, frozen=True):
-    """One of a vertex."""
+    """A subtask of a vertex."""
 
     task_manager: str = field(name="taskmanager-id")
 
 
 class Subtasks(Struct, frozen=True):
-    """Those of a vertex: /jobs/ID/vertices/ID."""
+    """The subtasks of a vertex: /jobs/ID/vertices/ID."""
 
     all: tuple[Subtask, ...] = field(name="subtasks")
 
 
 class Metric(Struct, frozen=True):
-    """A metric, whose value is there only where it was asked for by name, and Flink has one."""
+    """A metric; its value is there only if it was requested by name and Flink has one."""
 
     name: str = field(name="id")
     value: str | None = None
 
 
 class Checkpoint(Struct, frozen=True):
-    """One checkpoint; `path` is None until it is complete, `acknowledged_ms` until a task has done its part."""
+    """A checkpoint; `path` is None until it is complete, `acknowledged_ms` until a task has done its part."""
 
     checkpoint_id: int = field(name="id")
     status: str
@@ -149,7 +149,7 @@ class Checkpoint(Struct, frozen=True):
 
     @property
     def completed_ms(self) -> int:
-        """When it was complete."""
+        """The time at which it was complete."""
         return self.trigger_ms + self.duration_ms
 
 
@@ -162,7 +162,7 @@ class Restored(Struct, frozen=True):
 
 
 class CheckpointCounts(Struct, frozen=True):
-    """How many checkpoints there were."""
+    """The numbers of checkpoints and restores."""
 
     completed: int
     failed: int
@@ -171,7 +171,7 @@ class CheckpointCounts(Struct, frozen=True):
 
 
 class LatestCheckpoints(Struct, frozen=True):
-    """The newest of each kind."""
+    """The newest checkpoint of each kind."""
 
     completed: Checkpoint | None = None
     savepoint: Checkpoint | None = None
@@ -187,22 +187,22 @@ class CheckpointStats(Struct, frozen=True):
 
     @property
     def completed(self) -> int:
-        """How many are complete."""
+        """The number of complete checkpoints."""
         return self.counts.completed
 
     @property
     def failed(self) -> int:
-        """How many came to nothing."""
+        """The number of failed checkpoints."""
         return self.counts.failed
 
     @property
     def restored(self) -> int:
-        """How often the job was restored."""
+        """The number of times that the job was restored."""
         return self.counts.restored
 
     @property
     def restored_from(self) -> str | None:
-        """URI of what the job was restored from last."""
+        """The URI of the checkpoint or savepoint that the job was last restored from."""
         return self.newest.restored.path if self.newest.restored else None
 
     @property
@@ -217,7 +217,7 @@ class CheckpointStats(Struct, frozen=True):
 
     @property
     def is_own(self) -> bool:
-        """Whether the newest is of the job's present attempt, and not what that was restored from, or older."""
+        """True if the newest complete checkpoint is of the present attempt, so newer than the restored one."""
         restored, latest = self.newest.restored, self.newest.completed
         return latest is not None and (restored is None or latest.checkpoint_id > restored.checkpoint_id)
 
@@ -229,20 +229,20 @@ class CheckpointStats(Struct, frozen=True):
 
 
 class Externalization(Struct, frozen=True):
-    """What becomes of checkpoints when their job ends."""
+    """The fate of checkpoints when their job ends."""
 
     enabled: bool
     delete_on_cancellation: bool
 
 
 class CheckpointConfig(Struct, frozen=True):
-    """How a job checkpoints: /jobs/ID/checkpoints/config."""
+    """The checkpointing settings of a job: /jobs/ID/checkpoints/config."""
 
     externalization: Externalization
 
 
 class Failure(Struct, frozen=True):
-    """Why a task, or the whole job, failed."""
+    """The failure of a task, or of the whole job."""
 
     exception: str = field(name="exceptionName")
     stack_trace: str = field(name="stacktrace")
@@ -252,7 +252,7 @@ class Failure(Struct, frozen=True):
 
     @property
     def root_cause(self) -> str:
-        """Python's own error where there is one, else the innermost cause that the stack trace names; one line."""
+        """Python's own error if there is one, else the innermost cause that the stack trace names; one line."""
         return cause(self.stack_trace)
 
 
@@ -263,56 +263,56 @@ class FailureHistory(Struct, frozen=True):
 
 
 class Failures(Struct, frozen=True):
-    """Those of a job: /jobs/ID/exceptions."""
+    """The failures of a job: /jobs/ID/exceptions."""
 
     history: FailureHistory | None = field(name="exceptionHistory", default=None)
 
 
 class Triggered(Struct, frozen=True):
-    """What began in the background, by the id under which Flink tells how it goes."""
+    """An operation begun in the background, with the id under which Flink reports its progress."""
 
     trigger: str = field(name="request-id")
 
 
 class FailureCause(Struct, frozen=True):
-    """Why an operation failed."""
+    """The reason why an operation failed."""
 
     stack_trace: str = field(name="stack-trace")
 
 
 class Operation(Struct, frozen=True):
-    """What came of a savepoint: where it is, or why there is none."""
+    """The outcome of a savepoint: its location, or the reason why there is none."""
 
     location: str | None = None
     failure: FailureCause | None = field(name="failure-cause", default=None)
 
 
 class OperationStatus(Struct, frozen=True):
-    """IN_PROGRESS or COMPLETED."""
+    """The status of a savepoint: IN_PROGRESS or COMPLETED."""
 
     id: str
 
 
 class Savepointing(Struct, frozen=True):
-    """How a savepoint goes: /jobs/ID/savepoints/ID."""
+    """The progress of a savepoint: /jobs/ID/savepoints/ID."""
 
     status: OperationStatus
     operation: Operation | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what is done and does not say what came of it."""
+        """Refuse a completed savepoint that names no outcome."""
         if self.status.id == "COMPLETED" and self.done is None:
             msg = "it is COMPLETED, and names neither location nor failure-cause"
             raise ValueError(msg)
 
     @property
     def done(self) -> str | FailureCause | None:
-        """The savepoint's URI, or why there is none; None while it goes on."""
+        """The savepoint's URI, or the reason why there is none; None while it goes on."""
         if self.status.id != "COMPLETED" or self.operation is None:
             return None
         return self.operation.failure or self.operation.location
 
 
 def first_line(text: str) -> str:
-    """The first line of a text, without blanks around it."""
+    """Return the first line of a text, without blanks around it."""
     return (text.strip().splitlines() or [""])[0].strip()

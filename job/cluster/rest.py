@@ -1,7 +1,7 @@
-"""A client of Flink's REST interface: what the cluster and its jobs are doing, and how to end them.
+"""A client of Flink's REST interface, which reads the state of a cluster and its jobs, and ends jobs.
 
-Calls are synchronous and end within a timeout; whatever is polled for has one too. Answers are typed records that hold
-what this project reads of them. What answers may be no Flink at all, but a proxy before it or another service.
+Calls are synchronous and end within a timeout, and every poll has one too. Answers are typed records with the fields
+that are read of them. The server may be no Flink at all, but a proxy before it or another service.
 """
 
 from collections.abc import Callable, Mapping
@@ -58,13 +58,13 @@ class FlinkRest:
         url: the address, such as http://127.0.0.1:8081 or https://host:443/prefix.
 
     Raises:
-        SettingRefusedError: the address is none.
+        SettingRefusedError: the text is not an address.
     """
 
     def __init__(self, url: str, *, timeout_s: float = 10.0, patience_s: float = 10.0) -> None:
         self.url = rest_address(url)
         self._patience_s = patience_s
-        verify = certificates() if self.url.startswith("https:") else False  # http: loading them takes its time
+        verify = certificates() if self.url.startswith("https:") else False  # http needs none, and loading them is slow
         self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False, verify=verify)
 
     def __enter__(self) -> Self:
@@ -76,27 +76,27 @@ class FlinkRest:
         self.close()
 
     def close(self) -> None:
-        """Closes the connections."""
+        """Close the connections."""
         self._http.close()
 
     def overview(self) -> Overview:
-        """How many TaskManagers, slots and jobs there are."""
+        """Return the numbers of TaskManagers, slots and jobs."""
         return self._read("/overview", Overview)
 
     def task_managers(self) -> list[RegisteredTaskManager]:
-        """The TaskManagers that are registered now."""
+        """Return the TaskManagers that are registered now."""
         return list(self._read("/taskmanagers", TaskManagers).all)
 
     def configuration(self) -> dict[str, str]:
-        """The settings that the JobManager was started with."""
+        """Return the settings that the JobManager was started with."""
         return {each.key: each.value for each in self._read("/jobmanager/config", tuple[Setting, ...])}
 
     def class_path(self) -> list[str]:
-        """The jars that the JobManager was started with."""
+        """Return the jars that the JobManager was started with."""
         return list(self._read("/jobmanager/environment", Environment).jars)
 
     def log_head(self, resource_id: str, *, size: int = 2**18) -> str:
-        """The beginning of a TaskManager's log, where it says what it was started with; empty where it has none."""
+        """Return the beginning of a TaskManager's log, which names what it was started with; empty if it has none."""
         try:
             with self._http.stream("GET", f"/taskmanagers/{quote(resource_id, safe='')}/log") as answer:
                 if answer.is_error:
@@ -111,11 +111,11 @@ class FlinkRest:
             return ""
 
     def jobs(self) -> list[JobSummary]:
-        """All jobs the cluster remembers, the newest first."""
+        """Return all jobs that the cluster remembers, the newest first."""
         return sorted(self._read("/jobs/overview", Jobs).all, key=lambda job: job.start_ms, reverse=True)
 
     def job(self, job_id: str) -> JobDetail:
-        """One job with its vertices.
+        """Return one job with its vertices.
 
         Raises:
             NotFoundError: if Flink does not know the job.
@@ -123,47 +123,47 @@ class FlinkRest:
         return self._read(f"/jobs/{job_id}", JobDetail)
 
     def task_managers_of(self, job_id: str, vertex_id: str) -> list[str]:
-        """For each subtask of a vertex the id of the TaskManager it runs on."""
+        """Return for each subtask of a vertex the id of the TaskManager it runs on."""
         subtasks = self._read(f"/jobs/{job_id}/vertices/{vertex_id}", Subtasks)
         return [each.task_manager for each in subtasks.all]
 
     def checkpoints(self, job_id: str) -> CheckpointStats:
-        """A job's checkpoints: counts, and the newest of each kind."""
+        """Return a job's checkpoints: counts, history, and the newest of each kind."""
         return self._read(f"/jobs/{job_id}/checkpoints", CheckpointStats)
 
     def exceptions(self, job_id: str) -> list[Failure]:
-        """Why a job's tasks failed, the newest first."""
+        """Return the failures of a job, the newest first."""
         history = self._read(f"/jobs/{job_id}/exceptions", Failures).history
         return list(history.entries) if history else []
 
     def job_metrics(self, job_id: str, *names: str) -> dict[str, str]:
-        """Metrics of a job by name; those that Flink does not have yet are left out."""
+        """Return metrics of a job by name; those that Flink does not have yet are left out."""
         return self._metrics(f"/jobs/{job_id}/metrics", names)
 
     def vertex_metrics(self, job_id: str, vertex_id: str, *names: str) -> dict[str, str]:
-        """Metrics of a vertex, named `SUBTASK.operator.metric`; without names, all that Flink has."""
+        """Return metrics of a vertex, named `SUBTASK.operator.metric`; without names, all that Flink has."""
         wanted = names or tuple(self.vertex_metric_names(job_id, vertex_id))
         return self._metrics(_metrics_path(job_id, vertex_id), wanted)
 
     def vertex_counts(self, job_id: str, vertex_id: str, *names: str) -> dict[str, int]:
-        """Metrics of a vertex that are whole numbers, by name; those that Flink does not have yet are left out."""
+        """Return whole-number metrics of a vertex by name; those that Flink does not have yet are left out."""
         path = _metrics_path(job_id, vertex_id)
         found = self._metrics(path, names)
         return self._as_flinks(path, found, dict[str, int], strict=False)
 
     def vertex_metric_names(self, job_id: str, vertex_id: str) -> list[str]:
-        """The names of a vertex's metrics."""
+        """Return the names of a vertex's metrics."""
         return [each.name for each in self._read(_metrics_path(job_id, vertex_id), tuple[Metric, ...])]
 
     def cancel(self, job_id: str) -> None:
-        """Asks Flink to cancel a job; its retained checkpoints stay."""
+        """Ask Flink to cancel a job; its retained checkpoints stay."""
         path = f"/jobs/{job_id}"
         self._as_flinks(path, self.call("PATCH", path, params={"mode": "cancel"}), Json)
 
     def wait_for_job(
         self, job_id: str, wanted: Callable[[JobDetail], bool], *, timeout_s: float, what: str = "the job"
     ) -> JobDetail:
-        """Polls a job until it is as wanted.
+        """Poll a job until it is as wanted.
 
         Raises:
             TimedOutError: if it is not in time; the text holds the job's state and last failure.
@@ -177,7 +177,7 @@ class FlinkRest:
         raise TimedOutError(msg)
 
     def wait_until_running(self, job_id: str, *, timeout_s: float = 60.0) -> JobDetail:
-        """Polls until all tasks of a job run."""
+        """Poll until all tasks of a job run."""
         return self.wait_for_job(job_id, lambda job: job.all_running, timeout_s=timeout_s, what="all tasks running")
 
     def stop_with_savepoint(
@@ -188,12 +188,12 @@ class FlinkRest:
         format_type: str = "CANONICAL",
         timeout_s: float = 60.0,
     ) -> str:
-        """Stops a job with a savepoint and waits for it.
+        """Stop a job with a savepoint and wait for it.
 
         Args:
             job_id: the job.
             directory: URI of the folder for the savepoint; None takes the cluster's.
-            format_type: CANONICAL (any later rescale or backend) or NATIVE.
+            format_type: CANONICAL (fit for any later parallelism or state backend) or NATIVE.
             timeout_s: how long to wait.
 
         Returns:
@@ -207,7 +207,7 @@ class FlinkRest:
         return self.savepoint_of(job_id, trigger, timeout_s=timeout_s)
 
     def begin_stop(self, job_id: str, *, directory: str | None = None, format_type: str = "CANONICAL") -> str:
-        """Asks Flink to stop a job with a savepoint; returns the id under which it tells how that goes.
+        """Ask Flink to stop a job with a savepoint, and return the id under which it reports progress.
 
         Raises:
             RefusedError: Flink will not; the job goes on.
@@ -219,7 +219,7 @@ class FlinkRest:
         return self._as_flinks(path, self.call("POST", path, json=body), Triggered).trigger
 
     def savepoint_of(self, job_id: str, trigger: str, *, timeout_s: float = 60.0) -> str:
-        """Waits for the savepoint that a stop began; returns its URI. Asking again does no harm.
+        """Wait for the savepoint that a stop began, and return its URI; a repeated call does no harm.
 
         Raises:
             RefusedError: if the savepoint failed; the job goes on.
@@ -238,31 +238,31 @@ class FlinkRest:
         return savepoint
 
     def begin_checkpoint(self, job_id: str) -> None:
-        """Asks Flink for a checkpoint now, whatever the interval is."""
+        """Ask Flink for a checkpoint now, whatever the interval is."""
         path = f"/jobs/{job_id}/checkpoints"
         self._as_flinks(path, self.call("POST", path, json={"checkpointType": "CONFIGURED"}), Json)
 
     def retains_checkpoints(self, job_id: str) -> bool:
-        """Whether a job's checkpoints stay when it is cancelled."""
+        """Return whether a job's checkpoints stay when it is cancelled."""
         kept = self._read(f"/jobs/{job_id}/checkpoints/config", CheckpointConfig).externalization
         return kept.enabled and not kept.delete_on_cancellation
 
     def get(self, path: str, **params: str) -> Any:
-        """The JSON that a path answers with.
+        """Return the JSON that a path answers with.
 
-        In the moment in which tasks are cancelled Flink answers with an error of its own; then it is asked again.
+        At the moment when tasks are cancelled Flink answers with an error of its own; the request is then repeated.
         """
         ask = partial(self.call, "GET", path, params=params or None)
         return retry(ask, FaultError, timeout_s=self._patience_s, poll_s=_POLL_S)
 
     def call(self, method: str, path: str, **request: Any) -> Any:
-        """One request.
+        """Send one request and return the JSON of its answer.
 
         Raises:
             UnreachableError: if nobody answers in time.
-            NotFlinkError: if what answers is something else.
+            NotFlinkError: if something else than Flink answers.
             NotFoundError: if Flink does not know what the path names.
-            RefusedError: if Flink says no; FaultError if it is at fault itself.
+            RefusedError: if Flink refuses; FaultError if Flink itself is at fault.
         """
         try:
             answer = self._http.request(method, path, **request)
@@ -282,9 +282,9 @@ class FlinkRest:
         return self._as_flinks(path, self.get(path), kind)
 
     def _as_flinks(self, path: str, answer: Any, kind: type[_Record], *, strict: bool = True) -> _Record:
-        """Return an answer as a record; another service's JSON lacks what a record needs, or has it of other types.
+        """Return an answer as a record, or raise if it lacks a field or has one of another type.
 
-        Unless it is strict, digits in a string are a number.
+        Another service's JSON does. Unless strict, digits in a string are taken for a number.
         """
         try:
             return msgspec.convert(answer, kind, strict=strict)

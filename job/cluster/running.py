@@ -1,4 +1,4 @@
-"""A cluster that runs: its processes, its REST interface, and what may be done to them."""
+"""A running cluster: its processes, its REST interface, and the operations on them."""
 
 import os
 import signal
@@ -50,7 +50,7 @@ class RunningCluster:
 
     Attributes:
         directory: its state folder.
-        rest_url: where its REST interface and web page are.
+        rest_url: the address of its REST interface and web page.
         supervisor_pid: the process id of its supervisor.
     """
 
@@ -70,11 +70,11 @@ class RunningCluster:
         return member.pid if member else None
 
     def rest(self) -> FlinkRest:
-        """A client of the REST interface; close it, or use it in a with statement."""
+        """Return a client of the REST interface; close it, or use it in a with statement."""
         return FlinkRest(self.rest_url)
 
     def task_managers(self) -> list[TaskManagerProcess]:
-        """The TaskManagers, by index.
+        """Return the TaskManagers, by index.
 
         Raises:
             NotRunningError: if the cluster has been stopped.
@@ -84,9 +84,9 @@ class RunningCluster:
         return [_task_manager(index, member, registered) for index, member in enumerate(members)]
 
     def kill_task_manager(self, index: int, signal: int = signal.SIGKILL) -> int:
-        """Signals the JVM of a TaskManager and no other process; the supervisor ends its workers.
+        """Send a signal to the JVM of a TaskManager and to no other process; the supervisor ends its workers.
 
-        After a SIGKILL it returns when the supervisor has noticed, within a tenth of a second.
+        After a SIGKILL this returns when the supervisor has noticed, within a tenth of a second.
 
         Returns:
             The process id that was signalled.
@@ -105,7 +105,7 @@ class RunningCluster:
         return killed
 
     def wait_until_ready(self, *, timeout_s: float = 60.0, on_progress: Progress | None = None) -> None:
-        """Waits until the present start of every TaskManager is registered.
+        """Wait until the present start of every TaskManager is registered.
 
         Raises:
             StartFailedError: if that takes too long; the text holds the log's first error.
@@ -114,7 +114,7 @@ class RunningCluster:
         self.wait_for_registration(timeout_s, on_progress or (lambda _: None), forgive_deaths=True)
 
     def wait_for_registration(self, timeout_s: float, on_progress: Progress, *, forgive_deaths: bool) -> None:
-        """As wait_until_ready(); a process that died makes it fail at once unless deaths are forgiven."""
+        """Wait like wait_until_ready(), but fail at once if a process died, unless deaths are forgiven."""
         for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
             state = self._state()
             dead = [each for each in state.members if each.exit_status is not None]
@@ -131,9 +131,9 @@ class RunningCluster:
         raise _failure(what, self.layout, late)
 
     def scale(self, task_managers: int) -> None:
-        """Changes how many TaskManagers without a GPU run; those of the highest index go first.
+        """Change the number of TaskManagers without a GPU; those of the highest index go first.
 
-        It returns when the supervisor has taken it up: wait_until_ready() waits for the new ones.
+        This returns when the supervisor has taken up the change; wait_until_ready() waits for the new ones.
         """
         with exclusive(self.layout):
             spec = read_spec(self.layout, task_managers=task_managers)
@@ -142,10 +142,10 @@ class RunningCluster:
             self._await(lambda state: _without_gpu(state) == task_managers)
 
     def supervise(self, name: str, command: list[str]) -> None:
-        """Has a command run beside Flink's processes until the cluster is stopped; does nothing if it does.
+        """Run a command beside Flink's processes until the cluster is stopped; do nothing if it already runs.
 
-        It is started again when it ends, and has the cluster's log folder for its output. When this returns it was
-        started, unless that takes longer than 2 s.
+        The command is started again when it ends, and its output goes to the cluster's log folder. When this returns it
+        has been started, unless that takes longer than 2 s.
         """
         with exclusive(self.layout):
             if self._state().member(name) is not None:
@@ -157,16 +157,16 @@ class RunningCluster:
             self._await(lambda state: _was_started(state.member(name)))
 
     def stop(self) -> int:
-        """Ends every process of the cluster.
+        """End every process of the cluster.
 
         Returns:
-            How many processes there were.
+            The number of processes.
         """
         with exclusive(self.layout):
             return end_all(self.layout)
 
     def environment(self) -> dict[str, str]:
-        """The environment variables under which `flink run` works with this cluster."""
+        """Return the environment variables under which `flink run` works with this cluster."""
         return {**os.environ, **environment(find_java(os.environ), self.layout, flink_home())}
 
     def _state(self) -> SupervisorState:
@@ -180,7 +180,7 @@ class RunningCluster:
         wait_until(lambda: wanted(self._state()), timeout_s=_REACTION_S, poll_s=_POLL_S / 10)
 
     def _registered(self) -> set[str] | None:
-        """The ids of the TaskManagers whose slot the JobManager knows; None while it does not answer."""
+        """Return the ids of the TaskManagers whose slots the JobManager knows; None while it does not answer."""
         try:
             with self.rest() as rest:
                 return {each.resource_id for each in rest.task_managers() if each.slots}
@@ -193,7 +193,7 @@ _RELOAD = signal.SIGHUP
 
 
 def find(directory: Path) -> RunningCluster | None:
-    """The cluster that runs in a state folder, ready or not; None if none does."""
+    """Return the cluster that runs in a state folder, ready or not; None if none does."""
     layout = Layout(Path(directory).absolute())
     state = read_state(layout)
     if state is None:
@@ -207,7 +207,7 @@ def _was_started(member: Supervised | None) -> bool:
 
 
 def _task_managers(state: SupervisorState) -> list[Supervised]:
-    """Those with a GPU last."""
+    """Return the TaskManagers, those with a GPU last."""
     return [each for each in state.members if is_task_manager(each.name)]
 
 
@@ -216,7 +216,7 @@ def _without_gpu(state: SupervisorState) -> int:
 
 
 def _resource_id(member: Supervised) -> str:
-    """The id of the present start, or of the next one while it is down."""
+    """Return the id of the present start, or of the next one while the process is down."""
     return f"{member.name}-{member.incarnation if member.pid else member.incarnation + 1}"
 
 

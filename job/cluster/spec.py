@@ -1,4 +1,4 @@
-"""What a local cluster is asked to be: its folder, size, ports and extra settings of Flink's."""
+"""The specification of a local cluster: its folder, size, ports and extra settings of Flink's."""
 
 import re
 from collections.abc import Mapping
@@ -11,11 +11,12 @@ from job.cluster.gpus import ADAPTIVE_IGNORES_GPUS, GpuTaskManagers, adaptive
 DEFAULT_DIRECTORY = Path(".recloop/cluster")
 
 _UNFIT = re.compile(r"[^\w /.+=@~'()$&!-]|[\ud800-\udfff]|\$(?=\{)")
-"""What a state folder may not have in its path.
+"""The characters that the path of a state folder may not have.
 
-Of a colon or a comma Flink makes two folders, of # ? % and quotes its URIs, patterns and lists another one.
+At a colon or a comma Flink splits the path into two folders; with # ? % and quotes its URIs, patterns and lists name
+another folder.
 """
-_SPLITS_COMMANDS = re.compile(r"\s")  # Flink's GPU plugin runs its script by one unquoted line
+_SPLITS_COMMANDS = re.compile(r"\s")  # Flink's GPU plugin runs its script as one unquoted line
 
 _REFUSED = {
     "taskmanager.memory.process.size": "taskmanager.memory.task.heap.size and .managed.size",
@@ -31,17 +32,17 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class ClusterSpec:
-    """A local cluster as it is wanted.
+    """The wanted local cluster.
 
     Attributes:
         directory: the state folder; everything the cluster writes is in it.
-        task_managers: how many TaskManagers, each with one slot.
+        task_managers: the number of TaskManagers without a GPU, each with one slot.
         rest_port: port of the REST interface and the web page; None takes the one used last here, or a free one.
         rpc_port: port that TaskManagers reach the JobManager at; None as above.
         blob_port: port that code is fetched from; None as above.
         extra_config: Flink settings that are added to ours or replace them.
         jars: connectors and the like, loaded by every process.
-        gpus: TaskManagers beside those, each with a GPU.
+        gpus: further TaskManagers, each with a GPU.
 
     Raises:
         SettingRefusedError: for a number or a key that cannot work.

@@ -1,15 +1,16 @@
 """The process that keeps a cluster's JVMs running: `python -I supervisor.py STATE_FOLDER`.
 
-It reads plan.json (what to run), starts each entry in a process group of its own, starts a dead one again, and
-writes state.json (what runs). SIGHUP makes it read the plan again; SIGTERM makes it end everything and leave.
+It reads plan.json (the processes to run), starts each entry in a process group of its own, restarts a dead one, and
+writes state.json (the processes that run). SIGHUP makes it read the plan again; SIGTERM makes it end everything and
+exit.
 
-Why not the supervisor package (4.3.0): it looks for the dead once a second, after the pass that starts them, so
-each of six killed programs was back only 1.01 to 1.03 s later, and it leaves the rest of a dead leader's group
-alone: the Python workers of a killed TaskManager would live on. Here a death wakes the loop, the group is ended
-before its dead leader is reaped (so its number cannot have been given to others), and the replacement starts within
-a tenth of a second (0.07 s measured on a busy machine).
+The supervisor package (4.3.0) is not used, for two reasons. It polls for dead processes once a second, after the pass
+that starts them, so each of six killed programs was back only 1.01 to 1.03 s later. And it leaves the rest of a dead
+leader's group running: the Python workers of a killed TaskManager would live on. Here a death wakes the loop, the group
+is ended before its dead leader is reaped (so its number cannot have been given to others), and the replacement starts
+within a tenth of a second (0.07 s measured on a busy machine).
 
-It imports the standard library only, is run by its path, and so starts in a few hundredths of a second.
+It imports only the standard library and is run by its path, so it starts in a few hundredths of a second.
 """
 
 import ctypes
@@ -27,32 +28,32 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _PR_SET_CHILD_SUBREAPER = 36
-_QUICK_S = 5.0  # whoever dies younger than this waits before it is started again
+_QUICK_S = 5.0  # a process that dies younger than this waits before its restart
 _LONGEST_DELAY_S = 5.0
 _STOP_GRACE_S = 2.0
-_CANNOT_RUN = 127  # as a shell says it
+_CANNOT_RUN = 127  # the exit status that a shell gives
 _OUT_LIMIT_BYTES = 20 * 2**20
 _TICK_S = 1.0
 
 
 @dataclass
 class Member:
-    """One process to keep running."""
+    """A process to keep running."""
 
     name: str
     argv: list[str]
     scratch: Path
     out: Path
-    environment: dict[str, str] = field(default_factory=dict)  # beyond what it inherits
-    incarnation: int = 0  # how many times it was started
+    environment: dict[str, str] = field(default_factory=dict)  # beyond the inherited variables
+    incarnation: int = 0  # the number of starts
     quick_deaths: int = 0
     started: float = 0.0
-    due: float = 0.0  # when to start it again, on the monotonic clock
+    due: float = 0.0  # the time of the next start, on the monotonic clock
     exit_status: int | None = None  # of the last one that died
     process: subprocess.Popen[bytes] | None = field(default=None, repr=False)
 
     def start(self) -> None:
-        """Starts it in a group of its own, with an empty scratch folder."""
+        """Start the process in a group of its own, with an empty scratch folder."""
         self.incarnation += 1
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
@@ -74,7 +75,7 @@ class Member:
                 self._died(_CANNOT_RUN)
 
     def bury(self) -> None:
-        """Ends what is left of its group, reaps it, and sets when the next one is due."""
+        """End what is left of its group, reap it, and set the time of the next start."""
         if self.process is None:
             return
         end_group(self.process.pid, signal.SIGKILL)
@@ -89,13 +90,13 @@ class Member:
         self.due = now + min(_LONGEST_DELAY_S, 0.05 * 2**self.quick_deaths if self.quick_deaths else 0.0)
 
     def bound_output(self) -> None:
-        """Keeps the file that it writes its output to below a size; the last part goes to .1."""
+        """Copy an output file above 20 MiB to .1 and empty it."""
         if self.out.exists() and self.out.stat().st_size > _OUT_LIMIT_BYTES:
             shutil.copyfile(self.out, self.out.with_name(self.out.name + ".1"))
             os.truncate(self.out, 0)
 
     def record(self) -> dict[str, object]:
-        """What state.json says about it."""
+        """Return the entry of this process in state.json."""
         return {
             "name": self.name,
             "pid": self.process.pid if self.process else None,
@@ -105,7 +106,7 @@ class Member:
 
 
 class Supervisor:
-    """Keeps the members of a plan running until it is told to stop."""
+    """The loop that keeps the members of a plan running until a signal stops it."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -118,7 +119,7 @@ class Supervisor:
             signal.signal(number, lambda *_: None)
 
     def run(self) -> None:
-        """Supervises until SIGTERM or SIGINT, then ends everything."""
+        """Supervise until SIGTERM or SIGINT, then end everything."""
         self._read_plan()
         while True:
             self._start_due()
@@ -187,7 +188,7 @@ def _member(entry: dict[str, Any]) -> Member:
 
 
 def end_group(group: int, number: int) -> None:
-    """Signals a process group; one that is gone is none of our concern."""
+    """Send a signal to a process group; do nothing if it is gone."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
@@ -195,7 +196,7 @@ def end_group(group: int, number: int) -> None:
 
 
 def _next_dead() -> int | None:
-    """The number of a dead child, which is left to be reaped; None if there is none."""
+    """Return the process id of a dead child, which is left to be reaped; None if there is none."""
     try:
         found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
@@ -215,7 +216,7 @@ def _runs_as(member: Member, pid: int) -> bool:
 
 
 def _detach() -> None:
-    """Lets the starter go on at once, in whose session, terminal and tree this is no more."""
+    """Leave the starter's session, terminal and process tree, and let it go on at once."""
     if os.fork():
         os._exit(0)
     os.setsid()
@@ -223,7 +224,7 @@ def _detach() -> None:
 
 
 def main(directory: Path) -> NoReturn:
-    """Detaches and supervises; leaves at once if another supervisor holds the folder."""
+    """Detach and supervise; exit at once if another supervisor locks the folder."""
     _detach()
     with (directory / "supervisor.lock").open("w") as lock:
         try:

@@ -1,6 +1,6 @@
-"""The Python that a TaskManager finds: the python3 first on its PATH, in which thread mode lives.
+"""The Python that a TaskManager finds: the python3 first on its PATH, which thread mode runs in.
 
-Flink tells it nowhere. Of a TaskManager that runs on this machine the process can be asked.
+Flink reports it nowhere. If a TaskManager runs on this machine, its process can be examined.
 """
 
 import os
@@ -18,7 +18,7 @@ import psutil
 from job.cluster.records import RegisteredTaskManager
 
 NEEDED = ("pyflink", "pemja", "msgspec", "numpy")
-"""What an operator in thread mode imports, beside our own packages and the standard library."""
+"""The modules that an operator in thread mode imports, beside our own packages and the standard library."""
 
 _ASK = (
     "import sys\nfrom importlib.util import find_spec\n"
@@ -31,14 +31,14 @@ _HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 @dataclass(frozen=True, slots=True)
 class FoundPython:
-    """A Python that was asked: its major.minor version, and which of the needed modules it lacks."""
+    """A Python that was found: its major.minor version, and the needed modules that it lacks."""
 
     version: str
     lacks: tuple[str, ...]
 
 
 def python_faults(task_managers: Sequence[RegisteredTaskManager]) -> Iterator[str]:
-    """Yield what is wrong with the Pythons that TaskManagers on this machine find, each once."""
+    """Yield the faults of the Pythons that TaskManagers on this machine find, each once."""
     seen: set[str] = set()
     for each in task_managers:
         environ = environment_of(each.address)
@@ -49,7 +49,7 @@ def python_faults(task_managers: Sequence[RegisteredTaskManager]) -> Iterator[st
 
 
 def path_fault(environ: Mapping[str, str]) -> str | None:
-    """Return what is wrong with the python3 that a process of this environment finds, with the mend; or None."""
+    """Return the fault of the python3 that a process of this environment finds, with its remedy; or None."""
     mend = f"start TaskManagers with {Path(sys.executable).parent} first on PATH, or the same environment elsewhere"
     program = shutil.which("python3", path=environ.get("PATH", os.defpath))
     if program is None:
@@ -65,7 +65,7 @@ def path_fault(environ: Mapping[str, str]) -> str | None:
 
 
 def ask(program: str, environ: Mapping[str, str]) -> FoundPython | None:
-    """Return what a Python says of itself in an environment; None where it cannot be run."""
+    """Return the version and missing modules of a Python in an environment; None if it cannot be run."""
     try:
         done = subprocess.run(
             [program, "-c", _ASK, *NEEDED],
@@ -84,7 +84,7 @@ def ask(program: str, environ: Mapping[str, str]) -> FoundPython | None:
 
 
 def environment_of(address: str) -> dict[str, str] | None:
-    """Return the variables of the TaskManager at a Pekko address; None where it is not a process of this machine."""
+    """Return the variables of the TaskManager at a Pekko address; None if it is not a process of this machine."""
     found = _ADDRESS.search(address)
     if found is None or not _is_here(found[1]):
         return None
@@ -103,7 +103,7 @@ def environment_of(address: str) -> dict[str, str] | None:
 
 
 def _is_here(host: str) -> bool:
-    """Whether a name or number is one of this machine's own."""
+    """Return whether a host name or address is one of this machine's own."""
     own = {each.address for addresses in psutil.net_if_addrs().values() for each in addresses}
     try:
         return socket.gethostbyname(host) in own
@@ -112,7 +112,7 @@ def _is_here(host: str) -> bool:
 
 
 def _same_files(pid: int) -> bool:
-    """Whether a process sees this one's files: in a container the same path is another file."""
+    """Return whether a process sees this one's files; in a container the same path is another file."""
     namespaces = [Path(f"/proc/{each}/ns/mnt") for each in (pid, "self")]
     try:
         return len({os.readlink(path) for path in namespaces}) == 1  # noqa: PTH115 (of a link that points nowhere)

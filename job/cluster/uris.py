@@ -1,4 +1,4 @@
-"""File URIs as Flink reads and writes them: what follows the scheme is the path itself, letter by letter.
+"""File URIs in Flink's form: the path itself follows the scheme, letter by letter.
 
 `Path.as_uri()` writes é as %C3%A9 and a space as %20, which Flink takes for another folder.
 """
@@ -11,18 +11,18 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/")
 
 
 def file_uri(path: Path) -> str:
-    """Return the URI under which Flink finds the path; made absolute where it is not."""
+    """Return the URI under which Flink finds the path, which is made absolute if it is not."""
     return f"file://{path.absolute()}"
 
 
 def local_path(uri: str) -> Path | None:
-    """Return the path that Flink takes a file URI for; None where the URI is of another file system."""
+    """Return the path that Flink reads from a file URI; None for a URI of another file system."""
     found = _FILE.fullmatch(uri)
     return None if found is None else Path(found["path"])
 
 
 def as_uri(given: str) -> str:
-    """Return a URI for what a user gave: a URI stays, a path becomes one; file URIs are written in one way."""
+    """Return the URI of a user's text: a URI stays, a path becomes one; file URIs get one form."""
     path = local_path(given)
     if path is not None:
         return file_uri(path)
@@ -30,5 +30,5 @@ def as_uri(given: str) -> str:
 
 
 def below(uri: str, name: str) -> str:
-    """Return the URI of what is called `name` in the folder."""
+    """Return the URI of the file or folder `name` in a folder."""
     return f"{uri.rstrip('/')}/{name}"

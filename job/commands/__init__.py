@@ -1,1 +1,1 @@
-"""The subjects of the `recloop` command, a module each; heavy imports happen when a command runs."""
+"""The commands of `recloop`, a module a subject; heavy imports happen when a command runs."""

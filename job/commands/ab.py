@@ -1,4 +1,4 @@
-"""`recloop ab`: what an A/B test of variants tells so far."""
+"""`recloop ab`: the results of an A/B test of variants so far."""
 
 from datetime import datetime
 from pathlib import Path
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 @app.callback()
 def group() -> None:
-    """A/B tests: models.variants deals users over several models."""
+    """Compare the variants of an A/B test, over which models.variants deals users."""
 
 
 @app.command()
@@ -51,22 +51,22 @@ def report(
     job_name: Annotated[str, typer.Option(help="The job, of whose deployment actions and weights are.")] = "recloop",
     as_json: AsJson = False,
 ) -> None:
-    """Compare variants: how often the next item a user took was in the list the user had.
+    """Compare variants by how often the next item that a user took was in the user's list.
 
-    [bold]How to read it.[/bold] A user's HR@10 is hits a behaviour: of all positive behaviours that came after a list,
-    in how many was the item among that list's first 10. A variant's is the mean of its users', each counted once, so
-    that no crawler decides a test. Of the [italic]difference[/italic] its interval is what counts: as long as it holds
-    0, these data do not tell which variant is better, whatever the two rates look like.
+    [bold]How to read it.[/bold] A user's HR@10 is the share of hits: of all positive behaviours that came after a list,
+    those whose item was among that list's first 10. A variant's is the mean over its users, each counted once, so that
+    no crawler decides a test. For the [italic]difference[/italic] the interval is what counts: as long as it holds 0,
+    these data do not show which variant is better, whatever the two rates are.
 
-    [bold]Look as often as you like.[/bold] Where variants do not differ, the interval leaves 0 out at any of all looks
-    in 5 of 100 tests at most; of several variants together likewise. That takes about twice the users. Whoever fixes
-    beforehand when the test ends, and looks then alone, may say so with --once; looking with it again and again
-    misleads far more often than that.
+    [bold]Run it as often as you like.[/bold] If variants do not differ, the interval excludes 0 in at most 5 of 100
+    tests, over all runs of this command together; the same holds for several variants together. That takes about twice
+    the users. If you fix beforehand when the test ends, and run this only then, you may add --once; repeated runs with
+    --once mislead far more often than that.
 
-    [bold]Whether to trust it.[/bold] Users have to be dealt as the weights say. If that is less likely than 1 in 1,000
-    (sample ratio mismatch), something else decides who is counted, and nothing is compared: find that first. So it is
-    where users had lists of several variants, since weights, salt or variants changed: give --since the time that is
-    named.
+    [bold]When to trust it.[/bold] Users have to be dealt in the ratio of the weights. If the actual numbers are less
+    likely than 1 in 1,000 (sample ratio mismatch), something else decides who is counted, and nothing is compared: find
+    that first. Nothing is compared either if users had lists of several variants because weights, salt or variants
+    changed: give --since the time that is named.
 
     Lists leave out what a user has seen (lists.exclude_seen), so an item taken again is a miss in every variant.
 
@@ -168,7 +168,7 @@ def _interval(estimate: Estimate) -> str:
 
 
 def _remarks(told: AbReport) -> list[str]:
-    """What a reader has to know before believing the table."""
+    """Return the remarks that a reader of the table has to know."""
     first, *others = told.variants
     remarks = [f"{each.name} and {first.name}: {_told(each)}" for each in others]
     if any(each.trials.users < _FEW_USERS for each in told.variants):

@@ -1,4 +1,4 @@
-"""`recloop bench`: the job against the model alone and against its peers, and whether the goals are reached."""
+"""`recloop bench`: the job measured against the model alone, its peers and its goals."""
 
 import json
 import signal
@@ -45,8 +45,8 @@ def bench(
 ) -> None:
     """Measure the job on this machine, beside the model alone, plain PyFlink, Quix Streams and a plain loop.
 
-    Needs a quiet machine: ratios of one run are worth something, absolute figures little. Parts that are left out by
-    --only keep what an earlier run into the same folder measured. Ctrl-C leaves nothing running.
+    It needs a quiet machine: ratios within one run are meaningful, absolute figures hardly. Parts that --only leaves
+    out keep the figures of an earlier run into the same folder. Ctrl-C leaves nothing running.
     """
     parts = tuple(only or PARTS)
     if unknown := [name for name in parts if name not in PARTS]:
@@ -84,7 +84,7 @@ def _run(asked: Bench) -> tuple[Results, dict[str, Kept]]:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """Expected errors become one message; SIGTERM ends a bench as Ctrl-C does, with all that it started."""
+    """Turn expected errors into one message; end on SIGTERM as on Ctrl-C, with all that the bench started."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         with told_errors():

@@ -24,7 +24,7 @@ Directory = Annotated[Path, typer.Option("--dir", help="State folder: logs, chec
 
 @dataclass(frozen=True)
 class Status:
-    """What `status` tells; the fields of its JSON."""
+    """The report of `status`; its fields are those of the JSON."""
 
     state: str  # ready, starting or stopped
     directory: str
@@ -33,7 +33,7 @@ class Status:
     job_manager_pid: int | None
     task_managers: list[cluster.TaskManagerProcess]
     jobs_running: int
-    processes_left: int  # of a cluster whose supervisor is gone
+    processes_left: int  # those of a cluster whose supervisor is gone
 
 
 @app.command()
@@ -64,9 +64,9 @@ def start(
     jar: Annotated[list[Path] | None, typer.Option(help="A connector's jar, for every process; repeatable.")] = None,
     timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")] = 60,
 ) -> None:
-    """Start a cluster, or say that it runs.
+    """Start a cluster, or report that it runs.
 
-    Scoring apart from all other operators: recloop cluster start -n 2 --gpu 0 --gpu 1, and then
+    To keep scoring apart from all other operators: recloop cluster start -n 2 --gpu 0 --gpu 1, and then
     recloop deploy --set placement.scoring=gpu --set scoring.device=cuda --set flink.parallelism=2 ...
     """
     console = Screen(stderr=True)
@@ -96,7 +96,7 @@ def status(
     directory: Directory = cluster.DEFAULT_DIRECTORY,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Tell what runs; ends with 1 if no cluster does."""
+    """Show the processes that run; exit with 1 if no cluster does."""
     told = read_status(directory)
     if as_json:
         say(json.dumps(asdict(told)))
@@ -119,7 +119,7 @@ def stop(directory: Directory = cluster.DEFAULT_DIRECTORY) -> None:
 
 
 def read_status(directory: Path) -> Status:
-    """What runs in a state folder."""
+    """Return the status of the cluster in a state folder."""
     layout = Layout(Path(directory).absolute())
     if (running := cluster.find(directory)) is None:
         return Status("stopped", str(layout.root), None, None, None, [], 0, len(marked(layout)))
@@ -137,7 +137,7 @@ def read_status(directory: Path) -> Status:
 
 
 def parse_settings(pairs: list[str]) -> dict[str, str]:
-    """Flink settings from KEY=VALUE words.
+    """Return the Flink settings in KEY=VALUE words.
 
     Raises:
         SettingRefusedError: for a word without a key or an equals sign.
@@ -153,7 +153,7 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
 
 
 def advise(console: Screen, rest_url: str) -> None:
-    """Say what would make a job on the cluster faster, if anything would, and the cluster answers."""
+    """Print advice that would make a job on the cluster faster, if there is any and the cluster answers."""
     with suppress(cluster.RestError), cluster.FlinkRest(rest_url) as rest:
         if told := advice(rest.task_managers()):
             console.print(escape(told), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`recloop compact`: merges the small files of the output tables, once or again and again."""
+"""`recloop compact`: merges the small files of the output tables, once or repeatedly."""
 
 import re
 import signal
@@ -42,7 +42,7 @@ def compact(
 
 
 def seconds(text: str) -> float:
-    """Seconds in a duration such as 500ms, 30s, 5m or 1h; a bare number is seconds."""
+    """Return the seconds in a duration such as 500ms, 30s, 5m or 1h; a bare number is seconds."""
     match = _DURATION.fullmatch(text.strip())
     if match is None or float(match[1]) == 0:
         refuse(f"--every {text}: write a duration such as 30s or 5m")
@@ -51,7 +51,7 @@ def seconds(text: str) -> float:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that Ctrl-C or SIGTERM sets, so that a merge at work is brought to its end."""
+    """Yield an event that Ctrl-C or SIGTERM sets, so that a merge at work is brought to its end."""
     stopping = threading.Event()
     kinds = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(kind, lambda _number, _frame: stopping.set()) for kind in kinds]

@@ -1,4 +1,4 @@
-"""`recloop compress`: smaller and faster bundles of one bundle, measured beside it; what loses too much is refused."""
+"""`recloop compress`: smaller and faster bundles of one bundle, measured beside it and refused if they lose much."""
 
 from __future__ import annotations
 
@@ -49,9 +49,9 @@ def compress(
 ) -> None:
     """Compress a bundle, and measure size, users per second and accuracy before and after.
 
-    Each way that loses no more than the bound becomes a bundle in the folder, beside compression.json and a picture,
-    compression.png; the job serves it like any other. Learned is from what is older than the bundle's cut-off, measured
-    on what is later. Ends with 1, and writes nothing, if every way is refused.
+    Each method that loses no more than the bound becomes a bundle in the folder, beside compression.json and a picture,
+    compression.png; the job serves it like any other. Training uses behaviours older than the bundle's cut-off,
+    measurement the later ones. If every method is refused, nothing is written and the exit code is 1.
 
     Examples:
       recloop compress .recloop/models/ml-100k

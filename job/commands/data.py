@@ -74,11 +74,11 @@ def prepare_command(
     force: Annotated[bool, typer.Option("--force", help="Prepare it even if it is up to date.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Read a data set, put it into time order and write it where the other commands look.
+    """Read a data set, put it into time order and write it where the other commands find it.
 
-    Every line is counted: rows that cannot be used are reported with their reasons, and where most are, nothing is
-    written. A repeated event_id counts once and impossible times are left out, as in the job. A set that is up to
-    date is left alone.
+    Every line is counted: rows that cannot be used are reported with their reasons, and if too many are, nothing is
+    written (--least-usable). A repeated event_id counts once and impossible times are left out, as in the job. A set
+    that is up to date is not prepared again.
 
     Examples:
       recloop data prepare ml-100k
@@ -176,11 +176,11 @@ def show_command(
 
 
 def find_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
-    """Opens a prepared data set by its name in `data_dir`, or by its folder.
+    """Open a prepared data set by its name in `data_dir`, or by its folder.
 
     Raises:
-        NotPreparedError: there is none.
-        FolderNameError: it is no folder, and no name of one.
+        NotPreparedError: there is no such data set.
+        FolderNameError: the text is neither a folder nor a possible name of one.
     """
     if "/" in name or (name.strip() and Path(name).is_dir() and not (data_dir / name).is_dir()):
         return Dataset.open(Path(name))
@@ -220,13 +220,13 @@ def _item_columns(text: str | None) -> Mapping[str, str] | None:
 
 
 def _of_the_job(file: Path | None, overrides: list[str] | None, *, as_log: bool) -> tuple[ActionTable, LogRules]:
-    """The action table and the log's rules of a deployment; the built-in ones where no settings are given."""
+    """Return the action table and the log's rules of a deployment; the built-in ones if no settings are given."""
     if file is None and not overrides:
         return DEFAULT_ACTIONS, LogRules(drop_late=as_log)
     from job.settings.job_settings import load
     from job.topology.rules import action_table
 
-    # Which model is served is of no account here.
+    # No model is needed here, and lists.policy=history needs none.
     given = load(file, [*(overrides or []), "lists.policy=history"])
     log = given.log
     return action_table(given), LogRules(

@@ -1,4 +1,4 @@
-"""`recloop demo`: the demonstration, told as it goes."""
+"""`recloop demo`: the demonstration, with a report of each step."""
 
 import time
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def demo(
 ) -> None:
     """Run the whole loop on MovieLens-100K: cluster, data, model, job, 100,000 behaviours, fresh lists.
 
-    Takes minutes, ends by itself, and leaves nothing running unless --keep.
+    It takes minutes, ends by itself, and leaves nothing running unless --keep is given.
     """
     folders = Folders(root.absolute())
     began = time.monotonic()
@@ -96,7 +96,7 @@ def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bu
 
 
 def _tell_counts(folders: Folders) -> None:
-    """Every offset accounted for, how fast, how fresh."""
+    """Print the account of all offsets, the rate of lists and their freshness."""
     (applied, duplicates), *_ = steps.ask(
         folders,
         "SELECT count(*) FILTER (outcome = 'applied'), count(*) FILTER (outcome = 'duplicate') FROM user_behavior",
@@ -125,7 +125,7 @@ def _tell_counts(folders: Folders) -> None:
 
 
 def _tell_users(folders: Folders, bundle: Bundle) -> None:
-    """Three users' lists before and after their newest behaviour."""
+    """Print the lists of three users before and after their newest behaviour, a favorite."""
     rows = steps.ask(
         folders,
         """
@@ -153,7 +153,7 @@ def _names(items: object, titles: dict[str, str]) -> list[str]:
 
 
 def _whys(reasons: object, titles: dict[str, str]) -> list[str]:
-    """Reasons with the title of the item they name."""
+    """Return the first five reasons, with titles in place of the items that they name."""
     told = []
     for reason in list(reasons)[:5] if isinstance(reasons, list) else []:
         kind, _, item = str(reason).partition(":")
@@ -163,7 +163,7 @@ def _whys(reasons: object, titles: dict[str, str]) -> list[str]:
 
 @contextmanager
 def _step(name: str) -> Iterator[Say]:
-    """Shows what a step is at, and how long it took."""
+    """Show the progress of a step, and its duration at the end."""
     began = time.monotonic()
     with _console.status(name) as spinner:
         yield lambda news: spinner.update(escape(f"{name}: {news}"))
@@ -172,7 +172,7 @@ def _step(name: str) -> Iterator[Say]:
 
 @contextmanager
 def _bar(name: str, total: int) -> Iterator[steps.Count]:
-    """A progress bar for counted work."""
+    """Show a progress bar for counted work, and yield its update function."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=_console) as bar:
         task = bar.add_task(name, total=total)

@@ -1,4 +1,4 @@
-"""`recloop deploy` and `recloop config`: the job onto a cluster, and the settings it gets."""
+"""`recloop deploy` and `recloop config`: the deployment of the job to a cluster, and its settings."""
 
 import json
 import re
@@ -53,15 +53,16 @@ def deploy(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Put the job onto a cluster; one of the same name is stopped, and the new one goes on from its state.
+    """Deploy the job to a cluster; one of the same name is stopped, and the new one goes on from its state.
 
-    What can be known is checked while the old job runs; if the new one does not come up, the old one goes on.
+    Everything that can be checked is checked while the old job runs; if the new one does not come up, the old one
+    goes on.
 
     On a cluster of `recloop cluster start` a compactor keeps the tables in few files from then on.
 
     The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.recloop/models/ml-100k
 
-    Or what a registry's current is, whenever that moves: recloop deploy --set models.url=.recloop/registry --set
+    Or it is a registry's current version, whenever that moves: recloop deploy --set models.url=.recloop/registry --set
     models.name=ml-100k
 
     From a Kafka topic: recloop deploy --set log.kind=kafka --set kafka.brokers=HOST:9092 --set log.topic=behaviors ...
@@ -100,12 +101,12 @@ def show(settings_file: SettingsFile = None, overrides: Overrides = None) -> Non
 
 @app.command()
 def table() -> None:
-    """Print what each setting means, and its default, as a Markdown table."""
+    """Print each setting with its default, bounds and meaning, as a Markdown table."""
     say(settings_table())
 
 
 def _this_command() -> str:
-    """What was typed, without user names and passwords in URLs."""
+    """Return the typed command, without user names and passwords in URLs."""
     return re.sub(r"://[^/\s]*@", "://", shlex.join(["recloop", *sys.argv[1:]]))
 
 

@@ -1,4 +1,4 @@
-"""`recloop drill`: break a running job on purpose, and see whether anybody could tell."""
+"""`recloop drill`: faults made on purpose in a running job, and a verdict on the recovery."""
 
 import json
 import signal
@@ -39,7 +39,7 @@ def drill(
     listing: Annotated[bool, typer.Option("--list", help="Show the faults there are.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the job undisturbed and with faults over the same log, on clusters of its own, and judge what is left.
+    """Run the job undisturbed and with faults over the same log, on clusters of its own, and compare the outcomes.
 
     Exit code 0: everything holds. 1: something does not. 2: the drill could not be run.
     """
@@ -82,7 +82,7 @@ def _fail(message: object) -> NoReturn:
 
 @contextmanager
 def _told() -> Iterator[None]:
-    """A drill that can't be run ends with 2, whatever the cause: 1 would say that recovery failed."""
+    """Exit with 2 if the drill can't be run, whatever the cause; 1 would mean that recovery failed."""
     before = signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
@@ -91,7 +91,7 @@ def _told() -> Iterator[None]:
     except KeyboardInterrupt:
         console.print("Stopped; nothing runs on.")
         raise typer.Exit(_BROKEN_OFF) from None
-    except Exception:  # a bug: its trace is shown
+    except Exception:  # a bug, whose trace is shown
         console.print_exception()
         raise typer.Exit(_NOT_RUN) from None
     finally:
@@ -99,12 +99,12 @@ def _told() -> Iterator[None]:
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """SIGTERM ends a drill as Ctrl-C does: its clusters are stopped."""
+    """End a drill on SIGTERM as on Ctrl-C, so that its clusters are stopped."""
     raise KeyboardInterrupt
 
 
 class _Phases:
-    """Shows what is being done, and how long each run took."""
+    """The display of the work at hand and of the duration of each run."""
 
     def __init__(self, spinner: Status) -> None:
         self._spinner = spinner
@@ -119,7 +119,7 @@ class _Phases:
         self._spinner.update(escape(news))
 
     def close(self) -> None:
-        """Says how long the last one took."""
+        """Print the duration of the last run."""
         if self._run:
             console.print(f"{escape(self._run)}: {time.monotonic() - self._began:.1f} s", style="dim", highlight=False)
 

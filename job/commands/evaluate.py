@@ -28,14 +28,14 @@ NAMES_HELP = f"Names, with commas between, to train and measure. {RECOMMENDERS_H
 
 
 class Protocol(StrEnum):
-    """How behaviours are held out."""
+    """The protocol by which behaviours are held out."""
 
     LEAVE_ONE_OUT = "leave-one-out"
     TIME_SPLIT = "time-split"
 
 
 class Part(StrEnum):
-    """What is foreseen: choices are made on the validation, the test is run once."""
+    """The part that is predicted: make choices on the validation, and run the test once."""
 
     VALIDATION = "validation"
     TEST = "test"
@@ -63,7 +63,7 @@ def evaluate(
 ) -> None:
     """Measure recommenders on behaviours they were not trained on; popularity is always a row.
 
-    A bundle is only measured on behaviours later than its cut-off. The first row is compared with each other one:
+    A bundle is measured only on behaviours later than its cut-off. The first row is compared with each other one:
     users are resampled, and an interval without 0 is a difference that is not chance.
 
     Examples:

@@ -1,4 +1,4 @@
-"""`recloop kafka start|stop|topics|lag`: a Kafka broker for development, and a look at any other."""
+"""`recloop kafka start|stop|topics|connector|lag`: a Kafka broker for development, and the topics of any other."""
 
 import json
 import time
@@ -28,7 +28,7 @@ def start(
     port: Annotated[int | None, typer.Option(help="Where clients connect; a free one if not given.")] = None,
     timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")] = 30,
 ) -> None:
-    """Start a single-node Kafka, or say that it runs; the first time Maven fetches it."""
+    """Start a single-node Kafka, or report that it runs; Maven fetches it the first time."""
     began = time.monotonic()
     with told_errors():
         if (running := broker.find(directory)) is not None:
@@ -60,7 +60,7 @@ def show_topics(
     partitions: Annotated[int, typer.Option(min=1, help="Of the topic that is made.")] = 4,
     as_json: AsJson = False,
 ) -> None:
-    """List topics with their partitions and how many offsets they hold."""
+    """List topics with their partitions and the number of offsets they hold."""
     with told_errors():
         connection = connection_of(settings_file, overrides, directory)
         if create is not None:
@@ -71,7 +71,7 @@ def show_topics(
 
 @app.command()
 def connector() -> None:
-    """Fetch the jar of Flink's own Kafka connector, for kafka.connector=native, and print where it is.
+    """Fetch the jar of Flink's own Kafka connector, for kafka.connector=native, and print its path.
 
     Example:
       recloop cluster start --jar $(recloop kafka connector)
@@ -89,7 +89,7 @@ def lag(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show how far a consumer group is behind the ends of its partitions."""
+    """Show the lag of a consumer group behind the ends of its partitions."""
     with told_errors():
         found = topics.group_lags(connection_of(settings_file, overrides, directory), group)
     rows = [{**asdict(each), "lag": each.lag} for each in found]
@@ -97,10 +97,10 @@ def lag(
 
 
 def connection_of(settings_file: Path | None, overrides: list[str] | None, directory: Path) -> KafkaConnection:
-    """The brokers that the settings name, else the one of the state folder.
+    """Return a connection to the brokers that the settings name, else to the one of the state folder.
 
     Raises:
-        SettingsError: the settings can't be.
+        SettingsError: settings are unknown or have impossible values.
     """
     defaults: dict[str, Any] = {"lists": {"policy": "history"}}
     if (running := broker.find(directory)) is not None:

@@ -1,4 +1,4 @@
-"""`recloop lists USER`: what a user did, what the user is shown, and what the last behaviour changed."""
+"""`recloop lists USER`: a user's behaviours and current list, with the changes by the last behaviour."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ def lists(
     last: Annotated[int, typer.Option(min=1, help="How many behaviours.")] = 10,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Show a user's last behaviours and current list, and what changed in it."""
+    """Show a user's last behaviours and current list, and the changes in it."""
     require_folder(tables_dir)
     try:
         titles: Titles = {} if bundle is None else read_titles(bundle)

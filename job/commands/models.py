@@ -1,4 +1,4 @@
-"""`recloop models`: the registry of bundles, and the pointers that say which ones to serve."""
+"""`recloop models`: the registry of bundles, and the pointers to the versions to serve."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -39,10 +39,10 @@ def register(
     registry_url: RegistryUrl = DEFAULT_REGISTRY,
     as_json: AsJson = False,
 ) -> None:
-    """Copy a bundle into the registry, under its own version; what is served stays the same.
+    """Copy a bundle into the registry, under its own version; the served version stays the same.
 
-    A corrupt bundle is refused, and so is a version that is there with other content. The same bundle again changes
-    nothing. `recloop train --register` does it right after training.
+    A corrupt bundle is refused, and so is a version that exists with other content. To register the same bundle again
+    changes nothing. `recloop train --register` registers right after training.
 
     Examples:
       recloop models register .recloop/models/ml-100k
@@ -62,7 +62,7 @@ def register(
 
 @app.command("list")
 def list_command(registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: AsJson = False) -> None:
-    """List every model and version, and where the pointers are.
+    """List every model and version, with the pointers.
 
     Examples:
       recloop models list
@@ -88,7 +88,7 @@ def show(
     registry_url: RegistryUrl = DEFAULT_REGISTRY,
     as_json: AsJson = False,
 ) -> None:
-    """Show a model's pointers, and what one of its versions is.
+    """Show a model's pointers, and the details of one of its versions.
 
     Examples:
       recloop models show ml-100k
@@ -151,7 +151,7 @@ def candidate(
 
 @app.command()
 def rollback(name: Name, registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: AsJson = False) -> None:
-    """Make current again what was it before the last promotion; once more goes one further back.
+    """Make the version current again that was before the last promotion; each further call goes one back.
 
     Example:
       recloop models rollback ml-100k
@@ -172,7 +172,7 @@ def _of_model(registry: Registry, name: str) -> dict[str, Any]:
 
 
 def _row(registry: Registry, name: str, pointers: Pointers, version_id: str) -> dict[str, Any]:
-    """What is told of a version; of one that cannot be used, why."""
+    """Return the facts about a version, or the reason why it cannot be used."""
     pointer = next((p for p in (CURRENT, CANDIDATE) if (v := pointers.named(p)) and v.id == version_id), None)
     row: dict[str, Any] = {"id": version_id, "pointer": pointer}
     try:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how commands end when something is wrong."""
+"""Options that several commands share, and their exit on errors."""
 
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,18 +26,18 @@ DEFAULT_CLUSTER = DEFAULT_DIRECTORY
 
 
 def fail(message: object) -> NoReturn:
-    """Says what is wrong, and ends with 1."""
+    """Print a message in red, and exit with 1."""
     console.print(f"[red]{escape(str(message))}[/red]")
     raise typer.Exit(1)
 
 
 def told_errors() -> AbstractContextManager[None]:
-    """Errors that a user can do something about become one message; others keep their trace."""
+    """Turn errors that a user can act on into one message; others keep their trace."""
     return stop_on(RecloopError)
 
 
 def running_cluster(directory: Path) -> RunningCluster:
-    """The cluster of the state folder.
+    """Return the cluster of the state folder.
 
     Raises:
         NotRunningError: there is none.

@@ -1,7 +1,7 @@
-"""How the commands print: text of users is shown, never obeyed, and errors stop a command in one sentence.
+"""The output of commands: text of users is shown, never obeyed, and an error stops a command in one sentence.
 
-Every command prints by what is here, as the linter sees to: a title or an id may hold what a terminal takes for an
-order, such as "erase the screen".
+Every command prints through this module, which the linter enforces: a title or an id may hold a sequence that a
+terminal obeys, such as "erase the screen".
 """
 
 import json
@@ -22,19 +22,19 @@ _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?
 
 
 def shown(text: str) -> str:
-    """Return text of users for a terminal: control characters, which it would obey, are spelled as in JSON."""
+    """Return text of users for a terminal, with control characters, which it would obey, spelled as in JSON."""
     return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
 class Screen(Console):
-    """A console that spells out control characters in whatever it is given."""
+    """A console that spells out control characters in everything it prints."""
 
     def render_str(self, text: str, **more: Any) -> Text:
         """Return the text with its markup read."""
         return super().render_str(shown(text), **more)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-        """Yield the pieces of what is to be printed; parts of it, such as cells of tables, come here too."""
+        """Yield the segments of an object to print; its parts, such as cells of tables, come here too."""
         if isinstance(renderable, Text) and (plain := shown(renderable.plain)) != renderable.plain:
             renderable = renderable.copy()
             renderable.plain = plain
@@ -47,7 +47,7 @@ def say(text: object, *, err: bool = False, color: str | None = None) -> None:
 
 
 def print_json(value: Mapping[str, object]) -> None:
-    """Print one JSON object to standard output; NaN and infinities, which JSON lacks, as texts, and say so."""
+    """Print one JSON object to standard output; NaN and infinities, which JSON lacks, become texts with a warning."""
     values = Values()
     say(json.dumps(values.plain(value), indent=2, default=dict))
     for warning in values.warnings():
@@ -55,12 +55,12 @@ def print_json(value: Mapping[str, object]) -> None:
 
 
 def warn(text: str) -> None:
-    """Say on a line of standard error what is not as it should be."""
+    """Print a warning as a line on standard error."""
     say(f"warning: {text}", err=True)
 
 
 class _Warnings(logging.Handler):
-    """What readers of the tables log: every command that reads one says what it left out."""
+    """The handler for the log of table readers: every command that reads a table prints what it left out."""
 
     def emit(self, record: logging.LogRecord) -> None:
         warn(record.getMessage())

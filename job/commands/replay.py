@@ -1,4 +1,4 @@
-"""`recloop replay`: a data set into the embedded log or a Kafka topic, at a pace."""
+"""`recloop replay`: a data set appended to the embedded log or a Kafka topic, at a given pace."""
 
 import json
 from dataclasses import asdict
@@ -23,14 +23,14 @@ from model.datasets.prepared import Dataset
 
 
 class To(StrEnum):
-    """What is appended to."""
+    """The target of a replay."""
 
     FILES = "files"
     KAFKA = "kafka"
 
 
 class Compression(StrEnum):
-    """Of the batches that a producer sends."""
+    """The compression of the batches that a producer sends."""
 
     NONE = "none"
     LZ4 = "lz4"
@@ -58,11 +58,11 @@ def replay(
 ) -> None:
     """Append a data set's behaviours to a log, in time order; Ctrl-C stops, the same command goes on.
 
-    Without --speed or --rate as fast as the log takes them. A user's behaviours are in the
+    Without --speed or --rate they go as fast as the log takes them. A user's behaviours are in the
     partition crc32(user_id) % partitions. Nothing is appended twice, whatever ended the command;
-    so nothing else may append to the log before it is through.
+    so nothing else may append to the log before the command is done.
 
-    A topic is on the brokers of the settings (kafka.brokers and what belongs to it), else on the
+    A topic is on the brokers of the settings (kafka.brokers and the other kafka settings), else on the
     development broker of --dir, as recloop kafka start runs it.
 
     Examples:
@@ -91,7 +91,7 @@ def replay(
 
 
 def _replay(source: Dataset, target: FilesTarget | TopicTarget, pace: Pace, limit: int | None) -> Replayed:
-    """Replays with a bar."""
+    """Replay with a progress bar."""
     with _bar() as bar:
         task = bar.add_task(escape(source.info.name), total=min(source.info.behaviors, limit or source.info.behaviors))
         try:

@@ -1,4 +1,4 @@
-"""`recloop score`: every user's items at once, as JSON lines, without a cluster."""
+"""`recloop score`: the items of all users at once, as JSON lines, without a cluster."""
 
 import json
 import time
@@ -32,10 +32,10 @@ def score(
 ) -> None:
     """Score every user of a data set as the job would at its end: the same profiles, rules and model, no cluster.
 
-    A line has user_id, items and scores, best first, model_version and model_hash. What a user owns, dislikes or has
-    seen is left out as the settings say (lists.exclude_seen, profile.*, scoring.*, actions.*); trends, impressions and
-    lists.max_per_group play no part. The result does not depend on --processes. Whatever ended the command, the same
-    one goes on.
+    A line has user_id, items and scores, best first, model_version and model_hash. Items that a user owns, dislikes or
+    has seen are left out according to the settings (lists.exclude_seen, profile.*, scoring.*, actions.*); trends,
+    impressions and lists.max_per_group have no effect. The result does not depend on --processes. Whatever ended the
+    command, the same one goes on.
 
     Examples:
       recloop score ml-100k --bundle .recloop/models/ml-100k --out lists.jsonl
@@ -55,7 +55,7 @@ def score(
 
 
 def _score(order: Order) -> Summary:
-    """Scores with a bar."""
+    """Score with a progress bar."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=None)

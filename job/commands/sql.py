@@ -1,4 +1,4 @@
-"""`recloop sql`: one query over the output tables, by DuckDB or by Flink."""
+"""`recloop sql`: a query over the output tables, by DuckDB or by Flink."""
 
 import time
 from collections.abc import Callable
@@ -35,7 +35,7 @@ _SUFFIXES = {
 
 
 class Engine(StrEnum):
-    """Who runs the query."""
+    """The engine that runs the query."""
 
     DUCKDB = "duckdb"
     FLINK = "flink"
@@ -54,11 +54,11 @@ def sql(
 ) -> None:
     """Query the output tables; it only reads. Quote reserved words: "timestamp".
 
-    In json, jsonl and csv NaN and the infinities are the texts NaN, Infinity and -Infinity; a null is null, and in
-    csv nothing. Infinite times are texts everywhere. Lines of the tables' files that are no rows are left out, and
-    values that do not fit their column are null. All of that is told on standard error.
+    In json, jsonl and csv NaN and the infinities are the texts NaN, Infinity and -Infinity; a null is null, and empty
+    in csv. Infinite times are texts everywhere. Lines of the tables' files that are not rows are left out, and values
+    that do not fit their column are null. All of that is reported on standard error.
 
-    --out FILE ends in .csv, .json, .jsonl, .parquet or .txt (the table), unless --format says how it is written.
+    --out FILE ends in .csv, .json, .jsonl, .parquet or .txt (the table), unless --format names the format.
     """
     if list_tables:
         show_tables(as_json=as_json)
@@ -117,7 +117,7 @@ def _write_parquet(tables_dir: Path, statement: str, out: Path | None, engine: E
 
 
 def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool) -> None:
-    """Write the rows where they are to go, then on standard error what has to be said of them."""
+    """Write the rows to their target, then warnings about them to standard error."""
     values = Values()
     if form is Format.TABLE:
         _show_table(answer, out, force=force)
@@ -155,24 +155,24 @@ def require_folder(tables_dir: Path) -> None:
 
 
 def stop(error: Exception, hint: str = "") -> NoReturn:
-    """Say on one line of stderr what failed, and exit with 1; with 2 where the folder is one that cannot be read."""
+    """Print an error as one line on stderr, and exit with 1, or with 2 if the folder cannot be read."""
     say(f"error: {' '.join(str(error).split())}{hint}", err=True)
     raise typer.Exit(2 if isinstance(error, UnreadableTableError) else 1) from error
 
 
 def refuse(message: str) -> NoReturn:
-    """Say on one line of stderr what is wrong and what to do, and exit with 2."""
+    """Print a message with advice as one line on stderr, and exit with 2."""
     say(f"error: {message}", err=True)
     raise typer.Exit(2)
 
 
 def to_json(value: object) -> str:
-    """JSON of anything a row may hold; times as ISO 8601 in UTC, what JSON lacks as text."""
+    """Return the JSON of any value in a row; times as ISO 8601 in UTC, values that JSON lacks as text."""
     return Values().json(value).decode()
 
 
 def console() -> Screen:
-    """A console that does not fold tables when its output is read by a program."""
+    """Return a console that does not fold tables when a program reads its output."""
     made = Screen()
     return made if made.is_terminal else Screen(width=_PIPE_WIDTH)
 
@@ -189,7 +189,7 @@ def show_result(result: QueryResult, out: Screen) -> None:
 
 
 def show_tables(*, as_json: bool) -> None:
-    """Print every view with its columns and what they mean."""
+    """Print every view with its columns and their meaning."""
     if as_json:
         say(to_json([_view_record(view) for view in VIEWS]))
         return
@@ -239,11 +239,11 @@ def _upright(columns: tuple[str, ...], row: tuple[object, ...]) -> RichTable:
 
 
 def cell(value: object) -> Text:
-    """A value as people read it."""
+    """Return a value as people read it."""
     if value is None:
         return Text("null", style="dim")
     if isinstance(value, float):
         return Text(f"{value:.6g}")
     if isinstance(value, list):
         return Text(", ".join(cell(each).plain for each in value))
-    return Text(shown(str(value)))  # before the table measures it
+    return Text(shown(str(value)))  # escaped before the table measures it

@@ -1,4 +1,4 @@
-"""`recloop status`: how the job does."""
+"""`recloop status`: the state, rate, lag and models of the job."""
 
 import json
 from dataclasses import asdict
@@ -33,7 +33,7 @@ def status(
 ) -> None:
     """Show the job's state, rate, last checkpoint, restarts, its models, and lag behind the log it was deployed with.
 
-    What a scorer says of its models comes with its next behaviour: of an idle job, what it served last is shown.
+    A scorer reports its models with its next behaviour, so for an idle job the models that it served last are shown.
     """
     with told_errors():
         url = jobmanager or running_cluster(directory).rest_url
@@ -103,7 +103,7 @@ def _swaps(told: JobStatus) -> str:
 
 
 def models_told(told: ModelStatus) -> str:
-    """Which models are served, what is to be and is not, and what did not load; a line each."""
+    """Return a line for each served model, each that is not served yet everywhere, the last failure and a problem."""
     lines = [f"{each.variant}: {each.version} by {each.scorers}, since {_clock(each.since_ms)}" for each in told.served]
     for variant, wanted in told.wanted.items():
         if {each.version for each in told.served if each.variant == variant} != {wanted}:

@@ -51,7 +51,7 @@ NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of the
 
 
 class Precision(StrEnum):
-    """In how many bits is multiplied."""
+    """The precision of multiplications."""
 
     FULL = "full"
     MIXED = "mixed"
@@ -91,7 +91,7 @@ def train(
 
       torchrun --standalone --nproc-per-node 2 -m job.cli train ml-100k
     """
-    registry = Registry(registry_url) if register else None  # refused before minutes of training, not after
+    registry = Registry(registry_url) if register else None  # refused before minutes of training, rather than after
     prepared = find_dataset(dataset, data_dir)
     bundle = out or MODELS_DIR / checked_name(prepared.info.name, "a model")
     check_replaceable(bundle, BUNDLE)
@@ -114,13 +114,16 @@ def train(
 
 
 def checkpoints_of(bundle: Path) -> Path:
-    """The folder beside a bundle that holds its training's checkpoint for as long as there is no bundle."""
+    """Return the folder beside a bundle that holds its training's checkpoint until the bundle is written."""
     bundle = bundle.absolute()
     return bundle.with_name(f".{bundle.name}.training")
 
 
 def _fit(dataset: Dataset, bundle: Path, config: FitConfig) -> Fitted | None:
-    """Trains with a bar; None in all of torchrun's processes but the first, which does all but the training alone."""
+    """Train with a progress bar; return None in all of torchrun's processes but the first.
+
+    The first does alone all that is not training.
+    """
     from model.fit import fit, fit_along
 
     if follows():
@@ -136,7 +139,10 @@ def _fit(dataset: Dataset, bundle: Path, config: FitConfig) -> Fitted | None:
 
 
 def _tell(fitted: Fitted, registry: Registry | None, *, as_json: bool) -> None:
-    """Says what was trained, and offers it to the registry; the first is said even where the second is refused."""
+    """Print the trained model's figures, and offer its bundle to the registry.
+
+    The table is printed even if the registry refuses the bundle; JSON is printed only after the offer.
+    """
     if not as_json:
         _print(fitted)
     offered = None if registry is None else registry.offer(fitted.bundle.path)
@@ -147,7 +153,7 @@ def _tell(fitted: Fitted, registry: Registry | None, *, as_json: bool) -> None:
 
 
 def use_threads(threads: int) -> None:
-    """Sets torch's threads; 0 lets it choose."""
+    """Set torch's threads; 0 lets it choose."""
     if threads:
         import torch
 
@@ -157,10 +163,11 @@ def use_threads(threads: int) -> None:
 def training_of(
     recommender: str, epochs: int | None, seed: int, device: str, negatives: int | None = None
 ) -> TrainConfig:
-    """How a kind is trained, with what was asked for laid over it; imports torch.
+    """Return the training settings of a recommender, with the given ones laid over them; imports torch.
 
     Raises:
-        OptionError: the kind has no use for what was asked for.
+        TrainingError: there is no such device.
+        OptionError: the recommender has no use for a given setting.
     """
     kind = kind_named(recommender)
     _refuse_device(device)
@@ -171,7 +178,7 @@ def training_of(
 
 
 def _refuse_device(device: str) -> None:
-    """TrainingError if torch knows no such device, or this machine has none."""
+    """Raise TrainingError if torch knows no such device, or this machine has none."""
     import torch
 
     try:
@@ -187,7 +194,7 @@ def _refuse_device(device: str) -> None:
 
 
 class TrainingProgress:
-    """Shows stages and epochs on standard error."""
+    """A progress bar of stages and epochs on standard error."""
 
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
@@ -202,7 +209,7 @@ class TrainingProgress:
         self._bar.stop()
 
     def __call__(self, news: EpochDone | str) -> None:
-        """Hears of a stage or of a finished epoch."""
+        """Show a stage or a finished epoch."""
         if isinstance(news, str):
             self._bar.reset(self._task, description=escape(news), total=None)
         else:
@@ -254,7 +261,7 @@ def _print(fitted: Fitted) -> None:
 
 
 def _remarks(fitted: Fitted) -> Iterator[str]:
-    """Yields what the table does not tell."""
+    """Yield remarks on facts that the table does not show."""
     items = fitted.bundle.manifest.items
     if fitted.asked_k > items:
         yield f"It knows {items:,} items, so a prediction returns at most so many, not {fitted.asked_k:,} (--k)."

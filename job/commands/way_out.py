@@ -1,12 +1,12 @@
-"""The one way out of every command: whatever ends it, the user reads one sentence and the shell gets a code.
+"""The exit of every command: whatever ends it, the user reads one sentence and the shell gets a code.
 
-    1     something a user or a cluster caused; the text says what, and what to do
+    1     something a user or a cluster caused; the text names it, and what to do
     2     the command was called wrongly (Typer's own)
     130   Ctrl-C
-    141   whoever read the output went away (`| head -1`), as a shell says of SIGPIPE
+    141   the reader of the output is gone (`| head -1`), the code that a shell gives for SIGPIPE
 
-A fault of the program keeps its traceback: that is any error but those of `RecloopError`, of the operating system, of
-too little memory, and of data that cannot be read as what it should be.
+A fault of the program keeps its traceback. That is any error except a `RecloopError`, an error of the operating system,
+too little memory, and data that cannot be read in its format.
 """
 
 import errno
@@ -55,29 +55,29 @@ UNREADABLE = (
     EOFError,
     zlib.error,
 )
-"""Raised where the content of a file or an answer is not what it should be."""
+"""The errors raised if the content of a file or an answer is damaged or of another format."""
 _INTERRUPTED = 130
 _NO_READER = 141
 
 
 class Root(TyperGroup):
-    """The commands, each of which ends by `one_way_out`."""
+    """The group of all commands, each of which ends through `one_way_out`."""
 
     def main(self, *args: Any, **more: Any) -> Any:
-        """Run the command line, the help included, and see to it that what was printed arrived."""
+        """Run the command line, help included, and make sure that its output was written."""
         _open_standard_streams()
         with _whole_output():
             return super().main(*args, **more)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command that was asked for."""
+        """Run the requested command."""
         with one_way_out():
             return super().invoke(ctx)
 
 
 @contextmanager
 def one_way_out() -> Iterator[None]:
-    """Turn what a user or a cluster caused into one sentence on standard error and an exit code."""
+    """Turn an error that a user or a cluster caused into one sentence on standard error and an exit code."""
     try:
         yield
     except KeyboardInterrupt:
@@ -96,10 +96,10 @@ def one_way_out() -> Iterator[None]:
 
 @contextmanager
 def _whole_output() -> Iterator[None]:
-    """Flush standard output at the end; where that, or what was printed before, failed, end with the right code.
+    """Flush standard output at the end; if that or an earlier write failed, exit with the right code.
 
-    Typer and rich end with 1 where nobody reads, and Python says "Exception ignored" and ends with 120 where its own
-    last flush fails.
+    Typer and rich exit with 1 if nobody reads, and Python prints "Exception ignored" and exits with 120 if its own last
+    flush fails.
     """
     try:
         try:
@@ -121,10 +121,10 @@ def _whole_output() -> Iterator[None]:
 
 
 def _open_standard_streams() -> None:
-    """Put something in the place of streams that are closed (`>&-`), so that no other file gets their numbers.
+    """Open /dev/null in place of closed streams (`>&-`), so that no other file gets their numbers.
 
-    Standard output becomes one that nothing can be written to, as programs of the shell take it: a command that
-    prints fails, one that has nothing to print does not.
+    Standard output is opened without write access, so that a command that prints fails, as programs of the shell do,
+    and one that has nothing to print does not.
     """
     for name, mode in (("stdin", os.O_RDONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:
@@ -134,7 +134,7 @@ def _open_standard_streams() -> None:
 
 
 def _is_reader_gone() -> bool:
-    """Return True if it is standard output or error that is broken, rather than a connection."""
+    """Return True if standard output or error is broken, rather than a connection."""
     poll = select.poll()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -143,13 +143,13 @@ def _is_reader_gone() -> bool:
 
 
 def _say(text: str, color: str | None = None) -> None:
-    """Write a line to standard error, if it takes any."""
+    """Print a line on standard error, if that can be written to."""
     with suppress(OSError):
         say(text, err=True, color=color)
 
 
 def sentence_of(error: Exception) -> str:
-    """Return what is wrong and what to do, on one line where the error is not one of ours."""
+    """Return the fault and the advice for an error; on one line unless it is one of ours."""
     if isinstance(error, RecloopError):
         return str(error)
     if isinstance(error, UnicodeEncodeError) and error.encoding.lower() not in {"utf-8", "utf8"}:
@@ -165,7 +165,7 @@ def sentence_of(error: Exception) -> str:
 
 
 def _is_link_loop(error: RuntimeError) -> bool:
-    """What pathlib raises up to Python 3.12 where links lead in a circle; later ones raise an OSError."""
+    """Return whether pathlib raised the error for a circle of links; from Python 3.13 on it raises an OSError."""
     return str(error).startswith("Symlink loop")
 
 
@@ -185,8 +185,8 @@ def _one_line(error: Exception) -> str:
 
 
 def _forget_output() -> None:
-    """Let go of what a stream does not take: Python flushes it once more at its end, which would fail again."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a descriptor is wanted, no path
+    """Drop output that a stream does not take; Python flushes it once more at its end, which would fail again."""
+    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a descriptor is wanted, not a path
         for stream in (sys.stdout, sys.stderr):
             with suppress(OSError, ValueError):
                 stream.flush()

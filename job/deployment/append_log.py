@@ -1,7 +1,7 @@
-"""Files of JSON lines that are only appended to: a line that was written stays, whatever dies when.
+"""Append-only files of JSON lines: a written line stays, whichever process dies at whatever moment.
 
-A line is on disk before `append` returns. A killed writer leaves part of a line at most, without its end; nobody
-reads that, and the next writer cuts it off.
+A line is on disk before `append` returns. A killed writer leaves at most part of a line, without its end; readers
+skip that part, and the next writer cuts it off.
 """
 
 import json
@@ -18,10 +18,10 @@ _VERSION = 1
 
 
 def read(file: Path) -> list[Json]:
-    """Return all whole lines, oldest first; none where there is no file.
+    """Return all whole lines, oldest first; none if there is no file.
 
     Raises:
-        DeployError: a line is no record, or of a later version.
+        DeployError: a line is not a record, or is of a later version.
     """
     whole = _whole(file.read_bytes()) if file.is_file() else b""
     return [_record(file, number, line) for number, line in enumerate(whole.splitlines(), 1)]

@@ -1,4 +1,4 @@
-"""The behaviour log as commands see it, whichever kind it is: made ready, begun, and how long it is."""
+"""The behaviour log for commands, of either kind: its creation or check, its start offsets and its ends."""
 
 from job.kafka.behaviors_topic import check_keeps
 from job.kafka.native_login import check_login
@@ -9,11 +9,11 @@ from udfs.log.file_log import MANIFEST, FileLogReader, partition_file
 
 
 def make_ready(settings: JobSettings) -> None:
-    """An embedded log that is not there is made, empty; a topic has to be there.
+    """Make an empty embedded log if there is none; check that a topic exists.
 
     Raises:
         SettingsError: no brokers are given.
-        TopicError: there is no such topic, or it forgets what was appended, or the brokers do not answer.
+        TopicError: there is no such topic, or it deletes appended records, or the brokers do not answer.
     """
     log = settings.log
     if log.kind == "kafka":
@@ -25,10 +25,10 @@ def make_ready(settings: JobSettings) -> None:
 
 
 def begun(settings: JobSettings) -> JobSettings:
-    """The same settings, where `log.start` has become offsets.
+    """Return the settings with the offsets that `log.start` stands for; those of an embedded log unchanged.
 
-    Looked up once, before the job begins: however often it restarts before its first checkpoint, it begins there; and
-    partitions that are added later, or while it is down, are read from their beginning.
+    The offsets are read once, before the job begins: however often it restarts before its first checkpoint, it begins
+    there, and partitions that are added later, or while it is down, are read from their beginning.
 
     Raises:
         TopicError: there is no such topic, or the brokers do not answer.
@@ -41,7 +41,7 @@ def begun(settings: JobSettings) -> JobSettings:
 
 
 def ends(settings: JobSettings) -> dict[int, int]:
-    """Partition -> the offset that its next record gets.
+    """Return for each partition the offset that its next record gets.
 
     Raises:
         LogError: there is no such log.

@@ -1,4 +1,4 @@
-"""What can be known before anything is ended: each check raises with one sentence that says what to do."""
+"""The checks before anything is ended; each raises an error whose one sentence says what to do."""
 
 import json
 import os
@@ -21,23 +21,23 @@ from model.waiting import polls
 
 ClusterCheck = Callable[[FlinkRest, JobSettings], None]
 CLUSTER_CHECKS: tuple[ClusterCheck, ...] = (check_cluster,)
-"""What is asked of every cluster before a deployment touches it; each raises a ClusterError."""
+"""The checks of every cluster before a deployment touches it; each raises a ClusterError."""
 
 _UID = re.compile(r"[a-z]+(?:-[a-z]+)+")
 _WITH_STATE = frozenset({"poll-log", "track-users", "find-trends", "update-lists", "measure-feedback"})
 _TABLE = "write-"
-"""What the operators that write tables are called; Flink keeps in their state what is not committed yet."""
+"""The prefix of the operators that write tables; Flink keeps in their state what is not committed yet."""
 _SLOTS_S = 20.0
-"""A TaskManager that was just killed is back by then."""
+"""The time in which a TaskManager that was just killed is back."""
 _TRIAL_S = 300.0
 _POLL_S = 0.5
 
 
 def check_given_state(given: str, *, is_local: bool) -> str:
-    """Return the URI of what --from names.
+    """Return the URI of the state that --from names.
 
     Raises:
-        DeployError: it is not there.
+        DeployError: there is no such state.
     """
     uri = as_uri(given)
     if exists(uri, is_local=is_local) is False:
@@ -47,10 +47,10 @@ def check_given_state(given: str, *, is_local: bool) -> str:
 
 
 def check_slots(rest: FlinkRest, settings: JobSettings, replaced: Sequence[JobDetail]) -> None:
-    """Make sure that the cluster has slots enough, those of the jobs to be replaced among them.
+    """Make sure that the cluster has enough slots, those of the jobs to be replaced included.
 
-    Nothing is asked of a cluster that fits jobs to its slots, or that starts TaskManagers when they are asked for;
-    where scoring has slots of its own, they were counted when they were measured.
+    A cluster that fits jobs to its slots, or that starts TaskManagers on demand, is not checked; nor is one where
+    scoring has slots of its own, which `slots.placed` counts.
 
     Raises:
         DeployError: there are too few.
@@ -74,7 +74,7 @@ def check_goes_on(settings: JobSettings, before: JobSettings | None, replaced: S
     """Make sure that the job can read the state of the deployment it goes on from.
 
     Raises:
-        DeployError: other buckets, or another log; that needs --fresh.
+        DeployError: the state has other buckets, or is of another log; that needs --fresh.
     """
     buckets = {vertex.max_parallelism for job in replaced[:1] for vertex in job.vertices}
     if before is not None:
@@ -92,9 +92,9 @@ def check_goes_on(settings: JobSettings, before: JobSettings | None, replaced: S
 
 
 def check_operators(declared: frozenset[str], replaced: Sequence[JobDetail]) -> None:
-    """Make sure that each operator with state in the job that runs is one of the new job too, by its uid.
+    """Make sure that each operator with state in the running job is in the new job too, by its uid.
 
-    A uid is also the operator's name, of which Flink makes those of vertices.
+    A uid is also the operator's name, and Flink builds the names of vertices from these.
 
     Raises:
         DeployError: there is state that no operator would take over.
@@ -113,7 +113,7 @@ def try_client(target: Target, shipped: Shipped) -> frozenset[str]:
     """Declare the job as Flink's client will, without submitting it, and return its operators' uids.
 
     Raises:
-        DeployError: that fails; the text holds Python's or Flink's own reason.
+        DeployError: the declaration fails; the text holds Python's or Flink's own reason.
     """
     command = [sys.executable, str(shipped.entry), "--settings", str(shipped.settings), "--check"]
     variables = {**target.environment, "PYTHONPATH": os.pathsep.join([str(shipped.archive)])}
@@ -133,7 +133,7 @@ def try_client(target: Target, shipped: Shipped) -> frozenset[str]:
 
 
 def _slots_to_be_had(rest: FlinkRest, replaced: Sequence[JobDetail]) -> int:
-    """Free ones, and those of the jobs that will be ended: as many as their widest operator has subtasks at work."""
+    """Return the free slots plus those of the jobs to be ended: one per subtask at work in the widest operator."""
     freed = sum(max((_at_work(vertex.tasks) for vertex in job.vertices), default=0) for job in replaced)
     overview = rest.overview()
     return min(overview.slots_total, overview.slots_available + freed)
@@ -144,7 +144,7 @@ def _at_work(tasks: dict[str, int]) -> int:
 
 
 def _source(settings: JobSettings) -> str:
-    """What of the log's settings the state depends on, in words."""
+    """Return a description of the log's settings that the state depends on."""
     log = settings.log
     if log.kind == "files":
         return "the embedded log (log.kind=files)"

@@ -1,8 +1,8 @@
-"""Everything about a cluster that would make the job fail later, found before anything is touched.
+"""Checks for faults of a cluster that would make the job fail later, before anything is touched.
 
-A cluster of `recloop cluster start` has all of it. On any other one it is asked of the JobManager's REST interface, of
-the beginning of each TaskManager's log, where Flink writes what it was started with, and, where a TaskManager runs on
-this machine, of its process: which Python it finds is told by nothing else.
+A cluster of `recloop cluster start` has no such fault. For any other one there are three sources: the JobManager's REST
+interface; the beginning of each TaskManager's log, where Flink writes what it was started with; and the process of a
+TaskManager on this machine, because nothing else shows which Python it finds.
 """
 
 import logging
@@ -30,23 +30,23 @@ _CLASS_PATH = re.compile(r"Classpath: (.*)$", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class _Process:
-    """What a JobManager or TaskManager was started with; None where it does not say."""
+    """The jars and settings that a JobManager or TaskManager was started with; None if they are unknown."""
 
     name: str
     jars: frozenset[str] | None
     configuration: Mapping[str, str] | None
 
     def has(self, *names: str) -> bool:
-        """Whether a jar of one of these names, with any version, is on its class path, as far as that is known."""
+        """Return whether a jar of one of these names, of any version, is on the class path, or the path is unknown."""
         return self.jars is None or any(jar.startswith(names) for jar in self.jars)
 
 
 def check_cluster(rest: FlinkRest, settings: JobSettings) -> None:
-    """Refuse a cluster on which the job would fail, or lose its state, later; log what would only make it faster.
+    """Refuse a cluster on which the job would later fail or lose its state; log advice that would make it faster.
 
     Raises:
-        UnfitClusterError: it would; each line of the text is one fault with its mend.
-        RestError: the cluster does not answer, or is none of Flink.
+        UnfitClusterError: it would; each line of the text is one fault with its remedy.
+        RestError: the cluster does not answer, or is not Flink.
     """
     faults = list(_faults(rest, settings))
     if faults:
@@ -57,7 +57,7 @@ def check_cluster(rest: FlinkRest, settings: JobSettings) -> None:
 
 
 def advice(task_managers: list[RegisteredTaskManager]) -> str | None:
-    """Return what would make the job faster there, or None."""
+    """Return advice that would make the job faster on this cluster, or None."""
     slots = max((each.slots for each in task_managers), default=1)
     if slots == 1:
         return None
@@ -122,7 +122,7 @@ def _jar_faults(processes: list[_Process], settings: JobSettings) -> Iterator[st
 
 
 def _class_loader_faults(manager: _Process, workers: list[_Process]) -> Iterator[str]:
-    """The TaskManagers load pemja; where their logs do not say how, they are taken to be as the JobManager is."""
+    """Yield the fault of TaskManagers that may load pemja twice; one of unknown settings counts as the JobManager."""
     processes = [each if each.configuration else manager for each in workers] or [manager]
     if lacking := {each.name for each in processes if not _pemja_once(each.configuration or {})}:
         yield (
@@ -133,7 +133,7 @@ def _class_loader_faults(manager: _Process, workers: list[_Process]) -> Iterator
 
 
 def _pemja_once(configuration: Mapping[str, str]) -> bool:
-    """Whether one class loader of the process loads pemja, whichever job comes."""
+    """Return whether the process loads pemja by one class loader for all jobs."""
     if configuration.get("classloader.resolve-order", "").strip() == "parent-first":
         return True
     keys = (_PARENT_FIRST, "classloader.parent-first-patterns.default")

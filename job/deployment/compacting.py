@@ -1,4 +1,4 @@
-"""Keeping the tables of a local deployment in few files: a compactor beside the cluster, as long as it runs."""
+"""The compactor of a local deployment's tables, which runs beside the cluster as long as that does."""
 
 import hashlib
 import sys
@@ -10,7 +10,7 @@ _EVERY_S = 30
 
 
 def keep_compacted(cluster: RunningCluster, tables: Path) -> None:
-    """Has the cluster's supervisor run `recloop compact --watch` over the tables; once for each folder."""
+    """Let the cluster's supervisor run `recloop compact --watch` over the tables, once for each folder."""
     tables.mkdir(parents=True, exist_ok=True)
     folder = str(tables.absolute())
     name = f"compact-{hashlib.sha256(folder.encode()).hexdigest()[:8]}"

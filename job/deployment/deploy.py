@@ -1,9 +1,9 @@
-"""Deploying the job, as a transaction: it runs on its state in the new form, or goes on as it was.
+"""Deployment of the job as a transaction: it runs on its state in the new form, or goes on as it was.
 
-All that can be known is checked while the old job still runs. Then that is stopped with a savepoint, whose place is
-written down at once, the new one is submitted under an id that was written down before, and waited for until it has
-completed a checkpoint of its own. If it does not, the old code and settings are submitted again from that savepoint.
-Killed at any line, it leaves a history that the next deployment goes on from.
+Everything that can be checked is checked while the old job still runs. Then the old job is stopped with a savepoint,
+whose URI is recorded at once. The new job is submitted under an id that was recorded before, and the deployment waits
+until it has completed a checkpoint of its own. If it does not, the old code and settings are submitted again from that
+savepoint. A deployment that is killed at any line leaves a history that the next one goes on from.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,17 +34,17 @@ __all__ = [
 ]
 
 REMOTE_DEPLOYMENTS = Path(".recloop/deployments")
-"""Where deployments to a cluster elsewhere are written down."""
+"""The folder that records deployments to a cluster elsewhere."""
 WAIT_S = 300.0
 SAVEPOINT_S = 600.0
-"""As long as Flink itself gives a checkpoint."""
+"""The time that Flink itself allows a checkpoint."""
 
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
 class _Nothing:
-    """Hears, and does nothing."""
+    """A progress callback that does nothing."""
 
     def __call__(self, _: str) -> None:
         """Do nothing."""
@@ -64,29 +64,29 @@ def deploy(
     on_progress: Progress = _Nothing(),
     on_step: Progress = _Nothing(),
 ) -> Deployment:
-    """Submit the job, in place of the one of the same name, and wait for its first checkpoint.
+    """Submit the job in place of the one of the same name, and wait for its first checkpoint.
 
-    Without further word it goes on where that job is: a running one is stopped with a savepoint, else the newest state
-    that is found is taken. An embedded log that is not there is made, empty; a topic has to be there.
+    By default it goes on where that job is: a running one is stopped with a savepoint, else the newest state that is
+    found is taken. An empty embedded log is made if there is none; a topic has to exist.
 
     Args:
         target: the cluster.
-        settings: as they were loaded; the hashes of bundles that stay are added.
-        fresh: begin a new generation, with empty state, where log.start says; an embedded log at its beginning.
+        settings: the settings as they were loaded; the hashes of bundles that stay are added.
+        fresh: begin a new generation with empty state, at log.start; an embedded log at its beginning.
         start_from: URI or path of a savepoint or checkpoint to go on from.
         code: the folder that holds the packages.
-        wait_s: how long all tasks and the first checkpoint may take.
-        savepoint_s: how long a savepoint of the old job may take.
+        wait_s: the time limit for all tasks and the first checkpoint.
+        savepoint_s: the time limit for a savepoint of the old job.
         take_over: take the tables folder also from a job on a cluster that does not answer.
         retry: the command that messages name for a further attempt.
-        on_progress: hears what is being done.
-        on_step: hears each of STEPS when it is done.
+        on_progress: called with a message about the work at hand.
+        on_step: called with each of STEPS when it is done.
 
     Raises:
-        DeployError: the job can't be packed, Flink refused it, or it did not come up; the text says what runs now.
+        DeployError: the job can't be packed, Flink refused it, or it did not come up; the text names what runs now.
         BundleError: a bundle is not whole.
-        RegistryError: the registry of models cannot be read, or has no version where it should.
-        PlacementError: the cluster can't keep scoring apart, as it should.
+        RegistryError: the registry of models cannot be read, or lacks a required version.
+        PlacementError: the cluster can't keep scoring apart as the settings require.
         TopicError: the topic is not there, or its brokers do not answer.
     """
     settings = settings.resolved()
@@ -113,7 +113,7 @@ def deploy(
 
 
 def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:
-    """Return the settings of the job's newest deployment that is written down in the folder; None where none is.
+    """Return the settings of the job's newest deployment recorded in the folder; None if there is none.
 
     Raises:
         DeployError: the history or the settings file is broken.
@@ -125,7 +125,7 @@ def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:
 
 @contextmanager
 def _told_of_files(folder: Path) -> Iterator[None]:
-    """Turns what a file system refuses into a message."""
+    """Turn an error of the file system into a DeployError."""
     try:
         yield
     except OSError as error:
@@ -134,7 +134,7 @@ def _told_of_files(folder: Path) -> Iterator[None]:
 
 
 def _can_write(tables: Path) -> bool:
-    """Whether this machine has the folder; a cluster elsewhere may write to one that only its machines have."""
+    """Return whether this machine can write to the folder; a cluster elsewhere may have one of its own."""
     try:
         tables.mkdir(parents=True, exist_ok=True)
         (tables / LOCK).touch()

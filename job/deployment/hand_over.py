@@ -1,11 +1,11 @@
-"""Ending the job that is replaced: never without a state that is known to be there and to go on from.
+"""The end of the replaced job, for which a state to go on from must be known to exist.
 
-A stop with a savepoint makes a job FINISHED, and Flink then deletes its checkpoints: the savepoint is all that is
-left of it, so its place is written down before anything else is done.
+A stop with a savepoint makes a job FINISHED, and Flink then deletes its checkpoints: only the savepoint is left, so its
+URI is recorded before anything else is done.
 
-The savepoint commits rows, and a job that then fails to end is restored from its newest checkpoint. Were that the one
-its attempt began with, two attempts would have one epoch (`udfs/attempt.py`): so the attempt completes a checkpoint of
-its own first.
+The savepoint commits rows, and a job that then fails to end is restored from its newest checkpoint. If that were the
+one its attempt began with, two attempts would have one epoch (`udfs/attempt.py`). So the attempt first completes a
+checkpoint of its own.
 """
 
 from collections.abc import Callable
@@ -28,16 +28,16 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """How a job is ended.
+    """The end of a job, with or without a savepoint.
 
     Attributes:
         rest: its cluster.
-        folders: where that keeps state.
-        newest: looks up the newest state.
-        written: writes down a job's id and the URI of the savepoint that it was stopped with.
-        on_progress: hears what is being done.
-        is_needed: whether the job's state is needed; else it is ended also where it gives none.
-        savepoint_s: how long a savepoint may take.
+        folders: the folders in which that keeps state.
+        newest: finds the newest state.
+        written: records a job's id and the URI of the savepoint that it was stopped with.
+        on_progress: called with a message about the work at hand.
+        is_needed: whether the job's state is needed; if not, the job is ended even if it gives none.
+        savepoint_s: the time limit for a savepoint.
     """
 
     rest: FlinkRest
@@ -49,10 +49,10 @@ class HandOver:
     savepoint_s: float
 
     def stop(self, job: JobSummary) -> None:
-        """End a job with a savepoint; where Flink refuses one, without, if its newest checkpoint will stay.
+        """End a job with a savepoint; if Flink refuses one, end it without if its newest checkpoint will stay.
 
         Raises:
-            DeployError: it gave no savepoint and there is no checkpoint that stays: it goes on.
+            DeployError: it gave no savepoint and there is no checkpoint that stays; the job goes on.
         """
         self.on_progress("stopping the running job with a savepoint")
         if job.state != "RUNNING":
@@ -72,8 +72,8 @@ class HandOver:
         self.wait_for_end(job)
 
     def cancel(self, job: JobSummary) -> None:
-        """End a job whose state is not wanted, or known to be elsewhere."""
-        with suppress(RefusedError, NotFoundError):  # it ended meanwhile
+        """End a job whose state is not needed, or is known to be kept elsewhere."""
+        with suppress(RefusedError, NotFoundError):  # the job ended meanwhile
             self.rest.cancel(job.job_id)
         self.wait_for_end(job)
 
@@ -81,21 +81,24 @@ class HandOver:
         """Wait until the job is over.
 
         Raises:
-            TimedOutError: it is not in two minutes.
+            TimedOutError: it is not over within two minutes.
         """
         with suppress(NotFoundError):
             self.rest.wait_for_job(job.job_id, _is_over, timeout_s=_END_S, what="the end of the old job")
 
     def _has_own_checkpoint(self, job: JobSummary) -> bool:
-        """Wait until a checkpoint of the job's present attempt is complete; it may have been restarted just now."""
+        """Wait until the job's present attempt has completed a checkpoint, and return whether it has.
+
+        The job may have been restarted just now.
+        """
         if self.rest.checkpoints(job.job_id).is_own:
             return True
-        with suppress(RestError):  # then the next one by itself is waited for
+        with suppress(RestError):  # then wait for the next regular checkpoint
             self.rest.begin_checkpoint(job.job_id)
         return wait_until(lambda: self.rest.checkpoints(job.job_id).is_own, timeout_s=self.savepoint_s, poll_s=_POLL_S)
 
     def _savepoint(self, job: JobSummary, trigger: str) -> str | None:
-        """The savepoint's URI; None where Flink has forgotten the call, and the job is over."""
+        """Return the savepoint's URI; None if Flink has forgotten the call and knows no savepoint of the job."""
         try:
             return self.rest.savepoint_of(job.job_id, trigger, timeout_s=self.savepoint_s)
         except NotFoundError:
@@ -110,7 +113,7 @@ class HandOver:
             raise DeployError(msg) from error
 
     def _found(self, job: JobSummary) -> str | None:
-        """The savepoint that the job ended with, as Flink lists it."""
+        """Return the URI of the savepoint that the job ended with, as Flink lists it, or None."""
         if not self.rest.job(job.job_id).is_over:
             return None
         told = self.rest.checkpoints(job.job_id).savepoint

@@ -1,7 +1,7 @@
-"""The history of a job's deployments: what was meant to be done, written down before it is, and what came of it.
+"""The history of a job's deployments: each intended step, recorded before it is done, and its outcome.
 
-`JOB.history.jsonl` beside the settings of each deployment. Whoever deploys next goes on from it, also where the last
-one was killed at any of its lines. Before there was such a file, `JOB.json` held the ids of the jobs: still read.
+It is the file `JOB.history.jsonl` beside the settings of each deployment. The next deployment goes on from it, even if
+the last one was killed at any of its lines. Earlier, `JOB.json` held the ids of the jobs; it is still read.
 """
 
 import json
@@ -17,11 +17,11 @@ from job.deployment.submission import DeployError
 
 
 class Step(StrEnum):
-    """What a line of the history says.
+    """The step that a line of the history records.
 
-    BEGUN: all is checked, code and settings are on disk. STOPPING: the old job is asked to end. SAVEPOINT: that gave
-    one. SUBMITTING: the new job, whose id is known already, is about to be submitted. CONFIRMED: all its tasks ran and
-    a checkpoint was complete. FAILED: it was given up, and nothing of it counts.
+    BEGUN: all is checked, code and settings are on disk. STOPPING: the old job is about to be ended. SAVEPOINT: the old
+    job gave a savepoint. SUBMITTING: the new job, whose id is already known, is about to be submitted. CONFIRMED: all
+    its tasks ran and a checkpoint was complete. FAILED: it was given up, and nothing of it counts.
     """
 
     BEGUN = "begun"
@@ -34,7 +34,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
-    """What a deployment was submitted with, so that it can be submitted again.
+    """The files that a deployment was submitted with, so that it can be submitted again.
 
     Attributes:
         settings: the file with its settings.
@@ -48,12 +48,12 @@ class Shipped:
 
     @property
     def files(self) -> tuple[Path, Path, Path]:
-        """All of them."""
+        """The three files."""
         return (self.settings, self.archive, self.entry)
 
     @property
     def is_there(self) -> bool:
-        """Whether all of it still exists."""
+        """True if all files still exist."""
         return all(file.is_file() for file in self.files)
 
 
@@ -62,13 +62,13 @@ class Submitted:
     """A deployment that came as far as to be submitted.
 
     Attributes:
-        number: rises with every deployment.
-        generation: rises with every one that began anew.
+        number: the deployment's number, which rises with every deployment.
+        generation: the number that rises with every deployment that began anew.
         job_id: Flink's id.
         began_from: URI of the state it went on from; None if it began with empty state.
-        at_ms: when it was submitted, epoch milliseconds.
+        at_ms: the time of submission, epoch milliseconds.
         shipped: its files.
-        outcome: CONFIRMED or FAILED; SUBMITTING while nobody knows.
+        outcome: CONFIRMED or FAILED; SUBMITTING while it is unknown.
     """
 
     number: int
@@ -93,7 +93,7 @@ class DeploymentHistory:
     """The deployments of one job name.
 
     Args:
-        folder: where deployments are written down.
+        folder: the folder that records deployments.
         job_name: the job's name.
 
     Raises:
@@ -129,7 +129,7 @@ class DeploymentHistory:
         return next((each for each in reversed(self.submitted) if each.outcome != Step.FAILED), None)
 
     def of_job(self, job_id: str) -> Submitted | None:
-        """The deployment of a job's id."""
+        """Return the newest deployment with a job's id, or None."""
         return next((each for each in reversed(self.submitted) if each.job_id == job_id), None)
 
     def write(self, step: Step, number: int, generation: int, **told: object) -> None:
@@ -162,12 +162,12 @@ def _shipped(record: Json) -> Shipped:
 
 
 def as_told(shipped: Shipped) -> dict[str, object]:
-    """The files as a line of the history names them."""
+    """Return the files by the names that a line of the history gives them."""
     return {name: str(file) for name, file in asdict(shipped).items()}
 
 
 def legacy_shipped(folder: Path, job_name: str) -> Shipped | None:
-    """What was submitted before there was a history: the newest settings, and the code that was packed last."""
+    """Return the files submitted before there was a history: the newest settings and the code packed last, or None."""
     settings = newest_stamped(folder, job_name)
     archive = max((folder / "code").glob("recloop_*.zip"), key=lambda file: file.stat().st_mtime, default=None)
     if settings is None or archive is None:
@@ -176,13 +176,13 @@ def legacy_shipped(folder: Path, job_name: str) -> Shipped | None:
 
 
 def newest_stamped(folder: Path, job_name: str) -> Path | None:
-    """The settings file of the newest deployment by the time in its name."""
+    """Return the settings file of the newest deployment, by the time in its name, or None."""
     stamped = re.compile(rf"{re.escape(job_name)}-\d{{8}}-\d{{6}}(-\d+)?\.json")
     return max((file for file in folder.glob("*.json") if stamped.fullmatch(file.name)), default=None)
 
 
 def settings_file(folder: Path, job_name: str, number: int) -> Path:
-    """Where the settings of a deployment are written: the time is UTC, the number is never given again."""
+    """Return the path for the settings of a deployment; the time in it is UTC, the number is never reused."""
     return folder / f"{job_name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{number:06d}.json"
 
 

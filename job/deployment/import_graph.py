@@ -1,7 +1,7 @@
-"""The modules that one module reaches through imports, at its start or later, read from their text.
+"""The modules that one module reaches through imports, at its start or later, found by reading their text.
 
-Nothing is imported to find out. A call of `import_module` whose name is made at run time brings the whole folder that
-it stands in, as `f"{__package__}.{name}"` names modules of that folder.
+Nothing is imported. A call of `import_module` with a name made at run time adds the whole folder that it stands in,
+because `f"{__package__}.{name}"` names modules of that folder.
 """
 
 import ast
@@ -12,7 +12,7 @@ from pathlib import Path
 from model.errors import RecloopError
 
 PACKAGES = ("job", "udfs", "model")
-"""The project's own; imports of anything else are not followed."""
+"""The project's own packages; imports of anything else are not followed."""
 _BY_NAME = frozenset({"import_module", "__import__"})
 
 
@@ -21,14 +21,14 @@ class ShippingError(RecloopError):
 
 
 def reached(root: Path, entry: str) -> dict[str, str]:
-    """Return each module that the entry imports, directly or through others, and itself: path below the root -> text.
+    """Return the entry and each module that it imports, directly or through others, as path below the root -> text.
 
     Args:
         root: the folder that holds the packages.
         entry: a module, such as `job.main`.
 
     Raises:
-        ShippingError: there is no such module, a file is no Python, or one of the packages is imported by a string.
+        ShippingError: there is no such module, a file is not Python, or one of the packages is imported by a string.
     """
     if _file(root, entry) is None:
         msg = f"there is no {entry.replace('.', '/')}.py in {root}, the folder that holds the job's code"
@@ -47,7 +47,7 @@ def reached(root: Path, entry: str) -> dict[str, str]:
 
 
 def _file(root: Path, module: str) -> Path | None:
-    """The file of a module or of a package, if it is one of ours."""
+    """Return the file of a module or of a package if it is one of ours, else None."""
     if module.partition(".")[0] not in PACKAGES:
         return None
     path = root.joinpath(*module.split("."))
@@ -55,13 +55,13 @@ def _file(root: Path, module: str) -> Path | None:
 
 
 def _parents(module: str) -> list[str]:
-    """The packages around a module, which Python imports before it."""
+    """Return the packages around a module, which Python imports before it."""
     parts = module.split(".")
     return [".".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def _imported(text: str, file: Path, root: Path) -> list[str]:
-    """Names that may be modules: what is imported from may be one, and what is imported from it."""
+    """Return imported names that may be modules: X and X.y for each `from X import y`, and those imported by call."""
     path = file.relative_to(root)
     package = ".".join(path.parent.parts)
     try:
@@ -80,7 +80,7 @@ def _imported(text: str, file: Path, root: Path) -> list[str]:
 
 
 def _run_statements(node: ast.AST) -> Iterator[ast.AST]:
-    """The node and all in it, without what only type checkers read."""
+    """Yield the node and all nodes in it, without those that only type checkers read."""
     yield node
     children: list[ast.AST] = list(ast.iter_child_nodes(node))
     if isinstance(node, ast.If) and ast.unparse(node.test) in {"TYPE_CHECKING", "typing.TYPE_CHECKING"}:
@@ -94,7 +94,7 @@ def _called(node: ast.Call) -> str:
 
 
 def _imported_by_name(node: ast.Call, file: Path, root: Path) -> list[str]:
-    """What a call of `import_module` may import of the packages."""
+    """Return the modules of the packages that a call of `import_module` may import."""
     name = node.args[0] if node.args else None
     if not isinstance(name, ast.Constant):
         modules = sorted(file.parent.rglob("*.py"))

@@ -1,4 +1,4 @@
-"""Submitting a job under an id that is written down first, and giving it up where it does not come up."""
+"""The submission of a job under an id that is recorded first; a job that does not come up is given up."""
 
 import uuid
 from contextlib import suppress
@@ -14,25 +14,25 @@ from job.deployment.tables_owner import Claim
 from model.errors import RecloopError
 
 JOB_ID_KEY = "$internal.pipeline.job-id"
-"""Flink's setting for the id of a job. Chosen here, so that it is known before there is a job, and that a late client
+"""Flink's setting for the id of a job. The id is chosen here, so it is known before there is a job, and a late client
 of a killed deployment submits no second one."""
 
 
 class Numbers(NamedTuple):
-    """Which deployment: both rise, see `DeploymentSettings`."""
+    """The numbers of a deployment; both rise, see `DeploymentSettings`."""
 
     number: int
     generation: int
 
 
 class Launch:
-    """Submits, and writes down what came of it.
+    """The submission of a job, whose outcome is recorded.
 
     Args:
-        asked: what is to be done.
+        asked: the requested deployment.
         rest: the cluster.
-        history: where it is written down.
-        has_tables: whether the tables folder is this machine's too.
+        history: the history that records it.
+        has_tables: whether the tables folder is on this machine too.
     """
 
     def __init__(self, asked: Asked, rest: FlinkRest, history: DeploymentHistory, *, has_tables: bool) -> None:
@@ -43,10 +43,10 @@ class Launch:
         self._tables = asked.settings.tables.folder
 
     def submit(self, which: Numbers, shipped: Shipped, state: str | None) -> str:
-        """Submits under an id that is written down first, and waits until the job has settled.
+        """Submit under an id that is recorded first, wait until the job has settled, and return the id.
 
         Raises:
-            RecloopError: it did not come up; nothing of it runs any more.
+            RecloopError: the job did not come up and was cancelled.
         """
         job_id = uuid.uuid4().hex
         claim = self.claim(which, job_id)
@@ -73,7 +73,7 @@ class Launch:
         return job_id
 
     def _give_up(self, which: Numbers, job_id: str, claim: Claim, why: str) -> None:
-        """Cancels what did not come up, and writes down that nothing of it counts."""
+        """Cancel a job that did not come up, and record that nothing of it counts."""
         with suppress(RestError):
             self._rest.cancel(job_id)
             self._rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=self._asked.wait_s)
@@ -82,14 +82,14 @@ class Launch:
             tables_owner.withdraw(self._tables, claim)
 
     def _end_strays(self, job_id: str) -> None:
-        """Cancels another job of the name, as a client may have submitted whose deployment was killed."""
+        """Cancel other jobs of the same name, which the client of a killed deployment may have submitted."""
         for job in self._rest.jobs():
             if job.name == self._asked.settings.job_name and job.state not in ENDED and job.job_id != job_id:
                 with suppress(RestError):
                     self._rest.cancel(job.job_id)
 
     def claim(self, which: Numbers, job_id: str) -> Claim:
-        """What is written into the tables folder."""
+        """Return the claim to write into the tables folder."""
         return Claim(
             number=which.number,
             generation=which.generation,

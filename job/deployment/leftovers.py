@@ -1,8 +1,8 @@
-"""Code and settings of deployments long past: removed once a newer deployment runs.
+"""The removal of old deployments' code and settings, once a newer deployment runs.
 
-What may go is only what a line of a history in the folder names, so nothing that somebody else put there. What stays is
-what the newest deployments of each job were made of, to go back to and to read where state was left, and what is so
-new that another deployment may just have written it.
+Only files that a line of a history in the folder names are removed, so nothing that somebody else put there. The files
+of the newest deployments of each job stay, so that one can go back to them and read where state was left. Files so new
+that another deployment may just have written them stay too.
 """
 
 import time
@@ -14,16 +14,16 @@ from job.deployment.history import DeploymentHistory, Shipped
 from job.deployment.submission import DeployError
 
 KEPT = 10
-"""So many deployments of a job keep their files."""
+"""The number of deployments of a job that keep their files."""
 _ANOTHERS_S = 3_600.0
-"""Longer than a deployment takes, from packing its code to naming it in its history."""
+"""A time longer than a deployment takes from packing its code to naming it in its history."""
 
 
 def remove_old_files(folder: Path) -> None:
-    """Remove what only old deployments were made of; what cannot be removed stays.
+    """Remove the files that only old deployments used; those that cannot be removed stay.
 
     Args:
-        folder: where deployments are written down, of any number of jobs.
+        folder: the folder that records deployments, of any number of jobs.
     """
     with suppress(DeployError, OSError):
         histories = [DeploymentHistory(folder, name) for name in _jobs(folder)]
@@ -43,11 +43,14 @@ def _files(every: Iterable[Shipped]) -> Iterator[Path]:
 
 
 def _needed(history: DeploymentHistory) -> list[Shipped]:
-    """Those of the deployment that counts, which may be older than ones that failed, and of the newest."""
+    """Return the files of the newest deployments, and of the one that counts, which may be older than failed ones."""
     newest = [history.newest.shipped] if history.newest else []
     return [*newest, *history.shipped[-KEPT:]]
 
 
 def _is_of(folder: Path, file: Path) -> bool:
-    """Whether a deployment writes such a file there: a line may name another folder, from before this one was moved."""
+    """Return whether a deployment writes such a file there.
+
+    A line may name another folder, from before this one was moved.
+    """
     return file.is_file() and file.parent in (folder, folder / "code")

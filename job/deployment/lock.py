@@ -1,4 +1,4 @@
-"""One deployment at a time: a file that whoever deploys holds locked, with who that is in it."""
+"""The lock that allows one deployment at a time: a locked file that names the process that holds it."""
 
 import json
 import os
@@ -15,21 +15,21 @@ from model.waiting import polls
 
 _POLL_S = 0.2
 _ORPHAN_S = 360.0
-"""How long the client of a deployment that was killed may go on: a little longer than a submission may take."""
+"""The time for which a killed deployment's client may go on: a little longer than a submission may take."""
 
 
 @contextmanager
 def held(file: Path, what: str) -> Iterator[int]:
-    """Hold the file locked while the block runs; gives its descriptor.
+    """Hold the file locked while the block runs, and yield its descriptor.
 
-    A killed deployment's client may still be submitting: it holds the lock too, and is waited for.
+    A killed deployment's client may still be submitting. It holds the lock too, and is waited for.
 
     Args:
-        file: made where it is not there.
-        what: what is held, for the message.
+        file: the lock file; made if it is not there.
+        what: the name of the locked thing, for the message.
 
     Raises:
-        DeployError: another process holds it; the text says which.
+        DeployError: another process holds the lock; the text names it.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as lock:
@@ -66,7 +66,7 @@ def _holder(lock: IO[str]) -> dict[str, object]:
 
 
 def _lives(holder: dict[str, object]) -> bool:
-    """Whether the holder is at work; one on another machine is taken to be."""
+    """Return whether the holder is at work; one on another machine is assumed to be."""
     if holder.get("host") != platform.node():
         return bool(holder)
     try:

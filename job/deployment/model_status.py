@@ -1,4 +1,4 @@
-"""Which models a running job serves, as its table model_swaps tells, beside what the registry wants served."""
+"""The models that a running job serves, by its table model_swaps, beside those that the registry wants served."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,10 +34,10 @@ class ServedVersion:
     """A version that is served.
 
     Attributes:
-        variant: to whom.
-        version: the bundle's.
-        scorers: how many subtasks serve it.
-        since_ms: since when all of them do, epoch ms.
+        variant: the variant that it is served to.
+        version: the bundle's version.
+        scorers: the number of subtasks that serve it.
+        since_ms: the time since which all of them do, epoch ms.
     """
 
     variant: str
@@ -58,13 +58,13 @@ class FailedSwap:
 
 @dataclass(frozen=True, slots=True)
 class ModelStatus:
-    """What is served.
+    """The served models, and those that should be.
 
     Attributes:
-        served: by variant, the newest first.
-        failed: why another version is not, or None.
+        served: the served versions by variant, the newest first.
+        failed: the newest version that failed to load, or None.
         wanted: variant -> the version that the registry's pointers name for it now.
-        problem: why less is told than could be, or None.
+        problem: the reason why this report is incomplete, or None.
     """
 
     served: list[ServedVersion]
@@ -74,7 +74,7 @@ class ModelStatus:
 
 
 def read_models(settings: JobSettings | None) -> ModelStatus:
-    """Reads table and registry, where this machine sees them."""
+    """Read the table and the registry, as far as this machine sees them."""
     try:
         if settings is None or not settings.tables.folder.is_dir():
             return ModelStatus([], None, {}, "the job's tables are not seen from here")

@@ -1,7 +1,8 @@
-"""What a job can go on from: the newest of all savepoints and checkpoints of its name that still exist.
+"""The state that a job can go on from: the newest existing savepoint or checkpoint of its name.
 
-Asked are the cluster's REST interface, the history of deployments, and the folders, as far as this machine sees them.
-The order is that of deployments, and within one Flink's own count of checkpoints: no clock is asked where they tell.
+The sources are the cluster's REST interface, the history of deployments, and the folders that this machine sees.
+States are ordered by deployment, and within one by Flink's own count of checkpoints; clocks count only if these do
+not decide.
 """
 
 import struct
@@ -19,7 +20,7 @@ _CHECKPOINTS, _SAVEPOINTS = "execution.checkpointing.dir", "execution.checkpoint
 _HEADER = struct.Struct(">iiq")  # magic number, version, id of the checkpoint
 _MAGIC = 0x4960672D
 _LAST = 2**63
-"""Above every id: a savepoint that a job was stopped with is the last that there is of it."""
+"""A number above every id, for the savepoint that a job was stopped with: it is the job's last state."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,11 @@ class RestorePoint:
     """A savepoint or checkpoint.
 
     Attributes:
-        uri: where it is.
+        uri: its location.
         job_id: the job whose state it is.
         order: that job's place among the deployments.
-        checkpoint_id: Flink's count; it goes on when a job goes on from another one's state.
-        at_ms: when it was complete, epoch milliseconds.
+        checkpoint_id: Flink's count, which continues when a job goes on from another one's state.
+        at_ms: the time at which it was complete, epoch milliseconds.
     """
 
     uri: str
@@ -42,22 +43,22 @@ class RestorePoint:
 
     @property
     def rank(self) -> tuple[float, int, int]:
-        """What is newer has the higher one."""
+        """The sort key; a newer state has a higher one."""
         return (self.order, self.checkpoint_id, self.at_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where a cluster keeps state; of each the URIs."""
+    """The URIs of the folders in which a cluster keeps state."""
 
     checkpoints: tuple[str, ...]
     savepoints: tuple[str, ...]
     savepoint_target: str | None
-    """What to give where the cluster names no folder for savepoints; None where it does, or has none at all."""
+    """The folder to give if the cluster names none for savepoints; None if it names one, or has no folder at all."""
 
     @classmethod
     def of(cls, configuration: dict[str, str], given: Path | None) -> "Folders":
-        """From the cluster's settings, and the folder that the user or a local cluster names."""
+        """Return the folders of the cluster's settings, and the one that the user or a local cluster names."""
         named = configuration.get(_CHECKPOINTS), configuration.get(_SAVEPOINTS)
         mine = (file_uri(given),) if given is not None else ()
         checkpoints = tuple(dict.fromkeys([*mine, *([as_uri(named[0])] if named[0] else [])]))
@@ -68,18 +69,18 @@ class Folders:
 
 
 def exists(uri: str, *, is_local: bool) -> bool | None:
-    """Whether the state is there with its `_metadata`; None where this machine cannot tell.
+    """Return whether the state exists with its `_metadata`; None if this machine cannot know.
 
     Args:
-        uri: where it should be.
-        is_local: whether the cluster's files are this machine's, so that what is not here is nowhere.
+        uri: its expected location.
+        is_local: whether the cluster's files are this machine's, so that a file not found here does not exist.
     """
     path = local_path(uri)
     if path is None:
         return None
     if (path / METADATA).is_file() or (path.name == METADATA and path.is_file()):
         return True
-    # Elsewhere, a folder that is not here at all may be the cluster's; one whose parent is here was removed.
+    # For a cluster elsewhere, a folder that is missing here may be the cluster's; one whose parent is here was removed.
     return False if is_local or path.exists() or path.parent.is_dir() else None
 
 
@@ -89,7 +90,7 @@ class RestorePoints:
     Args:
         rest: the cluster.
         history: the deployments.
-        folders: where state may lie.
+        folders: the folders in which state may lie.
         named: the jobs of that name that the cluster remembers.
         others: ids of further jobs of that name in the current generation, oldest first.
         is_local: whether the cluster's files are this machine's.
@@ -118,16 +119,16 @@ class RestorePoints:
         return sorted(self._order, key=lambda job_id: self._order[job_id])
 
     def newest(self) -> RestorePoint | None:
-        """The newest that exists, or that may exist where this machine cannot look."""
+        """Return the newest state that exists, or that may exist out of this machine's sight; None if there is none."""
         there = (each for each in self._all() if exists(each.uri, is_local=self._is_local) is not False)
         return max(there, key=_rank, default=None)
 
     def ran_before(self) -> str | None:
-        """The id of a job that may have had state; None where none is known, or all are known to have had none."""
+        """Return the id of the newest job that may have had state; None if there is none."""
         return next((job_id for job_id in reversed(self.jobs) if not self._had_none(job_id)), None)
 
     def _ordered(self, others: list[str]) -> dict[str, float]:
-        """Job id -> its place: the deployment's number, or between those that it began between."""
+        """Return each job id's place: the deployment's number, or a number between those that it began between."""
         newest = self._history.newest
         generation = newest.generation if newest else 0
         mine = [each for each in self._history.submitted if each.generation == generation and _counts(each)]
@@ -167,7 +168,7 @@ class RestorePoints:
             yield RestorePoint(as_uri(told.restored_from), job_id, order - 0.5, 0, self._named[job_id].start_ms)
 
     def _retained(self, job_id: str) -> bool:
-        """Whether checkpoints of a job that is over are still there: those of a finished one are not."""
+        """Return whether the checkpoints of an ended job are still there; those of a finished one are not."""
         return self._named[job_id].state == "CANCELED" and self._rest.retains_checkpoints(job_id)
 
     def _in_folders(self, job_id: str, order: float) -> Iterator[RestorePoint]:
@@ -180,7 +181,7 @@ class RestorePoints:
                 yield RestorePoint(uri, job_id, order, _checkpoint_id(metadata), at_ms)
 
     def _had_none(self, job_id: str) -> bool:
-        """Whether the job is known never to have completed a checkpoint, nor to have begun from one."""
+        """Return whether the job is known never to have completed a checkpoint, nor to have begun from one."""
         deployed = self._history.of_job(job_id)
         if deployed is not None and (deployed.outcome == Step.CONFIRMED or deployed.began_from):
             return False
@@ -189,7 +190,7 @@ class RestorePoints:
         return deployed is not None and self._never_started(job_id)
 
     def _never_started(self, job_id: str) -> bool:
-        """Whether its folder was never made, which Flink does first of all."""
+        """Return whether the job's folder was never made; Flink makes it first of all."""
         paths = [path for each in self._folders.checkpoints if (path := local_path(each)) is not None and path.is_dir()]
         return bool(paths) and not any((path / job_id).exists() for path in paths)
 
@@ -207,7 +208,7 @@ def _is_empty(told: CheckpointStats) -> bool:
 
 
 def _checkpoint_id(metadata: Path) -> int:
-    """Flink's count, which the file begins with."""
+    """Return Flink's count from the beginning of the file; 0 if the file has no such header."""
     with metadata.open("rb") as file:
         header = file.read(_HEADER.size)
     if len(header) < _HEADER.size:

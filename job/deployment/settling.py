@@ -1,4 +1,4 @@
-"""Waiting for a new job to be worth the name: all tasks run, and a checkpoint of its own is complete."""
+"""The wait for a new job to settle: all tasks run, and a checkpoint of its own is complete."""
 
 from contextlib import suppress
 
@@ -9,14 +9,14 @@ from model.waiting import polls
 
 _POLL_S = 0.2
 _TOO_MANY_FAILURES = 6
-"""A job that failed so often before its first checkpoint will not come up by itself."""
+"""The number of failures before the first checkpoint after which a job will not come up by itself."""
 
 
 def wait_until_settled(rest: FlinkRest, job_id: str, *, timeout_s: float) -> None:
     """Wait until all tasks of a new job run and a checkpoint of its own is complete.
 
     Raises:
-        DeployError: it ended, failed again and again, or was not there in time; the text holds why.
+        DeployError: the job ended, failed six times, or did not settle in time; the text holds the reason.
     """
     asked = False
     for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
@@ -25,7 +25,7 @@ def wait_until_settled(rest: FlinkRest, job_id: str, *, timeout_s: float) -> Non
             return
         if job.all_running and not asked:
             asked = True
-            with suppress(RestError):  # then the next one by itself is waited for
+            with suppress(RestError):  # then wait for the next regular checkpoint
                 rest.begin_checkpoint(job_id)
         failures = rest.exceptions(job_id)
         if job.is_over or len(failures) >= _TOO_MANY_FAILURES:

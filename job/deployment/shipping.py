@@ -1,16 +1,16 @@
-"""The packages as one zip whose name is its content, so that a TaskManager never runs an older deployment's code.
+"""The packages as one zip named after its content, so that a TaskManager never runs an older deployment's code.
 
 A TaskManager's embedded interpreter lives as long as its JVM and keeps every module it imported: a second job with
-changed code under the same package names would run the old code in its thread-mode operators. So what
-the job runs, all that its entry point reaches by imports, travels inside one package named after the hash of that code,
-with the imports rewritten to it. Two deployments with the same code share a name, whatever else was changed beside it;
-different ones can even run side by side.
+changed code under the same package names would run the old code in its thread-mode operators. So the job's code, which
+is all that its entry point reaches by imports, travels inside one package named after the hash of that code, with the
+imports rewritten to it. Two deployments with the same code share a name, whatever else has changed; different ones can
+even run side by side.
 
-Flink removes the zip when tasks restart, and the interpreter would look for a module that it has not imported yet in
-the zip that is gone: an operator that moves to a surviving TaskManager would never start there. So the outer package
-imports everything that thread-mode operators may need at once; not so in worker processes, which are started anew with
-their own zip. There, several operators are made at the same time by threads of one process: one that imports a module
-holds its lock and waits for the package, which would wait for that module ("deadlock detected by _ModuleLock").
+Flink removes the zip when tasks restart, and the interpreter would search the removed zip for a module that it has not
+imported yet: an operator that moves to a surviving TaskManager would never start there. So the outer package imports
+at once everything that thread-mode operators may need. It does not in worker processes, which are started anew with
+their own zip. There, threads of one process make several operators at the same time: one that imports a module holds
+its lock and waits for the package, which would wait for that module ("deadlock detected by _ModuleLock").
 """
 
 import hashlib
@@ -36,7 +36,7 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
-    """What goes to the cluster.
+    """The files that go to the cluster.
 
     Attributes:
         name: the outer package: "recloop_" and 12 hex digits of the code's hash.
@@ -50,20 +50,20 @@ class Shipment:
 
 
 def pack(folder: Path, root: Path = PROJECT) -> Shipment:
-    """Writes zip and script into the folder.
+    """Write zip and script into the folder.
 
     Args:
-        folder: where to; made if it is not there.
+        folder: the target; made if it is not there.
         root: the folder that holds the packages.
 
     Raises:
-        ShippingError: a module is no Python, or imports one of the packages in a way that can't be rewritten.
+        ShippingError: a module is not Python, or imports one of the packages in a form that can't be rewritten.
     """
     sources = read_sources(root)
     name = f"recloop_{code_hash(sources)[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"{name}.zip"
-    # In one piece: an earlier deployment with the same code may have to be submitted again.
+    # Written atomically, because an earlier deployment with the same code may have to be submitted again.
     with whole_file(archive, many_writers=True) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
         out.writestr(zipfile.ZipInfo(f"{name}/__init__.py", _EPOCH), import_all(sources))
         for path, text in sources.items():
@@ -74,9 +74,9 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
 
 
 def import_all(sources: dict[str, str]) -> str:
-    """The outer package's own code: imports every shipped module of udfs, unless it is imported by a worker process.
+    """Return the outer package's own code, which imports every shipped module of udfs except in a worker process.
 
-    Those that need torch are left out: only worker processes score.
+    Modules that need torch are left out: only worker processes score.
     """
     names = (path.removesuffix(".py").replace("/", ".") for path, text in sources.items() if not _TORCH.search(text))
     modules = [name for name in names if name.startswith("udfs.") and not name.endswith("__init__")]
@@ -91,7 +91,7 @@ if getattr({spec}, "name", None) != "{_WORKER}":
 
 
 def read_sources(root: Path) -> dict[str, str]:
-    """Return what the job runs: path below the root -> text.
+    """Return the job's code as path below the root -> text.
 
     Raises:
         ShippingError: the job's entry point is not there, or a module can't be read as Python.
@@ -100,7 +100,7 @@ def read_sources(root: Path) -> dict[str, str]:
 
 
 def code_hash(sources: dict[str, str]) -> str:
-    """SHA-256 over all paths and texts, hex."""
+    """Return the SHA-256 over all paths and texts, in hex."""
     digest = hashlib.sha256()
     for path, text in sources.items():
         digest.update(f"{path}\0{text}\0".encode())
@@ -108,10 +108,10 @@ def code_hash(sources: dict[str, str]) -> str:
 
 
 def rename_imports(text: str, name: str, path: str) -> str:
-    """The module's text with imports from the packages pointing into the outer one.
+    """Return the module's text with imports from the packages pointing into the outer one.
 
     Raises:
-        ShippingError: it says `import job`, `import udfs.x` or the like; only `from ... import` is rewritten.
+        ShippingError: it has `import job`, `import udfs.x` or the like; only `from ... import` is rewritten.
     """
     if plain := _PLAIN.search(text):
         msg = f"{path}: write {plain.group().strip()!r} as from ... import ..., so that it can be shipped"

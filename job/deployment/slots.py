@@ -1,7 +1,7 @@
-"""What scoring and everything else ask of a cluster's TaskManagers when they are kept apart, read from the cluster.
+"""The slots that scoring and all other operators request when they are kept apart, as read from the cluster.
 
-A slot that asks for anything is cut out of its TaskManager's resources, so heap and managed memory have to be asked
-for as well. Each of the two sorts asks for all that a slot of its TaskManagers has: of the smallest one.
+A slot that requests anything is cut out of its TaskManager's resources, so heap and managed memory have to be requested
+as well. Each of the two groups requests all that the smallest slot of its TaskManagers has.
 """
 
 from job.cluster import FlinkRest
@@ -12,7 +12,7 @@ from job.settings.placement import GPU, STATE, SlotSettings
 from model.errors import RecloopError
 
 _ASKS = {GPU: "scoring.parallelism", STATE: "flink.parallelism"}
-"""Resource -> the setting that says how many of it are needed; that of scoring is as Flink's where it is not given."""
+"""Resource -> the setting for the number needed; scoring's defaults to Flink's."""
 
 
 class PlacementError(RecloopError):
@@ -20,13 +20,12 @@ class PlacementError(RecloopError):
 
 
 def placed(settings: JobSettings, rest: FlinkRest) -> JobSettings:
-    """The settings with the slots that scoring and the rest ask for, where they are to be kept apart.
+    """Return the settings with the slots that scoring and the rest request, if they are to be kept apart.
 
-    Slots that were given are taken as they are: a cluster that starts TaskManagers when they are asked for has none
-    to look at.
+    Given slots are taken as they are: a cluster that starts TaskManagers on demand has none to measure.
 
     Raises:
-        PlacementError: the scheduler ignores what slots ask for, or there are too few TaskManagers of one sort.
+        PlacementError: the scheduler ignores the resources of slots, or one group has too few TaskManagers.
     """
     placement = settings.placement
     if placement.scoring == "shared":
@@ -43,7 +42,7 @@ def placed(settings: JobSettings, rest: FlinkRest) -> JobSettings:
 
 
 def smallest_slot(task_managers: list[RegisteredTaskManager], resource: str, needed: int) -> SlotSettings:
-    """The slot that fits every TaskManager which has the external resource.
+    """Return the slot that fits every TaskManager with the external resource.
 
     Raises:
         PlacementError: fewer than `needed` slots with the resource are there.

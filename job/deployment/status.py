@@ -1,4 +1,4 @@
-"""How a running job does: state, rate, last checkpoint, restarts, and how far it is behind the log."""
+"""The status of a running job: state, rate, last checkpoint, restarts, and its lag behind the log."""
 
 import re
 import time
@@ -23,12 +23,12 @@ _PARTITION = re.compile(r"\.partition\.(\d+)\.next_offset$")
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
-    """One partition of the log.
+    """The position of the job in a partition of the log.
 
     Attributes:
-        partition: its number.
-        next_offset: the offset the job reads next; None while it did not say.
-        end_offset: how many records the partition holds.
+        partition: the number of the partition.
+        next_offset: the offset the job reads next; None while it has not reported one.
+        end_offset: the offset that the partition's next record gets.
     """
 
     partition: int
@@ -37,13 +37,13 @@ class PartitionLag:
 
     @property
     def lag(self) -> int:
-        """Records not read yet."""
+        """The number of records not read yet."""
         return self.end_offset - (self.next_offset or 0)
 
 
 @dataclass(frozen=True, slots=True)
 class JobStatus:
-    """What `recloop status` tells.
+    """The report of `recloop status`.
 
     Attributes:
         job_id: Flink's id.
@@ -53,24 +53,24 @@ class JobStatus:
         tasks: "running/all".
         lists_per_s: lists made a second, over the last two seconds.
         scored: histories that a model scored, since the last start.
-        stepped: of these, by one step from a kept state.
-        cached: of these, by what the model had said to the same question.
+        stepped: those of them scored by one step from a kept state.
+        cached: those of them answered from the score cache.
         fallbacks: behaviours that went on without scores since the last start.
-        fallback_reasons: why (`udfs.model_serving.model_calls.FallbackReason`) -> how many of them; the most
+        fallback_reasons: reason (`udfs.model_serving.model_calls.FallbackReason`) -> number of fallbacks; the most
             frequent first.
         dead_letters: records that were no behaviour since the last start.
         offsets_gone: offsets removed before they were read, and stepped over, since the last start.
-        restarts: how often Flink restarted it.
+        restarts: the number of times that Flink restarted it.
         last_failure: the newest failure's cause, or None.
         checkpoint_age_s: seconds since the newest complete checkpoint was triggered, or None.
-        checkpoint_ms: how long that took.
-        checkpoint_bytes: how much state it holds.
-        checkpoints_failed: how many failed.
-        log_silent_s: for how long the log's brokers have not answered the job; 0 while they do.
+        checkpoint_ms: the duration of that checkpoint, or None.
+        checkpoint_bytes: the size of the state that it holds, or None.
+        checkpoints_failed: the number of failed checkpoints.
+        log_silent_s: seconds for which the log's brokers have not answered the job; 0 while they do.
         swaps: models that replaced another at a scorer, since the last start.
         swap_failures: models that did not load at one, and left it with the model before.
-        models: which are served.
-        log_problem: why `partitions` is empty, or None.
+        models: the served models.
+        log_problem: the reason why `partitions` is empty, or None.
         partitions: the log, partition by partition.
     """
 
@@ -102,19 +102,19 @@ class JobStatus:
 
     @property
     def lag(self) -> int:
-        """Records of the whole log not read yet."""
+        """The number of records of the whole log not read yet."""
         return sum(partition.lag for partition in self.partitions)
 
 
 def find_job(rest: FlinkRest, name: str) -> JobSummary | None:
-    """The newest job of that name, whatever its state."""
+    """Return the newest job of that name in any state, or None."""
     return next((job for job in rest.jobs() if job.name == name), None)
 
 
 def read_status(
     rest: FlinkRest, job_id: str, settings: JobSettings | None, *, sample_s: float = _SAMPLE_S
 ) -> JobStatus:
-    """Asks Flink, twice within `sample_s` for the rate, and looks at the log that the settings name."""
+    """Read the job's metrics twice, `sample_s` apart, for the rate, and the ends of the log that the settings name."""
     before = fresh_counts(rest, job_id)
     began = time.monotonic()
     time.sleep(sample_s)
@@ -163,7 +163,7 @@ class Counts:
     Attributes:
         totals: metric -> count since the last start; of `log_silent_ms` the highest level.
         next_offsets: log partition -> the offset that is read next.
-        fallback_reasons: why -> how many fallbacks, where there are some.
+        fallback_reasons: reason -> number of fallbacks, without zeros.
     """
 
     totals: dict[str, int]
@@ -171,14 +171,14 @@ class Counts:
     fallback_reasons: dict[str, int]
 
     def total(self, metric: Metric) -> int:
-        """0 where nothing was reported yet."""
+        """Return the total of a metric; 0 if nothing was reported yet."""
         return self.totals.get(metric.value, 0)
 
 
 def fresh_counts(rest: FlinkRest, job_id: str) -> Counts:
-    """The job's metrics as they are now.
+    """Return the job's metrics as they are now.
 
-    Flink answers with what it fetched after the question before, so the first answer is thrown away.
+    Flink answers with the values fetched after the previous request, so the first answer is thrown away.
     """
     job = rest.job(job_id)
     counted(rest, job)
@@ -187,7 +187,7 @@ def fresh_counts(rest: FlinkRest, job_id: str) -> Counts:
 
 
 def counted(rest: FlinkRest, job: JobDetail) -> Counts:
-    """Reads the metrics of all vertices that have some of ours."""
+    """Read the job's own metrics from all vertices that have any."""
     totals: dict[str, int] = {}
     offsets: dict[int, int] = {}
     reasons: Counter[str] = Counter()
@@ -210,7 +210,7 @@ def counted(rest: FlinkRest, job: JobDetail) -> Counts:
 
 
 def lags(settings: JobSettings | None, next_offsets: dict[int, int]) -> tuple[list[PartitionLag], str | None]:
-    """Each partition of the log beside what was read of it; or why that can't be told."""
+    """Return each partition of the log with the offset that is read next; or the reason why that is unknown."""
     if settings is None:
         return [], "nothing is known here of how the job was deployed"
     try:

@@ -1,4 +1,4 @@
-"""What a deployment is asked for, what it gives, and the steps it takes."""
+"""The request for a deployment, its result, and its steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ STEPS = (
     "settled",
     "confirmed",
 )
-"""What a deployment tells when it is done with it; the tests kill it at each."""
+"""The steps of a deployment, each reported when it is done; the tests kill a deployment at each."""
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 """The states of a job that is over."""
 
@@ -29,7 +29,7 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """A job that runs.
+    """A deployed job that runs.
 
     Attributes:
         job_id: Flink's id.
@@ -48,7 +48,7 @@ class Deployment:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What `deploy` was asked for; `settings` are resolved, `lock` is the descriptor that the client holds too."""
+    """The arguments of `deploy`; `settings` are resolved, `lock` is the descriptor that the client holds too."""
 
     target: Target
     settings: JobSettings
@@ -65,10 +65,10 @@ class Asked:
 
     @property
     def is_local(self) -> bool:
-        """Whether the cluster is one of `recloop cluster start`, with all its files here."""
+        """True if the cluster is one of `recloop cluster start`, with all its files here."""
         return self.target.checkpoints == self.target.folder.parent / "checkpoints"
 
     @property
     def cluster(self) -> str:
-        """What names the cluster for good: the port of a local one may change."""
+        """The lasting name of the cluster: the folder of a local one, whose port may change, else the address."""
         return str(self.target.folder.parent) if self.is_local else self.target.rest_url.rstrip("/")

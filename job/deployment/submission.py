@@ -1,4 +1,4 @@
-"""Submitting by Flink's command line: the cluster to submit to, the call, and the reason where Flink takes no job."""
+"""Submission by Flink's command line: the cluster, the call, and the reason if Flink refuses the job."""
 
 import os
 import re
@@ -25,7 +25,7 @@ _FOLDERS = tuple(
     f"FLINK_{part}" for part in ("HOME", "CONF_DIR", "LIB_DIR", "OPT_DIR", "PLUGINS_DIR", "LOG_DIR", "PID_DIR")
 )
 _PLAIN = re.compile(r"[\w./@+=-]*", re.ASCII)
-"""What a shell takes as one word, also where it stands without quotes."""
+"""A text that a shell takes as one word even without quotes."""
 _TRUSTED_BY_JAVA = (
     "Flink's client trusts what Java does: import the certificate with keytool, and set "
     "JVM_ARGS='-Djavax.net.ssl.trustStore=FILE -Djavax.net.ssl.trustStorePassword=...'"
@@ -43,8 +43,8 @@ class Target:
     Attributes:
         rest_url: its REST interface.
         environment: the variables `flink run` needs.
-        folder: where deployments are written down.
-        checkpoints: the folder of retained checkpoints, where this machine sees it.
+        folder: the folder that records deployments.
+        checkpoints: the folder of retained checkpoints; None if this machine does not see it.
     """
 
     rest_url: str
@@ -54,21 +54,21 @@ class Target:
 
     @classmethod
     def local(cls, cluster: RunningCluster) -> "Target":
-        """A cluster started by `recloop cluster start`."""
+        """Return the target for a cluster started by `recloop cluster start`."""
         folder = cluster.directory / "deployments"
         return cls(cluster.rest_url, cluster.environment(), folder, cluster.layout.checkpoints)
 
     @classmethod
     def remote(cls, rest_url: str, folder: Path, checkpoints: Path | None = None) -> "Target":
-        """Any other cluster; the same Python environment has to be on its TaskManagers.
+        """Return the target for any other cluster, whose TaskManagers need the same Python environment.
 
         Raises:
-            SettingRefusedError: the address is none.
+            SettingRefusedError: the text is not an address.
             JavaNotFoundError: there is no Java that runs Flink's command line.
-            DeployError: FLINK_CONF_DIR names no folder with Flink's configuration.
+            DeployError: FLINK_CONF_DIR does not name a folder with Flink's configuration.
         """
         home, java = flink_home(), find_java(os.environ)
-        # Not what is first on PATH: this environment may not be activated.
+        # This environment's bin comes first, because it may not be activated.
         path = os.pathsep.join([str(Path(sys.executable).parent), str(java.home / "bin"), _path(os.environ)])
         variables = {"FLINK_HOME": str(home), "JAVA_HOME": str(java.home), "PATH": path}
         variables["FLINK_CONF_DIR"] = str(_configuration_folder(os.environ, home))
@@ -76,14 +76,14 @@ class Target:
 
 
 def submit(target: Target, arguments: list[str], *, keep_open: tuple[int, ...] = ()) -> str:
-    """Run `flink run`, whose output says the job's id, or why there is none.
+    """Run `flink run`, and return the job's id from its output.
 
-    The job's script is run by this Python, and the TaskManagers' workers by the one their cluster's configuration
-    names, else by the python3 on their PATH, which thread mode takes as well.
+    This Python runs the job's script. The TaskManagers' workers run the one that their cluster's configuration names,
+    else the python3 on their PATH, which thread mode takes as well.
 
     Args:
         target: the cluster.
-        arguments: what follows the JobManager's address and the Pythons.
+        arguments: the arguments after the JobManager's address and the Pythons.
         keep_open: descriptors that Flink's client holds as well, so that a lock is kept until it is done.
 
     Raises:
@@ -101,10 +101,10 @@ def submit(target: Target, arguments: list[str], *, keep_open: tuple[int, ...] =
 
 
 def try_connection(target: Target) -> None:
-    """Ask the cluster for its jobs by Flink's own client, as `submit` will reach it; costs a JVM's start.
+    """List the cluster's jobs by Flink's own client, on the path that `submit` will take; costs a JVM's start.
 
     Raises:
-        DeployError: it cannot reach the cluster; a proxy, a certificate or FLINK_CONF_DIR is in the way.
+        DeployError: the client cannot reach the cluster; a proxy, a certificate or FLINK_CONF_DIR prevents it.
     """
     output = _flink(target, ["list", *_connection(target)])
     if "Waiting for response" in output and "running" in output.lower() and "Exception" not in output:
@@ -115,7 +115,7 @@ def try_connection(target: Target) -> None:
 
 
 def _flink(target: Target, words: list[str], *, keep_open: tuple[int, ...] = ()) -> str:
-    """Return all that Flink's command line printed."""
+    """Run Flink's command line and return all that it printed."""
     try:
         with _without_blanks(target.environment) as environment:
             done = subprocess.run(
@@ -140,23 +140,23 @@ def _flink(target: Target, words: list[str], *, keep_open: tuple[int, ...] = ())
 
 @contextmanager
 def _without_blanks(environment: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Give the environment with links in place of folders that Flink's scripts cannot take, for they do not quote."""
+    """Yield the environment with links in place of folders that Flink's scripts, which do not quote, cannot take."""
     unfit = [name for name in _FOLDERS if not _PLAIN.fullmatch(environment.get(name, ""))]
     with tempfile.TemporaryDirectory(prefix="recloop-flink-") as folder:
         for name in unfit:
             (Path(folder) / name.lower()).symlink_to(environment[name])
-        links = {name: f"{folder}/{name.lower()}/." for name in unfit}  # find would not look behind a bare link
-        # Else the scripts would look up where FLINK_HOME really is.
+        links = {name: f"{folder}/{name.lower()}/." for name in unfit}  # find does not follow a bare link
+        # Otherwise the scripts would resolve the link FLINK_HOME.
         yield {**environment, **links, "_FLINK_HOME_DETERMINED": "true"}
 
 
 def _connection(target: Target) -> list[str]:
-    """Return the address as a whole: of host and port alone Flink would know no https and no path."""
+    """Return the option for the whole address; from host and port alone Flink would know no https and no path."""
     return ["--jobmanager", rest_address(target.rest_url)]
 
 
 def _pythons(target: Target) -> list[str]:
-    """Return which Python runs the script here, and which one the workers there."""
+    """Return the options for the Python of the script here and for that of the workers there."""
     return ["-pyclientexec", sys.executable, "-pyexec", worker_python(target)]
 
 

@@ -1,7 +1,7 @@
-"""Whose a tables folder is: a hidden file in it says which jobs were deployed onto it, the newest last.
+"""The owner of a tables folder: a hidden file in it lists the jobs that were deployed onto it, the newest last.
 
-So two jobs never write into one folder, and a deployment's number is never given again, also where all that was
-written down beside the cluster is gone. Readers of tables look into no hidden file.
+So two jobs never write into one folder, and a deployment's number is never reused, even if all records beside the
+cluster are gone. Readers of tables skip hidden files.
 """
 
 import platform
@@ -25,12 +25,12 @@ class Claim:
     """A deployment over the tables.
 
     Attributes:
-        number: the deployment's.
-        generation: the deployment's.
+        number: the deployment's number.
+        generation: the deployment's generation.
         job_name: the job's name.
         job_id: Flink's id.
         url: the cluster's REST interface.
-        cluster: what names the cluster for good: the folder of a local one, else the address.
+        cluster: the lasting name of the cluster: the folder of a local one, else the address.
         host: the machine that it was deployed from.
     """
 
@@ -44,7 +44,7 @@ class Claim:
 
 
 def claims(tables: Path) -> list[Claim]:
-    """Return the deployments over the folder, oldest first, without those that came to nothing.
+    """Return the deployments over the folder, oldest first, without those that were withdrawn.
 
     Raises:
         DeployError: the file is broken.
@@ -64,7 +64,7 @@ def claims(tables: Path) -> list[Claim]:
 
 
 def highest(tables: Path) -> tuple[int, int]:
-    """Return the highest number and generation ever given over the folder, (0, 0) where there is none."""
+    """Return the highest number and generation ever given over the folder, (0, 0) if there is none."""
     records = read(tables / FILE)
     return (
         max((int(each.get("number", 0)) for each in records), default=0),
@@ -73,12 +73,12 @@ def highest(tables: Path) -> tuple[int, int]:
 
 
 def claim(tables: Path, by: Claim) -> None:
-    """Write down that a job is about to be deployed over the folder."""
+    """Record that a job is about to be deployed over the folder."""
     append(tables / FILE, {"at": _now(), "step": _DEPLOYED, **asdict(by)})
 
 
 def withdraw(tables: Path, by: Claim) -> None:
-    """Write down that it came to nothing: it never completed a checkpoint."""
+    """Record that a deployment was given up: it never completed a checkpoint."""
     append(tables / FILE, {"at": _now(), "step": _WITHDRAWN, **asdict(by)})
 
 
@@ -87,11 +87,11 @@ def check_free(tables: Path, mine: Claim, *, take_over: bool) -> None:
 
     Args:
         tables: the folder.
-        mine: what is about to be deployed.
-        take_over: whether a cluster that does not answer is taken to be gone.
+        mine: the deployment about to be made.
+        take_over: whether a cluster that does not answer is assumed to be gone.
 
     Raises:
-        DeployError: a job of another name, or on another cluster, still runs, or nobody can say.
+        DeployError: a job of another name, or on another cluster, still runs, or may still run.
     """
     for theirs in _newest_of_each(claims(tables)):
         if (theirs.job_name, theirs.cluster) == (mine.job_name, mine.cluster):
@@ -111,7 +111,7 @@ def check_free(tables: Path, mine: Claim, *, take_over: bool) -> None:
 
 
 def _newest_of_each(every: list[Claim]) -> list[Claim]:
-    """Of each job on each cluster its newest deployment: the older ones were ended for it."""
+    """Return the newest deployment of each job on each cluster; the older ones were ended for it."""
     return list({(each.job_name, each.cluster): each for each in every}.values())
 
 
@@ -124,7 +124,10 @@ def _runs(url: str, job_id: str) -> bool:
 
 
 def _is_gone(error: RestError, theirs: Claim) -> bool:
-    """Whether nobody listens there on this machine: a cluster that was stopped, and its jobs with it."""
+    """Return whether the claim's cluster was on this machine and nothing listens there any more.
+
+    Then the cluster was stopped, and its jobs with it.
+    """
     if not isinstance(error, UnreachableError) or theirs.host != platform.node():
         return False
     return urlsplit(theirs.url).hostname in _LOOPBACK and "refused" in str(error).lower()

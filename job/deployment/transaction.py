@@ -1,4 +1,4 @@
-"""The steps of a deployment, each written down before it is done; see `job/deployment/deploy.py`."""
+"""The steps of a deployment, each recorded before it is done; see `job/deployment/deploy.py`."""
 
 import json
 
@@ -38,10 +38,10 @@ from model.files import sync
 
 
 class Transaction:
-    """One deployment; the locks are held.
+    """A deployment whose locks are held.
 
     Args:
-        asked: what is to be done.
+        asked: the requested deployment.
         rest: the cluster.
     """
 
@@ -63,11 +63,11 @@ class Transaction:
         self._launch = Launch(asked, rest, self._history, has_tables=self._has_tables)
 
     def run(self) -> Deployment:
-        """All steps.
+        """Run all steps and return the deployed job.
 
         Raises:
-            RecloopError: the first that failed; before the step `stopping` nothing was changed, afterwards the old
-                job was put back, and the text says so.
+            RecloopError: the first step that failed; before the step `stopping` nothing was changed, afterwards the
+                text says whether the old job was put back.
         """
         start_from = self._check()
         self._step("checked")
@@ -100,7 +100,7 @@ class Transaction:
         return Deployment(job_id, code, state, replaced, shipped.settings)
 
     def _check(self) -> str | None:
-        """Everything that can be known while the old job runs; returns the URI of a state that was given."""
+        """Check everything that can be known while the old job runs, and return the URI of a given state, or None."""
         asked, settings = self._asked, self._settings
         if asked.fresh and asked.start_from is not None:
             msg = "--fresh begins with empty state and --from goes on from one: give one of them"
@@ -126,14 +126,14 @@ class Transaction:
         return given
 
     def _settings_before(self, given: str | None) -> JobSettings | None:
-        """The settings of the deployment whose state is gone on from; None where nobody knows them."""
+        """Return the settings of the deployment whose state the new one goes on from; None if they are unknown."""
         if given is None:
             return JobSettings.of_file(self._before.settings) if self._before else None
         ids = [each for each in self._history.submitted if each.job_id in given or f"-{each.job_id[:6]}-" in given]
         return JobSettings.of_file(ids[-1].shipped.settings) if ids and ids[-1].shipped.settings.is_file() else None
 
     def _ship(self) -> tuple[Shipped, str]:
-        """Code and settings as files."""
+        """Write code and settings as files, and return them with the code's name."""
         asked = self._asked
         asked.on_progress("packing the code")
         shipment = pack(asked.target.folder / "code", asked.code)
@@ -146,7 +146,7 @@ class Transaction:
         return Shipped(file, shipment.archive, shipment.entry), shipment.name
 
     def _end_running(self, start_from: str | None) -> None:
-        """Ends the old job; more than one of the name are left by hands other than ours."""
+        """End the old job, and any others of its name, which somebody else must have left."""
         points = self._points()
         hand_over = HandOver(
             rest=self._rest,
@@ -170,16 +170,16 @@ class Transaction:
         self._step("saved")
 
     def _points(self) -> RestorePoints:
-        """What is known of the job's state now; the cluster is asked again."""
+        """Return all that is known of the job's state now; the cluster is read again."""
         named = [job for job in self._rest.jobs() if job.name == self._settings.job_name]
-        # Only where the history is lost: else it says which of them count.
+        # Claims count only if the history is lost; otherwise the history defines the jobs that count.
         mine = [each for each in self._claims if each.job_name == self._settings.job_name]
         highest = max((each.generation for each in mine), default=0)
         others = [] if self._history.submitted else [each.job_id for each in mine if each.generation == highest]
         return RestorePoints(self._rest, self._history, self._folders, named, others, is_local=self._asked.is_local)
 
     def _state(self) -> str | None:
-        """URI of what is gone on from; None where the job never had any state.
+        """Return the URI of the state to go on from; None if the job never had any.
 
         Raises:
             DeployError: the job ran before, and no state of it is found.
@@ -196,7 +196,7 @@ class Transaction:
         return None
 
     def _rolled_back(self, why: str, state: str | None) -> DeployError:
-        """Puts the old job back where this deployment ended one; returns what to tell."""
+        """Put the old job back if this deployment ended one, and return the error to raise."""
         retry = f"When that is mended: {self._asked.retry}"
         if not self._running:
             return DeployError(f"{why}\nNothing runs now that did not before. {retry}")
@@ -213,7 +213,7 @@ class Transaction:
         return DeployError(f"{why}\nThe old code and settings go on as job {job_id}; {kept}. {retry}")
 
     def _put_back(self, before: Shipped, state: str | None) -> str:
-        """Submits the old code and settings, as a deployment of its own."""
+        """Submit the old code and settings as a deployment of its own, and return the job's id."""
         raw = json.loads(before.settings.read_bytes())
         newest = self._history.newest
         self._which = Numbers(self._which.number + 1, newest.generation if newest else 0)
@@ -226,7 +226,7 @@ class Transaction:
 
     def _last_shipped(self) -> Shipped | None:
         if (newest := self._history.newest) is not None:
-            # A job that was deployed from elsewhere has other code than what is known here.
+            # A job that was deployed from elsewhere has code that is not known here.
             is_known = not self._running or newest.job_id in {job.job_id for job in self._running}
             return newest.shipped if is_known else None
         folder, name = self._asked.target.folder, self._settings.job_name
@@ -249,7 +249,10 @@ class Transaction:
 
 
 def _begun_before(settings: JobSettings, before: JobSettings | None) -> JobSettings:
-    """With the start offsets of the deployment it goes on from: a partition may not have been found until then."""
+    """Return the settings with the start offsets of the deployment they go on from.
+
+    A partition may not have been found until then.
+    """
     if before is None or before.log.topic != settings.log.topic:
         return settings
     log = settings.log.model_copy(update={"start_offsets": before.log.start_offsets})

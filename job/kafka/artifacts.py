@@ -1,6 +1,6 @@
 """A broker's jars, and Flink's own connector: pinned Maven artifacts, fetched once by the machine's own Maven client.
 
-Where the client fetches from is its own business: its settings say so, nothing here does.
+The client's own settings name its repositories; nothing here does.
 """
 
 import os
@@ -14,13 +14,13 @@ from job.cluster.java import find_java
 from job.kafka.errors import FetchFailedError, NoMavenError
 
 Artifacts = tuple[tuple[str, str, str], ...]
-"""Group, name and version of each."""
+"""The group, name and version of each artifact."""
 VERSION = "4.1.0"
 CACHE = Path(".recloop/cache")
 _BROKER = (("org.apache.kafka", "kafka_2.13", VERSION), ("org.slf4j", "slf4j-simple", "1.7.36"))
 _CONNECTOR = ("org.apache.flink", "flink-sql-connector-kafka", "5.0.0-2.2")
 _COPY = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
-"""Pinned and whole: a goal by its short name is first looked up, in one request that nobody repeats."""
+"""The goal's full, pinned name: a short one needs a request to resolve it, which is not repeated if it fails."""
 _FETCH_TIMEOUT_S = 600
 _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
   <modelVersion>4.0.0</modelVersion>
@@ -36,12 +36,12 @@ _POM = """<project xmlns="http://maven.apache.org/POM/4.0.0">
 
 
 def has_maven() -> bool:
-    """Whether a broker's artifacts could be fetched here."""
+    """Return whether a broker's artifacts could be fetched here."""
     return shutil.which("mvn") is not None
 
 
 def broker_jars(cache: Path = CACHE, on_progress: Callable[[str], None] = lambda _: None) -> Path:
-    """The folder with the broker's jars; fetched where the cache has none.
+    """Return the folder with the broker's jars, which are fetched if the cache has none.
 
     Raises:
         NoMavenError: nothing is cached, and there is no Maven client.
@@ -52,7 +52,7 @@ def broker_jars(cache: Path = CACHE, on_progress: Callable[[str], None] = lambda
 
 
 def connector_jar(cache: Path = CACHE, on_progress: Callable[[str], None] = lambda _: None) -> Path:
-    """The jar of Flink's own Kafka connector; raises as `broker_jars`."""
+    """Return the jar of Flink's own Kafka connector; errors are those of `broker_jars`."""
     _, name, version = _CONNECTOR
     return _fetched(cache.absolute() / f"{name}-{version}", (_CONNECTOR,), on_progress) / f"{name}-{version}.jar"
 
@@ -67,7 +67,7 @@ def _fetched(folder: Path, artifacts: Artifacts, on_progress: Callable[[str], No
     folder.parent.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(dir=folder.parent) as staged:
         jars = _copy_dependencies(Path(staged), artifacts)
-        # Another process may have been as fast.
+        # Another process may have made the folder meanwhile.
         if not folder.is_dir():
             jars.rename(folder)
     return folder
@@ -94,7 +94,7 @@ def _copy_dependencies(staged: Path, artifacts: Artifacts) -> Path:
 
 
 def _environ() -> dict[str, str]:
-    """The machine's own Java where there is one: it knows whose certificates its Maven is to trust."""
+    """Return the variables for Maven; the machine's own Java comes first, because it has the certificates to trust."""
     if "JAVA_HOME" in os.environ or shutil.which("java"):
         return dict(os.environ)
     return {**os.environ, "JAVA_HOME": str(find_java(os.environ).home)}

@@ -1,4 +1,4 @@
-"""The topic that the job reads as its log: it has to keep what was appended, or the job never sees it."""
+"""The topic that the job reads as its log: it has to keep records until the job has read them."""
 
 import logging
 from datetime import timedelta
@@ -8,12 +8,12 @@ from job.kafka.topics import topic_configs
 from udfs.kafka.connection import KafkaConnection
 
 SHORT = timedelta(days=1)
-"""A job that is away for longer than records are kept loses what came meanwhile."""
+"""The retention below which a warning is logged: a job that is away for longer than it loses behaviours."""
 _log = logging.getLogger(__name__)
 
 
 def check_keeps(connection: KafkaConnection, topic: str) -> None:
-    """Refuse a topic that is there and forgets; log a warning where that can't be told, or records are kept briefly.
+    """Refuse a topic that loses records; log a warning if that can't be known, or records are kept only briefly.
 
     Raises:
         TopicError: compaction removes records of equal keys, whether the job has read them or not; or the brokers do

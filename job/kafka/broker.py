@@ -1,4 +1,4 @@
-"""A real single-node Kafka (KRaft) for development and tests, on loopback: started, found again, stopped.
+"""A real single-node Kafka (KRaft) broker on loopback for development and tests: start, find and stop.
 
 It runs in a session and process group of its own, from a state folder that holds its topics, its log and
 broker.json (process, ports). Stopping leaves no process; topics stay in the folder.
@@ -40,15 +40,15 @@ Progress = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class BrokerSpec:
-    """How a broker is to run.
+    """The specification of a broker.
 
     Attributes:
         directory: its state folder.
-        port: where clients connect; None takes the one it had, or a free one.
-        heap: the most its JVM's heap may grow to.
-        cache: where fetched artifacts are kept.
-        properties: in place of, or beside, our server.properties.
-        jvm_options: for Java, as -Dname=value.
+        port: the port for clients; None takes the one it had, or a free one.
+        heap: the limit of its JVM's heap.
+        cache: the folder of fetched artifacts.
+        properties: properties that replace ours in server.properties or are added to them.
+        jvm_options: options for Java, such as -Dname=value.
     """
 
     directory: Path = DEFAULT_DIRECTORY
@@ -61,7 +61,7 @@ class BrokerSpec:
 
 @dataclass(frozen=True, slots=True)
 class _Record:
-    """What broker.json says; the time of creation tells a process from a later one of the same number."""
+    """The content of broker.json; the creation time distinguishes a process from a later one with the same id."""
 
     pid: int
     created: float
@@ -71,11 +71,11 @@ class _Record:
 
 @dataclass(frozen=True, slots=True)
 class RunningBroker:
-    """A broker that was ready.
+    """A broker that has become ready.
 
     Attributes:
-        bootstrap: where clients connect, host:port.
-        pid: its process, and its process group.
+        bootstrap: the address for clients, host:port.
+        pid: its process id, which is its process group's too.
         directory: its state folder.
     """
 
@@ -84,11 +84,11 @@ class RunningBroker:
     directory: Path
 
     def stop(self) -> None:
-        """Ends it in order, or by force when that takes over 10 s."""
+        """End the broker in order, or by force if that takes over 10 s."""
         self._end(signal.SIGTERM)
 
     def kill(self) -> None:
-        """Ends it as a crash would (SIGKILL)."""
+        """End the broker as a crash would (SIGKILL)."""
         self._end(signal.SIGKILL)
 
     def _end(self, how: signal.Signals) -> None:
@@ -105,11 +105,11 @@ class RunningBroker:
 def start(
     spec: BrokerSpec = BrokerSpec(), *, timeout_s: float = 30, on_progress: Progress = lambda _: None
 ) -> RunningBroker:
-    """Starts a broker, or finds the one that runs in the folder; returns when it serves.
+    """Start a broker, or find the one that runs in the folder, and return it when it serves.
 
     Raises:
         NoMavenError, FetchFailedError: its artifacts are not there and can't be fetched.
-        BrokerFailedError: it did not get ready; the text holds its log's line.
+        BrokerFailedError: it did not get ready; the text holds a line of its log.
         JavaNotFoundError: there is no Java for it.
         NotOursError: the folder holds something else.
     """
@@ -135,7 +135,7 @@ def start(
 
 
 def find(directory: Path = DEFAULT_DIRECTORY) -> RunningBroker | None:
-    """The broker that runs in a state folder; None where none does."""
+    """Return the broker that runs in a state folder; None if none does."""
     record = _read(directory)
     if record is None:
         return None
@@ -155,7 +155,7 @@ def _read(directory: Path) -> _Record | None:
 
 
 def _ports(wanted: int | None, before: _Record | None) -> tuple[int, int]:
-    """Ports of the broker and its controller: as wanted, as before, else free ones.
+    """Return the ports of the broker and its controller: as wanted, as before, else free ones.
 
     Raises:
         BrokerFailedError: the wanted port is taken.
@@ -174,7 +174,7 @@ def _port_like(before: int | None, taken: int | None) -> int:
 
 
 def _format(java: list[str], config: Path) -> None:
-    """Makes the data folder a KRaft one, with a cluster id of its own."""
+    """Format the data folder for KRaft, with a cluster id of its own."""
     # A leading "-" would be taken for an option.
     cluster_id = "-"
     while cluster_id.startswith("-"):
@@ -187,7 +187,7 @@ def _format(java: list[str], config: Path) -> None:
 
 
 def _spawn(command: list[str], log: Path) -> int:
-    """Starts the command in a session of its own, its output in the log; says its process id."""
+    """Start the command in a session of its own, with its output in the log, and return its process id."""
     to_log = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
     actions = [no_input, to_log, (os.POSIX_SPAWN_DUP2, 1, 2)]
@@ -225,7 +225,7 @@ def _is_dead(pid: int) -> bool:
 
 
 def _telling_line(said: str) -> str:
-    """The first line that tells of an error, else the last one."""
+    """Return the first line that names an error, else the last one."""
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     bad = (line for line in lines if any(word in line for word in _BAD_LINES))
     return next(bad, lines[-1] if lines else "it said nothing")

@@ -1,10 +1,10 @@
-"""What can go wrong beside the reading itself: one tree of exceptions.
+"""Errors of Kafka tools, apart from those of reading the log: one tree of exceptions.
 
 KafkaToolError            the root; its text says what to do
 ├── NoMavenError          no Maven client to fetch the broker's artifacts with
 ├── FetchFailedError      the Maven client could not fetch them
 ├── BrokerFailedError     the broker died or was not ready in time
-├── TopicError            a topic is missing, or is not as it was asked for, or nobody answers
+├── TopicError            a topic is missing, or is not as required, or nobody answers
 ├── LoginError            a user or secret that the connector could not log in with
 ├── GroupMissingError     there is no consumer group of that name
 └── ProduceError          records were not acknowledged
@@ -26,19 +26,19 @@ class FetchFailedError(KafkaToolError):
 
 
 class BrokerFailedError(KafkaToolError):
-    """The broker did not get ready; what was started of it has been ended."""
+    """The broker did not get ready; everything that was started of it has been ended."""
 
 
 class TopicError(KafkaToolError):
-    """A topic that is missing, or has other partitions than asked for, or whose brokers do not answer."""
+    """A topic is missing, exists already, has other partitions or loses records, or its brokers do not answer."""
 
 
 class LoginError(KafkaToolError):
-    """A user or secret that Flink's own connector can't be given."""
+    """A user or secret cannot be given to Flink's own connector."""
 
 
 class GroupMissingError(KafkaToolError):
-    """A consumer group that the brokers do not know; the text names those that they know."""
+    """The brokers do not know a consumer group; the text names those that they know."""
 
 
 class ProduceError(KafkaToolError):

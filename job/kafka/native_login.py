@@ -1,8 +1,8 @@
-"""How Flink's own Kafka connector logs in: one line of JAAS, which has a grammar of its own.
+"""The login of Flink's own Kafka connector: one line of JAAS, which has a grammar of its own.
 
-Kafka's Java client reads it with a StreamTokenizer, after it replaced `${provider:...}` by what stands there. What is
-ours is written so that it means itself. What the client looks up on a TaskManager it puts in as it is: a secret that
-would break out of its quotes is refused beforehand.
+Kafka's Java client reads it with a StreamTokenizer, after it has replaced each `${provider:...}` by its value. Our own
+values are escaped. A value that the client finds on a TaskManager is inserted as it is, so a secret that would break
+out of its quotes is refused beforehand.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _FIRST_PRINTABLE = 32
 
 
 def jaas_quoted(text: str) -> str:
-    """The text as a quoted value; also `$` is written as octal, which is read after providers were looked up."""
+    """Return the text as a quoted value; `$` becomes octal too, which is decoded after providers are replaced."""
     return '"' + "".join(_escaped(letter) for letter in text) + '"'
 
 
@@ -25,8 +25,8 @@ def check_login(kafka: KafkaSettings) -> None:
     """Refuse secrets that the connector could not use.
 
     Raises:
-        LoginError: it has a letter that ends its quotes, or its file's path one that ends the place.
-        SecretMissingError: it is not there.
+        LoginError: a secret has a character that ends its quotes, or its place one that ends the place.
+        SecretMissingError: a secret is not there.
     """
     if kafka.connector == "native" and kafka.security.startswith("SASL"):
         for problem in _problems(str(kafka.password)):

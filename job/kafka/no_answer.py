@@ -1,4 +1,4 @@
-"""Kafka's errors as one of ours; of a time-out which brokers were tried, what was found there, and what to check."""
+"""Kafka's errors as one of ours; that of a time-out lists the brokers tried, their replies, and what to check."""
 
 import re
 import socket
@@ -25,15 +25,15 @@ _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]*)\]?:(?P<port>\d{1,5})")
 
 @contextmanager
 def told(what: str, connection: KafkaConnection, *, reached: bool = True) -> Iterator[None]:
-    """Kafka's errors as one of ours.
+    """Turn Kafka's errors in the block into one of ours.
 
     Args:
-        what: was asked about.
-        connection: by which.
+        what: the subject of the request, for the message.
+        connection: the connection that it uses.
         reached: whether a broker has answered on it before.
 
     Raises:
-        TopicError: what went wrong, with what, and what to do where nobody answered.
+        TopicError: a request failed; the text names its subject and the fault, with advice if nobody answered.
     """
     try:
         yield
@@ -43,7 +43,7 @@ def told(what: str, connection: KafkaConnection, *, reached: bool = True) -> Ite
     except KafkaError as error:
         msg = f"{what}: {_once(error)}"
         raise TopicError(msg) from error
-    except (OSError, ValueError) as error:  # a certificate that can't be read, an address that is none
+    except (OSError, ValueError) as error:  # an unreadable certificate, a malformed address
         if reached:
             raise
         msg = f"{what}: {type(error).__name__}: {error}: check kafka.brokers, and the files of kafka.ca_file and others"
@@ -51,7 +51,7 @@ def told(what: str, connection: KafkaConnection, *, reached: bool = True) -> Ite
 
 
 def no_answer(connection: KafkaConnection, *, reached: bool) -> str:
-    """Which brokers were asked and how, what is at their addresses, and what to check."""
+    """Return a message with the brokers asked, the login, what is at their addresses, and what to check."""
     addresses = connection.brokers.split(",")
     found = "; ".join(f"{each} {_at(each)}" for each in addresses[:_MOST_TRIED])
     if reached:
@@ -68,20 +68,20 @@ def no_answer(connection: KafkaConnection, *, reached: bool) -> str:
 
 
 def _once(error: KafkaError) -> str:
-    """Its kind, and what it says, which often begins with the kind."""
+    """Return the error's kind and text; the text often begins with the kind, which is not repeated."""
     kind, said = type(error).__name__, str(error)
     return said if said.startswith(kind) else f"{kind}: {said}"
 
 
 def _manner(connection: KafkaConnection) -> str:
-    """How we asked, without secrets."""
+    """Return the settings of the connection, without secrets."""
     if connection.mechanism is None:
         return f"kafka.security={connection.security}"
     return f"kafka.security={connection.security} with {connection.mechanism} as user {connection.username}"
 
 
 def _at(address: str) -> str:
-    """What is found at an address by a plain connection."""
+    """Return the result of a plain connection to an address, as a phrase."""
     parts = _ADDRESS.fullmatch(address.strip())
     if parts is None or int(parts["port"]) > _LAST_PORT:
         return "is no host:port"

@@ -1,4 +1,4 @@
-"""The topics a job publishes to: made where they are missing, and refused where they would lose records."""
+"""The topics that a job publishes to: made if they are missing, and refused if they would lose records."""
 
 import logging
 from collections.abc import Iterator
@@ -13,14 +13,14 @@ _log = logging.getLogger(__name__)
 
 
 def make_topics_ready(settings: JobSettings) -> Iterator[str]:
-    """Makes the topics that are not there: lists on a compacted one, dead letters on one that keeps by time.
+    """Make the topics that are missing: a compacted one for lists, one that keeps records by time for dead letters.
 
     Yields:
-        The names of those it made.
+        The names of the topics made.
 
     Raises:
-        TopicError: a topic that is there keeps the wrong records, or the brokers do not answer.
-        LoginError: Flink's own connector could not log in with what the settings name.
+        TopicError: an existing topic keeps the wrong records, or the brokers do not answer.
+        LoginError: Flink's own connector could not log in with the settings' secrets.
     """
     publish = settings.publish
     if publish.lists_topic is not None:

@@ -25,7 +25,7 @@ _FAST_RESTART = {
 
 
 def server_properties(data: Path, port: int, controller_port: int, more: Mapping[str, str]) -> dict[str, str]:
-    """All properties of the broker; `more` replaces and adds."""
+    """Return all properties of the broker; `more` replaces some and adds others."""
     return {
         "process.roles": "broker,controller",
         "node.id": "1",
@@ -41,5 +41,5 @@ def server_properties(data: Path, port: int, controller_port: int, more: Mapping
 
 
 def as_text(properties: Mapping[str, str]) -> str:
-    """The file's text."""
+    """Return properties as the text of a properties file."""
     return "".join(f"{name}={value}\n" for name, value in properties.items())

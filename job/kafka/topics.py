@@ -1,4 +1,4 @@
-"""Topics of a Kafka cluster and how far its consumer groups are: what `recloop kafka topics|lag` show."""
+"""The topics of a Kafka cluster and the lags of its consumer groups, for `recloop kafka topics|lag` and deployment."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
@@ -31,8 +31,8 @@ class Topic:
 
     Attributes:
         name: its name.
-        partitions: how many it has.
-        offsets: how many offsets it holds now, over all partitions.
+        partitions: the number of its partitions.
+        offsets: the number of offsets it holds now, over all partitions.
     """
 
     name: str
@@ -42,11 +42,11 @@ class Topic:
 
 @dataclass(frozen=True, slots=True)
 class GroupLag:
-    """How far a consumer group is in one partition.
+    """The position of a consumer group in one partition.
 
     Attributes:
         topic: the topic's name.
-        partition: its number.
+        partition: the partition's number.
         committed: the offset the group reads next.
         end_offset: the offset the next record gets.
     """
@@ -58,14 +58,14 @@ class GroupLag:
 
     @property
     def lag(self) -> int:
-        """Offsets not read yet."""
+        """The number of offsets not read yet."""
         return self.end_offset - self.committed
 
 
 def create_topic(
     connection: KafkaConnection, name: str, partitions: int, configs: Mapping[str, str] | None = None
 ) -> None:
-    """Makes a topic of as many replicas as the brokers' default.
+    """Make a topic with the brokers' default number of replicas.
 
     Raises:
         TopicError: it is there already.
@@ -80,7 +80,7 @@ def create_topic(
 
 
 def ensure_topic(connection: KafkaConnection, name: str, partitions: int) -> None:
-    """Makes a topic where it is not there.
+    """Make a topic if it is not there.
 
     Raises:
         TopicError: it is there with another number of partitions.
@@ -94,7 +94,7 @@ def ensure_topic(connection: KafkaConnection, name: str, partitions: int) -> Non
 
 
 def topic_configs(connection: KafkaConnection, name: str) -> dict[str, str | None]:
-    """A topic's configuration, defaults included; empty where there is no such topic, or we may not see it.
+    """Return a topic's configuration, defaults included; empty if there is no such topic, or we may not see it.
 
     Raises:
         TopicError: the brokers do not answer.
@@ -106,7 +106,7 @@ def topic_configs(connection: KafkaConnection, name: str) -> dict[str, str | Non
 
 
 def cleanup_policy(connection: KafkaConnection, name: str) -> str | None:
-    """What a topic does with old records: delete, compact, or both; None where `topic_configs` is empty.
+    """Return a topic's policy for old records: delete, compact, or both; None if `topic_configs` is empty.
 
     Raises:
         TopicError: the brokers do not answer.
@@ -115,7 +115,7 @@ def cleanup_policy(connection: KafkaConnection, name: str) -> str | None:
 
 
 def is_there(connection: KafkaConnection, name: str) -> bool:
-    """Whether there is such a topic that we may see.
+    """Return whether there is such a topic that we may see.
 
     Raises:
         TopicError: the brokers do not answer.
@@ -125,14 +125,14 @@ def is_there(connection: KafkaConnection, name: str) -> bool:
 
 
 def topics(connection: KafkaConnection) -> list[Topic]:
-    """All topics but Kafka's own, by name."""
+    """Return all topics but Kafka's own, sorted by name."""
     with _consumer(connection) as consumer, told("the topics", connection):
         names = sorted(name for name in consumer.topics() if not name.startswith("__"))
         return [_topic(consumer, name) for name in names]
 
 
 def end_offsets(connection: KafkaConnection, topic: str) -> dict[int, int]:
-    """For each partition of a topic the offset that its next record gets.
+    """Return for each partition of a topic the offset that its next record gets.
 
     Raises:
         TopicError: there is no such topic, or the brokers do not answer.
@@ -142,7 +142,7 @@ def end_offsets(connection: KafkaConnection, topic: str) -> dict[int, int]:
 
 
 def group_lags(connection: KafkaConnection, group: str) -> list[GroupLag]:
-    """Where a consumer group is, in each partition it ever committed an offset of.
+    """Return the position of a consumer group in each partition for which it has committed an offset.
 
     Raises:
         GroupMissingError: there is no group of that name.
@@ -157,7 +157,7 @@ def group_lags(connection: KafkaConnection, group: str) -> list[GroupLag]:
 
 
 def _check_group(admin: Any, group: str) -> None:
-    """A group without any offset: it is there as long as it has members."""
+    """Refuse an unknown group; one without any offset exists as long as it has members."""
     known = sorted({str(each["group_id"]) for each in admin.list_groups()})
     if group not in known:
         others = f"there are {', '.join(known)}" if known else "there is none yet"
@@ -169,7 +169,7 @@ def _check_group(admin: Any, group: str) -> None:
 
 
 def _committed(admin: Any, group: str) -> dict[Any, int]:
-    """The group's offsets; a broker that was never asked for any group first makes a topic for them."""
+    """Return the group's offsets; on its first request for any group a broker makes a topic for them, so retry."""
     passing = (CoordinatorLoadInProgressError, CoordinatorNotAvailableError)
     ask = partial(admin.list_group_offsets, [group])
     found = retry(ask, passing, timeout_s=_TIMEOUT_MS / 1000, poll_s=_RETRY_S)[group]
@@ -196,11 +196,11 @@ def _partitions(consumer: Any, topic: str) -> list[Any]:
 
 
 def start_offsets(connection: KafkaConnection, topic: str, start: Start, group: str) -> tuple[int, ...]:
-    """Where each partition of a topic begins; empty where all begin with their oldest record.
+    """Return the offset to begin with in each partition; empty if all begin with their oldest record.
 
     Args:
-        connection: to the brokers.
-        topic: its name.
+        connection: the connection to the brokers.
+        topic: the topic's name.
         start: "earliest", "latest", "committed" by the group (a partition it never read begins with its oldest
             record), or a time: the first record that is not older, or the end.
         group: the consumer group.

@@ -1,4 +1,4 @@
-"""Where settings come from, apart from their defaults: each source as nested values that nobody checked yet."""
+"""The sources of settings, apart from their defaults: each as nested values that are not validated yet."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,14 +12,14 @@ from model.errors import RecloopError
 
 
 class SettingsError(RecloopError):
-    """A setting is unknown or has a value that can't be; the message names it."""
+    """A setting is unknown or has an impossible value; the message names it."""
 
 
 def of_toml(file: Path | None, settings: type[BaseSettings]) -> dict[str, Any]:
-    """What a TOML file says, one table a group.
+    """Return the values of a TOML file, one table a group; none without a file.
 
     Raises:
-        SettingsError: there is no such file, or it is no TOML.
+        SettingsError: there is no such file, or it is not TOML.
     """
     if file is None:
         return {}
@@ -34,10 +34,10 @@ def of_toml(file: Path | None, settings: type[BaseSettings]) -> dict[str, Any]:
 
 
 def of_environment(settings: type[BaseSettings]) -> dict[str, Any]:
-    """What variables say: RECLOOP_LISTS__LENGTH=20.
+    """Return the values of environment variables such as RECLOOP_LISTS__LENGTH=20.
 
     Raises:
-        SettingsError: one names no group, or its value is no JSON where that is needed.
+        SettingsError: a variable names no group, or its value is not JSON where JSON is needed.
     """
     source = EnvSettingsSource(settings)
     for name in source.env_vars:
@@ -53,10 +53,10 @@ def of_environment(settings: type[BaseSettings]) -> dict[str, Any]:
 
 
 def of_overrides(overrides: Sequence[str]) -> dict[str, Any]:
-    """What "group.name=value" say, value as JSON or a plain word.
+    """Return the values of overrides "group.name=value", with each value as JSON or a plain word.
 
     Raises:
-        SettingsError: one has no "=" or no name, or a group is given as one value too.
+        SettingsError: an override has no "=" or no name, or a group is also given as one value.
     """
     values: dict[str, Any] = {}
     for override in overrides:
@@ -77,7 +77,7 @@ def of_overrides(overrides: Sequence[str]) -> dict[str, Any]:
 
 
 def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Both, group by group; of two values the one above."""
+    """Merge two nested mappings, group by group; of two values take the one above."""
     merged = dict(below)
     for key, value in above.items():
         old = merged.get(key)

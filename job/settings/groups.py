@@ -1,6 +1,6 @@
-"""The groups of settings: what each field is, its default, and what it means.
+"""The groups of settings: the type, default and meaning of each field.
 
-Frozen, typed; `job/settings/job_settings.py` puts them together and says where values come from.
+They are frozen and typed; `job/settings/job_settings.py` puts them together and reads the values from their sources.
 """
 
 from datetime import datetime, timedelta
@@ -53,7 +53,7 @@ from udfs.lists.user_list import Policy
 
 def _place(value: object) -> object:
     if isinstance(value, str) and (value.partition(":")[0] not in {"file", "env"} or not value.partition(":")[2]):
-        # Without the value: it may be the secret itself.
+        # The message leaves out the value, which may be the secret itself.
         kind, msg = "secret_place", "give the place of the secret, file:PATH or env:NAME, not the secret itself"
         raise PydanticCustomError(kind, msg)
     return value
@@ -75,12 +75,12 @@ GivenStart = Annotated[Literal["earliest", "latest", "committed"] | AwareDatetim
 
 
 class _Group(BaseModel):
-    # No infinity: JSON, as which the job gets its settings, has none.
+    # The job gets its settings as JSON, which has no infinity.
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LogSettings(_Group):
-    """Where behaviours come from."""
+    """The source of behaviours."""
 
     kind: Literal["files", "kafka"] = Field("files", description="the embedded log, or a Kafka topic")
     folder: Folder = Field(Path(".recloop/log"), description="the embedded log: a folder of JSON-lines files")
@@ -110,7 +110,7 @@ class LogSettings(_Group):
 
 
 class KafkaSettings(_Group):
-    """How Kafka is reached."""
+    """The connection to Kafka."""
 
     brokers: Brokers | None = Field(
         None, description="host:port, separated by commas; needed where a topic is read or written"
@@ -139,14 +139,14 @@ class KafkaSettings(_Group):
         return self
 
     def resolved(self) -> "KafkaSettings":
-        """Every path absolute, those of secrets too."""
+        """Return the settings with every path absolute, those of secrets too."""
         names = ("ca_file", "certificate_file", "key_file")
         paths = {name: path.absolute() for name in names if (path := getattr(self, name)) is not None}
         places = {name: _absolute(place) for name in ("password", "key_password") if (place := getattr(self, name))}
         return self.model_copy(update={**paths, **places})
 
     def connection(self) -> KafkaConnection:
-        """The same for the operators.
+        """Return the connection for the operators.
 
         Raises:
             SettingsError: there are no brokers.
@@ -163,7 +163,7 @@ class KafkaSettings(_Group):
 
 
 class PublishSettings(_Group):
-    """What is written to Kafka for others, beside the tables."""
+    """The rows that are also published to Kafka, beside the tables."""
 
     lists_topic: Topic | None = Field(
         None, description="every new list, keyed by user; `recloop deploy` makes it, compacted"
@@ -178,12 +178,12 @@ class PublishSettings(_Group):
 
     @property
     def topics(self) -> tuple[str, ...]:
-        """Those that are written."""
+        """The topics that are written."""
         return tuple(topic for topic in (self.lists_topic, self.dead_letters_topic) if topic is not None)
 
 
 class ActionSettings(_Group):
-    """One row of the action table."""
+    """A row of the action table."""
 
     code: Annotated[int, Between(1, 255)] = Field(description="what state stores; never given to another action")
     kind: Kind
@@ -192,7 +192,7 @@ class ActionSettings(_Group):
 
 
 class ProfileSettings(_Group):
-    """What is kept of a user."""
+    """The limits of a user's profile."""
 
     history_block: Records = Field(50, description="the history grows to twice this, then the oldest block goes")
     seen_limit: Remembered = Field(500, description="items remembered as seen after they left the history")
@@ -203,7 +203,7 @@ class ProfileSettings(_Group):
 
 
 class ScoringSettings(_Group):
-    """How the model is asked."""
+    """The scoring of candidates by the model."""
 
     bundle: Folder | None = Field(None, description="the bundle's folder; needed unless lists.policy is history")
     bundle_hash: str | None = Field(None, description="the hash it must have; `recloop deploy` fills it in")
@@ -256,7 +256,7 @@ class ScoringSettings(_Group):
 
 
 class ListSettings(_Group):
-    """How lists are made."""
+    """The rules for making lists."""
 
     policy: Policy = Field(Policy.RECOMMEND, description="recommend, or history")
     length: Items = Field(10, description="items in a list")
@@ -269,7 +269,7 @@ class ListSettings(_Group):
 
 
 class TrendSettings(_Group):
-    """What counts as trending; lists.trend_weight says how much that counts, and 0 turns it off."""
+    """The measure of trends; lists.trend_weight is their weight in a score, and 0 turns them off."""
 
     half_life: Duration = Field(timedelta(hours=6), description="after so much event time a behaviour counts half")
     capacity: Annotated[int, Between(1, 10_000_000)] = Field(5_000, description="items whose trend is kept")
@@ -278,14 +278,14 @@ class TrendSettings(_Group):
 
 
 class TableSettings(_Group):
-    """Where rows go."""
+    """The output tables."""
 
     folder: Folder = Field(Path(".recloop/tables"), description="the output tables")
     prediction_sample_rate: Share = Field(0.05, description="share of behaviours whose predictions are kept")
 
 
 class FlinkSettings(_Group):
-    """How the job runs on Flink."""
+    """The job's execution on Flink."""
 
     parallelism: Subtasks = Field(1, description="subtasks of each operator")
     buckets: Subtasks = Field(32, description="user buckets = Flink's max parallelism; fixed at the first deployment")
@@ -310,7 +310,7 @@ def _secret(place: str | None) -> Secret | None:
 
 
 class DeploymentSettings(_Group):
-    """Which deployment of the job this is; `recloop deploy` fills it in."""
+    """The number of this deployment of the job; `recloop deploy` fills it in."""
 
     number: Deployment = Field(0, description="rises with every deployment; `recloop deploy` fills it in")
     generation: Deployment = Field(0, description="rises with every `deploy --fresh`; `recloop deploy` fills it in")

@@ -1,7 +1,8 @@
 """The job's settings: typed, frozen, every field with a default.
 
-Read once, by the command; the job gets the resolved values as one JSON file, operators get plain values. Sources, the
-first wins: `--set key=value`, environment variables (`RECLOOP_LISTS__LENGTH=20`), a TOML file, the defaults here.
+They are read once, by the command; the job gets the resolved values as one JSON file, operators get plain values. The
+sources are, the first wins: `--set key=value`, environment variables (`RECLOOP_LISTS__LENGTH=20`), a TOML file, the
+defaults here.
 """
 
 import json
@@ -41,7 +42,7 @@ __all__ = ["JobSettings", "SettingsError", "load"]
 
 
 class JobSettings(BaseSettings):
-    """All settings of one deployment."""
+    """The settings of one deployment."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="forbid", env_prefix="RECLOOP_", env_nested_delimiter="__", hide_input_in_errors=True
@@ -70,7 +71,7 @@ class JobSettings(BaseSettings):
     @model_validator(mode="before")
     @classmethod
     def _complete_actions(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """Given rows are laid over the built-in ones, field by field."""
+        """Lay given rows over the built-in ones, field by field."""
         given = values.get("actions", {})
         return {**values, "actions": merge(_default_actions(), given)} if isinstance(given, Mapping) else values
 
@@ -131,43 +132,43 @@ class JobSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Only what `load` and `JobSettings.of_file` hand in; nothing else reads the environment."""
+        """Use only the values that `load` and `JobSettings.of_file` pass in; nothing else reads the environment."""
         return (init_settings,)
 
     @property
     def has_model(self) -> bool:
-        """Whether a model scores, or the rules alone make lists."""
+        """True if a model scores; else lists are made without scores."""
         return self.scoring.bundle is not None or self.models.serve
 
     @property
     def scorers(self) -> int:
-        """Subtasks of score-candidates, each with its model."""
+        """The number of subtasks of score-candidates, each with its model."""
         return self.scoring.parallelism or self.flink.parallelism
 
     @property
     def slots(self) -> int:
-        """Slots that the job takes where scoring shares them with everything else."""
+        """The number of slots that the job takes if scoring shares them with everything else."""
         return max(self.flink.parallelism, self.scorers)
 
     @property
     def reads_natively(self) -> bool:
-        """Whether Flink's own connector reads the topic."""
+        """True if Flink's own connector reads the topic."""
         return self.log.kind == "kafka" and self.kafka.connector == "native"
 
     @property
     def publishes_natively(self) -> bool:
-        """Whether Flink's own connector writes lists; dead letters keep their bytes, so our own publisher does."""
+        """True if Flink's own connector writes lists; our publisher writes dead letters, which keep their bytes."""
         return self.publish.lists_topic is not None and self.kafka.connector == "native"
 
     def with_enough_candidates(self) -> "JobSettings":
-        """As many candidates as a list has items, unless their number was given: else lists would be filled up."""
+        """Raise the number of candidates to a list's length unless it was given; else fallbacks would fill up lists."""
         if "candidates" in self.scoring.model_fields_set or self.lists.length <= self.scoring.candidates:
             return self
         scoring = self.scoring.model_copy(update={"candidates": self.lists.length})
         return self.model_copy(update={"scoring": scoring})
 
     def resolved(self) -> "JobSettings":
-        """The preset applied, and every path absolute."""
+        """Return the settings with the preset applied and every path absolute."""
         scoring, lists = self.scoring, self.lists
         if self.preset == "replayable":
             fixed = {
@@ -189,7 +190,7 @@ class JobSettings(BaseSettings):
         return self.model_copy(update={"scoring": scoring, "lists": lists, "log": log, "tables": tables, **apart})
 
     def to_file(self, path: Path) -> None:
-        """Writes all values as JSON."""
+        """Write all values as JSON."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(self.model_dump_json(indent=2))
 
@@ -198,7 +199,7 @@ class JobSettings(BaseSettings):
         """Return the settings that `to_file` wrote.
 
         Raises:
-            SettingsError: the file cannot be read, is broken, or of a version whose settings are not these.
+            SettingsError: the file cannot be read, is broken, or is of a version with other settings.
         """
         try:
             return cls(**json.loads(path.read_text()))
@@ -219,7 +220,7 @@ def load(
     *,
     defaults: Mapping[str, Any] | None = None,
 ) -> JobSettings:
-    """The settings from all sources.
+    """Return the settings from all sources.
 
     Args:
         file: a TOML file with a table a group.
@@ -227,7 +228,7 @@ def load(
         defaults: values that replace the defaults here, below all other sources.
 
     Raises:
-        SettingsError: naming the first settings that can't be.
+        SettingsError: settings are unknown or have impossible values; the text names them.
     """
     values: dict[str, Any] = dict(defaults or {})
     for source in (of_toml(file, JobSettings), of_environment(JobSettings), of_overrides(overrides)):
@@ -243,7 +244,7 @@ def load(
 
 
 def _check_groups(source: Mapping[str, Any]) -> None:
-    """A group that is one value would replace what other sources give of it, or vanish behind it."""
+    """Refuse a group given as one value, which would replace the values of other sources or be replaced by them."""
     for name, value in source.items():
         field = JobSettings.model_fields.get(name)
         is_group = field is not None and (name == "actions" or isinstance(field.default, BaseModel))
@@ -259,7 +260,7 @@ def _check_folders(settings: JobSettings) -> None:
 
 
 def _check_times(settings: JobSettings) -> None:
-    """Only of what is given anew: a job that was deployed with such settings can be read, and replaced."""
+    """Refuse a lateness below `log.max_ahead`, in new settings only: those of a deployed job stay readable."""
     log = settings.log
     if log.allowed_lateness < log.max_ahead:
         msg = (
@@ -282,7 +283,7 @@ def _default_actions() -> dict[str, Any]:
 
 
 def _told(error: ValidationError) -> str:
-    """One line a wrong setting: its name, what is wrong, what was given."""
+    """Return one line for each wrong setting: its name, and the fault with the given value."""
     lines = []
     for wrong in error.errors():
         name = ".".join(map(str, wrong["loc"]))

@@ -1,4 +1,4 @@
-"""The settings that say which models are served: of a registry, and to whom."""
+"""The settings of the served models: their registry, and the variants of an A/B test."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from model.registry.urls import absolute_place, is_place, is_url, without_secret
 
 
 class VariantSettings(BaseModel):
-    """One variant of an A/B test: a bundle's folder, or a version or pointer of models.name."""
+    """A variant of an A/B test: a bundle's folder, or a version or pointer of models.name."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -30,12 +30,12 @@ class VariantSettings(BaseModel):
 
     @property
     def follows(self) -> bool:
-        """Whether it is served what a pointer names, whenever that moves."""
+        """True if the variant follows a pointer whenever that moves."""
         return self.model in (CURRENT, CANDIDATE)
 
 
 class ModelsSettings(BaseModel):
-    """Which models are served, where scoring.bundle does not name the one."""
+    """The served models, if scoring.bundle does not name the only one."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
 
@@ -76,11 +76,11 @@ class ModelsSettings(BaseModel):
 
     @property
     def serve(self) -> bool:
-        """Whether they name a model."""
+        """True if these settings name a model."""
         return self.url is not None or bool(self.variants)
 
     def resolved(self) -> "ModelsSettings":
-        """Every path absolute."""
+        """Return the settings with every path absolute."""
         variants = {
             name: variant.model_copy(update={"bundle": variant.bundle and variant.bundle.absolute()})
             for name, variant in self.variants.items()
@@ -90,7 +90,7 @@ class ModelsSettings(BaseModel):
 
 
 def _absolute(url: str) -> str:
-    """A URL as it is; of a folder, or a file that holds one, the absolute path."""
+    """Return a URL as it is; make the path of a folder, or of a file that holds the URL, absolute."""
     if is_place(url):
         return absolute_place(url)
     return url if is_url(url) else str(Path(url).absolute())

@@ -1,4 +1,4 @@
-"""The settings that say on which TaskManagers operators run."""
+"""The settings that place operators on TaskManagers."""
 
 from typing import Annotated, Literal
 
@@ -8,7 +8,7 @@ from job.settings.values import Between, Mebibytes, MebibytesOrNone
 
 
 class SlotSettings(BaseModel):
-    """What one slot of a TaskManager has; Flink cuts it out of what the TaskManager has in all."""
+    """The resources of one slot, which Flink cuts out of its TaskManager's resources."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -20,11 +20,11 @@ class SlotSettings(BaseModel):
 
 GPU = "gpu"
 STATE = "state"
-"""The external resources that TaskManagers offer, and that slot-sharing groups ask for."""
+"""The external resources that TaskManagers offer and slot-sharing groups request."""
 
 
 class PlacementSettings(BaseModel):
-    """Which operators share TaskManagers."""
+    """The sharing of TaskManagers by operators."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

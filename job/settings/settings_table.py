@@ -14,7 +14,7 @@ _APART = {"actions"}
 
 
 def settings_table() -> str:
-    """One line a setting: its name as `--set` takes it, its default, a number's bounds, what it means."""
+    """Return a table with a line a setting: its name as `--set` takes it, default, a number's bounds, meaning."""
     lines = ["| setting | default | bounds | meaning |", "| --- | --- | --- | --- |"]
     for name, field in _fields(JobSettings, ""):
         lines.append(f"| `{name}` | {_shown(field)} | {bounds_of(field) or ''} | {field.description} |")

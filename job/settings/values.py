@@ -1,7 +1,7 @@
 """The values that settings take: numbers between two bounds and texts of one form, each refused in one sentence.
 
-Annotations of a field's type: `Annotated[int, Between(1, 10)]`. Whatever else is given, of any type, is refused with
-what to give; `bounds_of` finds the bounds again for the table of settings.
+They annotate a field's type: `Annotated[int, Between(1, 10)]`. Any other value, of any type, is refused with a message
+that says what to give; `bounds_of` finds the bounds again for the table of settings.
 """
 
 import re
@@ -25,18 +25,18 @@ _SHOWN = 60
 
 @dataclass(frozen=True, slots=True)
 class Between:
-    """A number of the bounds' own type, both included.
+    """A range of numbers of the bounds' own type, both included.
 
     Attributes:
-        low: the smallest.
-        high: the largest.
+        low: the smallest number.
+        high: the largest number.
     """
 
     low: Number
     high: Number
 
     def __str__(self) -> str:
-        """Both, as a reader writes them."""
+        """Return both bounds in readable form."""
         return f"{_written(self.low)} to {_written(self.high)}"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -58,9 +58,9 @@ class Spelled:
     """A text, or path, of a form.
 
     Attributes:
-        form: of the text, for the message: "give ...".
-        fits: whether a text has it.
-        secret: whether a text may hold a secret, so that a wrong one is not repeated.
+        form: a description of the form, for the message: "give ...".
+        fits: the test for a text of this form.
+        secret: whether a text may hold a secret, so that the message does not repeat it.
     """
 
     form: str
@@ -82,12 +82,12 @@ class Spelled:
 
 
 def bounds_of(field: FieldInfo) -> Between | None:
-    """Return the bounds of a setting that is a number or none; None of others."""
+    """Return the bounds of a setting that is a number or none; None for other settings."""
     return next((each for each in _annotations(field.annotation, field.metadata) if isinstance(each, Between)), None)
 
 
 def duration(value: timedelta) -> str:
-    """Return a duration as text, in the largest unit of which it is a whole number."""
+    """Return a duration as text in the largest unit that gives a whole number; else in seconds."""
     for milliseconds, unit in ((86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1_000, "s"), (1, "ms")):
         count = value / timedelta(milliseconds=milliseconds)
         if count >= 1 and count == int(count):
@@ -120,7 +120,7 @@ _KINDS = {int: "a whole number", float: "a number", timedelta: "a duration, as P
 
 
 def _is_line(text: str) -> bool:
-    """Whether it is one line that can be shown."""
+    """Return whether a text is one line that can be shown."""
     return bool(text.strip()) and not any(unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text)
 
 
@@ -155,7 +155,7 @@ _BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5
 _DEVICE = re.compile(r"cpu|cuda(?::[0-9]{1,3})?")
 _JOB_NAME = re.compile(r"[^\W_][\w .-]*")
 _JOB_NAME_BYTES = 150
-"""A file's name may have 255, and a time, a number and an ending are added."""
+"""The limit of a job's name: a file's name may have 255 bytes, and a time, a number and an ending are added."""
 _CENTURY = timedelta(days=36_500)
 _INSTANT = timedelta(milliseconds=1)
 
@@ -163,10 +163,10 @@ Share = Annotated[float, Between(0.0, 1.0)]
 Weight = Annotated[float, Between(0.0, 1_000_000.0)]
 LONGEST_LIST = 10_000
 Items = Annotated[int, Between(1, LONGEST_LIST)]
-"""Of one list, or around one item."""
+"""Items of one list, or around one item."""
 Records = Annotated[int, Between(1, 100_000)]
 Remembered = Annotated[int, Between(1, 1_000_000)]
-"""Items of one user, 8 bytes each; elements."""
+"""Items of one user, 8 bytes each, or elements."""
 Partitions = Annotated[int, Between(1, 100_000)]
 Offset = Annotated[int, Between(0, 2**63 - 1)]
 Subtasks = Annotated[int, Between(1, 32_768)]
@@ -176,7 +176,7 @@ EpochMs = Annotated[int, Between(0, LATEST_MS)]
 Mebibytes = Annotated[int, Between(1, 2**20)]
 MebibytesOrNone = Annotated[int, Between(0, 2**20)]
 Deployment = Annotated[int, Between(0, 2**63 // EPOCHS_A_DEPLOYMENT - 1)]
-"""Epochs are counted within each, and a column of 64 bits has them all."""
+"""A deployment's number; epochs are counted within each, and a column of 64 bits holds them all."""
 Lateness = Annotated[timedelta, Between(timedelta(0), _CENTURY)]
 Duration = Annotated[timedelta, Between(_INSTANT, _CENTURY)]
 Interval = Annotated[timedelta, Between(timedelta(milliseconds=10), timedelta(days=1))]

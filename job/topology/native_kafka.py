@@ -1,6 +1,6 @@
-"""Kafka through Flink's own connector, where its jar (`flink-sql-connector-kafka`) is on the cluster.
+"""Kafka through Flink's own connector, for clusters that have its jar (`flink-sql-connector-kafka`).
 
-The connector hands on single records, and one call into Python a record is what costs most. So SQL joins the records
+The connector emits single records, and one call into Python a record is the largest cost. So SQL joins the records
 of a partition that come within a few milliseconds into one text, in Java.
 """
 
@@ -21,9 +21,9 @@ _SOURCE = """CREATE TEMPORARY TABLE behavior_log (
   `value` STRING,
   `read_at` AS PROCTIME()
 ) WITH ({options})"""
-# One character a byte, whatever the bytes are.
+# This charset gives one character a byte, for any bytes.
 _FORMAT = {"format": "raw", "raw.charset": "ISO-8859-1"}
-# A number: Flink writes a time beyond the year 9999 as another year.
+# The time is passed as a number, because Flink writes a time beyond the year 9999 as another year.
 _APPENDED_MS = (
     "COALESCE(CAST(EXTRACT(EPOCH FROM `appended_at`) * 1000 + EXTRACT(MILLISECOND FROM `appended_at`) AS STRING), '')"
 )
@@ -37,7 +37,7 @@ _SINK = "CREATE TEMPORARY TABLE published_lists (`user_id` STRING, `list` STRING
 _SINGLE = """INSERT INTO published_lists SELECT JSON_VALUE(`line`, '$.user_id'), `line`
 FROM list_rows CROSS JOIN UNNEST(SPLIT(`lines`, '\n')) AS single (`line`)"""
 
-# Its classes have other names inside the connector's jar.
+# Kafka's classes have other names inside the connector's jar.
 _SHADED = "org.apache.flink.kafka.shaded.org.apache.kafka"
 _FOR_EVER = str(2**31 - 1)
 _PLACES = {
@@ -48,7 +48,7 @@ _PLACES = {
 
 
 def topic_records(env: StreamExecutionEnvironment, settings: JobSettings) -> DataStream:
-    """Row(partition, records of it as `udfs/log/take_records.py` reads them)."""
+    """Return a stream of Row(partition, its records in the form that `udfs/log/take_records.py` reads)."""
     tables = _tables(env)
     options = {**_connection(settings.kafka), **_FORMAT, **_start(settings)}
     tables.execute_sql(_SOURCE.format(options=_sql(options)))
@@ -60,9 +60,9 @@ def topic_records(env: StreamExecutionEnvironment, settings: JobSettings) -> Dat
 
 
 def publish_lists(env: StreamExecutionEnvironment, lists: DataStream, settings: JobSettings) -> None:
-    """Writes rows of recommendation_lists, one or more lines a string, to their topic, keyed by user.
+    """Write rows of recommendation_lists, one or more lines a string, to their topic, keyed by user.
 
-    At least once, as our own publisher does; a user's partition is by Kafka's hash of the key.
+    Delivery is at least once, as with our own publisher; a user's partition is by Kafka's hash of the key.
     """
     tables = _tables(env)
     tables.create_temporary_view("list_rows", tables.from_data_stream(lists).alias("lines"))
@@ -75,7 +75,7 @@ def publish_lists(env: StreamExecutionEnvironment, lists: DataStream, settings: 
         "value.fields-include": "EXCEPT_KEY",
         "sink.delivery-guarantee": "at-least-once",
         "properties.compression.type": settings.publish.compression,
-        # Brokers that are away are waited for.
+        # The sink waits for brokers that are away.
         "properties.delivery.timeout.ms": _FOR_EVER,
         "properties.max.block.ms": _FOR_EVER,
     }
@@ -107,7 +107,7 @@ def _start(settings: JobSettings) -> dict[str, str]:
 
 
 def _connection(kafka: KafkaSettings) -> dict[str, str]:
-    """The client's properties; of secrets only their places, which Kafka's client looks up on every TaskManager."""
+    """Return the client's properties; secrets only as places, which Kafka's client resolves on every TaskManager."""
     properties = {"bootstrap.servers": str(kafka.brokers), "security.protocol": kafka.security}
     if kafka.security.startswith("SASL"):
         properties |= _sasl(kafka)
@@ -136,7 +136,7 @@ def _tls(kafka: KafkaSettings) -> dict[str, str]:
 
 
 def _looked_up(place: str) -> str:
-    """What Kafka's client replaces by the content of a file, or by a variable."""
+    """Return the expression that Kafka's client replaces by the content of a file, or by a variable."""
     kind, _, name = place.partition(":")
     if kind == "env":
         return f"${{env:{name}}}"

@@ -32,7 +32,7 @@ from udfs.users.track_users import TrackUsers
 
 
 class Operators:
-    """What `job.pipeline` wires together."""
+    """The operators that `job.pipeline` wires together."""
 
     def __init__(self, settings: JobSettings) -> None:
         actions = action_table(settings)
@@ -52,12 +52,12 @@ class Operators:
         self.update_lists = UpdateLists(rules_of_lists, _fallbacks(settings))
         self.measure_feedback = MeasureFeedback(deployment_id(settings))
         self.publish_lists, self.publish_dead_letters = _publishing(settings)
-        # More are never under way: an AsyncFunction finishes them at every bundle's end.
+        # There are never more in flight: an AsyncFunction finishes them at the end of every bundle.
         self.publishing = settings.flink.bundle_size
 
 
 def behavior_log(settings: JobSettings) -> Log:
-    """Where behaviours are read."""
+    """Return the log that behaviours are read from."""
     log = settings.log
     if log.kind == "files":
         return FileLog(log.folder)
@@ -77,7 +77,7 @@ def _poll_rules(settings: JobSettings, actions: ActionTable) -> PollRules:
 
 
 def _reader(settings: JobSettings, log: Log, actions: ActionTable) -> PollLog | TakeRecords:
-    """What reads the log: by itself, or from what Flink's own connector hands on."""
+    """Return the operator that reads the log by itself, or takes the records of Flink's own connector."""
     rules = _poll_rules(settings, actions)
     if settings.reads_natively:
         return TakeRecords(rules.parsing, rules.max_parallelism, rules.deployment)
@@ -85,7 +85,7 @@ def _reader(settings: JobSettings, log: Log, actions: ActionTable) -> PollLog | 
 
 
 def _fallbacks(settings: JobSettings) -> BundleFallbacks:
-    """From the first variant's bundle: lists of all variants are filled alike, so that a test compares models."""
+    """Return the fallbacks of the first variant's bundle; all variants share them, so that a test compares models."""
     source = next((variant.source for variant in variants(settings)), None)
     return BundleFallbacks(source, with_groups=settings.lists.max_per_group is not None)
 
@@ -110,7 +110,7 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
 
 
 def _publishing(settings: JobSettings) -> tuple[Publish | None, Publish | None]:
-    """What writes lists, and dead letters; None where a topic is not named."""
+    """Return the publishers of lists and of dead letters; None without a topic, or if Flink's connector writes."""
     publish = settings.publish
     if not publish.topics:
         return None, None

@@ -1,7 +1,7 @@
-"""Keeps scoring on TaskManagers with a GPU, and everything else off them.
+"""The placement of scoring on TaskManagers with a GPU, and of everything else off them.
 
 By default all operators of a job share slots, and Flink puts them wherever one is free. Here scoring is in a
-slot-sharing group that asks for the external resource `gpu`, and the rest in one that asks for `state`.
+slot-sharing group that requests the external resource `gpu`, and the rest in one that requests `state`.
 """
 
 from pyflink.datastream import DataStream, SlotSharingGroup, StreamExecutionEnvironment
@@ -11,14 +11,14 @@ from job.settings.placement import GPU, STATE, SlotSettings
 
 SCORING_GROUP = "scoring"
 _DEFAULT_GROUP = "default"
-"""Flink's name of the group that every operator is in that says nothing else, and that a union of several is in."""
+"""Flink's name of the group of every operator without a group of its own, and of a union of several streams."""
 
 
 def reserve_slots(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
-    """Declares what the two groups ask for, where scoring is kept apart.
+    """Declare the resources of the two groups, if scoring is kept apart.
 
     Raises:
-        SettingsError: nobody filled the slots in.
+        SettingsError: the slots were not filled in.
     """
     placement = settings.placement
     if placement.scoring == "shared":
@@ -31,7 +31,7 @@ def reserve_slots(env: StreamExecutionEnvironment, settings: JobSettings) -> Non
 
 
 def kept_apart(scored: DataStream, settings: JobSettings) -> DataStream:
-    """The scoring operator, in its group where it has one."""
+    """Return the scoring operator, put into its own group if scoring is kept apart."""
     return scored if settings.placement.scoring == "shared" else scored.slot_sharing_group(SCORING_GROUP)
 
 

@@ -1,4 +1,4 @@
-"""From settings to the operators' rules, and offline scoring's: each field by its name; defaults are the settings'."""
+"""Rules of the operators and of offline scoring, made from settings: each field by its name, defaults included."""
 
 from datetime import timedelta
 from types import MappingProxyType
@@ -16,7 +16,7 @@ from udfs.users.profile import ProfileRules
 
 
 def action_table(settings: JobSettings) -> ActionTable:
-    """The action table that the settings describe."""
+    """Return the action table that the settings describe."""
     return MappingProxyType(
         {
             name: Action(row.code, row.kind, row.weight, row.half_life.total_seconds())
@@ -26,12 +26,12 @@ def action_table(settings: JobSettings) -> ActionTable:
 
 
 def deployment_id(settings: JobSettings) -> DeploymentId:
-    """Which deployment it is."""
+    """Return the id of the deployment."""
     return DeploymentId(number=settings.deployment.number, generation=settings.deployment.generation)
 
 
 def parsing_rules(settings: JobSettings, actions: ActionTable) -> ParsingRules:
-    """What of the log is accepted."""
+    """Return the rules for accepting records of the log."""
     log = settings.log
     return ParsingRules(
         actions=actions,
@@ -43,7 +43,7 @@ def parsing_rules(settings: JobSettings, actions: ActionTable) -> ParsingRules:
 
 
 def profile_rules(settings: JobSettings, actions: ActionTable) -> ProfileRules:
-    """The bounds of a profile."""
+    """Return the limits of a profile."""
     profile = settings.profile
     return ProfileRules(
         actions=actions,
@@ -59,7 +59,7 @@ def profile_rules(settings: JobSettings, actions: ActionTable) -> ProfileRules:
 
 
 def trend_rules(settings: JobSettings) -> TrendRules:
-    """What counts as trending."""
+    """Return the rules for trends."""
     trends = settings.trends
     return TrendRules(
         half_life_ms=milliseconds(trends.half_life),
@@ -70,7 +70,7 @@ def trend_rules(settings: JobSettings) -> TrendRules:
 
 
 def scoring_rules(settings: JobSettings, actions: ActionTable) -> ScoringRules:
-    """What the model is asked."""
+    """Return the rules for scoring."""
     scoring, lists = settings.scoring, settings.lists
     return ScoringRules(
         actions=actions,
@@ -85,29 +85,29 @@ def scoring_rules(settings: JobSettings, actions: ActionTable) -> ScoringRules:
 
 
 def device_rules(settings: JobSettings) -> DeviceRules:
-    """Where the model runs."""
+    """Return the rules for the model's device and precision."""
     scoring = settings.scoring
     return DeviceRules(name=scoring.device, missing=scoring.device_missing, precision=scoring.precision)
 
 
 def batch_rules(settings: JobSettings) -> BatchRules:
-    """How calls of the model are filled."""
+    """Return the size and waiting time of the model's batches."""
     return BatchRules(max_size=settings.scoring.batch_max_size, linger_ms=settings.scoring.linger_ms)
 
 
 def call_rules(settings: JobSettings) -> CallRules:
-    """How long a call may take."""
+    """Return the deadline of a call."""
     return CallRules(deadline_ms=settings.scoring.score_deadline_ms)
 
 
 def cache_rules(settings: JobSettings) -> CacheRules:
-    """What is stored of the model's answers."""
+    """Return the size and age limits of the score cache."""
     scoring = settings.scoring
     return CacheRules(megabytes=scoring.score_cache_mb, max_age_s=scoring.scores_kept_for.total_seconds())
 
 
 def list_rules(settings: JobSettings, actions: ActionTable) -> ListRules:
-    """How lists are made."""
+    """Return the rules for making lists."""
     lists = settings.lists
     return ListRules(
         actions=actions,

@@ -1,4 +1,4 @@
-"""Which models a deployment serves: what the settings name, and what `recloop deploy` makes sure of."""
+"""The models that a deployment serves: those that the settings name, as checked and pinned by `recloop deploy`."""
 
 import logging
 from pathlib import Path
@@ -19,18 +19,18 @@ from udfs.model_serving.variants import Variant
 
 _log = logging.getLogger(__name__)
 _TRIAL_S = 30.0
-"""Torch takes seconds of it to import on a busy machine."""
+"""The time limit of a trial; on a busy machine the import of torch takes seconds of it."""
 
 
 class ListsTooLongError(RecloopError):
-    """Lists cannot be as long as lists.length says."""
+    """The model cannot give lists of lists.length items."""
 
 
 def variants(settings: JobSettings) -> tuple[Variant, ...]:
-    """The variants of the A/B test, or the only one; none where the rules alone make lists.
+    """Return the variants of the A/B test, or the only one; none if lists are made without scores.
 
     Args:
-        settings: resolved.
+        settings: the resolved settings.
     """
     scoring, models = settings.scoring, settings.models
     if models.variants:
@@ -43,14 +43,14 @@ def variants(settings: JobSettings) -> tuple[Variant, ...]:
 
 
 def pinned(settings: JobSettings) -> JobSettings:
-    """The settings with the hash of every bundle that stays, so that no TaskManager loads another one.
+    """Return the settings with the hash of every bundle that stays, so that no TaskManager loads another one.
 
-    What a pointer names is not pinned, it may move; it has to be there, whole and answer a trial now. A bundle's folder
-    is copied: the next training may replace it while the job still restarts with what it was deployed with.
+    A pointer may move, so its version is not pinned; it has to exist now, be whole and answer a trial. A bundle's
+    folder is copied, because the next training may replace it while the job still restarts with the deployed bundle.
 
     Raises:
         ListsTooLongError: a model proposes fewer items than lists have, although it knows more.
-        BundleError: a bundle is not whole, or its model does not answer as it has to.
+        BundleError: a bundle is not whole, or its model does not answer correctly.
         RegistryError: the registry cannot be read, or has no such version.
     """
     scoring, models = settings.scoring, settings.models
@@ -71,13 +71,13 @@ def _pinned(settings: JobSettings, name: str) -> VariantSettings:
 
 
 def _fetched(settings: JobSettings, which: str) -> Bundle:
-    """By way of the cache, where TaskManagers of this machine will find it."""
+    """Load a version through the cache, in which TaskManagers of this machine will find it."""
     models = settings.models
     return Bundle.load(Registry(str(models.url)).fetch(str(models.name), which, models.cache))
 
 
 def _copied(settings: JobSettings, folder: Path) -> Bundle:
-    """The bundle in a folder, copied to where its job will load it from."""
+    """Load the bundle in a folder from a copy in the cache, from which its job will load it."""
     files = BundleFiles.of_folder(folder)
     return Bundle.load(cached(settings.models.cache, files.hash, lambda: files))
 
@@ -97,9 +97,9 @@ def _fills_lists(settings: JobSettings) -> bool:
 
 
 def _checked(settings: JobSettings, bundle: Bundle) -> Bundle:
-    """The bundle, which gives as many items as lists have, and answers a trial.
+    """Return the bundle if it gives as many items as lists have and answers a trial.
 
-    A model may hang: the job goes on without one that does, so deploying it does not wait either.
+    A model may hang. The job goes on without one that does, so its deployment does not wait for it either.
     """
     length, given, items = settings.lists.length, bundle.manifest.k, bundle.manifest.items
     if _fills_lists(settings) and length > given and items > given:

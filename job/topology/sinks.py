@@ -1,7 +1,7 @@
-"""Where rows go: tables, exactly once, and Kafka topics, at least once.
+"""The sinks of rows: tables, exactly once, and Kafka topics, at least once.
 
-Tables are JSON lines in folders by day and hour of writing. A file is seen when the checkpoint that holds its rows
-completed. There is one small file a checkpoint and subtask; `recloop compact` merges them, apart from the job.
+Tables are JSON lines in folders by day and hour of writing. A file becomes visible when the checkpoint that holds its
+rows completes. There is one small file a checkpoint and subtask; `recloop compact` merges them, apart from the job.
 """
 
 from pathlib import Path
@@ -15,9 +15,9 @@ from udfs.publishing.publish import Publish
 
 
 def write_table(rows: DataStream, table: str, folder: Path) -> None:
-    """Writes strings of one or more lines to FOLDER/TABLE/dt=.../hour=.../, UTC."""
+    """Write strings of one or more lines to FOLDER/TABLE/dt=.../hour=.../, UTC."""
     sink = (
-        # Not as_uri(): Flink takes the path literally, %3D stays %3D.
+        # as_uri() would not do: Flink takes the path literally, %3D stays %3D.
         FileSink.for_row_format(f"file://{folder.absolute() / table}", Encoder.simple_string_encoder())
         .with_rolling_policy(RollingPolicy.on_checkpoint_rolling_policy())
         .with_bucket_assigner(BucketAssigner.date_time_bucket_assigner("'dt='yyyy-MM-dd/'hour='HH", "UTC"))
@@ -28,9 +28,9 @@ def write_table(rows: DataStream, table: str, folder: Path) -> None:
 
 
 def publish(rows: DataStream, function: Publish | None, in_flight: int, uid: str) -> None:
-    """Publishes strings of one or more lines, where there is something that does.
+    """Publish strings of one or more lines; do nothing without a publisher.
 
-    In a chain of its own: the operator before it goes on while records are acknowledged.
+    It runs in a chain of its own, so the operator before it goes on while records are acknowledged.
     """
     if function is not None:
         nothing = AsyncDataStream.unordered_wait(rows, function, Time.seconds(0), in_flight, Types.STRING())

@@ -1,4 +1,4 @@
-"""Where poll-log gets its input: ticks that make it poll, or what Flink's own connector reads."""
+"""The input of poll-log: ticks that make it poll, or the records of Flink's own connector."""
 
 from pyflink.datastream import DataStream, StreamExecutionEnvironment
 
@@ -9,7 +9,7 @@ from job.topology.streams import element_type, step, ticks
 
 
 def log_input(env: StreamExecutionEnvironment, operators: Operators, settings: JobSettings) -> DataStream:
-    """Row(key of a log partition, bytes): its number, once a second, or with records of it."""
+    """Return a stream of Row(key of a log partition, bytes): its number, once a second, or with records of it."""
     if settings.reads_natively:
         return step(topic_records(env, settings).process(operators.key_records, element_type()), "key-records")
     partitions = step(ticks(env).process(operators.find_partitions, element_type()), "find-partitions")
