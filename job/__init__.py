@@ -1,1 +1,1 @@
-"""The topology, its settings and sinks, and the recloop command."""
+"""The job's topology, settings and sinks, and the recloop command."""

@@ -1,8 +1,8 @@
-"""What an A/B test's tables tell: how often the next behaviour was in the list, by variant, and how sure that is.
+"""The result of an A/B test from its tables: the hit rate of each variant, and how certain it is.
 
-Every positive behaviour is a trial of the list that its user had: the newest one made before it, by `user_seq`. It
-counts for that list's variant, whether a model scored the list or the rules alone made it. A user's figure is the
-share of hits, a variant's the mean of its users'.
+Every positive behaviour is a trial of the list that its user had: the newest one made before it, by `user_seq`. It is
+a hit if the item was in that list, and counts for the list's variant, whether the list was scored by a model or made
+without scores. A user's figure is the share of hits; a variant's figure is the mean over its users.
 """
 
 from collections.abc import Collection, Mapping
@@ -18,7 +18,7 @@ from job.ab_statistics import Estimate, Shares, difference, mean_share, ratio_mi
 from model.errors import RecloopError
 
 _SURELY = 0.001
-"""Users that are dealt as unlike the weights as this by chance alone are taken to be dealt by something else."""
+"""The p-value of `ratio_mismatch` below which something other than the weights must have assigned the users."""
 _TRIALS = """
 SELECT variant, n, h, count(*) FROM (
   SELECT variant, acted.user_id, count(*) AS n, count(*) FILTER (list_contains(items[1:?], acted.item_id)) AS h
@@ -58,30 +58,30 @@ class AbReportError(RecloopError):
 
 
 class Verdict(StrEnum):
-    """What a variant's difference to the baseline tells."""
+    """The conclusion from a variant's difference to the baseline."""
 
     BETTER = "better"
     WORSE = "worse"
     UNDECIDED = "undecided"
-    """The interval holds 0."""
+    """The interval contains 0."""
     TOO_FEW = "too few users"
     DEALT_ANEW = "users dealt anew"
-    """Users had lists of several variants, so variants hold users of unlike times."""
+    """Users had lists of several variants, so the variants' users are from different times."""
     MISMATCH = "users not dealt as weighted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """What is asked.
+    """The question that a report answers.
 
     Attributes:
-        actions: those that count as a trial.
-        top: a hit is among so many first items of the list.
-        since: only lists made since then; None takes all.
-        baseline: the variant that others are compared with; None takes the first by name.
-        weights: of the variants, where they are known: whether users are dealt as they say.
-        once: whether this is the only look at the test, at a time that was fixed beforehand.
-        known: actions of the deployment's table, which count even where no behaviour has them.
+        actions: the actions that count as a trial.
+        top: the number of first items of a list that are searched for a hit.
+        since: only lists made since then are used; None uses all.
+        baseline: the variant that the others are compared with; None takes the first by name.
+        weights: the variants' weights, to check that users were assigned by them; None skips the check.
+        once: whether the test is evaluated only once, at a time that was fixed beforehand.
+        known: the actions of the deployment's table, which are accepted even if no behaviour has them.
     """
 
     actions: Collection[str]
@@ -95,12 +95,12 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trials:
-    """One variant's users who acted.
+    """The trials of one variant: of its users who acted after they had a list.
 
     Attributes:
-        shares: of each user the share of hits.
-        behaviors: of all of them.
-        hits: of these.
+        shares: each user's share of hits.
+        behaviors: the number of behaviours of all these users.
+        hits: the number of these that were hits.
     """
 
     shares: Shares
@@ -109,21 +109,21 @@ class Trials:
 
     @property
     def users(self) -> int:
-        """How many there are."""
+        """The number of users."""
         return len(self.shares)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VariantResult:
-    """One variant.
+    """The figures of one variant.
 
     Attributes:
-        name: its name.
-        dealt: users who had a list of it.
-        trials: of those who acted then.
-        hit_rate: the mean of their shares.
-        difference: to the baseline's hit rate; None of the baseline, and where nothing can be compared.
-        verdict: None of the baseline.
+        name: the variant's name.
+        dealt: the number of users who had a list of it.
+        trials: the trials of those of them who acted afterwards.
+        hit_rate: the mean of these users' shares.
+        difference: to the baseline's hit rate; None for the baseline, and if variants cannot be compared.
+        verdict: None for the baseline.
     """
 
     name: str
@@ -136,13 +136,13 @@ class VariantResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AbReport:
-    """The test so far.
+    """The state of a test.
 
     Attributes:
         variants: the baseline first, then by name.
-        moved: users who had lists of several variants: dealt anew meanwhile, and counted in each.
-        settled: from when on every user has lists of one variant alone; None where none was dealt anew.
-        mismatch: how likely the numbers of dealt users are by chance; None where the weights are not known.
+        moved: the number of users who had lists of several variants: they were reassigned, and count in each.
+        settled: the time from which every user has lists of one variant only; None if none was reassigned.
+        mismatch: the p-value of the numbers of users under the weights; None if the weights are not known.
     """
 
     variants: list[VariantResult]
@@ -152,10 +152,10 @@ class AbReport:
 
 
 def read_report(tables: Path, question: Question) -> AbReport:
-    """Return what user_behavior and recommendation_lists tell.
+    """Return the report on the tables user_behavior and recommendation_lists.
 
     Raises:
-        AbReportError: no list carries a variant, or none the baseline, or there is no such action.
+        AbReportError: no list has a variant, none has the baseline, or there is no such action.
         TablesError: the tables cannot be read.
     """
     from job.tables import duck  # the `recloop` command starts without it
@@ -185,7 +185,7 @@ def _check_actions(question: Question, seen: set[str]) -> None:
 
 
 def _dealt(groups: list[tuple[tuple[str, ...], int]]) -> tuple[dict[str, int], int]:
-    """Users of each variant, and how many are in several."""
+    """Return the number of users by variant, and the number of users in several variants."""
     dealt: dict[str, int] = {}
     for names, users in groups:
         for name in names:
@@ -194,7 +194,7 @@ def _dealt(groups: list[tuple[tuple[str, ...], int]]) -> tuple[dict[str, int], i
 
 
 def _obstacle(moved: int, mismatch: float | None) -> Verdict | None:
-    """Why variants can't be compared, however many users they have."""
+    """Return why variants can't be compared, however many users they have, or None."""
     if moved:
         return Verdict.DEALT_ANEW
     return Verdict.MISMATCH if mismatch is not None and mismatch < _SURELY else None
@@ -229,7 +229,7 @@ def _variants(rows: Any, dealt: Mapping[str, int], question: Question, obstacle:
 
 
 def _trials(users: list[tuple[int, int, int]]) -> Trials:
-    """Of rows of behaviours, hits and how many users have just those."""
+    """Return the trials of one variant from rows of (behaviours, hits, number of users with these two counts)."""
     n, h, count = np.array(users, dtype=np.int64).reshape(-1, 3).T
     shares = np.repeat(h / np.maximum(n, 1), count)
     return Trials(shares=shares, behaviors=int((n * count).sum()), hits=int((h * count).sum()))
@@ -256,7 +256,10 @@ def _baseline_first(dealt: Mapping[str, int], baseline: str | None) -> list[str]
 
 
 def _mismatch(dealt: Mapping[str, int], weights: Mapping[str, float] | None) -> float | None:
-    """None also where others are dealt than the weights are of, as after a deployment with other variants."""
+    """Return the p-value of the users' numbers; None if the weights don't cover them.
+
+    They don't after a deployment with other variants.
+    """
     known = {name: weight for name, weight in (weights or {}).items() if weight > 0}
     if len(known) < 2 or not dealt.keys() <= known.keys():
         return None

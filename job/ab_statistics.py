@@ -1,22 +1,22 @@
-"""How sure the figures of an A/B test are.
+"""Confidence intervals for the figures of an A/B test.
 
-Users are dealt over variants, so the user is the unit: a user's figure is the share of hits among the behaviours, a
-variant's the mean of its users'. One crawler with 20,000 behaviours is one user of many, and as every figure lies
-between 0 and 1 no tail is heavy. (Of a ratio of sums over users, as before, a crawler is most of one variant's sum: it
-was called a winner in 67 to 86 of 100 tests of a variant with itself.)
+Users are assigned to variants, so the user is the unit: a user's figure is the share of hits among the behaviours, and
+a variant's figure is the mean over its users. One crawler with 20,000 behaviours is one user among many, and as every
+figure lies between 0 and 1 no tail is heavy. (In a ratio of sums over users, a crawler makes up most of one variant's
+sum: in 67 to 86 of 100 tests of a variant with itself it made that variant win.)
 
-An interval is the difference of two means, plus and minus so many standard errors, the larger of:
+An interval is the difference of two means, plus and minus a number of standard errors, the larger of:
 
-- the 95 % quantile of what users dealt over the variants anew would give, a permutation test of the studentised
-  difference. Where variants do not differ it is exact for any distribution and any number of users; where they differ
-  in spread alone it holds for many users (Chung and Romano, "Exact and asymptotically robust permutation tests", The
-  Annals of Statistics 41, 2013);
-- the bound that a mean stays below with 95 % at all times together, so that one may look as often as one likes:
-  Robbins' normal mixture ("Statistical methods related to the law of the iterated logarithm", The Annals of
-  Mathematical Statistics 41, 1970), as for A/B tests in Johari, Koomen, Pekelis and Walsh ("Always valid inference",
-  Operations Research 70, 2022). It takes means for normal, as they are with many users.
+- the 95 % quantile over random reassignments of the users, a permutation test of the studentised difference. If the
+  variants do not differ, it is exact for any distribution and any number of users; if they differ in spread only, it
+  holds for many users (Chung and Romano, "Exact and asymptotically robust permutation tests", The Annals of Statistics
+  41, 2013);
+- the bound that a mean stays below with 95 % at all times together, so that the test may be evaluated as often as one
+  likes: Robbins' normal mixture ("Statistical methods related to the law of the iterated logarithm", The Annals of
+  Mathematical Statistics 41, 1970), applied to A/B tests by Johari, Koomen, Pekelis and Walsh ("Always valid
+  inference", Operations Research 70, 2022). It assumes normal means, which holds with many users.
 
-Who looks once, at a time fixed beforehand, needs the first alone. Pure: no tables.
+A test that is evaluated once, at a time fixed beforehand, needs only the first. Pure: no tables.
 """
 
 import math
@@ -28,23 +28,23 @@ import numpy as np
 import numpy.typing as npt
 
 Shares = npt.NDArray[np.float64]
-"""float64[users]: of each user the share of hits, 0 to 1."""
+"""float64[users]: each user's share of hits, 0 to 1."""
 ALPHA = 0.05
 DRAWS = 1_999
-"""How often users are dealt anew, where they are few; with many fewer do."""
+"""The number of random reassignments if users are few; with many users fewer are enough."""
 _MOST_DEALT = 40_000_000
 _FEWEST_DRAWS = 199
 _AT_ONCE = 2_000_000
 _EXPECTED = 0.02
-"""The difference at which the always valid bound is narrowest; another one would be as right, and wider here."""
+"""The difference at which the always valid bound is narrowest; another value is as correct, but wider here."""
 _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A figure, its standard error, and how many of those its interval reaches to either side.
+    """A figure, its standard error, and the reach of its interval to either side in standard errors.
 
-    Both are None where too few users tell nothing of them.
+    Error and reach are None if there are too few users to estimate them.
     """
 
     value: float
@@ -53,14 +53,14 @@ class Estimate:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """The range that holds the true figure with 95 %."""
+        """The 95 % confidence interval; None if there are too few users."""
         if self.error is None or self.reach is None:
             return None
         return self.value - self.reach * self.error, self.value + self.reach * self.error
 
 
 def mean_share(shares: Shares, *, once: bool = False) -> Estimate:
-    """The mean of users' shares; of nobody 0, with no error."""
+    """Return the mean of users' shares; 0 without an error if there are no users."""
     if len(shares) < 2 or not (error := _error(shares)):
         return Estimate(float(shares.mean()) if len(shares) else 0.0)
     return Estimate(float(shares.mean()), error, _normal(ALPHA) if once else always_valid(error, ALPHA))
@@ -69,14 +69,14 @@ def mean_share(shares: Shares, *, once: bool = False) -> Estimate:
 def difference(
     shares: Shares, baseline: Shares, *, comparisons: int = 1, once: bool = False, draws: int = DRAWS
 ) -> Estimate:
-    """The mean of one variant's users less that of the baseline's.
+    """Return the mean over a variant's users minus the mean over the baseline's.
 
     Args:
-        shares: of the variant's users.
-        baseline: of the baseline's.
-        comparisons: how many there are; together they are wrong in 5 % at most (Bonferroni).
-        once: whether this is the only look, at a time that was fixed beforehand.
-        draws: how often users are dealt anew.
+        shares: the shares of the variant's users.
+        baseline: the shares of the baseline's users.
+        comparisons: the number of comparisons; all together err in 5 % at most (Bonferroni).
+        once: whether the test is evaluated only once, at a time that was fixed beforehand.
+        draws: the number of random reassignments of the users.
     """
     value = float(shares.mean() - baseline.mean()) if len(shares) and len(baseline) else 0.0
     if min(len(shares), len(baseline)) < 2 or not (error := math.hypot(_error(shares), _error(baseline))):
@@ -87,31 +87,31 @@ def difference(
 
 
 def always_valid(error: float, alpha: float) -> float:
-    """How many standard errors a mean stays within at all times together, with probability 1 - alpha."""
+    """Return how many standard errors a mean stays within at all times together, with probability 1 - alpha."""
     known = (_EXPECTED / error) ** 2
     return math.sqrt((1 + 1 / known) * (math.log1p(known) - 2 * math.log(alpha)))
 
 
 def dealt_anew(shares: Shares, baseline: Shares, alpha: float, draws: int = DRAWS) -> float:
-    """What |difference| / error has to be above, so that chance alone is above it with probability alpha at most.
+    """Return the value of |difference| / error that chance exceeds with probability alpha at most.
 
-    Infinite where users are too few for that.
+    It is estimated from random reassignments of the users, and infinite if there are too few of them.
     """
     everyone = np.concatenate([shares, baseline])
     draws = max(_FEWEST_DRAWS, min(draws, _MOST_DEALT // len(everyone)), math.ceil(2 / alpha))
     by_chance = np.concatenate(list(_dealings(everyone, len(shares), draws)))
-    beyond = int(alpha * (draws + 1) + _ROUNDING)  # the deal there is counts as one more
+    beyond = int(alpha * (draws + 1) + _ROUNDING)  # the assignment there is counts as one more
     return float(np.sort(by_chance)[-beyond]) * (1 + _ROUNDING)
 
 
 def ratio_mismatch(users: Sequence[int], weights: Sequence[float]) -> float:
-    """How likely numbers of users are at least this far from the weights by chance: Pearson's chi-square test.
+    """Return the p-value of the numbers of users under the weights, by Pearson's chi-square test.
 
-    A value below 0.001 means that something else than the hash decided who is counted in which variant.
+    A value below 0.001 means that something other than the hash decided which variant a user counts in.
 
     Args:
-        users: of each variant; there are two variants at least.
-        weights: of each variant, all above 0.
+        users: the number of users of each variant; at least two variants.
+        weights: the weight of each variant, all above 0.
     """
     total, share = sum(users), sum(weights)
     expected = [total * weight / share for weight in weights]
@@ -132,7 +132,7 @@ def _error(shares: Shares) -> float:
 
 
 def _dealings(everyone: Shares, first: int, draws: int) -> Iterator[Shares]:
-    """|difference| / error of the first so many users and the others, for dealings of all of them at random."""
+    """Yield arrays of |difference| / error between `first` users and the others, one value a random assignment."""
     random = np.random.default_rng(0)  # the same tables give the same report
     at_once = max(1, _AT_ONCE // len(everyone))
     for begin in range(0, draws, at_once):

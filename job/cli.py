@@ -54,7 +54,7 @@ app.command()(bench.bench)
 
 
 def main() -> None:
-    """Runs the command line."""
+    """Run the command line."""
     app()
 
 

@@ -1,6 +1,6 @@
-"""The demonstration: everything from an empty folder to fresh lists, on real data, step by step.
+"""The demonstration: from an empty folder to fresh lists, on real data, step by step.
 
-It uses folders of its own below .recloop/demo, so that it never touches a log or tables of yours.
+It uses its own folders below .recloop/demo, so it never touches a log or tables of yours.
 """
 
 import shutil
@@ -42,12 +42,12 @@ Count = Callable[[int], None]
 
 
 class DemoError(RecloopError):
-    """A step did not come to its end; the message says where to look."""
+    """A step did not finish; the message says where to look."""
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where the demonstration keeps what it makes."""
+    """The folders of the demonstration."""
 
     root: Path = Path(".recloop")
 
@@ -78,7 +78,10 @@ class Folders:
 
 
 def demo_cluster(folders: Folders, say: Say, *, keep: bool) -> AbstractContextManager[RunningCluster]:
-    """A JobManager and one TaskManager, and empty log and tables; one that an earlier run kept is stopped."""
+    """Start a JobManager and one TaskManager, with an empty log and empty tables.
+
+    A cluster that an earlier run kept is stopped.
+    """
     if (kept := find(folders.cluster)) is not None:
         say("stopping the one of an earlier run")
         kept.stop()
@@ -89,14 +92,14 @@ def demo_cluster(folders: Folders, say: Say, *, keep: bool) -> AbstractContextMa
 
 
 def prepare_data(folders: Folders, on_progress: Count) -> Dataset:
-    """MovieLens-100K as behaviours in time order; fetched once."""
+    """Return MovieLens-100K as behaviours in time order; it is downloaded once."""
     path = fetch_ml_100k(folders.root / "cache")
     request = Request("ml-100k", "ml-100k", path, parse_action_map("", SOURCES["ml-100k"].actions))
     return prepare(request, folders.data, progress=on_progress).dataset
 
 
 def train_bundle(dataset: Dataset, folders: Folders, say: Say) -> Bundle:
-    """SASRec on the first 80 %; the one of an earlier run where its training data is the same."""
+    """Train SASRec on the first 80 %, or return an earlier run's bundle if its training data is the same."""
     try:
         there = Bundle.load(folders.bundle)
     except BundleError:
@@ -104,7 +107,7 @@ def train_bundle(dataset: Dataset, folders: Folders, say: Say) -> Bundle:
     if there is not None and there.manifest.training.fingerprint == dataset.info.fingerprint:
         say("using the bundle of an earlier run")
         return there
-    # Imported where it is used: torch takes seconds.
+    # Imported here: torch takes seconds.
     from model.fit import FitConfig, fit
     from model.training.train import EpochDone
 
@@ -115,7 +118,7 @@ def train_bundle(dataset: Dataset, folders: Folders, say: Say) -> Bundle:
 
 
 def deploy_job(cluster: RunningCluster, folders: Folders, say: Say) -> Deployment:
-    """The job, with empty state."""
+    """Deploy the job with empty state."""
     settings = load(
         defaults={
             "log": {"folder": folders.log},
@@ -128,7 +131,7 @@ def deploy_job(cluster: RunningCluster, folders: Folders, say: Say) -> Deploymen
 
 
 def replay_through(dataset: Dataset, folders: Folders, on_progress: Count) -> None:
-    """All but the last 300 behaviours as fast as the job takes them."""
+    """Replay all but the last 300 behaviours at full speed, and wait for the job's lists of them."""
     bulk = dataset.info.behaviors - SAMPLES
     with FilesTarget(folders.log, PARTITIONS) as log:
         replay(dataset, log, limit=bulk)
@@ -136,7 +139,7 @@ def replay_through(dataset: Dataset, folders: Folders, on_progress: Count) -> No
 
 
 def measure_freshness(dataset: Dataset, folders: Folders, on_progress: Count) -> None:
-    """The last 300 at 10 a second, as a live log would grow."""
+    """Replay the last 300 behaviours at 10 a second, as a live log would grow."""
     bulk = dataset.info.behaviors - SAMPLES
     with FilesTarget(folders.log, PARTITIONS) as log:
         replay(dataset, log, pace=Pace(rate=SAMPLES_PER_S), on_progress=lambda there: on_progress(there - bulk))
@@ -144,24 +147,28 @@ def measure_freshness(dataset: Dataset, folders: Folders, on_progress: Count) ->
 
 
 def count_files(folders: Folders) -> int:
-    """How many files the tables have; a compactor beside the job keeps them few."""
+    """Return the number of files of the tables; a compactor beside the job keeps them few."""
     return sum(1 for file in folders.tables.rglob("*") if file.is_file() and not file.name.startswith("."))
 
 
 def ask(folders: Folders, sql: str) -> QueryResult:
-    """An answer from the tables."""
+    """Run a query over the tables."""
     from job.tables import duck  # the `recloop` command starts without it
 
     return duck.query(folders.tables, sql)
 
 
 def offsets(folders: Folders) -> int:
-    """How many records the log holds."""
+    """Return the number of records in the log."""
     return sum(count_lines(partition_file(folders.log, partition)) for partition in range(PARTITIONS))
 
 
 def _wait_for(folders: Folders, wanted: int, on_progress: Count, *, timeout_s: float) -> None:
-    """Until the tables hold a row for so many offsets, and a list for every applied behaviour."""
+    """Wait until the tables have a row for so many offsets, and a list for every applied behaviour.
+
+    Raises:
+        DemoError: they did not in time.
+    """
     for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
         seen = accounted(folders.tables)
         on_progress(seen)

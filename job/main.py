@@ -16,11 +16,12 @@ _ANY_NUMBER = str(2**31 - 1)
 
 
 def flink_settings(settings: JobSettings) -> dict[str, str]:
-    """The Flink settings the job brings itself.
+    """Return the Flink settings that the job sets itself.
 
-    A checkpoint waits for what is published. Where brokers are away for longer than a checkpoint may take, it is given
-    up and the next one begins: by default the first such failure would restart the job. There is a timer or two a key,
-    which needs no RocksDB. What a cancelled or failed job may be gone on from stays, whatever the cluster's default is.
+    A checkpoint waits until all records are published. If brokers are away for longer than a checkpoint may take, the
+    checkpoint fails and the next one begins; by Flink's default the first such failure would restart the job. There are
+    one or two timers a key, which need no RocksDB. Checkpoints that a cancelled or failed job can be restored from are
+    retained, whatever the cluster's default is.
     """
     flink = settings.flink
     tolerated = "execution.checkpointing.tolerable-failed-checkpoints"
@@ -37,7 +38,7 @@ def flink_settings(settings: JobSettings) -> dict[str, str]:
 
 
 def environment(settings: JobSettings) -> StreamExecutionEnvironment:
-    """Flink's environment for these settings."""
+    """Return Flink's environment for these settings."""
     configuration = Configuration()
     for key, value in flink_settings(settings).items():
         configuration.set_string(key, value)
@@ -48,7 +49,7 @@ def environment(settings: JobSettings) -> StreamExecutionEnvironment:
 
 
 def main() -> None:
-    """Declares the job from the settings file, and submits it to where Flink's command line says."""
+    """Declare the job from the settings file, and submit it to the cluster that Flink's command line names."""
     parser = argparse.ArgumentParser(prog="main.py", description=main.__doc__)
     parser.add_argument("--settings", type=Path, required=True, help="written by `recloop deploy`")
     parser.add_argument("--check", action="store_true", help="only try whether the job can be declared")
@@ -63,7 +64,7 @@ def main() -> None:
         print(json.dumps({"operators": names}))
         return
     env.execute(settings.job_name)
-    # Where the tables are out of reach from here, their readers wait for the job's own sweep.
+    # If the tables cannot be reached from here, their readers wait for the job's own sweep.
     with suppress(OSError):
         write_withdrawn(settings.tables.folder, settings.lists.withdrawn)
 

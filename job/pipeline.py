@@ -1,4 +1,4 @@
-"""The topology: one event's way from the behaviour log to the output tables."""
+"""The topology: the path of an event from the behaviour log to the output tables."""
 
 from pyflink.common import Time, Types
 from pyflink.datastream import AsyncDataStream, DataStream, StreamExecutionEnvironment
@@ -23,7 +23,7 @@ from udfs.flink.tags import (
 
 
 def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
-    """Declares the job; `settings` are resolved."""
+    """Declare the job; `settings` are resolved."""
     operators = Operators(settings)
     tables = settings.tables.folder
 
@@ -47,7 +47,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     write_table(side_output(trends, TREND_SNAPSHOTS), "trend_snapshots", tables)
 
     use_process_mode(env)
-    # No timeout of Flink's: it would start a thread a record. The deadline is the function's own.
+    # No Flink timeout: it would start a thread for each record. The function has its own deadline.
     asked = AsyncDataStream.ordered_wait(
         keyed(tracked), operators.score_candidates, Time.seconds(0), operators.in_flight, element_type()
     )
@@ -68,7 +68,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     write_table(feedback, "feedback_metrics", tables)
 
     _publish_topics(env, operators, settings, (lists, side_output(polled, DEAD_LETTERS)))
-    # the same rows as records of Kafka topics, where the settings name some
+    # the same rows as records of Kafka topics, if the settings name some
 
 
 def _publish_topics(
@@ -77,7 +77,7 @@ def _publish_topics(
     settings: JobSettings,
     rows: tuple[DataStream, DataStream],
 ) -> None:
-    """Lists and dead letters to their topics."""
+    """Publish lists and dead letters to their topics."""
     lists, dead_letters = rows
     if settings.publishes_natively:
         publish_lists(env, lists, settings)

@@ -1,4 +1,4 @@
-"""A cluster with the job on it, for as long as something is tried: what bench, drills, demo and tests share."""
+"""A temporary cluster with the job on it, as bench, drills, demo and tests need it."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from job.deployment.steps import Deployment
 from job.settings.job_settings import JobSettings
 
 Say = Callable[[str], None]
-"""Told in a few words what is being done."""
+"""A callback that reports each step in a few words."""
 
 WATCHED: Mapping[str, str] = MappingProxyType(
     {
@@ -21,7 +21,7 @@ WATCHED: Mapping[str, str] = MappingProxyType(
         "web.checkpoints.history": "1000",
     }
 )
-"""Settings of a cluster that is asked again and again what happens on it."""
+"""Flink settings of a cluster whose REST interface is polled often."""
 
 _ENDED_S = 120.0
 _ACCOUNTED = """
@@ -39,15 +39,15 @@ def silent(_: str) -> None:
 def trial_cluster(
     spec: ClusterSpec, *, timeout_s: float = 60.0, say: Say = silent, keep: bool = False
 ) -> Iterator[RunningCluster]:
-    """Give a cluster that is ready, and end it with the block unless it is to be kept.
+    """Yield a cluster that is ready, and stop it after the block unless it is to be kept.
 
-    One whose start fails or is broken off leaves nothing in any case.
+    A cluster whose start fails or is interrupted is removed in any case.
 
     Args:
         spec: the cluster.
-        timeout_s: how long it may take until it is ready.
-        say: hears what is being done.
-        keep: whether it runs on.
+        timeout_s: how long the start may take.
+        say: called at each step.
+        keep: whether the cluster keeps running after the block.
 
     Raises:
         ClusterError: it did not start.
@@ -65,10 +65,10 @@ def trial_cluster(
 def launch(
     cluster: RunningCluster, settings: JobSettings, *, fresh: bool = True, code: Path = PROJECT, say: Say = silent
 ) -> Deployment:
-    """Deploy the job on a cluster of this machine; all its tasks run, and a checkpoint is complete, on return.
+    """Deploy the job on a local cluster; on return all its tasks run, and a checkpoint is complete.
 
     Raises:
-        DeployError: Flink did not take it, or it did not come up.
+        DeployError: Flink refused the job, or it did not start.
     """
     return deploy(Target.local(cluster), settings, fresh=fresh, code=code, on_progress=say)
 
@@ -77,15 +77,15 @@ def end_job(rest: FlinkRest, job_id: str) -> None:
     """Cancel a job and wait until it is over; its retained checkpoints stay.
 
     Raises:
-        RefusedError: it was over before.
-        TimedOutError: it is not over in two minutes.
+        RefusedError: the job was over before.
+        TimedOutError: the job is not over after two minutes.
     """
     rest.cancel(job_id)
     rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=_ENDED_S)
 
 
 def accounted(tables: Path) -> int:
-    """Return how many records of the log ended as a list, a duplicate or a dead letter, as far as committed."""
+    """Return how many records of the log became a list, a duplicate or a dead letter, counting committed rows only."""
     from job.tables import duck  # the `recloop` command starts without it
 
     return int(str(duck.query(tables, _ACCOUNTED).rows[0][0]))

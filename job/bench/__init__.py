@@ -1,4 +1,4 @@
-"""`recloop bench`: the job against the model alone and against its peers, on the same machine in one run.
+"""`recloop bench`: the job compared with the model alone and with its peers, on the same machine in one run.
 
-One file a part. Peers stand in `job.bench.peers`, each a program of its own.
+Each part has its own file. The peers are in `job.bench.peers`, each a separate program.
 """

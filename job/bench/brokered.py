@@ -1,6 +1,6 @@
-"""(d) Peers that read a topic, and the job over the same kind of topic: one broker, on the same two cores.
+"""(d) The peers that read a topic, and the job over the same kind of topic, with a broker on the same two cores.
 
-A peer is two processes of one consumer group; what it made is counted by the broker, as records of its topic of lists.
+A peer is two processes of one consumer group; the broker counts its lists as records of its output topic.
 """
 
 import os
@@ -44,7 +44,7 @@ _INPUT = "behaviors"
 
 @dataclass(frozen=True, slots=True)
 class PeerSpeed:
-    """A peer's two forms: as its documentation shows it, and with our batching; lists made a second."""
+    """The speeds of a peer, in lists a second: as its documentation shows it, and with our batching."""
 
     documented_per_s: float
     batched_per_s: float
@@ -52,7 +52,7 @@ class PeerSpeed:
 
 @contextmanager
 def bench_broker(ground: Ground) -> Iterator[KafkaConnection]:
-    """A broker of its own with an empty folder; it ends with the block."""
+    """Start a separate broker with an empty folder; stop and remove it after the block."""
     folder = ground.folder / "broker"
     _end_brokers(folder)
     shutil.rmtree(folder, ignore_errors=True)
@@ -66,7 +66,7 @@ def bench_broker(ground: Ground) -> Iterator[KafkaConnection]:
 
 
 def _end_brokers(folder: Path) -> None:
-    """Ends every broker of that folder, one too whose start was broken off before it was written down."""
+    """End every broker of that folder, including one whose start was interrupted before it was recorded."""
     if (running := find(folder)) is not None:
         running.stop()
     for process in psutil.process_iter(["cmdline"]):
@@ -77,7 +77,7 @@ def _end_brokers(folder: Path) -> None:
 
 
 def measure_job_from_kafka(ground: Ground) -> WholeJob:
-    """(b) once more, over a topic."""
+    """Measure (b) again, over a topic."""
     return in_each_form(ground, lambda overrides: _time_from_kafka(ground, overrides))
 
 
@@ -96,12 +96,12 @@ def _time_from_kafka(ground: Ground, overrides: tuple[str, ...]) -> TimedJob:
 
 
 def measure_quix(ground: Ground) -> PeerSpeed:
-    """Quix Streams, in its own environment."""
+    """Measure Quix Streams, in its own environment."""
     return _measure(ground, peers_python(ground.say), "quix_app")
 
 
 def measure_plain_loop(ground: Ground) -> PeerSpeed:
-    """A kafka-python loop, in ours."""
+    """Measure a kafka-python loop, in the project's environment."""
     return _measure(ground, Path(sys.executable), "plain_loop")
 
 
@@ -116,7 +116,7 @@ def _measure(ground: Ground, python: Path, program: str) -> PeerSpeed:
 
 
 def fill_topic(connection: KafkaConnection, ground: Ground) -> None:
-    """Every user's history, then the behaviours that are timed, a user always in one partition."""
+    """Write every user's history, then the timed behaviours, to the topic; a user is always in one partition."""
     create_topic(connection, _INPUT, PARTITIONS)
     producer = KafkaProducer(bootstrap_servers=connection.brokers, linger_ms=20, batch_size=1 << 17)
     for record in prepared_records(ground):
@@ -134,7 +134,7 @@ def _topic(connection: KafkaConnection, ground: Ground) -> TopicTarget:
 
 
 def _speed(ground: Ground, connection: KafkaConnection, python: Path, program: str, form: Form) -> float:
-    """Lists a second, by the broker's count."""
+    """Return a peer's lists a second, as counted by the broker."""
     name, scale = f"{program}-{form}", ground.scale
     create_topic(connection, name, PARTITIONS)
     with _running(ground, connection, python, program, form) as processes:
@@ -153,7 +153,7 @@ def _speed(ground: Ground, connection: KafkaConnection, python: Path, program: s
 def _running(
     ground: Ground, connection: KafkaConnection, python: Path, program: str, form: Form
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """Both processes, their output in files; they end with the block."""
+    """Start both processes, with their output in files; end them after the block."""
     name = f"{program}-{form}"
     processes: list[subprocess.Popen[bytes]] = []
     with ExitStack() as stack:
@@ -185,7 +185,7 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
 def _wait_for_first(
     connection: KafkaConnection, topic: str, processes: list[subprocess.Popen[bytes]], ground: Ground
 ) -> None:
-    """Until every partition has a list: then all processes take part."""
+    """Wait until every partition has a list: then all processes take part."""
     ground.say(f"{topic}: waiting for its first lists")
     for _ in polls(timeout_s=_FIRST_LIST_S, poll_s=_POLL_S):
         if all(end_offsets(connection, topic).values()):
@@ -206,7 +206,7 @@ def _lists(connection: KafkaConnection, topic: str) -> int:
 
 
 def _check_a_list(connection: KafkaConnection, topic: str) -> None:
-    """A peer that hands out less than it has to would be quick for nothing."""
+    """Check that lists have their full length: a peer with shorter lists would have less work."""
     consumer = KafkaConsumer(bootstrap_servers=connection.brokers, enable_auto_commit=False)
     try:
         partitions = [TopicPartition(topic, number) for number in range(PARTITIONS)]

@@ -1,7 +1,7 @@
-"""What ends a bench: one exception."""
+"""The exception that ends a bench."""
 
 from model.errors import RecloopError
 
 
 class BenchError(RecloopError):
-    """A part did not come to its end; the message says where to look."""
+    """A part did not finish; the message says where to look."""

@@ -1,4 +1,4 @@
-"""From a behaviour's append to its new list: idle, and at shares of what the job can do; and what checkpoints add."""
+"""Freshness, from append to new list: idle, at shares of the job's capacity, and the stalls that checkpoints add."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -28,15 +28,15 @@ _POINTS = 4_000
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Freshness at one rate.
+    """The freshness at one rate.
 
     Attributes:
         name: idle, or the share of the capacity.
-        per_s: behaviours a second that were appended.
-        samples: lists that were measured.
+        per_s: behaviours appended a second.
+        samples: the number of lists measured.
         p50_ms: half of the lists were there sooner.
-        p99_ms: 99 of 100 were.
-        max_ms: the longest.
+        p99_ms: 99 of 100 lists were there sooner.
+        max_ms: the longest wait.
     """
 
     name: str
@@ -49,14 +49,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """All loads, and the stalls at half load.
+    """The freshness at all loads, and the stalls at half load.
 
     Attributes:
-        capacity_per_s: what the shares are shares of.
-        fallback_share: of all lists, by the rules alone.
+        capacity_per_s: the job's capacity, behaviours a second; loads are shares of it.
+        fallback_share: the share of fallback lists among all lists.
         loads: idle first.
-        stalls: what checkpoints added at half load; None where too little was measured.
-        half_load: (seconds from the first, ms) of lists at half load, for the picture; not more than 4,000.
+        stalls: the time that checkpoints added at half load; None if too little was measured.
+        half_load: (seconds from the first, ms) of lists at half load, for the picture; thinned to under 8,000.
         checkpoints_s: when checkpoints were triggered, on the same scale.
     """
 
@@ -69,7 +69,7 @@ class Freshness:
 
 
 def measure_freshness(ground: Ground, capacity_per_s: float) -> Freshness:
-    """Idle first, then at each share, the whole log read in between."""
+    """Measure idle first, then at each share; the log is read to its end in between."""
     scale = ground.scale
     with scoring_job(ground, "freshness", ground.past()) as live:
         behaviors = ground.timed()
@@ -108,7 +108,7 @@ def _load(
 
 
 def append_steadily(live: Live, behaviors: Sequence[UserBehavior], per_s: float) -> int:
-    """Appends behaviours when they are due, all that are due every 5 ms; says how many."""
+    """Append behaviours at a steady rate, all that are due every 5 ms, and return their number."""
     began, done = time.monotonic(), 0
     while done < len(behaviors):
         due = min(len(behaviors), int((time.monotonic() - began) * per_s) + 1)
@@ -120,12 +120,12 @@ def append_steadily(live: Live, behaviors: Sequence[UserBehavior], per_s: float)
 
 
 def _all_waits(live: Live, begin_ms: int, end_ms: int, wanted: int) -> npt.NDArray[np.int64]:
-    """The waits of all that was appended then, once all of it is in the tables.
+    """Return the waits of all behaviours appended in that time, once their lists are all in the tables.
 
     Raises:
         BenchError: that took over a minute.
     """
-    for _ in polls(timeout_s=_DRAINED_S, poll_s=0):  # for rows it waits
+    for _ in polls(timeout_s=_DRAINED_S, poll_s=0):  # wait_for_rows waits
         wait_for_rows(live, now_ms())
         waits = freshness_between(live.tables, begin_ms, end_ms)
         if len(waits) >= wanted:

@@ -1,4 +1,4 @@
-"""The goals, and whether figures reach them. Pure."""
+"""The goals, and the verdicts on figures. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """A figure's goal.
+    """The goal of a figure.
 
     Attributes:
-        figure: its name in the JSON.
-        says: what it is, in words.
-        steps: what is to be reached, and after that.
+        figure: the figure's name in the JSON.
+        says: a description of the figure.
+        steps: the values to reach, one after the other.
         at_least: whether more is better.
-        unit: behind the number.
+        unit: the text after the number.
     """
 
     figure: str
@@ -23,11 +23,11 @@ class Goal:
     unit: str = ""
 
     def bound(self, step: float) -> str:
-        """Such as "at most 40 ms"."""
+        """Return a step in words, such as "at most 40 ms"."""
         return f"{'at least' if self.at_least else 'at most'} {step:g}{self.unit}"
 
     def reached(self, value: float) -> int:
-        """How many of the steps that value reaches, from the first on."""
+        """Return how many of the steps the value reaches, from the first on."""
         met = [value >= step if self.at_least else value <= step for step in self.steps]
         return met.index(False) if False in met else len(met)
 
@@ -54,12 +54,12 @@ GOALS = (
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A goal and what became of it.
+    """A goal and its figure.
 
     Attributes:
-        goal: which one.
-        value: the figure; None where it was not measured.
-        steps: how many of its steps are reached.
+        goal: the goal.
+        value: the figure; None if it was not measured.
+        steps: the number of steps that are reached.
     """
 
     goal: Goal
@@ -68,7 +68,7 @@ class Judged:
 
     @property
     def verdict(self) -> str:
-        """In a word or two."""
+        """The verdict in a few words."""
         if self.value is None:
             return "not measured"
         if self.steps == len(self.goal.steps):
@@ -77,7 +77,7 @@ class Judged:
 
 
 def judge(figures: Mapping[str, float | None]) -> list[Judged]:
-    """All goals, in order."""
+    """Judge all goals, in order."""
     judged = []
     for goal in GOALS:
         value = figures.get(goal.figure)

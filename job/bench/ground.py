@@ -1,7 +1,7 @@
-"""What all contenders stand on: the same behaviours, the same model, the same histories.
+"""The workload of all contenders: the same behaviours, the same model, the same histories.
 
-The model is a SASRec of 64 dimensions, 2 blocks and 50 items that answers with 20; it is trained briefly, for its
-speed does not depend on how good it is. All histories are as long as they really are when a behaviour comes.
+The model is a SASRec of 64 dimensions and 2 blocks that reads 50 items and returns 20. It is trained briefly, as its
+speed does not depend on its quality. Histories have the lengths that result from the behaviours.
 """
 
 from collections import defaultdict
@@ -29,29 +29,29 @@ HISTORY = 50
 DIM = 64
 BLOCKS = 2
 LISTED = 20
-"""Items in a list, and in the model's answer."""
+"""The items in a list, and in the model's answer."""
 EXCLUDED = 128
-"""Columns of `exclude`: a kept history, padded as the job pads it."""
+"""The columns of `exclude`: a kept history, padded as in the job."""
 _CALLS = 4_096
 _LEARNED_FROM = 50_000
 _EPOCHS = 1
 _NEGATIVES = 256
 
 Say = Callable[[str], None]
-"""Told in a few words what is being done."""
+"""A callback that reports each step in a few words."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """What was made ready.
+    """The workload, ready to measure.
 
     Attributes:
-        scale: how large the bench is.
-        folder: for all that is made.
+        scale: the sizes and times of the bench.
+        folder: the folder of all files of the bench.
         dataset: the behaviours; the first `scale.past` are the past.
         bundle: the model.
-        overrides: settings of the job, as `--set` takes them.
-        say: told what is being done.
+        overrides: settings of the job, in the format of `--set`.
+        say: called at each step.
     """
 
     scale: Scale
@@ -62,16 +62,16 @@ class Ground:
     say: Say
 
     def past(self) -> Iterator[UserBehavior]:
-        """The behaviours before anything is timed."""
+        """Return the behaviours before timing begins."""
         return islice(self.dataset.behaviors(), self.scale.past)
 
     def timed(self) -> Iterator[UserBehavior]:
-        """Those after them."""
+        """Return the behaviours after the past."""
         return islice(self.dataset.behaviors(), self.scale.past, None)
 
 
 def make_ground(scale: Scale, folder: Path, overrides: tuple[str, ...], say: Say) -> Ground:
-    """Generates behaviours and trains the model; equal scales give the same."""
+    """Generate behaviours and train the model; equal scales give equal results."""
     say("generating behaviours")
     shape = Synthetic(users=scale.users, items=scale.items, behaviors=scale.past + scale.timed)
     dataset = generate(shape, folder / "data", "bench")
@@ -80,8 +80,11 @@ def make_ground(scale: Scale, folder: Path, overrides: tuple[str, ...], say: Say
 
 
 def train_briefly(scale: Scale, folder: Path, say: Say, kind: Literal["sasrec", "gru"] = "sasrec") -> Bundle:
-    """The bundle; it knows every item there is. A GRU, which learns slowly, is left as it was drawn."""
-    # Imported where it is used: torch takes seconds.
+    """Train a model briefly on every item, and write its bundle.
+
+    A GRU keeps its initial weights, as it is slow to train.
+    """
+    # Imported here: torch takes seconds.
     from model.bundles.export import contents_of
     from model.datasets.interactions import load_interactions
     from model.recommenders.kinds import Learned
@@ -129,7 +132,7 @@ def _config(kind: Literal["sasrec", "gru"], items: int) -> "SequenceConfig":
 
 
 def model_inputs(ground: Ground) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """History (N, 50) and exclude (N, 128) of the first behaviours that are timed, as the model gets them."""
+    """Return the model's inputs history (N, 50) and exclude (N, 128) for the first timed behaviours."""
     kept = histories_after(ground.past())
     index_of = ground.bundle.index_of
     count = min(_CALLS, ground.scale.timed)
@@ -147,7 +150,7 @@ def model_inputs(ground: Ground) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.
 
 
 def histories_after(behaviors: Iterator[UserBehavior]) -> dict[UserId, list[ItemId]]:
-    """Each user's kept history after these behaviours."""
+    """Return each user's kept history after these behaviours."""
     kept: dict[UserId, list[ItemId]] = defaultdict(list)
     for behavior in behaviors:
         apply(kept[behavior.user_id], behavior.action, behavior.item_id)

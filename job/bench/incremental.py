@@ -1,4 +1,4 @@
-"""Incremental scoring: the job with a GRU, by one step a behaviour, and by a full pass of the whole history."""
+"""Incremental scoring: the job with a GRU, by one step for each behaviour, and by a full pass over the history."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -21,20 +21,20 @@ if TYPE_CHECKING:
     from udfs.scoring.scorer import Scorer
 
 _BATCH = 52
-"""Behaviours in a call: what the job's calls have on the mean at its limit."""
+"""The behaviours in a call: the mean of the job's calls at its limit."""
 _OFF = "scoring.kept_users=0"
 
 
 @dataclass(frozen=True, slots=True)
 class Incremental:
-    """The same model, the same behaviours, twice.
+    """The speeds of one model on the same behaviours, with kept states and without.
 
     Attributes:
         stepped: the job that keeps states.
         passed: the job that keeps none.
-        stepped_share: of the former's scored histories, by one step.
-        step_cpu_us: of the scorer alone, a behaviour, its few full passes included.
-        pass_cpu_us: of the scorer alone, a behaviour, without kept states.
+        stepped_share: the share of the former's scored histories that took one step.
+        step_cpu_us: CPU microseconds a behaviour of the scorer alone, including its few full passes.
+        pass_cpu_us: CPU microseconds a behaviour of the scorer alone, without kept states.
     """
 
     stepped: TimedJob
@@ -45,7 +45,7 @@ class Incremental:
 
 
 def measure_incremental(ground: Ground) -> Incremental:
-    """A GRU of as many dimensions, on histories of up to 99 items, all of which it reads."""
+    """Measure a GRU of as many dimensions on histories of up to 99 items, all of which it reads."""
     ground = replace(ground, bundle=train_briefly(ground.scale, ground.folder, ground.say, "gru"))
     step_cpu_us, pass_cpu_us = _scorer_alone(ground)
     stepped, share = _timed(ground, "stepped")
@@ -54,7 +54,7 @@ def measure_incremental(ground: Ground) -> Incremental:
 
 
 def _timed(ground: Ground, name: str, *overrides: str) -> tuple[TimedJob, float]:
-    """The job at its limit, and the share of its histories that it stepped to."""
+    """Return the job's figures at its limit, and the share of its histories that took one step."""
     with scoring_job(ground, name, ground.past(), ground.timed(), overrides) as live:
         timed = time_job(live)
         counts = fresh_counts(live.rest, live.job_id)
@@ -62,7 +62,7 @@ def _timed(ground: Ground, name: str, *overrides: str) -> tuple[TimedJob, float]
 
 
 def _scorer_alone(ground: Ground) -> tuple[float, float]:
-    """CPU microseconds a behaviour with kept states and without, in turns; one thread, as in the job."""
+    """Return CPU microseconds a behaviour with kept states and without, timed in turns on one thread, as in the job."""
     import torch
 
     from udfs.scoring.scorer import Scorer
@@ -95,7 +95,7 @@ def _in_turns(
 
 
 def _batches(ground: Ground) -> Iterator[list[TrackedBehavior]]:
-    """The timed behaviours as track-users hands them on."""
+    """Yield the timed behaviours in batches, as track-users emits them."""
     settings, profiles = job_settings(ground, ground.folder), dict[str, UserProfile]()
     rules = profile_rules(settings, action_table(settings))
     for behavior in ground.past():

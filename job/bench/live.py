@@ -1,6 +1,6 @@
-"""A cluster with the job on it whose users have histories already: nothing of it is left afterwards.
+"""A temporary cluster with the job on it, whose users have histories already.
 
-The past is applied with scoring off, which is quick; then the job goes on from the checkpoint of that with scoring on.
+The past is applied with scoring off, which is quick; then the job continues from that checkpoint with scoring on.
 """
 
 import shutil
@@ -31,10 +31,10 @@ _APPENDED = 1_024
 
 
 class Log(Protocol):
-    """A behaviour log that is appended to."""
+    """A behaviour log to append to."""
 
     def append(self, behaviors: Sequence[UserBehavior]) -> None:
-        """Appends in the order given; all are there on return."""
+        """Append in the order given; all behaviours are in the log on return."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,13 +42,13 @@ class Live:
     """A running job on its cluster.
 
     Attributes:
-        ground: what it stands on.
-        cluster: where it runs.
+        ground: the workload.
+        cluster: the cluster it runs on.
         rest: the cluster's REST interface.
-        job_id: Flink's id.
-        tables: where its rows go.
-        log: where behaviours are appended.
-        settings: the job's.
+        job_id: Flink's id of the job.
+        tables: the folder of its tables.
+        log: its behaviour log.
+        settings: the job's settings.
     """
 
     ground: Ground
@@ -60,13 +60,13 @@ class Live:
     settings: JobSettings
 
     def lists(self) -> int:
-        """How many lists were made since the last start; a second old at most."""
+        """Return how many lists were made since the last start; a second old at most."""
         return counted(self.rest, self.rest.job(self.job_id)).total(Metric.LISTS)
 
 
 @contextmanager
 def bench_cluster(ground: Ground, name: str, *, task_managers: int = 1, **config: str) -> Iterator[RunningCluster]:
-    """A cluster in a folder of its own, with Flink settings beside the usual ones; it ends with the block."""
+    """Start a cluster in its own folder, with additional Flink settings; stop and remove it after the block."""
     folder = ground.folder / name
     stop(folder / "cluster")
     shutil.rmtree(folder, ignore_errors=True)
@@ -86,12 +86,12 @@ def scoring_job(
     waiting: Iterable[UserBehavior] = (),
     overrides: Sequence[str] = (),
 ) -> Iterator[Live]:
-    """The job over an embedded log: it knows the past, and what waits is there to be read when it begins to score.
+    """Run the job over an embedded log: it has applied the past, and `waiting` is in the log when it begins to score.
 
     Raises:
-        BenchError: it did not get through the past.
-        ClusterError: the cluster did not start, or the job did not get to run.
-        DeployError: Flink did not take the job.
+        BenchError: the job did not get through the past.
+        ClusterError: the cluster did not start, or the job did not run.
+        DeployError: Flink refused the job.
     """
     slots = job_settings(ground, ground.folder / name, overrides).slots
     with bench_cluster(ground, name, task_managers=slots) as cluster, FlinkRest(cluster.rest_url) as rest:
@@ -103,7 +103,7 @@ def scoring_job(
 
 
 def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[UserBehavior]) -> Live:
-    """Applies the past with scoring off, then deploys with scoring on; `live` has all but the job's id."""
+    """Apply the past with scoring off, then deploy with scoring on; `live` has all fields but the job's id."""
     say = live.ground.say
     say("appending the past")
     records = append_all(live.log, past)
@@ -117,7 +117,7 @@ def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[U
     wait_for_lists(replace(live, job_id=filling), records, "applying the past")
     wait_for_checkpoint(live.rest, filling)
     end_job(live.rest, filling)
-    # Not before: the job that fills would read it, unscored.
+    # Only now: the job that applies the past would read it without scoring.
     say("appending what waits to be read")
     append_all(live.log, waiting)
     scoring = launch(live.cluster, live.settings, fresh=False, say=say)
@@ -128,7 +128,10 @@ def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[U
 
 
 def job_settings(ground: Ground, folder: Path, overrides: Sequence[str] = ()) -> JobSettings:
-    """The whole job with lists of 20, every table, checkpoints every 2 s; nothing is cached, coalesced or shed."""
+    """Return settings of the whole job with lists of 20 and every table.
+
+    Checkpoints are every 2 s; nothing is cached, coalesced or shed.
+    """
     defaults = {
         "job_name": "recloop-bench",
         "log": {"folder": folder / "log", "partitions": PARTITIONS},
@@ -140,7 +143,7 @@ def job_settings(ground: Ground, folder: Path, overrides: Sequence[str] = ()) ->
 
 
 def append_all(log: Log, behaviors: Iterable[UserBehavior]) -> int:
-    """Appends in batches, and says how many there were."""
+    """Append in batches, and return the number of behaviours."""
     count, left = 0, iter(behaviors)
     while batch := list(islice(left, _APPENDED)):
         log.append(batch)
@@ -149,7 +152,7 @@ def append_all(log: Log, behaviors: Iterable[UserBehavior]) -> int:
 
 
 def wait_for_checkpoint(rest: FlinkRest, job_id: str) -> str:
-    """Waits for a checkpoint that began after now, and says where it is.
+    """Wait for a checkpoint that was triggered after this call, and return its path.
 
     Raises:
         BenchError: there was none in a minute and a half.
@@ -164,10 +167,10 @@ def wait_for_checkpoint(rest: FlinkRest, job_id: str) -> str:
 
 
 def wait_for_lists(live: Live, wanted: int, what: str) -> None:
-    """Until so many lists were made; every behaviour makes one.
+    """Wait until so many lists were made; every behaviour makes one.
 
     Raises:
-        BenchError: for a minute and a half there was not one more.
+        BenchError: no list was added for a minute and a half.
     """
     for now in counts_up_to(wanted, live.lists, stalled_s=_STALLED_S, poll_s=_POLL_S):
         live.ground.say(f"{what}: {now:,} of {wanted:,}")

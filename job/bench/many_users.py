@@ -1,8 +1,8 @@
-"""What an event costs with a million users in state against a thousand.
+"""The cost of an event with a million users in state, compared with a thousand.
 
-State is filled with scoring off, the same number of behaviours a user. The timed behaviours are of the action `return`
-on items nobody has bought: they are read, applied, scored, listed and written as all others are, but leave histories as
-they were, so that both sizes score histories of the same length however often a user comes.
+State is filled with scoring off, with the same number of behaviours for every user. The timed behaviours are of the
+action `return` on items that nobody has bought: they are read, applied, scored, listed and written like all others, but
+do not change histories, so both sizes score histories of the same length however often a user acts.
 """
 
 from collections.abc import Iterator
@@ -15,14 +15,14 @@ from job.bench.whole_job import time_job
 from model.records import UserBehavior
 
 FILLS = 2
-"""Behaviours of a user before timing."""
+"""The behaviours of each user before timing."""
 _START_MS = 1_704_067_200_000
 _GAP_MS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class CostAt:
-    """The job with so many users in state."""
+    """The cost of an event with a number of users in state."""
 
     users: int
     cpu_ms_per_event: float
@@ -33,19 +33,19 @@ class CostAt:
 
 @dataclass(frozen=True, slots=True)
 class ManyUsers:
-    """Few users and many."""
+    """The costs with few users and with many."""
 
     few: CostAt
     many: CostAt
 
     @property
     def ratio(self) -> float:
-        """CPU an event with many users over that with few."""
+        """CPU time an event with many users divided by that with few."""
         return self.many.cpu_ms_per_event / self.few.cpu_ms_per_event
 
 
 def measure_users(ground: Ground) -> ManyUsers:
-    """Few first."""
+    """Measure the cost with few users, then with many."""
     return ManyUsers(_cost(ground, ground.scale.few_users), _cost(ground, ground.scale.many_users))
 
 
@@ -57,7 +57,7 @@ def _cost(ground: Ground, users: int) -> CostAt:
 
 
 def rounds(users: int, items: int, count: int, seed: int = 0) -> Iterator[UserBehavior]:
-    """One view of every user a round, each round in another order."""
+    """Yield one view of every user in each round, in a new order each round."""
     draw = Random(seed)
     order, time_ms = list(range(users)), _START_MS
     for _ in range(count):
@@ -68,7 +68,7 @@ def rounds(users: int, items: int, count: int, seed: int = 0) -> Iterator[UserBe
 
 
 def returns(users: int, items: int, count: int, start_ms: int, seed: int = 1) -> Iterator[UserBehavior]:
-    """Returns by users drawn at random, all equally often."""
+    """Yield behaviours `return` of users drawn uniformly at random."""
     draw = Random(seed)
     for number in range(count):
         user, item = draw.randrange(users), draw.randrange(items)

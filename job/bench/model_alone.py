@@ -1,4 +1,4 @@
-"""(a) The TorchScript model alone: how many histories a second both cores score, at the best batch size."""
+"""(a) The TorchScript model alone: histories a second on both cores, at the best batch size."""
 
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -23,12 +23,12 @@ _state: dict[str, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class ModelSpeed:
-    """One way to use both cores.
+    """The speed of one layout of processes and threads over both cores.
 
     Attributes:
-        processes: that score at the same time.
-        threads: of torch in each.
-        batch_size: histories a call.
+        processes: the processes that score at the same time.
+        threads: torch's threads in each.
+        batch_size: histories in a call.
         users_per_s: histories a second, over all processes.
     """
 
@@ -40,11 +40,11 @@ class ModelSpeed:
 
 @dataclass(frozen=True, slots=True)
 class ModelAlone:
-    """All ways that were tried; the best counts.
+    """The layouts and batch sizes that were tried; the best counts.
 
     Attributes:
-        history_mean: items in a history of the timed ones, at most 50.
-        tried: each way.
+        history_mean: the mean number of items in the timed histories, each at most 50.
+        tried: the speed of each layout with each batch size.
     """
 
     history_mean: float
@@ -52,12 +52,12 @@ class ModelAlone:
 
     @property
     def best(self) -> ModelSpeed:
-        """The quickest."""
+        """The quickest one."""
         return max(self.tried, key=lambda speed: speed.users_per_s)
 
 
 def measure_model(ground: Ground) -> ModelAlone:
-    """Tries every batch size with two processes of one thread, and with one process of two."""
+    """Try every batch size with two processes of one thread, and with one process of two threads."""
     history, exclude = model_inputs(ground)
     inputs = ground.folder / "histories.npz"
     np.savez(inputs, history=history, exclude=exclude)
@@ -74,7 +74,7 @@ def measure_model(ground: Ground) -> ModelAlone:
 
 
 def _load(bundle: Path, inputs: Path, threads: int, together: Barrier) -> None:
-    """In a process of the pool: the model and its inputs, once."""
+    """Load the model and its inputs, once in each process of the pool."""
     import torch
 
     torch.set_num_threads(threads)
@@ -85,7 +85,7 @@ def _load(bundle: Path, inputs: Path, threads: int, together: Barrier) -> None:
 
 
 def _measure(batch_size: int, seconds: float) -> float:
-    """Histories a second in this process, from the moment all are warm."""
+    """Return histories a second in this process, timed once all processes are warm."""
     batches = cycle(_batches(batch_size))
     for batch in islice(batches, _WARM_CALLS):
         _call(batch)
@@ -98,7 +98,7 @@ def _measure(batch_size: int, seconds: float) -> float:
 
 
 def _batches(size: int) -> list[tuple[Any, ...]]:
-    """All inputs, in batches; what is left over is left out."""
+    """Return the inputs in batches, without an incomplete last one."""
     import torch
 
     history, exclude = _state["inputs"]

@@ -20,7 +20,7 @@ Part = Callable[[Ground, Results], Any]
 
 
 def _alone(measure: Callable[[Ground], Any]) -> Part:
-    """A part that needs no other one's result."""
+    """Make a part of a measurement that needs no other part's result."""
     return lambda ground, _results: measure(ground)
 
 
@@ -45,4 +45,4 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "incremental": _alone(measure_incremental),
     }
 )
-"""Name -> what measures it; the names are the fields of `Results`."""
+"""Name -> the function that measures it; the names are the fields of `Results`."""

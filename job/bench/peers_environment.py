@@ -1,4 +1,4 @@
-"""The environment that Quix Streams runs in: made once, from pinned hashes, beside the project's own."""
+"""The Python environment of Quix Streams: made once, from pinned hashes, beside the project's own."""
 
 import subprocess
 from pathlib import Path
@@ -12,10 +12,10 @@ _MAKE_S = 900.0
 
 
 def peers_python(say: Say) -> Path:
-    """The interpreter; `make stream-peers` makes its environment where it is not as it should be.
+    """Return the interpreter; `make stream-peers` makes or repairs its environment.
 
     Raises:
-        BenchError: that failed.
+        BenchError: the environment could not be made.
     """
     say("making the peers' environment")
     try:

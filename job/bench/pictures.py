@@ -14,7 +14,7 @@ _SMALL = 0.01
 
 
 def draw(results: Results, out: Path) -> list[Path]:
-    """Draws what there are results for, and says which files it wrote; none without matplotlib."""
+    """Draw a picture of each part with results, and return the files; none without matplotlib."""
     if not can_draw():
         return []
     pictures: dict[str, Callable[[Any, Results], bool]] = {
@@ -27,7 +27,7 @@ def draw(results: Results, out: Path) -> list[Path]:
 
 
 def _drawn(picture: Callable[[Any, Results], bool], results: Results, file: Path) -> Path | None:
-    # Imported where it is used: it takes a second. The figure alone, without pyplot, opens no window.
+    # Imported here: it takes a second. Figure without pyplot opens no window.
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=_SIZE, layout="constrained")

@@ -1,6 +1,6 @@
 """(c) Plain PyFlink on a cluster like the job's: RocksDB, checkpoints every 2 s, the same behaviours and model.
 
-It reads a file whose first records tell each user's history from before, so that all contenders score like histories.
+It reads a file whose first records hold each user's earlier history, so that all contenders score the same histories.
 """
 
 import time
@@ -26,22 +26,22 @@ _BUFFERS = {
     "taskmanager.memory.segment-size": "32kb",
     "taskmanager.network.memory.buffer-debloat.enabled": "false",
 }
-"""Flink's own defaults; the job's cluster has others."""
+"""Flink's own defaults; the job's cluster has other values."""
 _FORMS: tuple[tuple[Call, int], ...] = (("map", 1), ("map", 2), ("async", 1))
-"""How the model is called, and the parallelism."""
+"""The kind of call of the model, and the parallelism."""
 _QUICK_FORMS: tuple[tuple[Call, int], ...] = (("map", 2),)
-"""What was the quickest wherever all were tried."""
+"""The form that was the quickest whenever all were tried."""
 _FIRST_LIST_S = 120.0
 _POLL_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class PyFlinkSpeed:
-    """One form of it.
+    """The speed of one form of plain PyFlink.
 
     Attributes:
-        call: how the model is called: in a map, or in an async function.
-        parallelism: of every operator but the source; as many TaskManagers.
+        call: the model is called in a map, or in an async function.
+        parallelism: of every operator but the source, and the number of TaskManagers.
         events_per_s: lists made a second.
     """
 
@@ -52,18 +52,18 @@ class PyFlinkSpeed:
 
 @dataclass(frozen=True, slots=True)
 class PlainPyFlink:
-    """All forms that were tried; the best counts."""
+    """The forms that were tried; the best counts."""
 
     tried: tuple[PyFlinkSpeed, ...]
 
     @property
     def best(self) -> PyFlinkSpeed:
-        """The quickest."""
+        """The quickest form."""
         return max(self.tried, key=lambda speed: speed.events_per_s)
 
 
 def measure_plain_pyflink(ground: Ground) -> PlainPyFlink:
-    """Each form on a cluster of its own."""
+    """Measure each form on its own cluster."""
     source = ground.folder / "behaviors.jsonl"
     write_file(ground, source)
     forms = _FORMS if ground.scale.variants else _QUICK_FORMS
@@ -71,14 +71,14 @@ def measure_plain_pyflink(ground: Ground) -> PlainPyFlink:
 
 
 def write_file(ground: Ground, path: Path) -> None:
-    """Every user's history, then the behaviours that are timed, a JSON object a line."""
+    """Write every user's history, then the timed behaviours, one JSON object a line."""
     with path.open("wb") as out:
         out.writelines(line + b"\n" for line in prepared_records(ground))
         out.writelines(encode_behavior(behavior) + b"\n" for behavior in ground.timed())
 
 
 def prepared_records(ground: Ground) -> Iterator[bytes]:
-    """One record a user with his history after the past."""
+    """Yield one record a user, with the user's history after the past."""
     for user_id, history in histories_after(ground.past()).items():
         yield msgspec.json.encode({"user_id": user_id, "history": history})
 
@@ -122,10 +122,12 @@ def _wait_for_first(out: Path, cluster: RunningCluster) -> None:
 
 
 def times_of_lists(out: Path) -> list[int]:
-    """When each list was made, epoch ms; of files in progress too, whose last line may be half a one.
+    """Return when each list was made, epoch ms.
+
+    Files in progress are read too, without their last line, which may be incomplete.
 
     Raises:
-        BenchError: a list is shorter than it has to be.
+        BenchError: a list has a wrong number of items.
     """
     times = []
     for file in _files(out):

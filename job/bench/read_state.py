@@ -1,7 +1,7 @@
-"""Reads the keyed state of operators out of an incremental RocksDB checkpoint: `python -m job.bench.read_state`.
+"""A reader of keyed state from an incremental RocksDB checkpoint: `python -m job.bench.read_state`.
 
-Flink's own classes tell which files a subtask's state is made of; RocksDB itself reads them. No running job is needed,
-and none is disturbed.
+Flink's own classes list the files of a subtask's state; RocksDB itself reads them. It needs no running job, and
+disturbs none.
 """
 
 import json
@@ -19,14 +19,14 @@ from job.bench.state_size import Family
 
 
 def main() -> None:
-    """CHECKPOINT FOLDER OPERATOR...: prints all families as JSON, in one line."""
+    """Print all families as JSON in one line; the arguments are CHECKPOINT FOLDER OPERATOR..."""
     checkpoint, folder, *operators = sys.argv[1:]
     families = [asdict(each) for each in read(Path(checkpoint), Path(folder), operators)]
     print(json.dumps(families))
 
 
 def read(checkpoint: Path, folder: Path, operators: list[str]) -> Iterator[Family]:
-    """Every state of those operators; their files are copied into the folder.
+    """Yield every state of the operators; their files are copied into the folder, and removed once read.
 
     Raises:
         LookupError: the checkpoint has no such operator.
@@ -49,14 +49,14 @@ def read(checkpoint: Path, folder: Path, operators: list[str]) -> Iterator[Famil
 
 
 def _handles(jvm: Any, state: Any) -> Iterator[Any]:
-    """Of each subtask its keyed state."""
-    # py4j walks through lists, and through no other collection.
+    """Yield the handles of each subtask's keyed state."""
+    # py4j iterates over lists only, not over other collections.
     for subtask in jvm.java.util.ArrayList(state.getStates()):
         yield from jvm.java.util.ArrayList(subtask.getManagedKeyedState())
 
 
 def _copy(jvm: Any, handle: Any, folder: Path) -> None:
-    """All files of one handle under the names that RocksDB gave them."""
+    """Copy all files of a handle, under the names that RocksDB gave them."""
     folder.mkdir(parents=True)
     options = get_gateway().new_array(jvm.java.nio.file.CopyOption, 0)
     for files in (handle.getSharedState(), handle.getPrivateState()):
@@ -68,7 +68,7 @@ def _copy(jvm: Any, handle: Any, folder: Path) -> None:
 
 
 def _families(operator: str, folder: Path) -> Iterator[Family]:
-    """Sums up every column family."""
+    """Yield the sums of each column family that has entries, and remove the folder."""
     names = Rdict.list_cf(str(folder), Options(raw_mode=True))
     families = {name: Options(raw_mode=True) for name in names}
     database = Rdict(str(folder), Options(raw_mode=True), families, AccessType.read_only())

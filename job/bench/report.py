@@ -1,4 +1,4 @@
-"""What was measured as tables: on the screen by the command, and in report.md, from which docs/bench.md is made."""
+"""The measurements as tables: for the command's screen, and for report.md, from which docs/bench.md is made."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -19,13 +19,13 @@ class Grid:
 
 
 def grids(results: Results) -> list[Grid]:
-    """Every table that has rows, the goals first."""
+    """Return the tables that have rows, the goals first."""
     made = (goals_grid(results), _speeds(results), _freshness(results), _cpu(results), _size(results))
     return [grid for grid in made if grid.rows]
 
 
 def goals_grid(results: Results) -> Grid:
-    """Each goal with its figure and verdict."""
+    """Return the table of goals, with each one's figure and verdict."""
     rows = []
     for judged in judge(figures(results)):
         goal = judged.goal
@@ -35,7 +35,7 @@ def goals_grid(results: Results) -> Grid:
 
 
 def notes(results: Results, kept: Mapping[str, Kept]) -> list[str]:
-    """What a reader has to know of these figures."""
+    """Return the caveats that a reader of these figures has to know."""
     told = [f"VOID, {reason}" for reason in why_void(results)]
     if not told and results.job is not None:
         named = ", ".join(f"{key}={value}" for key, value in results.job.as_set.shortcuts.items())
@@ -58,7 +58,7 @@ def notes(results: Results, kept: Mapping[str, Kept]) -> list[str]:
 
 
 def write_report(results: Results, kept: Mapping[str, Kept], path: Path) -> None:
-    """All of it as Markdown."""
+    """Write the notes and tables as Markdown."""
     lines = [*(f"- {note}" for note in notes(results, kept)), ""]
     for grid in grids(results):
         lines += [f"### {grid.title}", "", _line(grid.columns), _line(["---"] * len(grid.columns))]
@@ -150,7 +150,7 @@ def _size(results: Results) -> Grid:
 
 
 def _fewer(goal: Goal, results: Results) -> str:
-    """Said of a verdict about a million users that saw fewer."""
+    """Return a remark for the goal about a million users if fewer were measured, else ""."""
     if goal.figure != "cost_ratio_million_over_thousand_users" or results.users is None:
         return ""
     many = results.users.many.users

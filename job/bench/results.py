@@ -1,4 +1,4 @@
-"""What the parts measured, kept part by part, so that one of them can be run again; and the figures made of them."""
+"""The parts' results, kept part by part so that one of them can be run again, and the figures computed from them."""
 
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,12 +19,12 @@ from job.bench.whole_job import TimedJob, WholeJob
 _OFF = frozenset({"False", "None", "0", "0.0"})
 _INCREMENTAL = "incremental"
 COMPARED = (("model", "job", "plain_pyflink"), ("kafka_job", "quixstreams", "plain_loop"), ("job", "freshness"))
-"""Parts whose figures are put into one ratio: they are worth something if they are of one run."""
+"""Parts whose figures form a ratio, which is only meaningful if they are of one run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Results:
-    """Each part's result; None where it was not run yet."""
+    """The result of each part; None if it was not run yet."""
 
     model: ModelAlone | None = None
     job: WholeJob | None = None
@@ -40,13 +40,13 @@ class Results:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A part's file.
+    """The content of a part's file.
 
     Attributes:
         run: when the bench that measured it began, ISO 8601: parts of one run can be compared.
-        scale: how large that was.
-        seconds: how long the part took.
-        result: what it measured.
+        scale: the name of that bench's scale.
+        seconds: the duration of the part.
+        result: the part's result.
     """
 
     run: str
@@ -56,13 +56,13 @@ class Kept:
 
 
 def keep(folder: Path, part: str, kept: Kept) -> None:
-    """Writes a part's file, in place of an earlier one."""
+    """Write a part's file, replacing an earlier one."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{part}.json").write_bytes(msgspec.json.format(msgspec.json.encode(kept), indent=1))
 
 
 def read_kept(folder: Path) -> tuple[Results, dict[str, Kept]]:
-    """All parts that there are; one that another version of the bench wrote counts as not there."""
+    """Read all parts that are there; a file of another version that doesn't fit the types counts as missing."""
     found: dict[str, Any] = {}
     kept: dict[str, Kept] = {}
     types = {field.name: field.type for field in fields(Results)}
@@ -79,7 +79,7 @@ def read_kept(folder: Path) -> tuple[Results, dict[str, Kept]]:
 
 
 def figures(results: Results) -> dict[str, float | None]:
-    """Every figure by its name in the JSON; None where a part was not run."""
+    """Return every figure by its name in the JSON; None if its part was not run."""
     job, kafka, model, fresh = results.job, results.kafka_job, results.model, results.freshness
     pyflink, users, state = results.plain_pyflink, results.users, results.state
     here = None if job is None else job.best.events_per_s
@@ -115,13 +115,13 @@ def figures(results: Results) -> dict[str, float | None]:
         "cache_hit_share": _largest(
             [each.cache_hit_share for part, each in _that_count(results) if part != _INCREMENTAL]
         ),
-        # These stand beside the ratios above, never inside them.
+        # These figures are separate from the ratios above, and never part of them.
         **_incremental(results.incremental),
     }
 
 
 def why_void(results: Results) -> list[str]:
-    """Which parts count for nothing, and why; empty where all count."""
+    """Return the reasons why parts do not count; empty if all count."""
     reasons = [
         f"{part}: {share:.2%} of its lists were made by the rules alone"
         for part, share in _fallback_shares(results).items()
@@ -137,7 +137,7 @@ def why_void(results: Results) -> list[str]:
 
 
 def _that_count(results: Results) -> list[tuple[str, TimedJob]]:
-    """The jobs that figures are taken from, with the names of their parts."""
+    """Return the timed jobs that figures are taken from, with the names of their parts."""
     parts = (("job", results.job), ("kafka_job", results.kafka_job))
     found = [(name, job) for name, part in parts if part is not None for job in part.that_count]
     if (both := results.incremental) is not None:
@@ -146,7 +146,7 @@ def _that_count(results: Results) -> list[tuple[str, TimedJob]]:
 
 
 def _fallback_shares(results: Results) -> dict[str, float]:
-    """Part -> share of lists by the rules alone, the largest where it has several."""
+    """Return part -> share of fallback lists, the largest if a part has several."""
     shares: dict[str, float] = {}
     for part, job in _that_count(results):
         shares[part] = max(shares.get(part, 0.0), job.fallback_share)

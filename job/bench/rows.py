@@ -1,4 +1,4 @@
-"""What the tables tell of a stretch of time: lists, how they were made, how fresh they were."""
+"""The lists of a stretch of time as read from the tables: their number, source and freshness."""
 
 import time
 from dataclasses import dataclass
@@ -18,14 +18,14 @@ _POLL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """Lists that were made in a stretch of time.
+    """The lists that were made in a stretch of time.
 
     Attributes:
-        lists: how many.
-        seconds: how long the stretch was, or until the last of them where the log ended before.
-        scored: of these, from a model's scores.
-        fallbacks: of these, by the rules alone for want of scores.
-        batch_size_mean: histories in a model's call, mean over the calls.
+        lists: the number of lists.
+        seconds: the length of the stretch, or the time to its last list if the log ended before.
+        scored: the number of lists made from a model's scores.
+        fallbacks: the number of fallback lists, made without scores because none came in time.
+        batch_size_mean: histories in a call of the model, mean over the calls.
         shortest: items in the shortest list.
     """
 
@@ -43,10 +43,10 @@ class Made:
 
 
 def made_between(live: Live, begin_ms: int, end_ms: int) -> Made:
-    """Waits until what was made by then is in the tables, and sums it up.
+    """Wait until all lists made before `end_ms` are in the tables, and sum them up.
 
     Raises:
-        BenchError: nothing was made, or it does not come to the tables.
+        BenchError: no list was made, or rows do not appear in the tables.
     """
     wait_for_rows(live, end_ms)
     sql = """
@@ -59,7 +59,7 @@ def made_between(live: Live, begin_ms: int, end_ms: int) -> Made:
     if not lists:
         msg = f"no list was made while timing: look at {live.cluster.layout.logs}"
         raise BenchError(msg)
-    # Where more was to be read the stretch is as long as it was meant; where the log ended, the last list ends it.
+    # If the log had more to read, the stretch has its full length; if the log ended, the last list ends it.
     ended = end_ms - int(str(last_ms)) > 1_000
     seconds = (int(str(last_ms)) if ended else end_ms) / 1000 - begin_ms / 1000
     mean = float(str(sized)) / float(str(calls)) if calls else 0.0
@@ -67,7 +67,7 @@ def made_between(live: Live, begin_ms: int, end_ms: int) -> Made:
 
 
 def freshness_between(tables: Path, begin_ms: int, end_ms: int) -> npt.NDArray[np.int64]:
-    """(N, 2): when each behaviour was appended, epoch ms, and after how many ms its list was made."""
+    """Return (N, 2): when each behaviour was appended, epoch ms, and after how many ms its list was made."""
     sql = """
         SELECT appended_at, written_at - appended_at FROM recommendation_lists
         WHERE appended_at >= ? AND appended_at < ? ORDER BY appended_at"""
@@ -76,22 +76,22 @@ def freshness_between(tables: Path, begin_ms: int, end_ms: int) -> npt.NDArray[n
 
 
 def fallback_share(tables: Path) -> float:
-    """Of all lists that a model was asked for, the share that the rules alone made."""
+    """Return the share of fallback lists among all lists that a model was to score."""
     sql = "SELECT count(*) FILTER (source = 'fallback'), count(*) FROM recommendation_lists WHERE source != 'rules'"
     ((fallbacks, lists),) = duck.query(tables, sql).rows
     return int(str(fallbacks)) / max(1, int(str(lists)))
 
 
 def wait_for_rows(live: Live, until_ms: int) -> None:
-    """Until a checkpoint that began after that moment has made its rows visible.
+    """Wait until a checkpoint that was triggered after that moment has made its rows visible.
 
     Raises:
-        BenchError: there is none in a minute.
+        BenchError: there was none in a minute.
     """
     for _ in polls(timeout_s=_PATIENCE_S, poll_s=_POLL_S / 5):
         newest = live.rest.checkpoints(live.job_id).latest
         if newest is not None and newest.trigger_ms > until_ms:
-            # The files are renamed when every writer has heard of the checkpoint.
+            # The files are renamed once every writer is notified of the checkpoint.
             time.sleep(_POLL_S)
             return
     msg = f"no checkpoint was completed in {_PATIENCE_S:g} s: look at {live.cluster.layout.logs}"

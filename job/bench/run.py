@@ -1,4 +1,4 @@
-"""A whole bench: the ground, then part by part, each one's result kept as soon as it is there."""
+"""A whole bench: the workload, then the parts one by one, each result kept as soon as it is there."""
 
 import os
 import shutil
@@ -18,22 +18,22 @@ from job.bench.scale import Scale
 from model.folders import FolderKind, claim_folder
 
 _OUT = FolderKind("a bench's folder", "bench.txt", frozenset(), ())
-"""The proof is of versions that wrote no marker."""
+"""Folders of versions that wrote no marker are recognised by bench.txt."""
 _CORES = 2
-"""What all contenders have."""
+"""The cores of all contenders."""
 Done = Callable[[str, float], None]
-"""Told a part's name and how many seconds it took."""
+"""A callback that gets a part's name and its duration in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What is to be measured, and where it is kept.
+    """The parts to measure, and the folder of their results.
 
     Attributes:
-        scale: how large.
-        out: folder of results, report and pictures.
-        parts: names in `PARTS`; those left out keep what an earlier run measured.
-        overrides: settings of the job, as `--set` takes them.
+        scale: the sizes and times.
+        out: the folder of results, report and pictures.
+        parts: names in `PARTS`; the others keep the results of an earlier run.
+        overrides: settings of the job, in the format of `--set`.
     """
 
     scale: Scale
@@ -43,11 +43,11 @@ class Bench:
 
 
 def run_bench(bench: Bench, say: Say, done: Done) -> tuple[Results, dict[str, Kept]]:
-    """Runs the parts, and says what all parts measured.
+    """Run the parts, and return the results of all parts, with those of earlier runs.
 
     Raises:
-        BenchError: a part did not come to its end; what was measured until then is kept.
-        NotOursError: the folder holds something that is no bench's.
+        BenchError: a part did not finish; the results before it are kept.
+        NotOursError: the folder has files, but is not a bench's.
     """
     out = bench.out.absolute()
     claim_folder(out, _OUT)
@@ -72,7 +72,7 @@ def run_bench(bench: Bench, say: Say, done: Done) -> tuple[Results, dict[str, Ke
 
 @contextmanager
 def on_cores(count: int) -> Iterator[None]:
-    """This thread, and processes that it starts meanwhile, on the same cores, so many at most."""
+    """Pin this thread, and processes that it starts in the block, to the same `count` cores at most."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(before)[:count])
     try:
@@ -82,7 +82,7 @@ def on_cores(count: int) -> Iterator[None]:
 
 
 def _clear(work: Path) -> None:
-    """Removes what was only needed to measure; logs of peers that died stay."""
+    """Remove everything that was only needed for measuring; logs of peers stay."""
     for path in work.glob("*"):
         if path.is_dir():
             shutil.rmtree(path, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How large a bench is: the full one, the quick one, and the smallest that still measures something."""
+"""The sizes of a bench: full, quick, and the smallest that still measures something."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,22 @@ class Scale:
 
     Attributes:
         name: full, quick or smallest.
-        users: who act, in all parts but those about the number of users.
-        items: in the model's vocabulary.
-        past: behaviours that were there before anything is timed: they make the histories.
-        timed: behaviours that wait to be read when timing begins.
-        warm_s: from a contender's first list until it is timed.
-        timed_s: for how long it is timed.
-        batch_sizes: that the model alone is tried with.
-        model_s: for how long each of them is timed.
+        users: the users who act, in all parts but those about the number of users.
+        items: items in the model's vocabulary.
+        past: behaviours before timing begins, which make the histories.
+        timed: behaviours in the log, still to be read, when timing begins.
+        warm_s: the time from a contender's first list until it is timed.
+        timed_s: the time for which it is timed.
+        batch_sizes: the batch sizes that the model alone is tried with.
+        model_s: the time for which each of them is timed.
         idle_samples: behaviours at 5 a second.
-        load_s: for how long each load is kept up.
-        few_users: the small state of the cost comparison.
-        many_users: the large one.
-        state_users: users whose state is weighed.
+        load_s: the time for which each load lasts.
+        few_users: users in the small state of the cost comparison.
+        many_users: users in the large state.
+        state_users: users whose state size is measured.
         state_events: behaviours of each of them.
-        variants: whether contenders are tried in each of their forms; else peers in the one that was best in full runs,
-            and the job as it is set.
+        variants: whether contenders are tried in each of their forms; else plain PyFlink is tried in the form that was
+            best in full runs, and the job with its own settings.
     """
 
     name: str = "full"

@@ -1,8 +1,8 @@
-"""For how long a checkpoint holds events back, from their freshness. Pure.
+"""The stall of a checkpoint: how long it holds events back, computed from their freshness. Pure.
 
-Around every checkpoint there is a stretch of time, from a little before it was triggered until it was complete. The
-longest wait of a behaviour appended in it, less the longest wait usual in an equally long stretch between two
-checkpoints, or in all that there is between them if that is shorter, is what the checkpoint added: its stall.
+The stretch of a checkpoint lasts from a little before it was triggered until it was complete. Its stall is the longest
+wait of a behaviour appended in that stretch, minus the usual longest wait. The usual one is the median over stretches
+between two checkpoints that are equally long, or as long as the gap between the two if that is shorter.
 """
 
 from collections.abc import Sequence
@@ -13,14 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 _BEFORE_MS = 50
-"""Events under way when a checkpoint is triggered are held back too."""
+"""Events in flight when a checkpoint is triggered are held back too."""
 _FEWEST = 3
-"""Behaviours in a stretch; with fewer it says nothing."""
+"""The fewest behaviours in a stretch for it to count."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """When a checkpoint was triggered, epoch ms, and how long it took."""
+    """The moment a checkpoint was triggered, epoch ms, and its duration."""
 
     trigger_ms: int
     duration_ms: int
@@ -28,11 +28,11 @@ class Stretch:
 
 @dataclass(frozen=True, slots=True)
 class Stalls:
-    """What checkpoints added to the longest wait, ms.
+    """The time that checkpoints added to the longest wait, ms.
 
     Attributes:
-        checkpoints: how many there were.
-        median_ms: half of them added less; the figure that is judged.
+        checkpoints: the number of checkpoints.
+        median_ms: half of them added less; this figure is judged.
         p90_ms: nine of ten added less.
         usual_ms: the longest wait in a stretch without a checkpoint, median.
     """
@@ -44,11 +44,11 @@ class Stalls:
 
 
 def stalls(waits: npt.NDArray[np.int64], checkpoints: Sequence[Stretch]) -> Stalls | None:
-    """Judges all checkpoints of a steady load; None where too little was measured.
+    """Compute the stalls of all checkpoints under a steady load; None if too little was measured.
 
     Args:
         waits: (N, 2): when a behaviour was appended, epoch ms, and after how many ms its list was made.
-        checkpoints: all that were completed meanwhile.
+        checkpoints: all checkpoints completed under that load.
     """
     stretches = sorted((each.trigger_ms - _BEFORE_MS, each.trigger_ms + each.duration_ms) for each in checkpoints)
     around = [_longest(waits, begin, end) for begin, end in stretches]

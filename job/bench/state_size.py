@@ -1,6 +1,6 @@
-"""How large a user's state is: all keyed state of both operators, uncompressed, out of a retained checkpoint.
+"""The size of a user's state: all keyed state of both operators, uncompressed, read from a retained checkpoint.
 
-The last behaviour of every user is scored, so that every list is a recommended one; those before it need no model.
+The last behaviour of every user is scored, so that every list comes from the model; those before it need no model.
 """
 
 import json
@@ -21,7 +21,7 @@ _READ_S = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One state of an operator: its entries, and the bytes of their keys and values."""
+    """A state of an operator (a column family): its entries, and the bytes of their keys and values."""
 
     operator: str
     name: str
@@ -32,13 +32,13 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class StateSize:
-    """State of so many users with so many behaviours each.
+    """The size of the state after the same number of behaviours of every user.
 
     Attributes:
-        users: how many.
-        behaviors: of each.
-        families: every state of both operators; timers are on the heap, and not among them.
-        checkpoint_bytes: the checkpoint's full size, as Flink tells it: compressed, of all operators.
+        users: the number of users.
+        behaviors: the number of behaviours of each.
+        families: every state of both operators; timers are on the heap, and not included.
+        checkpoint_bytes: the checkpoint's full size as Flink reports it: compressed, of all operators.
     """
 
     users: int
@@ -48,17 +48,17 @@ class StateSize:
 
     @property
     def bytes_per_user(self) -> float:
-        """Keys and values, uncompressed."""
+        """The bytes of a user's keys and values, uncompressed."""
         return sum(each.key_bytes + each.value_bytes for each in self.families) / self.users
 
     @property
     def checkpoint_bytes_per_user(self) -> float:
-        """The checkpoint's share of a user."""
+        """The checkpoint's bytes divided by the number of users."""
         return self.checkpoint_bytes / self.users
 
 
 def measure_state(ground: Ground) -> StateSize:
-    """Fills the state, waits for a checkpoint of it, and reads that."""
+    """Fill the state, wait for a checkpoint of it, and read that checkpoint."""
     scale = ground.scale
     behaviors = list(rounds(scale.state_users, scale.items, scale.state_events))
     past, last = behaviors[: -scale.state_users], behaviors[-scale.state_users :]
@@ -73,10 +73,10 @@ def measure_state(ground: Ground) -> StateSize:
 
 
 def read_checkpoint(live: Live, path: Path) -> tuple[Family, ...]:
-    """The state of both operators, by a program of its own: it needs a JVM with Flink's classes.
+    """Read the state of both operators in a separate program, as it needs a JVM with Flink's classes.
 
     Raises:
-        BenchError: it could not read the checkpoint.
+        BenchError: the checkpoint could not be read.
     """
     folder = live.cluster.directory.parent / "read"
     command = [sys.executable, "-m", "job.bench.read_state", str(path), str(folder), *OPERATORS]

@@ -1,7 +1,7 @@
-"""CPU time and memory of a cluster's processes, thread by thread, by the names that Linux has for them.
+"""CPU time and memory of a cluster's processes, thread by thread, by their Linux names.
 
-A Flink task's thread is named after its first operator, so the embedded interpreter's time is told by operator. Linux
-keeps 15 characters of a name.
+A Flink task's thread is named after its first operator, so the embedded interpreter's time is reported by operator.
+Linux keeps 15 characters of a name.
 """
 
 import re
@@ -31,11 +31,11 @@ _KINDS = (
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What was spent until a moment.
+    """CPU time spent up to a moment, and memory used at that moment.
 
     Attributes:
-        threads: (process, pid, thread's id, thread's name) -> CPU seconds.
-        rss: process -> resident bytes.
+        threads: (kind of process, pid, thread's id, thread's name) -> CPU seconds.
+        rss: kind of process -> resident bytes.
     """
 
     threads: dict[tuple[str, int, int, str], float]
@@ -43,7 +43,7 @@ class Usage:
 
 
 def usage(cluster: RunningCluster) -> Usage:
-    """Of the JobManager, the TaskManagers, and the Python workers that these started."""
+    """Measure the JobManager, the TaskManagers, and the Python workers that these started."""
     threads: dict[tuple[str, int, int, str], float] = {}
     rss: Counter[str] = Counter()
     for kind, process in _processes(cluster):
@@ -57,12 +57,12 @@ def usage(cluster: RunningCluster) -> Usage:
 
 
 def cpu_seconds(used: Usage) -> float:
-    """All of it."""
+    """Return the CPU seconds of all threads."""
     return sum(used.threads.values())
 
 
 def spent_by_part(before: Usage, after: Usage) -> dict[str, float]:
-    """CPU seconds between two moments by part, the largest first."""
+    """Return the CPU seconds between two moments by part, the largest first."""
     parts: defaultdict[str, float] = defaultdict(float)
     workers: list[float] = []
     for key, seconds in after.threads.items():
@@ -72,7 +72,7 @@ def spent_by_part(before: Usage, after: Usage) -> dict[str, float]:
             workers.append(spent)
         else:
             parts[f"{kind}: {_named(name)}"] += spent
-    # Python 3.11 does not tell Linux its threads' names: the model's own is by far the busiest.
+    # Python 3.11 does not pass its threads' names to Linux: the model's thread is by far the busiest.
     for place, spent in enumerate(sorted(workers, reverse=True)):
         parts["worker: busiest thread (the model)" if place == 0 else "worker: other Python threads"] += spent
     return {name: spent for name, spent in sorted(parts.items(), key=itemgetter(1), reverse=True) if spent > 0}
@@ -99,6 +99,6 @@ def _processes(cluster: RunningCluster) -> list[tuple[str, psutil.Process]]:
 
 
 def _spent_s(stat: str) -> float:
-    """User and system time: fields 14 and 15, counted behind the name in brackets, which may hold blanks."""
+    """Return user plus system time, fields 14 and 15, counted after the bracketed name, which may contain blanks."""
     fields = stat.rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * _TICKS_S

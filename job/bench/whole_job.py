@@ -1,4 +1,4 @@
-"""(b) The whole job: lists a second while the log has more, and what that takes."""
+"""(b) The whole job: lists a second while the log has more to read, and their cost."""
 
 import time
 from collections.abc import Callable
@@ -18,28 +18,28 @@ _FIRST_LIST_S = 60.0
 _POLL_S = 0.2
 _SHORTCUTS = ("score_cache", "coalesce", "shed")
 _FORMS: tuple[tuple[str, ...], ...] = ((), ("scoring.parallelism=2",))
-"""The job as it is set, and with two scorers: settings above the others."""
+"""The job with its own settings, and with two scorers; each form's settings override the others."""
 
 
 @dataclass(frozen=True, slots=True)
 class TimedJob:
-    """The job at its limit.
+    """The speed and cost of the job at its limit.
 
     Attributes:
         scorers: subtasks of score-candidates.
         events_per_s: lists made a second, one a behaviour.
-        lists: how many were timed.
-        fallback_share: of these, by the rules alone.
-        cache_hit_share: of these, from a cache of scores.
-        shortcuts: settings that make a history cheaper than scoring it, and their values.
-        batch_size_mean: histories a model's call.
-        shortest_list: items.
+        lists: the number of lists that were timed.
+        fallback_share: the share of these that are fallback lists.
+        cache_hit_share: the share of these whose scores came from a cache.
+        shortcuts: the settings that avoid scoring a history, and their values.
+        batch_size_mean: histories in a call of the model.
+        shortest_list: items in the shortest list.
         cpu_ms_per_event: CPU milliseconds a list, of all processes.
-        cpu_s_per_1000: part -> CPU seconds a 1,000 lists.
-        rss_mb: process -> megabytes resident in the end.
-        checkpoints: completed while timing.
-        checkpoint_ms: how long one took, mean.
-        checkpoint_mb: the newest one's full size.
+        cpu_s_per_1000: part -> CPU seconds for 1,000 lists.
+        rss_mb: kind of process -> resident megabytes at the end.
+        checkpoints: the number of checkpoints completed while timing.
+        checkpoint_ms: their mean duration.
+        checkpoint_mb: the full size of the newest.
     """
 
     scorers: int
@@ -60,32 +60,32 @@ class TimedJob:
 
 @dataclass(frozen=True, slots=True)
 class WholeJob:
-    """All forms that were tried, the job as it is set first.
+    """The forms that were tried, the job with its own settings first.
 
-    As for its peers the quickest counts, but of those only that asked the model for every list.
+    The quickest counts, as for its peers, but only among forms without a fallback list.
     """
 
     tried: tuple[TimedJob, ...]
 
     @property
     def as_set(self) -> TimedJob:
-        """What costs and freshness are told of."""
+        """The form that costs and freshness refer to."""
         return self.tried[0]
 
     @property
     def best(self) -> TimedJob:
-        """The quickest that counts."""
+        """The quickest form that counts."""
         whole = [timed for timed in self.tried if not timed.fallback_share]
         return max(whole or [self.as_set], key=lambda timed: timed.events_per_s)
 
     @property
     def that_count(self) -> list[TimedJob]:
-        """Those that figures are taken from."""
+        """The forms that figures are taken from."""
         return [timed for timed in self.tried if timed in (self.as_set, self.best)]
 
 
 def measure_job(ground: Ground) -> WholeJob:
-    """The job over files, from when it made its first list and is warm."""
+    """Measure the job over files, once it has made its first list and is warm."""
 
     def timed(overrides: tuple[str, ...]) -> TimedJob:
         with scoring_job(ground, "job", ground.past(), ground.timed(), overrides) as live:
@@ -95,12 +95,12 @@ def measure_job(ground: Ground) -> WholeJob:
 
 
 def in_each_form(ground: Ground, timed: Callable[[tuple[str, ...]], TimedJob]) -> WholeJob:
-    """The job in as many forms as the bench's size allows for."""
+    """Time the job in all forms, or only with its own settings if the scale has no variants."""
     return WholeJob(tuple(timed(form) for form in (_FORMS if ground.scale.variants else _FORMS[:1])))
 
 
 def time_job(live: Live) -> TimedJob:
-    """Times the running job while its log has more."""
+    """Time the running job while its log has more to read."""
     scale = live.ground.scale
     wait_for_first_list(live)
     live.ground.say(f"warming up for {scale.warm_s:g} s")
@@ -134,12 +134,12 @@ def time_job(live: Live) -> TimedJob:
 
 
 def wait_for_first_list(live: Live) -> None:
-    """Until the job has made a list since it began to score; returns as well when that takes too long."""
+    """Wait until the job has made a list since it began to score, for a minute at most."""
     wait_until(live.lists, timeout_s=_FIRST_LIST_S, poll_s=_POLL_S)
 
 
 def shortcuts(settings: JobSettings) -> dict[str, str]:
-    """The settings whose name tells of a shortcut; a run that counts has all of them off."""
+    """Return the settings whose name indicates a shortcut; in a run that counts all of them are off."""
     groups: dict[str, Any] = settings.model_dump(exclude={"actions"})
     named = {
         f"{group}.{name}": value
@@ -151,5 +151,5 @@ def shortcuts(settings: JobSettings) -> dict[str, str]:
 
 
 def now_ms() -> int:
-    """The clock, epoch ms."""
+    """Return the current time, epoch ms."""
     return int(time.time() * 1000)

@@ -1,1 +1,1 @@
-"""Recovery drills: a job is broken on purpose, and judges say from its tables whether anybody could tell."""
+"""Recovery drills: a job is broken on purpose, and judges check from its tables that its output is unaffected."""

@@ -1,4 +1,4 @@
-"""Reading a run's evidence: its tables by DuckDB, its checkpoints by Flink's REST interface."""
+"""The collection of a run's evidence: tables by DuckDB, checkpoints by Flink's REST interface."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ from job.tables.schema import TABLES
 from udfs.log.file_log import FileLogReader, partition_file
 
 IDLE_MS = 500
-"""A job is level with its log when records are processed within so long after they were appended."""
+"""A job has caught up with its log when records are processed within this time after they were appended."""
 _JUDGED = ("user_behavior", "recommendation_lists", "prediction_results", "dead_letters")
 
 _BEHAVIORS = """
@@ -41,13 +41,13 @@ _LETTERS = "SELECT log_partition, log_offset, reason, epoch, written_at FROM dea
 
 
 def log_ends(log: Path) -> dict[int, int]:
-    """How many records each partition holds."""
+    """Return the number of records of each partition."""
     partitions = range(FileLogReader(log).partitions())
     return {partition: count_lines(partition_file(log, partition)) for partition in partitions}
 
 
 def read_output(log: Path, tables: Path) -> Output:
-    """All that the judges ask of the tables, of one moment."""
+    """Read all rows that the judges need, as of one moment."""
     with duck.connect(tables) as connection:
 
         def rows(sql: str) -> list[Any]:
@@ -67,7 +67,7 @@ def read_output(log: Path, tables: Path) -> Output:
 
 
 def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:
-    """All completed checkpoints that Flink remembers, and the newest restore."""
+    """Return the completed checkpoints in Flink's history, and the newest restore."""
     told = rest.checkpoints(job_id)
     completed = tuple(
         CompletedCheckpoint(each.checkpoint_id, each.path or "", each.acknowledged_ms or each.completed_ms)
@@ -81,9 +81,9 @@ def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheck
 
 
 def count_reprocessed(tables: Path, output: Output, injected_ms: int) -> int:
-    """How many behaviours were processed before a fault, not committed, and are in the tables by a later attempt.
+    """Return how many behaviours were processed before a fault, and committed only by a later attempt.
 
-    Told apart by when rows were written: a restore from the same checkpoint has the same epoch.
+    The time of writing distinguishes the attempts, as a restore from the same checkpoint has the same epoch.
     """
     hidden = uncommitted_behaviors(tables)
     before = {(row.log_partition, row.log_offset) for row in hidden if row.written_at < injected_ms}
@@ -91,10 +91,10 @@ def count_reprocessed(tables: Path, output: Output, injected_ms: int) -> int:
 
 
 def caught_up_ms(fed: Sequence[Fed], output: Output, restarted_ms: int | None) -> int | None:
-    """When the job was level with its log after a restart, epoch ms: from then on it is no later than usual.
+    """Return when the job had caught up with its log after a restart, epoch ms.
 
-    That is when the first records that were appended after it, and processed within `IDLE_MS`, were processed; where
-    there are none, when the last record was.
+    That is the time at which a growth of the log was first processed within `IDLE_MS` of being appended, at or after
+    the restart; if there is none, the time at which the last record was processed. None without a restart.
     """
     if restarted_ms is None:
         return None
@@ -104,7 +104,7 @@ def caught_up_ms(fed: Sequence[Fed], output: Output, restarted_ms: int | None) -
 
 
 def _done_by_growth(fed: Sequence[Fed], output: Output) -> list[tuple[int, int]]:
-    """For each growth of the log: when it was, and when all records up to there had become what they became."""
+    """Return for each growth of the log its time, and the time at which all records up to there were processed."""
     written: dict[Offset, int] = {row.at: row.written_at for row in output.letters}
     written |= {row.at: row.written_at for row in output.behaviors}
     written |= {row.at: row.written_at for row in output.lists}

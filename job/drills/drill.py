@@ -15,23 +15,23 @@ from job.trial import Say
 from model.folders import FolderKind, claim_folder
 
 _OUT = FolderKind("a drill's folder", "drill.txt", frozenset(), ())
-"""The proof is of versions that wrote no marker."""
+"""Folders of versions that wrote no marker are recognised by drill.txt."""
 _SETUP, _VERDICT, _REPORT = "setup", "verdict.json", "report.md"
 
 
 def run_drill(faults: Sequence[Fault], out: Path, say: Say, scale: Scale = SMOKE) -> Verdict:
-    """Runs control and faults one after the other, and writes verdict.json and report.md.
+    """Run the control and each fault one after the other, and write verdict.json and report.md.
 
     Args:
-        faults: what to inject, a run each.
-        out: folder of all that is made; that of an earlier drill is replaced.
-        say: told in a few words what is being done.
-        scale: how large the log is.
+        faults: the faults to inject, each in its own run.
+        out: the folder of all files; the results of an earlier drill are replaced.
+        say: called at each step with a few words.
+        scale: the sizes of the drill.
 
     Raises:
-        DrillError: the drill did not come to its verdict.
-        ClusterError: as DrillError.
-        DeployError: as DrillError.
+        DrillError: the drill did not reach a verdict.
+        ClusterError: likewise, because of the cluster.
+        DeployError: likewise, because of the deployment.
     """
     out = out.absolute()
     make_room(out)
@@ -49,7 +49,7 @@ def run_drill(faults: Sequence[Fault], out: Path, say: Say, scale: Scale = SMOKE
 
 
 def prepare(scale: Scale, folder: Path, say: Say) -> Setup:
-    """The log that every run gets a copy of, and the bundle they all serve."""
+    """Make the log that every run gets a copy of, and the bundle that they all serve."""
     say("making a log")
     dataset = make_dataset(scale, folder / "data")
     records = write_log(dataset, scale, folder / "log")
@@ -59,7 +59,7 @@ def prepare(scale: Scale, folder: Path, say: Say) -> Setup:
 
 
 def make_room(out: Path) -> None:
-    """Removes what an earlier drill made in the folder, whose clusters are stopped; what else is there stays.
+    """Stop the clusters of an earlier drill in the folder and remove its files; other files stay.
 
     Raises:
         NotOursError: it is no drill's folder.

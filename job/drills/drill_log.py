@@ -1,7 +1,7 @@
-"""The log of a drill: synthetic behaviour with everything in it that a recovery could get wrong.
+"""The log of a drill: synthetic behaviours with everything in it that a recovery could get wrong.
 
-Repeated events, records that are no behaviour, returns of what was bought and second thoughts about what was disliked
-are mixed in. Equal scales give equal bytes.
+Repeated events, records that are no behaviour, returns of bought items and clicks on disliked items are mixed in. Equal
+scales give equal bytes.
 """
 
 from collections import defaultdict
@@ -30,16 +30,16 @@ _ANSWERS = {"buy": "return", "dislike": "click"}
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large a drill is.
+    """The sizes of a drill.
 
     Attributes:
-        users: in the synthetic log.
-        items: in the synthetic log.
-        behaviors: that are drawn; what is mixed in comes on top.
-        partitions: of the log.
+        users: users in the synthetic log.
+        items: items in the synthetic log.
+        behaviors: behaviours that are drawn; the records mixed in are additional.
+        partitions: partitions of the log.
         parallelism: subtasks of each operator, and TaskManagers of one slot.
-        rate: records a second that are appended around the fault.
-        seed: of everything random.
+        rate: records appended a second in runs with a fault.
+        seed: the seed of everything random.
     """
 
     users: int = 200
@@ -55,13 +55,13 @@ SMOKE = Scale()
 
 
 def make_dataset(scale: Scale, folder: Path) -> Dataset:
-    """The behaviours that log and bundle are made of."""
+    """Generate the behaviours that log and bundle are made from."""
     shape = Synthetic(scale.users, scale.items, scale.behaviors, days=10.0, seed=scale.seed)
     return generate(shape, folder, "drill")
 
 
 def write_log(dataset: Dataset, scale: Scale, folder: Path) -> int:
-    """Writes the log, and says how many records it holds."""
+    """Write the log, and return the number of its records."""
     create_log(folder, scale.partitions)
     lines: list[list[bytes]] = [[] for _ in range(scale.partitions)]
     for user_id, line in mixed(dataset.behaviors(), Random(scale.seed)):
@@ -74,8 +74,8 @@ def write_log(dataset: Dataset, scale: Scale, folder: Path) -> int:
 
 
 def train_bundle(dataset: Dataset, folder: Path) -> Bundle:
-    """A small SASRec of one epoch: what it says matters less than that it says the same every time."""
-    # Imported where it is used: torch takes seconds.
+    """Train a small SASRec for one epoch: its quality matters less than that its scores can be reproduced."""
+    # Imported here: torch takes seconds.
     from model.fit import FitConfig, fit
     from model.recommenders.kinds import Size
     from model.training.train import TrainConfig
@@ -85,7 +85,7 @@ def train_bundle(dataset: Dataset, folder: Path) -> Bundle:
 
 
 def mixed(behaviors: Iterator[UserBehavior], draw: Random) -> Iterator[tuple[str, bytes]]:
-    """Yields (user, line): the behaviours in order, some changed, with repeats, broken records and answers between."""
+    """Yield (user, line): the behaviours in order, some changed, mixed with repeats, broken records and reversals."""
     owed: dict[str, list[UserBehavior]] = defaultdict(list)
     for number, plain in enumerate(behaviors):
         behavior = _changed(plain, number, draw)
@@ -102,7 +102,7 @@ def mixed(behaviors: Iterator[UserBehavior], draw: Random) -> Iterator[tuple[str
 
 
 def _changed(behavior: UserBehavior, number: int, draw: Random) -> UserBehavior:
-    """Every other one named, so that it can be repeated; more buys and dislikes than the generator draws."""
+    """Give every second behaviour an event id, so that it can be repeated, and add buys, dislikes and impressions."""
     named = replace(behavior, event_id=f"event-{number}") if number % 2 else behavior
     roll = draw.random()
     for action, share in _CHANGED.items():
@@ -113,7 +113,7 @@ def _changed(behavior: UserBehavior, number: int, draw: Random) -> UserBehavior:
 
 
 def _broken(behavior: UserBehavior, number: int) -> bytes:
-    """A record that is a dead letter, of ever another kind."""
+    """Return a record that becomes a dead letter; its kind of defect follows from `number`."""
     line = encode_behavior(behavior)
     kinds = (
         line[:-1],

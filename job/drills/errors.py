@@ -1,7 +1,7 @@
-"""Why a drill could not be run; what it found is no error but a verdict."""
+"""The error of a drill that could not be run; what a drill finds is no error but a verdict."""
 
 from model.errors import RecloopError
 
 
 class DrillError(RecloopError):
-    """A drill did not come to its verdict; the message says where to look."""
+    """A drill did not reach a verdict; the message says where to look."""

@@ -1,6 +1,6 @@
-"""What a run leaves behind, as the judges see it: plain rows and moments, without files and without Flink.
+"""The evidence of a run for the judges: plain rows and moments, without files and without Flink.
 
-Moments are epoch milliseconds UTC, all by the clock of the one machine that a drill runs on.
+Moments are epoch milliseconds UTC, all by the clock of the machine that a drill runs on.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class SeenBehavior:
 
     @property
     def at(self) -> Offset:
-        """Where in the log it stands."""
+        """The behaviour's place in the log."""
         return self.partition, self.offset
 
 
@@ -37,7 +37,7 @@ class SeenList:
     Attributes:
         source: "scored", "fallback" or "rules".
         fallback_reason: why no model scored it, or None.
-        model: version and hash of the bundle that did, or None.
+        model: version and hash of the bundle that scored it, or None.
     """
 
     partition: int
@@ -55,7 +55,7 @@ class SeenList:
 
     @property
     def at(self) -> Offset:
-        """Where in the log the behaviour stands that caused it."""
+        """The place in the log of the behaviour that caused the list."""
         return self.partition, self.offset
 
 
@@ -71,13 +71,13 @@ class SeenLetter:
 
     @property
     def at(self) -> Offset:
-        """Where in the log the record stands."""
+        """The record's place in the log."""
         return self.partition, self.offset
 
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """Committed rows of one table that have the same key, and the epoch of each."""
+    """The committed rows of a table that have the same key, and the epoch of each."""
 
     table: str
     key: str
@@ -86,16 +86,16 @@ class Repeat:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A run's tables when everything was processed.
+    """The tables of a run once everything was processed.
 
     Attributes:
-        ends: log partition -> how many records it holds.
+        ends: log partition -> number of its records.
         behaviors: the view user_behavior.
         lists: the view recommendation_lists.
         latest: the view latest_recommendation_lists.
         letters: the view dead_letters.
-        predictions: the view prediction_results, those of one behaviour as one list.
-        repeats: keys that were committed more than once, in any epoch: the views show one row of each.
+        predictions: the view prediction_results, with the rows of a behaviour joined into a list.
+        repeats: keys that were committed more than once, in any epoch; the views show one row of each.
     """
 
     ends: Mapping[int, int]
@@ -109,7 +109,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class CompletedCheckpoint:
-    """A checkpoint, its folder's URI and when it was complete."""
+    """A completed checkpoint: its id, its folder's URI, and the moment it was complete."""
 
     checkpoint_id: int
     path: str
@@ -118,7 +118,7 @@ class CompletedCheckpoint:
 
 @dataclass(frozen=True, slots=True)
 class Restore:
-    """The newest restore: of which checkpoint, from which URI, and when."""
+    """The newest restore: the checkpoint's id and URI, and the moment."""
 
     checkpoint_id: int
     path: str
@@ -127,14 +127,14 @@ class Restore:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """How the job came back; a moment that was never reached is None.
+    """The recovery of the job from a fault; a moment that was never reached is None.
 
     Attributes:
-        injected_ms: when the fault struck.
+        injected_ms: the fault was injected.
         detected_ms: the job was first seen with a task that did not run.
         restarted_ms: all tasks were seen running again, for good.
-        caught_up_ms: records were processed as they were appended again.
-        checkpoints: all that were completed, before and after.
+        caught_up_ms: records were processed as fast as they were appended again.
+        checkpoints: all checkpoints completed, before and after the fault.
         restored: the newest restore, or None.
         reprocessed: behaviours that were processed before the fault and again after it.
     """
@@ -148,20 +148,20 @@ class Recovery:
     reprocessed: int
 
     def seconds(self, moment_ms: int | None) -> float | None:
-        """Seconds from the fault to a moment."""
+        """Return the seconds from the fault to a moment; None if it was never reached."""
         return None if moment_ms is None else round((moment_ms - self.injected_ms) / 1000, 3)
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What a fault does to a job that recovers as it should.
+    """The expected effect of a fault on a job that recovers correctly.
 
     Attributes:
-        restarts: tasks fail and start again from a checkpoint.
-        reprocesses: behaviours that came after that checkpoint are processed again; if none is, the fault came at
-            a moment that proves nothing, and does not count.
-        falls_back: the job may go on from an older checkpoint than its newest: rows that were committed since are
-            there once more, in a higher epoch.
+        restarts: tasks fail and restart from a checkpoint.
+        reprocesses: behaviours after that checkpoint are processed again; if none is, the moment of the fault proves
+            nothing, and the run does not count.
+        falls_back: the job may restore an older checkpoint than its newest: rows that were committed after that one
+            are then there a second time, in a higher epoch.
     """
 
     restarts: bool = True

@@ -1,4 +1,4 @@
-"""The faults that a drill can inject: each one small class, found by its name."""
+"""The faults that a drill can inject: a small class for each, found by its name."""
 
 import signal
 import time
@@ -15,11 +15,11 @@ from job.drills.evidence import Expectation
 
 @dataclass(frozen=True, slots=True)
 class RunningJob:
-    """What a fault may lay hands on beside the cluster.
+    """The parts of a running job that a fault may use, besides the cluster.
 
     Attributes:
         rest: a client of the cluster's REST interface.
-        job_id: Flink's id.
+        job_id: Flink's id of the job.
         log: the folder of the behaviour log.
         tables: the folder of the output tables.
     """
@@ -32,18 +32,18 @@ class RunningJob:
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """When a fault struck, epoch ms, and what it struck, in words."""
+    """The moment a fault was injected, epoch ms, and a description of what it hit."""
 
     at_ms: int
     what: str
 
 
 class Fault(ABC):
-    """One way to break a running job; the class's docstring says it in one line.
+    """A method to break a running job; the first line of the class's docstring is shown to users.
 
     Attributes:
-        name: on the command line, in verdict.json and as the run's folder.
-        expects: what it does to a job that recovers as it should.
+        name: the fault's name on the command line and in verdict.json, and the name of the run's folder.
+        expects: its effect on a job that recovers correctly.
     """
 
     name: ClassVar[str]
@@ -51,12 +51,12 @@ class Fault(ABC):
 
     @property
     def doc(self) -> str:
-        """What it does, in one line."""
+        """The description of the fault, in one line."""
         return (type(self).__doc__ or "").splitlines()[0]
 
     @abstractmethod
     def inject(self, cluster: RunningCluster, job: RunningJob) -> Injected:
-        """Breaks it, now; the moment is taken just before.
+        """Inject the fault now; the recorded moment is taken just before.
 
         Raises:
             ClusterError: there is nothing to break.
@@ -69,18 +69,18 @@ class KillTaskManager(Fault):
     name = "kill-task-manager"
 
     def inject(self, cluster: RunningCluster, job: RunningJob) -> Injected:
-        """Kills the first TaskManager."""
+        """Kill the first TaskManager."""
         at_ms = now_ms()
         pid = cluster.kill_task_manager(0, signal.SIGKILL)
         return Injected(at_ms, f"TaskManager 0 (process {pid}) got SIGKILL")
 
 
 def now_ms() -> int:
-    """The clock, epoch ms."""
+    """Return the current time, epoch ms."""
     return int(time.time() * 1000)
 
 
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in (KillTaskManager(),)})
-"""All faults by name, in the order in which a drill of all of them takes them."""
+"""All faults by name, in the order in which a drill of all of them injects them."""
 SMOKE_FAULTS = (KillTaskManager.name,)
-"""What `recloop drill --smoke` injects."""
+"""The faults that `recloop drill --smoke` injects."""

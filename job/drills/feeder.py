@@ -1,6 +1,6 @@
-"""Appending a finished log to another one little by little, so that a fault strikes in the middle of work.
+"""A feeder that appends a finished log to another one little by little, so that a fault comes in the middle of work.
 
-All partitions grow evenly. In the end both logs have the same bytes.
+All partitions grow evenly. At the end both logs have the same bytes.
 """
 
 import shutil
@@ -19,29 +19,29 @@ _TICK_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Fed:
-    """How far the log had grown at a moment (epoch ms): the end offset of each partition."""
+    """The size of the log at a moment (epoch ms): the end offset of each partition."""
 
     at_ms: int
     ends: tuple[int, ...]
 
 
 def read_partitions(log: Path) -> list[list[bytes]]:
-    """The lines of each partition, without their ends."""
+    """Return the lines of each partition, without line ends."""
     files = sorted(log.glob("partition-*.jsonl"))
     return [file.read_bytes().split(b"\n")[:-1] for file in files]
 
 
 def copy_log(source: Path, target: Path) -> list[Fed]:
-    """The whole log at once."""
+    """Copy the whole log at once."""
     shutil.copytree(source, target)
     return [Fed(int(time.time() * 1000), tuple(map(len, read_partitions(source))))]
 
 
 class Feeder:
-    """Copies a log at a rate, in a thread of its own, from `start` to the end; leaving the block stops it."""
+    """A thread that copies a log at a rate, from `start` to the log's end; leaving the block stops it."""
 
     def __init__(self, source: Path, target: Path, rate: float) -> None:
-        """Makes the target; `rate` is in records a second over all partitions."""
+        """Make the target log; `rate` is in records a second over all partitions."""
         self._lines = read_partitions(source)
         self._target = target
         create_log(target, len(self._lines))
@@ -62,11 +62,11 @@ class Feeder:
             self._thread.join()
 
     def start(self) -> None:
-        """Begins."""
+        """Start the thread."""
         self._thread.start()
 
     def finish(self) -> None:
-        """Waits for the log's end; raises what kept the thread from it."""
+        """Wait until the whole log is copied; raise the error that stopped the thread, if any."""
         self._thread.join()
         if self._error is not None:
             raise self._error
@@ -93,6 +93,6 @@ class Feeder:
 
 
 def same_bytes(log: Path, other: Path) -> bool:
-    """Whether two logs hold the same."""
+    """Return whether two logs have the same bytes."""
     partitions = range(len(list(log.glob("partition-*.jsonl"))))
     return all(partition_file(log, n).read_bytes() == partition_file(other, n).read_bytes() for n in partitions)

@@ -1,4 +1,4 @@
-"""What a judge says: it holds, it is broken (how often, with examples), or it can't be asked of this run."""
+"""The finding of a judge: the rule holds, is broken (how often, with examples), or does not apply to the run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A judge's answer.
+    """The answer of a judge to its question.
 
     Attributes:
-        holds: None where the question does not apply.
-        broken: how many things speak against it.
-        examples: the first of them, in words.
+        holds: None if the question does not apply.
+        broken: the number of violations.
+        examples: descriptions of the first five of them.
         reason: why the question does not apply.
     """
 
@@ -24,16 +24,16 @@ class Finding:
 
     @classmethod
     def of(cls, broken: Iterable[str]) -> "Finding":
-        """It holds if nothing speaks against it."""
+        """Make a finding from descriptions of violations; it holds if there are none."""
         told = list(broken)
         return cls(not told, len(told), tuple(told[:_EXAMPLES]))
 
     @classmethod
     def not_applicable(cls, reason: str) -> "Finding":
-        """It can't be asked, and why."""
+        """Make a finding for a question that does not apply, with the reason."""
         return cls(None, reason=reason)
 
     @property
     def verdict(self) -> bool | str:
-        """As verdict.json has it: true, false or "n/a: reason"."""
+        """The value in verdict.json: true, false or "n/a: reason"."""
         return f"n/a: {self.reason}" if self.holds is None else self.holds

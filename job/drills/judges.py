@@ -1,8 +1,8 @@
-"""The judges: what has to hold of a run's output after a fault, each a pure function over rows.
+"""The judges of a run's output after a fault: each rule that has to hold is a pure function over rows.
 
 I1 every record of the log is accounted for, once    I5 nothing bought or disliked is shown
 I2 user_seq has no gap and no repeat                 I6 restored from the newest checkpoint, and a new one completed
-I3 lists and tables are those of the control run     I7 detected, restarted, caught up, and work was done again
+I3 lists and tables are those of the control run     I7 detected, restarted, caught up, and work was repeated
 I4 list_version rises by one                         I8 a model scored the lists, in the control too
 """
 
@@ -17,12 +17,15 @@ from model.actions import ActionTable, Kind
 
 _NO_FAULT = "nothing was broken"
 MOST_FALLBACKS = 0.01
-"""Of a run's lists. A drill's job has no deadline and sheds nothing, so its model failed where there is one."""
+"""The largest share of lists made without scores.
+
+A drill's job has no deadline and sheds nothing, so each of them means that the model failed.
+"""
 _NO_RESTART = "this fault restarts no task"
 
 
 def lost(output: Output) -> list[str]:
-    """Records without a row, and applied behaviours without a list."""
+    """Return the records without a row, and the applied behaviours without a list."""
     there = {row.at for row in output.behaviors} | {row.at for row in output.letters}
     listed = {row.at for row in output.lists}
     records = [f"record {_place(at)} is in no table" for at in _offsets(output) if at not in there]
@@ -31,7 +34,7 @@ def lost(output: Output) -> list[str]:
 
 
 def doubled(output: Output, *, falls_back: bool = False) -> list[str]:
-    """Rows that are there again, a record that is a behaviour and a dead letter, and rows of no record."""
+    """Return rows that are there repeatedly, records that became several rows, and rows of no record."""
     rows = Counter([*(row.at for row in output.behaviors), *(row.at for row in output.letters)])
     made = Counter(row.at for row in output.lists)
     records = set(_offsets(output))
@@ -48,7 +51,7 @@ def doubled(output: Output, *, falls_back: bool = False) -> list[str]:
 
 
 def every_record_once(output: Output, *, falls_back: bool = False) -> Finding:
-    """I1: every offset is applied, a duplicate or a dead letter, the sums agree, and each applied one made a list."""
+    """Judge I1: every offset is applied, a duplicate or a dead letter, sums agree, and each applied one made a list."""
     applied, others = len(_applied(output)), len(output.behaviors) - len(_applied(output))
     rows, records = applied + others + len(output.letters), sum(output.ends.values())
     sums = f"{applied} applied + {others} duplicates + {len(output.letters)} dead letters are not {records} records"
@@ -59,7 +62,7 @@ def every_record_once(output: Output, *, falls_back: bool = False) -> Finding:
 
 
 def user_seq_unbroken(output: Output) -> Finding:
-    """I2: each user's applied behaviours are numbered 1, 2, 3 ... in the log's order."""
+    """Judge I2: each user's applied behaviours are numbered 1, 2, 3 ... in the log's order."""
     ordered = sorted(_applied(output), key=lambda row: (row.user_id, row.at))
     broken: list[str] = []
     for user, rows in groupby(ordered, key=lambda row: row.user_id):
@@ -68,7 +71,7 @@ def user_seq_unbroken(output: Output) -> Finding:
 
 
 def as_control(output: Output, control: Output | None) -> Finding:
-    """I3: each user's final list, and the rows of all tables, are those of the run without a fault."""
+    """Judge I3: each user's final list, and the rows of all tables, are those of the run without a fault."""
     if control is None:
         return Finding.not_applicable("this is the control")
     tables = (
@@ -83,12 +86,12 @@ def as_control(output: Output, control: Output | None) -> Finding:
 
 
 def wrong_lists(output: Output, control: Output) -> list[str]:
-    """Lists that are missing, superfluous or other than the control's, of all versions."""
+    """Return the lists, of all versions, that are missing, superfluous or different from the control's."""
     return list(_different(_by_version(output.lists), _by_version(control.lists)))
 
 
 def list_version_unbroken(output: Output) -> Finding:
-    """I4: each user's lists have the versions 1, 2, 3 ..., made after ever later behaviours."""
+    """Judge I4: each user's lists have the versions 1, 2, 3 ..., each made after a later behaviour."""
     ordered = sorted(output.lists, key=lambda row: (row.user_id, row.list_version))
     broken: list[str] = []
     for user, rows in groupby(ordered, key=lambda row: row.user_id):
@@ -104,7 +107,7 @@ def list_version_unbroken(output: Output) -> Finding:
 
 
 def nothing_unwanted_shown(output: Output, actions: ActionTable) -> Finding:
-    """I5: an item is in no list after it was bought (until returned) or disliked (until acted on again)."""
+    """Judge I5: an item is in no list after it was bought (until returned) or disliked (until acted on again)."""
     lists = {(row.user_id, row.user_seq): row for row in output.lists}
     ordered = sorted(_applied(output), key=lambda row: (row.user_id, row.user_seq or 0))
     broken: list[str] = []
@@ -119,7 +122,7 @@ def nothing_unwanted_shown(output: Output, actions: ActionTable) -> Finding:
 
 
 def restored_from_newest(recovery: Recovery | None, expected: Expectation) -> Finding:
-    """I6: the job went on from the newest checkpoint that was complete, and completed another one since."""
+    """Judge I6: the job was restored from the newest complete checkpoint, and completed another one since."""
     if recovery is None or not expected.restarts:
         return Finding.not_applicable(_NO_FAULT if recovery is None else _NO_RESTART)
     restored = recovery.restored
@@ -137,10 +140,10 @@ def restored_from_newest(recovery: Recovery | None, expected: Expectation) -> Fi
 
 
 def came_back(recovery: Recovery | None, expected: Expectation) -> Finding:
-    """I7: the fault struck in the middle of work, was noticed, and the job caught up.
+    """Judge I7: the fault came in the middle of work, was detected, and the job caught up.
 
-    A fault that no completed checkpoint precedes, or after which nothing had to be processed again, proves nothing:
-    it does not count.
+    A fault before any completed checkpoint, or after which nothing had to be processed again, proves nothing and does
+    not count.
     """
     if recovery is None:
         return Finding.not_applicable(_NO_FAULT)
@@ -157,7 +160,7 @@ def came_back(recovery: Recovery | None, expected: Expectation) -> Finding:
 
 
 def scored(output: Output) -> Finding:
-    """I8: a model scored the lists; one that fails alike in both runs makes equal lists, which prove nothing."""
+    """Judge I8: a model scored the lists; if it fails in both runs, their lists are equal but prove nothing."""
     fallbacks = [row for row in output.lists if row.source != "scored"]
     if len(fallbacks) <= MOST_FALLBACKS * len(output.lists):
         return Finding.of([] if output.lists else ["no list was made"])
@@ -179,7 +182,7 @@ def _applied(output: Output) -> list[SeenBehavior]:
 
 
 def _is_told(row: SeenBehavior) -> bool:
-    """Whether its outcome is one of the two, with a number or without."""
+    """Return whether the outcome is "applied" with a user_seq, or "duplicate" without one."""
     return row.outcome == ("duplicate" if row.user_seq is None else "applied")
 
 
@@ -188,7 +191,7 @@ def _offsets(output: Output) -> Iterator[Offset]:
 
 
 def _extra(output: Output, *, falls_back: bool) -> Iterator[Repeat]:
-    """Repeats that should not be: any; after a fall-back only those within one epoch."""
+    """Yield the repeats that are errors: all of them, or after a fall-back only those within one epoch."""
     for each in output.repeats:
         if not falls_back or len(set(each.epochs)) < len(each.epochs):
             yield each

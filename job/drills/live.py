@@ -1,4 +1,4 @@
-"""A cluster with the job on it, for the time of one run: nothing of it is left afterwards."""
+"""A cluster with the job on it for one run; both are stopped afterwards."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,12 +29,12 @@ _TABLES_POLL_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What all runs of a drill share.
+    """The setup that all runs of a drill share.
 
     Attributes:
-        scale: how large it is.
-        log: the finished log, which each run gets a copy of.
-        records: how many it holds.
+        scale: the sizes of the drill.
+        log: the finished log; each run gets a copy of it.
+        records: the number of records in it.
         bundle: the folder of the bundle.
     """
 
@@ -55,11 +55,11 @@ class Live:
 
 @contextmanager
 def live_job(setup: Setup, folder: Path, say: Say) -> Iterator[Live]:
-    """Deploys the job over FOLDER/log on a cluster of its own in FOLDER/cluster; both end with the block.
+    """Deploy the job over FOLDER/log on a new cluster in FOLDER/cluster; stop both after the block.
 
     Raises:
-        ClusterError: the cluster did not start, or the job did not get to run.
-        DeployError: Flink did not take the job.
+        ClusterError: the cluster did not start, or the job did not run.
+        DeployError: Flink refused the job.
     """
     spec = ClusterSpec(folder / "cluster", task_managers=setup.scale.parallelism, extra_config=WATCHED)
     with trial_cluster(spec, say=say) as cluster, FlinkRest(cluster.rest_url) as rest:
@@ -68,7 +68,7 @@ def live_job(setup: Setup, folder: Path, say: Say) -> Iterator[Live]:
 
 
 def wait_for_moment(live: Live) -> None:
-    """Until two checkpoints are complete, and rows are written that none of them holds.
+    """Wait until two checkpoints are complete, and rows are written that no checkpoint covers.
 
     Raises:
         DrillError: that did not happen in time.
@@ -80,12 +80,12 @@ def wait_for_moment(live: Live) -> None:
 
 
 def settle(live: Live, records: int) -> bool:
-    """Waits until all records of the log are accounted for in the tables, and for two checkpoints more.
+    """Wait until the tables account for all records of the log, and then for two more checkpoints.
 
-    What those bring to light is judged as well.
+    Rows that these two commit are judged as well.
 
     Returns:
-        Whether that point was reached: False if the job ended, or nothing changed for a minute.
+        True once that is reached; False if the job ended, or nothing changed for a minute.
     """
     there = partial(accounted, live.job.tables)
     for seen in counts_up_to(records, there, stalled_s=_PATIENCE_S, poll_s=_TABLES_POLL_S):
@@ -120,7 +120,7 @@ def _is_amid_work(job: RunningJob) -> bool:
 
 
 def _settings(setup: Setup, folder: Path) -> JobSettings:
-    """Repeatable, so that a run with a fault can be compared with one without; nothing from the environment."""
+    """Return settings for a replayable job, so that runs can be compared; none are read from the environment."""
     return JobSettings(
         job_name="recloop-drill",
         preset="replayable",

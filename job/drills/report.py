@@ -1,4 +1,4 @@
-"""The verdict as a page of Markdown: a table, and what speaks against it."""
+"""The verdict as a page of Markdown: a table, and the violations that were found."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,7 +9,7 @@ COLUMNS = ("run", "reprocessed", "detected", "restarted", "caught up", "lost", "
 
 
 def cells(judged: Judged) -> list[str]:
-    """A run's row under `COLUMNS`."""
+    """Return a run's row for `COLUMNS`."""
     recovery = judged.recovery
     times = ["", "", "", ""]
     if recovery is not None:
@@ -20,7 +20,7 @@ def cells(judged: Judged) -> list[str]:
 
 
 def complaints(judged: Judged) -> Iterator[str]:
-    """What speaks against a run, a question a line, with examples."""
+    """Yield a line for each question that a run violates, with examples."""
     for name, finding in judged.findings.items():
         if finding.holds is False:
             more = (
@@ -32,7 +32,7 @@ def complaints(judged: Judged) -> Iterator[str]:
 
 
 def write_report(verdict: Verdict, path: Path) -> None:
-    """Writes the page."""
+    """Write the page."""
     runs = [verdict.control, *verdict.faults]
     lines = [
         "# Recovery drill",

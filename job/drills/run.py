@@ -1,4 +1,4 @@
-"""The two kinds of runs a drill has: the control, and one with a fault in the middle of work."""
+"""The two kinds of runs in a drill: the control, and a run with a fault in the middle of work."""
 
 import shutil
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from job.trial import Say
 
 @dataclass(frozen=True, slots=True)
 class Struck:
-    """A run with a fault: what it left, how it came back, and what was done to it."""
+    """A run with a fault: the fault, the run's output, and its recovery."""
 
     fault: Fault
     injected: Injected
@@ -26,10 +26,10 @@ class Struck:
 
 
 def run_control(setup: Setup, folder: Path, say: Say) -> Output:
-    """The whole log at once, undisturbed; the output all others are compared with.
+    """Run the job over the whole log without a fault; all other outputs are compared with this one.
 
     Raises:
-        DrillError: even undisturbed the job did not get through the log.
+        DrillError: the job did not get through the log even without a fault.
     """
     folder.mkdir(parents=True)
     copy_log(setup.log, folder / "log")
@@ -43,12 +43,12 @@ def run_control(setup: Setup, folder: Path, say: Say) -> Output:
 
 
 def run_fault(setup: Setup, folder: Path, fault: Fault, say: Say) -> Struck:
-    """The same log little by little, with the fault in the middle of it.
+    """Run the job while the same log grows little by little, and inject the fault in the middle.
 
-    A job that does not come back is no error: what is in the tables then is judged.
+    A job that does not recover is no error: the content of its tables is judged.
 
     Raises:
-        DrillError: there was no moment to inject the fault.
+        DrillError: there was no moment to inject the fault, or the log did not become the control's.
     """
     folder.mkdir(parents=True)
     with (
@@ -92,6 +92,6 @@ def _last_failure(live: Live) -> str:
 
 
 def _drop_cluster(folder: Path) -> None:
-    """Removes checkpoints and code, which nobody reads once the cluster is stopped; its logs stay."""
+    """Remove checkpoints and code, which nothing reads once the cluster is stopped; its logs stay."""
     for name in ("checkpoints", "savepoints", "deployments", "tmp", "lib", "plugins"):
         shutil.rmtree(folder / "cluster" / name, ignore_errors=True)

@@ -1,7 +1,8 @@
-"""Whether two runs made the same list of the same: scores may differ by a hair, and items as close as that may swap.
+"""The comparison of two runs' lists: scores may differ by a tolerance, and items within it may be swapped.
 
-Only items that were scored may swap: what fills a short list has a fixed order. An item that the other list does not
-show is a difference, however close: nothing in the rows tells a tie at the list's end from a wrong item.
+Only scored items may be swapped: the items that fill a short list have a fixed order. An item that the other list does
+not contain is a difference, however close its score: the rows do not distinguish a tie at the list's end from a wrong
+item.
 """
 
 from job.drills.evidence import SeenList
@@ -11,7 +12,7 @@ _FILLS = frozenset({"trending", "popular"})
 
 
 def difference(mine: SeenList, other: SeenList) -> str | None:
-    """What sets two lists apart, in words; None where they are the same."""
+    """Return a description of the first difference of two lists; None if they are the same."""
     if mine.user_seq != other.user_seq:
         return f"user_seq {mine.user_seq} in place of {other.user_seq}"
     if (made_of := _origin(mine)) != _origin(other):
@@ -28,7 +29,7 @@ def difference(mine: SeenList, other: SeenList) -> str | None:
 
 
 def _origin(each: SeenList) -> str:
-    """What the list was made from: lists that happen to be alike are not the same."""
+    """Return the list's source in words: lists with equal items but different sources are not the same."""
     because = f" because of {each.fallback_reason}" if each.fallback_reason else ""
     return f"{each.source}{because}, {f'model {each.model}' if each.model else 'no model'}"
 

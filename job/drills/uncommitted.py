@@ -1,8 +1,8 @@
-"""Rows that were written but not committed: what an attempt of the job had done since its last checkpoint.
+"""Rows that were written but not committed: the work of an attempt since its last checkpoint.
 
 Flink's FileSink writes to hidden files and renames them once their checkpoint is complete. The hidden files of an
-attempt that was killed stay behind, so they prove which behaviours it had processed and the next one did again. The
-metrics can't: they are a second old, and the restored job has read on before they are first seen.
+attempt that was killed remain, so they prove which behaviours it had processed and the next attempt processed again.
+Metrics cannot prove it: they are a second old, and the restored job has read on before they are first seen.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _HIDDEN = ".part-*"
 
 
 class WrittenRow(msgspec.Struct, frozen=True):
-    """What is read of a hidden row of user_behavior; moments and epochs in ms."""
+    """The columns that are read of a hidden row of user_behavior; moments and epochs in ms."""
 
     log_partition: int
     log_offset: int
@@ -28,7 +28,7 @@ _decode = msgspec.json.Decoder(WrittenRow).decode
 
 
 def uncommitted_behaviors(tables: Path) -> Iterator[WrittenRow]:
-    """Yields the hidden rows of user_behavior; a half written one is left out."""
+    """Yield the hidden rows of user_behavior, without half-written ones."""
     for folder in hour_folders(tables, "user_behavior"):
         for file in folder.glob(_HIDDEN):
             yield from _rows(file)

@@ -1,4 +1,4 @@
-"""The verdict on a drill: the judges' findings on each run, and whether all of them hold."""
+"""The verdict on a drill: the judges' findings on each run."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -37,16 +37,16 @@ CONTROL = "control"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One run under judgement.
+    """The judgement on a run.
 
     Attributes:
-        name: the fault's, or "control".
-        what: what was struck, in words.
+        name: the fault's name, or "control".
+        what: a description of what the fault hit.
         recovery: None for the control.
-        lost: records without a row, and behaviours without a list.
-        doubled: rows too many.
-        wrong_lists: lists, of all versions, that are not the control's.
-        findings: by the question's name.
+        lost: the number of records without a row and behaviours without a list.
+        doubled: the number of superfluous rows.
+        wrong_lists: the number of lists, of all versions, that differ from the control's.
+        findings: question's name -> finding.
     """
 
     name: str
@@ -59,11 +59,11 @@ class Judged:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing speaks against it."""
+        """True if no finding is broken."""
         return all(finding.holds is not False for finding in self.findings.values())
 
     def to_json(self) -> dict[str, object]:
-        """As verdict.json has it; times are seconds from the fault."""
+        """Return the object in verdict.json; times are seconds from the fault."""
         return {
             "name": self.name,
             **self._recovery(),
@@ -87,18 +87,18 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """All runs of a drill."""
+    """The judgements on all runs of a drill."""
 
     control: Judged
     faults: Sequence[Judged]
 
     @property
     def ok(self) -> bool:
-        """Whether everything holds, of the control too."""
+        """True if no run has a broken finding, including the control."""
         return self.control.ok and all(fault.ok for fault in self.faults)
 
     def to_json(self) -> dict[str, object]:
-        """{"ok", "faults": one object a fault, "control": the same without times}."""
+        """Return {"ok", "faults": one object a fault, "control": the same without times}."""
         return {
             "ok": self.ok,
             "faults": [fault.to_json() for fault in self.faults],
@@ -106,19 +106,19 @@ class Verdict:
         }
 
     def to_file(self, path: Path) -> None:
-        """Writes it as JSON."""
+        """Write the verdict as JSON."""
         path.write_text(json.dumps(self.to_json(), indent=2) + "\n")
 
 
 def judge_control(control: Output) -> Judged:
-    """What can be said of a run without looking at another."""
+    """Judge a run without a fault, by itself."""
     return _judge(CONTROL, "nothing", (control, None), None, Expectation())
 
 
 def judge_fault(
     name: str, what: str, outputs: tuple[Output, Output], recovery: Recovery, expected: Expectation
 ) -> Judged:
-    """The run with a fault beside the control; `outputs` are theirs, in this order."""
+    """Judge a run with a fault; `outputs` are that run's and the control's."""
     return _judge(name, what, outputs, recovery, expected)
 
 

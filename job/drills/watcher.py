@@ -1,4 +1,4 @@
-"""Watching whether all tasks of a job run, often enough to time a recovery."""
+"""A watcher that polls whether all tasks of a job run, often enough to time a recovery."""
 
 import threading
 import time
@@ -15,20 +15,20 @@ _POLL_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A moment (epoch ms) at which it was seen whether all tasks run."""
+    """The result of a poll: its moment (epoch ms), and whether all tasks ran then."""
 
     at_ms: int
     all_running: bool
 
 
 def outage(samples: Sequence[Sample], since_ms: int) -> tuple[int | None, int | None]:
-    """When the job was first seen not running since then, and when it was seen running again for good.
+    """Return when the job was first seen not running, and when it was seen running again for good; None if never.
 
-    A job that fails again while it restarts was not back yet: the last time it came up counts.
+    If the job fails again while it restarts, the last time that it came up counts.
 
     Args:
         samples: in the order of time.
-        since_ms: epoch ms.
+        since_ms: earlier samples are ignored, epoch ms.
     """
     seen = [sample for sample in samples if sample.at_ms >= since_ms]
     detected = next((sample.at_ms for sample in seen if not sample.all_running), None)
@@ -37,7 +37,7 @@ def outage(samples: Sequence[Sample], since_ms: int) -> tuple[int | None, int | 
 
 
 class Watcher:
-    """Polls a job in a thread of its own, from entering to leaving."""
+    """A thread that polls a job, from entering the block to leaving it."""
 
     def __init__(self, rest_url: str, job_id: str) -> None:
         self._rest_url = rest_url
@@ -64,7 +64,7 @@ class Watcher:
                     self.samples.append(Sample(int(time.time() * 1000), running))
 
     def _all_running(self, rest: FlinkRest) -> bool | None:
-        """None where Flink refuses an answer, as it does in the moment in which tasks are cancelled."""
+        """Return whether all tasks run; None if Flink refuses to answer, as it does while tasks are being cancelled."""
         try:
             return rest.job(self._job_id).all_running
         except RefusedError:

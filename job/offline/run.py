@@ -1,7 +1,7 @@
-"""Scores every user of a data set and puts the lines where they are wanted, whole or not at all.
+"""A run of offline scoring: score every user of a data set, and write the result whole or not at all.
 
-All work lies in a folder beside the result until then, `.NAME.scoring`: a run that ended before it was through is gone
-on with by the next one that wants the same, part by part.
+Until then all work is in a folder beside the result, `.NAME.scoring`. If a run is interrupted, the next one with the
+same inputs and settings continues it, part by part.
 """
 
 import hashlib
@@ -32,22 +32,23 @@ _PLAN = "plan.json"
 _LOCK = ".lock"
 _LONGEST_LINE = 1 << 24  # bytes; a line has one user's items
 Progress = Callable[[str, int, int], None]
-"""Told what is done, how much of it, and of how much."""
+"""A callback that gets the name of the phase, the amount done, and the total."""
 
 
 class OfflineError(RecloopError):
-    """Users cannot be scored so; the message says why and what to do."""
+    """Users cannot be scored with these inputs; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is wanted.
+    """An order to score all users of a data set.
 
     Attributes:
-        dataset: whose users are scored, as they stand at its end.
-        settings: name the bundle; of the other settings, those count that say what the job asks a model.
-        out: a folder of parts; with a suffix, as in lists.jsonl, one file.
-        processes: that share the parts.
+        dataset: the data set; its users are scored as they are at its end.
+        settings: the job's settings, which name the bundle; of the others, only those count that decide the model's
+            inputs and the number of candidates.
+        out: a folder of parts, or a single file if the name has a suffix, as in lists.jsonl.
+        processes: the number of processes that share the parts.
     """
 
     dataset: Dataset
@@ -58,16 +59,16 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What was scored.
+    """The summary of a result.
 
     Attributes:
-        users: lines of the result.
-        parts: files that they are in.
-        unknown_actions: behaviours that changed nothing, as their action is not in the table.
-        dataset: name of the data set.
+        users: the number of users, one line each.
+        parts: the number of parts.
+        unknown_actions: the number of behaviours that were ignored, as their action is not in the table.
+        dataset: the data set's name.
         fingerprint: sha256 of its behaviours.
-        model_version: of the bundle.
-        model_hash: of the bundle.
+        model_version: the bundle's version.
+        model_hash: the bundle's hash.
     """
 
     users: int
@@ -80,7 +81,7 @@ class Summary:
 
 
 class _Plan(msgspec.Struct, frozen=True):
-    """What the parts in a folder are made from; it is written when all are split."""
+    """The inputs of the parts in a folder; it is written once the data set is split."""
 
     fingerprint: str
     model_hash: str
@@ -90,16 +91,16 @@ class _Plan(msgspec.Struct, frozen=True):
 
 
 def score_users(order: Order, progress: Progress = lambda *_: None) -> Summary:
-    """Scores every user of a data set.
+    """Score every user of a data set.
 
     Args:
-        order: what is wanted.
-        progress: told now and then.
+        order: the inputs and the output.
+        progress: called from time to time.
 
     Raises:
-        OfflineError: the bundle returns too few items, `out` is another thing, or another run is at it.
+        OfflineError: no bundle is named, it returns too few items, `out` is something else, or another run is active.
         BundleError: the bundle cannot be used.
-        WorkerError: a process raised, or was killed again and again.
+        WorkerError: a process raised, or was killed repeatedly.
     """
     if order.settings.scoring.bundle is None:
         msg = "name the bundle to score with: --bundle FOLDER"
@@ -118,7 +119,7 @@ def score_users(order: Order, progress: Progress = lambda *_: None) -> Summary:
 
 def _check(order: Order, bundle: Bundle) -> None:
     wanted, there = order.settings.scoring.candidates, bundle.manifest.k
-    if wanted > there and there < bundle.manifest.items:  # one that returns all it knows can give no more
+    if wanted > there and there < bundle.manifest.items:  # a bundle that returns all its items cannot return more
         msg = f"{bundle.path} returns {there} items at most, and {wanted} are wanted: train it again with --k {wanted}"
         raise OfflineError(msg)
     if order.out.suffix:
@@ -128,7 +129,7 @@ def _check(order: Order, bundle: Bundle) -> None:
 
 
 def _refuse_other_file(out: Path) -> None:
-    """A file is replaced only if its first line is one of ours."""
+    """Refuse to replace a file whose first line is not a line of scores."""
     if out.is_dir():
         msg = f"{out} is a folder, and a name with a suffix means a file: name another one with --out"
         raise OfflineError(msg)
@@ -147,7 +148,7 @@ def _refuse_other_file(out: Path) -> None:
 
 @contextmanager
 def _alone_in(draft: Path) -> Iterator[None]:
-    """Makes the folder, and lets one run at a time work in it; in the end it is gone, unless something went wrong."""
+    """Make the folder and lock it for one run; remove it at the end, but keep it after an error."""
     draft.mkdir(parents=True, exist_ok=True)
     with (draft / _LOCK).open("w") as lock:
         if not try_lock(lock):
@@ -158,7 +159,7 @@ def _alone_in(draft: Path) -> Iterator[None]:
 
 
 def _split(order: Order, bundle: Bundle, draft: Path, progress: Progress) -> _Plan:
-    """Splits the data set, unless an earlier run for the same has done it."""
+    """Split the data set, unless an earlier run with the same inputs has done it."""
     dataset, settings = order.dataset, _settings(order)
     digest = hashlib.sha256(settings.encode()).hexdigest()
     found = _plan_in(draft)
@@ -176,7 +177,7 @@ def _split(order: Order, bundle: Bundle, draft: Path, progress: Progress) -> _Pl
 
 
 def _settings(order: Order) -> str:
-    """Those that decide what comes out, as JSON."""
+    """Return the settings that the result depends on, as JSON."""
     return order.settings.model_dump_json(include={"actions", "profile", "scoring", "lists"})
 
 
@@ -188,7 +189,7 @@ def _plan_in(draft: Path) -> _Plan | None:
 
 
 def _score(order: Order, plan: _Plan, draft: Path, progress: Progress) -> None:
-    """Scores the parts that are not scored yet."""
+    """Score the parts that are not scored yet."""
     left = tuple(part for part in range(plan.parts) if not scored_file(draft, part).exists())
     users = {part: _lines(scored_file(draft, part)) for part in range(plan.parts) if part not in left}
 

@@ -1,7 +1,7 @@
-"""Scores the users of parts: what each of the processes does.
+"""The scoring of parts, as each process does it.
 
-A user's profile is built as the job builds it, behaviour by behaviour, and scored once, as it stands in the end. Parts
-and batches do not depend on how many processes there are, so neither does a single score.
+A user's profile is built as in the job, behaviour by behaviour, and scored once, after the last one. Parts and batches
+do not depend on the number of processes, so neither do the scores.
 """
 
 import json
@@ -26,11 +26,11 @@ from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
 
 
 class BundleReplacedError(RecloopError):
-    """Another bundle than the one that was begun with is in the folder: run the command again."""
+    """The bundle in the folder was replaced during the run: run the command again."""
 
 
 class UserItems(msgspec.Struct, gc=False):
-    """One line of the result: a user's items, best first, and which model says so."""
+    """A line of the result: a user's items, best first, and the model that scored them."""
 
     user_id: str
     items: list[str]
@@ -41,27 +41,27 @@ class UserItems(msgspec.Struct, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class PartTold:
-    """What a process tells: how many users of a part are scored so far."""
+    """A progress report from a process: the number of users of a part scored so far."""
 
     part: int
     users: int
 
 
 def scored_file(folder: Path, part: int) -> Path:
-    """Where a part's users are when all of them are scored."""
+    """Return the file of a part's scored users; it is there once all of them are scored."""
     return folder / f"part-{part:04d}.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreParts:
-    """What each process does; what is done already is left alone.
+    """The work of each process; parts that are scored already are skipped.
 
     Attributes:
-        folder: of the parts.
-        parts: those to score, by all processes together.
-        settings: as JSON.
-        bundle_hash: of the bundle that `settings` name.
-        now: when the users are scored, by which histories age.
+        folder: the folder of the parts.
+        parts: the parts to score, by all processes together.
+        settings: the settings as JSON.
+        bundle_hash: the hash of the bundle that `settings` name.
+        now: the time of scoring, which determines the age of histories.
     """
 
     folder: Path
@@ -71,7 +71,7 @@ class ScoreParts:
     now: EpochMs
 
     def __call__(self, worker: Worker) -> None:
-        """Scores every size-th part, from the rank-th."""
+        """Score every size-th part, from the rank-th on."""
         import torch
 
         settings = JobSettings(**json.loads(self.settings))
@@ -91,7 +91,7 @@ class ScoreParts:
 
 
 def own_device(rules: DeviceRules, rank: int, gpus: int) -> DeviceRules:
-    """Of `cuda` the GPU of that process: one each, while there are enough of them."""
+    """Replace `cuda` by the GPU of this process; processes share GPUs only if there are too few."""
     if rules.name != "cuda" or not gpus:
         return rules
     return replace(rules, name=f"cuda:{rank % gpus}")
@@ -101,11 +101,11 @@ class PartScorer:
     """A loaded bundle and the rules by which users are scored."""
 
     def __init__(self, settings: JobSettings, bundle_hash: str, now: EpochMs, device: DeviceRules) -> None:
-        """Loads the bundle that the settings name, on that device.
+        """Load the bundle that the settings name, on that device.
 
         Raises:
-            BundleReplacedError: it has another hash.
-            BundleError: it cannot be used.
+            BundleReplacedError: the bundle has another hash.
+            BundleError: the bundle cannot be used.
         """
         actions = action_table(settings)
         assert settings.scoring.bundle is not None
@@ -126,7 +126,7 @@ class PartScorer:
         self._encode = msgspec.json.Encoder().encode
 
     def score(self, behaviors: Iterable[UserBehavior]) -> Iterator[list[bytes]]:
-        """Yields the lines of some users after the other, in the order of their first behaviours."""
+        """Yield the lines of one batch of users after the other, in the order of the users' first behaviours."""
         users = list(profiles_after(behaviors, self._rules).items())
         for start in range(0, len(users), self._batch):
             some = users[start : start + self._batch]
@@ -135,7 +135,7 @@ class PartScorer:
             yield [self._line(user, found) for (user, _), found in zip(some, candidates, strict=True)]
 
     def _as_it_stands(self, user_id: str, profile: UserProfile) -> TrackedBehavior:
-        """The profile as the model is asked about it; the behaviour is none, but says when."""
+        """Return the model's input for a profile; its behaviour is empty, and only carries the time."""
         now = UserBehavior(user_id=user_id, action="", item_id="", timestamp=self._now)
         return snapshot(profile, _logged(now), self._rules)
 
@@ -145,7 +145,7 @@ class PartScorer:
 
 
 def profiles_after(behaviors: Iterable[UserBehavior], rules: ProfileRules) -> dict[str, UserProfile]:
-    """Every user's profile after all behaviours, oldest first; those with an action that is not known change none."""
+    """Return every user's profile after all behaviours, oldest first; those with an unknown action change none."""
     profiles: dict[str, UserProfile] = {}
     for behavior in behaviors:
         profile = profiles.setdefault(behavior.user_id, UserProfile())

@@ -1,4 +1,4 @@
-"""Splits a data set by the hash of the user into parts, each small enough to be held in memory."""
+"""The split of a data set by the hash of the user into parts that each fit into memory."""
 
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,9 +11,9 @@ from model.datasets.prepared import Dataset
 from udfs.hashing import stable_hash
 
 USERS_A_PART = 10_000
-"""A user's profile takes some kilobytes, so that a part takes some ten megabytes."""
+"""A user's profile takes some kilobytes, so a part takes some ten megabytes."""
 FEWEST_PARTS, MOST_PARTS = 32, 512
-"""So that processes have something to share, and not too many files are open at once."""
+"""Enough parts to share among processes, and not too many files open at once."""
 _TOLD_EVERY = 100_000
 
 
@@ -23,26 +23,26 @@ class _Line(msgspec.Struct, gc=False):
 
 
 def parts_of(dataset: Dataset) -> int:
-    """How many parts a data set is split into, whoever scores them."""
+    """Return the number of parts of a data set; it does not depend on the number of processes."""
     return min(MOST_PARTS, max(FEWEST_PARTS, dataset.info.users // USERS_A_PART))
 
 
 def behaviors_file(folder: Path, part: int) -> Path:
-    """Where a part's behaviours are, oldest first."""
+    """Return the file of a part's behaviours, oldest first."""
     return folder / f"behaviors-{part:04d}.jsonl"
 
 
 def split(dataset: Dataset, folder: Path, actions: ActionTable, told: Callable[[int], None]) -> int:
-    """Writes the behaviours of each part's users: user u is in part `stable_hash(u) % parts_of(dataset)`.
+    """Write the behaviours of each part's users: user u is in part `stable_hash(u) % parts_of(dataset)`.
 
     Args:
-        dataset: prepared.
-        folder: where.
-        actions: that mean something.
-        told: now and then, how many behaviours are written.
+        dataset: a prepared data set.
+        folder: the folder of the parts.
+        actions: the table of known actions.
+        told: called from time to time with the number of behaviours written.
 
     Returns:
-        How many behaviours have another action.
+        The number of behaviours with an unknown action.
     """
     parts, unknown = parts_of(dataset), 0
     decode = msgspec.json.Decoder(_Line).decode

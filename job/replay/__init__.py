@@ -1,1 +1,1 @@
-"""Replay of a data set into the behaviour log."""
+"""The replay of a data set into the behaviour log."""

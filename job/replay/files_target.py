@@ -1,4 +1,4 @@
-"""The embedded log of files as a replay's target."""
+"""The embedded log of files as the target of a replay."""
 
 import os
 from collections.abc import Sequence
@@ -14,22 +14,22 @@ _LONGEST_LINE = 1 << 16
 
 
 class FilesTarget:
-    """Holds the locks of all partitions while it is open.
+    """An embedded log, with the locks of all its partitions while it is open.
 
     Attributes:
-        name: the folder.
-        notes: the folder.
+        name: the log's folder, for messages.
+        notes: the log's folder.
     """
 
     def __init__(self, log: Path, partitions: int | None = None) -> None:
-        """Makes the log where there is none.
+        """Open the log, and make it if there is none.
 
         Args:
-            log: its folder.
-            partitions: how many it must have; None takes what is there, or 4.
+            log: the log's folder.
+            partitions: the required number of partitions; None takes the existing number, or 4.
 
         Raises:
-            LogLockedError: somebody else writes the log.
+            LogLockedError: another process writes the log.
             PartitionCountError: the log has another number of partitions.
         """
         self.name = str(log)
@@ -38,19 +38,19 @@ class FilesTarget:
         self._files = [partition_file(log, partition) for partition in range(self._writer.partitions)]
 
     def lengths(self) -> list[int]:
-        """As `ReplayTarget.lengths`."""
+        """Return the number of records of each partition, see `ReplayTarget.lengths`."""
         return [count_lines(file) for file in self._files]
 
     def last_records(self) -> list[bytes]:
-        """As `ReplayTarget.last_records`."""
+        """Return the last record of each partition, see `ReplayTarget.last_records`."""
         return [_last_line(file).rpartition(b',"appended_at":')[0] + b"}" for file in self._files]
 
     def append(self, behaviors: Sequence[UserBehavior]) -> None:
-        """Appends, and hands the lines to the operating system."""
+        """Append, and flush the lines to the operating system."""
         self._writer.append(behaviors)
 
     def close(self) -> None:
-        """Gives the locks back."""
+        """Release the locks."""
         self._writer.close()
 
     def __enter__(self) -> Self:
@@ -63,7 +63,7 @@ class FilesTarget:
 
 
 def _last_line(file: Path) -> bytes:
-    """The last line of a file of whole lines; of a long one its end. b"" where there is none."""
+    """Return the last line of a file of whole lines, at most its last 64 KiB; b"" if there is none."""
     with file.open("rb") as lines:
         size = lines.seek(0, os.SEEK_END)
         lines.seek(max(0, size - _LONGEST_LINE))

@@ -1,7 +1,7 @@
-"""Writing the embedded behaviour log: one writer a partition file, which holds its lock.
+"""The writers of the embedded behaviour log: one writer for each partition file, which holds the file's lock.
 
-A record is there when its line has its newline. A writer that died in the middle of a line leaves a half one;
-the next writer cuts it off (no reader took it, and its producer was never told that it was written).
+A record is complete once its line has its newline. A writer that died in the middle of a line leaves half a line; the
+next writer cuts it off (no reader read it, and its producer was never acknowledged).
 """
 
 import json
@@ -35,11 +35,11 @@ DEFAULT_PARTITIONS = 4
 
 
 def create_log(folder: Path, partitions: int | None = None) -> int:
-    """Makes the folder and its log.json where they are not there, and says how many partitions the log has.
+    """Make the folder and its log.json if they are missing, and return the log's number of partitions.
 
     Args:
-        folder: where.
-        partitions: how many it must have; None takes what is there, or 4.
+        folder: the log's folder.
+        partitions: the required number of partitions; None takes the existing number, or 4.
 
     Raises:
         PartitionCountError: the log has another number of partitions.
@@ -58,13 +58,13 @@ def create_log(folder: Path, partitions: int | None = None) -> int:
 
 
 class PartitionWriter:
-    """Appends lines to one partition's file."""
+    """A writer that appends lines to a partition's file."""
 
     def __init__(self, folder: Path, partition: int) -> None:
-        """Takes the file's lock and repairs its end.
+        """Take the file's lock, and cut off an incomplete last line.
 
         Raises:
-            LogLockedError: somebody else holds the lock.
+            LogLockedError: another writer holds the lock.
         """
         path = partition_file(folder, partition)
         self._file: BinaryIO = path.open("a+b")
@@ -75,20 +75,20 @@ class PartitionWriter:
         _cut_half_line(self._file)
 
     def append(self, lines: Iterable[bytes]) -> None:
-        """Appends whole lines, given without newlines, and hands them to the operating system."""
+        """Append whole lines, given without newlines, and flush them to the operating system."""
         self._file.write(b"".join(line + b"\n" for line in lines))
         self._file.flush()
 
     def close(self) -> None:
-        """Gives the lock back."""
+        """Release the lock."""
         self._file.close()
 
 
 class LogWriter:
-    """Appends behaviours to all partitions, each by its user's hash, stamped with the time of appending."""
+    """A writer that appends behaviours to partitions by their user's hash, stamped with the time of appending."""
 
     def __init__(self, folder: Path, partitions: int | None = None) -> None:
-        """Makes the log where there is none, and locks all its partitions.
+        """Make the log if there is none, and lock all its partitions.
 
         Raises:
             LogLockedError: a partition has a writer.
@@ -104,7 +104,7 @@ class LogWriter:
             raise
 
     def append(self, behaviors: Iterable[UserBehavior]) -> None:
-        """Appends in the order given; all are flushed on return."""
+        """Append in the order given; all behaviours are flushed on return."""
         lines: list[list[bytes]] = [[] for _ in self._writers]
         stamp = b',"appended_at":%d}' % int(time.time() * 1000)
         for behavior in behaviors:
@@ -115,7 +115,7 @@ class LogWriter:
                 writer.append(its_lines)
 
     def close(self) -> None:
-        """Gives the locks back."""
+        """Release the locks."""
         for writer in self._writers:
             writer.close()
 
@@ -129,7 +129,7 @@ class LogWriter:
 
 
 def count_lines(file: Path) -> int:
-    """How many complete lines a file has; 0 where it is not there."""
+    """Return the number of complete lines of a file; 0 if it is missing."""
     if not file.exists():
         return 0
     with file.open("rb") as lines:
@@ -137,7 +137,7 @@ def count_lines(file: Path) -> int:
 
 
 def _cut_half_line(file: BinaryIO) -> None:
-    """Cuts the file back to its last newline."""
+    """Truncate the file after its last newline."""
     end = file.seek(0, os.SEEK_END)
     keep = end
     while keep:

@@ -1,7 +1,7 @@
-"""Replaying a data set into a log, in time order, at a chosen pace; stopped and resumed without loss.
+"""The replay of a data set into a log, in time order, at a chosen pace; it stops and resumes without loss.
 
-How far a replay came is read off the log itself: each partition holds a prefix of the data set's behaviours of that
-partition, after the records that were there before. So a replay that was killed at any point goes on exactly.
+The progress of a replay is read from the log itself: each partition has a prefix of the data set's behaviours of that
+partition, after the records that were there before. So a replay that was killed at any point resumes exactly there.
 """
 
 import json
@@ -24,61 +24,61 @@ _SLICE_S = 0.005
 
 
 class ReplayMismatchError(RecloopError):
-    """The log holds another replay than the one that should go on."""
+    """The log does not match the replay that is to resume."""
 
 
 class ReplayTarget(Protocol):
-    """A log that a replay alone appends to: files (`files_target`), or a topic (`topic_target`).
+    """A log that only the replay appends to: files (`files_target`), or a topic (`topic_target`).
 
     A user's behaviours go into the partition `stable_hash(user_id) % number of partitions`. Whenever a process dies,
-    each partition holds a prefix of what it was given.
+    each partition holds a prefix of the records appended to it.
 
     Attributes:
-        name: what messages call it.
-        notes: the folder for what replays note about it; another log has another.
+        name: the log's name in messages.
+        notes: the folder of replays' notes on this log; each log has its own.
     """
 
     name: str
     notes: Path
 
     def lengths(self) -> list[int]:
-        """For each partition how many records were ever appended to it; asked before the first append."""
+        """Return how many records were ever appended to each partition; called before the first append."""
 
     def last_records(self) -> list[bytes]:
-        """Of each partition the last one, as `encode_behavior` writes it; something else where it is no such record."""
+        """Return each partition's last record as `encode_behavior` writes it, or other bytes if it is none."""
 
     def append(self, behaviors: Sequence[UserBehavior]) -> None:
-        """Appends in the order given; all are there on return."""
+        """Append in the order given; all behaviours are in the log on return."""
 
 
 class Clock(Protocol):
-    """Time, as a replay sees it."""
+    """The clock of a replay."""
 
     def now(self) -> float:
-        """Seconds since any fixed moment."""
+        """Return the seconds since any fixed moment."""
 
     def sleep(self, seconds: float) -> None:
-        """Waits."""
+        """Wait for so many seconds."""
 
 
 class WallClock:
     """The machine's own clock."""
 
     def now(self) -> float:
-        """As `time.monotonic`."""
+        """Return `time.monotonic()`."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """As `time.sleep`."""
+        """Call `time.sleep`."""
         time.sleep(seconds)
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How fast behaviours are appended; with neither, as fast as the log takes them.
+    """The pace at which behaviours are appended; without speed and rate, as fast as the log accepts them.
 
     Attributes:
-        speed: event time runs so many times faster than the clock.
+        speed: how many times faster than the clock event time runs.
         rate: behaviours a second.
     """
 
@@ -86,7 +86,7 @@ class Pace:
     rate: float | None = None
 
     def due_s(self, number: int, behavior: UserBehavior, first_ms: int) -> float:
-        """When the number-th behaviour (from 0) is due, in seconds from the start."""
+        """Return when the number-th behaviour (from 0) is due, in seconds from the start."""
         if self.rate is not None:
             return number / self.rate
         if self.speed is not None:
@@ -96,12 +96,12 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What a replay did.
+    """The result of a replay.
 
     Attributes:
-        appended: behaviours appended now.
-        before: behaviours that an earlier run of the same replay had appended.
-        seconds: how long it took.
+        appended: the number of behaviours appended by this run.
+        before: the number that earlier runs of the same replay had appended.
+        seconds: the duration of this run.
     """
 
     appended: int
@@ -118,18 +118,18 @@ def replay(
     on_progress: Callable[[int], None] = lambda _: None,
     clock: Clock = WallClock(),  # noqa: B008 - stateless
 ) -> Replayed:
-    """Appends the data set's first `limit` behaviours to a log; goes on where an earlier run stopped.
+    """Append the data set's first `limit` behaviours to a log, continuing after an earlier run.
 
     Args:
         dataset: a prepared data set.
         target: the log.
-        pace: how fast.
-        limit: how many of its behaviours; None takes all.
-        on_progress: hears how many are in the log, those of earlier runs included.
-        clock: time.
+        pace: the speed or rate.
+        limit: the number of behaviours; None takes all.
+        on_progress: called with the number of behaviours in the log, including those of earlier runs.
+        clock: the source of time.
 
     Raises:
-        ReplayMismatchError: the log was grown by something else since this replay began.
+        ReplayMismatchError: something else has changed the log since this replay began.
     """
     began = clock.now()
     there = _already_there(dataset, target)
@@ -145,7 +145,10 @@ def replay(
 
 
 def _already_there(dataset: Dataset, target: ReplayTarget) -> list[int]:
-    """For each partition how many of the data set's behaviours are in it."""
+    """Return how many of the data set's behaviours each partition has already.
+
+    The first run notes the lengths that the partitions have before it.
+    """
     lengths = target.lengths()
     file = _notes(dataset, target)
     if not file.exists():
@@ -169,7 +172,10 @@ def _mismatch(dataset: Dataset, target: ReplayTarget) -> ReplayMismatchError:
 def _skip(
     behaviors: Iterator[UserBehavior], there: list[int], ends: list[bytes], mismatch: ReplayMismatchError
 ) -> Iterator[UserBehavior]:
-    """The behaviours that are not there yet, if the last one there in each partition is this data set's."""
+    """Yield the behaviours that are not in the log yet.
+
+    Raise `mismatch` if a partition's last record is not the behaviour of this data set that it should be.
+    """
     left = list(there)
     for behavior in behaviors:
         partition = stable_hash(behavior.user_id) % len(left)
@@ -182,7 +188,7 @@ def _skip(
 
 
 def _due(behaviors: Iterator[UserBehavior], pace: Pace, clock: Clock) -> Iterator[list[UserBehavior]]:
-    """Batches, each when its behaviours are due."""
+    """Yield batches, each when its behaviours are due."""
     start, first_ms = clock.now(), None
     batch: list[UserBehavior] = []
     for number, behavior in enumerate(behaviors):

@@ -1,8 +1,8 @@
-"""A Kafka topic as a replay's target: what was acknowledged counts, by the topic's end offsets.
+"""A Kafka topic as the target of a replay: acknowledged records count, by the topic's end offsets.
 
-Nobody else may append to the topic meanwhile. Every acknowledged record must have the offset that follows the last
-one, so another producer is noticed, be it this replay's own dead predecessor. After a failure nothing more is sent:
-each partition keeps a prefix of what it was given.
+No other producer may append to the topic meanwhile. Every acknowledged record must have the offset that follows the
+last one, so another producer is detected, even an earlier run of this replay that died. After a failure nothing more is
+sent, so each partition keeps a prefix of its records.
 """
 
 from collections.abc import Iterator, Sequence
@@ -40,18 +40,18 @@ _PRODUCER = {
     "linger_ms": 20,
     "batch_size": 128 * 1024,
     "max_block_ms": _ANSWER_MS,
-    # A batch that is given up leaves a gap before the next one: the whole replay is given up instead.
+    # A batch that expires leaves a gap before the next one: the whole replay is given up instead.
     "delivery_timeout_ms": _FOREVER_MS,
 }
 
 
 class TopicTarget:
-    """A producer of one topic, and what the topic held when it was opened.
+    """A producer for a topic, and the topic's end offsets and last records when it was opened.
 
     Attributes:
-        name: the topic, and where it is.
-        notes: a folder of this very topic: one that is made anew has another.
-        partitions: how many the topic has.
+        name: the topic and its brokers.
+        notes: the folder of this topic; if the topic is deleted and made again, it has another folder.
+        partitions: the topic's number of partitions.
     """
 
     def __init__(
@@ -63,17 +63,17 @@ class TopicTarget:
         compression: str | None = "lz4",
         replays: Path = REPLAYS,
     ) -> None:
-        """Makes the topic where there is none, and connects.
+        """Connect to the topic, and make it if there is none.
 
         Args:
-            connection: to its brokers.
+            connection: the connection to its brokers.
             topic: its name.
-            partitions: how many it must have; None takes what is there, or 4.
-            compression: gzip, snappy, lz4 or zstd; None for none.
+            partitions: the required number of partitions; None takes the existing number, or 4.
+            compression: gzip, snappy, lz4 or zstd; None for no compression.
             replays: the folder of all topics' notes.
 
         Raises:
-            TopicError: it has another number of partitions, or the brokers refuse or do not answer.
+            TopicError: the topic has another number of partitions, or the brokers refuse or do not answer.
             LogLockedError: another replay into the topic runs on this machine.
         """
         self.name = f"topic {topic} of {connection.brokers}"
@@ -88,23 +88,23 @@ class TopicTarget:
             self._lock = stack.pop_all()
 
     def lengths(self) -> list[int]:
-        """As `ReplayTarget.lengths`: the end offsets."""
+        """Return the end offsets, see `ReplayTarget.lengths`."""
         return list(self._ends)
 
     def last_records(self) -> list[bytes]:
-        """As `ReplayTarget.last_records`."""
+        """Return the last record of each partition, see `ReplayTarget.last_records`."""
         return self._last
 
     def append(self, behaviors: Sequence[UserBehavior]) -> None:
-        """Sends, and waits until all are acknowledged.
+        """Send the behaviours, and wait until all are acknowledged.
 
         Raises:
             ProduceError: the brokers refuse a record, or none answers within 60 s.
-            ReplayMismatchError: another producer appends too.
+            ReplayMismatchError: another producer appends to the topic too.
         """
         try:
             sent = [self._send(behavior) for behavior in behaviors]
-            # So it says of a batch that was too long and is sent in parts; each record's future knows better.
+            # flush() raises it for a batch that was too long and is sent in parts; the records' futures are right.
             with suppress(UnknownError):
                 self._producer.flush(_ACKNOWLEDGE_S)
             acknowledged = [future.get(_ACKNOWLEDGE_S) for future in sent]
@@ -118,10 +118,10 @@ class TopicTarget:
             self._ends[record.partition] += 1
 
     def close(self) -> None:
-        """Ends the producer, within 5 s, and lets other replays in."""
+        """End the producer within 5 s, and release the lock for other replays."""
         with suppress(KafkaError):
             self._producer.close(_CLOSE_S)
-        # Its close leaves the thread running where records are left.
+        # KafkaProducer.close leaves its thread running if records are left.
         self._producer._sender.force_close()
         self._producer._sender.join(_CLOSE_S)
         self._lock.close()
@@ -141,7 +141,7 @@ class TopicTarget:
         return sent.add_errback(self._stop)
 
     def _stop(self, error: Exception) -> None:
-        """Called on the producer's thread: what waits behind a failed record must not be sent."""
+        """Stop the producer, on its own thread, after a failed record: records behind it must not be sent."""
         if self._failure is None:
             self._failure = error
             self._producer._sender.force_close()
@@ -157,10 +157,10 @@ _GO_ON = "when the reason is gone, the same command goes on from there"
 
 
 def _find_or_create(connection: KafkaConnection, consumer: Any, topic: str, wanted: int | None) -> int:
-    """How many partitions the topic has, once it has any.
+    """Return the topic's number of partitions; make the topic if there is none.
 
     Raises:
-        TopicError: another number is wanted.
+        TopicError: another number is wanted, or the brokers do not report the new topic.
     """
     if not (there := len(consumer.partitions_for_topic(topic))):
         create_topic(connection, topic, wanted or DEFAULT_PARTITIONS)
@@ -177,13 +177,16 @@ def _find_or_create(connection: KafkaConnection, consumer: Any, topic: str, want
 
 
 def _identity(cluster: Any, connection: KafkaConnection, topic: str) -> str:
-    """A folder's name for this very topic; brokers before 2.8 give it no id."""
+    """Return a folder name for this topic, from its id.
+
+    Brokers before 2.8 give topics no id: a checksum of their addresses is used instead.
+    """
     topic_id = cluster.topic_id(topic)
     return f"{topic}-{topic_id.hex if topic_id else format(crc32(connection.brokers.encode()), '08x')}"
 
 
 def _ends(consumer: Any, topic: str, partitions: int) -> tuple[list[int], list[bytes]]:
-    """Each partition's end offset, and the record before it; b"" where that is gone, or no record of a producer."""
+    """Return each partition's end offset, and the record before it; b"" if that is gone, or no producer's record."""
     wanted = [TopicPartition(topic, partition) for partition in range(partitions)]
     ends = consumer.end_offsets(wanted, timeout_ms=_ANSWER_MS)
     begins = consumer.beginning_offsets(wanted, timeout_ms=_ANSWER_MS)
@@ -206,7 +209,7 @@ def _ends(consumer: Any, topic: str, partitions: int) -> tuple[list[int], list[b
 
 @contextmanager
 def _locked(folder: Path, topic: str) -> Iterator[None]:
-    """Makes the folder, and holds its lock.
+    """Make the folder, and hold its lock during the block.
 
     Raises:
         LogLockedError: another process holds it.

@@ -1,6 +1,6 @@
-"""The columns of a table, as the struct of its rows defines them: names, types, and what they mean.
+"""The columns of a table, from the struct of its rows: names, types and descriptions.
 
-DuckDB's and Flink's DDL, the views, the page of docs and `recloop sql --tables` are made from these.
+DuckDB's and Flink's DDL, the views, the page of the docs and `recloop sql --tables` are generated from these.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from msgspec.structs import FieldInfo, fields
 
 
 class ColumnType(StrEnum):
-    """What a column holds; `job.tables.dialect` names it in each engine's SQL."""
+    """The type of a column; `job.tables.dialect` has its names in each engine's SQL."""
 
     STRING = "string"
     INT = "int"
@@ -34,15 +34,15 @@ class ColumnType(StrEnum):
     STRINGS = "array of string"
     DOUBLES = "array of double"
     TIMESTAMP = "timestamp"
-    """Only in views: no row holds one."""
+    """Only in views: no row has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One field of a row.
+    """A field of a row.
 
     Attributes:
-        doc: one line, shown by `recloop sql --tables`.
+        doc: a line of description, shown by `recloop sql --tables`.
         nullable: the field may be null or absent.
     """
 
@@ -54,10 +54,10 @@ class Column:
 
 @cache
 def columns_of(row: type[Struct]) -> tuple[Column, ...]:
-    """Return one column a field, in their order.
+    """Return a column for each field, in the fields' order.
 
     A field's type is one of str, int (64 bits), `udfs.rows.Int32`, float, bool, list[str] and list[float], or one of
-    these and None; a `msgspec.Meta(description=...)` says what it means.
+    these or None; `msgspec.Meta(description=...)` gives its description.
 
     Raises:
         TypeError: a field has no description, or another type.
@@ -69,7 +69,7 @@ def _column(row: type[Struct], field: FieldInfo) -> Column:
     kind = type_info(field.type)
     schema: dict[str, str] = {}
     nullable = False
-    while isinstance(kind, Metadata | UnionType):  # what Annotated and "| None" put around the type, in either order
+    while isinstance(kind, Metadata | UnionType):  # Annotated and "| None" wrap the type, in either order
         match kind:
             case Metadata():
                 schema |= kind.extra_json_schema or {}

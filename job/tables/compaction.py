@@ -1,8 +1,8 @@
-"""Merges the many small files of each hour into few, while the job writes and others read.
+"""The compaction of the many small files of each hour into few, while the job writes and others read.
 
-The job commits one file a checkpoint and subtask. A closed hour becomes one file; an open hour is merged
-whenever it has too many small files. Readers that use `job.tables.files.reading` see every row exactly once;
-outside readers may see rows twice for the moment of a swap, and the epoch views show them once.
+The job commits one file for each checkpoint and subtask. A closed hour becomes one file; an open hour is merged
+whenever it has too many small files. Readers that use `job.tables.files.reading` see every row exactly once; other
+readers may see rows twice during a swap, and the epoch views show them once.
 """
 
 import hashlib
@@ -29,14 +29,14 @@ _HOUR_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """When to merge.
+    """The thresholds of compaction.
 
     Attributes:
-        max_small_files: an open hour with more small files than these is merged.
+        max_small_files: an open hour with more small files than this is merged.
         small_bytes: larger files of an open hour are left until it closes.
-        close_after_s: an hour is closed so long after its end; above the checkpoint interval.
-        leftover_after_s: hidden files of killed attempts are looked at after so long.
-        patience_s: how long to wait for readers, and let new ones wait, before a swap is put off.
+        close_after_s: the time after its end at which an hour is closed; longer than the checkpoint interval.
+        leftover_after_s: the age at which hidden files of killed attempts are checked.
+        patience_s: how long to wait for readers, and let new ones wait, before a swap is postponed.
     """
 
     max_small_files: int = 32
@@ -48,14 +48,14 @@ class Policy:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What one pass did.
+    """The counts of a pass.
 
     Attributes:
-        files_before: committed files it found, of all tables.
-        files_after: what is left of these.
+        files_before: committed files of all tables before the pass.
+        files_after: their number after merging.
         merges: hour folders whose files were merged.
         bytes_merged: size of the merged files.
-        postponed: 1 where readers held the lock too long, and the rest was left to the next pass.
+        postponed: 1 if readers held the lock too long, and the rest was left to the next pass.
         recovered: swaps of a killed compactor that were finished or undone.
         leftovers: hidden files of killed attempts that were removed: their rows were written again.
     """
@@ -72,16 +72,16 @@ class Report:
         return Report(*(getattr(self, each.name) + getattr(other, each.name) for each in fields(self)))
 
     def to_json(self) -> dict[str, int]:
-        """The counts by name."""
+        """Return the counts by name."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class Compactor:
-    """Compacts one tables folder, a pass at a time.
+    """The compactor of a tables folder, run a pass at a time.
 
     Attributes:
-        on_step: called after each step of a merge; what it raises is a compactor's death at that point.
+        on_step: called after each step of a merge; an exception from it simulates a compactor's death at that point.
     """
 
     tables_dir: Path
@@ -89,11 +89,11 @@ class Compactor:
     on_step: OnStep = ignore_step
 
     def run_once(self, now_ms: EpochMs, stop: Callable[[], bool] = lambda: False) -> Report:
-        """Do one pass over all tables; `stop` is asked before each merge. A folder that is not there has none.
+        """Make one pass over all tables; `stop` is called before each merge. A missing folder has no tables.
 
         Raises:
-            TablesBusyError: another compactor is at work here, or a killed one's swap waits for readers.
-            OSError: a file could not be read or written; what was merged so far stays.
+            TablesBusyError: another compactor is active here, or a killed one's swap waits for readers.
+            OSError: a file could not be read or written; merges until then stay.
         """
         if not self.tables_dir.is_dir():
             return Report()
@@ -186,7 +186,7 @@ def _next_number(files: list[Path]) -> int:
 
 
 def _closed_at(folder: Path, close_after_s: float) -> float:
-    """When the hour counts as closed, epoch milliseconds; never for a folder whose name is not an hour."""
+    """Return when the hour counts as closed, epoch milliseconds; infinity if the folder's name is not an hour."""
     name = f"{folder.parent.name}/{folder.name}"
     try:
         start = datetime.strptime(name, "dt=%Y-%m-%d/hour=%H").replace(tzinfo=UTC)
@@ -196,6 +196,6 @@ def _closed_at(folder: Path, close_after_s: float) -> float:
 
 
 def _remove_leftovers(folder: Path) -> None:
-    """Remove what a compactor was merging when it was killed."""
+    """Remove the unfinished files of compactors that were killed while merging."""
     for path in folder.glob(f"{_MERGING_PREFIX}*.merging"):
         path.unlink()

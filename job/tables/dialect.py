@@ -1,6 +1,6 @@
-"""What differs between DuckDB's SQL and Flink's: type names, and the quotes around names.
+"""The differences between DuckDB's SQL and Flink's: type names, and the quotes around names.
 
-SQL is written with standard double quotes here; Flink's parser wants backticks.
+SQL is written with standard double quotes here; Flink's parser needs backticks.
 """
 
 import re
@@ -31,17 +31,17 @@ _TEXT_COMMENT_OR_NAME = re.compile(r"'(?:[^']|'')*'|--[^\n]*|/\*.*?\*/|\"((?:[^\
 
 
 def quoted(name: str) -> str:
-    """A name in standard double quotes, so that reserved words such as timestamp stay names."""
+    """Put a name in standard double quotes, so that reserved words such as timestamp stay names."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def quoted_list(names: tuple[str, ...]) -> str:
-    """Names in double quotes, separated by commas."""
+    """Put names in double quotes, separated by commas."""
     return ", ".join(map(quoted, names))
 
 
 def literal(text: str) -> str:
-    """A text in single quotes."""
+    """Put a text in single quotes."""
     return "'" + text.replace("'", "''") + "'"
 
 

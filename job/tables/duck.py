@@ -1,6 +1,6 @@
 """SQL over the tables by DuckDB, inside this process and without a copy of the data.
 
-A connection sees one state of the files, can read nothing else on the machine and cannot change its settings.
+A connection sees one state of the files, cannot read other files of the machine, and cannot change its settings.
 """
 
 import logging
@@ -30,7 +30,7 @@ _Kinds = Callable[[Column], str]
 """The name of the type in which a column is read."""
 _log = logging.getLogger(__name__)
 _EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s+", re.IGNORECASE)
-# DuckDB's epoch_ms fails where Flink's function, and Python, have no time.
+# DuckDB's epoch_ms fails for numbers that Flink's function and Python have no time for.
 _SHARED_TIME_FUNCTION = (
     "CREATE MACRO to_timestamp_ltz(epoch, digits) AS "
     f"CASE WHEN epoch BETWEEN {CALENDARS_MS[0]} AND {CALENDARS_MS[1]} THEN epoch_ms(epoch) END"
@@ -38,21 +38,21 @@ _SHARED_TIME_FUNCTION = (
 _GLOB_SIGNS = re.compile(r"[*?\[]")
 _MAX_ROW_BYTES = 64 << 20
 _ROWS_AT_ONCE = 1024
-# The innermost folders of these names, whatever the tables folder lies in.
+# The innermost folders of these names, as the path to the tables folder may have such names too.
 _FOLDERS = {"dt": "/dt=([^/]*)/hour=[^/]*/[^/]*$", "hour": "/hour=([^/]*)/[^/]*$"}
 
 
 @contextmanager
 def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Open the views of `job.tables.schema.VIEWS` over what is committed now.
+    """Open the views of `job.tables.schema.VIEWS` over the rows committed now.
 
-    Compactors wait while the block runs: keep it short. A missing folder gives empty tables. What the queries could
-    not show is logged as a warning at the end, for whoever reads the tables.
+    Compactors wait during the block: keep it short. A missing folder gives empty tables. Lines and values that the
+    queries could not show are logged as warnings at the end.
 
     Raises:
         TablesBusyError: a compactor held the lock for a minute.
-        UnreadableTableError: a folder or file is there and may not be read.
-        QueryFailedError: a file went while it was being opened.
+        UnreadableTableError: a folder or file is there, but cannot be read.
+        QueryFailedError: a file was removed while it was being opened.
     """
     flaws = Flaws()
     with _connected(tables_dir, flaws) as connection:
@@ -63,7 +63,7 @@ def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def _connected(tables_dir: Path, flaws: Flaws, *written: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """As `connect`; `flaws` gets what is not shown, and the files `written` may be written."""
+    """Connect as `connect` does; `flaws` collects what is not shown, and the files `written` may be written."""
     with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
         flaws.register(connection)
         try:
@@ -75,13 +75,13 @@ def _connected(tables_dir: Path, flaws: Flaws, *written: Path) -> Iterator[duckd
 
 
 def query(tables_dir: Path, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
-    """Run one reading statement over what is committed now; `?` in it stand for the parameters.
+    """Run one reading statement over the rows committed now; each `?` in it stands for a parameter.
 
     Raises:
         NotAQueryError: the statement does more than read.
-        QueryFailedError: DuckDB refused or failed it.
+        QueryFailedError: DuckDB refused the statement, or failed.
         TablesBusyError: a compactor held the lock for a minute.
-        UnreadableTableError: a folder or file is there and may not be read.
+        UnreadableTableError: a folder or file is there, but cannot be read.
     """
     check_reads_only(sql)
     with connect(tables_dir) as connection:
@@ -117,7 +117,7 @@ def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
     """Write the rows of one reading statement to a Parquet file; errors as in `query`.
 
     Returns:
-        What has to be said of the rows.
+        Warnings about the rows.
     """
     statement = check_reads_only(sql)
     flaws = Flaws()
@@ -125,7 +125,7 @@ def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
         try:
             _check_kind(connection, statement)
             target = literal(str(path.absolute()))
-            # A file of DuckDB's own beside it would be no path that may be written.
+            # DuckDB's temporary file beside it would not be among the allowed paths.
             connection.execute(f"COPY (\n{statement}\n) TO {target} (FORMAT parquet, USE_TMP_FILE false)")
         except duckdb.Error as error:
             raise QueryFailedError(_one_line(error)) from error
@@ -133,7 +133,7 @@ def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
 
 
 def _times(connection: duckdb.DuckDBPyConnection, sql: str) -> Times:
-    """Return the columns of the statement that hold times; none where it fails, as it will again when it is run."""
+    """Return the columns of the statement that hold times; none if it fails, as it will fail again when it is run."""
     try:
         described = connection.execute(f"DESCRIBE (\n{check_reads_only(sql)}\n)").fetchall()
     except duckdb.Error:
@@ -156,14 +156,14 @@ def _raw(column: Column) -> str:
 def _count(
     connection: duckdb.DuckDBPyConnection, table: str, files: Sequence[Path], condition: str, kind: _Kinds
 ) -> list[tuple[Path, int]]:
-    """Each file of the table that has lines for which the condition holds, and how many, by name."""
+    """Return the table's files with lines that meet the condition, and the number of these lines, ordered by name."""
     counted = f"SELECT filename, count(*) FROM {read_lines(TABLES[table], files, kind)} WHERE {condition}"
     rows = connection.execute(f"{counted} GROUP BY filename ORDER BY filename").fetchall()
     return [(Path(name), count) for name, count in rows]
 
 
 def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
-    """What has to be said of the tables that a statement names, for an engine that tells of none of it itself."""
+    """Return the warnings about the tables that a statement names, for an engine that reports none itself."""
     flaws = Flaws()
     with _connected(tables_dir, flaws) as connection:
         for table in TABLES.values():
@@ -174,12 +174,14 @@ def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
 
 
 def read_lines(table: Table, files: Sequence[Path], kind: _Kinds = _typed) -> str:
-    """Name the files' lines in SQL, as rows of the table's columns and `filename`; what does not fit is null.
+    """Return a table expression in SQL for the files' lines, with the table's columns and `filename`.
+
+    A value that does not fit its type is null.
 
     Args:
-        table: whose files they are.
-        files: one at least.
-        kind: the type in which a column is read; whole numbers are of 64 bits by default.
+        table: the table of the files.
+        files: at least one.
+        kind: returns the type in which a column is read; by default whole numbers have 64 bits.
     """
     types = ", ".join(f"{quoted(each.name)}: '{kind(each)}'" for each in table.columns)
     paths = ", ".join(literal(_as_pattern(path)) for path in files)
@@ -259,7 +261,7 @@ def _create_lineage(connection: duckdb.DuckDBPyConnection, lineage: Lineage) -> 
 
 
 def _as_pattern(path: Path) -> str:
-    """The pattern that matches the path alone: DuckDB takes every path for a pattern."""
+    """Return a pattern that matches only the path: DuckDB interprets every path as a pattern."""
     return _GLOB_SIGNS.sub(r"[\g<0>]", str(path.absolute()))
 
 
@@ -274,7 +276,7 @@ def _lock_down(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> 
 
 
 def _check_kind(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
-    """Refuse what begins like a query and is none, such as WITH ... INSERT or EXPLAIN ANALYZE COPY."""
+    """Refuse statements that begin like a query but are none, such as WITH ... INSERT or EXPLAIN ANALYZE COPY."""
     explained = _EXPLAIN.sub("", statement)
     kinds = [each.type for each in connection.extract_statements(explained)]
     if kinds != [duckdb.StatementType.SELECT]:

@@ -1,34 +1,34 @@
-"""What can go wrong with the tables: one tree of exceptions.
+"""The exceptions of the tables, as a tree.
 
 TablesError             the root; its text says what to do
 ├── TablesBusyError       the lock of the folder was not free in time
-├── UnreadableTableError  a folder or file of a table is there and may not be read
+├── UnreadableTableError  a folder or file of a table is there, but cannot be read
 ├── NotAQueryError        the statement would do more than read
-├── QueryFailedError      the engine refused or failed the query
-└── ExportError           a query's rows cannot be written where they were to be
+├── QueryFailedError      the engine refused the query, or failed
+└── ExportError           a query's rows cannot be written to the requested file
 """
 
 from model.errors import RecloopError
 
 
 class TablesError(RecloopError):
-    """Anything wrong with the tables or a query over them."""
+    """An error of the tables, or of a query over them."""
 
 
 class TablesBusyError(TablesError):
-    """The lock of the tables folder was not free in time; trying again later is right."""
+    """The lock of the tables folder was not free in time; try again later."""
 
 
 class UnreadableTableError(TablesError):
-    """A folder or file of the tables is there, and cannot be read."""
+    """A folder or file of the tables is there, but cannot be read."""
 
 
 class NotAQueryError(TablesError):
-    """The statement is not one of the reading kinds."""
+    """The statement is not of a kind that only reads."""
 
 
 class QueryFailedError(TablesError):
-    """The engine refused the query, or failed while it ran."""
+    """The engine refused the query, or failed while running it."""
 
 
 class ExportError(TablesError):

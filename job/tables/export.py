@@ -1,4 +1,4 @@
-"""Writes a file whole or not at all, and never over one that it was not told to replace."""
+"""The export of a query's rows to a file: whole or not at all, and never over a file without `force`."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -9,10 +9,10 @@ from model.files import sync, whole_file
 
 
 def check_target(path: Path, *, force: bool) -> None:
-    """Refuse a target that is there, unless it is a file and may be replaced.
+    """Refuse a target that exists, unless it is a file and may be replaced.
 
     Raises:
-        ExportError: it is not to be written.
+        ExportError: the target is refused, or its folder is missing.
     """
     if path.is_dir() or (path.exists() and not path.is_file()):
         msg = f"{path} is no file: give another --out"
@@ -34,10 +34,10 @@ def export(path: Path, content: Iterable[bytes], *, force: bool) -> None:
 
 @contextmanager
 def new_file(path: Path, *, force: bool) -> Iterator[Path]:
-    """Give a hidden name to write to, and show that file when all of it is on disk.
+    """Yield a hidden file to write to, and give it its visible name once all of it is on disk.
 
     Raises:
-        ExportError: the file came in the meantime, or cannot be written.
+        ExportError: the target was made in the meantime, or cannot be written.
     """
     target = path.resolve()
     try:

@@ -1,4 +1,4 @@
-"""The committed files of a tables folder, and how a reader gets a list of them that stays right.
+"""The committed files of a tables folder, and consistent lists of them for readers.
 
 Committed files are those without a leading dot: Flink renames a file once its checkpoint is complete.
 """
@@ -19,13 +19,13 @@ Snapshot = Mapping[str, tuple[Path, ...]]
 
 @contextmanager
 def reading(tables_dir: Path) -> Iterator[Snapshot]:
-    """Give the files that hold every committed row exactly once; none is swapped while the block runs.
+    """Yield the files that hold every committed row exactly once; none is swapped during the block.
 
-    Files whose swap a killed compactor left half done are chosen by its journal; nothing is written.
+    If a killed compactor left a swap half done, its journal decides which files count; nothing is written.
 
     Raises:
         TablesBusyError: a compactor held the lock for a minute.
-        UnreadableTableError: a folder or file is there and may not be read.
+        UnreadableTableError: a folder or file is there, but cannot be read.
         TablesError: the journal cannot be read.
     """
     with locks.shared(tables_dir):
@@ -34,11 +34,11 @@ def reading(tables_dir: Path) -> Iterator[Snapshot]:
 
 @contextmanager
 def settled(tables_dir: Path, patience_s: float = locks.READER_PATIENCE_S) -> Iterator[None]:
-    """Keep the folder free of half-done swaps while the block runs, for readers that list it themselves.
+    """Keep the folder free of half-done swaps during the block, for readers that list it themselves.
 
     Raises:
         TablesBusyError: another process held the lock for `patience_s` seconds.
-        UnreadableTableError: a folder or file is there and may not be read.
+        UnreadableTableError: a folder or file is there, but cannot be read.
     """
     while True:
         with locks.shared(tables_dir, patience_s):
@@ -50,10 +50,12 @@ def settled(tables_dir: Path, patience_s: float = locks.READER_PATIENCE_S) -> It
 
 
 def readable(tables_dir: Path) -> Snapshot:
-    """As `snapshot`, of files that may all be read: a table that may not must not look like an empty one.
+    """Return the `snapshot` after checking that all its files can be read.
+
+    A table that cannot be read must not appear as an empty one.
 
     Raises:
-        UnreadableTableError: a folder or file is there and may not be read.
+        UnreadableTableError: a folder or file is there, but cannot be read.
     """
     if not _is_text(tables_dir.absolute()):
         msg = f"{str(tables_dir)!a} has a name that is no UTF-8: rename the folder"
@@ -69,14 +71,14 @@ def readable(tables_dir: Path) -> Snapshot:
 
 
 def unreadable(path: str | Path, error: OSError | None = None) -> UnreadableTableError:
-    """The error of a folder or file that cannot be read."""
+    """Return the error for a folder or file that cannot be read."""
     if error is None or isinstance(error, PermissionError):
         return UnreadableTableError(f"{path} may not be read by this user: let the user read it, or query as another")
     return UnreadableTableError(f"{path} cannot be read: {error.strerror or error}")
 
 
 def snapshot(tables_dir: Path) -> Snapshot:
-    """List each table's committed files; only right while the lock is held."""
+    """List each table's committed files; the list is only valid while the lock is held."""
     hidden = journal.hidden_files(tables_dir)
     return {
         name: tuple(
@@ -87,17 +89,17 @@ def snapshot(tables_dir: Path) -> Snapshot:
 
 
 def hour_folders(tables_dir: Path, table: str) -> list[Path]:
-    """The `dt=.../hour=...` folders of a table, oldest first.
+    """Return the `dt=.../hour=...` folders of a table, oldest first.
 
     Raises:
-        OSError: one of them is there and cannot be read; a glob would pass it over.
+        OSError: a folder is there, but cannot be read; a glob would skip it silently.
     """
     days = _folders(tables_dir / table, "dt=")
     return [hour for day in days for hour in _folders(day, "hour=")]
 
 
 def committed(folder: Path) -> list[Path]:
-    """The folder's files that are not hidden, by name; none where the folder went."""
+    """Return the folder's files that are not hidden, ordered by name; none if the folder is gone."""
     with suppress(FileNotFoundError), os.scandir(folder) as entries:
         names = [entry.name for entry in entries if not entry.name.startswith((".", "_")) and entry.is_file()]
         return [folder / name for name in sorted(names)]

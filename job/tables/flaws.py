@@ -1,6 +1,7 @@
-"""What DuckDB meets in the tables' files that is no row, or does not fit its column, while it runs a query.
+"""The damaged data that a query of DuckDB finds in the tables' files: lines that are no rows, and unfit values.
 
-Nothing is read twice for it: a query calls back for such lines alone, and only files that have some are counted.
+An unfit value is one that does not fit its column. A query calls back for such lines only, so files are not read twice
+to find them; only files that have some are read again, to count them.
 """
 
 from collections.abc import Callable, Sequence
@@ -25,14 +26,14 @@ _KINDS = {
 
 
 class Flaws:
-    """What the queries of one connection met."""
+    """The flaws that the queries of a connection found."""
 
     def __init__(self) -> None:
         self._files: set[tuple[str, str]] = set()
         self._values: set[tuple[str, str, str]] = set()
 
     def register(self, connection: duckdb.DuckDBPyConnection) -> None:
-        """Make the functions that the base views call."""
+        """Create the functions that the base views call."""
         functions: tuple[tuple[str, Callable[..., bool], int], ...] = (
             (NOTE_LINE, self._line, 2),
             (NOTE_VALUE, self._value, 3),
@@ -48,14 +49,14 @@ class Flaws:
             )
 
     def files(self) -> dict[str, list[Path]]:
-        """By table, the files in which lines that are no rows were met."""
+        """Return by table the files in which lines were found that are no rows."""
         found: dict[str, list[Path]] = {}
         for table, name in sorted(self._files):
             found.setdefault(table, []).append(Path(name))
         return found
 
     def values(self) -> dict[tuple[str, str], list[Path]]:
-        """By table and column, the files in which values may be that do not fit the column."""
+        """Return by table and column the files that may have values that do not fit the column."""
         found: dict[tuple[str, str], list[Path]] = {}
         for table, column, name in sorted(self._values):
             found.setdefault((table, column), []).append(Path(name))
@@ -71,13 +72,13 @@ class Flaws:
 
 
 def lines_told(table: str, counts: Sequence[tuple[Path, int]]) -> str:
-    """One sentence on lines that were left out."""
+    """Return a sentence about lines that were left out."""
     lines, one = _lines(table, counts)
     return f"{lines} {'is' if one else 'are'} no row and left out (torn or damaged), in {_files(counts)}"
 
 
 def values_told(table: str, column: Column, counts: Sequence[tuple[Path, int]]) -> str:
-    """One sentence on values that do not fit their column."""
+    """Return a sentence about values that do not fit their column."""
     lines, one = _lines(table, counts)
     misfit = f"{'has' if one else 'have'} a value in {column.name} that is no {_KINDS[column.type]}"
     return f"{lines} {misfit} and shown as null, in {_files(counts)}"

@@ -1,7 +1,7 @@
 """SQL over the tables by Flink's own planner, on a small cluster inside this process.
 
-It needs Java and some seconds more than DuckDB, and no running cluster: it takes free ports of its own. Names
-that are reserved words, such as "timestamp", are quoted with double quotes here too.
+It needs Java, takes some seconds longer than DuckDB, and needs no running cluster: it picks free ports. Names that are
+reserved words, such as "timestamp", are quoted with double quotes here too.
 """
 
 import atexit
@@ -51,11 +51,11 @@ _CAUSE = re.compile(r"^(?:Caused by: |: )(?:[\w$]+\.)+[\w$]+: (.+)$", re.MULTILI
 def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
     """Open a batch TableEnvironment with the views of `job.tables.schema.VIEWS`.
 
-    A swap that a killed compactor left half done is finished first. Compactors wait while the block runs.
+    A swap that a killed compactor left half done is finished first. Compactors wait during the block.
 
     Raises:
         TablesBusyError: another process held the lock for a minute.
-        JavaNotFoundError: there is no Java that runs Flink.
+        JavaNotFoundError: there is no Java that can run Flink.
     """
     with settled(tables_dir), tempfile.TemporaryDirectory(prefix="recloop-sql-") as folder:
         lineage = read_lineage(snapshot(tables_dir)[ATTEMPTS.name])
@@ -75,13 +75,13 @@ def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
 
 
 def query(tables_dir: Path, sql: str) -> QueryResult:
-    """Run one reading statement over what is committed now.
+    """Run one reading statement over the rows committed now.
 
     Raises:
         NotAQueryError: the statement does more than read.
-        QueryFailedError: Flink refused or failed it.
+        QueryFailedError: Flink refused the statement, or failed.
         TablesBusyError: another process held the lock for a minute.
-        JavaNotFoundError: there is no Java that runs Flink.
+        JavaNotFoundError: there is no Java that can run Flink.
     """
     check_reads_only(sql)
     with connect(tables_dir) as environment:
@@ -100,7 +100,7 @@ def run(environment: "TableEnvironment", sql: str) -> QueryResult:
 def stream(tables_dir: Path, sql: str) -> Iterator[QueryStream]:
     """Run one reading statement, and read its rows a few at a time; errors as in `query`.
 
-    Flink passes over lines that are no rows without a word: DuckDB counts them afterwards.
+    Flink skips lines that are no rows silently, so DuckDB counts them afterwards.
     """
     check_reads_only(sql)
     with connect(tables_dir) as environment, _running(environment, sql) as (columns, rows):
@@ -123,7 +123,7 @@ def _running(environment: "TableEnvironment", sql: str) -> Iterator[tuple[tuple[
 
 
 def root_cause(trace: str) -> str:
-    """The message of the innermost exception in a Java stack trace, on one line."""
+    """Return the message of the innermost exception in a Java stack trace, on one line."""
     causes = _CAUSE.findall(trace)
     first_line = causes[-1] if causes else trace.strip().splitlines()[0]
     return " ".join(first_line.split())
@@ -149,7 +149,10 @@ def _create_base_view(table: Table) -> str:
 
 
 def _create_table_of(rows: Iterable[Row], name: str, columns: Mapping[str, str], folder: Path) -> str:
-    """As a file: thousands of rows in a statement make more code than a Java method holds."""
+    """Write the rows to a file and return a statement that makes a table of it.
+
+    As VALUES of the statement, thousands of rows would generate more code than fits into a Java method.
+    """
     path = folder / name
     path.mkdir()
     (path / "rows.json").write_text("\n".join(json.dumps(dict(zip(columns, row, strict=True))) for row in rows))
@@ -176,7 +179,7 @@ def _batch_environment() -> "TableEnvironment":
 
 @contextmanager
 def _java_variables() -> Iterator[None]:
-    """Tell PyFlink, which reads only the process's variables, which Java to start and where to log."""
+    """Set the variables of Java's home and the log folder for PyFlink, which reads them from the process only."""
     from job.cluster.java import find_java
 
     wanted = {"JAVA_HOME": str(find_java(os.environ).home), "FLINK_LOG_DIR": _log_dir()}
@@ -191,7 +194,7 @@ def _java_variables() -> Iterator[None]:
 
 @cache
 def _log_dir() -> str:
-    """Kept until the process ends, so that Flink's package folder stays untouched."""
+    """Make a folder for Flink's logs until the process ends, so that Flink does not log into its package folder."""
     folder = tempfile.mkdtemp(prefix="recloop-flink-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder

@@ -1,7 +1,7 @@
-"""A query's rows for programs: JSON, JSON lines or CSV (RFC 4180), one row after the other.
+"""The formats of a query's rows for programs: JSON, JSON lines or CSV (RFC 4180), written row by row.
 
-What JSON lacks is text: NaN, Infinity and -Infinity, times (ISO 8601, UTC), decimals. In CSV a null is nothing, an
-empty text is "", and arrays are JSON.
+Values that JSON lacks are text: NaN, Infinity and -Infinity, times (ISO 8601, UTC), decimals. In CSV a null is an empty
+field, an empty text is "", and arrays are JSON.
 """
 
 import math
@@ -19,32 +19,32 @@ _QUOTED_IN_CSV = (",", '"', "\r", "\n")
 
 
 class Format(StrEnum):
-    """How rows are written."""
+    """The format of rows."""
 
     TABLE = "table"
     JSON = "json"
     JSONL = "jsonl"
     CSV = "csv"
     PARQUET = "parquet"
-    """Into a file alone; DuckDB writes it."""
+    """Only to a file; DuckDB writes it."""
 
 
 class Values:
-    """Encodes what rows may hold.
+    """An encoder of the values of rows.
 
     Attributes:
-        not_numbers: how many NaN and infinities were written as text so far.
+        not_numbers: the number of NaN and infinities written as text so far.
     """
 
     def __init__(self) -> None:
         self.not_numbers = 0
 
     def json(self, value: object) -> bytes:
-        """Any value as JSON."""
+        """Encode any value as JSON."""
         return msgspec.json.encode(self.plain(value), enc_hook=str)
 
     def csv(self, value: object) -> str:
-        """Any value as a field of a CSV file."""
+        """Encode any value as a field of a CSV file."""
         if value is None:
             return ""
         text = value if isinstance(value, str) else self._unquoted(self.json(value).decode())
@@ -52,13 +52,13 @@ class Values:
         return '"' + text.replace('"', '""') + '"' if quoted else text
 
     def warnings(self) -> tuple[str, ...]:
-        """What has to be said of the values that were written."""
+        """Return a warning if NaN or infinities were written."""
         if not self.not_numbers:
             return ()
         return (f"{self.not_numbers:,} values are NaN or infinite: they are written as the texts NaN and Infinity",)
 
     def plain(self, value: object) -> object:
-        """A value of what JSON has; NaN and the infinities as text, which is counted."""
+        """Convert a value to types that JSON has; NaN and the infinities become text, and are counted."""
         if isinstance(value, float) and not math.isfinite(value):
             self.not_numbers += 1
             return _WORDS_OF_NUMBERS.get(value, "NaN")
@@ -76,7 +76,7 @@ class Values:
 
 
 def chunks(answer: QueryStream, form: Format, values: Values) -> Iterator[bytes]:
-    """The bytes of all rows in a format for programs, UTF-8, a row at a time."""
+    """Return the bytes of all rows in a format for programs, UTF-8, row by row."""
     writers = {Format.JSON: _json, Format.JSONL: _jsonl, Format.CSV: _csv}
     return writers[form](answer, values)
 
@@ -101,7 +101,7 @@ def _jsonl(answer: QueryStream, values: Values) -> Iterator[bytes]:
 def _csv(answer: QueryStream, values: Values) -> Iterator[bytes]:
     def line(row: Row | list[str]) -> bytes:
         fields = [values.csv(value) for value in row]
-        # A line of nothing would be no row.
+        # An empty line would be no row.
         return ((",".join(fields) or '""') + "\r\n").encode()
 
     yield line(single_names(answer.columns))

@@ -1,8 +1,8 @@
-"""The note a compactor leaves before it swaps files, so that a swap is whole whenever it is killed.
+"""The journal that a compactor writes before it swaps files, so that a swap is atomic even if it is killed.
 
-The swap: the merged file is complete and on disk under a hidden name; the note is written; the merged file is
-shown under its visible name; its sources go; the note goes. At every point either the sources count or the
-merged file, never both.
+The steps of a swap: the merged file is complete and on disk under a hidden name; the note is written; the merged file
+gets its visible name; its sources are removed; the note is removed. At every point either the sources or the merged
+file count, never both.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ JOURNAL_NAME = ".swap.json"
 
 
 class Step(StrEnum):
-    """What has just been done; each is a point at which a compactor may be killed."""
+    """The step just completed; after each of them a compactor may be killed."""
 
     LISTED = "listed"
     MERGED = "merged"
@@ -35,15 +35,15 @@ OnStep = Callable[[Step], None]
 
 
 def ignore_step(_step: Step) -> None:
-    """Do nothing: what a compactor calls after each step unless a test wants to know."""
+    """Do nothing after a step: the default of a compactor."""
 
 
 @dataclass(frozen=True, slots=True)
 class Swap:
-    """One swap: all names but the folder's are inside the folder.
+    """A swap; the names of files are inside its folder.
 
     Attributes:
-        folder: relative to the tables folder, so that the whole may be moved.
+        folder: relative to the tables folder, so that the tables folder can be moved.
         merging: hidden name of the merged file.
         target: its visible name.
         sources: the files it replaces.
@@ -56,7 +56,7 @@ class Swap:
 
 
 def pending(tables_dir: Path) -> Swap | None:
-    """The swap that is noted and not yet whole, if any.
+    """Return the swap that is noted but not complete, or None.
 
     Raises:
         TablesError: the note cannot be read.
@@ -72,7 +72,7 @@ def pending(tables_dir: Path) -> Swap | None:
 
 
 def hidden_files(tables_dir: Path) -> frozenset[Path]:
-    """The files a reader must leave out because of a half-done swap; call it with the lock held."""
+    """Return the files that a reader must leave out because of a half-done swap; call it with the lock held."""
     swap = pending(tables_dir)
     if swap is None or not (tables_dir / swap.folder / swap.target).exists():
         return frozenset()
@@ -80,7 +80,7 @@ def hidden_files(tables_dir: Path) -> frozenset[Path]:
 
 
 def carry_out(tables_dir: Path, swap: Swap, on_step: OnStep = ignore_step) -> None:
-    """Note the swap and finish it; call it with the lock held alone."""
+    """Note the swap and finish it; call it with the lock held exclusively."""
     replace_file(tables_dir / JOURNAL_NAME, json.dumps(asdict(swap)).encode())
     sync(tables_dir)
     on_step(Step.NOTED)
@@ -88,7 +88,7 @@ def carry_out(tables_dir: Path, swap: Swap, on_step: OnStep = ignore_step) -> No
 
 
 def recover(tables_dir: Path, patience_s: float, on_step: OnStep = ignore_step) -> bool:
-    """Finish or undo the swap a killed compactor left behind; return whether there was one.
+    """Finish or undo the swap of a killed compactor; return whether there was one.
 
     Raises:
         TablesBusyError: readers held the lock for `patience_s` seconds.
@@ -115,7 +115,7 @@ def _finish(tables_dir: Path, swap: Swap, on_step: OnStep) -> None:
 
 
 def _shown(folder: Path, swap: Swap) -> bool:
-    """Give the merged file its visible name; False where it is lost, and the sources go on to count."""
+    """Give the merged file its visible name; return False if it is lost, and the sources still count."""
     with contextlib.suppress(FileNotFoundError):
         (folder / swap.merging).rename(folder / swap.target)
         sync(folder)

@@ -1,9 +1,9 @@
-"""Hidden files that killed attempts of the job left behind, and which of them nothing can need any more.
+"""Hidden files that killed attempts of the job left behind, and the removal of those that are no longer needed.
 
-Flink shows a hidden file when a checkpoint that names it completes, or when a job goes on from one that does. Which
-checkpoints and savepoints there are, and what they name, cannot be seen from here. What can be seen is whether a
-later attempt has written the same rows again and shown them: the views would pass over the hidden ones even if
-somebody went on from an old savepoint that names them. Files with a row that no later attempt wrote are kept.
+Flink shows a hidden file when a checkpoint that names it completes, or when a job is restored from one that does. The
+existing checkpoints and savepoints, and the files they name, are not known here. But it can be checked whether a later
+attempt has written the same rows again and shown them: the views would then ignore the hidden rows even if a job was
+restored from an old savepoint that names their file. Files with a row that no later attempt wrote are kept.
 """
 
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ _HIDDEN = ".part-*"
 _CHECKED_NAME = ".leftovers-checked"
 _CHECK_EVERY_MS = 3_600_000
 _ATTEMPT = ("generation", "epoch")
-"""What rises with every attempt, most important first."""
+"""The columns whose values rise with every attempt, most significant first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class Leftover:
 
 
 def remove(tables_dir: Path, now_ms: EpochMs, after_s: float) -> int:
-    """Remove files untouched for `after_s` seconds that a later attempt wrote again; return how many.
+    """Remove files untouched for `after_s` seconds whose rows a later attempt wrote again; return how many.
 
-    Looks at most once an hour: telling costs a scan of the tables since the oldest such file.
+    It checks at most once an hour, as a check scans the tables from the oldest such file on.
     """
     checked = tables_dir / _CHECKED_NAME
     if checked.exists() and now_ms - checked.stat().st_mtime * 1000 < _CHECK_EVERY_MS:
@@ -73,13 +73,13 @@ def _written_again(tables_dir: Path, table: Table, found: Sequence[Leftover]) ->
         shown = [path for path in files[table.name] if str(path.parent) >= oldest]
         try:
             needed = connection.execute(_needed(table, hidden, shown)).fetchall()
-        except duckdb.Error:  # one was committed meanwhile, or may not be read: look again another time
+        except duckdb.Error:  # one was committed meanwhile, or may not be read: the next check decides
             return []
     return [path for path in hidden if (str(path.absolute()),) not in needed]
 
 
 def _needed(table: Table, hidden: Sequence[Path], shown: Sequence[Path]) -> str:
-    """A query for the hidden files that have a row which no shown row of a later attempt replaces."""
+    """Return a query for the hidden files with a row that no shown row of a later attempt replaces."""
     from job.tables.duck import read_lines
 
     columns = [name for name in _ATTEMPT if name in table.column_names]

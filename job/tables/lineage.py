@@ -1,8 +1,10 @@
-"""Which rows count after the job fell back: those of the line of attempts that leads to the newest one.
+"""The lineage of attempts, which decides which rows count after the job fell back to an older checkpoint.
 
-The table `attempts` says where each attempt began to read each partition, and on which earlier one it builds. What an
-attempt wrote beyond the place where the next of its line began was done again; what is on no such line, such as what
-came before a deployment with --fresh, counts no more. Epochs that no attempt tells of are of earlier releases.
+Rows count if their attempt is on the line of parents of the newest attempt. The table `attempts` has the offset at
+which each attempt began to read each partition, and its parent, the earlier attempt that it was restored from. Rows of
+an attempt at or beyond the offset where the next attempt on the line began were written again by that one, and do not
+count. Rows of attempts on no such line, such as those before a deployment with --fresh, do not count either. Epochs
+without a row in `attempts` are of earlier releases.
 """
 
 from collections.abc import Iterable, Mapping
@@ -16,21 +18,21 @@ from job.tables.errors import TablesError
 from udfs.rows import AttemptRow
 
 Until = tuple[int, int, int | None]
-"""(log partition, epoch, the offset before which its rows count); None: all do."""
+"""(log partition, epoch, the offset before which its rows count); None if all its rows count."""
 EVERYWHERE = -1
-"""In place of a partition: an epoch of which nothing counts."""
+"""The value in place of a partition for an epoch of which no row counts."""
 UNTOLD = -1
-"""In place of an epoch: those that no attempt tells of."""
+"""The value in place of an epoch for all epochs without a row in `attempts`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """What counts, by partition and epoch.
+    """The rows that count, by partition and epoch.
 
     Attributes:
-        root: the first epoch of the line; None where no attempt is told of.
-        goes_on: whether the root builds on rows of epochs that no attempt tells of.
-        untils: one for each partition and epoch that is told of.
+        root: the first epoch of the line; None if `attempts` is empty.
+        goes_on: whether the root continues from an epoch without a row in `attempts`.
+        untils: one for each partition and each epoch with a row in `attempts`.
     """
 
     root: int | None = None
@@ -39,12 +41,12 @@ class Lineage:
 
     @property
     def derives(self) -> bool:
-        """Whether rows of untold epochs count too: where they end is then derived from the rows themselves."""
+        """True if rows of epochs without a row in `attempts` count too; their ends are then derived from the rows."""
         return self.root is None or self.goes_on
 
 
 def lineage_of(attempts: Iterable[AttemptRow]) -> Lineage:
-    """Follow the line of the newest attempt back to its root."""
+    """Compute the lineage: follow the parents of the newest attempt back to the root."""
     told = {epoch: list(rows) for epoch, rows in groupby(sorted(attempts, key=_epoch), key=_epoch)}
     if not told:
         return Lineage()
@@ -84,12 +86,15 @@ def _epoch(row: AttemptRow) -> int:
 
 
 def _parent(rows: list[AttemptRow]) -> int | None:
-    """A partition without records may not have been touched for some attempts: the newest parent is the attempt's."""
+    """Return the newest parent of an attempt's rows, or None.
+
+    A partition without records may have the parent of an older attempt in its row.
+    """
     return max((row.parent_epoch for row in rows if row.parent_epoch is not None), default=None)
 
 
 def _along(line: list[int], partition: int, told: Mapping[int, list[AttemptRow]]) -> list[Until]:
-    """The line's epochs in one partition, and the untold ones before them."""
+    """Return the limits of the line's epochs in a partition, and of the epochs before them without an attempt."""
     until: int | None = None
     untils: list[Until] = []
     for epoch in line:

@@ -1,7 +1,8 @@
-"""From a line of a file to a row of a table: what both engines make of lines that are no rows.
+"""The conversion of a file's lines to a table's rows, and both engines' handling of lines that are no rows.
 
-A torn line, a line that is no JSON, or one with none of a row's main columns is left out and told of, and never keeps
-the other lines from being read. A value that does not fit its column is null, and told of; any value is a text.
+A torn line, a line that is no JSON, or one with none of a row's main columns is left out and reported, and the other
+lines are still read. A value that does not fit its column becomes null, and is reported; in a text column any value
+fits.
 """
 
 from job.tables.columns import Column, ColumnType
@@ -12,35 +13,35 @@ from model.event_time import LATEST_MS
 _INT_BOUNDS = (-(2**31), 2**31 - 1)
 _EARLIEST_MS = -62_135_596_800_000
 CALENDARS_MS = (_EARLIEST_MS, LATEST_MS)
-"""The years 1 to 9999, which is what the engines' and Python's timestamps have in common."""
+"""The years 1 to 9999, the common range of the engines' and Python's timestamps."""
 
 
 LISTS = frozenset({ColumnType.STRINGS, ColumnType.DOUBLES})
 
 
 def line_type(column: Column) -> ColumnType:
-    """The type of a column as read from the file: whole numbers are compared with 64 bits."""
+    """Return the type of a column as read from the file: whole numbers have 64 bits, so that ranges can be checked."""
     return ColumnType.LONG if column.type is ColumnType.INT else column.type
 
 
 def read_as(column: Column) -> ColumnType:
-    """Return the type in which DuckDB reads a column: numbers as text, as their reader makes a misfit null unseen."""
+    """Return the type in which DuckDB reads a column: numbers as text, as its number reader nulls misfits silently."""
     return column.type if column.type in LISTS else ColumnType.STRING
 
 
 def shown_value(column: Column, note: str) -> str:
-    """Return a column of a row in DuckDB's SQL; the condition `note` is asked where its value may be a misfit."""
+    """Return a column of a row in DuckDB's SQL; the condition `note` is evaluated if its value may be a misfit."""
     name = quoted(column.name)
     if column.type is ColumnType.STRING:
         return name
     value = name if column.type in LISTS else _cast(column)
-    # Of a list this doubts more than there is: it may be missing, or hold nulls.
+    # A list that is missing or holds nulls is doubted too, although it is no misfit.
     doubt = f"({name} IS NULL OR list_count({name}) < len({name}))" if column.type in LISTS else is_misfit(column)
     return f"CASE WHEN {doubt} THEN CASE WHEN {note} THEN NULL ELSE {value} END ELSE {value} END AS {name}"
 
 
 def is_misfit(column: Column) -> str:
-    """Return a condition in DuckDB's SQL that holds where a value does not fit; lists are read as JSON for it."""
+    """Return a condition in DuckDB's SQL that holds if a value does not fit; it needs lists read as JSON."""
     name = quoted(column.name)
     if column.type not in LISTS:
         return f"({name} IS NOT NULL AND {_cast(column)} IS NULL)"
@@ -55,13 +56,13 @@ def _cast(column: Column) -> str:
 
 
 def is_no_row(table: Table) -> str:
-    """A condition in both engines' SQL that holds for lines with nothing of what every row has."""
+    """Return a condition in both engines' SQL that holds for lines without any of the columns that every row has."""
     names = dict.fromkeys((*table.key, table.time_column, "epoch", table.columns[0].name))
     return " AND ".join(f"{quoted(name)} IS NULL" for name in names)
 
 
 def selected(column: Column, otherwise: str) -> str:
-    """A column of a row in Flink's SQL; `otherwise` stands for a number that it cannot hold."""
+    """Return a column of a row in Flink's SQL; `otherwise` replaces a number out of its range."""
     name = quoted(column.name)
     if column.type is not ColumnType.INT:
         return name

@@ -1,7 +1,7 @@
-"""The lock of a tables folder: readers share it, a compactor's swap holds it alone.
+"""The lock of a tables folder: readers share it, and a compactor's swap holds it exclusively.
 
-It is an flock on `<tables>/.lock`, so the kernel frees it whenever its holder ends, killed or not. Both pass a gate
-before it, so that readers who come and go without a pause do not keep a compactor out.
+It is an flock on `<tables>/.lock`, so the kernel releases it whenever its holder ends, killed or not. Both sides first
+take a gate, so that a continuous sequence of readers does not starve a compactor.
 """
 
 import os
@@ -22,9 +22,9 @@ _POLL_S = 0.005
 
 @contextmanager
 def shared(tables_dir: Path, patience_s: float = READER_PATIENCE_S) -> Iterator[None]:
-    """Keep compactors from swapping files while the block runs.
+    """Keep compactors from swapping files during the block.
 
-    A folder that is missing, or has no lock file and lets none be made, is read without: nothing swaps there.
+    A folder that is missing, or where no lock file is or can be made, is read without a lock: nothing swaps there.
 
     Raises:
         TablesBusyError: a compactor held the lock, or waited for it, for `patience_s` seconds.
@@ -40,7 +40,7 @@ def shared(tables_dir: Path, patience_s: float = READER_PATIENCE_S) -> Iterator[
 
 @contextmanager
 def exclusive(tables_dir: Path, patience_s: float) -> Iterator[None]:
-    """Keep readers and other swaps out while the block runs; readers that come wait behind it at the gate.
+    """Keep readers and other swaps out during the block; new readers wait at the gate.
 
     Raises:
         TablesBusyError: readers held the lock for `patience_s` seconds.
@@ -55,7 +55,7 @@ def exclusive(tables_dir: Path, patience_s: float) -> Iterator[None]:
 
 @contextmanager
 def sole_compactor(tables_dir: Path) -> Iterator[None]:
-    """Be the folder's only compactor while the block runs.
+    """Be the folder's only compactor during the block.
 
     Raises:
         TablesBusyError: another compactor is at work there.
@@ -68,7 +68,7 @@ def sole_compactor(tables_dir: Path) -> Iterator[None]:
 
 @contextmanager
 def _closing(*handles: int | None) -> Iterator[None]:
-    """Close the handles that are there, which frees their locks, when the block ends."""
+    """Close the handles that are not None after the block, which releases their locks."""
     try:
         yield
     finally:

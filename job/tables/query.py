@@ -1,4 +1,4 @@
-"""What a query gives, whichever engine ran it, and which statements count as queries."""
+"""The result of a query, the same for both engines, and the check that a statement only reads."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -17,24 +17,24 @@ _WORD = re.compile(r"[a-z_]+", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class QueryResult:
-    """Rows in the order of the query; `seconds` from the statement to the last row."""
+    """The rows in the order of the query; `seconds` from the statement to the last row."""
 
     columns: tuple[str, ...]
     rows: Rows
     seconds: float
 
     def records(self) -> list[dict[str, object]]:
-        """The rows as dictionaries by column name; a name that comes again gets a number, as in `n_2`."""
+        """Return the rows as dictionaries by column name; a repeated name gets a number, as in `n_2`."""
         names = single_names(self.columns)
         return [dict(zip(names, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True, slots=True)
 class QueryStream:
-    """Rows in the order of the query, read as they are asked for.
+    """The rows in the order of the query, fetched as they are consumed.
 
     Attributes:
-        warnings: what was left out of the rows that were read; asked when they were, and then the last call.
+        warnings: returns warnings about the rows; called once all rows are read, as the last use of the stream.
     """
 
     columns: tuple[str, ...]
@@ -43,7 +43,7 @@ class QueryStream:
 
 
 def single_names(columns: tuple[str, ...]) -> list[str]:
-    """The columns' names, each once: one that comes again gets a number, as in `n_2`."""
+    """Make the columns' names unique: a repeated name gets a number, as in `n_2`."""
     names: list[str] = []
     for name in columns:
         number, single = 1, name
@@ -58,7 +58,7 @@ def check_reads_only(sql: str) -> str:
     """Return the statement without its last semicolon.
 
     Raises:
-        NotAQueryError: it does not begin like a statement that only reads, or is no text.
+        NotAQueryError: it does not begin like a statement that only reads, or is no valid text.
     """
     if not sql.isascii() and _LONE_SURROGATES.search(sql):
         msg = "the query holds bytes that are no UTF-8: write it in UTF-8"

@@ -1,7 +1,7 @@
-"""The output tables and their views, as data: keys, orders and times; columns are those of the rows' structs.
+"""The output tables and their views, as data: keys, orders and times. Columns are those of the rows' structs.
 
-DuckDB's and Flink's DDL, the views and `recloop sql --tables` are made from these.
-Times are epoch milliseconds UTC unless a column says otherwise.
+DuckDB's and Flink's DDL, the views and `recloop sql --tables` are generated from these. Times are epoch milliseconds
+UTC unless a column says otherwise.
 """
 
 from collections.abc import Mapping
@@ -25,12 +25,12 @@ from udfs.rows import (
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """One table: JSON lines under `<name>/dt=YYYY-MM-DD/hour=HH/`.
+    """A table: JSON lines under `<name>/dt=YYYY-MM-DD/hour=HH/`.
 
     Attributes:
         row: the struct whose fields are the columns.
-        key: of rows that are equal here, only the newest counts.
-        newest_first: columns that order equal rows, all descending; the first row counts.
+        key: columns of the key; of rows with an equal key only the newest counts.
+        newest_first: columns that order rows with an equal key, all descending; the first row counts.
         time_column: epoch milliseconds, from which the views derive `time_view_column`.
     """
 
@@ -44,33 +44,33 @@ class Table:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """In the order of the definition, without the partition columns."""
+        """The columns in the order of the definition, without the partition columns."""
         return columns_of(self.row)
 
     @property
     def has_offsets(self) -> bool:
-        """Whether each row is made of one record of the log, and says which."""
+        """True if each row is made from one record of the log, and has that record's offset."""
         return "log_offset" in self.column_names
 
     @property
     def is_numbered(self) -> bool:
-        """Whether rows made of no single record are numbered, so that it is known which a fall-back made void."""
+        """True if rows that are not made from a single record have numbers, to find those void after a fall-back."""
         return "number" in self.column_names
 
     @property
     def column_names(self) -> tuple[str, ...]:
-        """Names in the order of the definition, without the partition columns."""
+        """The columns' names in the order of the definition, without the partition columns."""
         return tuple(column.name for column in self.columns)
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A view over one table.
+    """A view over a table.
 
     Attributes:
-        rank_within: columns of a group, of which one row is shown; without them all rows are.
-        newest_first: which row of a group that is, as in `Table`.
-        hides_withdrawn: whether it leaves out of each list the items that are withdrawn.
+        rank_within: columns that define groups, of which one row each is shown; if empty, all rows are shown.
+        newest_first: the order that decides which row of a group is shown, as in `Table`.
+        hides_withdrawn: whether withdrawn items are left out of each list.
     """
 
     name: str
@@ -82,7 +82,7 @@ class View:
 
     @property
     def columns(self) -> tuple[Column, ...]:
-        """What the view shows, in order."""
+        """The view's columns, in order."""
         doc = f"{self.table.time_column} as a UTC timestamp"
         time = Column(self.table.time_view_column, ColumnType.TIMESTAMP, doc, self._time_nullable)
         return (*self.table.columns, *PARTITIONS, time)
@@ -189,4 +189,4 @@ VIEWS: tuple[View, ...] = (
         hides_withdrawn=True,
     ),
 )
-"""Every view, each after the views it reads."""
+"""All views, each after the views that it reads."""

@@ -1,10 +1,10 @@
-"""The page of docs that explains every column, made from the tables' definitions."""
+"""The page of the docs that explains every column, generated from the tables' definitions."""
 
 from job.tables.schema import TABLES, Table
 
 
 def tables_page() -> str:
-    """Return one Markdown section a table, with its columns."""
+    """Return a Markdown section for each table, with its columns."""
     return "\n\n".join(map(_section, TABLES.values()))
 
 

@@ -1,6 +1,6 @@
-"""Times of a query that Python has no value for: infinite ones, which DuckDB would give as the year 9999 or 1.
+"""Times of a query that Python cannot represent: infinite ones, which DuckDB would return as the year 9999 or 1.
 
-Intervals of millions of years are among them. Such a value is given as DuckDB's own text, and told of.
+Intervals of millions of years are among them. Such a value is returned as DuckDB's own text, and reported.
 """
 
 import re
@@ -18,8 +18,8 @@ class Times:
     """The columns of a query that hold times, alone or inside a list, a map or a structure.
 
     Attributes:
-        names: of all columns of the query.
-        places: of those with times, from 0.
+        names: the names of all columns of the query.
+        places: the places of those with times, from 0.
     """
 
     names: tuple[str, ...]
@@ -33,7 +33,7 @@ def times_among(columns: Sequence[tuple[str, str]]) -> Times:
 
 
 def with_texts_of(times: Times, sql: str) -> str:
-    """Return the statement with one more column a column of times: the text of what Python has no value for."""
+    """Return the statement with one more column for each column of times: the text of values Python can't represent."""
     statement = check_reads_only(sql)
     if not times.places:
         return statement
@@ -48,17 +48,17 @@ def with_texts_of(times: Times, sql: str) -> str:
 
 
 class CountedTexts:
-    """Puts the texts in the places of the values, and counts them."""
+    """A counter that replaces values that Python cannot represent by their texts."""
 
     def __init__(self) -> None:
         self.count = 0
 
     def merged(self, times: Times, rows: Iterator[Row]) -> Iterator[Row]:
-        """The rows of the statement as it was asked."""
+        """Return the rows with the columns of the original statement, texts in place of such values."""
         return (self._row(times, row) for row in rows) if times.places else rows
 
     def warnings(self) -> tuple[str, ...]:
-        """What has to be said of the values that were given as text."""
+        """Return a warning if values were returned as text."""
         if not self.count:
             return ()
         return (f"{self.count:,} values are infinite times, or beyond millions of years: they are given as texts",)

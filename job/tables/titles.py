@@ -1,4 +1,4 @@
-"""Item titles, for people who read lists: from a model's bundle or from a prepared data set."""
+"""The titles of items, for people who read lists: from a model's bundle or a prepared data set."""
 
 import json
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""One user's recent behaviours and current list, and what the last behaviour changed in it."""
+"""A user's recent behaviours and current list, and its changes from the previous list."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -23,11 +23,11 @@ WHERE user_id = ? AND list_version < ? ORDER BY list_version DESC LIMIT 1
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One place of the list.
+    """A place of the list.
 
     Attributes:
         position: from 0, as in `UserBehavior.position`.
-        moved: places it rose since the previous list, negative where it fell; None where it is new.
+        moved: places that the item rose since the previous list, negative if it fell; None if it is new.
     """
 
     position: int
@@ -40,13 +40,13 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class UserLists:
-    """What the tables say of one user.
+    """The behaviours and lists of a user.
 
     Attributes:
         behaviors: newest first.
-        current: the row of the current list, None where there is none yet.
-        previous_version: version of the list that `entries` are compared with.
-        gone: items of the previous list that are in the current one no more.
+        current: the row of the current list; None if there is none yet.
+        previous_version: version of the list that `entries` are compared with; None if there is none.
+        gone: items of the previous list that are no longer in the current one.
     """
 
     user_id: UserId
@@ -58,19 +58,19 @@ class UserLists:
 
     @property
     def known(self) -> bool:
-        """Whether the tables hold anything of the user."""
+        """True if the tables have a behaviour or a list of the user."""
         return bool(self.behaviors) or self.current is not None
 
     def to_json(self) -> Record:
-        """The same as plain dictionaries and lists."""
+        """Return the same as plain dictionaries and lists."""
         return asdict(self)
 
 
 def look_up(tables_dir: Path, user_id: UserId, last: int, titles: Titles) -> UserLists:
-    """Read one user's last behaviours, current list and its changes, all from one state of the tables.
+    """Read a user's last behaviours, current list and its changes, all from one state of the tables.
 
     Raises:
-        TablesError: as `job.tables.duck.query`.
+        TablesError: see `job.tables.duck.query`.
     """
     from job.tables import duck  # the `recloop` command starts without it
 
@@ -93,7 +93,7 @@ def look_up(tables_dir: Path, user_id: UserId, last: int, titles: Titles) -> Use
 
 
 def entries(current: Record, before: Sequence[ItemId], titles: Titles) -> list[Entry]:
-    """The places of a list's row, compared with the items of the list before it."""
+    """Return the places of a list's row, compared with the items of the list before it."""
     items = _texts(current["items"])
     scores, reasons = _padded(current["scores"], len(items)), _padded(current["reasons"], len(items))
     was = {item: position for position, item in enumerate(before)}

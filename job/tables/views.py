@@ -1,7 +1,7 @@
 """The views in SQL that both engines accept, over base tables in the schema `files`.
 
 `files.<table>` holds the rows and the partition columns, `files.lineage` the line of attempts that counts
-(`job.tables.lineage`); each engine makes them in its own way.
+(`job.tables.lineage`); each engine creates them with its own SQL.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,15 +15,15 @@ LINEAGE = "lineage"
 _PARTITION_NAMES = tuple(column.name for column in PARTITIONS)
 _LINEAGE = f"{FILES_SCHEMA}.{quoted(LINEAGE)}"
 Hide = Callable[[str, Sequence[str]], str]
-"""Makes of a SELECT of lists, and the columns it has, the engine's own SELECT of them without what is withdrawn."""
+"""A function from a SELECT of lists and its columns to the engine's SELECT of these lists without withdrawn items."""
 
 
 def create_views(lineage: Lineage, hide: Hide | None = None) -> list[str]:
-    """Return one CREATE VIEW a view, in an order in which each finds what it reads.
+    """Return a CREATE VIEW for each view, ordered so that each one's sources exist before it.
 
     Args:
         lineage: the attempts that count.
-        hide: for the views that leave out what is withdrawn; None where nothing is.
+        hide: for the views that leave out withdrawn items; None if no item is withdrawn.
     """
     return [f"CREATE VIEW {quoted(view.name)} AS {_select(view, lineage, hide)}" for view in VIEWS]
 
@@ -53,7 +53,7 @@ def _newest_rows(view: View, lineage: Lineage) -> str:
 
 
 def _not_numbered_anew(source: str) -> str:
-    """Without rows whose number, or one before it, a later attempt has given to another."""
+    """Return a SELECT without rows whose number, or a smaller one, a later attempt has used again."""
     newest = (
         'MAX(CASE WHEN r."number" IS NULL THEN NULL ELSE r.epoch END) OVER '
         '(ORDER BY r."number" RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)'
@@ -63,7 +63,7 @@ def _not_numbered_anew(source: str) -> str:
 
 
 def _that_count(table: Table, lineage: Lineage) -> str:
-    """What leaves of the rows `r` those that count."""
+    """Return a JOIN and WHERE that keep only those of the rows `r` that count."""
     if table is ATTEMPTS:
         return ""
     if table.has_offsets:
@@ -78,7 +78,10 @@ def _that_count(table: Table, lineage: Lineage) -> str:
 
 
 def _derived(table: Table, lineage: Lineage) -> str:
-    """The lineage, and where untold epochs end: each where a higher one began, in all that was made of the log."""
+    """Return a query of the lineage, with derived ends for epochs that have no row in `attempts`.
+
+    Each of these ends where a higher epoch began, in any table whose rows are made from records of the log.
+    """
     names = dict.fromkeys((USER_BEHAVIOR.name, DEAD_LETTERS.name, table.name))
     before = "" if lineage.root is None else f" WHERE epoch < {lineage.root}"
     made = " UNION ALL ".join(

@@ -1,7 +1,7 @@
-"""The items that the deployed job shows to nobody: a file beside the tables, for who reads lists before they are swept.
+"""The withdrawn items, which the deployed job shows to nobody: a file beside the tables for readers of lists.
 
-The job makes every list anew that holds one (`udfs.users.sweep_users`), which takes a while; readers leave the items
-out at once. No array function is in both engines that would do it, so each has a SELECT of its own.
+The job remakes every list that has a withdrawn item (`udfs.users.sweep_users`), which takes a while; readers leave the
+items out at once. The two engines have no array function for this in common, so each has its own SELECT.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -17,13 +17,13 @@ _ARRAYS = ("items", "scores", "reasons")
 
 
 def write_withdrawn(tables_dir: Path, items: Collection[str]) -> None:
-    """Put the items in their file, in one move."""
+    """Write the items to their file, atomically."""
     tables_dir.mkdir(parents=True, exist_ok=True)
     replace_file(tables_dir / FILE, msgspec.json.encode(sorted(items)))
 
 
 def read_withdrawn(tables_dir: Path) -> tuple[str, ...]:
-    """Return the items of the file; none where there is no such file, or it says nothing."""
+    """Return the items of the file; none if it is missing or unreadable."""
     try:
         return msgspec.json.decode((tables_dir / FILE).read_bytes(), type=tuple[str, ...])
     except (OSError, msgspec.DecodeError):
@@ -35,8 +35,8 @@ def duckdb_hides(select: str, columns: Sequence[str], items: Collection[str]) ->
 
     Args:
         select: the lists, one row a user.
-        columns: what it selects.
-        items: what is withdrawn.
+        columns: the columns of `select`.
+        items: the withdrawn items.
     """
     out = f"[{', '.join(map(literal, items))}]"
     kept = {
@@ -48,13 +48,13 @@ def duckdb_hides(select: str, columns: Sequence[str], items: Collection[str]) ->
 def flink_hides(select: str, columns: Sequence[str], withdrawn: str) -> str:
     """Return Flink's SELECT of the same lists without the items.
 
-    Flink has no function that filters an array by another. So the lists are taken apart, and each user's kept items are
-    put together again in their order, which only a window keeps: its last row holds all of them.
+    Flink has no function that filters an array by another. So the lists are unnested, and each user's kept items are
+    aggregated in their order, which only a window preserves: its last row has all of them.
 
     Args:
         select: the lists, one row a user.
-        columns: what it selects.
-        withdrawn: a table of the items, as SQL names it; its column is `item_id`.
+        columns: the columns of `select`.
+        withdrawn: the name in SQL of a table of the items; its column is `item_id`.
     """
     place = quoted("position")
     values = {"items": "t.item", **{name: f"r.{quoted(name)}[t.{place}]" for name in _ARRAYS[1:]}}
@@ -66,7 +66,7 @@ def flink_hides(select: str, columns: Sequence[str], withdrawn: str) -> str:
         f"FROM latest AS r CROSS JOIN UNNEST(r.{quoted('items')}) WITH ORDINALITY AS t (item, {place}) "
         f"LEFT JOIN {withdrawn} AS w ON t.item = w.item_id WHERE w.item_id IS NULL"
     )
-    # Nothing is kept of a list that is empty now; ARRAY[] has no type.
+    # A list that is empty now has no row in `kept`; ARRAY[] has no type, so ARRAY_EXCEPT makes the empty array.
     kept = {name: f"COALESCE(k.{quoted(name)}, ARRAY_EXCEPT(r.{quoted(name)}, r.{quoted(name)}))" for name in _ARRAYS}
     return (
         f"WITH latest AS ({select}), kept AS (SELECT * FROM ({grown}) WHERE from_last = 1) "

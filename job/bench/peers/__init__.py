@@ -1,6 +1,6 @@
-"""The peers: programs of their own that do the job's work as their documentation shows it, and with our batching."""
+"""The peers: separate programs that do the job's work as their documentation shows it, and with our batching."""
 
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
-"""The folder of their programs."""
+"""The folder of the peers' programs."""

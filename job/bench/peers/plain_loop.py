@@ -1,4 +1,4 @@
-"""(d) A plain kafka-python loop with RocksDB beside it: one event, one call; and with what a poll brought in batches.
+"""(d) A plain kafka-python loop with RocksDB: one call an event, or the records of a poll in batches.
 
 Two processes of one consumer group use both cores.
 """
@@ -17,19 +17,19 @@ from job.bench.peers.recommend import Recommend, made_list
 
 _BATCH = 64
 _POLL = 512
-"""Records a poll takes at most, as the job's."""
+"""The most records a poll returns, as in the job."""
 _WAIT_MS = 100
 
 
 class Users:
-    """Histories and lists, in two local RocksDBs."""
+    """The histories and lists, in two local RocksDBs."""
 
     def __init__(self, folder: Path) -> None:
         self._histories = Rdict(str(folder / "histories"))
         self._lists = Rdict(str(folder / "lists"))
 
     def history(self, value: dict[str, Any]) -> list[str] | None:
-        """After the behaviour; None for a record that only tells a history from before."""
+        """Return the history after the behaviour; None for a record that only sets an earlier history."""
         user_id = value["user_id"]
         if "history" in value:
             self._histories[user_id] = value["history"]
@@ -40,7 +40,7 @@ class Users:
         return history
 
     def new_list(self, behavior: dict[str, Any], answer: Any) -> dict[str, Any]:
-        """The user's next list."""
+        """Make and keep the user's next list."""
         user_id = behavior["user_id"]
         previous = self._lists.get(user_id)
         made = made_list(behavior, previous["list_version"] + 1 if previous else 1, answer)
@@ -49,7 +49,7 @@ class Users:
 
 
 def documented(consumer: Any, producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
-    """As the client's own documentation loops."""
+    """Loop as the client's own documentation does, one call an event."""
     for record in consumer:
         behavior = msgspec.json.decode(record.value)
         history = users.history(behavior)
@@ -59,7 +59,7 @@ def documented(consumer: Any, producer: Any, topic: str, users: Users, recommend
 
 
 def batched(consumer: Any, producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
-    """All that a poll brought, in calls of up to 64."""
+    """Score the records of each poll, in calls of up to 64."""
     while True:
         polled = consumer.poll(timeout_ms=_WAIT_MS, max_records=_POLL)
         behaviors = [msgspec.json.decode(record.value) for records in polled.values() for record in records]
@@ -76,7 +76,7 @@ def _make(tracked: Sequence[Any], producer: Any, topic: str, users: Users, recom
 
 
 def main() -> None:
-    """Runs until it is ended."""
+    """Run until the process is ended."""
     parser = argparse.ArgumentParser()
     for name in ("--brokers", "--group", "--input", "--output", "--bundle", "--form", "--state"):
         parser.add_argument(name, required=True)

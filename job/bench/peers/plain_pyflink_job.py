@@ -1,7 +1,7 @@
-"""(c) The job's work as PyFlink's own examples write it: process mode, one event an element, one call an event.
+"""(c) The job's work in the style of PyFlink's own examples: process mode, one event an element, one call an event.
 
-After `word_count.py` (files in and out), `process_json_data.py` (map), `state_access.py` (a keyed process function with
-a value state) and `asyncio/remote_model_inference.py` (an async function) of pyflink/examples/datastream.
+It follows `word_count.py` (files in and out), `process_json_data.py` (map), `state_access.py` (a keyed process function
+with a value state) and `asyncio/remote_model_inference.py` (an async function) of pyflink/examples/datastream.
 """
 
 import argparse
@@ -25,10 +25,13 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 
 class TrackUser(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
-    """Keyed by user. In: behaviours, and one record a user with his history from before. Out: both together."""
+    """The histories, keyed by user.
+
+    Input: behaviours, and one record a user with the earlier history. Output: each behaviour with its user's history.
+    """
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Opens the state."""
+        """Open the state."""
         from job.bench.peers.histories import apply
 
         self._apply = apply
@@ -36,7 +39,7 @@ class TrackUser(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is untyp
         self._history = runtime_context.get_state(descriptor)
 
     def process_element(self, value: dict[str, Any], ctx: "KeyedProcessFunction.Context") -> Iterator[Any]:
-        """One event."""
+        """Set an earlier history, or yield (behaviour, history)."""
         if "history" in value:
             self._history.update(value["history"])
             return
@@ -47,38 +50,38 @@ class TrackUser(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is untyp
 
 
 class CallModel(MapFunction):  # type: ignore[misc]
-    """One call of the model an event."""
+    """A map with one call of the model for each event."""
 
     def __init__(self, bundle: str) -> None:
         self._bundle = bundle
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Loads the model."""
+        """Load the model."""
         from job.bench.peers.recommend import Recommend
 
         self._recommend = Recommend(Path(self._bundle))
 
     def map(self, value: Any) -> Any:
-        """(behaviour, history) to (behaviour, answer)."""
+        """Turn (behaviour, history) into (behaviour, answer)."""
         behavior, history = value
         return behavior, self._recommend([history])[0]
 
 
 class AskModel(AsyncFunction):  # type: ignore[misc]
-    """The same from an async function, whose calls run on a thread of their own."""
+    """The same as an async function, whose calls run on a separate thread."""
 
     def __init__(self, bundle: str) -> None:
         self._bundle = bundle
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Loads the model."""
+        """Load the model."""
         from job.bench.peers.recommend import Recommend
 
         self._recommend = Recommend(Path(self._bundle))
         self._thread = ThreadPoolExecutor(1)
 
     async def async_invoke(self, value: Any) -> list[Any]:
-        """(behaviour, history) to (behaviour, answer)."""
+        """Turn (behaviour, history) into (behaviour, answer)."""
         import asyncio
 
         behavior, history = value
@@ -87,17 +90,17 @@ class AskModel(AsyncFunction):  # type: ignore[misc]
 
 
 class UpdateList(KeyedProcessFunction):  # type: ignore[misc]
-    """Keyed by user. In: (behaviour, answer). Out: the new list as a line of JSON."""
+    """The lists, keyed by user. Input: (behaviour, answer). Output: the new list as a line of JSON."""
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Opens the state."""
+        """Open the state."""
         from job.bench.peers.recommend import made_list
 
         self._made_list = made_list
         self._list = runtime_context.get_state(ValueStateDescriptor("list", Types.PICKLED_BYTE_ARRAY()))
 
     def process_element(self, value: Any, ctx: "KeyedProcessFunction.Context") -> Iterator[str]:
-        """One list."""
+        """Yield the user's next list."""
         behavior, answer = value
         previous = self._list.value()
         version = 1 if previous is None else previous["list_version"] + 1
@@ -107,7 +110,7 @@ class UpdateList(KeyedProcessFunction):  # type: ignore[misc]
 
 
 def main() -> None:
-    """Declares the job and submits it."""
+    """Declare the job and submit it."""
     parser = argparse.ArgumentParser()
     for name in ("--input", "--output", "--bundle", "--call"):
         parser.add_argument(name, required=True)

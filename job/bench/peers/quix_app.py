@@ -1,6 +1,6 @@
-"""(d) Quix Streams: as its documentation shows a stateful application, and with histories scored in batches.
+"""(d) Quix Streams: a stateful application as in its documentation, and one that scores histories in batches.
 
-Runs in an environment of its own; two processes of one consumer group use both cores.
+It runs in its own environment; two processes of one consumer group use both cores.
 """
 
 import argparse
@@ -17,11 +17,11 @@ from job.bench.peers.recommend import Recommend, made_list
 
 _BATCH = 64
 _COMMIT_EVERY = 512
-"""Messages that a batching sink gets at once, as many as one poll of the job takes."""
+"""The messages that a batching sink gets at once, as many as a poll of the job reads."""
 
 
 def track(value: dict[str, Any], state: State) -> list[str] | None:
-    """Puts the behaviour into the user's history; None for a record that only tells a history from before."""
+    """Add the behaviour to the user's history and return that; None for a record that only sets an earlier history."""
     if "history" in value:
         state.set("history", value["history"])
         return None
@@ -32,7 +32,7 @@ def track(value: dict[str, Any], state: State) -> list[str] | None:
 
 
 def documented(app: Application, topics: tuple[Any, Any], recommend: Recommend) -> None:
-    """One event, one call, everything in one stateful function."""
+    """Make each event's list with one call of the model, all in one stateful function."""
     behaviors, lists = topics
 
     def make_list(value: dict[str, Any], state: State) -> dict[str, Any] | None:
@@ -51,7 +51,7 @@ def documented(app: Application, topics: tuple[Any, Any], recommend: Recommend) 
 
 
 class MakeLists(BatchingSink):  # type: ignore[misc]  # where Quix is not installed it has no types
-    """Scores what comes between two commits in calls of up to 64; lists are in a RocksDB of its own."""
+    """A sink that scores the histories between two commits in calls of up to 64; it keeps lists in its own RocksDB."""
 
     def __init__(self, app: Application, topic: Any, recommend: Recommend, folder: Path) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class MakeLists(BatchingSink):  # type: ignore[misc]  # where Quix is not instal
         self._lists = Rdict(str(folder))
 
     def write(self, batch: SinkBatch) -> None:
-        """All messages of one partition since the last commit."""
+        """Make the lists for all messages of one partition since the last commit."""
         items = [item.value for item in batch]
         for start in range(0, len(items), _BATCH):
             self._make(items[start : start + _BATCH])
@@ -78,7 +78,7 @@ class MakeLists(BatchingSink):  # type: ignore[misc]  # where Quix is not instal
 
 
 def batched(app: Application, topics: tuple[Any, Any], recommend: Recommend, folder: Path) -> None:
-    """Histories in Quix's state; the model and the lists in a batching sink."""
+    """Keep histories in Quix's state, and score and make lists in a batching sink."""
     behaviors, lists = topics
 
     def with_history(value: dict[str, Any], state: State) -> tuple[dict[str, Any], list[str]] | None:
@@ -92,7 +92,7 @@ def batched(app: Application, topics: tuple[Any, Any], recommend: Recommend, fol
 
 
 def main() -> None:
-    """Runs until it is ended."""
+    """Run until the process is ended."""
     parser = argparse.ArgumentParser()
     for name in ("--brokers", "--group", "--input", "--output", "--bundle", "--form", "--state"):
         parser.add_argument(name, required=True)

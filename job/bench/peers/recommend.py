@@ -1,4 +1,4 @@
-"""The same model for all peers: loaded as the job loads it, called with one history or with many."""
+"""The model that all peers share: loaded as the job loads it, and called with one history or many."""
 
 import time
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ class Recommend:
     """A loaded bundle."""
 
     def __init__(self, bundle: Path, threads: int = 1) -> None:
-        """Checks the bundle's hashes, loads the model, and warms it up."""
+        """Check the bundle's hashes, load the model, and warm it up."""
         torch.set_num_threads(threads)
         self._bundle = Bundle.load(bundle)
         self._module = load_module(self._bundle)
@@ -29,7 +29,7 @@ class Recommend:
             self([[]] * size)
 
     def __call__(self, histories: Sequence[Sequence[str]]) -> list[Answer]:
-        """One call of the model; nothing that a history holds is recommended."""
+        """Call the model once; no item of a history is recommended."""
         index_of = self._bundle.index_of
         history = np.zeros((len(histories), self._length), dtype=np.int64)
         exclude = np.zeros((len(histories), _EXCLUDED), dtype=np.int64)
@@ -48,7 +48,7 @@ class Recommend:
 
 
 def made_list(behavior: dict[str, Any], version: int, answer: Answer) -> dict[str, Any]:
-    """A list as a peer hands it out, much shorter than the job's row."""
+    """Return a list in the peers' format, much shorter than the job's row."""
     items, scores = answer
     return {
         "user_id": behavior["user_id"],
