@@ -45,7 +45,7 @@ lint: setup
 docs: .venv-docs/.ready  ## the pages of docs/ as a site, in build/docs; a dead link or a page that is not in mkdocs.yml fails
 	.venv-docs/bin/mkdocs build --strict --quiet
 
-test: setup  ## under 20 minutes
+test: setup  ## under 15 minutes
 	$(BIN)/pytest -m "not slow and not gpu" $(ARGS)
 
 test-all: setup  ## everything, under 75 minutes

@@ -100,13 +100,13 @@ class Execution:
     environment: dict[str, str]
 
     def become(self) -> NoReturn:
-        """Gives this process to it."""
+        """Give this process to the command."""
         os.chdir(self.folder)
         os.execvpe(self.argv[0], self.argv, self.environment)
 
 
 def prepare(arguments: Sequence[str], container: Container) -> Execution:
-    """Writes what the command needs into the container's own folder.
+    """Write the command's files into the container's own folder.
 
     Raises:
         ClusterError: no Java, no such GPU, or a setting that cannot work.
@@ -129,7 +129,7 @@ def prepare(arguments: Sequence[str], container: Container) -> Execution:
 
 
 def main() -> NoReturn:
-    """Reads the command line and the host name of the JobManager, and becomes what is asked for."""
+    """Read the command line and the host name of the JobManager, and become the process that is asked for."""
     host = os.environ.get("JOBMANAGER_HOST", JOB_MANAGER)
     container = Container(platform.node(), host, STATE, Path.cwd() / ".recloop")
     try:
@@ -157,7 +157,7 @@ def _shared(folder: Path) -> dict[str, str]:
 
 
 def _given(role: str, arguments: Sequence[str], layout: Layout) -> tuple[dict[str, str], dict[str, str]]:
-    """The Flink settings and the variables that a role has beyond all containers' ones."""
+    """Return the Flink settings and the variables that a role has beyond all containers' ones."""
     if role not in _NAMES:
         return {}, {}
     options = _options(arguments[1:])
@@ -190,7 +190,7 @@ def _task_manager(container: Container, java: Java, settings: Mapping[str, str],
 
 
 def _tell_health(container: Container, path: str, expected: str) -> None:
-    """Writes what health.py asks, and what the answer must hold."""
+    """Write the question that health.py asks, and what the answer must hold."""
     asked = {"url": f"http://{container.job_manager}:{REST_PORT}/{path}", "expected": expected}
     (container.state / HEALTH).write_text(json.dumps(asked))
 

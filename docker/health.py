@@ -15,7 +15,7 @@ _TIMEOUT_S = 3
 
 
 def problem(file: Path) -> str | None:
-    """What is wrong; None if nothing is."""
+    """Return what is wrong, or None."""
     try:
         asked = json.loads(file.read_text())
     except FileNotFoundError:

@@ -64,6 +64,7 @@ def test_scoring_runs_where_the_gpu_is_and_nothing_else_does(run_apart: Deploy, 
     assert {psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] for pid in workers(run.cluster)} == {DEVICE}
 
 
+@pytest.mark.slow
 def test_without_the_groups_everything_shares_a_task_manager(run_apart: Deploy, tmp_path: Path) -> None:
     run = run_apart(tmp_path / "log", *APART, "placement.scoring=shared")
     with pytest.raises(AssertionError):

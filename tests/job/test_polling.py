@@ -46,6 +46,7 @@ def settled(polls: Callable[[], int]) -> Callable[[], bool]:
     return rose
 
 
+@pytest.mark.slow
 def test_polling_is_as_frequent_after_three_restores_and_a_savepoint(run_job: Deploy, tmp_path: Path) -> None:
     log = tmp_path / "log"
     create_log(log, 2)

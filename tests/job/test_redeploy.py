@@ -54,6 +54,7 @@ def test_a_redeploy_goes_on_from_the_state_with_new_code_in_every_operator(run_j
     assert told == [(1, "default", 20), (2, "default anew", 20)]
 
 
+@pytest.mark.slow
 def test_what_a_deployment_withdraws_leaves_the_lists_of_users_who_do_nothing(run_job: Deploy, tmp_path: Path) -> None:
     log, users = tmp_path / "log", 40
     first = run_job(log)
