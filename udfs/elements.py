@@ -53,7 +53,7 @@ class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     shown: list[tuple[int, float]]
 
 
-class Way(IntEnum):
+class ScoredBy(IntEnum):
     """The method by which candidates were scored."""
 
     FULL = 0
@@ -77,7 +77,7 @@ class Candidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
     items: list[str]
     packed_scores: bytes
     because: list[str | None]
-    way: Way = Way.FULL
+    way: ScoredBy = ScoredBy.FULL
 
     def scores(self) -> list[float]:
         """Return the scores as numbers."""

@@ -128,7 +128,7 @@ class FeedbackMetricsRow(msgspec.Struct, gc=False, kw_only=True):
     duplicates: Annotated[int, Meta(description="of these, repeated event ids")]
     lists: Annotated[int, Meta(description="lists made")]
     scored: Annotated[int, Meta(description="of these, by a model")]
-    fallbacks: Annotated[int, Meta(description="of these, by the rules alone")]
+    fallbacks: Annotated[int, Meta(description="of these, fallback lists: made without scores")]
     fallbacks_deadline: Annotated[
         int | None, Meta(description="of these, because the model's call missed its deadline")
     ]

@@ -92,7 +92,11 @@ def _speeds(results: Results) -> Grid:
 
 
 def _how(timed: TimedJob) -> str:
-    late = f"; {timed.fallback_share:.1%} by the rules alone, so it does not count" if timed.fallback_share else ""
+    late = (
+        f"; {timed.fallback_share:.1%} of its lists were fallback lists, so it does not count"
+        if timed.fallback_share
+        else ""
+    )
     return f"{timed.scorers} scorer(s), batches of {timed.batch_size_mean:.0f} on the mean{late}"
 
 

@@ -123,7 +123,7 @@ def figures(results: Results) -> dict[str, float | None]:
 def why_void(results: Results) -> list[str]:
     """Return the reasons why parts do not count; empty if all count."""
     reasons = [
-        f"{part}: {share:.2%} of its lists were made by the rules alone"
+        f"{part}: {share:.2%} of its lists were fallback lists"
         for part, share in _fallback_shares(results).items()
         if share
     ]

@@ -112,7 +112,7 @@ def _tell_counts(folders: Folders) -> None:
         SELECT count(*), 1000.0 * count(*) / (max(written_at) - min(written_at)),
                count(*) FILTER (source = 'fallback') FROM bulk"""
     lists, rate, fallbacks = steps.ask(folders, bulk).rows[0]
-    _console.print(f"{lists:,} lists at {rate:,.0f} events a second, {fallbacks:,} of them by the rules alone")
+    _console.print(f"{lists:,} lists at {rate:,.0f} events a second, {fallbacks:,} of them fallback lists")
     fresh = f"""
         SELECT count(*), quantile_cont(ms, 0.5), quantile_cont(ms, 0.95), quantile_cont(ms, 0.99), max(ms)
         FROM (SELECT written_at - appended_at AS ms FROM recommendation_lists

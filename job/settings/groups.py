@@ -221,10 +221,10 @@ class ScoringSettings(_Group):
         2.0, description="how long a call waits for more when the model is not idle"
     )
     score_deadline_ms: Annotated[float, Between(0.001, 200.0)] | None = Field(
-        200.0, description="a call that takes longer: the rules alone make the lists; at most 200"
+        200.0, description="a call that takes longer gives fallback lists; at most 200"
     )
     shed_after_ms: Annotated[float, Between(0.001, 86_400_000.0)] | None = Field(
-        None, description="a behaviour appended longer ago is not scored: the rules alone make its list"
+        None, description="a behaviour appended longer ago is not scored: its list is a fallback list"
     )
     coalesce: bool = Field(
         False,

@@ -8,7 +8,7 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from udfs.elements import FallbackReason, ScoredBehavior, ScoredElement, Sweep, TrendSnapshot, Way, decode_update
+from udfs.elements import FallbackReason, ScoredBehavior, ScoredBy, ScoredElement, Sweep, TrendSnapshot, decode_update
 from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
 from udfs.flink.keyed_state import bytes_map_state, bytes_value_state
 from udfs.flink.metrics import Metric, counters, counters_by
@@ -161,8 +161,8 @@ class UpdateLists(KeyedProcessFunction):
         self._lists_made.inc(len(behaviors))
         ways = [scored.candidates.way for scored in behaviors if scored.candidates is not None]
         self._scored.inc(len(ways))
-        self._stepped.inc(ways.count(Way.STEP))
-        self._cached.inc(ways.count(Way.CACHE))
+        self._stepped.inc(ways.count(ScoredBy.STEP))
+        self._cached.inc(ways.count(ScoredBy.CACHE))
         for scored in behaviors:
             if scored.fallback_reason is not None:
                 self._fallen_back[scored.fallback_reason].inc()

@@ -180,7 +180,7 @@ def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fal
         ranked = kept.of(_blend(scored.candidates, scored.shown, rules, fallbacks))
     if rules.max_new_items is not None:
         before = kept.of(list(_entries(previous)))
-        ranked = _calm(ranked, before, rules.max_new_items, rules.length) if before else ranked
+        ranked = _limit_new_items(ranked, before, rules.max_new_items, rules.length) if before else ranked
     picked = _pick(chain(ranked, _fill(kept, fallbacks)), rules, fallbacks)
     picked.sort(key=_cost)
     return picked
@@ -234,7 +234,7 @@ def _blend(
     return sorted(zip(map(neg, scores), candidates.items, reasons, strict=True), key=_best_first)
 
 
-def _calm(ranked: list[Entry], before: list[Entry], max_new: int, length: int) -> list[Entry]:
+def _limit_new_items(ranked: list[Entry], before: list[Entry], max_new: int, length: int) -> list[Entry]:
     """Limit the new items among the best to `max_new`; items that were there before take the other places.
 
     These have their new score, or else their old one. Those that find no place come last: a full group may yet make

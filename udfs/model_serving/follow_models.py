@@ -18,7 +18,7 @@ from model.registry.errors import RegistryError
 from model.registry.pointers import Version
 from model.registry.registry import Registry
 from udfs.elements import ModelRef
-from udfs.model_serving.variant_worker import Lane, ModelHangsError, Served
+from udfs.model_serving.variant_workers import ModelHangsError, Served, VariantWorker
 
 _log = logging.getLogger(__name__)
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
@@ -38,7 +38,7 @@ class Followed:
     """
 
     variant: str
-    lane: Lane
+    worker: VariantWorker
     source: FromRegistry
     failed: tuple[Version, str] | None = None
     wait_s: float = 0.0
@@ -52,18 +52,18 @@ class ModelFollower:
         self,
         followed: Sequence[Followed],
         load: Callable[[str, Bundle], Served],
-        tell: Callable[[ModelRef, str | None], None],
+        on_swap: Callable[[ModelRef, str | None], None],
     ) -> None:
         """Do nothing until `start`.
 
         Args:
             followed: all of one model in one registry.
             load: makes a variant's model of a bundle, warm; may take seconds, and raise anything.
-            tell: called with each model that is to be served, and None once it is or the reason why it is not.
+            on_swap: called with each model that is to be served, and None once it is or the reason why it is not.
         """
         self._followed = followed
         self._load = load
-        self._tell = tell
+        self._on_swap = on_swap
         self._ended = Event()
         self._away: str | None = None
 
@@ -81,12 +81,12 @@ class ModelFollower:
         try:
             pointers = Registry(source.url).pointers(source.name)
         except RegistryError as error:
-            self._hear_of_absence(str(error))
+            self._note_absence(str(error))
             return
         self._away = None
         for each in self._followed:
             wanted = each.source.named_by(pointers)
-            if wanted is not None and wanted.hash != each.lane.served.ref.hash:
+            if wanted is not None and wanted.hash != each.worker.served.ref.hash:
                 self._follow(each, wanted)
 
     def _run(self, interval_s: float) -> None:
@@ -94,7 +94,7 @@ class ModelFollower:
             try:
                 self.look()
             except Exception as error:  # a registry's server may fail with anything, and be well at the next poll
-                self._hear_of_absence(f"{type(error).__name__}: {error}")
+                self._note_absence(f"{type(error).__name__}: {error}")
 
     def _follow(self, each: Followed, wanted: Version) -> None:
         if each.failed and each.failed[0] == wanted and time.monotonic() < each.next_try:
@@ -103,13 +103,13 @@ class ModelFollower:
             served = self._load(each.variant, each.source.fetch(wanted))
             each.source.remember(wanted)
         except Exception as error:  # a bundle may fail with anything, and no failure may end what is served
-            self._hear_of_failure(each, wanted, error)
+            self._note_failure(each, wanted, error)
             return
         each.failed = None
-        each.lane.offer(served)
-        self._tell(served.ref, None)
+        each.worker.offer(served)
+        self._on_swap(served.ref, None)
 
-    def _hear_of_failure(self, each: Followed, wanted: Version, error: Exception) -> None:
+    def _note_failure(self, each: Followed, wanted: Version, error: Exception) -> None:
         """Report each reason once; try again at ever longer intervals, unless each try would cost a thread."""
         first_line = str(error).partition("\n")[0]  # TorchScript's messages go on with its own trace: the log has it
         failed = (wanted, f"{type(error).__name__}: {first_line}")
@@ -122,9 +122,9 @@ class ModelFollower:
             each.failed = failed
             told = "version %s of %s does not load: the one before is served on"
             _log.error(told, wanted.id, each.source.name, exc_info=error)
-            self._tell(ModelRef(version=wanted.id, hash=wanted.hash, variant=each.variant), failed[1])
+            self._on_swap(ModelRef(version=wanted.id, hash=wanted.hash, variant=each.variant), failed[1])
 
-    def _hear_of_absence(self, problem: str) -> None:
+    def _note_absence(self, problem: str) -> None:
         if problem != self._away:
             _log.warning("what is served is served on: %s", problem)
         self._away = problem

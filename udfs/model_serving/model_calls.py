@@ -108,7 +108,7 @@ class ModelCalls(Generic[Question, Answer]):
         if now < self._stuck_at:
             return FallbackReason.MODEL_BUSY
         self._circuit.open(now)
-        _log.warning("the model does not come back: the rules alone go on")
+        _log.warning("the model does not come back: fallback lists go on")
         return FallbackReason.CIRCUIT_OPEN
 
     async def _ask(self, questions: list[Question]) -> Sequence[Answer | Exception] | FallbackReason:
@@ -121,7 +121,7 @@ class ModelCalls(Generic[Question, Answer]):
         if self._circuit.is_open:
             _log.warning("the model answers in time again")
         self._circuit.in_time()
-        return FallbackReason.MODEL_ERROR if self._hear_of_failure(call) else call.result()
+        return FallbackReason.MODEL_ERROR if self._note_failure(call) else call.result()
 
     def _begin(self, questions: list[Question]) -> "asyncio.Future[Sequence[Answer | Exception]]":
         """Hand the call to the thread; `on_hang` is called if it hangs, even if nobody waits for it any more."""
@@ -134,13 +134,13 @@ class ModelCalls(Generic[Question, Answer]):
         """Note that the call is late: its answer is dropped, but its end is watched for."""
         now = asyncio.get_running_loop().time()
         self._overdue, self._stuck_at = call, now + (self._rules.circuit.timeouts - 1) * deadline_s
-        call.add_done_callback(self._hear_of_failure)
+        call.add_done_callback(self._note_failure)
         was_open = self._circuit.is_open
         self._circuit.timed_out(now)
         if self._circuit.is_open and not was_open:
-            _log.warning("the model was late %d times in a row: the rules alone go on", self._rules.circuit.timeouts)
+            _log.warning("the model was late %d times in a row: fallback lists go on", self._rules.circuit.timeouts)
 
-    def _hear_of_failure(self, call: "asyncio.Future[Sequence[Answer | Exception]]") -> bool:
+    def _note_failure(self, call: "asyncio.Future[Sequence[Answer | Exception]]") -> bool:
         if call.cancelled() or (error := call.exception()) is None:
             return False
         self._on_failure(error)

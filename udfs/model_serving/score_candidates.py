@@ -23,8 +23,7 @@ from udfs.model_serving.batching import BatchRules
 from udfs.model_serving.follow_models import Followed, ModelFollower
 from udfs.model_serving.model_calls import CallRules
 from udfs.model_serving.model_thread import finished_within
-from udfs.model_serving.variant_worker import Lane, LaneRules, ModelHangsError, Served
-from udfs.model_serving.variant_workers import Lanes
+from udfs.model_serving.variant_workers import ModelHangsError, Served, VariantWorker, VariantWorkers, WorkerRules
 from udfs.model_serving.variants import Variant, Variants
 from udfs.scoring.scoring_rules import CacheRules, DeviceRules, ScoringRules
 
@@ -96,10 +95,12 @@ class ScoreCandidates(AsyncFunction):
         variants = self._serving.variants
         # The states that one worker keeps are bounded, however many variants share the memory.
         self._rules = replace(self._rules, kept_mb=self._rules.kept_mb / len(variants))
-        lanes = {variant.name: self._lane(variant) for variant in variants}
-        self._lanes = Lanes(lanes, Variants({each.name: each.weight for each in variants}, self._serving.salt))
-        followed = list(_followed(variants, lanes))
-        self._follower = ModelFollower(followed, self._load, self._hear_of_swap) if followed else None
+        workers = {variant.name: self._worker(variant) for variant in variants}
+        self._workers = VariantWorkers(
+            workers, Variants({each.name: each.weight for each in variants}, self._serving.salt)
+        )
+        followed = list(_followed(variants, workers))
+        self._follower = ModelFollower(followed, self._load, self._on_swap) if followed else None
         if self._follower is not None:
             self._follower.start(self._serving.poll_s)
 
@@ -107,14 +108,14 @@ class ScoreCandidates(AsyncFunction):
         """Let the threads end, and remove the score cache."""
         if self._follower is not None:
             self._follower.close()
-        self._lanes.close()
+        self._workers.close()
         if self._cache is not None:
             self._cache.close()
 
     async def async_invoke(self, value: Row) -> list[Row]:
         """Score one element's behaviours."""
         element = decode_tracked(value[1])
-        models, behaviors = await self._lanes.score(element.behaviors)
+        models, behaviors = await self._workers.score(element.behaviors)
         swaps = [self._swaps.popleft() for _ in range(len(self._swaps))]
         scored = ScoredElement(
             epoch=element.epoch,
@@ -122,27 +123,27 @@ class ScoreCandidates(AsyncFunction):
             models=models,
             behaviors=behaviors,
             swaps=swaps,
-            sweep=None if element.sweep is None else self._lanes.exclude_neighbors(element.sweep),
+            sweep=None if element.sweep is None else self._workers.exclude_neighbors(element.sweep),
         )
         return [Row(value[0], encode(scored))]
 
-    def _lane(self, variant: Variant) -> Lane:
+    def _worker(self, variant: Variant) -> VariantWorker:
         try:
             served = variant.source.load_first(lambda bundle: self._load(variant.name, bundle))
             if isinstance(variant.source, FromRegistry):
                 variant.source.remember(Version(served.ref.version, served.ref.hash))
         except ModelHangsError as error:
-            _log.error("%s: the rules alone go on until it does", error)
+            _log.error("%s: lists are fallback lists until it does", error)
             served = error.served
-        self._tell(Swap(scorer=self._scorer, model=served.ref, outcome="started", problem=None, at=_now_ms()))
+        self._report(Swap(scorer=self._scorer, model=served.ref, outcome="started", problem=None, at=_now_ms()))
         serving = self._serving
-        rules = LaneRules(
+        rules = WorkerRules(
             batches=serving.batches,
             calls=serving.calls,
             shed_after_ms=serving.shed_after_ms,
             coalesce=serving.coalesce,
         )
-        return Lane(served, rules, self._hear_of_failure)
+        return VariantWorker(served, rules, self._on_failure)
 
     def _load(self, variant: str, bundle: Bundle) -> Served:
         """Load a model and warm it up; called beside the event loop when the model replaces another.
@@ -159,17 +160,17 @@ class ScoreCandidates(AsyncFunction):
             raise ModelHangsError(served)
         return served
 
-    def _hear_of_swap(self, model: ModelRef, problem: str | None) -> None:
+    def _on_swap(self, model: ModelRef, problem: str | None) -> None:
         outcome: Literal["failed", "swapped"] = "failed" if problem else "swapped"
-        self._tell(Swap(scorer=self._scorer, model=model, outcome=outcome, problem=problem, at=_now_ms()))
+        self._report(Swap(scorer=self._scorer, model=model, outcome=outcome, problem=problem, at=_now_ms()))
 
-    def _tell(self, swap: Swap) -> None:
+    def _report(self, swap: Swap) -> None:
         """Queue the swap for the next element; log at once that a model is served."""
         self._swaps.append(swap)
         if swap.problem is None:
             _log.info("scorer %d serves version %s as %s", swap.scorer, swap.model.version, swap.model.variant)
 
-    def _hear_of_failure(self, error: BaseException) -> None:
+    def _on_failure(self, error: BaseException) -> None:
         """Log the 1st, 2nd, 4th, 8th ... failure; all are counted as fallbacks."""
         self._model_errors += 1
         if self._model_errors & (self._model_errors - 1) == 0:
@@ -210,10 +211,10 @@ class PassUnscored(AsyncFunction):
         return [Row(value[0], encode(scored))]
 
 
-def _followed(variants: tuple[Variant, ...], lanes: dict[str, Lane]) -> Iterator[Followed]:
+def _followed(variants: tuple[Variant, ...], workers: dict[str, VariantWorker]) -> Iterator[Followed]:
     for variant in variants:
         if isinstance(variant.source, FromRegistry) and variant.source.follows:
-            yield Followed(variant.name, lanes[variant.name], variant.source)
+            yield Followed(variant.name, workers[variant.name], variant.source)
 
 
 def _now_ms() -> int:

@@ -21,7 +21,7 @@ def overtaken(behaviors: Sequence[TrackedBehavior]) -> list[bool]:
     return [each.user_seq != newest[each.behavior.user_id] for each in behaviors]
 
 
-async def sparing(
+async def submit_unshed(
     behaviors: Sequence[TrackedBehavior],
     reasons: Sequence[FallbackReason | None],
     submit: Callable[[Sequence[TrackedBehavior]], Awaitable[list[Answered[Answer]]]],

@@ -1,26 +1,153 @@
-"""The workers of all variants: each behaviour goes to its user's variant, and the answers come back in order.
+"""The workers of variants: each asks the model of its variant, which may be replaced between two batches.
+
+Each behaviour goes to the worker of its user's variant, and the answers come back in order.
 
 Pure asyncio: no Flink, no torch.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
 
-from udfs.elements import ListOwner, ModelRef, ScoredBehavior, Sweep, TrackedBehavior
-from udfs.model_serving.model_calls import Answered
-from udfs.model_serving.variant_worker import Lane, Scored
+from model.errors import RecloopError
+from udfs.elements import (
+    Candidates,
+    FallbackReason,
+    ListOwner,
+    ModelRef,
+    ScoredBehavior,
+    Sweep,
+    TrackedBehavior,
+)
+from udfs.model_serving.batching import BatchRules, MicroBatcher
+from udfs.model_serving.model_calls import Answered, CallRules, ModelCalls
+from udfs.model_serving.shedding import overtaken, submit_unshed, too_old
 from udfs.model_serving.variants import Variants
 
-_Answer = tuple[Lane, Answered[Scored]]
+
+class Scores(Protocol):
+    """The part of a scorer that a variant's worker needs."""
+
+    def answers(self, tracked: Sequence[TrackedBehavior]) -> Sequence[Candidates | Exception]:
+        """Return each history's candidates, or the fault of the model's answer to it."""
+        ...
+
+    def disliked_neighbors(self, disliked: bytes) -> bytes:
+        """Return the neighbours of the newest dislikes, which must not be shown; both as packed hashes."""
+        ...
 
 
-class Lanes:
+@dataclass(frozen=True, slots=True, eq=False)
+class Served:
+    """A model, loaded and warm, and its name in rows."""
+
+    ref: ModelRef
+    scorer: Scores
+
+
+class ModelHangsError(RecloopError):
+    """A model that does not come back from its warm-up.
+
+    Attributes:
+        served: that model; it answers once it comes back.
+    """
+
+    def __init__(self, served: Served) -> None:
+        super().__init__("the model does not come back from its warm-up")
+        self.served = served
+
+
+class Scored(NamedTuple):
+    """Candidates, and the model that proposed them."""
+
+    candidates: Candidates
+    served: Served
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerRules:
+    """Rules by which a variant's worker asks its model.
+
+    Attributes:
+        batches: rules for filling calls.
+        calls: limits of calls.
+        shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
+        coalesce: whether a behaviour is left unscored if it is submitted with a newer one of its user.
+    """
+
+    batches: BatchRules
+    calls: CallRules
+    shed_after_ms: float | None
+    coalesce: bool
+
+
+class VariantWorker:
+    """A worker that asks one model until another is offered.
+
+    It lives on one event loop; `offer` may be called from any thread. Each model has a thread of its own, so that one
+    that hangs keeps nobody from asking the next.
+    """
+
+    def __init__(self, served: Served, rules: WorkerRules, on_failure: Callable[[BaseException], None]) -> None:
+        self._rules = rules
+        self._on_failure = on_failure
+        self._served = self._offered = served
+        self._calls = self._calls_of(served)
+        self._batcher = MicroBatcher(self._ask, rules.batches)
+
+    @property
+    def served(self) -> Served:
+        """The model that answers the next batch."""
+        return self._offered
+
+    def offer(self, served: Served) -> None:
+        """Have this model answer from the next batch on; a batch under way is answered by the one before."""
+        self._offered = served
+
+    async def submit(self, behaviors: Sequence[TrackedBehavior]) -> list[Answered[Scored]]:
+        """Return the model's answer to each behaviour, in their order."""
+        if self._rules.shed_after_ms is None and not self._rules.coalesce:
+            return await self._batcher.submit(behaviors)
+        return await submit_unshed(behaviors, self._reasons(behaviors), self._batcher.submit)
+
+    def close(self) -> None:
+        """Let the model's thread end."""
+        self._calls.close()
+
+    def _reasons(self, behaviors: Sequence[TrackedBehavior]) -> list[FallbackReason | None]:
+        """Return why each behaviour is not scored; None for those that are."""
+        reasons: list[FallbackReason | None] = [None] * len(behaviors)
+        if self._rules.coalesce:
+            reasons = [FallbackReason.COALESCED if each else None for each in overtaken(behaviors)]
+        if self._rules.shed_after_ms is not None:
+            old = too_old(behaviors, time.time() * 1000 - self._rules.shed_after_ms)
+            reasons = [FallbackReason.SHED if each else reason for each, reason in zip(old, reasons, strict=True)]
+        return reasons
+
+    async def _ask(self, behaviors: list[TrackedBehavior]) -> list[Answered[Scored]]:
+        """Ask one model about the whole batch: a model that is offered meanwhile waits for the next."""
+        if self._served is not (offered := self._offered):
+            self._calls.close()
+            self._served, self._calls = offered, self._calls_of(offered)
+        answers = await self._calls(behaviors)
+        return [
+            Answered(None if answer is None else Scored(answer, offered), failure, size)
+            for answer, failure, size in answers
+        ]
+
+    def _calls_of(self, served: Served) -> ModelCalls[TrackedBehavior, Candidates]:
+        return ModelCalls(served.scorer.answers, self._rules.calls, self._on_failure)
+
+
+class VariantWorkers:
     """The variant workers of one scorer. Lives on one event loop."""
 
-    def __init__(self, lanes: Mapping[str, Lane], variants: Variants) -> None:
-        self._lanes = lanes
+    def __init__(self, workers: Mapping[str, VariantWorker], variants: Variants) -> None:
+        self._workers = workers
         self._variants = variants
-        self._only = next(iter(lanes.values())) if len(lanes) == 1 else None
+        self._only = next(iter(workers.values())) if len(workers) == 1 else None
 
     async def score(self, behaviors: Sequence[TrackedBehavior]) -> tuple[list[ModelRef], list[ScoredBehavior]]:
         """Return the models, and the behaviours in order, with candidates or without; they name models by number.
@@ -29,8 +156,8 @@ class Lanes:
         """
         models: dict[ModelRef, int] = {}
         scored = []
-        for behavior, (lane, answered) in zip(behaviors, await self._answers(behaviors), strict=True):
-            candidates, served = answered.answer or (None, lane.served)
+        for behavior, (worker, answered) in zip(behaviors, await self._answers(behaviors), strict=True):
+            candidates, served = answered.answer or (None, worker.served)
             model = models.setdefault(served.ref, len(models))
             size = None if candidates is None else answered.batch_size
             scored.append(
@@ -52,29 +179,29 @@ class Lanes:
         """Return the sweep; each user's excluded items now include the neighbours of the newest dislikes."""
         owners = [
             ListOwner(
-                each.user_id,
-                each.excluded + self._lane_of(each.user_id).served.scorer.disliked_neighbors(each.disliked),
-                each.disliked,
+                user_id=each.user_id,
+                excluded=each.excluded + self._worker_of(each.user_id).served.scorer.disliked_neighbors(each.disliked),
+                disliked=each.disliked,
             )
             for each in sweep.owners
         ]
-        return Sweep(sweep.begun, owners)
+        return Sweep(begun=sweep.begun, owners=owners)
 
     def close(self) -> None:
         """Let the models' threads end."""
-        for lane in self._lanes.values():
-            lane.close()
+        for worker in self._workers.values():
+            worker.close()
 
-    async def _answers(self, behaviors: Sequence[TrackedBehavior]) -> list[_Answer]:
+    async def _answers(self, behaviors: Sequence[TrackedBehavior]) -> list[tuple[VariantWorker, Answered[Scored]]]:
         if self._only is not None:
             return [(self._only, answer) for answer in await self._only.submit(behaviors)]
-        lanes = [self._lane_of(each.behavior.user_id) for each in behaviors]
-        shares: dict[Lane, list[TrackedBehavior]] = {}
-        for lane, each in zip(lanes, behaviors, strict=True):
-            shares.setdefault(lane, []).append(each)
-        answers = await asyncio.gather(*(lane.submit(share) for lane, share in shares.items()))
-        answers_of = {lane: iter(answered) for lane, answered in zip(shares, answers, strict=True)}
-        return [(lane, next(answers_of[lane])) for lane in lanes]
+        workers = [self._worker_of(each.behavior.user_id) for each in behaviors]
+        shares: dict[VariantWorker, list[TrackedBehavior]] = {}
+        for worker, each in zip(workers, behaviors, strict=True):
+            shares.setdefault(worker, []).append(each)
+        answers = await asyncio.gather(*(worker.submit(share) for worker, share in shares.items()))
+        answers_of = {worker: iter(answered) for worker, answered in zip(shares, answers, strict=True)}
+        return [(worker, next(answers_of[worker])) for worker in workers]
 
-    def _lane_of(self, user_id: str) -> Lane:
-        return self._only or self._lanes[self._variants.of(user_id)]
+    def _worker_of(self, user_id: str) -> VariantWorker:
+        return self._only or self._workers[self._variants.of(user_id)]

@@ -27,7 +27,7 @@ from rocksdict import (
 
 from model.bundles.answers import BundleAnswerError, Faults
 from model.file_lock import lock, try_lock
-from udfs.elements import Way
+from udfs.elements import ScoredBy
 from udfs.scoring.hash_index import Ints
 from udfs.scoring.inputs import Floats
 from udfs.scoring.scoring_rules import CacheRules
@@ -66,7 +66,7 @@ class Answers(NamedTuple):
 
     items: Ints
     scores: Floats
-    ways: list[Way]
+    ways: list[ScoredBy]
     faults: Faults
 
 
@@ -101,9 +101,9 @@ class ScoreCache:
         An answer that cannot be used is not stored, so the question is asked again.
         """
         found = self.find(keys)
-        ways = [Way.FULL if answer is None else Way.CACHE for answer in found]
+        ways = [ScoredBy.FULL if answer is None else ScoredBy.CACHE for answer in found]
         faults: dict[int, BundleAnswerError] = {}
-        if new := [row for row, way in enumerate(ways) if way is Way.FULL]:
+        if new := [row for row, way in enumerate(ways) if way is ScoredBy.FULL]:
             answers, wrong = ask(new)
             said = [Scores(*each) for each in zip(*answers, strict=True)]
             faults = {new[row]: fault for row, fault in wrong.items()}

@@ -8,7 +8,7 @@ import numpy as np
 from model.bundles.answers import BundleAnswerError, Expected, Faults, check_answers
 from model.bundles.bundle import Bundle, load_module
 from model.bundles.trial import try_module
-from udfs.elements import Candidates, TrackedBehavior, Way
+from udfs.elements import Candidates, ScoredBy, TrackedBehavior
 from udfs.scoring.device import Array, OnCpu, Runner
 from udfs.scoring.hash_index import Ints
 from udfs.scoring.inputs import EXCLUDE_STEP, Floats, ModelInputs, used_columns
@@ -34,7 +34,7 @@ class _Answer(NamedTuple):
     history: Ints
     items: Ints
     scores: Floats
-    ways: Sequence[Way]
+    ways: Sequence[ScoredBy]
     faults: Faults
 
 
@@ -125,7 +125,7 @@ class Scorer:
             answers, faults = self._ask(history[:, used], weight[:, used], age_s[:, used], exclude)
             faults = {row: fault for row, fault in faults.items() if row < asked}
             items, scores = answers
-            return _Answer(history[:asked], items[:asked], scores[:asked], [Way.FULL] * asked, faults)
+            return _Answer(history[:asked], items[:asked], scores[:asked], [ScoredBy.FULL] * asked, faults)
         inputs = (history, weight, age_s, exclude)
         keys = question_keys(self._asked_of, *inputs)
         return _Answer(history, *self._cache.answers(keys, lambda new: self._ask(*(each[new] for each in inputs))))

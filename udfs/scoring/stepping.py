@@ -10,7 +10,7 @@ import numpy as np
 
 from model.bundles.bundle import Bundle
 from model.bundles.trial import STEP_METHODS
-from udfs.elements import TrackedBehavior, Way
+from udfs.elements import ScoredBy, TrackedBehavior
 from udfs.scoring.device import Runner
 from udfs.scoring.hash_index import Ints
 from udfs.scoring.inputs import Floats, KnownItems, ModelInputs, used_columns
@@ -36,7 +36,7 @@ class Reached(NamedTuple):
     states: Floats
     histories: Ints
     known: list[KnownItems]
-    ways: list[Way]
+    ways: list[ScoredBy]
 
 
 class Stepper:
@@ -67,7 +67,7 @@ class Stepper:
             kept.keep(tracked, reached.states, reached.histories)
             if not np.isfinite(reached.states).all():  # such a state would spoil all that is made from it
                 kept.forget(tracked[row].behavior.user_id for row in _not_finite(reached.states))
-        stepped = np.flatnonzero([way is Way.STEP for way in reached.ways])
+        stepped = np.flatnonzero([way is ScoredBy.STEP for way in reached.ways])
         row, column = reached.histories[stepped].nonzero()
         row = stepped[row]
         reached.known.append(KnownItems(row, reached.histories[row, column], column))
@@ -100,7 +100,7 @@ class Stepper:
         """Run full passes where they are needed, and read kept states."""
         states = np.empty((len(tracked), self._width), dtype=np.float32)
         histories = np.empty((len(tracked), self._inputs.length), dtype=np.int64)
-        ways, known = [Way.STEP] * len(tracked), []
+        ways, known = [ScoredBy.STEP] * len(tracked), []
         if plan.full.size:
             passed = [tracked[row] for row in plan.full]
             found = self._inputs.known([each.history for each in passed])
@@ -110,7 +110,7 @@ class Stepper:
             (states[plan.full],) = self._device.run(self._module.state_after, history[:, used], weight[:, used])
             known.append(found._replace(row=plan.full[found.row]))
             for row in plan.full:
-                ways[row] = Way.FULL
+                ways[row] = ScoredBy.FULL
         rows, slots = plan.held
         states[rows], histories[rows] = kept.read(slots)
         return Reached(states, histories, known, ways)

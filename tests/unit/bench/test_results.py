@@ -77,7 +77,7 @@ def test_steps_are_compared_with_full_passes_alone() -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"fallback_share": 0.01}, "rules alone"),
+        ({"fallback_share": 0.01}, "fallback lists"),
         ({"cache_hit_share": 0.5}, "cache"),
         ({"shortest_list": 19}, "19 items"),
         ({"shortcuts": {"scoring.coalesce": "True"}}, "scoring.coalesce=True"),
@@ -93,7 +93,7 @@ def test_a_run_that_did_not_score_every_history_is_void(change: dict[str, object
 def test_what_is_void_is_told_of_the_part_that_is() -> None:
     both = Incremental(replace(TIMED, fallback_share=0.5), TIMED, 0.98, 80.0, 400.0)
     results = Results(job=JOB, incremental=both)
-    assert why_void(results) == ["incremental: 50.00% of its lists were made by the rules alone"]
+    assert why_void(results) == ["incremental: 50.00% of its lists were fallback lists"]
     assert figures(results)["fallback_share"] == 0
 
 

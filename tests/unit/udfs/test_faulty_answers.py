@@ -17,12 +17,12 @@ from model.bundles.answers import BundleAnswerError
 from model.bundles.bundle import Bundle
 from model.networks.recommender import Recommender, StepRecommender
 from tests.unit.model.faulty_models import FAULTS, WHOLE, Faulty
-from tests.unit.udfs.default_rules import CACHE, LANE, SCORING
+from tests.unit.udfs.default_rules import CACHE, SCORING, WORKER
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from tests.unit.udfs.small_bundle import IDS, ITEMS, write
-from udfs.elements import Candidates, FallbackReason, ModelRef, TrackedBehavior, Way
+from udfs.elements import Candidates, FallbackReason, ModelRef, ScoredBy, TrackedBehavior
 from udfs.model_serving.model_calls import CallRules
-from udfs.model_serving.variant_worker import Lane, Served
+from udfs.model_serving.variant_workers import Served, VariantWorker
 from udfs.scoring.score_cache import ScoreCache
 from udfs.scoring.scorer import Scorer
 from udfs.users.profile import TIME_TYPECODE
@@ -112,7 +112,7 @@ def cache() -> Iterator[ScoreCache]:
 def test_a_wrong_answer_is_not_cached_and_a_right_one_is(bundles: dict[str, Bundle], cache: ScoreCache) -> None:
     scorer = Scorer(bundles["nan"], RULES, cache=cache)
     behaviors = [tracked("i1"), tracked(SPOILT), tracked("i2")]
-    for way in (Way.FULL, Way.CACHE):
+    for way in (ScoredBy.FULL, ScoredBy.CACHE):
         first, spoilt, last = scorer.answers(behaviors)
         assert isinstance(spoilt, BundleAnswerError)
         assert isinstance(first, Candidates)
@@ -138,10 +138,10 @@ def test_a_wrong_answer_is_a_counted_model_error_of_its_behaviour(bundles: dict[
     scorer = Scorer(bundles[fault], RULES)
 
     async def ask() -> list[tuple[bool, FallbackReason | None]]:
-        rules = replace(LANE, calls=CallRules(deadline_ms=None))
-        lane = Lane(Served(ModelRef("1", "h", "a"), scorer), rules, told.append)
-        answered = await lane.submit([tracked("i1"), tracked(SPOILT), tracked("i2")])
-        lane.close()
+        rules = replace(WORKER, calls=CallRules(deadline_ms=None))
+        worker = VariantWorker(Served(ModelRef("1", "h", "a"), scorer), rules, told.append)
+        answered = await worker.submit([tracked("i1"), tracked(SPOILT), tracked("i2")])
+        worker.close()
         return [(each.answer is not None, each.failure) for each in answered]
 
     failed, sound = (False, FallbackReason.MODEL_ERROR), (True, None)

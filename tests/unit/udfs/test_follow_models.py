@@ -13,11 +13,11 @@ from model.registry.pointers import Pointers
 from model.registry.registry import POINTERS, Registry
 from tests.job.waiting import wait_until
 from tests.unit.model.tiny_bundle import NAME, write_tiny
-from tests.unit.udfs.default_rules import LANE
+from tests.unit.udfs.default_rules import WORKER
 from udfs.elements import Candidates, ModelRef, TrackedBehavior
 from udfs.model_serving import follow_models
 from udfs.model_serving.follow_models import Followed, ModelFollower
-from udfs.model_serving.variant_worker import Lane, ModelHangsError, Served
+from udfs.model_serving.variant_workers import ModelHangsError, Served, VariantWorker
 
 UNLOADABLE = b"no TorchScript"
 
@@ -38,7 +38,7 @@ class Scorer:
 
 
 class Bench:
-    """A registry, and a follower with one lane a variant."""
+    """A registry, and a follower with one worker a variant."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -54,20 +54,20 @@ class Bench:
         return self.folder / "registry" / NAME / version
 
     def follow(self, **variants: str) -> ModelFollower:
-        followed = [Followed(name, self._lane(name, which), self.source(which)) for name, which in variants.items()]
-        self.lanes = {each.variant: each.lane for each in followed}
+        followed = [Followed(name, self._worker(name, which), self.source(which)) for name, which in variants.items()]
+        self.workers = {each.variant: each.worker for each in followed}
         return ModelFollower(followed, self._load, self._hear)
 
     def serving(self) -> dict[str, str]:
-        return {name: lane.served.ref.version for name, lane in self.lanes.items()}
+        return {name: worker.served.ref.version for name, worker in self.workers.items()}
 
     def close(self) -> None:
-        for lane in self.lanes.values():
-            lane.close()
+        for worker in self.workers.values():
+            worker.close()
 
-    def _lane(self, variant: str, which: str) -> Lane:
+    def _worker(self, variant: str, which: str) -> VariantWorker:
         served = self.source(which).load_first(lambda bundle: self._load(variant, bundle))
-        return Lane(served, LANE, lambda _: None)
+        return VariantWorker(served, WORKER, lambda _: None)
 
     def _load(self, variant: str, bundle: Bundle) -> Served:
         return Served(ModelRef(bundle.manifest.version, bundle.hash, variant), Scorer(bundle))
@@ -143,7 +143,7 @@ def test_a_model_that_hangs_is_told_and_not_tried_again(bench: Bench, monkeypatc
 
     def hang(variant: str, bundle: Bundle) -> Served:
         tries.append(variant)
-        raise ModelHangsError(bench.lanes["a"].served)
+        raise ModelHangsError(bench.workers["a"].served)
 
     monkeypatch.setattr(follower, "_load", hang)
     follower.look()

@@ -155,25 +155,25 @@ def test_reasons_read_well(reason: int | str, text: str) -> None:
     assert reason_text(reason) == text
 
 
-def test_a_calm_list_takes_in_no_more_than_it_may() -> None:
+def test_a_list_takes_in_no_more_new_items_than_it_may() -> None:
     rules = replace(RULES, max_new_items=1)
     user_list = made(scored(proposals("x", "y", "z"), seq=2), rules=rules, before=standing("abc", seq=1))
     assert sorted(user_list.items) == ["a", "b", "x"]
 
 
-def test_a_calm_list_that_is_short_is_filled_all_the_same() -> None:
+def test_a_limited_list_that_is_short_is_filled_all_the_same() -> None:
     rules = replace(RULES, max_new_items=1)
     user_list = made(scored(proposals("x", "y", "z"), seq=2), rules=rules, before=standing("a", seq=1))
     assert sorted(user_list.items) == ["a", "x", "y"]
 
 
-def test_a_calm_list_stays_as_it_is_while_its_items_are_the_best() -> None:
+def test_a_limited_list_stays_as_it_is_while_its_items_are_the_best() -> None:
     rules = replace(RULES, max_new_items=1)
     user_list = made(scored(proposals("a", "b", "c", "d"), seq=2), rules=rules, before=standing("abc", seq=1))
     assert user_list.items == ["a", "b", "c"]
 
 
-def test_what_a_full_group_keeps_out_of_a_calm_list_makes_room_for_what_was_there() -> None:
+def test_what_a_full_group_keeps_out_of_a_limited_list_makes_room_for_what_was_there() -> None:
     rules = replace(RULES, max_new_items=1, max_per_group=1)
     fallbacks = Fallbacks(popular="p", groups={"a": "g", "x": "g"})
     before = standing("abc", [0.9, 0.8, 0.7], seq=1)
@@ -270,7 +270,7 @@ def test_whatever_is_proposed_a_list_is_in_shape(run: list[ScoredBehavior], rule
 
 
 @given(st.none() | st.lists(items, unique=True, max_size=8), worlds, st.integers(1, 3))
-def test_a_full_calm_list_never_takes_in_more_newcomers_than_it_may(
+def test_a_full_limited_list_never_takes_in_more_newcomers_than_it_may(
     proposed: list[str] | None, world: Fallbacks, most: int
 ) -> None:
     rules = replace(RULES, max_new_items=most, max_per_group=2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tests.unit.udfs.examples import NOW_MS, behavior, proposals
 from udfs.elements import Candidates, FallbackReason, TrackedBehavior
 from udfs.model_serving.model_calls import Answered
-from udfs.model_serving.shedding import overtaken, sparing, too_old
+from udfs.model_serving.shedding import overtaken, submit_unshed, too_old
 
 BOUND_MS = 500
 SOME_REASONS = st.none() | st.sampled_from([FallbackReason.SHED, FallbackReason.COALESCED])
@@ -28,7 +28,7 @@ async def submit(behaviors: Sequence[TrackedBehavior]) -> list[Answered[Candidat
 @given(st.lists(SOME_REASONS))
 def test_who_has_a_reason_is_not_asked_about_and_all_stay_in_order(reasons: list[FallbackReason | None]) -> None:
     behaviors = [appended(number) for number in range(len(reasons))]
-    answers = asyncio.run(sparing(behaviors, reasons, submit))
+    answers = asyncio.run(submit_unshed(behaviors, reasons, submit))
     assert [answered.failure for answered in answers] == reasons
     assert [answered.answer for answered in answers] == [
         proposals(str(number)) if reason is None else None for number, reason in enumerate(reasons)

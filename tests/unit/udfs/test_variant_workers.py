@@ -1,4 +1,4 @@
-"""Lanes with real threads: a model is replaced between two batches, and whoever scored a behaviour is named on it."""
+"""Variant workers with real threads: a model is replaced between two batches, and each behaviour names its scorer."""
 
 import asyncio
 import threading
@@ -11,16 +11,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.udfs.default_rules import LANE
+from tests.unit.udfs.default_rules import WORKER
 from tests.unit.udfs.examples import behavior, proposals
 from udfs.elements import Candidates, FallbackReason, ModelRef, ScoredBehavior, TrackedBehavior
 from udfs.model_serving.batching import BatchRules
 from udfs.model_serving.model_calls import CallRules
-from udfs.model_serving.variant_worker import Lane, LaneRules, Served
-from udfs.model_serving.variant_workers import Lanes
+from udfs.model_serving.variant_workers import Served, VariantWorker, VariantWorkers, WorkerRules
 from udfs.model_serving.variants import Variants
 
-RULES = replace(LANE, batches=BatchRules(max_size=4, linger_ms=0.1), calls=CallRules(deadline_ms=None))
+RULES = replace(WORKER, batches=BatchRules(max_size=4, linger_ms=0.1), calls=CallRules(deadline_ms=None))
 Told = tuple[list[ModelRef], list[ScoredBehavior]]
 
 
@@ -62,9 +61,9 @@ def tracked(seq: int, user: str = "u") -> TrackedBehavior:
     return TrackedBehavior(behavior(user=user), seq, b"", b"", b"", b"", b"", [])
 
 
-def one_lane(model: Model, rules: LaneRules = RULES) -> tuple[Lane, Lanes]:
-    lane = Lane(served(model), rules, lambda _: None)
-    return lane, Lanes({"default": lane}, Variants({"default": 1.0}, ""))
+def one_lane(model: Model, rules: WorkerRules = RULES) -> tuple[VariantWorker, VariantWorkers]:
+    worker = VariantWorker(served(model), rules, lambda _: None)
+    return worker, VariantWorkers({"default": worker}, Variants({"default": 1.0}, ""))
 
 
 def versions(told: Told) -> list[str]:
@@ -86,19 +85,19 @@ def test_whatever_is_offered_when_every_behavior_is_answered_once_in_order_by_wh
     plan: list[int | str],
 ) -> None:
     async def run() -> list[Told]:
-        lane, lanes = one_lane(Model("0"))
+        worker, workers = one_lane(Model("0"))
         sent: list[asyncio.Task[Told]] = []
         seq = 0
         for number, step in enumerate(plan, start=1):
             if step == "offer":
-                await asyncio.to_thread(lane.offer, served(Model(str(number))))
+                await asyncio.to_thread(worker.offer, served(Model(str(number))))
             elif isinstance(step, int):
                 behaviors = [tracked(seq := seq + 1) for _ in range(step)]
-                sent.append(asyncio.create_task(lanes.score(behaviors)))
+                sent.append(asyncio.create_task(workers.score(behaviors)))
             else:
                 await asyncio.sleep(0)
         told = await asyncio.gather(*sent)
-        lanes.close()
+        workers.close()
         return told
 
     told = asyncio.run(run())
@@ -116,14 +115,14 @@ def test_whatever_is_offered_when_every_behavior_is_answered_once_in_order_by_wh
 def test_what_is_under_way_is_answered_by_the_old_model_and_what_waits_by_the_new() -> None:
     async def run() -> tuple[Told, Told]:
         old = Model("old")
-        lane, lanes = one_lane(old)
+        worker, workers = one_lane(old)
         with old.held():
-            first = asyncio.create_task(lanes.score([tracked(1)]))
+            first = asyncio.create_task(workers.score([tracked(1)]))
             await asyncio.to_thread(old.asked.wait)
-            second = asyncio.create_task(lanes.score([tracked(2)]))
-            lane.offer(served(Model("new")))
+            second = asyncio.create_task(workers.score([tracked(2)]))
+            worker.offer(served(Model("new")))
         told = await first, await second
-        lanes.close()
+        workers.close()
         return told
 
     under_way, waiting = asyncio.run(run())
@@ -133,12 +132,12 @@ def test_what_is_under_way_is_answered_by_the_old_model_and_what_waits_by_the_ne
 def test_a_model_that_hangs_keeps_nobody_from_asking_its_successor() -> None:
     async def run() -> tuple[Told, Told]:
         hanging = Model("hanging")
-        lane, lanes = one_lane(hanging, replace(RULES, calls=CallRules(deadline_ms=20)))
+        worker, workers = one_lane(hanging, replace(RULES, calls=CallRules(deadline_ms=20)))
         with hanging.held():
-            late = await lanes.score([tracked(1)])
-            lane.offer(served(Model("new")))
-            told = late, await lanes.score([tracked(2)])
-        lanes.close()
+            late = await workers.score([tracked(1)])
+            worker.offer(served(Model("new")))
+            told = late, await workers.score([tracked(2)])
+        workers.close()
         return told
 
     (_, [late]), answered = asyncio.run(run())
@@ -151,11 +150,12 @@ def test_each_user_is_answered_by_his_variant_in_the_elements_order() -> None:
     users = [f"user-{number}" for number in range(9)]
 
     async def run() -> Told:
-        lanes = Lanes(
-            {name: Lane(served(Model(f"of {name}"), name), RULES, lambda _: None) for name in ("a", "b")}, variants
+        workers = VariantWorkers(
+            {name: VariantWorker(served(Model(f"of {name}"), name), RULES, lambda _: None) for name in ("a", "b")},
+            variants,
         )
-        told = await lanes.score([tracked(seq, user) for seq, user in enumerate(users)])
-        lanes.close()
+        told = await workers.score([tracked(seq, user) for seq, user in enumerate(users)])
+        workers.close()
         return told
 
     told = asyncio.run(run())
@@ -170,9 +170,9 @@ def test_a_behavior_names_its_variant_whether_it_was_scored_or_not(*, fails: boo
     model.fails = fails
 
     async def run() -> Told:
-        _, lanes = one_lane(model)
-        told = await lanes.score([tracked(1)])
-        lanes.close()
+        _, workers = one_lane(model)
+        told = await workers.score([tracked(1)])
+        workers.close()
         return told
 
     [ref], [scored] = asyncio.run(run())
@@ -185,11 +185,11 @@ def test_the_newest_of_a_user_is_scored_alone_and_the_old_are_shed_whoever_is_ne
     long_ago = msgspec.structs.replace(behavior(user="late"), appended_at=1)
 
     async def run() -> Told:
-        _, lanes = one_lane(Model("1"), rules)
-        told = await lanes.score(
+        _, workers = one_lane(Model("1"), rules)
+        told = await workers.score(
             [tracked(1), tracked(2), tracked(5, "v"), TrackedBehavior(long_ago, 1, b"", b"", b"", b"", b"", [])]
         )
-        lanes.close()
+        workers.close()
         return told
 
     reasons = [each.fallback_reason for each in asyncio.run(run())[1]]
