@@ -6,6 +6,7 @@ from array import array
 from functools import lru_cache
 
 MAX_ID_BYTES = 256
+"""The longest id, in UTF-8."""
 EVENT_IDS_KEPT = 64
 """The number of a user's newest event ids that are remembered, by the job and by all readers of a log."""
 

@@ -47,6 +47,7 @@ from job.settings.values import (
     Weight,
 )
 from model.actions import Kind
+from model.ids import EVENT_IDS_KEPT
 from udfs.kafka.connection import KafkaConnection, Secret
 from udfs.lists.user_list import Policy
 
@@ -198,7 +199,7 @@ class ProfileSettings(_Group):
     seen_limit: Remembered = Field(500, description="items remembered as seen after they left the history")
     bought_limit: Remembered = Field(1000, description="owned items remembered")
     disliked_limit: Remembered = Field(1000, description="disliked items remembered")
-    event_ids_limit: Records = Field(64, description="newest event ids known for dropping repeated events")
+    event_ids_limit: Records = Field(EVENT_IDS_KEPT, description="newest event ids known for dropping repeated events")
     shown_limit: Records = Field(100, description="items shown without an act that are counted")
 
 

@@ -12,10 +12,9 @@ import msgspec
 
 from model.actions import ActionTable
 from model.event_time import LATEST_MS, wrong_unit
-from model.ids import id_text
+from model.ids import MAX_ID_BYTES, id_text
 from udfs.elements import LoggedBehavior
 
-MAX_ID_BYTES = 256
 MAX_RAW_BYTES = 64 * 1024
 """Number of the record's first bytes that a dead letter keeps."""
 LONGEST_RECORD_BYTES = 1 << 20

@@ -10,10 +10,11 @@ from msgspec import inspect
 
 from model.actions import DEFAULT_ACTIONS
 from model.event_time import LATEST_MS
+from model.ids import MAX_ID_BYTES
 from tests.unit.udfs.default_rules import PARSING
 from udfs.elements import LoggedBehavior
 from udfs.log import parsing
-from udfs.log.parsing import MAX_ID_BYTES, LogRecord, parse
+from udfs.log.parsing import LogRecord, parse
 
 NOW_MS = 1_700_000_000_000
 RULES = replace(PARSING, max_ahead_ms=2**63, allowed_lateness_ms=2**63)

@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.event_time import LATEST_MS
+from model.ids import MAX_ID_BYTES
 from tests.unit.udfs.default_rules import PARSING
 from tests.unit.udfs.examples import NOW_MS, record
 from udfs.elements import LoggedBehavior, PolledElement, decode_polled, encode
 from udfs.log.log_rows import dead_letter_row
-from udfs.log.parsing import MAX_ID_BYTES, DeadLetter, LogRecord, Reason, parse
+from udfs.log.parsing import DeadLetter, LogRecord, Reason, parse
 from udfs.rows import to_lines
 from udfs.users.behavior_row import user_behavior_row
 

@@ -1,4 +1,4 @@
-"""Sparing: what is too old or overtaken is never scored, everything else is, and all of it stays in order."""
+"""Shedding: what is too old or overtaken is never scored, everything else is, and all of it stays in order."""
 
 import asyncio
 from collections.abc import Sequence
