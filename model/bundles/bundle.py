@@ -4,8 +4,8 @@
 - model.pt: TorchScript, `forward` as `model.networks.recommender` has it.
 - vocabulary.json: item ids; the item at position i has model index i + 1, and 0 pads.
 - catalog.json: {"titles", "groups"}, parallel to the vocabulary.
-- neighbors.npy: int32 (n + 1, M), each item's nearest first, 0 pads.
-- popularity.json: [[item id, count], ...], best first.
+- neighbors.npy: int32 (n + 1, M), each item's nearest others first, 0 pads; row 0 is 0.
+- popularity.json: [[item id, count], ...], each item once, best first.
 
 The sha256 of each other file is checked before the file is decoded, and nothing is pickled. Only `load_module` imports
 torch, so reading titles is quick.
@@ -32,10 +32,10 @@ from model.bundles.bundle_files import (
     POPULARITY,
     VOCABULARY,
     BundleFiles,
-    decode,
     folder_reader,
     read_checked,
 )
+from model.bundles.light_files import Popular, read_catalog, read_neighbors, read_popularity, read_vocabulary
 from model.bundles.manifest import (
     BundleContractError,
     BundleCorruptError,
@@ -67,14 +67,13 @@ __all__ = [
     "Compression",
     "Contents",
     "Manifest",
+    "Popular",
     "Training",
     "load_module",
     "read_manifest",
     "with_metrics",
     "write_bundle",
 ]
-
-Popular = tuple[tuple[ItemId, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ class Bundle:
 
         Raises:
             BundleMissingError: there is no bundle, or one of its files is missing.
-            BundleCorruptError: a file is not what the manifest says.
+            BundleCorruptError: a file is not what the manifest says, or contradicts another one.
             BundleContractError: it was made for another version of the contract.
             BundleEmptyError: it knows no item.
         """
@@ -246,41 +245,18 @@ def _encoded(manifest: Manifest) -> bytes:
 def _assemble(path: Path, files: BundleFiles, device: str) -> Bundle:
     manifest = files.manifest
     content = {name: files.read(name) for name in FILES}
-    vocabulary: tuple[ItemId, ...] = decode(path / VOCABULARY, content[VOCABULARY], tuple[ItemId, ...])
-    catalog: dict[str, tuple[str, ...]] = decode(path / CATALOG, content[CATALOG], dict[str, tuple[str, ...]])
-    neighbors = _neighbors(path, content[NEIGHBORS], (manifest.items + 1, manifest.neighbors))
-    titles, groups = catalog.get("titles", ()), catalog.get("groups", ())
-    if len(set(vocabulary)) < len(vocabulary):
-        msg = f"{path / VOCABULARY} has an item twice; train the model again"
-        raise BundleCorruptError(msg)
-    if {len(vocabulary), len(titles), len(groups)} != {manifest.items}:
-        msg = f"{path}: vocabulary and catalogue do not have the manifest's {manifest.items} items"
-        raise BundleCorruptError(msg)
+    vocabulary = read_vocabulary(path, content[VOCABULARY], manifest.items)
+    titles, groups = read_catalog(path, content[CATALOG], manifest.items)
+    index_of = {item_id: number for number, item_id in enumerate(vocabulary, start=1)}
     return Bundle(
         path=path,
         manifest=manifest,
         hash=files.hash,
         vocabulary=vocabulary,
-        index_of={item_id: number for number, item_id in enumerate(vocabulary, start=1)},
+        index_of=index_of,
         titles=titles,
         groups=groups,
-        neighbors=neighbors,
-        popularity=decode(path / POPULARITY, content[POPULARITY], Popular),
+        neighbors=read_neighbors(path, content[NEIGHBORS], (manifest.items + 1, manifest.neighbors)),
+        popularity=read_popularity(path, content[POPULARITY], index_of),
         device=device,
     )
-
-
-def _neighbors(path: Path, content: bytes, shape: tuple[int, int]) -> npt.NDArray[np.int32]:
-    try:
-        table = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, EOFError, OSError) as error:
-        msg = f"{path / NEIGHBORS} is no table of numbers; train the model again"
-        raise BundleCorruptError(msg) from error
-    if table.shape != shape or table.dtype != np.int32:
-        msg = f"{path / NEIGHBORS} is {table.dtype} {table.shape}, not int32 {shape}; train the model again"
-        raise BundleCorruptError(msg)
-    if table.size and (table.min() < 0 or table.max() >= len(table)):
-        msg = f"{path / NEIGHBORS} has an index that is none of the vocabulary's; train the model again"
-        raise BundleCorruptError(msg)
-    table.flags.writeable = False
-    return np.asarray(table)

@@ -3,9 +3,11 @@
 import hashlib
 import io
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from typer.testing import CliRunner
 
@@ -23,12 +25,16 @@ from model.bundles.bundle import (
     write_bundle,
 )
 from model.datasets.generate import Synthetic, generate
+from model.ids import MAX_ID_BYTES
 from model.registry.pointers import CANDIDATE, CURRENT
 from model.registry.registry import Registry
 from tests.unit.model.bundles import written
 from tests.unit.model.faulty_models import Faulty
 from tests.unit.model.test_training import ITEMS
 from tests.unit.model.tiny_bundle import NAME, tiny_model, write_tiny
+
+IDS = [f"i{n}" for n in range(1, ITEMS + 1)]
+"""The vocabulary of `written`."""
 
 
 def empty(folder: Path) -> Path:
@@ -80,6 +86,14 @@ def table(values: object) -> bytes:
     return content.getvalue()
 
 
+def near(cells: Mapping[tuple[int, int], int]) -> npt.NDArray[np.int32]:
+    """A table of two neighbours with these cells, and 0 elsewhere."""
+    values = np.zeros((ITEMS + 1, 2), dtype=np.int32)
+    for cell, value in cells.items():
+        values[cell] = value
+    return values
+
+
 @pytest.mark.parametrize(
     ("file", "content"),
     [
@@ -88,7 +102,20 @@ def table(values: object) -> bytes:
         ("neighbors.npy", table([{"pickled": 1}])),
         ("neighbors.npy", table(np.full((ITEMS + 1, 2), ITEMS + 1, dtype=np.int32))),
         ("neighbors.npy", table(np.full((ITEMS + 1, 2), -1, dtype=np.int32))),
+        ("neighbors.npy", table(near({(0, 0): 1}))),
+        ("neighbors.npy", table(near({(3, 0): 3}))),
+        ("neighbors.npy", table(near({(3, 0): 4, (3, 1): 4}))),
+        ("neighbors.npy", table(near({(3, 1): 4}))),
         ("vocabulary.json", json.dumps(["i1"] * ITEMS).encode()),
+        ("vocabulary.json", json.dumps(["", *IDS[1:]]).encode()),
+        ("vocabulary.json", json.dumps([*IDS[:-1], "x" * (MAX_ID_BYTES + 1)]).encode()),
+        ("vocabulary.json", json.dumps([*IDS[:-1], "\u00e9" * (MAX_ID_BYTES // 2 + 1)]).encode()),
+        ("vocabulary.json", json.dumps([*IDS, "one more"]).encode()),
+        ("catalog.json", json.dumps({"titles": IDS}).encode()),
+        ("popularity.json", b'[["nobody knows it", 3]]'),
+        ("popularity.json", b'[["i1", 3], ["i2", 2], ["i1", 1]]'),
+        ("popularity.json", b'[["i1", 3], ["i2", -1]]'),
+        ("popularity.json", b'[["i1", 3], ["i2", 4]]'),
         ("model.pt", b"no model"),
     ],
 )
@@ -96,6 +123,19 @@ def test_a_damaged_file_with_the_right_hash_is_refused(file: str, content: bytes
     path = damaged(tmp_path / "b", file, content)
     with pytest.raises(BundleCorruptError, match=f"{file}.*train the model again"):
         load_module(Bundle.load(path))
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("neighbors.npy", table(near({(1, 0): 2, (2, 0): 1, (2, 1): 3}))),
+        ("vocabulary.json", json.dumps([*IDS[:-1], "x" * MAX_ID_BYTES]).encode()),
+        ("popularity.json", b"[]"),
+        ("popularity.json", b'[["i2", 3], ["i1", 3], ["i3", 0]]'),
+    ],
+)
+def test_all_that_the_contract_allows_is_read(file: str, content: bytes, tmp_path: Path) -> None:
+    Bundle.load(damaged(tmp_path / "b", file, content))
 
 
 @pytest.mark.parametrize(
