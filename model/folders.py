@@ -213,7 +213,15 @@ def _not_ours(folder: Path, kind: FolderKind) -> str | None:
         return f"is {other}" if other else _something_else(kind, found)
     known = _read_marker(folder)
     made = set(known.files) if known else {name for name in found if any(fnmatchcase(name, p) for p in kind.files)}
-    return _something_else(kind, found - made) if found - made else None
+    foreign = {name for name in found - made if not _is_marker_among(made, folder, name)}
+    return _something_else(kind, foreign) if foreign else None
+
+
+def _is_marker_among(made: set[str], folder: Path, name: str) -> bool:
+    """Return True for the marker of a folder of which all is in `made`: earlier versions did not list inner markers."""
+    path = Path(name)
+    inner = _read_marker(folder / path.parent) if path.name == MARKER else None
+    return inner is not None and bool(inner.files) and {(path.parent / file).as_posix() for file in inner.files} <= made
 
 
 def _something_else(kind: FolderKind, found: set[str]) -> str:
@@ -240,11 +248,12 @@ def _read_marker(folder: Path) -> _Marker | None:
 
 
 def _files_in(folder: Path) -> set[str]:
-    """Return the paths of all files and empty folders below a folder, relative to it, markers left out."""
+    """Return the paths of all files and empty folders below a folder, relative to it; its own marker is left out."""
+    own = folder / MARKER
     return {
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.name != MARKER and (path.is_symlink() or not path.is_dir() or not any(path.iterdir()))
+        if path != own and (path.is_symlink() or not path.is_dir() or not any(path.iterdir()))
     }
 
 

@@ -20,7 +20,7 @@ from job.commands.output import Screen, print_json, say
 from model.bundles.bundle_files import BUNDLE
 from model.bundles.manifest import PROTOCOL
 from model.errors import TrainingError
-from model.folders import check_replaceable, checked_name
+from model.folders import beside, check_replaceable, checked_name
 from model.recommenders.kinds import DEFAULT_KIND, KINDS, Size, kind_named
 from model.registry.pointers import CANDIDATE, Pointers, Version
 from model.registry.registry import Registry
@@ -115,8 +115,7 @@ def train(
 
 def checkpoints_of(bundle: Path) -> Path:
     """Return the folder beside a bundle that holds its training's checkpoint until the bundle is written."""
-    bundle = bundle.absolute()
-    return bundle.with_name(f".{bundle.name}.training")
+    return beside(bundle.absolute(), "training")
 
 
 def _fit(dataset: Dataset, bundle: Path, config: FitConfig) -> Fitted | None:

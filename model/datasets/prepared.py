@@ -78,13 +78,16 @@ class Dataset:
         """Open a prepared folder, and read its summary.
 
         Raises:
-            NotPreparedError: the folder is no prepared data set.
+            NotPreparedError: the folder is no prepared data set, or may not be read.
         """
         mend(path)
         try:
             info = msgspec.json.decode((path / INFO).read_bytes(), type=DatasetInfo)
-        except (OSError, msgspec.DecodeError) as error:
+        except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError) as error:
             msg = f"{path} is no prepared data set ({_why_none(path, error)}); make one with: recloop data prepare"
+            raise NotPreparedError(msg) from error
+        except OSError as error:
+            msg = f"{path / INFO} cannot be read ({error.strerror}): let this user read it, or give another data set"
             raise NotPreparedError(msg) from error
         return cls(path, info)
 
@@ -114,7 +117,7 @@ def _why_none(path: Path, error: Exception) -> str:
         return f"it has no {INFO}" if path.is_dir() else "there is no such folder"
     if isinstance(error, NotADirectoryError):
         return "it is a file and no folder"
-    return error.strerror or str(error) if isinstance(error, OSError) else f"{INFO}: {error}"
+    return f"{INFO}: {error}"
 
 
 def write_behaviors(folder: Path, blocks: Iterable[bytes]) -> str:

@@ -56,12 +56,15 @@ def open_store(url: str | Path) -> Store:
     """Open the store at a folder or an fsspec URL, or at the one written in `env:NAME` or `file:PATH`.
 
     Raises:
-        RegistryAccessError: no installed package knows such URLs, the server cannot be reached, the URL's password has
-            an unescaped separator, or the variable or file is missing or empty.
+        RegistryAccessError: the URL is empty, no installed package knows such URLs, the server cannot be reached, the
+            URL's password has an unescaped separator, or the variable or file is missing or empty.
     """
     if isinstance(url, Path):
         return FolderStore(url)
     url = url_at(url)
+    if not url.removeprefix("file://").strip():
+        msg = f"the registry's folder or URL is empty ({url!r}): give one by --registry or models.url"
+        raise RegistryAccessError(msg)
     if not is_url(url):
         return FolderStore(Path(url))
     if has_plain_slash(url):

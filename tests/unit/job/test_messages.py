@@ -90,6 +90,14 @@ def test_files_and_folders_that_are_something_else_are_named_with_the_mend(
     assert said in refusal(*command.split())
 
 
+def test_a_data_set_that_may_not_be_read_is_not_to_be_made_again(there: Path) -> None:
+    (there / "folder" / "dataset.json").write_text("{}")
+    with without_rights(there / "folder"):
+        said = refusal("data", "show", "./folder")
+    assert "folder/dataset.json cannot be read (Permission denied): let this user read it" in said
+    assert "prepare" not in said
+
+
 def test_a_registry_that_may_not_be_read_is_no_empty_one(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "registry")
     registry.register(write_tiny(tmp_path / "bundle", "1").path)

@@ -1,5 +1,6 @@
 """Folders are whole or absent whatever happens, and what a command did not make stays."""
 
+import json
 import os
 import signal
 import sys
@@ -12,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from job.commands.train import checkpoints_of
 from model import file_lock, folders
 from model.bundles.bundle_files import BUNDLE
 from model.datasets.prepared import DATASET
 from model.folders import (
+    MARKER,
     FolderKind,
     FolderNameError,
     NotOursError,
@@ -81,7 +84,17 @@ def _link(target: Path) -> None:
     (target / "mine").symlink_to("/nowhere")
 
 
-@pytest.mark.parametrize("add", [_own_thesis, _thesis_below, _empty_folder, _link])
+def _marker_below(target: Path) -> None:
+    (target / "below" / MARKER).write_text("precious")
+
+
+def _folder_with_a_marker(target: Path) -> None:
+    claim_folder(target / "mine", KIND)
+
+
+@pytest.mark.parametrize(
+    "add", [_own_thesis, _thesis_below, _empty_folder, _link, _marker_below, _folder_with_a_marker]
+)
 def test_an_own_folder_with_something_else_in_it_stays(tmp_path: Path, add: Callable[[Path], None]) -> None:
     write(tmp_path / "parcel", "old")
     add(tmp_path / "parcel")
@@ -188,6 +201,11 @@ def test_every_name_is_that_of_one_folder_or_refused(tmp_path_factory: pytest.Te
 def test_a_long_name_has_a_short_one_beside_it() -> None:
     assert len(os.fsencode(beside(Path("a" * 255), "draft-1").name)) <= 255
     assert beside(Path("x/a"), "old") == Path("x/.a.old")
+    for name in ("a", "a" * 250):
+        folder = checkpoints_of(Path("x") / name)
+        assert len(os.fsencode(folder.name)) <= 255
+        assert folder == Path("x").absolute() / folder.name != Path("x").absolute() / name
+    assert checkpoints_of(Path("x/a")).name == ".a.training"
 
 
 def kill_at(line: int, work: Step) -> bool:
@@ -242,6 +260,19 @@ def test_a_whole_folder_holds_whole_folders(tmp_path: Path) -> None:
             write(draft / "second", content)
         assert [content_of(tmp_path / "parcels" / name) for name in ("first", "second")] == [content, content]
     assert names_in(tmp_path) == ["parcels"]
+
+
+def test_markers_inside_that_earlier_versions_did_not_list_keep_nothing_from_being_replaced(tmp_path: Path) -> None:
+    parcels = FolderKind("parcels", "list", frozenset(), ("*",))
+    for content in ("one", "two"):
+        with whole_folder(tmp_path / "parcels", parcels) as draft:
+            (draft / "list").touch()
+            write(draft / "first", content)
+        marker = json.loads((tmp_path / "parcels" / MARKER).read_text())
+        listed = [name for name in marker["files"] if Path(name).name != MARKER]
+        assert listed != marker["files"]
+        (tmp_path / "parcels" / MARKER).write_text(json.dumps({**marker, "files": listed}))
+    assert content_of(tmp_path / "parcels" / "first") == "two"
 
 
 def test_a_draft_of_a_living_process_stays(tmp_path: Path) -> None:

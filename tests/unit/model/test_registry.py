@@ -295,5 +295,11 @@ def test_what_cannot_be_opened_is_told_without_the_password(url: str) -> None:
     assert "secret" not in str(told.value)
 
 
+@pytest.mark.parametrize("url", ["", " ", "file://"])
+def test_no_folder_at_all_is_not_the_current_one(url: str) -> None:
+    with pytest.raises(RegistryAccessError, match=r"is empty.*--registry"):
+        open_store(url)
+
+
 def test_a_file_url_is_a_folder(tmp_path: Path) -> None:
     assert isinstance(open_store(f"file://{tmp_path}"), FolderStore)
