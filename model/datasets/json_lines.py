@@ -137,9 +137,11 @@ class JsonLinesReader:
         user_id, item_id = id_text(row.user_id), id_text(row.item_id)
         event_id, request_id = id_text(row.event_id), id_text(row.request_id)
         if user_id is None or item_id is None:
-            return _no_id("user_id" if user_id is None else "item_id", report)
+            report.skip(f"{'user_id' if user_id is None else 'item_id'} is neither text nor a whole number")
+            return None
         if (event_id, request_id).count(None) != (row.event_id, row.request_id).count(None):
-            return _no_id("event_id or request_id", report)
+            report.skip("event_id or request_id is neither text nor a whole number")
+            return None
         return Raw(
             user_id=user_id,
             item_id=item_id,
@@ -149,10 +151,6 @@ class JsonLinesReader:
             request_id=request_id,
             position=row.position,
         )
-
-
-def _no_id(name: str, report: ReadReport) -> None:
-    report.skip(f"{name} is neither text nor a whole number")
 
 
 def _too_long(line: str) -> str | None:
