@@ -26,6 +26,8 @@ MONTH_FIRST = "month/day/year hour:minute, taken as UTC"
 _WHOLE = re.compile(r"[+-]?[0-9]{1,30}")
 _DECIMAL = re.compile(r"[+-]?[0-9]{1,30}\.[0-9]*(?:[eE][+]?[0-9]{1,2})?|[+-]?[0-9]{1,30}[eE][+]?[0-9]{1,2}")
 _US_FORMAT = "%m/%d/%Y %H:%M"
+_SLASHED = re.compile(r"\s*([0-9]{1,2})/([0-9]{1,2})/[0-9]{4}\s")
+_MONTHS, _DAYS = 12, 31
 
 
 class EventTimeError(RecloopError, ValueError):
@@ -82,6 +84,8 @@ class EventTimes:
         seen: unit or form -> times that were read in it.
         doubtful: unit -> times that would be plausible in it, but were read in the given one.
         early: numbers that are plausible in no unit and were read in the given or promised one.
+        either: dates that were read as month/day/year, and would be others as day/month/year.
+        day_first: dates that are some only as day/month/year.
     """
 
     documented: Unit | None = None
@@ -89,6 +93,8 @@ class EventTimes:
     seen: Counter[Unit | str] = field(default_factory=Counter)
     doubtful: Counter[Unit] = field(default_factory=Counter)
     early: int = 0
+    either: int = 0
+    day_first: int = 0
 
     def to_ms(self, value: float | str) -> EpochMs:
         """Return the epoch milliseconds of a source's time, and count its unit.
@@ -99,10 +105,27 @@ class EventTimes:
         if isinstance(value, str):
             number = _number(value)
             if number is None:
-                time_ms, form = _text_ms(value.strip())
-                return self._counted(time_ms, form)
+                return self._date_ms(value)
             value = number
         return self._number_ms(value)
+
+    def contradiction(self) -> str | None:
+        """Return the sentence for dates that were read as month/day/year though others have the day first, or None."""
+        if not (self.either and self.day_first):
+            return None
+        told = f"{self.day_first:,} times can only be day/month/year, and {self.either:,} others can be either"
+        return f"{told} that or month/day/year: write all of them in ISO 8601, as in 2023-11-25T10:00"
+
+    def _date_ms(self, text: str) -> EpochMs:
+        try:
+            time_ms, form = _text_ms(text.strip())
+        except EventTimeError:
+            numbers = _first_numbers(text)
+            self.day_first += numbers is not None and numbers[1] <= _MONTHS < numbers[0] <= _DAYS
+            raise
+        if form is MONTH_FIRST and (numbers := _first_numbers(text)):
+            self.either += numbers[0] != numbers[1] <= _MONTHS
+        return self._counted(time_ms, form)
 
     def _number_ms(self, value: float) -> EpochMs:
         if isinstance(value, float) and not math.isfinite(value):
@@ -153,6 +176,12 @@ def _text_ms(text: str) -> tuple[EpochMs, str]:
         time, form = _us_time(text), MONTH_FIRST
     since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000, form
+
+
+def _first_numbers(text: str) -> tuple[int, int] | None:
+    """Return the two numbers before the slashes of a date."""
+    found = _SLASHED.match(text)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def _us_time(text: str) -> datetime:

@@ -43,12 +43,15 @@ def split(dataset: Dataset, folder: Path, actions: ActionTable, told: Callable[[
 
     Returns:
         The number of behaviours with an unknown action.
+
+    Raises:
+        NotPreparedError: the set has not as many behaviours as it was made with.
     """
     parts, unknown = parts_of(dataset), 0
     decode = msgspec.json.Decoder(_Line).decode
-    with ExitStack() as files, dataset.behaviors_path.open("rb") as lines:
+    with ExitStack() as files:
         outs = [files.enter_context(behaviors_file(folder, part).open("wb")) for part in range(parts)]
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(dataset.lines(), start=1):
             found = decode(line)
             outs[stable_hash(found.user_id) % parts].write(line)
             unknown += found.action not in actions

@@ -71,12 +71,17 @@ def rating_map(*, half_stars: bool) -> ActionMap:
 
 def rating_rules(words: Iterable[str]) -> str | None:
     """Return rules that give ratings of any scale the meaning of stars; None unless all are ratings, one above 0."""
-    numbers = [float(word) if is_number(word) else -1.0 for word in words]
-    ratings = sorted(numbers, reverse=True)
-    if not ratings or ratings[-1] < 0 or ratings[0] == 0:
+    ratings = sorted(((float(word) if is_number(word) else -1.0, word) for word in words), reverse=True)
+    if not ratings or ratings[-1][0] < 0 or ratings[0][0] == 0:
         return None
-    top = next((scale for scale in (5, 10, 100) if ratings[0] <= scale), ratings[0])
-    return ",".join(f"{rating:g}={_liking(rating, top)}" for rating in ratings)
+    highest = ratings[0][0]
+    top = next((scale for scale in (5, 10, 100) if highest <= scale), highest)
+    return ",".join(f"{word}={_liking(rating, top)}" for rating, word in ratings)
+
+
+def can_be_named(word: str) -> bool:
+    """Return True if a rule that a user types can name this word alone."""
+    return word not in {"", EVERY} and "," not in word and word.isprintable()
 
 
 def _liking(rating: float, top: float) -> str:

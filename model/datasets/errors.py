@@ -9,6 +9,8 @@ DatasetError
 
 from model.errors import RecloopError
 
+PREPARE_AGAIN = "make the set again: recloop data prepare ... --force, or recloop data generate"
+
 
 class DatasetError(RecloopError):
     """A data set that cannot be made or read."""

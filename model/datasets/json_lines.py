@@ -1,22 +1,23 @@
 """Behaviours as JSON lines: the project's own format, as a reader and as the prepared file's encoding."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
 from model.datasets.action_map import ActionMap
-from model.datasets.errors import SourceError
+from model.datasets.errors import PREPARE_AGAIN, NotPreparedError, SourceError
 from model.datasets.reading import PLAIN, BehaviorMaker, Format, Item, Raw, ReadReport
-from model.datasets.text_files import counted, line_problem, open_lines
-from model.event_time import EventTimes, Unit
+from model.datasets.text_files import LONGEST_LINE, counted, line_problem, open_lines
+from model.event_time import LATEST_MS, EventTimes, Unit
 from model.ids import id_text
 from model.records import ItemId, UserBehavior
 
 NOT_JSON = "the line is no JSON"
 Position = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+AppendedMs = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 _ARRAY = re.compile(r"\s*\[\s*(?:$|[{\[])")
 _DECODER = msgspec.json.Decoder(UserBehavior)
 _ENCODER = msgspec.json.Encoder()
@@ -48,14 +49,35 @@ def decode_behavior(line: bytes) -> UserBehavior:
 
 
 def read_behaviors(path: Path) -> Iterator[UserBehavior]:
-    """Yield the behaviours of a prepared file; it is trusted, so a bad line raises."""
+    """Yield the behaviours of a prepared file.
+
+    Raises:
+        NotPreparedError: a line is damaged.
+    """
     with path.open("rb") as lines:
-        for line in lines:
-            yield _DECODER.decode(line)
+        yield from decoded(lines, path)
+
+
+def decoded(lines: Iterable[bytes], path: Path) -> Iterator[UserBehavior]:
+    """Yield the behaviours of a prepared file's lines.
+
+    Raises:
+        NotPreparedError: a line is damaged.
+    """
+    for number, line in enumerate(lines, start=1):
+        try:
+            behavior = _DECODER.decode(line)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            msg = f"{path}: line {number} is no behaviour ({error}); {PREPARE_AGAIN}"
+            raise NotPreparedError(msg) from error
+        yield behavior
 
 
 class _Line(msgspec.Struct, gc=False):
-    """A line of a user's own log: ids may be numbers, the time any that `EventTimes` reads."""
+    """A line of a user's own log: ids may be numbers, the time any that `EventTimes` reads.
+
+    In all else a line is taken or left out as the job (`udfs.log.parsing`) does it.
+    """
 
     user_id: str | int | float
     action: str | int | float
@@ -64,7 +86,7 @@ class _Line(msgspec.Struct, gc=False):
     event_id: str | int | float | None = None
     request_id: str | int | float | None = None
     position: Position | None = None
-    appended_at: int | None = None
+    appended_at: AppendedMs | None = None
 
 
 class JsonLinesReader:
@@ -84,7 +106,7 @@ class JsonLinesReader:
         Raises:
             SourceError: the file is one JSON array, or cannot be read.
         """
-        with open_lines(self._path, self._encoding) as lines:
+        with open_lines(self._path, self._encoding, line_end="\n") as lines:
             for line in counted(lines, report):
                 if report.rows == 0 and _ARRAY.match(line):
                     told = "is a JSON array, not a JSON object a line"
@@ -100,7 +122,7 @@ class JsonLinesReader:
         return {}
 
     def _raw(self, line: str, report: ReadReport) -> Raw | None:
-        if problem := line_problem(line, self._encoding):
+        if problem := line_problem(line, self._encoding) or _too_long(line):
             report.skip(problem)
             return None
         try:
@@ -113,15 +135,26 @@ class JsonLinesReader:
             return None
         report.appended_ms = row.appended_at
         user_id, item_id = id_text(row.user_id), id_text(row.item_id)
+        event_id, request_id = id_text(row.event_id), id_text(row.request_id)
         if user_id is None or item_id is None:
             report.skip(f"{'user_id' if user_id is None else 'item_id'} is neither text nor a whole number")
+            return None
+        if (event_id, request_id).count(None) != (row.event_id, row.request_id).count(None):
+            report.skip("event_id or request_id is neither text nor a whole number")
             return None
         return Raw(
             user_id=user_id,
             item_id=item_id,
             action=str(row.action),
             time=row.timestamp,
-            event_id=None if row.event_id is None else str(row.event_id),
-            request_id=None if row.request_id is None else str(row.request_id),
+            event_id=event_id,
+            request_id=request_id,
             position=row.position,
         )
+
+
+def _too_long(line: str) -> str | None:
+    """Return the problem of a line that is longer than the job reads a record, in UTF-8."""
+    if line.isascii() or len(line) <= LONGEST_LINE // 4 or len(line.encode()) <= LONGEST_LINE:
+        return None
+    return f"the line has over {LONGEST_LINE:,} bytes"

@@ -22,7 +22,7 @@ from model.records import EpochMs, ItemId, UserBehavior, UserId
 Progress = Callable[[int], None]
 """Called with the number of behaviours read so far."""
 PROGRESS_EVERY = 10_000
-READERS_VERSION = "2"
+READERS_VERSION = "3"
 """Version of the readers' output: a set of another version is prepared anew."""
 
 
@@ -183,8 +183,11 @@ class _Preparation:
         return read_items(request.items, request.item_form, self._reader.catalogue)
 
     def _check(self) -> None:
-        """Refuse a set of which too few rows can be used."""
+        """Refuse a set of which too few rows can be used, or whose dates contradict each other."""
         report = self.report
+        if contradiction := self._reader.times.contradiction():
+            msg = f"{self._request.path}: {contradiction}"
+            raise SourceError(msg)
         bad = report.skipped.total() - report.intended
         if self._tally.behaviors and bad <= (1 - self._request.least_usable) * report.rows:
             return

@@ -14,8 +14,8 @@ from types import MappingProxyType
 import msgspec
 
 from model.actions import DEFAULT_ACTIONS, Action, ActionTable
-from model.datasets.errors import NotPreparedError
-from model.datasets.json_lines import read_behaviors
+from model.datasets.errors import PREPARE_AGAIN, NotPreparedError
+from model.datasets.json_lines import decoded
 from model.datasets.reading import Item
 from model.folders import FolderKind, mend
 from model.records import EpochMs, ItemId, UserBehavior
@@ -102,8 +102,27 @@ class Dataset:
         return MappingProxyType(dict(self.info.action_table)) if self.info.action_table else DEFAULT_ACTIONS
 
     def behaviors(self) -> Iterator[UserBehavior]:
-        """Yield the behaviours, oldest first."""
-        return read_behaviors(self.behaviors_path)
+        """Yield the behaviours, oldest first.
+
+        Raises:
+            NotPreparedError: a line is damaged, or some are lost.
+        """
+        return decoded(self.lines(), self.behaviors_path)
+
+    def lines(self) -> Iterator[bytes]:
+        """Yield the lines of the behaviours.
+
+        Raises:
+            NotPreparedError: at the end, if there were fewer or more than the set was made with.
+        """
+        number, made = 0, self.info.behaviors
+        with self.behaviors_path.open("rb") as lines:
+            for line in lines:
+                number += 1
+                yield line
+        if number != made or not made:
+            msg = f"{self.behaviors_path} has {number} lines, not the {made} that {INFO} tells of; {PREPARE_AGAIN}"
+            raise NotPreparedError(msg)
 
     def items(self) -> dict[ItemId, Item]:
         """Return the catalogue."""

@@ -1,15 +1,17 @@
 """Remarks on a data set that was read, beside the counts, so that nothing is decided silently."""
 
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from model.datasets.action_map import ActionMap, is_number, rating_rules
+from model.datasets.action_map import SKIP, ActionMap, can_be_named, is_number, rating_rules
 from model.datasets.json_lines import NOT_JSON
 from model.datasets.log_rules import LogRules
 from model.datasets.reading import ReadReport
 from model.event_time import MONTH_FIRST, EventTimes, Unit
 
 _SHOWN_WORDS = 12
+_SHOWN_CHARACTERS = 64
 _STARS = 5.0
 
 
@@ -66,15 +68,19 @@ class Findings:
             return
         rules = rating_rules(report.words) if len(report.words) <= _SHOWN_WORDS else None
         unmapped = sorted(report.unmapped)
-        named = ", ".join(unmapped[:_SHOWN_WORDS])
+        named = ", ".join(repr(word[:_SHOWN_CHARACTERS]) for word in unmapped[:_SHOWN_WORDS])
+        example = next((word for word in unmapped if can_be_named(word) and len(word) <= _SHOWN_CHARACTERS), None)
         if rules is not None:
             top = max(map(float, report.words))
             beyond = f", so that 1 to {_STARS:g} were taken for stars of {_STARS:g}" if self._stars_beyond(top) else ""
             yield f"Ratings go up to {top:g}{beyond}. By their scale: --actions {rules}"
         elif all(map(is_number, unmapped)):
             yield f"No rule names the ratings {named}; for all alike: --actions all=click"
+        elif example is not None:
+            click, skip = (shlex.quote(f"{example}={action}") for action in ("click", SKIP))
+            yield f"No rule names {named}; map them, for example --actions {click} (or {skip})."
         else:
-            yield f"No rule names {named}; map them, for example --actions {unmapped[0]}=click (or =skip)."
+            yield f"No rule can name {named}: mend them in the source, or take all rows alike with --actions all=click"
 
     def _stars_beyond(self, top: float) -> bool:
         return top > _STARS and any(word not in self.report.unmapped and is_number(word) for word in self.report.words)

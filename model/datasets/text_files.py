@@ -60,12 +60,13 @@ codecs.register_error("recloop-mark", _mark)
 
 
 @contextmanager
-def open_lines(path: Path, encoding: str | None = None) -> Iterator[Iterator[str]]:
+def open_lines(path: Path, encoding: str | None = None, line_end: str = "") -> Iterator[Iterator[str]]:
     """Open a text file, and yield its lines without their ends.
 
     Args:
         path: plain, or packed by gzip, bzip2 or xz, whatever its name is.
         encoding: of a file without a byte order mark; UTF-8 if None.
+        line_end: the one end of a line; if empty, CR, LF and CR LF all are.
 
     Raises:
         SourceError: there is no such file, it may not be read, it is empty, broken or of another format, or there is
@@ -74,7 +75,7 @@ def open_lines(path: Path, encoding: str | None = None) -> Iterator[Iterator[str
     try:
         with _opened(path) as unpacked:
             head = unpacked.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES]
-            text = TextIOWrapper(unpacked, _encoding(path, head, encoding), "recloop-mark", newline="")
+            text = TextIOWrapper(unpacked, _encoding(path, head, encoding), "recloop-mark", newline=line_end)
             yield _lines(path, text)
     except SourceError:
         raise

@@ -1,6 +1,7 @@
 """A log means the same to training as to the job: the same behaviours are applied, and the others are counted."""
 
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,18 +17,22 @@ from model.datasets.log_rules import IMPOSSIBLE, LATE, REPEATED, LogRules
 from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.reading import ReadReport
+from model.event_time import LATEST_MS
+from model.records import UserBehavior
 from tests.unit.udfs.default_rules import PARSING, PROFILE
 from udfs.elements import LoggedBehavior
-from udfs.log.parsing import DeadLetter, LogRecord, parse
+from udfs.log.parsing import DeadLetter, LogRecord, newest_after, parse
 from udfs.users.profile import Applied, UserProfile, apply
 
 NOW_MS = 1_700_000_000_000
 DAY_MS = 86_400_000
 OWN: ActionTable = type(DEFAULT_ACTIONS)({**DEFAULT_ACTIONS, "wishlist": Action(33, Kind.POSITIVE, 2.0, DAY_MS / 1000)})
+FIELDS = [field.name for field in fields(UserBehavior)]
 LIMIT = 3
 """So few event ids are known here that some are forgotten."""
 
-ids = st.sampled_from(["a", "b", 7, "7", "", "x" * 257])
+ids = st.sampled_from(["a", "b", 7, "7", 7.0, 1.5, "", "x" * 257, "é" * 128, True, 10**30])
+names = st.sampled_from([*"pqrstuv", 7, 7.0, "7.0", 1.5, 10**30, 1e30, True, None, "", "x" * 257])
 records = st.fixed_dictionaries(
     {
         "user_id": ids,
@@ -36,9 +41,21 @@ records = st.fixed_dictionaries(
         "timestamp": st.integers(-9, 9).map(lambda days: NOW_MS + days * DAY_MS // 3)
         | st.sampled_from([-1, NOW_MS * 2]),
     },
-    optional={"event_id": st.sampled_from([*"pqrstuv", 7]), "position": st.integers(0, 9)},
+    optional={
+        "event_id": names,
+        "request_id": names,
+        "position": st.sampled_from([0, 9, 1.0, 1.5, True, None, "1", -(2**31), 2**31, 10**30]),
+        "appended_at": st.sampled_from(
+            [NOW_MS, NOW_MS - 3 * DAY_MS, NOW_MS * 2, LATEST_MS, LATEST_MS + 1, 2**62, 10**30, 0, -1, 1.0, None, "1"]
+        ),
+    },
 )
-logs = st.lists(records, min_size=1, max_size=40)
+written = st.builds(
+    lambda record, space: json.dumps(record, separators=("," + space, ":" + space)).encode() + space.encode(),
+    records,
+    st.sampled_from(["", " ", "\r", "\t\r"]),
+)
+logs = st.lists(written, min_size=1, max_size=40)
 
 
 def applied_by_the_job(lines: list[bytes]) -> list[LoggedBehavior]:
@@ -50,7 +67,7 @@ def applied_by_the_job(lines: list[bytes]) -> list[LoggedBehavior]:
         parsed = parse(LogRecord(0, offset, line, len(line)), parsing, newest_ms=newest_ms, now_ms=NOW_MS)
         if isinstance(parsed, DeadLetter):
             continue
-        newest_ms = max(newest_ms, parsed.timestamp)
+        newest_ms = newest_after(newest_ms, parsed)
         if apply(profiles.setdefault(parsed.user_id, UserProfile()), parsed, rules) is Applied.YES:
             applied.append(parsed)
     return applied
@@ -67,16 +84,15 @@ def prepared(folder: Path, lines: list[bytes], rules: LogRules, table: ActionTab
 
 @settings(max_examples=80, deadline=None)
 @given(logs)
-def test_training_sees_what_the_job_applies(log: list[dict[str, object]]) -> None:
-    lines = [msgspec.json.encode(record) for record in log]
+def test_training_sees_what_the_job_applies(lines: list[bytes]) -> None:
     expected = sorted(applied_by_the_job(lines), key=lambda b: b.timestamp)
     if not expected:
         return
     with TemporaryDirectory() as folder:
         dataset, report = prepared(Path(folder), lines, LogRules(event_ids_limit=LIMIT, drop_late=True))
-        found = [(b.user_id, b.action, b.item_id, b.timestamp, b.event_id, b.position) for b in dataset.behaviors()]
-    assert found == [(b.user_id, b.action, b.item_id, b.timestamp, b.event_id, b.position) for b in expected]
-    assert report.rows == len(log) == len(found) + report.skipped.total()
+        found = list(dataset.behaviors())
+    assert found == [UserBehavior(*(getattr(behavior, name) for name in FIELDS)) for behavior in expected]
+    assert report.rows == len(lines) == len(found) + report.skipped.total()
 
 
 def test_the_histories_of_training_are_those_of_the_job(tmp_path: Path) -> None:
@@ -117,6 +133,7 @@ def test_a_set_that_was_written_with_repeated_events_counts_them_once(tmp_path: 
     )
     line = b'{"user_id":"u","action":"click","item_id":"i","timestamp":1699999999999,"event_id":"e"}\n'
     dataset.behaviors_path.write_bytes(line * 5)
+    dataset = replace(dataset, info=replace(dataset.info, behaviors=5))
     assert len(load_interactions(dataset)) == 1
 
 

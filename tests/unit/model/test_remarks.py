@@ -1,18 +1,23 @@
 """What a user is told of a data set: each thing that was decided for him, and nothing where nothing was."""
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from model.datasets.action_map import parse_action_map
+from model.datasets.action_map import ActionMap, parse_action_map
 from model.datasets.errors import SourceError
+from model.datasets.log_rules import LogRules
 from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset, DatasetInfo
-from model.datasets.reading import PLAIN, Format
+from model.datasets.reading import PLAIN, BehaviorMaker, Format, Raw, ReadReport
+from model.datasets.remarks import Findings
 from model.datasets.sources import SOURCES
-from model.event_time import Unit
+from model.event_time import EventTimes, Unit
 
 NOW_MS = 1_800_000_000_000
 S = 1_700_000_000
@@ -67,6 +72,28 @@ def test_a_month_that_is_taken_to_stand_first_is_told(tmp_path: Path) -> None:
     assert "9 times were read as month/day/year" in info.remarks[0]
 
 
+@pytest.mark.parametrize(
+    ("dates", "refused"),
+    [
+        (["05/11/2023"] * 9 + ["25/11/2023"], True),
+        (["25/11/2023"] + ["05/11/2023"] * 9, True),
+        (["5/11/2023", "11/25/2023", "25/11/2023", "11/26/2023"], True),
+        (["05/11/2023"] * 9, False),
+        (["11/11/2023"] * 9 + ["25/11/2023"], False),  # either way the eleventh of November
+        (["11/25/2023"] * 9 + ["25/11/2023"], False),
+        (["05/11/2023"] * 9 + ["25/13/2023"], False),  # no date at all
+    ],
+)
+def test_dates_are_not_read_against_the_evidence(dates: list[str], refused: bool, tmp_path: Path) -> None:
+    content = rows(len(dates), lambda n: f"{dates[n]} 10:00")
+    if not refused:
+        assert prepared(tmp_path, content).behaviors >= len(dates) - 1
+        return
+    with pytest.raises(SourceError, match=r"rows: 1 times can only be day/month/year.* ISO 8601"):
+        prepared(tmp_path, content)
+    assert not (tmp_path / "set").exists()
+
+
 def test_rules_that_match_nothing_are_told_with_the_words_there_are(tmp_path: Path) -> None:
     info = prepared(tmp_path, rows(9, lambda n: S * 1000, lambda n: "click" if n else "view"), "clik=click,all=view")
     assert "'clik'" in info.remarks[0]
@@ -76,6 +103,26 @@ def test_rules_that_match_nothing_are_told_with_the_words_there_are(tmp_path: Pa
 def test_words_without_a_rule_are_told_with_a_rule_to_write(tmp_path: Path) -> None:
     info = prepared(tmp_path, rows(9, lambda n: S * 1000, lambda n: "click" if n else "addtocart"))
     assert "--actions addtocart=click" in info.remarks[0]
+
+
+@given(st.sets(st.text("a1.,='\"$ -*\\\t\u00e9", max_size=4), min_size=1, max_size=3))
+@example({""})
+@example({"'click'"})
+@example({"a,b"})
+@example({"0.12345678", "1234567"})
+def test_advised_rules_can_be_given_and_name_a_word(words: set[str]) -> None:
+    report, actions = ReadReport(), ActionMap({})
+    maker = BehaviorMaker(actions, EventTimes())
+    for word in words:
+        assert maker.make(Raw(user_id="u", item_id="i", action=word, time=S), report) is None
+    findings = Findings(report, ReadReport(), maker.times, actions, LogRules(), late=0, is_log=False)
+    remarks = findings.remarks()
+    assert remarks
+    for remark in remarks:
+        _, option, advice = remark.partition(" --actions ")
+        if option:
+            rules = parse_action_map(shlex.split(advice)[0].rstrip("."), actions)
+            assert any(rules(word) for word in report.words)
 
 
 def test_a_scale_of_ten_is_told_with_its_rules_and_they_work(tmp_path: Path) -> None:
