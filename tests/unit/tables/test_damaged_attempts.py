@@ -49,7 +49,7 @@ def test_a_line_that_is_no_row_names_its_file(line: bytes, tmp_path: Path) -> No
         read_lineage([damaged])
 
 
-@given(st.lists(st.fixed_dictionaries({name: NUMBERS for name in COLUMNS}), max_size=4))
+@given(st.lists(st.fixed_dictionaries(dict.fromkeys(COLUMNS, NUMBERS)), max_size=4))
 def test_any_numbers_are_a_lineage_or_a_sentence_never_a_hang(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]
 ) -> None:
@@ -58,6 +58,7 @@ def test_any_numbers_are_a_lineage_or_a_sentence_never_a_hang(
     try:
         read = read_lineage([path])
     except TablesError as error:
-        assert str(path) in str(error)
+        told = str(error)
     else:
-        assert len(read.untils) <= 3 * len(rows) * (len(rows) + 1)
+        told = str(path) if len(read.untils) <= 3 * len(rows) * (len(rows) + 1) else ""
+    assert str(path) in told
