@@ -51,6 +51,7 @@ SELECT max(written_at) FROM list JOIN latest USING (user_id) WHERE list.variant 
 
 
 _ACTIONS = "SELECT DISTINCT action FROM user_behavior"
+_NEWEST = "SELECT max(written_at) FROM recommendation_lists WHERE variant IS NOT NULL"
 
 
 class AbReportError(RecloopError):
@@ -155,7 +156,8 @@ def read_report(tables: Path, question: Question) -> AbReport:
     """Return the report on the tables user_behavior and recommendation_lists.
 
     Raises:
-        AbReportError: no list has a variant, none has the baseline, or there is no such action.
+        AbReportError: no list has a variant or is as new as asked for, none has the baseline, or there is no such
+            action.
         TablesError: the tables cannot be read.
     """
     from job.tables import duck  # the `recloop` command starts without it
@@ -165,9 +167,17 @@ def read_report(tables: Path, question: Question) -> AbReport:
         trials = duck.run(connection, _TRIALS, [question.top, sorted(question.actions), since_ms]).rows
         groups = duck.run(connection, _DEALT, [since_ms]).rows
         last_move = duck.run(connection, _LAST_MOVE, [since_ms]).rows[0][0]
+        newest = duck.run(connection, _NEWEST).rows[0][0]
         seen = {str(name) for (name,) in duck.run(connection, _ACTIONS).rows}
     dealt, moved = _dealt([(tuple(names), int(users)) for names, users in groups])  # type: ignore[arg-type,call-overload]
     _check_actions(question, seen)
+    if question.since is not None and newest is not None and not dealt:
+        at = datetime.fromtimestamp(int(newest) // 1000, UTC)  # type: ignore[call-overload]
+        msg = (
+            f"all lists there with a variant are older than --since; the newest is of {at:%Y-%m-%dT%H:%M:%SZ}: "
+            "give an earlier time"
+        )
+        raise AbReportError(msg)
     mismatch = _mismatch(dealt, question.weights)
     return AbReport(
         variants=_variants(trials, dealt, question, _obstacle(moved, mismatch)),

@@ -15,6 +15,7 @@ _encode_lines = msgspec.json.Encoder().encode_lines
 
 Int32 = Annotated[int, Meta(extra_json_schema={"format": "int32"})]
 """A whole number that tables hold in 32 bits; others have 64."""
+_Natural = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 
 _LogPartition = Annotated[Int32, Meta(description="partition of the behaviour log the row comes from")]
 _LogOffset = Annotated[int, Meta(description="offset of the behaviour in that partition")]
@@ -181,18 +182,21 @@ class ModelSwapRow(msgspec.Struct, gc=False, kw_only=True):
 
 
 class AttemptRow(msgspec.Struct, gc=False, kw_only=True):
-    """The place where one attempt of the job began to read one partition of the log."""
+    """The place where one attempt of the job began to read one partition of the log.
 
-    log_partition: _LogPartition
+    Decoding checks the bounds, as the numbers decide which rows of all tables count.
+    """
+
+    log_partition: Annotated[_LogPartition, Meta(ge=0, le=2**31 - 1)]
     first_offset: Annotated[
-        int, Meta(description="where it began: what earlier epochs made of this offset and later ones is void")
+        _Natural, Meta(description="where it began: what earlier epochs made of this offset and later ones is void")
     ]
-    parent_epoch: Annotated[int | None, Meta(description="epoch of the attempt whose state it went on from")]
+    parent_epoch: Annotated[_Natural | None, Meta(description="epoch of the attempt whose state it went on from")]
     generation: Annotated[
-        int, Meta(description="rises with every deployment that begins anew: of earlier ones nothing counts")
+        _Natural, Meta(description="rises with every deployment that begins anew: of earlier ones nothing counts")
     ]
     written_at: _WrittenAt
-    epoch: _Epoch
+    epoch: Annotated[_Epoch, Meta(ge=0, le=2**63 - 1)]
 
 
 Row = (

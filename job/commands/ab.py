@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from pydantic import TypeAdapter, ValidationError
 from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
@@ -16,7 +17,7 @@ from job.commands.output import print_json, say, stop_on
 from job.commands.sql import DEFAULT_TABLES_DIR, console
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
 from job.settings.job_settings import JobSettings
-from job.settings.values import LONGEST_LIST
+from job.settings.values import LONGEST_LIST, JobName
 from job.topology.rules import action_table
 from model.actions import DEFAULT_ACTIONS, history_actions
 from model.errors import RecloopError
@@ -76,7 +77,7 @@ def report(
       recloop ab report --since 2026-01-31T12:00Z --baseline old --json
     """
     with stop_on(RecloopError):
-        deployed = _deployed(directory, job_name)
+        deployed = _deployed(directory, _name(job_name))
         table = DEFAULT_ACTIONS if deployed is None else action_table(deployed)
         question = Question(
             actions=action or history_actions(table),
@@ -105,6 +106,14 @@ def _time(text: str | None) -> datetime | None:
         msg = f"{text!r} is no time with its zone, as 2026-01-31T12:00Z"
         raise typer.BadParameter(msg, param_hint="--since")
     return time
+
+
+def _name(text: str) -> str:
+    try:
+        return TypeAdapter(JobName).validate_python(text)
+    except ValidationError as error:
+        msg = f"{text!r} cannot be a job's name: give the name that it was deployed with"
+        raise typer.BadParameter(msg, param_hint="--job-name") from error
 
 
 def _folder(tables: Path) -> Path:

@@ -13,10 +13,11 @@ from typing import Annotated
 import typer
 from rich.table import Table as RichTable
 
-from job.commands.output import say
-from job.commands.sql import DEFAULT_TABLES_DIR, console, refuse, stop, to_json
+from job.commands.output import say, warn
+from job.commands.sql import DEFAULT_TABLES_DIR, console, no_tables, refuse, stop, to_json
 from job.tables.compaction import Compactor, Policy, Report
 from job.tables.errors import TablesBusyError, TablesError
+from job.tables.files import has_tables, is_empty
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
@@ -34,6 +35,13 @@ def compact(
     pause_s = seconds(every)
     if not tables_dir.is_dir():
         refuse(f"{tables_dir} is no folder: give the folder a job writes its tables to")
+    try:
+        if not has_tables(tables_dir):
+            if not is_empty(tables_dir):
+                refuse(f"{no_tables(tables_dir)}: give the folder a job writes its tables to")
+            warn(f"{tables_dir} is empty: nothing to merge until a job writes its tables there")
+    except TablesError as error:
+        stop(error)
     compactor = Compactor(tables_dir, replace(Policy(), max_small_files=max_small_files))
     with _stopped_by_signals() as stopping:
         _pass(compactor, stopping, as_json=as_json, watch=watch)

@@ -10,10 +10,10 @@ from rich.status import Status
 from rich.table import Column, Table
 
 from job.commands.options import AsJson
-from job.commands.output import Screen, print_json, stop_on
+from job.commands.output import Screen, print_json, say, stop_on
 from model.bundles.bundle import BundleError, read_manifest
 from model.bundles.manifest import PROTOCOL, Manifest
-from model.registry.errors import RegistryError
+from model.registry.errors import RegistryCorruptError, RegistryError
 from model.registry.pointers import CANDIDATE, CURRENT, Pointers, Version
 from model.registry.registry import Registry
 
@@ -62,7 +62,7 @@ def register(
 
 @app.command("list")
 def list_command(registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: AsJson = False) -> None:
-    """List every model and version, with the pointers.
+    """List every model and version, with the pointers; exit with 1 if the pointers of a model cannot be read.
 
     Examples:
       recloop models list
@@ -74,11 +74,15 @@ def list_command(registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: AsJson =
         found = {name: _of_model(registry, name) for name in registry.names()}
     if as_json:
         print_json(found)
-        return
-    if not found:
+    elif found:
+        _print_list(found, registry.place)
+    else:
         _say(f"{registry.place} has no models: recloop train DATASET --register")
-        return
-    _print_list(found, registry.place)
+    problems = [model["problem"] for model in found.values() if "problem" in model]
+    for problem in problems:
+        say(f"Error: {problem}", err=True)
+    if problems:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -166,7 +170,11 @@ def _working() -> Status:
 
 
 def _of_model(registry: Registry, name: str) -> dict[str, Any]:
-    pointers = registry.pointers(name)
+    """Return a model's pointers and versions, or the reason why its pointers cannot be used."""
+    try:
+        pointers = registry.pointers(name)
+    except RegistryCorruptError as error:
+        return {"problem": str(error), "versions": [{"id": version} for version in registry.versions(name)]}
     rows = [_row(registry, name, pointers, version) for version in registry.versions(name)]
     return {"pointers": asdict(pointers), "versions": rows}
 
@@ -190,6 +198,9 @@ def _print_list(found: dict[str, dict[str, Any]], place: str) -> None:
         table.add_column(title)
     for name, model in found.items():
         for row in model["versions"]:
+            if "problem" in model:
+                table.add_row(escape(name), escape(row["id"]), "", "[red]pointers damaged[/]")
+                continue
             table.add_row(escape(name), escape(row["id"]), _MARKS[row["pointer"]], *_cells(row))
     Screen().print(table)
     Screen().print(escape(f"Of known users. {PROTOCOL}"), style="dim")

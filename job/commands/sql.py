@@ -15,10 +15,10 @@ from rich.text import Text
 from job.commands.output import Screen, say, shown, warn
 from job.tables.errors import ExportError, QueryFailedError, UnreadableTableError
 from job.tables.export import check_target, export, new_file
-from job.tables.files import unreadable
+from job.tables.files import has_tables, unreadable
 from job.tables.formats import Format, Values, chunks
 from job.tables.query import QueryResult, QueryStream
-from job.tables.schema import VIEWS, View
+from job.tables.schema import TABLES, VIEWS, View
 from model.errors import RecloopError
 
 DEFAULT_TABLES_DIR = Path(".recloop/tables")
@@ -145,13 +145,23 @@ def _show_table(answer: QueryStream, out: Path | None, *, force: bool) -> None:
 
 
 def require_folder(tables_dir: Path) -> None:
-    """Refuse a tables folder that is not there."""
+    """Refuse a tables folder that is not there; warn if it has no tables."""
     try:
         there = tables_dir.is_dir()
     except OSError as error:
         stop(unreadable(tables_dir, error))
     if not there:
         refuse(f"{tables_dir} is no folder: give --tables-dir, or run a job that writes it")
+    try:
+        if not has_tables(tables_dir):
+            warn(f"{no_tables(tables_dir)}: give --tables-dir, or run a job that writes them")
+    except UnreadableTableError as error:
+        stop(error)
+
+
+def no_tables(tables_dir: Path) -> str:
+    """Return the beginning of a sentence about a folder without tables."""
+    return f"{tables_dir} has no tables (no folder {', '.join([*TABLES][:-1])} or {[*TABLES][-1]})"
 
 
 def stop(error: Exception, hint: str = "") -> NoReturn:

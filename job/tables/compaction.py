@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from job.tables import journal, leftovers, locks
 from job.tables.errors import TablesBusyError
-from job.tables.files import committed, hour_folders
+from job.tables.files import committed, hour_folders, told_unreadable
 from job.tables.journal import OnStep, Step, Swap, ignore_step
 from job.tables.schema import TABLES
 from model.records import EpochMs
@@ -93,6 +93,7 @@ class Compactor:
 
         Raises:
             TablesBusyError: another compactor is active here, or a killed one's swap waits for readers.
+            UnreadableTableError: a folder is there, but cannot be listed.
             OSError: a file could not be read or written; merges until then stay.
         """
         if not self.tables_dir.is_dir():
@@ -110,10 +111,13 @@ class Compactor:
 
     def _folders(self) -> Iterator[Path]:
         for table in TABLES:
-            yield from hour_folders(self.tables_dir, table)
+            with told_unreadable(self.tables_dir):
+                folders = hour_folders(self.tables_dir, table)
+            yield from folders
 
     def _compact_folder(self, folder: Path, now_ms: EpochMs, *, skip: bool) -> Report:
-        files = committed(folder)
+        with told_unreadable(self.tables_dir):
+            files = committed(folder)
         sources = [] if skip else self._sources(folder, files, now_ms)
         self.on_step(Step.LISTED)
         if not sources:

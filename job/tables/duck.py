@@ -15,7 +15,7 @@ import duckdb
 
 from job.tables.columns import Column
 from job.tables.dialect import DUCKDB_TYPES, literal, quoted
-from job.tables.errors import NotAQueryError, QueryFailedError
+from job.tables.errors import NotAQueryError, QueryFailedError, TablesError
 from job.tables.files import Snapshot, reading
 from job.tables.flaws import NOTE_LINE, NOTE_VALUE, Flaws, lines_told, values_told
 from job.tables.lineage import Lineage, read_lineage
@@ -70,7 +70,7 @@ def _connected(tables_dir: Path, flaws: Flaws, *written: Path) -> Iterator[duckd
             _create_views(connection, files, read_withdrawn(tables_dir))
             _lock_down(connection, [*written, *(path for paths in files.values() for path in paths)])
         except duckdb.Error as error:
-            raise QueryFailedError(_one_line(error)) from error
+            raise _failed(error) from error
         yield connection
 
 
@@ -128,7 +128,7 @@ def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
             # DuckDB's temporary file beside it would not be among the allowed paths.
             connection.execute(f"COPY (\n{statement}\n) TO {target} (FORMAT parquet, USE_TMP_FILE false)")
         except duckdb.Error as error:
-            raise QueryFailedError(_one_line(error)) from error
+            raise _failed(error) from error
         return _told(connection, flaws)
 
 
@@ -197,7 +197,7 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequen
         _check_kind(connection, statement)
         connection.execute(statement, list(parameters))
     except duckdb.Error as error:
-        raise QueryFailedError(_one_line(error)) from error
+        raise _failed(error) from error
     return tuple(column[0] for column in connection.description or ())
 
 
@@ -206,7 +206,7 @@ def _fetch(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         try:
             rows = connection.fetchmany(_ROWS_AT_ONCE)
         except duckdb.Error as error:
-            raise QueryFailedError(_one_line(error)) from error
+            raise _failed(error) from error
         if not rows:
             return
         yield from rows
@@ -282,6 +282,14 @@ def _check_kind(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
     if kinds != [duckdb.StatementType.SELECT]:
         msg = "only one query at a time is run here, and nothing that writes: give a single SELECT"
         raise NotAQueryError(msg)
+
+
+def _failed(error: duckdb.Error) -> TablesError:
+    if isinstance(error, duckdb.OutOfMemoryException):
+        # The advice in DuckDB's own text is to change settings, which a query here cannot.
+        msg = "the query needs more memory than there is: ask for fewer rows or columns, or take a larger machine"
+        return TablesError(msg)
+    return QueryFailedError(_one_line(error))
 
 
 def _one_line(error: duckdb.Error) -> str:

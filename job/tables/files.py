@@ -60,14 +60,41 @@ def readable(tables_dir: Path) -> Snapshot:
     if not _is_text(tables_dir.absolute()):
         msg = f"{str(tables_dir)!a} has a name that is no UTF-8: rename the folder"
         raise UnreadableTableError(msg)
-    try:
+    with told_unreadable(tables_dir):
         files = snapshot(tables_dir)
-    except OSError as error:
-        raise unreadable(error.filename or tables_dir, error) from error
     for path in chain.from_iterable(files.values()):
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids) and path.exists():
             raise unreadable(path)
     return files
+
+
+@contextmanager
+def told_unreadable(tables_dir: Path) -> Iterator[None]:
+    """Turn an error of listing folders or reading files into an `unreadable` that names the path."""
+    try:
+        yield
+    except OSError as error:
+        raise unreadable(error.filename or tables_dir, error) from error
+
+
+def has_tables(tables_dir: Path) -> bool:
+    """Return whether a table's folder is in the folder.
+
+    Raises:
+        UnreadableTableError: the folder cannot be read.
+    """
+    with told_unreadable(tables_dir), os.scandir(tables_dir) as entries:
+        return any(entry.name in TABLES for entry in entries)
+
+
+def is_empty(tables_dir: Path) -> bool:
+    """Return whether the folder has only hidden files, such as locks: a job may write its first tables later.
+
+    Raises:
+        UnreadableTableError: the folder cannot be read.
+    """
+    with told_unreadable(tables_dir), os.scandir(tables_dir) as entries:
+        return all(entry.name.startswith(".") for entry in entries)
 
 
 def unreadable(path: str | Path, error: OSError | None = None) -> UnreadableTableError:

@@ -46,7 +46,10 @@ class Lineage:
 
 
 def lineage_of(attempts: Iterable[AttemptRow]) -> Lineage:
-    """Compute the lineage: follow the parents of the newest attempt back to the root."""
+    """Compute the lineage: follow the parents of the newest attempt back to the root.
+
+    Each attempt's parent is earlier.
+    """
     told = {epoch: list(rows) for epoch, rows in groupby(sorted(attempts, key=_epoch), key=_epoch)}
     if not told:
         return Lineage()
@@ -66,19 +69,28 @@ def read_lineage(files: Iterable[Path]) -> Lineage:
     """Read the committed files of the table `attempts`.
 
     Raises:
-        TablesError: one cannot be read.
+        TablesError: one cannot be read, or has a row that no attempt wrote.
     """
     rows: list[AttemptRow] = []
     for path in files:
         try:
-            rows += map(_decode, path.read_bytes().splitlines())
-        except (OSError, msgspec.DecodeError) as error:
+            rows += map(_attempt, path.read_bytes().splitlines())
+        except (OSError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
             msg = f"{path} cannot be read ({error}): which rows count depends on it; restore it, or move it away"
             raise TablesError(msg) from error
     return lineage_of(rows)
 
 
 _decode = msgspec.json.Decoder(AttemptRow).decode
+
+
+def _attempt(line: bytes) -> AttemptRow:
+    """Decode a row whose parent is earlier, as `udfs.attempt.attempt_epoch` makes it; so parents form no circle."""
+    row = _decode(line)
+    if row.parent_epoch is not None and row.parent_epoch >= row.epoch:
+        msg = f"parent_epoch {row.parent_epoch} is not before epoch {row.epoch}"
+        raise msgspec.ValidationError(msg)
+    return row
 
 
 def _epoch(row: AttemptRow) -> int:

@@ -1,6 +1,8 @@
-"""Times of a query that Python cannot represent: infinite ones, which DuckDB would return as the year 9999 or 1.
+"""Times of a query that Python cannot represent, and that DuckDB would return changed.
 
-Intervals of millions of years are among them. Such a value is returned as DuckDB's own text, and reported.
+These are infinite times (returned as the year 9999 or 1), intervals with months (which have no fixed length) or of
+millions of days, and times with nanoseconds. Such a value is returned as DuckDB's own text, and reported. In a list, a
+map or a structure all times become texts then.
 """
 
 import re
@@ -9,8 +11,18 @@ from dataclasses import dataclass
 
 from job.tables.query import Row, check_reads_only
 
-_TIME = re.compile(r"\b(DATE|TIMESTAMP\w*|INTERVAL)\b")
-_BEYOND_PYTHON = "infinity|[0-9]{7,} years|[0-9]{9,} days"
+_TIME = re.compile(r"\b(DATE|TIMESTAMP\w*|TIME_NS|INTERVAL)\b")
+_TIME_IN_TYPE = re.compile(
+    r"""("(?:[^"]|"")*"|'(?:[^']|'')*')|\b(?:DATE|TIMESTAMP WITH TIME ZONE|TIMESTAMP\w*|TIME_NS|INTERVAL)(?=$|[,)\[])"""
+)
+"""A quoted name, as group 1, or the name of a type of times; names of fields, which a type follows, do not match."""
+_BEYOND_PYTHON = {
+    "DATE": "infinity",
+    "TIMESTAMP": "infinity",
+    "INTERVAL": "[0-9] (month|year)|[0-9]{9,} days",
+    "_NS": r"\.[0-9]{7,9}",
+}
+"""Patterns of texts that Python has no value for, by a part of the type's name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +32,18 @@ class Times:
     Attributes:
         names: the names of all columns of the query.
         places: the places of those with times, from 0.
+        kinds: the names of the types of those with times.
     """
 
     names: tuple[str, ...]
     places: tuple[int, ...]
+    kinds: tuple[str, ...] = ()
 
 
 def times_among(columns: Sequence[tuple[str, str]]) -> Times:
     """Find the columns of times by the names of their types; `columns` are names and types."""
     places = tuple(place for place, (_, kind) in enumerate(columns) if _TIME.search(kind))
-    return Times(tuple(name for name, _ in columns), places)
+    return Times(tuple(name for name, _ in columns), places, tuple(columns[place][1] for place in places))
 
 
 def with_texts_of(times: Times, sql: str) -> str:
@@ -39,10 +53,12 @@ def with_texts_of(times: Times, sql: str) -> str:
         return statement
     names = [f"c{place}" for place in range(len(times.names))]
     values, texts = list(names), []
-    for place in times.places:
-        beyond = f"regexp_matches(CAST(c{place} AS VARCHAR), '{_BEYOND_PYTHON}')"
+    for place, kind in zip(times.places, times.kinds, strict=True):
+        pattern = "|".join(dict.fromkeys(each for part, each in _BEYOND_PYTHON.items() if part in kind))
+        beyond = f"regexp_matches(CAST(c{place} AS VARCHAR), '{pattern}')"
         values[place] = f"CASE WHEN NOT {beyond} THEN c{place} END"
-        texts.append(f"CASE WHEN {beyond} THEN CAST(c{place} AS VARCHAR) END")
+        text = _TIME_IN_TYPE.sub(lambda match: match[1] or "VARCHAR", kind)
+        texts.append(f"CASE WHEN {beyond} THEN CAST(c{place} AS {text}) END")
     named = ", ".join(f"{value} AS c{place}" for place, value in enumerate(values))
     return f"SELECT {named}, {', '.join(texts)} FROM (\n{statement}\n) AS q({', '.join(names)})"
 
@@ -61,7 +77,10 @@ class CountedTexts:
         """Return a warning if values were returned as text."""
         if not self.count:
             return ()
-        return (f"{self.count:,} values are infinite times, or beyond millions of years: they are given as texts",)
+        return (
+            f"{self.count:,} values are infinite times, intervals of months or years, or times with nanoseconds: "
+            "they are given as texts",
+        )
 
     def _row(self, times: Times, row: Row) -> Row:
         columns = len(times.names)

@@ -92,8 +92,11 @@ class Registry:
             return Pointers()
         try:
             return msgspec.json.decode(content, type=Pointers)
-        except msgspec.DecodeError as error:
-            msg = f"{self.place}/{name}/{POINTERS} cannot be understood: {error}"
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            msg = (
+                f"{self.place}/{name}/{POINTERS} cannot be understood ({error}): restore it, or remove it and say "
+                f"anew which version is current: recloop models promote {name} VERSION"
+            )
             raise RegistryCorruptError(msg) from error
 
     def find(self, name: str, which: str | Version) -> Version:

@@ -94,3 +94,15 @@ def test_what_was_trained_is_registered_and_current_where_nothing_was(tmp_path: 
     told = asked("train", "mine", "--recommender", "popularity", *folders, "--register")
     assert (told["registered"]["pointer"], told["registered"]["revision"]) == ("current", 1)
     assert Registry(tmp_path / "registry").find("mine", "current").hash == told["hash"]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"current": "\xff"}', b'{"x": ' + b"[" * 100_000])
+def test_damaged_pointers_of_a_model_hide_no_other(content: bytes, registry: Registry, tmp_path: Path) -> None:
+    registry.register(write_tiny(tmp_path / "3", "3").path, "other")
+    damaged = tmp_path / "registry" / "other" / "pointers.json"
+    damaged.write_bytes(content)
+    for form in ([], ["--json"]):
+        result = CliRunner().invoke(app, ["models", "list", *form])
+        assert (result.exit_code, NAME in result.stdout) == (1, True)
+        assert f"{damaged} cannot be understood" in result.stderr
+        assert "recloop models promote other VERSION" in result.stderr

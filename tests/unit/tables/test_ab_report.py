@@ -137,6 +137,8 @@ def report_of(tables: Path, cluster: Path, *arguments: str) -> dict[str, Any]:
         (("--baseline", "best"), "there are new, old"),
         (("--since", "2026-01-31"), "with its zone"),
         (("--since", "soon"), "with its zone"),
+        (("--since", "2999-01-01T00:00Z"), "older than --since; the newest is of 2023-11-14T22:13:"),
+        (("--job-name", "../x"), "--job-name"),
     ],
 )
 def test_what_cannot_be_reported_is_refused_with_what_to_do(

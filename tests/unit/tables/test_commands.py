@@ -144,3 +144,26 @@ def test_durations(text: str, expected: float) -> None:
 @pytest.mark.parametrize("text", ["soon", "0s", "-1s"])
 def test_a_wrong_duration_is_refused(text: str, tables_dir: Path) -> None:
     assert call("compact", tables_dir, "--every", text).exit_code == 2
+
+
+def test_a_folder_without_tables_is_told(tables_dir: Path) -> None:
+    inside = tables_dir / "user_behavior"
+    done = call("sql", "SELECT 1", "--json", "--tables-dir", inside)
+    assert (done.exit_code, f"warning: {inside} has no tables" in done.stderr) == (0, True)
+    done = call("compact", inside)
+    assert (done.exit_code, f"{inside} has no tables" in done.stderr) == (2, True)
+    assert not [path for path in inside.iterdir() if path.is_file()]
+
+
+def test_a_compactor_may_begin_before_the_job_has_written(tmp_path: Path) -> None:
+    for _ in range(2):  # the first makes hidden files for its locks
+        done = call("compact", tmp_path)
+        assert (done.exit_code, f"warning: {tmp_path} is empty" in done.stderr) == (0, True)
+
+
+def test_a_file_in_an_hours_place_is_named_by_every_command(tables_dir: Path) -> None:
+    file = tables_dir / "user_behavior" / "dt=2026-03-01" / "hour=10"
+    file.touch()
+    for command in (("compact", tables_dir), ("sql", "SELECT 1", "--tables-dir", tables_dir)):
+        done = call(*command)
+        assert (done.exit_code, done.stderr) == (2, f"error: {file} cannot be read: Not a directory\n")

@@ -217,11 +217,13 @@ TIMES = [
     ("TIMESTAMP '0001-01-01'", "0001-01-01T00:00:00"),
     ("INTERVAL 3000000 YEARS", "3000000 years"),
     ("INTERVAL '2000000000 days'", "2000000000 days"),
-    ("[DATE 'infinity']", "[infinity]"),
-    ("{'k': INTERVAL 3000000 YEARS}", "{'k': 3000000 years}"),
+    ("INTERVAL '1 month 3 days'", "1 month 3 days"),
+    ("INTERVAL '-14 months'", "-1 year -2 months"),
+    ("TIMESTAMP_NS '2023-11-14 22:13:20.123456789'", "2023-11-14 22:13:20.123456789"),
+    ("TIME_NS '22:13:20.123456789'", "22:13:20.123456789"),
     ("'infinity'", "infinity"),
 ]
-BEYOND = 9
+BEYOND = 11
 
 
 def test_times_that_python_has_no_value_for_are_given_as_they_are_and_told(tables_dir: Path) -> None:
@@ -233,6 +235,40 @@ def test_times_that_python_has_no_value_for_are_given_as_they_are_and_told(table
     rows = json.loads(ask(tables_dir, "--json", sql=statement).stdout)["rows"]
     assert [list(row.values()) for row in rows] == [[text for _, text in TIMES]] * 2
     assert ask(tables_dir, sql="SELECT event_time, DATE '9999-12-31' FROM user_behavior").stderr == ""
+
+
+NESTED = [
+    ("[DATE 'infinity', DATE '2026-01-01']", ["infinity", "2026-01-01"]),
+    ("{'k': INTERVAL 3000000 YEARS}", {"k": "3000000 years"}),
+    ("{'DATE': 1, 'a DATE, b': [INTERVAL 1 MONTH]}", {"DATE": 1, "a DATE, b": ["1 month"]}),
+    ("MAP {DATE '2026-01-01': TIMESTAMPTZ 'infinity'}", {"2026-01-01": "infinity"}),
+    ("[TIMESTAMP_NS '2026-01-01 00:00:00.123456789']", ["2026-01-01 00:00:00.123456789"]),
+]
+
+
+def test_times_inside_values_that_python_has_no_value_for_keep_their_place(tables_dir: Path) -> None:
+    statement = f"SELECT {', '.join(f'{value} AS t' for value, _ in NESTED)}"
+    done = ask(tables_dir, "--json", sql=statement)
+    (row,) = json.loads(done.stdout)["rows"]
+    assert list(row.values()) == [value for _, value in NESTED]
+    assert done.stderr.startswith(f"warning: {len(NESTED)} values")
+
+
+def test_times_that_python_has_a_value_for_are_given_as_they_are_written_elsewhere(tables_dir: Path) -> None:
+    statement = "SELECT INTERVAL '3 days' i, TIMESTAMP_NS '2026-01-01 00:00:00.123456' n, [DATE '2026-01-01'] d"
+    done = ask(tables_dir, "--json", sql=statement)
+    (row,) = json.loads(done.stdout)["rows"]
+    assert (row, done.stderr) == ({"i": "P3D", "n": "2026-01-01T00:00:00.123456", "d": ["2026-01-01"]}, "")
+
+
+def test_advice_that_would_be_refused_is_not_given(tables_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        text = "Out of Memory Error: failed\n\nPossible solutions:\n* Reducing the number of threads (SET threads=X)"
+        raise duckdb.OutOfMemoryException(text)
+
+    monkeypatch.setattr(duck, "_check_kind", full)
+    done = ask(tables_dir)
+    assert (done.exit_code, "SET" in done.stderr, "more memory" in done.stderr) == (1, False, True)
 
 
 HARMFUL = "a\x1b[2Jb\x9b31m\x07\x7f\b\rc\0"
