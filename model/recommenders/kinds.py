@@ -26,7 +26,17 @@ import numpy.typing as npt
 
 from model.datasets.interactions import Interactions
 from model.errors import RecloopError, TrainingError
-from model.recommenders.options import OptionError, Options, fields_of, laid_over, parse_options, refuse_unknown
+from model.recommenders.options import (
+    BOUNDS,
+    Bounds,
+    OptionError,
+    Options,
+    fields_of,
+    laid_over,
+    parse_options,
+    refuse_outside,
+    refuse_unknown,
+)
 from model.training.torchrun import member
 
 if TYPE_CHECKING:
@@ -120,6 +130,7 @@ class Kind:
             can share it, it can use mixed precision and a device, and it can be resumed.
         history_length: the default L. Kinds that step read all of a kept history, which grows to 99.
         takes: fields of `Size`, beside L and k, and of `TrainConfig` that it uses.
+        bounds: bounds of options that differ from the common ones of that name.
         options: numbers that override its sizes, its training and its own options.
     """
 
@@ -131,7 +142,11 @@ class Kind:
     trained_on_windows: bool = False
     history_length: int = 50
     takes: frozenset[str] = frozenset()
+    bounds: Mapping[str, Bounds] = field(default_factory=dict)
     options: Options = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        refuse_outside(self.options, {**BOUNDS, **self.bounds})
 
     def recipe(self) -> Recipe:
         """Import its module and return the recipe; this may import torch, which takes seconds."""
@@ -139,10 +154,9 @@ class Kind:
         return cast("Recipe", getattr(module, self.value) if self.value else module)
 
     def sized(self, size: Size) -> Size:
-        """Return a size with the kind's history length if it has none, overridden by the kind's options."""
-        return laid_over(
-            size if size.history_length else replace(size, history_length=self.history_length), self.options
-        )
+        """Return a size overridden by the kind's options, with the kind's history length if it has none then."""
+        asked = laid_over(size, self.options)
+        return asked if asked.history_length else replace(asked, history_length=self.history_length)
 
     def how(self) -> TrainConfig:
         """Return its default training, overridden by its options; this imports its module."""
@@ -162,13 +176,15 @@ class Kind:
         return recipe.fit(data, self.sized(size), trained, progress, laid_over(recipe.DEFAULTS, self.options))
 
     def refuse_unknown_options(self) -> None:
-        """Raise OptionError if it does not have one of its options; this imports its module."""
+        """Raise OptionError if it does not have one of its options, or not as such a number; imports its module."""
         if not self.options:
             return
         recipe = self.recipe()
         general = fields_of(self.sized(Size(history_length=0)), recipe.HOW)
         takes = {name: general[name] for name in sorted(self.takes | _SIZES)}
         refuse_unknown(self.options, fields_of(recipe.DEFAULTS) | takes)
+        for settings in (Size(), recipe.HOW, recipe.DEFAULTS):
+            laid_over(settings, self.options)
 
     def refuse_unused(self, asked: Mapping[str, object]) -> None:
         """Raise OptionError for a field in `asked`, name -> value, that it does not use; None is not asked for."""
@@ -258,6 +274,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             summary="embeddings smoothed over the graph of who met what",
             seeded=True,
             takes=_DEEP | _TRAINED,
+            bounds={"layers": Bounds(0, BOUNDS["layers"].most)},
         ),
         "text": Kind(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
     }
@@ -269,7 +286,7 @@ def kind_named(written: str) -> Kind:
 
     Raises:
         UnknownKindError: there is no kind of that name.
-        OptionError: an option is no number.
+        OptionError: an option is no number, there twice or outside its bounds.
     """
     name, *options = written.split(":")
     if (kind := KINDS.get(name)) is None:

@@ -1,13 +1,59 @@
 """The options written after a recommender's name, `item-cf:decay=0.8:neighbors=100`, and their effect on settings."""
 
+import math
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from model.errors import RecloopError
 
 Options = Mapping[str, int | float]
 Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The least and the largest value of an option."""
+
+    least: float
+    most: float
+
+
+_SHARE = Bounds(0, 1)
+_FACTOR = Bounds(0, 1_000_000)
+_PENALTY = Bounds(0, 1_000_000_000)
+_COUNT = Bounds(1, 1_000_000)
+
+BOUNDS: Mapping[str, Bounds] = MappingProxyType(
+    {
+        "history_length": Bounds(0, 100_000),
+        "dim": Bounds(1, 65_536),
+        "layers": Bounds(1, 1_000),
+        "k": _COUNT,
+        "epochs": _COUNT,
+        "batch_size": Bounds(1, 1_000_000_000),
+        "learning_rate": Bounds(0, 1_000),
+        "weight_decay": Bounds(0, 1_000),
+        "negatives": Bounds(0, 1_000_000_000),
+        "dropout": _SHARE,
+        "decay": _SHARE,
+        "hidden": _SHARE,
+        "steps": _SHARE,
+        "alpha": _FACTOR,
+        "scale": _FACTOR,
+        "gru": _FACTOR,
+        "slit": _FACTOR,
+        "als": _FACTOR,
+        "l2": _PENALTY,
+        "shrink": _PENALTY,
+        "half_life_days": Bounds(1e-6, 1_000_000_000),
+        "neighbors": _COUNT,
+        "power": Bounds(0, 10),
+        "reach": _COUNT,
+    }
+)
+"""The bounds of every option of every kind, by its name; a kind that differs says so (`Kind.bounds`)."""
 
 
 class OptionError(RecloopError, ValueError):
@@ -18,9 +64,23 @@ def parse_options(written: list[str]) -> Options:
     """Parse `name=value` parts.
 
     Raises:
-        OptionError: one has no name or no number.
+        OptionError: one has no name or no number, or is there twice.
     """
-    return dict(_parsed(part) for part in written)
+    parsed: dict[str, int | float] = {}
+    for name, value in map(_parsed, written):
+        if name in parsed:
+            msg = f"the option {name} is there twice, as {parsed[name]} and as {value}: leave one out"
+            raise OptionError(msg)
+        parsed[name] = value
+    return parsed
+
+
+def refuse_outside(options: Options, bounds: Mapping[str, Bounds]) -> None:
+    """Raise OptionError for the first option that is outside the bounds of its name; NaN is outside of all."""
+    for name, value in options.items():
+        if (bound := bounds.get(name)) is not None and not bound.least <= value <= bound.most:
+            msg = f"{name} is {bound.least:,} to {bound.most:,}, not {value}"
+            raise OptionError(msg)
 
 
 def laid_over(settings: Settings, options: Options) -> Settings:
@@ -62,7 +122,7 @@ def _parsed(part: str) -> tuple[str, int | float]:
 def _fitting(name: str, value: float, default: object) -> int | float:
     if isinstance(default, float):
         return float(value)
-    if value != int(value):
+    if not math.isfinite(value) or value != int(value):
         msg = f"{name} is a whole number, not {value}"
         raise OptionError(msg)
     return int(value)

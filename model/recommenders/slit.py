@@ -75,7 +75,8 @@ def _regression(log: Interactions, options: Options) -> tuple[Tensor, Tensor]:
         msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
         raise TooLittleDataError(msg)
     oldest = np.searchsorted(user, user[newest])  # (P,)
-    reached = [np.flatnonzero(newest - back >= oldest) for back in range(options.reach)]
+    longest = int((newest - oldest).max()) + 1
+    reached = [np.flatnonzero(newest - back >= oldest) for back in range(min(options.reach, longest))]
     entries = [(at, item[newest[at] - back], options.decay**back) for back, at in enumerate(reached)]
     shape = (len(newest), log.items + 1)
     return _sparse(entries, shape), _sparse([(np.arange(len(newest)), item[newest + 1], 1.0)], shape)
