@@ -278,8 +278,14 @@ def _check_folders(settings: JobSettings) -> None:
 
 
 def _check_times(settings: JobSettings) -> None:
-    """Refuse a lateness below `log.max_ahead`, in new settings only: those of a deployed job stay readable."""
+    """Refuse times that can't be meant, in new settings only: those of a deployed job stay readable."""
     log = settings.log
+    if log.earliest_ms in _SECONDS:
+        msg = (
+            f"log.earliest_ms: give milliseconds, {log.earliest_ms * 1000}: {log.earliest_ms} is a time of our days in "
+            "seconds only, and in milliseconds one of 1970"
+        )
+        raise SettingsError(msg)
     if log.allowed_lateness < log.max_ahead:
         msg = (
             f"log.allowed_lateness ({log.allowed_lateness}) is below log.max_ahead ({log.max_ahead}): one event ahead "
@@ -320,6 +326,8 @@ def _advice(name: str, kind: str, context: Mapping[str, Any]) -> str | None:
     return advice.format(name=name)
 
 
+_SECONDS = range(946_684_800, 4_102_444_800)
+"""The years 2000 to 2099 in epoch seconds; as milliseconds they are weeks of 1970."""
 _NO_SETTING = "there is no such setting (recloop config table lists them all)"
 _GROUP = "a group of settings: give {name}.NAME=VALUE"
 _LIST = 'give a list, as ["a", "b"]'

@@ -3,18 +3,19 @@
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from model.datasets.action_map import ActionMap
-from model.datasets.errors import SourceError
+from model.datasets.errors import NotPreparedError, SourceError
 from model.datasets.reading import PLAIN, BehaviorMaker, Format, Item, Raw, ReadReport
 from model.datasets.text_files import counted, line_problem, open_lines
 from model.event_time import EventTimes, Unit
 from model.ids import id_text
 from model.records import ItemId, UserBehavior
 
+Row = TypeVar("Row")
 NOT_JSON = "the line is no JSON"
 Position = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 _ARRAY = re.compile(r"\s*\[\s*(?:$|[{\[])")
@@ -48,10 +49,24 @@ def decode_behavior(line: bytes) -> UserBehavior:
 
 
 def read_behaviors(path: Path) -> Iterator[UserBehavior]:
-    """Yield the behaviours of a prepared file; it is trusted, so a bad line raises."""
+    """Yield the behaviours of a prepared file, see `read_prepared`."""
+    return read_prepared(path, _DECODER)
+
+
+def read_prepared(path: Path, decoder: msgspec.json.Decoder[Row]) -> Iterator[Row]:
+    """Yield the lines of a prepared file.
+
+    Raises:
+        NotPreparedError: a line is damaged.
+    """
     with path.open("rb") as lines:
-        for line in lines:
-            yield _DECODER.decode(line)
+        for number, line in enumerate(lines, 1):
+            try:
+                row = decoder.decode(line)
+            except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+                msg = f"{path}, line {number}, is damaged ({error}): make it again, as recloop data prepare does"
+                raise NotPreparedError(msg) from error
+            yield row
 
 
 class _Line(msgspec.Struct, gc=False):

@@ -15,7 +15,7 @@ import msgspec
 
 from model.actions import DEFAULT_ACTIONS, Action, ActionTable
 from model.datasets.errors import NotPreparedError
-from model.datasets.json_lines import read_behaviors
+from model.datasets.json_lines import read_behaviors, read_prepared
 from model.datasets.reading import Item
 from model.folders import FolderKind, mend
 from model.records import EpochMs, ItemId, UserBehavior
@@ -105,8 +105,7 @@ class Dataset:
     def items(self) -> dict[ItemId, Item]:
         """Return the catalogue."""
         decoder = msgspec.json.Decoder(Item)
-        with (self.path / ITEMS).open("rb") as lines:
-            return {item.item_id: item for item in map(decoder.decode, lines)}
+        return {item.item_id: item for item in read_prepared(self.path / ITEMS, decoder)}
 
 
 def _why_none(path: Path, error: Exception) -> str:

@@ -95,6 +95,7 @@ def test_a_value_is_json_or_a_plain_word(override: str, group: str, name: str, v
         ("scoring.score_deadline_ms=201", "scoring.score_deadline_ms: "),
         ("scoring.score_deadline_ms=null", "scoring.score_deadline_ms: give at most 200"),
         ("scoring.linger_ms=-1", "scoring.linger_ms: "),
+        ("log.earliest_ms=1700000000", "log.earliest_ms: give milliseconds, 1700000000000: "),
         ("log.allowed_lateness=-1", "log.allowed_lateness: "),
         ("log.max_ahead=-1", "log.max_ahead: "),
         ("log.max_ahead=P8D", "log.allowed_lateness (7 days, 0:00:00) is below log.max_ahead (8 days, 0:00:00)"),
