@@ -104,7 +104,7 @@ def settings_of(settings_file: Path | None, overrides: list[str] | None, directo
     """
     running = broker.find(directory)
     defaults = {} if running is None else {"kafka": {"brokers": running.bootstrap}}
-    return load(settings_file, overrides or (), defaults=defaults, needs_model=False).resolved()
+    return load(settings_file, overrides or (), defaults=defaults, needs_model=False)
 
 
 def connection_of(settings_file: Path | None, overrides: list[str] | None, directory: Path) -> KafkaConnection:
@@ -113,7 +113,7 @@ def connection_of(settings_file: Path | None, overrides: list[str] | None, direc
     Raises:
         SettingsError: settings are unknown or have impossible values.
     """
-    kafka = settings_of(settings_file, overrides, directory).kafka
+    kafka = settings_of(settings_file, overrides, directory).resolved().kafka
     if kafka.brokers is None:
         fail(f"no broker runs in {directory}: recloop kafka start, or --set kafka.brokers=HOST:PORT")
     return kafka.connection()

@@ -219,7 +219,7 @@ def test_the_command_refuses_wrong_settings(prepared: str, wrong: str) -> None:
     assert f"Error: {wrong.split('.')[0]}" in done.output
 
 
-@pytest.mark.parametrize("pace", ["--speed=nan", "--speed=nanx", "--speed=0", "--speed=-1x", "--rate=nan"])
+@pytest.mark.parametrize("pace", ["--speed=nan", "--speed=nanx", "--speed=0", "--speed=-1x"])
 def test_a_pace_that_is_none_is_refused(prepared: str, pace: str) -> None:
     done = run(prepared, pace)
     assert (done.exit_code, "takes a" in done.output) == (1, True)
