@@ -258,7 +258,7 @@ def test_a_command_that_runs_out_of_files_says_what_to_raise(tmp_path: Path, dat
         assert "Traceback" not in done.stderr
 
 
-def test_output_is_dropped_with_no_descriptor_left(tmp_path: Path) -> None:
+def test_output_is_dropped_with_no_descriptor_left() -> None:
     script = (
         "import os, resource\n"
         "from job.commands.way_out import one_way_out\n"
@@ -271,8 +271,13 @@ def test_output_is_dropped_with_no_descriptor_left(tmp_path: Path) -> None:
         "except BaseException as error:\n"
         "    os._exit(getattr(error, 'exit_code', 9))\n"
     )
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
     done = subprocess.run(
-        ["bash", "-c", f'{sys.executable} -c "$0" >/dev/full', script], capture_output=True, text=True, check=False
+        ["bash", "-c", f'{sys.executable} -c "$0" >/dev/full', script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=buffered,
     )
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
 
