@@ -8,6 +8,7 @@ class LogError(RecloopError):
 
     LogError
     |- MissingLogError      no such folder, or no log.json in it; no such topic
+    |- LogDamagedError      log.json holds something else (udfs/log/reader.py)
     |- LogTruncatedError    a file is shorter than what was read of it
     |- LogReplacedError     a file's content before the read position changed; a topic was made anew
     |- OffsetsGoneError     records were removed before they were read

@@ -226,8 +226,7 @@ def _of_the_job(file: Path | None, overrides: list[str] | None, *, as_log: bool)
     from job.settings.job_settings import load
     from job.topology.rules import action_table
 
-    # No model is needed here, and lists.policy=history needs none.
-    given = load(file, [*(overrides or []), "lists.policy=history"])
+    given = load(file, overrides or (), needs_model=False)
     log = given.log
     return action_table(given), LogRules(
         earliest_ms=log.earliest_ms,

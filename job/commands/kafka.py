@@ -14,7 +14,7 @@ from rich.table import Table
 from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
 from job.commands.output import say
 from job.kafka import artifacts, broker, topics
-from job.settings.job_settings import load
+from job.settings.job_settings import JobSettings, load
 from udfs.kafka.connection import KafkaConnection
 
 app = typer.Typer(help="A Kafka broker for development, on loopback; topics and lags.", no_args_is_help=True)
@@ -96,16 +96,24 @@ def lag(
     _show(["topic", "partition", "committed", "end", "lag"], rows, as_json=as_json)
 
 
+def settings_of(settings_file: Path | None, overrides: list[str] | None, directory: Path) -> JobSettings:
+    """Return the settings, of which no model is needed; the brokers are those they name, else of the state folder.
+
+    Raises:
+        SettingsError: settings are unknown or have impossible values.
+    """
+    running = broker.find(directory)
+    defaults = {} if running is None else {"kafka": {"brokers": running.bootstrap}}
+    return load(settings_file, overrides or (), defaults=defaults, needs_model=False)
+
+
 def connection_of(settings_file: Path | None, overrides: list[str] | None, directory: Path) -> KafkaConnection:
     """Return a connection to the brokers that the settings name, else to the one of the state folder.
 
     Raises:
         SettingsError: settings are unknown or have impossible values.
     """
-    defaults: dict[str, Any] = {"lists": {"policy": "history"}}
-    if (running := broker.find(directory)) is not None:
-        defaults["kafka"] = {"brokers": running.bootstrap}
-    kafka = load(settings_file, overrides or (), defaults=defaults).resolved().kafka
+    kafka = settings_of(settings_file, overrides, directory).resolved().kafka
     if kafka.brokers is None:
         fail(f"no broker runs in {directory}: recloop kafka start, or --set kafka.brokers=HOST:PORT")
     return kafka.connection()

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from job.commands.data import find_dataset
-from job.commands.kafka import Directory, connection_of
+from job.commands.kafka import Directory, connection_of, settings_of
 from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
 from job.commands.output import say
 from job.kafka.broker import DEFAULT_DIRECTORY
@@ -20,6 +20,7 @@ from job.replay.replay import Pace, Replayed
 from job.replay.replay import replay as replay_dataset
 from job.replay.topic_target import TopicTarget
 from model.datasets.prepared import Dataset
+from udfs.log.file_log import MOST_PARTITIONS
 
 
 class To(StrEnum):
@@ -41,15 +42,18 @@ class Compression(StrEnum):
 
 def replay(
     dataset: Annotated[str, typer.Argument(help="A prepared data set: its name or folder.")],
-    to: Annotated[To, typer.Option(help="The embedded log of files, or a Kafka topic.")] = To.FILES,
+    to: Annotated[To | None, typer.Option(help="The embedded log of files, or a Kafka topic; log.kind.")] = None,
     speed: Annotated[
         str | None, typer.Option(metavar="FACTORx", help="Event time runs so many times faster, as 1000x.")
     ] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Behaviours a second.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
-    partitions: Annotated[int | None, typer.Option(min=1, help="Of a log or topic that is not there yet; 4.")] = None,
-    log: Annotated[Path, typer.Option(help="files: the log's folder; made if not there.")] = Path(".recloop/log"),
-    topic: Annotated[str, typer.Option(help="kafka: the topic; made if not there.")] = "behaviors",
+    partitions: Annotated[
+        int | None,
+        typer.Option(min=1, max=MOST_PARTITIONS, help="Of a log or topic that is not there yet; log.partitions."),
+    ] = None,
+    log: Annotated[Path | None, typer.Option(help="files: the folder, made if not there; log.folder.")] = None,
+    topic: Annotated[str | None, typer.Option(help="kafka: the topic, made if not there; log.topic.")] = None,
     compression: Annotated[Compression, typer.Option(help="kafka: of the batches.")] = Compression.LZ4,
     directory: Directory = DEFAULT_DIRECTORY,
     settings_file: SettingsFile = None,
@@ -61,6 +65,8 @@ def replay(
     Without --speed or --rate they go as fast as the log takes them. A user's behaviours are in the
     partition crc32(user_id) % partitions. Nothing is appended twice, whatever ended the command;
     so nothing else may append to the log before the command is done.
+
+    What no option gives comes from the settings of the same name: log.kind, log.folder, log.topic, log.partitions.
 
     A topic is on the brokers of the settings (kafka.brokers and the other kafka settings), else on the
     development broker of --dir, as recloop kafka start runs it.
@@ -75,13 +81,15 @@ def replay(
     with told_errors():
         source = find_dataset(dataset)
         pace = _pace(speed, rate)
+        given = settings_of(settings_file, overrides, directory).log
         opened: FilesTarget | TopicTarget
-        if to is To.FILES:
-            opened = FilesTarget(log, partitions)
+        if (to or given.kind) == To.FILES:
+            opened = FilesTarget(given.folder if log is None else log, partitions, new=given.partitions)
         else:
             squeezed = None if compression is Compression.NONE else compression.value
             connection = connection_of(settings_file, overrides, directory)
-            opened = TopicTarget(connection, topic, partitions, compression=squeezed)
+            named = given.topic if topic is None else topic
+            opened = TopicTarget(connection, named, partitions, new=given.partitions, compression=squeezed)
         with opened as target:
             done = _replay(source, target, pace, limit)
     if as_json:
@@ -117,7 +125,7 @@ def _pace(speed: str | None, rate: float | None) -> Pace:
         factor = float(speed.removesuffix("x"))
     except ValueError:
         factor = 0.0
-    if factor <= 0:
+    if not factor > 0:  # NaN too
         fail(f"--speed takes a factor above 0, as 1000x, not {speed!r}")
     return Pace(speed=factor)
 

@@ -42,6 +42,7 @@ _ADVICE = {
     errno.ENOSPC: "make room on the disk",
     errno.EDQUOT: "make room on the disk",
     errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "close programs with many open files",
     errno.ELOOP: "give one that is no circle of links",
     errno.EXDEV: "give one on the same file system",
     errno.EBUSY: "wait for who uses it, or give another",
@@ -185,10 +186,18 @@ def _one_line(error: Exception) -> str:
 
 
 def _forget_output() -> None:
-    """Drop output that a stream does not take; Python flushes it once more at its end, which would fail again."""
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123  # a descriptor is wanted, not a path
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
-                stream.flush()
-                continue
-            os.dup2(nowhere.fileno(), stream.fileno())
+    """Drop output that a stream does not take; Python flushes it once more at its end, which would fail again.
+
+    The stream's descriptor is closed before /dev/null is opened, as there may be no other one left.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+            continue
+        with suppress(OSError, ValueError):
+            number = stream.fileno()
+            os.close(number)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)

@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from job.replay.log_writer import LogWriter, count_lines
+from job.replay.log_writer import DEFAULT_PARTITIONS, LogWriter, count_lines
 from model.records import UserBehavior
 from udfs.log.file_log import partition_file
 
@@ -21,20 +21,22 @@ class FilesTarget:
         notes: the log's folder.
     """
 
-    def __init__(self, log: Path, partitions: int | None = None) -> None:
+    def __init__(self, log: Path, partitions: int | None = None, *, new: int = DEFAULT_PARTITIONS) -> None:
         """Open the log, and make it if there is none.
 
         Args:
             log: the log's folder.
-            partitions: the required number of partitions; None takes the existing number, or 4.
+            partitions: the required number of partitions; None takes the existing number, or `new`.
+            new: the number of partitions of a log that is not there yet.
 
         Raises:
             LogLockedError: another process writes the log.
             PartitionCountError: the log has another number of partitions.
+            LogDamagedError: its log.json holds something else.
         """
         self.name = str(log)
         self.notes = log
-        self._writer = LogWriter(log, partitions)
+        self._writer = LogWriter(log, partitions, new=new)
         self._files = [partition_file(log, partition) for partition in range(self._writer.partitions)]
 
     def lengths(self) -> list[int]:

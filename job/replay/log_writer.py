@@ -8,6 +8,7 @@ import json
 import os
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -18,7 +19,7 @@ from model.files import replace_file
 from model.records import UserBehavior
 from udfs.errors import LogError
 from udfs.hashing import stable_hash
-from udfs.log.file_log import MANIFEST, partition_file
+from udfs.log.file_log import MANIFEST, partition_file, partitions_of
 
 _CHUNK_BYTES = 1 << 16
 
@@ -34,25 +35,27 @@ class PartitionCountError(LogError):
 DEFAULT_PARTITIONS = 4
 
 
-def create_log(folder: Path, partitions: int | None = None) -> int:
+def create_log(folder: Path, partitions: int | None = None, *, new: int = DEFAULT_PARTITIONS) -> int:
     """Make the folder and its log.json if they are missing, and return the log's number of partitions.
 
     Args:
         folder: the log's folder.
-        partitions: the required number of partitions; None takes the existing number, or 4.
+        partitions: the required number of partitions; None takes the existing number, or `new`.
+        new: the number of partitions of a log that is not there yet.
 
     Raises:
         PartitionCountError: the log has another number of partitions.
+        LogDamagedError: its log.json holds something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / MANIFEST
     if manifest.exists():
-        there = json.loads(manifest.read_bytes())["partitions"]
+        there = partitions_of(folder)
         if partitions not in {None, there}:
             msg = f"{folder} has {there} partitions, not {partitions}: use as many, or another folder"
             raise PartitionCountError(msg)
-        return int(there)
-    partitions = partitions or DEFAULT_PARTITIONS
+        return there
+    partitions = partitions or new
     replace_file(manifest, json.dumps({"format": 1, "partitions": partitions}).encode(), many_writers=True)
     return partitions
 
@@ -68,11 +71,13 @@ class PartitionWriter:
         """
         path = partition_file(folder, partition)
         self._file: BinaryIO = path.open("a+b")
-        if not try_lock(self._file):
-            self._file.close()
-            msg = f"{path} has a writer already: stop it, or write to another log"
-            raise LogLockedError(msg)
-        _cut_half_line(self._file)
+        with ExitStack() as opened:
+            opened.callback(self._file.close)
+            if not try_lock(self._file):
+                msg = f"{path} has a writer already: stop it, or write to another log"
+                raise LogLockedError(msg)
+            _cut_half_line(self._file)
+            opened.pop_all()
 
     def append(self, lines: Iterable[bytes]) -> None:
         """Append whole lines, given without newlines, and flush them to the operating system."""
@@ -87,21 +92,21 @@ class PartitionWriter:
 class LogWriter:
     """A writer that appends behaviours to partitions by their user's hash, stamped with the time of appending."""
 
-    def __init__(self, folder: Path, partitions: int | None = None) -> None:
-        """Make the log if there is none, and lock all its partitions.
+    def __init__(self, folder: Path, partitions: int | None = None, *, new: int = DEFAULT_PARTITIONS) -> None:
+        """Make the log if there is none, see `create_log`, and lock all its partitions; after an error, none.
 
         Raises:
             LogLockedError: a partition has a writer.
             PartitionCountError: the log has another number of partitions.
+            LogDamagedError: its log.json holds something else.
         """
-        self.partitions = create_log(folder, partitions)
+        self.partitions = create_log(folder, partitions, new=new)
         self._writers: list[PartitionWriter] = []
-        try:
+        with ExitStack() as opened:
+            opened.callback(self.close)
             for partition in range(self.partitions):
                 self._writers.append(PartitionWriter(folder, partition))
-        except LogLockedError:
-            self.close()
-            raise
+            opened.pop_all()
 
     def append(self, behaviors: Iterable[UserBehavior]) -> None:
         """Append in the order given; all behaviours are flushed on return."""

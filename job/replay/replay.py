@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from threading import TIMEOUT_MAX
+from typing import Annotated, Protocol
+
+import msgspec
 
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
@@ -25,6 +28,13 @@ _SLICE_S = 0.005
 
 class ReplayMismatchError(RecloopError):
     """The log does not match the replay that is to resume."""
+
+
+class _Notes(msgspec.Struct, frozen=True):
+    """The data set of a replay, and the length of each partition before its first run."""
+
+    fingerprint: str
+    base: tuple[Annotated[int, msgspec.Meta(ge=0)], ...]
 
 
 class ReplayTarget(Protocol):
@@ -69,8 +79,8 @@ class WallClock:
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Call `time.sleep`."""
-        time.sleep(seconds)
+        """Call `time.sleep`, with the longest time that it takes at most."""
+        time.sleep(min(seconds, TIMEOUT_MAX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +163,24 @@ def _already_there(dataset: Dataset, target: ReplayTarget) -> list[int]:
     file = _notes(dataset, target)
     if not file.exists():
         replace_file(file, json.dumps({"fingerprint": dataset.info.fingerprint, "base": lengths}).encode())
-    told = json.loads(file.read_text())
-    there = [now - base for now, base in zip(lengths, told["base"], strict=False)]
-    if (told["fingerprint"], len(told["base"])) != (dataset.info.fingerprint, len(lengths)) or min(there) < 0:
+    notes = _read(file)
+    there = [now - base for now, base in zip(lengths, notes.base, strict=False)]
+    if (notes.fingerprint, len(notes.base)) != (dataset.info.fingerprint, len(lengths)) or min(there) < 0:
         raise _mismatch(dataset, target)
     return there
+
+
+def _read(file: Path) -> _Notes:
+    """Return a replay's notes.
+
+    Raises:
+        ReplayMismatchError: the file holds something else.
+    """
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Notes)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        msg = f"{file}, the notes of a replay, is damaged ({error}): remove it to append the data set once more"
+        raise ReplayMismatchError(msg) from error
 
 
 def _notes(dataset: Dataset, target: ReplayTarget) -> Path:

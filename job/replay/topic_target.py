@@ -60,6 +60,7 @@ class TopicTarget:
         topic: str,
         partitions: int | None = None,
         *,
+        new: int = DEFAULT_PARTITIONS,
         compression: str | None = "lz4",
         replays: Path = REPLAYS,
     ) -> None:
@@ -68,7 +69,8 @@ class TopicTarget:
         Args:
             connection: the connection to its brokers.
             topic: its name.
-            partitions: the required number of partitions; None takes the existing number, or 4.
+            partitions: the required number of partitions; None takes the existing number, or `new`.
+            new: the number of partitions of a topic that is not there yet.
             compression: gzip, snappy, lz4 or zstd; None for no compression.
             replays: the folder of all topics' notes.
 
@@ -80,7 +82,7 @@ class TopicTarget:
         self._topic = topic
         self._failure: Exception | None = None
         with _consumer(connection) as (consumer, cluster), told(f"topic {topic}", connection), ExitStack() as stack:
-            self.partitions = _find_or_create(connection, consumer, topic, partitions)
+            self.partitions = _find_or_create(connection, consumer, topic, partitions, new)
             self.notes = replays / _identity(cluster, connection, topic)
             stack.enter_context(_locked(self.notes, topic))
             self._ends, self._last = _ends(consumer, topic, self.partitions)
@@ -156,14 +158,14 @@ class TopicTarget:
 _GO_ON = "when the reason is gone, the same command goes on from there"
 
 
-def _find_or_create(connection: KafkaConnection, consumer: Any, topic: str, wanted: int | None) -> int:
+def _find_or_create(connection: KafkaConnection, consumer: Any, topic: str, wanted: int | None, new: int) -> int:
     """Return the topic's number of partitions; make the topic if there is none.
 
     Raises:
         TopicError: another number is wanted, or the brokers do not report the new topic.
     """
     if not (there := len(consumer.partitions_for_topic(topic))):
-        create_topic(connection, topic, wanted or DEFAULT_PARTITIONS)
+        create_topic(connection, topic, wanted or new)
         there = wait_until(
             lambda: len(consumer.partitions_for_topic(topic)), timeout_s=_ANSWER_MS / 1000, poll_s=_RETRY_S
         )

@@ -1,11 +1,12 @@
 """The sources of settings, apart from their defaults: each as nested values that are not validated yet."""
 
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic_settings import BaseSettings, EnvSettingsSource, TomlConfigSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource
 from pydantic_settings.exceptions import SettingsError as SettingsSourceError
 
 from model.errors import RecloopError
@@ -15,7 +16,7 @@ class SettingsError(RecloopError):
     """A setting is unknown or has an impossible value; the message names it."""
 
 
-def of_toml(file: Path | None, settings: type[BaseSettings]) -> dict[str, Any]:
+def of_toml(file: Path | None) -> dict[str, Any]:
     """Return the values of a TOML file, one table a group; none without a file.
 
     Raises:
@@ -27,9 +28,9 @@ def of_toml(file: Path | None, settings: type[BaseSettings]) -> dict[str, Any]:
         msg = f"no settings file {file}"
         raise SettingsError(msg)
     try:
-        return TomlConfigSettingsSource(settings, file)()
-    except ValueError as error:
-        msg = f"{file} is no TOML file: {error}"
+        return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        msg = f"{file} is no TOML file: {error}; give TOML in UTF-8, one table a group, as [lists] length = 20"
         raise SettingsError(msg) from error
 
 

@@ -61,7 +61,7 @@ def _place(value: object) -> object:
 
 
 def _start(value: object) -> object:
-    if not isinstance(value, str) or value in {"earliest", "latest", "committed"}:
+    if isinstance(value, str) and value in {"earliest", "latest", "committed"}:
         return value
     try:
         return TypeAdapter(AwareDatetime).validate_python(value)

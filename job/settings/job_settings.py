@@ -219,6 +219,7 @@ def load(
     overrides: Sequence[str] = (),
     *,
     defaults: Mapping[str, Any] | None = None,
+    needs_model: bool = True,
 ) -> JobSettings:
     """Return the settings from all sources.
 
@@ -226,14 +227,17 @@ def load(
         file: a TOML file with a table a group.
         overrides: "group.name=value", value as JSON or a plain word.
         defaults: values that replace the defaults here, below all other sources.
+        needs_model: False for commands that use no model: settings without one are then taken, as lists.policy=history.
 
     Raises:
         SettingsError: settings are unknown or have impossible values; the text names them.
     """
     values: dict[str, Any] = dict(defaults or {})
-    for source in (of_toml(file, JobSettings), of_environment(JobSettings), of_overrides(overrides)):
-        _check_groups(source)
+    for source in (of_toml(file), of_environment(JobSettings), of_overrides(overrides)):
+        _check_names(source)
         values = merge(values, source)
+    if not needs_model:
+        values = _without_model(values)
     try:
         settings = JobSettings(**values).with_enough_candidates()
     except ValidationError as error:
@@ -243,14 +247,28 @@ def load(
     return settings
 
 
-def _check_groups(source: Mapping[str, Any]) -> None:
-    """Refuse a group given as one value, which would replace the values of other sources or be replaced by them."""
+def _check_names(source: Mapping[str, Any]) -> None:
+    """Refuse names that are no setting in exactly this spelling, and a group given as one value.
+
+    Both would replace the values of other sources or be replaced by them, as BaseSettings takes names in any case.
+    """
     for name, value in source.items():
         field = JobSettings.model_fields.get(name)
-        is_group = field is not None and (name == "actions" or isinstance(field.default, BaseModel))
+        if field is None:
+            msg = f"{name}: {_NO_SETTING}"
+            raise SettingsError(msg)
+        is_group = name == "actions" or isinstance(field.default, BaseModel)
         if is_group and not isinstance(value, Mapping):
             msg = f"{name}: a group of settings, not {value!r}: give {name}.NAME=VALUE"
             raise SettingsError(msg)
+
+
+def _without_model(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values with lists by history in place of lists by a model; any other policy is left to be checked."""
+    lists = values.get("lists", {})
+    if isinstance(lists, Mapping) and lists.get("policy", Policy.RECOMMEND) == Policy.RECOMMEND:
+        return merge(values, {"lists": {"policy": Policy.HISTORY}})
+    return dict(values)
 
 
 def _check_folders(settings: JobSettings) -> None:
@@ -260,8 +278,14 @@ def _check_folders(settings: JobSettings) -> None:
 
 
 def _check_times(settings: JobSettings) -> None:
-    """Refuse a lateness below `log.max_ahead`, in new settings only: those of a deployed job stay readable."""
+    """Refuse times that can't be meant, in new settings only: those of a deployed job stay readable."""
     log = settings.log
+    if log.earliest_ms in _SECONDS:
+        msg = (
+            f"log.earliest_ms: give milliseconds, {log.earliest_ms * 1000}: {log.earliest_ms} is a time of our days in "
+            "seconds only, and in milliseconds one of 1970"
+        )
+        raise SettingsError(msg)
     if log.allowed_lateness < log.max_ahead:
         msg = (
             f"log.allowed_lateness ({log.allowed_lateness}) is below log.max_ahead ({log.max_ahead}): one event ahead "
@@ -283,13 +307,41 @@ def _default_actions() -> dict[str, Any]:
 
 
 def _told(error: ValidationError) -> str:
-    """Return one line for each wrong setting: its name, and the fault with the given value."""
+    """Return one line for each wrong setting: its name, and what to give."""
     lines = []
     for wrong in error.errors():
         name = ".".join(map(str, wrong["loc"]))
-        if wrong["type"] == "extra_forbidden":
-            lines.append(f"{name}: there is no such setting (recloop config table lists them all)")
-            continue
-        message = wrong["msg"].removeprefix("Value error, ")
+        message = _advice(name, wrong["type"], wrong.get("ctx", {})) or wrong["msg"].removeprefix("Value error, ")
         lines.append(f"{name}: {message}" if name else message)
     return "\n".join(lines)
+
+
+def _advice(name: str, kind: str, context: Mapping[str, Any]) -> str | None:
+    """Return what to give in place of a value that pydantic refused; None for messages of our own, which say it."""
+    if kind in {"value_error", *_OURS}:
+        return None
+    if kind in {"literal_error", "enum"}:
+        return f"give {context['expected']}"
+    advice = _ADVICE.get(kind, "give a value of another form (recloop config table tells which)")
+    return advice.format(name=name)
+
+
+_SECONDS = range(946_684_800, 4_102_444_800)
+"""The years 2000 to 2099 in epoch seconds; as milliseconds they are weeks of 1970."""
+_NO_SETTING = "there is no such setting (recloop config table lists them all)"
+_GROUP = "a group of settings: give {name}.NAME=VALUE"
+_LIST = 'give a list, as ["a", "b"]'
+_OURS = {"value", "secret_place", "start"}
+_ADVICE = {
+    "extra_forbidden": _NO_SETTING,
+    "missing": "give a value, it has no default",
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "string_type": """give a text, in quotes if it looks like something else, as '"5"'""",
+    "string_unicode": "give a text in UTF-8",
+    "bool_type": "give true or false",
+    "bool_parsing": "give true or false",
+    "dict_type": _GROUP,
+    "model_type": _GROUP,
+    "model_attributes_type": _GROUP,
+}

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import msgspec
 
@@ -15,6 +15,7 @@ from model.event_time import LATEST_MS, EventTimes, Unit
 from model.ids import id_text
 from model.records import ItemId, UserBehavior
 
+Row = TypeVar("Row")
 NOT_JSON = "the line is no JSON"
 Position = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 AppendedMs = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
@@ -54,23 +55,41 @@ def read_behaviors(path: Path) -> Iterator[UserBehavior]:
     Raises:
         NotPreparedError: a line is damaged.
     """
+    yield from read_prepared(path, _DECODER)
+
+
+def read_prepared(path: Path, decoder: msgspec.json.Decoder[Row]) -> Iterator[Row]:
+    """Yield the records of a prepared file.
+
+    Raises:
+        NotPreparedError: a line is damaged.
+    """
+
+    Raises:
+        NotPreparedError: a line is damaged.
+    """
     with path.open("rb") as lines:
-        yield from decoded(lines, path)
+        yield from decoded(lines, path, decoder)
 
 
-def decoded(lines: Iterable[bytes], path: Path) -> Iterator[UserBehavior]:
-    """Yield the behaviours of a prepared file's lines.
+def decode_behaviors(lines: Iterable[bytes], path: Path) -> Iterator[UserBehavior]:
+    """Yield the behaviours of a prepared file's lines; errors as in `decoded`."""
+    return decoded(lines, path, _DECODER)
+
+
+def decoded(lines: Iterable[bytes], path: Path, decoder: msgspec.json.Decoder[Row]) -> Iterator[Row]:
+    """Yield the records of a prepared file's lines.
 
     Raises:
         NotPreparedError: a line is damaged.
     """
     for number, line in enumerate(lines, start=1):
         try:
-            behavior = _DECODER.decode(line)
+            record = decoder.decode(line)
         except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-            msg = f"{path}: line {number} is no behaviour ({error}); {PREPARE_AGAIN}"
+            msg = f"{path}, line {number}, is damaged ({error}); {PREPARE_AGAIN}"
             raise NotPreparedError(msg) from error
-        yield behavior
+        yield record
 
 
 class _Line(msgspec.Struct, gc=False):

@@ -15,7 +15,7 @@ import msgspec
 
 from model.actions import DEFAULT_ACTIONS, Action, ActionTable
 from model.datasets.errors import PREPARE_AGAIN, NotPreparedError
-from model.datasets.json_lines import decoded
+from model.datasets.json_lines import decode_behaviors, read_prepared
 from model.datasets.reading import Item
 from model.folders import FolderKind, mend
 from model.records import EpochMs, ItemId, UserBehavior
@@ -107,7 +107,7 @@ class Dataset:
         Raises:
             NotPreparedError: a line is damaged, or some are lost.
         """
-        return decoded(self.lines(), self.behaviors_path)
+        return decode_behaviors(self.lines(), self.behaviors_path)
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines of the behaviours.
@@ -127,8 +127,7 @@ class Dataset:
     def items(self) -> dict[ItemId, Item]:
         """Return the catalogue."""
         decoder = msgspec.json.Decoder(Item)
-        with (self.path / ITEMS).open("rb") as lines:
-            return {item.item_id: item for item in map(decoder.decode, lines)}
+        return {item.item_id: item for item in read_prepared(self.path / ITEMS, decoder)}
 
 
 def _why_none(path: Path, error: Exception) -> str:

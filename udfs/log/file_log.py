@@ -5,19 +5,19 @@ last line without its newline does not count yet. A file that shrank, or whose c
 changed, is an error that names it: offsets would mean something else.
 """
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Annotated, BinaryIO, Literal
 from zlib import crc32
 
 import msgspec
 
 from udfs.log.parsing import LONGEST_RECORD_BYTES, MAX_RAW_BYTES, LogRecord
-from udfs.log.reader import LogReplacedError, LogTruncatedError, MissingLogError, Poll
+from udfs.log.reader import LogDamagedError, LogReplacedError, LogTruncatedError, MissingLogError, Poll
 
 MANIFEST = "log.json"
+MOST_PARTITIONS = 100_000
 _CHUNK_BYTES = LONGEST_RECORD_BYTES
 """Most bytes of one read."""
 _TAIL_BYTES = 64
@@ -39,6 +39,34 @@ class FileLog:
 def partition_file(folder: Path, partition: int) -> Path:
     """Return the file of a partition's records."""
     return folder / f"partition-{partition:04d}.jsonl"
+
+
+class _Manifest(msgspec.Struct, frozen=True):
+    """The content of `log.json`."""
+
+    partitions: Annotated[int, msgspec.Meta(ge=1, le=MOST_PARTITIONS)]
+    format: Literal[1] = 1
+
+
+def partitions_of(folder: Path) -> int:
+    """Return the number of partitions that a log's `log.json` holds.
+
+    Raises:
+        MissingLogError: there is none.
+        LogDamagedError: it holds something else.
+    """
+    file = folder / MANIFEST
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=_Manifest).partitions
+    except (FileNotFoundError, NotADirectoryError) as error:
+        msg = f"no behaviour log in {folder}: `recloop replay` makes one, or set log.folder"
+        raise MissingLogError(msg) from error
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        msg = (
+            f"{file} is damaged or of another version ({error}): put its number of partitions back, as "
+            '{"format": 1, "partitions": 4}, or take another log folder'
+        )
+        raise LogDamagedError(msg) from error
 
 
 class _Cursor(msgspec.Struct, array_like=True, frozen=True):
@@ -92,12 +120,9 @@ class FileLogReader:
 
         Raises:
             MissingLogError: there is none.
+            LogDamagedError: it holds something else.
         """
-        try:
-            return int(json.loads((self._folder / MANIFEST).read_bytes())["partitions"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            msg = f"no behaviour log in {self._folder}: `recloop replay` makes one, or set log.folder"
-            raise MissingLogError(msg) from error
+        return partitions_of(self._folder)
 
     def poll(self, partition: int, next_offset: int, cursor: bytes, limit: int) -> Poll:
         """Return up to `limit` complete lines.

@@ -10,6 +10,10 @@ from udfs.errors import LogError
 from udfs.log.parsing import LogRecord
 
 
+class LogDamagedError(LogError):
+    """The file that holds the log's number of partitions holds something else."""
+
+
 class MissingLogError(LogError):
     """A log that is not in the place that the settings name."""
 

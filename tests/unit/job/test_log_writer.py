@@ -1,6 +1,7 @@
 """The embedded log's writers: one a partition, whole lines only, each user in one partition."""
 
 import json
+import resource
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from model.datasets.json_lines import decode_behavior
 from model.records import UserBehavior
 from udfs.hashing import stable_hash
 from udfs.log.file_log import FileLogReader, partition_file
+from udfs.log.reader import LogDamagedError
 
 
 def behaviors(count: int) -> list[UserBehavior]:
@@ -41,6 +43,35 @@ def test_another_number_of_partitions_is_refused(tmp_path: Path) -> None:
     create_log(tmp_path, 3)
     with pytest.raises(PartitionCountError, match="has 3 partitions, not 4"):
         create_log(tmp_path, 4)
+
+
+DAMAGED = [
+    *("", "{", "[]", "null", "4", "{}", '{"format": 9, "partitions": 4}', "[" * 100_000, '{"partitions": "\udcff"}'),
+    *(
+        f'{{"format": 1, "partitions": {count}}}'
+        for count in ("0", "-2", "2.5", '"4"', "true", "null", "1e9", "9" * 30)
+    ),
+]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_log_json_is_told_with_its_path_to_writers_and_readers(tmp_path: Path, content: str) -> None:
+    (tmp_path / "log.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    for use in (create_log, LogWriter, lambda folder: FileLogReader(folder).partitions()):
+        with pytest.raises(LogDamagedError, match=r"^/.*/log\.json is damaged .*: put its number of partitions back"):
+            use(tmp_path)
+
+
+def test_a_writer_that_runs_out_of_files_holds_none(tmp_path: Path) -> None:
+    before = {int(each.name) for each in Path("/proc/self/fd").iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(before) + 20, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            LogWriter(tmp_path, 4096)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert len(list(Path("/proc/self/fd").iterdir())) <= len(before)
 
 
 def test_lines_are_there_as_soon_as_they_are_appended(tmp_path: Path, file: Path) -> None:

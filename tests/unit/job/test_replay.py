@@ -10,11 +10,15 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
 
+from job.cli import app
 from job.replay.files_target import FilesTarget
-from job.replay.log_writer import LogWriter
+from job.replay.log_writer import LogWriter, create_log
 from job.replay.replay import Pace, Replayed, ReplayMismatchError
 from job.replay.replay import replay as replay_into
+from model.datasets.errors import NotPreparedError
+from model.datasets.generate import Synthetic, generate
 from model.datasets.json_lines import decode_behavior, encode_behavior
 from model.datasets.prepared import Dataset, DatasetInfo, write_behaviors
 from model.records import UserBehavior
@@ -165,6 +169,60 @@ def test_another_data_set_of_the_same_name_is_refused(tiny: Dataset, log: Path, 
     replay(tiny, log, limit=4)
     with pytest.raises(ReplayMismatchError, match=r"replay-tiny\.json tells of a replay"):
         replay(dataset(tmp_path / "other", behaviors(11)), log)
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[]", "null", '{"fingerprint": 1, "base": []}', "[" * 100_000])
+def test_damaged_notes_of_a_replay_are_told_with_their_path(tiny: Dataset, log: Path, content: str) -> None:
+    replay(tiny, log, limit=4)
+    (log / "replay-tiny.json").write_text(content)
+    with pytest.raises(
+        ReplayMismatchError, match=r"^/.*/replay-tiny\.json, the notes of a replay, is damaged .*: remove"
+    ):
+        replay(tiny, log)
+
+
+@pytest.mark.parametrize("line", [b"{", b"[]", b"\xff", b'{"user_id": 1}', b""])
+def test_a_damaged_line_of_a_data_set_is_told_with_its_file_and_number(tiny: Dataset, log: Path, line: bytes) -> None:
+    whole = tiny.behaviors_path.read_bytes().splitlines(keepends=True)
+    tiny.behaviors_path.write_bytes(b"".join([whole[0], line + b"\n", *whole[2:]]))
+    with pytest.raises(NotPreparedError, match=r"^/.*/behaviors\.jsonl, line 2, is damaged .*; make the set again"):
+        replay(tiny, log)
+    (tiny.path / "items.jsonl").write_bytes(line + b"\n")
+    with pytest.raises(NotPreparedError, match=r"^/.*/items\.jsonl, line 1, is damaged .*; make the set again"):
+        tiny.items()
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["replay", *arguments], env={"COLUMNS": "400"})
+
+
+@pytest.fixture
+def prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    generate(Synthetic(users=3, items=3, behaviors=9, tastes=2), tmp_path / "small", "small")
+    return str(tmp_path / "small")
+
+
+def test_the_command_takes_from_the_settings_what_no_option_gives(prepared: str) -> None:
+    set_to = ("--set", "log.folder=other", "--set", "log.partitions=2")
+    assert run(prepared, *set_to).exit_code == 0
+    assert create_log(Path("other")) == 2
+    assert run(prepared, *set_to, "--log", "third", "--partitions", "3").exit_code == 0
+    assert create_log(Path("third")) == 3
+    assert not Path(".recloop").exists()
+
+
+@pytest.mark.parametrize("wrong", ["nosuch.x=1", "LOG.folder=x", "lists.policy=best", "log.partitions=0"])
+def test_the_command_refuses_wrong_settings(prepared: str, wrong: str) -> None:
+    done = run(prepared, "--set", wrong)
+    assert (done.exit_code, Path(".recloop").exists()) == (1, False)
+    assert f"Error: {wrong.split('.')[0]}" in done.output
+
+
+@pytest.mark.parametrize("pace", ["--speed=nan", "--speed=nanx", "--speed=0", "--speed=-1x"])
+def test_a_pace_that_is_none_is_refused(prepared: str, pace: str) -> None:
+    done = run(prepared, pace)
+    assert (done.exit_code, "takes a" in done.output) == (1, True)
 
 
 def test_a_log_that_lost_lines_is_refused(tiny: Dataset, log: Path) -> None:

@@ -1,6 +1,7 @@
 """What each setting takes: every number has bounds, every text a form, and all else is refused in one sentence."""
 
 import json
+import re
 import types
 import typing
 from collections.abc import Iterator
@@ -121,6 +122,39 @@ def test_bounds_hold_the_default_and_are_taken_themselves(name: str) -> None:
         assert getattr(taken, name.rpartition(".")[2]) == given
     default = LEAVES[name].default
     assert LEAVES[name].is_required() or default in {None, ()} or bounds.low <= default <= bounds.high
+
+
+ODD = ["a,b", "[]", "[1]", "{}", '{"a":1}', '{"a":{}}', "null", "true", "5", "2.5", '""', "[[1]]", "[null]"]
+
+
+@pytest.mark.parametrize("odd", ODD)
+@pytest.mark.parametrize(
+    "name", sorted({*LEAVES, *JobSettings.model_fields, *BELOW, "actions.click", "models.variants.a"})
+)
+def test_no_refusal_is_in_the_words_of_the_library(name: str, odd: str) -> None:
+    try:
+        load(overrides=[f"{name}={odd}"], defaults=GIVEN)
+    except SettingsError as refused:
+        for said in str(refused).splitlines():
+            assert not re.search(r"Input|Field required|valid |literal\[", said.replace("a valid time", "")), said
+
+
+@pytest.mark.parametrize(
+    ("override", "told"),
+    [
+        ("lists.withdrawn=a,b", 'lists.withdrawn: give a list, as ["a", "b"]'),
+        ("lists.withdrawn=[1]", "lists.withdrawn.0: give a text, "),
+        ("models.variants=[]", "models.variants: a group of settings: give models.variants.NAME=VALUE"),
+        ("actions.click=null", "actions.click: a group of settings: give actions.click.NAME=VALUE"),
+        ("scoring.coalesce=maybe", "scoring.coalesce: give true or false"),
+        ("log.gone=no", "log.gone: give 'fail' or 'skip'"),
+        ("log.start=[]", "log.start: give earliest, latest, committed, or a time"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_with_what_to_give(override: str, told: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        load(overrides=[override], defaults=GIVEN)
+    assert str(refused.value).startswith(told)
 
 
 FOLDERS = ("tables.folder", "log.folder", "models.cache", "scoring.bundle", "models.variants.a.bundle")

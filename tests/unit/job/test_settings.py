@@ -1,5 +1,7 @@
 """Settings: which source wins, what is refused and how that reads, and what a preset fixes."""
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,7 @@ def test_a_value_is_json_or_a_plain_word(override: str, group: str, name: str, v
         ("scoring.score_deadline_ms=201", "scoring.score_deadline_ms: "),
         ("scoring.score_deadline_ms=null", "scoring.score_deadline_ms: give at most 200"),
         ("scoring.linger_ms=-1", "scoring.linger_ms: "),
+        ("log.earliest_ms=1700000000", "log.earliest_ms: give milliseconds, 1700000000000: "),
         ("log.allowed_lateness=-1", "log.allowed_lateness: "),
         ("log.max_ahead=-1", "log.max_ahead: "),
         ("log.max_ahead=P8D", "log.allowed_lateness (7 days, 0:00:00) is below log.max_ahead (8 days, 0:00:00)"),
@@ -102,7 +105,7 @@ def test_a_value_is_json_or_a_plain_word(override: str, group: str, name: str, v
         ("preset=fast", "preset: "),
         ("actions=5", "actions: "),
         ("actions.click=5", "actions.click: "),
-        ("actions.gaze.weight=1", "actions.gaze.code: Field required"),
+        ("actions.gaze.weight=1", "actions.gaze.code: give a value"),
         ("lists.length", "--set takes name=value, as lists.length=20, not 'lists.length'"),
     ],
 )
@@ -332,6 +335,30 @@ def test_scoring_apart_from_the_rest_needs_a_model_on_a_gpu() -> None:
 def test_a_group_that_is_one_value_is_refused(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"{name}: a group of settings"):
         load(overrides=[f"{name}={value}", "lists.policy=history"])
+
+
+@pytest.mark.parametrize(
+    "override", ["LISTS.length=1", "lists.LENGTH=1", "SCORING.bundle=x", "Preset=live", "JOB_NAME=x"]
+)
+def test_a_setting_in_another_spelling_is_refused_from_every_source(override: str, tmp_path: Path) -> None:
+    name, _, value = override.partition("=")
+    told = rf"^{name.split('.')[0]}(\.LENGTH)?: there is no such setting"
+    assert re.match(told, refusal("lists.policy=history", override))
+    toml = tmp_path / "s.toml"
+    toml.write_text(f"{name} = {value if value.isdigit() else json.dumps(value)}\n")
+    assert re.match(told, refusal(file=toml))
+
+
+def test_a_command_without_a_model_still_checks_the_policy(file: Path) -> None:
+    file.write_text('[lists]\npolicy = "recommend"\n')
+    assert load(file, needs_model=False).lists.policy is Policy.HISTORY
+    with pytest.raises(SettingsError, match=r"^lists\.policy: give 'recommend' or 'history'"):
+        load(file, ["lists.policy=best"], needs_model=False)
+
+
+def test_a_file_may_begin_with_a_byte_order_mark(file: Path) -> None:
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert load(file).lists.length == 30
 
 
 @pytest.mark.parametrize("name", ["log.folder", "tables.folder", "models.cache", "scoring.bundle"])

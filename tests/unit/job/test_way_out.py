@@ -249,6 +249,39 @@ def test_a_broken_connection_is_no_reader_that_went(monkeypatch: pytest.MonkeyPa
     assert ended.value.exit_code == 1
 
 
+def test_a_command_that_runs_out_of_files_says_what_to_raise(tmp_path: Path, data: Path) -> None:
+    line = f"ulimit -n 200; {sys.executable} -m job.cli replay {data} --log {tmp_path / 'log'} --partitions 300"
+    for redirected in ("", ">/dev/full"):
+        done = subprocess.run(["bash", "-c", line + redirected], capture_output=True, text=True, check=False)
+        assert done.returncode == 1
+        assert "Too many open files; raise the limit of open files (ulimit -n)" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_output_is_dropped_with_no_descriptor_left() -> None:
+    script = (
+        "import os, resource\n"
+        "from job.commands.way_out import one_way_out\n"
+        "print('x')\n"
+        "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n"
+        "try:\n"
+        "    with one_way_out():\n"
+        "        open('x')\n"
+        "except BaseException as error:\n"
+        "    os._exit(getattr(error, 'exit_code', 9))\n"
+    )
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(
+        ["bash", "-c", f'{sys.executable} -c "$0" >/dev/full', script],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=buffered,
+    )
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+
+
 class _OursError(RecloopError):
     """One of ours."""
 

@@ -48,5 +48,5 @@ def test_a_set_of_another_length_is_refused(
 def test_a_damaged_line_is_told_with_its_file_and_number(bad: bytes, tmp_path: Path) -> None:
     dataset, lines = a_set(tmp_path)
     dataset.behaviors_path.write_bytes(b"".join([*lines[:7], bad, *lines[8:]]))
-    with pytest.raises(NotPreparedError, match=r"behaviors\.jsonl: line 8 is no behaviour .* --force"):
+    with pytest.raises(NotPreparedError, match=r"behaviors\.jsonl, line 8, is damaged .* --force"):
         load_interactions(dataset)
