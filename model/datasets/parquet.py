@@ -75,7 +75,9 @@ def read_parquet(path: Path, names: Sequence[str], report: ReadReport) -> Iterat
                     yield row
         except duckdb.ConversionException as error:
             reason = str(error).splitlines()[0]
-            msg = f"{path} holds a value beyond its column's type ({reason}); write that column anew, for example as text"
+            msg = (
+                f"{path} holds a value beyond its column's type ({reason}); write that column anew, for example as text"
+            )
             raise SourceError(msg) from error
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
@@ -96,7 +98,9 @@ def _keys_of_all(files: Sequence[Path]) -> set[str]:
 
 def _selected(path: Path, name: str, kinds: dict[str, str], in_path: set[str]) -> str:
     if name not in kinds and name in in_path:
-        value = f"url_decode(list_last(regexp_extract_all({_FILE}, {_quoted(f'(?:^|/){re.escape(name)}=([^/]*)/')}, 1)))"
+        value = (
+            f"url_decode(list_last(regexp_extract_all({_FILE}, {_quoted(f'(?:^|/){re.escape(name)}=([^/]*)/')}, 1)))"
+        )
         return f"nullif({value}, '__HIVE_DEFAULT_PARTITION__')"
     if name not in kinds:
         msg = f"{path} has no column {name}; its columns are {', '.join(kinds)[:200]}; say with --columns which is what"

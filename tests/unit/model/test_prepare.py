@@ -149,7 +149,9 @@ def test_a_catalogue_of_other_items_is_told(tmp_path: Path) -> None:
     items = tmp_path / "items.csv"
     for ids, told in ({"i1": "", "x": "No behaviour has an item of the catalogue", "": "has no item"}).items():
         items.write_text(f"item_id,title\n{ids},\n" if ids else "item_id,title\n")
-        request = replace(a_request(tmp_path), items=items, item_form=Format(columns={"item": "item_id"}))
+        request = replace(
+            a_request(tmp_path), items=items, item_form=Format(columns={"item": "item_id", "title": "title"})
+        )
         remarks = " ".join(prepare(request, tmp_path / "out").dataset.info.remarks)
         assert (told in remarks, str(items) in remarks) == (True, bool(told))
 
