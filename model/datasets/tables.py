@@ -163,7 +163,7 @@ def cell_text(value: object, report: ReadReport) -> str:
 
 def _why_no_id(value: object) -> str:
     """Return the reason why `cell_text` is "" for the cell."""
-    if value is None or isinstance(value, str) or value != value:  # noqa: PLR0124 - pandas writes NaN for none
+    if value is None or isinstance(value, str) or value != value:  # pandas writes NaN for none
         return "is empty"
     if isinstance(value, float) and value.is_integer():
         return "is a decimal number beyond 2^53, which is not exact; write ids as text or whole numbers"
