@@ -26,6 +26,9 @@ _WIDTH_LINES = 50
 DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 """Names of delimiters, some of which are hard to write in a shell."""
 _COMMON = (",", "\t", ";", "|", "::", " ")
+_JSON = (
+    "behaviours in JSON lines are read by recloop data prepare jsonl, a catalogue is given as delimited text or Parquet"
+)
 Cells = Sequence[str]
 
 
@@ -212,7 +215,7 @@ def _without(path: Path, missing: Sequence[str], header: Sequence[str], first: s
     """Return the message for a file whose header lacks columns."""
     told = f"{path} has no column {', '.join(missing)}"
     if first.lstrip().startswith(("{", "[")):
-        return f"{told}: it looks like JSON; JSON lines are read by: recloop data prepare jsonl"
+        return f"{told}: it looks like JSON; {_JSON}"
     for delimiter in _COMMON:
         names = [cell.strip().strip(QUOTE) for cell in first.split(delimiter)]
         if delimiter != dialect.delimiter and all(name in names for name in missing):

@@ -64,10 +64,6 @@ def read_prepared(path: Path, decoder: msgspec.json.Decoder[Row]) -> Iterator[Ro
     Raises:
         NotPreparedError: a line is damaged.
     """
-
-    Raises:
-        NotPreparedError: a line is damaged.
-    """
     with path.open("rb") as lines:
         yield from decoded(lines, path, decoder)
 

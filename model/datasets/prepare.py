@@ -11,6 +11,7 @@ from model.datasets.action_map import ActionMap
 from model.datasets.errors import NotPreparedError, SourceError
 from model.datasets.external_sort import sorted_lines
 from model.datasets.log_rules import LogFilter, LogRules
+from model.datasets.parquet import parquet_files
 from model.datasets.prepared import DATASET, Dataset, DatasetInfo, write_behaviors, write_catalogue, write_info
 from model.datasets.reading import PLAIN, Format, Item, Reader, ReadReport
 from model.datasets.remarks import Findings
@@ -172,15 +173,27 @@ class _Preparation:
         fingerprint = write_behaviors(folder, sorted_lines(self._tally.counted(applied), scratch))
         _remove(scratch)
         self._check()
-        catalogue = _catalogue(self._items(), self._tally.items)
+        known = self._items()
+        catalogue = _catalogue(known, self._tally.items)
         write_catalogue(folder, catalogue)
-        write_info(folder, self._info(len(catalogue), fingerprint))
+        write_info(folder, self._info(len(catalogue), fingerprint, self._of_catalogue(known)))
 
     def _items(self) -> Mapping[ItemId, Item]:
         request = self._request
         if request.items is None:
             return self._reader.items()
         return read_items(request.items, request.item_form, self._reader.catalogue)
+
+    def _of_catalogue(self, known: Mapping[ItemId, Item]) -> tuple[str, ...]:
+        """Return a remark if --items tells of none of the items that are used."""
+        path = self._request.items
+        if path is None or not known.keys().isdisjoint(self._tally.items):
+            return ()
+        if not known:
+            return (f"The catalogue {path} has no item: is it the right file?",)
+        ids = f"its ids are like {min(known)[:64]!r}, theirs like {min(self._tally.items)[:64]!r}"
+        remark = f"No behaviour has an item of the catalogue {path}: {ids}. Are file and --item-columns the right ones?"
+        return (remark,)
 
     def _check(self) -> None:
         """Refuse a set of which too few rows can be used, or whose dates contradict each other."""
@@ -216,7 +229,7 @@ class _Preparation:
             is_log=self._is_log,
         )
 
-    def _info(self, items: int, fingerprint: str) -> DatasetInfo:
+    def _info(self, items: int, fingerprint: str, of_catalogue: tuple[str, ...]) -> DatasetInfo:
         request, report, tally = self._request, self.report, self._tally
         return DatasetInfo(
             name=request.name,
@@ -230,7 +243,7 @@ class _Preparation:
             source=request.describe(),
             skipped=dict(report.skipped),
             counted={name: getattr(report, name) for name in ("lines", "headers", "blank", "continued", "rows")},
-            remarks=self._findings().remarks(),
+            remarks=(*self._findings().remarks(), *of_catalogue),
             action_table={} if request.table == DEFAULT_ACTIONS else dict(request.table),
         )
 
@@ -248,6 +261,10 @@ def _catalogue(known: Mapping[ItemId, Item], used: set[ItemId]) -> list[Item]:
 
 
 def _signature(path: Path) -> str:
-    files = sorted(path.iterdir()) if path.is_dir() else [path] if path.exists() else []
-    stats = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    """Return a text that changes with the files that a reader may read in the path: those in it, and all Parquet."""
+    if path.is_dir():
+        files = {str(file.relative_to(path)): file for file in (*path.iterdir(), *parquet_files(path))}
+    else:
+        files = {path.name: path} if path.exists() else {}
+    stats = [(name, file.stat().st_size, file.stat().st_mtime_ns) for name, file in sorted(files.items())]
     return hashlib.sha256(repr(stats).encode()).hexdigest()[:16]

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Annotated
 
 import msgspec
 
@@ -17,12 +18,14 @@ from model.actions import DEFAULT_ACTIONS, Action, ActionTable
 from model.datasets.errors import PREPARE_AGAIN, NotPreparedError
 from model.datasets.json_lines import decode_behaviors, read_prepared
 from model.datasets.reading import Item
+from model.event_time import LATEST_MS
 from model.folders import FolderKind, mend
 from model.records import EpochMs, ItemId, UserBehavior
 
 BEHAVIORS = "behaviors.jsonl"
 ITEMS = "items.jsonl"
 INFO = "dataset.json"
+_EventMs = Annotated[EpochMs, msgspec.Meta(ge=0, le=LATEST_MS)]
 DATASET = FolderKind("a data set", INFO, frozenset({"fingerprint", "behaviors"}), (BEHAVIORS, ITEMS, INFO))
 
 
@@ -50,8 +53,8 @@ class DatasetInfo:
     behaviors: int
     users: int
     items: int
-    first_timestamp: EpochMs
-    last_timestamp: EpochMs
+    first_timestamp: _EventMs
+    last_timestamp: _EventMs
     fingerprint: str
     actions: str
     source: Mapping[str, str]

@@ -19,10 +19,10 @@ from model.datasets.columns import (
 )
 from model.datasets.delimited import Dialect, dialect_of, read_named, read_numbered
 from model.datasets.errors import SourceError
-from model.datasets.parquet import read_parquet
+from model.datasets.parquet import is_parquet, read_parquet
 from model.datasets.reading import PLAIN, BehaviorMaker, Format, Item, Raw, ReadReport
 from model.event_time import EventTimes
-from model.ids import cell_id, id_text
+from model.ids import MAX_ID_BYTES, cell_id, id_text
 from model.records import ItemId, UserBehavior
 
 Row = Sequence[object]
@@ -52,9 +52,14 @@ class TableReader:
         parts = tuple(part for part in BEHAVIOR_PARTS if part in self._columns)
         for row in self._rows(parts, report):
             cells = dict(zip(parts, row, strict=True))
+            user_id, item_id = cell_text(cells[USER], report), cell_text(cells[ITEM], report)
+            if not (user_id and item_id):
+                name, cell = ("item_id", cells[ITEM]) if user_id else ("user_id", cells[USER])
+                report.skip(f"{name} {_why_no_id(cell)}")
+                continue
             raw = Raw(
-                user_id=cell_text(cells[USER], report),
-                item_id=cell_text(cells[ITEM], report),
+                user_id=user_id,
+                item_id=item_id,
                 action=_word(cells.get(ACTION)),
                 time=_time(cells[TIME]),
                 event_id=cell_text(cells[EVENT], report) or None if EVENT in cells else None,
@@ -113,7 +118,7 @@ def _has_digit(cell: str) -> bool:
 def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Item]:
     """Read a catalogue, in which the first row of an item counts.
 
-    A folder and a file whose name ends in .parquet are read as Parquet, any other file as delimited text.
+    Folders and Parquet files are read as Parquet, any other file as delimited text.
 
     Raises:
         SourceError: the file cannot be read, or lacks one of the columns.
@@ -125,7 +130,9 @@ def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Ite
         cells = dict(zip(parts, row, strict=True))
         item_id = cell_text(cells[ITEM], report)
         if not item_id:
-            report.skip("item_id is empty")
+            report.skip(f"item_id {_why_no_id(cells[ITEM])}")
+        elif len(item_id.encode()) > MAX_ID_BYTES:
+            report.skip(f"item_id has more than {MAX_ID_BYTES} bytes")
         elif item_id in found:
             report.skip("item_id was there before", intended=True)
         else:
@@ -136,7 +143,7 @@ def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Ite
 def _item_rows(
     path: Path, columns: Mapping[str, str], parts: list[str], form: Format, report: ReadReport
 ) -> Iterator[Row]:
-    if path.suffix == ".parquet" or path.is_dir():
+    if path.is_dir() or path.suffix == ".parquet" or is_parquet(path):
         return read_parquet(path, [columns[part] for part in parts], report)
     return read_delimited(path, columns, parts, dialect_of(form.delimiter, form.encoding), report)
 
@@ -147,11 +154,20 @@ def cell_text(value: object, report: ReadReport) -> str:
         text = cell_id(value)
         report.whole_ids += len(text) < len(value) and text != value.strip()
         return text
-    if isinstance(value, float):
-        report.whole_ids += 1
     if value is None or isinstance(value, (int, float)):
-        return id_text(value) or ""
+        text = id_text(value) or ""
+        report.whole_ids += bool(text) and isinstance(value, float)
+        return text
     return "" if isinstance(value, (list, dict, bytes)) else cell_id(str(value))
+
+
+def _why_no_id(value: object) -> str:
+    """Return the reason why `cell_text` is "" for the cell."""
+    if value is None or isinstance(value, str) or value != value:  # pandas writes NaN for none
+        return "is empty"
+    if isinstance(value, float) and value.is_integer():
+        return "is a decimal number beyond 2^53, which is not exact; write ids as text or whole numbers"
+    return "is no text and no whole number"
 
 
 def _word(value: object) -> str:

@@ -22,6 +22,8 @@ LONGEST_LINE = 1 << 20
 """The most characters of a line; a longer one is a bad row, and its end is not kept in memory."""
 UTF_8 = "utf-8"
 _UNDECODABLE = "\udcff"
+_CUT_OFF = {"utf-16-le": "\udcf1", "utf-16-be": "\udcf2", "utf-32-le": "\udcf3", "utf-32-be": "\udcf4"}
+"""Marks of undecodable bytes in encodings that a byte order mark names."""
 _TOO_LONG = "\udcfe"
 _SNIFFED_BYTES = 4096
 _PACKED: tuple[tuple[bytes, Callable[[Path], RawIOBase]], ...] = (
@@ -38,6 +40,8 @@ _OTHER_FORMATS = (
     (b"SQLite format 3", "an SQLite database; write the table into a csv file first"),
     (b"\x89HDF", "an HDF5 file; write it as csv or Parquet first"),
 )
+_PACKED_AGAIN = (b"\x1f\x8b\x08", *(b"BZh%d1AY&SY" % level for level in range(1, 10)), b"\xfd7zXZ\0")
+_TAR = slice(257, 262), b"ustar"
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -53,7 +57,7 @@ _BROKEN = (EOFError, OSError, UnicodeError, zlib.error, lzma.LZMAError)
 def _mark(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeDecodeError):
         raise error
-    return _UNDECODABLE, error.end
+    return _CUT_OFF.get(error.encoding, _UNDECODABLE), error.end
 
 
 codecs.register_error("recloop-mark", _mark)
@@ -75,6 +79,7 @@ def open_lines(path: Path, encoding: str | None = None, line_end: str = "") -> I
     try:
         with _opened(path) as unpacked:
             head = unpacked.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES]
+            _refuse_content(path, head)
             text = TextIOWrapper(unpacked, _encoding(path, head, encoding), "recloop-mark", newline=line_end)
             yield _lines(path, text)
     except SourceError:
@@ -93,6 +98,9 @@ def line_problem(line: str, encoding: str | None = None) -> str | None:
         return f"the line has over {LONGEST_LINE:,} characters"
     if _UNDECODABLE in line:
         return f"the line holds bytes that are not {encoding or UTF_8} (--encoding says what they are: latin-1, cp1252)"
+    for wide, mark in _CUT_OFF.items():
+        if mark in line:
+            return f"the line holds bytes that are not {wide}; was the file cut off?"
     return None
 
 
@@ -127,6 +135,19 @@ def _refuse(path: Path, head: bytes) -> None:
         if head.startswith(magic):
             msg = f"{path} is {name}"
             raise SourceError(msg)
+
+
+def _refuse_content(path: Path, head: bytes) -> None:
+    """Refuse what is no text; `head` is of the unpacked file."""
+    if head.startswith(_PACKED_AGAIN):
+        msg = f"{path} is packed twice; unpack it once first"
+        raise SourceError(msg)
+    at, magic = _TAR
+    if head[at] == magic and b"\0" in head[: at.start]:
+        msg = f"{path} is a tar archive; unpack it first: tar xf FILE"
+        raise SourceError(msg)
+    if b"\0" in head or not head:  # text may begin with the letters of a format
+        _refuse(path, head)
 
 
 def _encoding(path: Path, head: bytes, given: str | None) -> str:

@@ -1,10 +1,13 @@
 """Preparing: time order, counts, and folders that appear whole."""
 
 import hashlib
+import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import duckdb
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,6 +18,7 @@ from model.datasets.generate import Synthetic, generate
 from model.datasets.json_lines import decode_behavior, encode_behavior
 from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
+from model.datasets.reading import Format
 from model.datasets.sources import SOURCES
 from model.records import UserBehavior
 
@@ -124,3 +128,39 @@ def test_an_impossible_shape_is_refused(wrong: dict[str, int]) -> None:
 def test_a_shape_whose_times_or_masses_are_no_numbers_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="is 0 or more"):
         Synthetic(**wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("added", ["y.parquet", "year=2023/month=11/y.parquet"])
+def test_a_file_added_anywhere_is_prepared(added: str, tmp_path: Path) -> None:
+    folder = tmp_path / "deep"
+    for name in ("x.parquet", added):
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with duckdb.connect() as connection:
+            row = f"SELECT 'u' AS user_id, '{name}' AS item_id, 'click' AS action, 1700000000 AS timestamp"
+            connection.execute(f"COPY ({row}) TO '{file}' (FORMAT parquet)")
+        request = Request("deep", "parquet", folder, SOURCES["parquet"].actions)
+        assert prepare(request, tmp_path / "out").report is not None
+    assert Dataset.open(tmp_path / "out").info.behaviors == 2
+    assert prepare(request, tmp_path / "out").report is None
+
+
+def test_a_catalogue_of_other_items_is_told(tmp_path: Path) -> None:
+    items = tmp_path / "items.csv"
+    for ids, told in ({"i1": "", "x": "No behaviour has an item of the catalogue", "": "has no item"}).items():
+        items.write_text(f"item_id,title\n{ids},\n" if ids else "item_id,title\n")
+        request = replace(
+            a_request(tmp_path), items=items, item_form=Format(columns={"item": "item_id", "title": "title"})
+        )
+        remarks = " ".join(prepare(request, tmp_path / "out").dataset.info.remarks)
+        assert (told in remarks, str(items) in remarks) == (True, bool(told))
+
+
+@pytest.mark.parametrize("name", ["first_timestamp", "last_timestamp"])
+@pytest.mark.parametrize("time", [10**30, -1, 253_402_300_800_000])
+def test_a_summary_with_impossible_times_is_damaged(name: str, time: int, tmp_path: Path) -> None:
+    prepare(a_request(tmp_path), tmp_path / "out")
+    file = tmp_path / "out" / "dataset.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), name: time}))
+    with pytest.raises(NotPreparedError, match=r"/out is no .*dataset\.json.*make one"):
+        Dataset.open(tmp_path / "out")

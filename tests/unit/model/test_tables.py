@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -49,6 +51,69 @@ def test_parquet_counts_rows_without_a_value_and_reads_folders(tmp_path: Path) -
     assert (len(behaviors), report.rows, report.skipped.total()) == (2, 6, 4)
 
 
+def test_a_column_in_the_file_wins_over_a_folders_name(tmp_path: Path) -> None:
+    folder = tmp_path / "item_id=7" / "action=cl%69ck"
+    folder.mkdir(parents=True)
+    select = "SELECT 'u' AS user_id, range AS item_id, 1700000000 AS timestamp FROM range(3)"
+    file = parquet(folder / "x.parquet", select)
+    for path in (tmp_path, file):
+        behaviors, _, _ = read("parquet", path)
+        assert [(behavior.item_id, behavior.action) for behavior in behaviors] == [(f"{n}", "click") for n in range(3)]
+
+
+@pytest.mark.parametrize(
+    "aside", ["_temporary/0/part-0.parquet", ".hidden/x.parquet", "a/_x.parquet", "a/.x.parquet", "folder.parquet/_x"]
+)
+def test_files_that_are_not_finished_are_no_data(aside: str, tmp_path: Path) -> None:
+    select = "SELECT 'u' AS user_id, 'i' AS item_id, 'click' AS action, 1700000000 AS timestamp"
+    root = tmp_path / "_mine"
+    (root / aside).parent.mkdir(parents=True)
+    parquet(root / aside, select)
+    with pytest.raises(SourceError, match="begin with _"):
+        read("parquet", root)
+    parquet(root / "whole.parquet", select)
+    assert read("parquet", root)[1].rows == 1
+
+
+NO_ID = "is no text and no whole number"
+IDS = [
+    ("'a'::BLOB", NO_ID),
+    ("true", NO_ID),
+    ("[1]", NO_ID),
+    ("{'a': 1}", NO_ID),
+    ("0.5::DOUBLE", NO_ID),
+    ("'inf'::DOUBLE", NO_ID),
+    ("1e18::DOUBLE", "is a decimal number beyond 2^53"),
+    ("'nan'::DOUBLE", "is empty"),
+    ("NULL", "is empty"),
+    ("' '", "is empty"),
+    ("repeat('x', 257)", "has more than 256 bytes"),
+]
+
+
+@pytest.mark.parametrize(("value", "reason"), IDS)
+@pytest.mark.parametrize("column", ["user_id", "item_id"])
+def test_ids_that_cannot_be_used_are_told_as_they_are(column: str, value: str, reason: str, tmp_path: Path) -> None:
+    cells = {"user_id": "'u'", "item_id": "'i'", "action": "'click'", "timestamp": "1700000000"} | {column: value}
+    select = "SELECT " + ", ".join(f"{cell} AS {name}" for name, cell in cells.items())
+    path = parquet(tmp_path / "x.parquet", select)
+    _, report, _ = read("parquet", path)
+    assert [(told.startswith(f"{column} {reason}"), rows) for told, rows in report.skipped.items()] == [(True, 1)]
+    assert report.whole_ids == 0
+    if column == "item_id":
+        catalogue = ReadReport()
+        assert read_items(path, Format(columns={"item": "item_id"}), catalogue) == {}
+        assert catalogue.skipped == report.skipped
+
+
+def test_a_time_beyond_its_column_is_not_told_as_a_broken_file(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    times = pa.array([2**62], type=pa.int64()).cast(pa.timestamp("ms"))
+    pq.write_table(pa.table({"user_id": ["u"], "item_id": ["i"], "action": ["click"], "timestamp": times}), path)
+    with pytest.raises(SourceError, match="beyond its column's type"):
+        read("parquet", path)
+
+
 def test_a_broken_parquet_file_is_refused(tmp_path: Path) -> None:
     path = parquet(tmp_path / "x.parquet", "SELECT range AS user_id FROM range(100000)")
     with pytest.raises(SourceError, match="no column item_id"):
@@ -58,6 +123,14 @@ def test_a_broken_parquet_file_is_refused(tmp_path: Path) -> None:
         read("parquet", path)
     with pytest.raises(SourceError, match=r"/absent (is no .*give one|has no .*say with --path)"):
         read("parquet", tmp_path / "absent")
+
+
+def test_a_catalogue_is_told_from_its_content(tmp_path: Path) -> None:
+    path = parquet(tmp_path / "items", "SELECT 12 AS item_id, 'Tea' AS title, 'Drinks' AS \"group\"")
+    assert read_items(path, Format(), ReadReport()).keys() == {"12"}
+    path.write_text('{"item_id": "12"}\n')
+    with pytest.raises(SourceError, match=r"looks like JSON.* catalogue .*delimited text or Parquet"):
+        read_items(path, Format(), ReadReport())
 
 
 def test_a_catalogue_beside_any_source(tmp_path: Path) -> None:

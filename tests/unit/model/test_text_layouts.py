@@ -5,6 +5,7 @@ import csv
 import gzip
 import io
 import lzma
+import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -281,3 +282,45 @@ def test_a_table_without_actions_needs_a_rule_for_every_row() -> None:
     content = b"who,which,when\nu,i,1700000000\n"
     behaviors, _ = read(content, Format(columns=columns), ActionMap({}, "buy"))
     assert behaviors == [UserBehavior("u", "buy", "i", START_MS)]
+
+
+def in_a_tar(content: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        member = tarfile.TarInfo("table.csv")
+        member.size = len(content)
+        archive.addfile(member, io.BytesIO(content))
+    return out.getvalue()
+
+
+PACKERS: list[Callable[[bytes], bytes]] = [gzip.compress, bz2.compress, lzma.compress]
+FIRST = b"who,what,which,when\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        *((pack(again(FIRST * 99)), "packed twice") for pack in PACKERS for again in PACKERS),
+        *((pack(in_a_tar(FIRST)), "tar archive") for pack in (bytes, *PACKERS)),
+        (gzip.compress(b"PAR1\x15\0\x15"), "a Parquet file"),
+        (gzip.compress(b""), "empty"),
+    ],
+)
+def test_what_is_inside_a_packed_file_is_told(content: bytes, told: str) -> None:
+    with pytest.raises(SourceError, match=told):
+        read(content, Format(columns=NAMED))
+
+
+@pytest.mark.parametrize("start", ["BZhid", "PK", "ustar", "7z"])
+@pytest.mark.parametrize("pack", PACKERS)
+def test_text_that_begins_like_a_format_is_text(start: str, pack: Callable[[bytes], bytes]) -> None:
+    columns = {"user": start, "item": "which", "action": "what", "time": "when"}
+    content = f"{start},which,what,when,{'x' * 300}ustar\nu,i,click,{START_MS},\n".encode()
+    assert len(read(pack(content), Format(columns=columns))[0]) == 1
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le"])
+def test_half_a_character_is_told_with_the_files_encoding(encoding: str) -> None:
+    content = f"\ufeffwho,note,what,which,when\nu,n,click,i,{START_MS}\nu,n,click,i,é".encode(encoding)
+    _, report = read(content[:-1], Format(columns=NAMED))
+    assert [f"bytes that are not {encoding}" in reason for reason in report.skipped] == [True]
