@@ -36,7 +36,7 @@ def cost_of(*arguments: str) -> Cost:
 
 @cache
 def imports() -> Cost:
-    return cost_of("-c", "import job.commands.train, model.fit, model.recommenders.sasrec")
+    return cost_of("-c", "import job.commands.train, model.fit, model.recommenders.next_item")
 
 
 def crawled(path: Path, pages: int, people: int = 2_000) -> Path:
