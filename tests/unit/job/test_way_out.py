@@ -211,6 +211,7 @@ def test_output_that_nobody_takes_ends_every_command_with_one_code(
     line: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "user_behavior").mkdir()  # else `sql` says on standard error that there are no tables
     errors = io.StringIO()
     monkeypatch.setattr(sys, "stdout", _Broken(kind).stream)
     monkeypatch.setattr(sys, "stderr", errors)
@@ -224,6 +225,7 @@ def test_output_that_nobody_takes_ends_every_command_with_one_code(
 
 @pytest.mark.parametrize(("redirected", "code"), [("| true", 141), (">/dev/full", 1), (">&-", 1), ("2>&-", 0)])
 def test_the_shell_sees_the_same(redirected: str, code: int, tmp_path: Path) -> None:
+    (tmp_path / "user_behavior").mkdir()
     line = f"{sys.executable} -m job.cli sql 'select range from range(99999)' --format csv --tables-dir . {redirected}"
     done = subprocess.run(
         ["bash", "-c", f"{line}\nexit ${{PIPESTATUS[0]}}"], capture_output=True, text=True, check=False, cwd=tmp_path
@@ -252,7 +254,7 @@ def test_a_broken_connection_is_no_reader_that_went(monkeypatch: pytest.MonkeyPa
 def test_a_command_that_runs_out_of_files_says_what_to_raise(tmp_path: Path, data: Path) -> None:
     line = f"ulimit -n 200; {sys.executable} -m job.cli replay {data} --log {tmp_path / 'log'} --partitions 300"
     for redirected in ("", ">/dev/full"):
-        done = subprocess.run(["bash", "-c", line + redirected], capture_output=True, text=True, check=False)
+        done = subprocess.run(["bash", "-c", f"{line} {redirected}"], capture_output=True, text=True, check=False)
         assert done.returncode == 1
         assert "Too many open files; raise the limit of open files (ulimit -n)" in done.stderr
         assert "Traceback" not in done.stderr

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from udfs.log.file_log import FileLogReader, partition_file
 from udfs.log.parsing import MAX_RAW_BYTES, LogRecord
-from udfs.log.reader import LogReplacedError, LogTruncatedError, MissingLogError, Poll
+from udfs.log.reader import LogDamagedError, LogReplacedError, LogTruncatedError, MissingLogError, Poll
 
 MIB = 1 << 20
 START = Poll([], 0, b"", more=False)
@@ -244,11 +244,15 @@ def test_the_manifest_says_how_many_partitions_there_are(reader: FileLogReader, 
     assert reader.partitions() == 7
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{}", b"[]", b'{"partitions": null}'])
-def test_a_missing_log_says_how_to_make_one(reader: FileLogReader, tmp_path: Path, content: bytes | None) -> None:
-    if content is not None:
-        (tmp_path / "log.json").write_bytes(content)
+def test_a_missing_log_says_how_to_make_one(reader: FileLogReader) -> None:
     with pytest.raises(MissingLogError, match="recloop replay"):
+        reader.partitions()
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"partitions": null}'])
+def test_a_damaged_log_says_what_to_put_back(reader: FileLogReader, tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "log.json").write_bytes(content)
+    with pytest.raises(LogDamagedError, match=r"log\.json is damaged .* put its number of partitions back"):
         reader.partitions()
 
 
