@@ -6,9 +6,7 @@ from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
-from rich.markup import escape
 from rich.table import Table
-from rich.text import Text
 
 from job.ab_report import AbReport, AbReportError, Question, VariantResult, Verdict, read_report
 from job.ab_statistics import Estimate
@@ -153,14 +151,14 @@ def _variant_json(each: VariantResult) -> dict[str, Any]:
 
 
 def _table(told: AbReport, top: int) -> Table:
-    first = escape(told.variants[0].name)
+    first = told.variants[0].name
     table = Table("variant", title=f"the next behaviour's item among the list's first {top:,}", title_justify="left")
     rates = (f"HR@{top}", "95 % interval", f"less {first}'s", "95 % interval")
     for title in ("users", "of them acted", "behaviours", *rates):
         table.add_column(title, justify="right")
     for each in told.variants:
         table.add_row(
-            Text(each.name),
+            each.name,
             f"{each.dealt:,}",
             f"{each.trials.users:,}",
             f"{each.trials.behaviors:,}",

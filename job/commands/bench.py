@@ -10,7 +10,6 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from job.bench.errors import BenchError
@@ -59,9 +58,9 @@ def bench(
     if json_file is not None:
         _write(json_file, results, kept)
     made = "report.md, pictures" if can_draw() else "report.md"
-    console.print(escape(f"In {time.monotonic() - began:.0f} s; {out} has {made} and all figures."))
+    console.print(f"In {time.monotonic() - began:.0f} s; {out} has {made} and all figures.")
     if not can_draw():
-        console.print(NO_PICTURES, markup=False)
+        console.print(NO_PICTURES)
 
 
 def _scale(name: str) -> Scale:
@@ -74,10 +73,10 @@ def _run(asked: Bench) -> tuple[Results, dict[str, Kept]]:
     with console.status("bench") as spinner:
 
         def say(news: str) -> None:
-            spinner.update(escape(news))
+            spinner.update(news)
 
         def done(part: str, seconds: float) -> None:
-            console.print(f"{escape(part)}: {seconds:.0f} s", style="dim", highlight=False)
+            console.print(f"{part}: {seconds:.0f} s", style="dim", highlight=False)
 
         return run_bench(asked, say, done)
 
@@ -105,13 +104,13 @@ def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
 def _show(results: Results, kept: dict[str, Kept]) -> None:
     screen = Screen()
     for grid in grids(results):
-        table = Table(*map(escape, grid.columns), title=grid.title, title_justify="left")
+        table = Table(*grid.columns, title=grid.title, title_justify="left")
         for row in grid.rows:
             color = _VERDICTS.get(row[-1])
-            table.add_row(*map(escape, row), style=color)
+            table.add_row(*row, style=color)
         screen.print(table)
     for note in notes(results, kept):
-        screen.print(f"[red]{escape(note)}[/red]" if note.startswith("VOID") else escape(note), highlight=False)
+        screen.print(note, style="red" if note.startswith("VOID") else None, highlight=False)
 
 
 def _write(file: Path, results: Results, kept: dict[str, Kept]) -> None:

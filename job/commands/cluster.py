@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from job import cluster
@@ -78,16 +77,16 @@ def start(
             directory, task_managers, rest_port, rpc_port, blob_port, extra_config, tuple(jar or ()), gpus
         )
         if (running := cluster.find(directory)) is not None:
-            console.print(escape(f"A cluster already runs in {directory}: {running.rest_url}"))
+            console.print(f"A cluster already runs in {directory}: {running.rest_url}")
             return
         with console.status("starting") as spinner:
-            started = cluster.start(spec, timeout_s=timeout_s, on_progress=lambda news: spinner.update(escape(news)))
+            started = cluster.start(spec, timeout_s=timeout_s, on_progress=spinner.update)
     except cluster.ClusterError as error:
         _fail(console, error)
     took = time.monotonic() - began
     with_gpus = f" and {len(gpus.devices)} with a GPU" if gpus.devices else ""
     what = f"{started.rest_url} with {task_managers} TaskManager(s){with_gpus}"
-    console.print(f"Ready in {took:.1f} s: {escape(what)}")
+    console.print(f"Ready in {took:.1f} s: {what}")
     advise(console, started.rest_url)
 
 
@@ -156,7 +155,7 @@ def advise(console: Screen, rest_url: str) -> None:
     """Print advice that would make a job on the cluster faster, if there is any and the cluster answers."""
     with suppress(cluster.RestError), cluster.FlinkRest(rest_url) as rest:
         if told := advice(rest.task_managers()):
-            console.print(escape(told), soft_wrap=True)
+            console.print(told, soft_wrap=True)
 
 
 def _jobs_running(running: cluster.RunningCluster) -> int:
@@ -173,17 +172,17 @@ def _show(told: Status) -> None:
         left = (
             f"; {told.processes_left} process(es) were left behind: recloop cluster stop" if told.processes_left else ""
         )
-        console.print(escape(f"No cluster runs in {told.directory}{left}"))
+        console.print(f"No cluster runs in {told.directory}{left}")
         return
-    console.print(escape(f"{told.state}: {told.rest_url}, {told.jobs_running} job(s) running"))
+    console.print(f"{told.state}: {told.rest_url}, {told.jobs_running} job(s) running")
     table = Table("process", "pid", "starts", "registered as")
     table.add_row("jobmanager", str(told.job_manager_pid or "down"), "", "")
     for each in told.task_managers:
         row = (each.name, each.pid or "down", each.incarnation, each.resource_id or "not yet")
-        table.add_row(*(escape(str(cell)) for cell in row))
+        table.add_row(*(str(cell) for cell in row))
     console.print(table)
 
 
 def _fail(console: Screen, error: cluster.ClusterError) -> None:
-    console.print(escape(str(error)), style="red", soft_wrap=True)
+    console.print(str(error), style="red", soft_wrap=True)
     raise typer.Exit(1) from error

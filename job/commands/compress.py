@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.output import Screen, print_json
@@ -83,28 +83,26 @@ def compress(
 def _print(report: Report, folder: Path) -> None:
     console = Screen()
     console.print(_table(report))
-    console.print(report.goal, markup=False)
+    console.print(report.goal)
     if report.kept:
         written = [*(o.way for o in report.kept), "compression.json", *(["compression.png"] if can_draw() else [])]
-        console.print(f"Written to {folder}: {', '.join(written)}", markup=False)
+        console.print(f"Written to {folder}: {', '.join(written)}")
         if not can_draw():
-            console.print(NO_PICTURES, markup=False)
+            console.print(NO_PICTURES)
     else:
         console.print(f"Every way loses more than {100 * report.max_loss:g} % of NDCG@10, so nothing was written.")
-    console.print(report.protocol, style="dim", markup=False)
+    console.print(report.protocol, style="dim")
 
 
 def _table(report: Report) -> Table:
-    title = escape(f"{report.bundle}, {report.recommender}: {report.targets:,} targets of {report.users:,} users")
+    title = f"{report.bundle}, {report.recommender}: {report.targets:,} targets of {report.users:,} users"
     table = Table(title=title)
     table.add_column("", no_wrap=True)
     for name in ("MB", "users/s, 64 a call", "users/s, 1 a call", "HR@10", "NDCG@10", "NDCG@10 gained", ""):
         table.add_column(name)
     table.add_row("before", *_figures(report.before), "", "")
     for outcome in report.outcomes:
-        table.add_row(
-            escape(outcome.way), *_compared(outcome), _relative(outcome.ndcg, report.before), _verdict(outcome)
-        )
+        table.add_row(outcome.way, *_compared(outcome), _relative(outcome.ndcg, report.before), _verdict(outcome))
     return table
 
 
@@ -123,5 +121,5 @@ def _relative(gained: Interval, before: Figures) -> str:
     return f"{middle:+.1f} %\n({low:+.1f} to {high:+.1f})"
 
 
-def _verdict(outcome: Outcome) -> str:
-    return "[red]refused[/red]" if outcome.refused else "kept"
+def _verdict(outcome: Outcome) -> Text | str:
+    return Text("refused", style="red") if outcome.refused else "kept"

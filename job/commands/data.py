@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from job.commands.options import Overrides, SettingsFile
-from job.commands.output import Screen, print_json, stop_on
+from job.commands.output import Screen, label, print_json, stop_on
 from model.actions import DEFAULT_ACTIONS, ActionTable
 from model.datasets.action_map import parse_action_map
 from model.datasets.columns import ACTION, BEHAVIOR_PARTS, EVENT, GROUP, ITEM, TIME, TITLE, USER, parse_columns
@@ -110,7 +109,7 @@ def prepare_command(
             least_usable=least_usable,
         )
         with _spinner() as progress:
-            task = progress.add_task(escape(f"reading {source}"), total=None)
+            task = progress.add_task(f"reading {source}", total=None)
             outcome = prepare(
                 request,
                 data_dir / request.name,
@@ -143,7 +142,7 @@ def generate_command(
         check_replaceable(out, DATASET)
         shape = Synthetic(users, items, behaviors, zipf, tastes, days, seed)
         started = time.perf_counter()
-        with _bar() as progress:
+        with Screen(stderr=True).bar(transient=True) as progress:
             task = progress.add_task("writing", total=behaviors)
             dataset = generate(shape, out, out.name, lambda done: progress.update(task, completed=done))
         rate = behaviors / (time.perf_counter() - started)
@@ -238,12 +237,7 @@ def _of_the_job(file: Path | None, overrides: list[str] | None, *, as_log: bool)
 
 
 def _spinner() -> Progress:
-    columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,}"), TimeElapsedColumn())
-    return Progress(*columns, console=Screen(stderr=True), transient=True)
-
-
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    columns = (SpinnerColumn(), label("{task.description}: {task.completed:,}"), TimeElapsedColumn())
     return Progress(*columns, console=Screen(stderr=True), transient=True)
 
 
@@ -267,18 +261,18 @@ def _print_skipped(report: ReadReport) -> None:
     named = "".join(f", {count:,} {name}" for name, count in aside.items() if count)
     title = f"of {report.rows:,} rows read ({report.lines:,} lines{named})"
     if not report.skipped:
-        Screen().print(escape(f"All {report.rows:,} rows were used ({report.lines:,} lines{named})."))
+        Screen().print(f"All {report.rows:,} rows were used ({report.lines:,} lines{named}).")
         return
     table = Table("rows not used", "reason", "the first of them", title=title)
     for reason, count in report.skipped.most_common():
-        table.add_row(f"{count:,}", Text(reason), Text(report.examples[reason]))
+        table.add_row(f"{count:,}", reason, report.examples[reason])
     Screen().print(table)
 
 
 def _print_info(dataset: Dataset) -> None:
-    table = Table("", "", title=Text(str(dataset.path)), show_header=False)
-    for label, value in _facts(dataset.info).items():
-        table.add_row(label, Text(value))
+    table = Table("", "", title=str(dataset.path), show_header=False)
+    for name, value in _facts(dataset.info).items():
+        table.add_row(name, value)
     Screen().print(table)
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from job import demo as steps
@@ -30,7 +28,7 @@ _QUERIES = (
     " GROUP BY item_id ORDER BY lists DESC, item_id LIMIT 5",
 )
 
-_NEXT = """[bold]What to try next[/bold]
+_NEXT = """\
   make demo ARGS=--keep      leave the cluster running, then:
   recloop status --dir .recloop/demo/cluster
   recloop lists {user} --tables-dir .recloop/demo/tables --bundle .recloop/demo/bundle
@@ -80,7 +78,7 @@ def _learn(folders: Folders) -> tuple[Dataset, Bundle]:
 def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bundle) -> None:
     with _step("job") as say:
         done = steps.deploy_job(cluster, folders, say)
-    _console.print(escape(f"job {done.job_id} runs; Flink's page is {cluster.rest_url}"))
+    _console.print(f"job {done.job_id} runs; Flink's page is {cluster.rest_url}")
     with _bar("replay", dataset.info.behaviors - steps.SAMPLES) as count:
         steps.replay_through(dataset, folders, count)
     with _bar("10 a second", steps.SAMPLES) as count:
@@ -88,11 +86,12 @@ def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bu
     _tell_counts(folders)
     _tell_users(folders, bundle)
     for query in _QUERIES:
-        _console.print(f'\nrecloop sql "{escape(query)}"', highlight=False)
+        _console.print(f'\nrecloop sql "{query}"', highlight=False)
         show_result(steps.ask(folders, query), console())
     _console.print(f"\nthe tables are {steps.count_files(folders):,} files; a compactor beside the job keeps them few")
     newest = steps.ask(folders, "SELECT user_id FROM user_behavior ORDER BY written_at DESC LIMIT 1").rows[0][0]
-    _console.print("\n" + _NEXT.format(user=newest), highlight=False)
+    _console.print("\nWhat to try next", style="bold")
+    _console.print(_NEXT.format(user=newest), highlight=False)
 
 
 def _tell_counts(folders: Folders) -> None:
@@ -103,8 +102,9 @@ def _tell_counts(folders: Folders) -> None:
     ).rows
     letters = steps.ask(folders, "SELECT count(*) FROM dead_letters").rows[0][0]
     _console.print(
-        f"\n[bold]{steps.offsets(folders):,} offsets = {applied:,} applied + {duplicates:,} duplicates"
-        f" + {letters:,} dead letters[/bold]"
+        f"\n{steps.offsets(folders):,} offsets = {applied:,} applied + {duplicates:,} duplicates"
+        f" + {letters:,} dead letters",
+        style="bold",
     )
     bulk = f"""
         WITH slow AS (SELECT appended_at FROM recommendation_lists ORDER BY appended_at DESC LIMIT {steps.SAMPLES}),
@@ -140,11 +140,11 @@ def _tell_users(folders: Folders, bundle: Bundle) -> None:
     titles = dict(zip(bundle.vocabulary, bundle.titles, strict=True))
     for user, action, item, before, after, reasons in rows:
         title = titles.get(str(item), str(item))
-        table = Table("before", "after", "why", title=escape(f"user {user}: {action} {title}"), title_justify="left")
+        table = Table("before", "after", "why", title=f"user {user}: {action} {title}", title_justify="left")
         for left, right, reason in zip(
             _names(before, titles), _names(after, titles), _whys(reasons, titles), strict=False
         ):
-            table.add_row(*map(escape, (left, right, reason)))
+            table.add_row(left, right, reason)
         _console.print(table)
 
 
@@ -166,14 +166,13 @@ def _step(name: str) -> Iterator[Say]:
     """Show the progress of a step, and its duration at the end."""
     began = time.monotonic()
     with _console.status(name) as spinner:
-        yield lambda news: spinner.update(escape(f"{name}: {news}"))
-    _console.print(f"{escape(name)}: {time.monotonic() - began:.1f} s", style="dim")
+        yield lambda news: spinner.update(f"{name}: {news}")
+    _console.print(f"{name}: {time.monotonic() - began:.1f} s", style="dim")
 
 
 @contextmanager
 def _bar(name: str, total: int) -> Iterator[steps.Count]:
     """Show a progress bar for counted work, and yield its update function."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=_console) as bar:
+    with _console.bar() as bar:
         task = bar.add_task(name, total=total)
         yield lambda done: bar.update(task, completed=done)

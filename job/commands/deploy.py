@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
+from rich.text import Text
 
 from job.commands.options import (
     DEFAULT_CLUSTER,
@@ -82,7 +82,7 @@ def deploy(
             wait_s=wait_s,
             take_over=take_over,
             retry=_this_command(),
-            on_progress=lambda told: spinner.update(escape(told)),
+            on_progress=spinner.update,
         )
         if cluster is not None:
             keep_compacted(cluster, settings.tables.folder)
@@ -112,5 +112,5 @@ def _this_command() -> str:
 
 def _show(done: Deployment, target: Target) -> None:
     state = f"went on from {done.restored_from}" if done.restored_from else "began with empty state"
-    console.print(f"Job [bold]{escape(done.job_id)}[/bold] runs; it {escape(state)}")
-    console.print(escape(f"code {done.code}, settings {done.settings}, web page {target.rest_url}"))
+    console.print(Text.assemble("Job ", (done.job_id, "bold"), f" runs; it {state}"))
+    console.print(f"code {done.code}, settings {done.settings}, web page {target.rest_url}")

@@ -10,7 +10,6 @@ from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
@@ -71,12 +70,12 @@ def _list(*, as_json: bool) -> None:
         return
     table = Table("fault", "what it does")
     for fault in FAULTS.values():
-        table.add_row(fault.name, escape(fault.doc))
+        table.add_row(fault.name, fault.doc)
     console.print(table)
 
 
 def _fail(message: object) -> NoReturn:
-    console.print(f"[red]{escape(str(message))}[/red]")
+    console.print(str(message), style="red")
     raise typer.Exit(_NOT_RUN)
 
 
@@ -116,12 +115,12 @@ class _Phases:
         if run != self._run:
             self.close()
             self._run, self._began = run, time.monotonic()
-        self._spinner.update(escape(news))
+        self._spinner.update(news)
 
     def close(self) -> None:
         """Print the duration of the last run."""
         if self._run:
-            console.print(f"{escape(self._run)}: {time.monotonic() - self._began:.1f} s", style="dim", highlight=False)
+            console.print(f"{self._run}: {time.monotonic() - self._began:.1f} s", style="dim", highlight=False)
 
 
 @contextmanager
@@ -134,11 +133,11 @@ def _phases() -> Iterator[_Phases]:
 
 def _show(verdict: Verdict, out: Path, seconds: float) -> None:
     runs = (verdict.control, *verdict.faults)
-    table = Table(*(escape(cell) for cell in (COLUMNS[0], *(cells(run)[0] for run in runs))))
+    table = Table(COLUMNS[0], *(cells(run)[0] for run in runs))
     for name, *told in list(zip(COLUMNS, *map(cells, runs), strict=True))[1:]:
-        table.add_row(escape(f"{name} {QUESTIONS.get(name, '')}".strip()), *map(escape, told))
+        table.add_row(f"{name} {QUESTIONS.get(name, '')}".strip(), *told)
     console.print(table)
     for line in (line for run in runs for line in complaints(run)):
-        console.print(f"[red]{escape(line)}[/red]")
+        console.print(line, style="red")
     answer = ("Everything holds", "green") if verdict.ok else ("Not everything holds", "red")
     console.print(Text.assemble(answer, f", in {seconds:.0f} s; {out / 'verdict.json'} has it all"))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
@@ -123,10 +122,10 @@ def _compare(
 
 def _print(comparison: Comparison) -> None:
     top = comparison.top
-    title = escape(f"{comparison.split}: {comparison.targets:,} targets of {comparison.users:,} users")
+    title = f"{comparison.split}: {comparison.targets:,} targets of {comparison.users:,} users"
     table = Table("", "seeds", f"HR@{top:d}", f"NDCG@{top:d}", "MRR", "coverage", "novelty", title=title)
     for row in comparison.rows:
-        table.add_row(escape(row.name), str(row.seeds), *_cells(row.measures))
+        table.add_row(row.name, str(row.seeds), *_cells(row.measures))
     console = Screen()
     console.print(table)
     if comparison.differences:
@@ -149,7 +148,7 @@ def _differences(comparison: Comparison) -> Table:
     top = comparison.top
     table = Table("", f"HR@{top:d}", f"NDCG@{top:d}", title="paired differences, 95 % intervals")
     for found in comparison.differences:
-        table.add_row(escape(f"{found.first} less {found.second}"), _interval(found.hr), _interval(found.ndcg))
+        table.add_row(f"{found.first} less {found.second}", _interval(found.hr), _interval(found.ndcg))
     return table
 
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
@@ -32,12 +31,12 @@ def start(
     began = time.monotonic()
     with told_errors():
         if (running := broker.find(directory)) is not None:
-            console.print(escape(f"A broker already runs in {directory}: {running.bootstrap}"))
+            console.print(f"A broker already runs in {directory}: {running.bootstrap}")
             return
         with console.status("starting") as spinner:
             spec = broker.BrokerSpec(directory, port)
-            started = broker.start(spec, timeout_s=timeout_s, on_progress=lambda news: spinner.update(escape(news)))
-    console.print(f"Ready in {time.monotonic() - began:.1f} s: {escape(started.bootstrap)}")
+            started = broker.start(spec, timeout_s=timeout_s, on_progress=spinner.update)
+    console.print(f"Ready in {time.monotonic() - began:.1f} s: {started.bootstrap}")
 
 
 @app.command()
@@ -77,7 +76,7 @@ def connector() -> None:
       recloop cluster start --jar $(recloop kafka connector)
     """
     with told_errors(), console.status("looking into the cache") as spinner:
-        jar = artifacts.connector_jar(on_progress=lambda news: spinner.update(escape(news)))
+        jar = artifacts.connector_jar(on_progress=spinner.update)
     say(jar)
 
 
@@ -125,5 +124,5 @@ def _show(titles: Sequence[str], rows: Sequence[dict[str, Any]], *, as_json: boo
         return
     table = Table(*titles)
     for row in rows:
-        table.add_row(*(escape(str(value)) for value in row.values()))
+        table.add_row(*(str(value) for value in row.values()))
     console.print(table)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.status import Status
 from rich.table import Column, Table
+from rich.text import Text
 
 from job.commands.options import AsJson
 from job.commands.output import Screen, print_json, say, stop_on
@@ -18,7 +18,7 @@ from model.registry.pointers import CANDIDATE, CURRENT, Pointers, Version
 from model.registry.registry import Registry
 
 DEFAULT_REGISTRY = ".recloop/registry"
-_MARKS = {CURRENT: "[bold green]current[/]", CANDIDATE: "[yellow]candidate[/]", None: ""}
+_MARKS = {CURRENT: Text("current", style="bold green"), CANDIDATE: Text("candidate", style="yellow"), None: Text()}
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -193,28 +193,28 @@ def _row(registry: Registry, name: str, pointers: Pointers, version_id: str) -> 
 
 
 def _print_list(found: dict[str, dict[str, Any]], place: str) -> None:
-    table = Table("model", Column("version", no_wrap=True), Column("", no_wrap=True), title=escape(place))
+    table = Table("model", Column("version", no_wrap=True), Column("", no_wrap=True), title=place)
     for title in ("recommender", "items", "HR@10", "NDCG@10"):
         table.add_column(title)
     for name, model in found.items():
         for row in model["versions"]:
             if "problem" in model:
-                table.add_row(escape(name), escape(row["id"]), "", "[red]pointers damaged[/]")
+                table.add_row(name, row["id"], "", Text("pointers damaged", style="red"))
                 continue
-            table.add_row(escape(name), escape(row["id"]), _MARKS[row["pointer"]], *_cells(row))
+            table.add_row(name, row["id"], _MARKS[row["pointer"]], *_cells(row))
     Screen().print(table)
-    Screen().print(escape(f"Of known users. {PROTOCOL}"), style="dim")
+    Screen().print(f"Of known users. {PROTOCOL}", style="dim")
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: dict[str, Any]) -> tuple[str | Text, ...]:
     if "problem" in row:
-        return (f"[red]cannot be used: {escape(row['problem'])}[/]",)
+        return (Text(f"cannot be used: {row['problem']}", style="red"),)
     measured = (row["metrics"].get(f"{name}_known") for name in ("hr_10", "ndcg_10"))
-    return (escape(row["recommender"]), f"{row['items']:,}", *("-" if m is None else f"{m:.4f}" for m in measured))
+    return (row["recommender"], f"{row['items']:,}", *("-" if m is None else f"{m:.4f}" for m in measured))
 
 
 def _print_version(name: str, version: Version, manifest: Manifest) -> None:
-    table = Table("", Column("", overflow="fold"), title=escape(f"{name} {version.id}"), show_header=False)
+    table = Table("", Column("", overflow="fold"), title=f"{name} {version.id}", show_header=False)
     trained = manifest.training
     facts = {
         "hash": version.hash,
@@ -228,7 +228,7 @@ def _print_version(name: str, version: Version, manifest: Manifest) -> None:
         **{measure: f"{value:g}" for measure, value in manifest.metrics.items()},
     }
     for fact, value in facts.items():
-        table.add_row(fact, escape(value))
+        table.add_row(fact, value)
     Screen().print(table)
     if manifest.metrics:
         Screen().print(PROTOCOL, style="dim")
@@ -248,4 +248,4 @@ def _print_pointers(name: str, pointers: Pointers) -> None:
 
 
 def _say(message: str) -> None:
-    Screen().print(message, highlight=False, markup=False, soft_wrap=True)
+    Screen().print(message, highlight=False, soft_wrap=True)

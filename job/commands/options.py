@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
-from rich.markup import escape
 
 from job.cluster import DEFAULT_DIRECTORY, NotRunningError, RunningCluster, find
 from job.commands.output import Screen, stop_on
@@ -27,7 +26,7 @@ DEFAULT_CLUSTER = DEFAULT_DIRECTORY
 
 def fail(message: object) -> NoReturn:
     """Print a message in red, and exit with 1."""
-    console.print(f"[red]{escape(str(message))}[/red]")
+    console.print(str(message), style="red")
     raise typer.Exit(1)
 
 

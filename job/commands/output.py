@@ -13,7 +13,9 @@ from typing import Any
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.segment import Segment
+from rich.status import Status
 from rich.text import Text
 
 from job.tables.formats import Values
@@ -26,11 +28,31 @@ def shown(text: str) -> str:
     return _CONTROLS.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 
+class _PlainStatus(Status):
+    """A spinner whose texts are no markup."""
+
+    def update(self, status: RenderableType | None = None, **more: Any) -> None:
+        """Show another text."""
+        super().update(Text(status) if isinstance(status, str) else status, **more)
+
+
 class Screen(Console):
-    """A console that spells out control characters in everything it prints."""
+    """A console that shows text as it is: without markup, and with control characters spelled out."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(markup=False, emoji=False, **options)
+
+    def status(self, status: RenderableType, **more: Any) -> Status:
+        """Return a spinner with a text."""
+        return _PlainStatus(Text(status) if isinstance(status, str) else status, console=self, **more)
+
+    def bar(self, *, remaining: bool = False, transient: bool = False) -> Progress:
+        """Return a progress bar that shows the time taken or, if `remaining`, the time left."""
+        time = TimeRemainingColumn() if remaining else TimeElapsedColumn()
+        return Progress(label(), BarColumn(), MofNCompleteColumn(), time, console=self, transient=transient)
 
     def render_str(self, text: str, **more: Any) -> Text:
-        """Return the text with its markup read."""
+        """Return the text of a string, which is no markup."""
         return super().render_str(shown(text), **more)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
@@ -39,6 +61,11 @@ class Screen(Console):
             renderable = renderable.copy()
             renderable.plain = plain
         return super().render(renderable, options)
+
+
+def label(form: str = "{task.description}") -> TextColumn:
+    """Return the column of a progress bar that shows its task's text, which is no markup."""
+    return TextColumn(form, markup=False)
 
 
 def say(text: object, *, err: bool = False, color: str | None = None) -> None:

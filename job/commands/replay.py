@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from job.commands.data import find_dataset
 from job.commands.kafka import Directory, connection_of, settings_of
@@ -100,8 +98,8 @@ def replay(
 
 def _replay(source: Dataset, target: FilesTarget | TopicTarget, pace: Pace, limit: int | None) -> Replayed:
     """Replay with a progress bar."""
-    with _bar() as bar:
-        task = bar.add_task(escape(source.info.name), total=min(source.info.behaviors, limit or source.info.behaviors))
+    with console.bar(remaining=True) as bar:
+        task = bar.add_task(source.info.name, total=min(source.info.behaviors, limit or source.info.behaviors))
         try:
             return replay_dataset(
                 source,
@@ -130,14 +128,9 @@ def _pace(speed: str | None, rate: float | None) -> Pace:
     return Pace(speed=factor)
 
 
-def _bar() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    return Progress(*columns, console=console)
-
-
 def _show(done: Replayed, log: str) -> None:
     if not done.appended:
-        console.print(f"All {done.before:,} behaviours were in {escape(log)} already.")
+        console.print(f"All {done.before:,} behaviours were in {log} already.")
         return
     earlier = f", {done.before:,} were there" if done.before else ""
-    console.print(f"Appended {done.appended:,} behaviours to {escape(log)} in {done.seconds:.1f} s{escape(earlier)}.")
+    console.print(f"Appended {done.appended:,} behaviours to {log} in {done.seconds:.1f} s{earlier}.")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from job.commands.data import DATA_DIR, find_dataset
 from job.commands.options import AsJson, Overrides, SettingsFile, console
@@ -56,8 +55,7 @@ def score(
 
 def _score(order: Order) -> Summary:
     """Score with a progress bar."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as bar:
+    with console.bar(remaining=True, transient=True) as bar:
         task = bar.add_task("starting", total=None)
         try:
             return score_users(
@@ -72,7 +70,7 @@ def _score(order: Order) -> Summary:
 def _show(summary: Summary, out: Path, seconds: float) -> None:
     rate = summary.users / seconds
     told = f"{summary.users:,} users of {summary.dataset} are in {out}, after {seconds:.1f} s ({rate:,.0f} a second)."
-    Screen().print(told, highlight=False, markup=False)
+    Screen().print(told, highlight=False)
     if summary.unknown_actions:
         told = f"{summary.unknown_actions:,} behaviours have an action that is not in the table: they changed nothing."
         Screen().print(told, highlight=False)

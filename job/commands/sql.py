@@ -195,7 +195,7 @@ def show_result(result: QueryResult, out: Screen) -> None:
     else:
         out.print(_flat(result))
     plural = "" if len(result.rows) == 1 else "s"
-    out.print(f"{len(result.rows):,} row{plural} in {result.seconds:.2f} s", highlight=False, markup=False)
+    out.print(f"{len(result.rows):,} row{plural} in {result.seconds:.2f} s", highlight=False)
 
 
 def show_tables(*, as_json: bool) -> None:
@@ -205,11 +205,11 @@ def show_tables(*, as_json: bool) -> None:
         return
     out = console()
     for view in VIEWS:
-        grid = RichTable("column", "type", "null", "meaning", title=Text(f"{view.name}: {view.doc}"))
+        grid = RichTable("column", "type", "null", "meaning", title=f"{view.name}: {view.doc}")
         grid.title_justify = "left"
         for column in view.columns:
             null = "null" if column.nullable else ""
-            grid.add_row(column.name, column.type.value, null, Text(column.doc))
+            grid.add_row(column.name, column.type.value, null, column.doc)
         out.print(grid)
 
 

@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from job.cluster import FlinkRest
@@ -51,7 +50,7 @@ def status(
 
 
 def _table(told: JobStatus, *, native: bool) -> Table:
-    table = Table(title=escape(f"{told.name} {told.job_id}"), show_header=False)
+    table = Table(title=f"{told.name} {told.job_id}", show_header=False)
     rows = {
         "state": f"{told.state}, {told.tasks} tasks, for {told.running_s:,.0f} s",
         "lists a second": f"{told.lists_per_s:,.0f}",
@@ -62,7 +61,7 @@ def _table(told: JobStatus, *, native: bool) -> Table:
         "since the last start": _counted(told, native=native),
     }
     for name, value in rows.items():
-        table.add_row(name, escape(value))
+        table.add_row(name, value)
     return table
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import TaskID
 from rich.table import Table
 
 from job.commands.data import DATA_DIR, find_dataset
@@ -196,8 +195,7 @@ class TrainingProgress:
     """A progress bar of stages and epochs on standard error."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._bar = Progress(*columns, console=Screen(stderr=True), transient=True)
+        self._bar = Screen(stderr=True).bar(transient=True)
         self._task: TaskID = self._bar.add_task("starting", total=None)
 
     def __enter__(self) -> TrainingProgress:
@@ -210,7 +208,7 @@ class TrainingProgress:
     def __call__(self, news: EpochDone | str) -> None:
         """Show a stage or a finished epoch."""
         if isinstance(news, str):
-            self._bar.reset(self._task, description=escape(news), total=None)
+            self._bar.reset(self._task, description=news, total=None)
         else:
             told = f"training, loss {news.loss:.3f}"
             self._bar.update(self._task, completed=news.epoch, total=news.epochs, description=told)
@@ -238,24 +236,24 @@ def _registered(version: Version, pointers: Pointers) -> dict[str, object]:
 
 def _print_registered(name: str, version: Version, pointers: Pointers) -> None:
     pointer = pointers.name_of(version)
-    Screen().print(f"Registered: {name} {version.id} is {pointer}.", highlight=False, markup=False)
+    Screen().print(f"Registered: {name} {version.id} is {pointer}.", highlight=False)
     if pointer == CANDIDATE:
-        Screen().print(f"To serve it to everyone: recloop models promote {name}", highlight=False, markup=False)
+        Screen().print(f"To serve it to everyone: recloop models promote {name}", highlight=False)
 
 
 def _print(fitted: Fitted) -> None:
-    table = Table("", "users", "targets", "HR@10", "NDCG@10", title=escape(str(fitted.bundle.path)))
+    table = Table("", "users", "targets", "HR@10", "NDCG@10", title=str(fitted.bundle.path))
     for name, evaluation in (
         (fitted.bundle.manifest.recommender, fitted.model),
         ("all-time popularity", fitted.popularity),
     ):
         for row in _rows(name, evaluation):
-            table.add_row(*map(escape, row))
+            table.add_row(*row)
     console = Screen()
     console.print(table)
     console.print(PROTOCOL, style="dim")
     for remark in _remarks(fitted):
-        console.print(remark, markup=False, highlight=False)
+        console.print(remark, highlight=False)
     console.print(f"Trained in {fitted.train_s:.1f} s, evaluated in {fitted.evaluate_s:.1f} s.")
 
 
