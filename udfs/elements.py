@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from model.records import UserBehavior
+
 
 class LoggedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A `UserBehavior` and its place in the log.
@@ -28,6 +30,22 @@ class LoggedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     log_partition: int
     log_offset: int
     appended_at: int | None
+
+
+def without_log(behavior: UserBehavior) -> LoggedBehavior:
+    """Return a behaviour as if it were the first record of a log, for use without one."""
+    return LoggedBehavior(
+        user_id=behavior.user_id,
+        action=behavior.action,
+        item_id=behavior.item_id,
+        timestamp=behavior.timestamp,
+        event_id=behavior.event_id,
+        request_id=behavior.request_id,
+        position=behavior.position,
+        log_partition=0,
+        log_offset=0,
+        appended_at=None,
+    )
 
 
 class TrackedBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):

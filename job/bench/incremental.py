@@ -13,13 +13,15 @@ from job.bench.whole_job import TimedJob, time_job
 from job.deployment.status import fresh_counts
 from job.topology.rules import action_table, profile_rules, scoring_rules
 from model.records import UserBehavior
-from udfs.elements import LoggedBehavior, TrackedBehavior
+from udfs.elements import TrackedBehavior, without_log
 from udfs.flink.metrics import Metric
 from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
 
 if TYPE_CHECKING:
     from udfs.scoring.scorer import Scorer
 
+WARM_UP_BATCHES = 100
+"""The number of batches after which most users' states are kept."""
 _BATCH = 52
 """The behaviours in a call: the mean of the job's calls at its limit."""
 _OFF = "scoring.kept_users=0"
@@ -81,16 +83,16 @@ def _in_turns(
     scorers: Sequence["Scorer"], batches: Iterator[list[TrackedBehavior]], seconds: float
 ) -> tuple[float, float]:
     spent, behaviors = [0.0, 0.0], 0
-    for batch in islice(batches, 100):  # until most users' states are kept
+    for batch in islice(batches, WARM_UP_BATCHES):
         for scorer in scorers:
             scorer.score(batch)
     began = time.monotonic()
     while time.monotonic() - began < seconds and (batch := next(batches, [])):
         behaviors += len(batch)
         for number, scorer in enumerate(scorers):
-            began = time.thread_time()
+            before = time.thread_time()
             scorer.score(batch)
-            spent[number] += time.thread_time() - began
+            spent[number] += time.thread_time() - before
     return spent[0] / behaviors * 1e6, spent[1] / behaviors * 1e6
 
 
@@ -107,17 +109,6 @@ def _batches(ground: Ground) -> Iterator[list[TrackedBehavior]]:
 
 def _applied(behavior: UserBehavior, profiles: dict[str, UserProfile], rules: ProfileRules) -> TrackedBehavior:
     profile = profiles.setdefault(behavior.user_id, UserProfile())
-    logged = LoggedBehavior(
-        user_id=behavior.user_id,
-        action=behavior.action,
-        item_id=behavior.item_id,
-        timestamp=behavior.timestamp,
-        event_id=None,
-        request_id=None,
-        position=None,
-        log_partition=0,
-        log_offset=0,
-        appended_at=None,
-    )
-    apply(profile, logged, rules)
-    return snapshot(profile, logged, rules)
+    placed = without_log(behavior)
+    apply(profile, placed, rules)
+    return snapshot(profile, placed, rules)

@@ -87,7 +87,7 @@ def evaluate(
     newest = max((b.manifest.training.cut_off for b in bundles), default=None)
     with TrainingProgress() as progress:
         progress("reading")
-        split = _split(prepared, chosen, on, (cut, cut_off or newest), targets_per_user)
+        split = _split(prepared, chosen, on, (cut, newest if cut_off is None else cut_off), targets_per_user)
         comparison = _compare(prepared, split, [*bundles, *names], trial, progress)
     print_json(asdict(comparison)) if as_json else _print(comparison)
 

@@ -110,8 +110,8 @@ def _write_parquet(tables_dir: Path, statement: str, out: Path | None, engine: E
         refuse("parquet goes into a file, and DuckDB alone writes it: give --out FILE, and no --engine")
     from job.tables import duck
 
-    with new_file(out, force=force) as hidden:
-        warnings = duck.write_parquet(tables_dir, statement, hidden)
+    with new_file(out, force=force) as file:
+        warnings = duck.write_parquet(tables_dir, statement, Path(file.name))
     for warning in warnings:
         warn(warning)
 

@@ -88,7 +88,8 @@ def one_way_out() -> Iterator[None]:
         if isinstance(error, BrokenPipeError) and _is_reader_gone():
             _forget_output()
             raise typer.Exit(_NO_READER) from None
-        if isinstance(error, RuntimeError) and not isinstance(error, RecloopError) and not _is_link_loop(error):
+        is_known = isinstance(error, RecloopError) or _is_link_loop(error) or _is_out_of_memory(error)
+        if isinstance(error, RuntimeError) and not is_known:
             raise
         _forget_output()
         _say(f"Error: {sentence_of(error)}", color=typer.colors.RED)
@@ -157,7 +158,7 @@ def sentence_of(error: Exception) -> str:
         return f"the terminal's encoding, {error.encoding}, cannot show all of it: set PYTHONIOENCODING=utf-8"
     if isinstance(error, UNREADABLE):
         return f"what was read is damaged or of another program or version: {_one_line(error)}; make it again"
-    if isinstance(error, MemoryError):
+    if _is_out_of_memory(error):
         why = _one_line(error) or "it is full"
         return f"the memory does not suffice ({why}); ask for less, or take a larger machine"
     if isinstance(error, OSError) and error.strerror:
@@ -165,9 +166,15 @@ def sentence_of(error: Exception) -> str:
     return f"{_one_line(error) or type(error).__name__}; try again, or give another file or address"
 
 
-def _is_link_loop(error: RuntimeError) -> bool:
+def _is_link_loop(error: Exception) -> bool:
     """Return whether pathlib raised the error for a circle of links; from Python 3.13 on it raises an OSError."""
     return str(error).startswith("Symlink loop")
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return whether Python, or torch, for whose allocators it is a RuntimeError, has no more memory."""
+    from_torch = isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
+    return isinstance(error, MemoryError) or from_torch
 
 
 def _of_system(error: OSError) -> str:

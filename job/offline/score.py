@@ -20,7 +20,7 @@ from model.errors import RecloopError
 from model.files import whole_file
 from model.records import EpochMs, UserBehavior
 from model.worker_processes import Worker
-from udfs.elements import Candidates, LoggedBehavior, TrackedBehavior
+from udfs.elements import Candidates, TrackedBehavior, without_log
 from udfs.scoring.scoring_rules import DeviceRules
 from udfs.users.profile import ProfileRules, UserProfile, apply, snapshot
 
@@ -137,7 +137,7 @@ class PartScorer:
     def _as_it_stands(self, user_id: str, profile: UserProfile) -> TrackedBehavior:
         """Return the model's input for a profile; its behaviour is empty, and only carries the time."""
         now = UserBehavior(user_id=user_id, action="", item_id="", timestamp=self._now)
-        return snapshot(profile, _logged(now), self._rules)
+        return snapshot(profile, without_log(now), self._rules)
 
     def _line(self, user_id: str, found: Candidates) -> bytes:
         scores = [round(score, 6) for score in found.scores()]
@@ -150,20 +150,5 @@ def profiles_after(behaviors: Iterable[UserBehavior], rules: ProfileRules) -> di
     for behavior in behaviors:
         profile = profiles.setdefault(behavior.user_id, UserProfile())
         if behavior.action in rules.actions:
-            apply(profile, _logged(behavior), rules)
+            apply(profile, without_log(behavior), rules)
     return profiles
-
-
-def _logged(behavior: UserBehavior) -> LoggedBehavior:
-    return LoggedBehavior(
-        user_id=behavior.user_id,
-        action=behavior.action,
-        item_id=behavior.item_id,
-        timestamp=behavior.timestamp,
-        event_id=behavior.event_id,
-        request_id=behavior.request_id,
-        position=behavior.position,
-        log_partition=0,
-        log_offset=0,
-        appended_at=None,
-    )

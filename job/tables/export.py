@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from job.tables.errors import ExportError
-from model.files import sync, whole_file
+from model.files import whole_file
 
 
 def check_target(path: Path, *, force: bool) -> None:
@@ -27,24 +28,21 @@ def check_target(path: Path, *, force: bool) -> None:
 
 def export(path: Path, content: Iterable[bytes], *, force: bool) -> None:
     """Write the chunks as a file; errors as in `new_file`."""
-    with new_file(path, force=force) as hidden, hidden.open("wb") as file:
+    with new_file(path, force=force) as file:
         for chunk in content:
             file.write(chunk)
 
 
 @contextmanager
-def new_file(path: Path, *, force: bool) -> Iterator[Path]:
-    """Yield a hidden file to write to, and give it its visible name once all of it is on disk.
+def new_file(path: Path, *, force: bool) -> Iterator[BinaryIO]:
+    """Give a hidden file to write, by itself or by its name, and show it at the end.
 
     Raises:
-        ExportError: the target was made in the meantime, or cannot be written.
+        ExportError: the file came in the meantime, or cannot be written.
     """
-    target = path.resolve()
     try:
-        with whole_file(target, many_writers=True) as file:
-            hidden = Path(file.name)
-            yield hidden
-            sync(hidden)  # the writer may have made a new file of that name
+        with whole_file(path.resolve(), many_writers=True) as file:
+            yield file
             check_target(path, force=force)
     except OSError as error:
         msg = f"{path} cannot be written: {error.strerror or error}; give another --out"

@@ -12,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from operator import itemgetter
 from pathlib import Path
 
 from model.datasets.errors import SourceError
@@ -109,7 +108,8 @@ def read_named(path: Path, names: Sequence[str], dialect: Dialect, report: ReadR
         missing = [name for name in names if name not in header]
         if missing:
             raise SourceError(_without(path, missing, header, rows.first, dialect))
-        yield from map(itemgetter(*map(header.index, names)), rows.of_width(len(header)))
+        places = [header.index(name) for name in names]
+        yield from ([row[place] for place in places] for row in rows.of_width(len(header)))
 
 
 def read_numbered(path: Path, width: int | None, dialect: Dialect, report: ReadReport) -> Iterator[Cells]:

@@ -20,7 +20,7 @@ NOT_JSON = "the line is no JSON"
 Position = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
 AppendedMs = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 _ARRAY = re.compile(r"\s*\[\s*(?:$|[{\[])")
-_DECODER = msgspec.json.Decoder(UserBehavior)
+BEHAVIOR = msgspec.json.Decoder(UserBehavior)
 _ENCODER = msgspec.json.Encoder()
 _OPTIONAL = ("event_id", "request_id", "position")
 
@@ -46,31 +46,13 @@ def decode_behavior(line: bytes) -> UserBehavior:
     Raises:
         msgspec.DecodeError: the line is no JSON, a field is missing or of another type.
     """
-    return _DECODER.decode(line)
+    return BEHAVIOR.decode(line)
 
 
 def read_behaviors(path: Path) -> Iterator[UserBehavior]:
-    """Yield the behaviours of a prepared file.
-
-    Raises:
-        NotPreparedError: a line is damaged.
-    """
-    yield from read_prepared(path, _DECODER)
-
-
-def read_prepared(path: Path, decoder: msgspec.json.Decoder[Row]) -> Iterator[Row]:
-    """Yield the records of a prepared file.
-
-    Raises:
-        NotPreparedError: a line is damaged.
-    """
+    """Yield the behaviours of a prepared file; errors as in `decoded`."""
     with path.open("rb") as lines:
-        yield from decoded(lines, path, decoder)
-
-
-def decode_behaviors(lines: Iterable[bytes], path: Path) -> Iterator[UserBehavior]:
-    """Yield the behaviours of a prepared file's lines; errors as in `decoded`."""
-    return decoded(lines, path, _DECODER)
+        yield from decoded(lines, path, BEHAVIOR)
 
 
 def decoded(lines: Iterable[bytes], path: Path, decoder: msgspec.json.Decoder[Row]) -> Iterator[Row]:

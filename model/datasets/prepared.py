@@ -16,7 +16,7 @@ import msgspec
 
 from model.actions import DEFAULT_ACTIONS, Action, ActionTable
 from model.datasets.errors import PREPARE_AGAIN, NotPreparedError
-from model.datasets.json_lines import decode_behaviors, read_prepared
+from model.datasets.json_lines import BEHAVIOR, decoded
 from model.datasets.reading import Item
 from model.event_time import LATEST_MS
 from model.folders import FolderKind, mend
@@ -110,7 +110,7 @@ class Dataset:
         Raises:
             NotPreparedError: a line is damaged, or some are lost.
         """
-        return decode_behaviors(self.lines(), self.behaviors_path)
+        return decoded(self.lines(), self.behaviors_path, BEHAVIOR)
 
     def lines(self) -> Iterator[bytes]:
         """Yield the lines of the behaviours.
@@ -129,8 +129,9 @@ class Dataset:
 
     def items(self) -> dict[ItemId, Item]:
         """Return the catalogue."""
-        decoder = msgspec.json.Decoder(Item)
-        return {item.item_id: item for item in read_prepared(self.path / ITEMS, decoder)}
+        path = self.path / ITEMS
+        with path.open("rb") as lines:
+            return {item.item_id: item for item in decoded(lines, path, msgspec.json.Decoder(Item))}
 
 
 def _why_none(path: Path, error: Exception) -> str:

@@ -297,6 +297,7 @@ class _OursError(RecloopError):
         (gzip.BadGzipFile("Not a gzipped file"), 1, "Not a gzipped file; try again"),
         (json.JSONDecodeError("Expecting value", "", 0), 1, "Expecting value"),
         (MemoryError("Unable to allocate 7 TiB"), 1, "the memory does not suffice (Unable to allocate 7 TiB); ask"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: 7 bytes"), 1, "the memory does not suffice"),
         (RuntimeError("Symlink loop from 'a'"), 1, "Symlink loop from 'a'; try again, or give another file"),
         (KeyboardInterrupt(), 130, "Stopped."),
     ],

@@ -125,6 +125,13 @@ def test_a_broken_parquet_file_is_refused(tmp_path: Path) -> None:
         read("parquet", tmp_path / "absent")
 
 
+@pytest.mark.parametrize("columns", [{"item": "item_id"}, {"item": "item_id", "title": "title"}])
+def test_a_catalogue_of_any_columns_is_read(columns: dict[str, str], tmp_path: Path) -> None:
+    path = tmp_path / "items.csv"
+    path.write_text("title,item_id\nTea,i1\nCake,i22\n")
+    assert read_items(path, Format(columns=columns), ReadReport()).keys() == {"i1", "i22"}
+
+
 def test_a_catalogue_is_told_from_its_content(tmp_path: Path) -> None:
     path = parquet(tmp_path / "items", "SELECT 12 AS item_id, 'Tea' AS title, 'Drinks' AS \"group\"")
     assert read_items(path, Format(), ReadReport()).keys() == {"12"}
