@@ -10,6 +10,7 @@ from pyflink.datastream import StreamExecutionEnvironment
 
 from job.pipeline import build
 from job.settings.job_settings import JobSettings
+from job.settings.planned_job import PlannedJob
 from job.tables.withdrawn import write_withdrawn
 
 _ANY_NUMBER = str(2**31 - 1)
@@ -54,9 +55,10 @@ def main() -> None:
     parser.add_argument("--settings", type=Path, required=True, help="written by `recloop deploy`")
     parser.add_argument("--check", action="store_true", help="only try whether the job can be declared")
     given = parser.parse_args()
-    settings = JobSettings.of_file(given.settings)
+    job = PlannedJob.of_file(given.settings)
+    settings = job.settings
     env = environment(settings)
-    build(env, settings)
+    build(env, settings, job.plan)
     if given.check:
         graph = env._j_stream_execution_environment.getStreamGraph(False)
         names = sorted(node.getOperatorName() for node in graph.getStreamNodes().toArray())

@@ -4,6 +4,7 @@ from pyflink.common import Time, Types
 from pyflink.datastream import AsyncDataStream, DataStream, StreamExecutionEnvironment
 
 from job.settings.job_settings import JobSettings
+from job.settings.planned_job import JobPlan
 from job.topology.native_kafka import publish_lists
 from job.topology.operators import Operators
 from job.topology.placement import kept_apart, reserve_slots
@@ -22,19 +23,20 @@ from udfs.flink.tags import (
 )
 
 
-def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
-    """Declare the job; `settings` are resolved."""
-    operators = Operators(settings)
+def build(env: StreamExecutionEnvironment, settings: JobSettings, plan: JobPlan) -> None:
+    """Declare the job; `settings` are resolved, `plan` holds what its deployment found out."""
+    operators = Operators(settings, plan)
     tables = settings.tables.folder
 
-    reserve_slots(env, settings)
+    reserve_slots(env, plan.slots)
     use_thread_mode(env)
-    read = log_input(env, operators, settings)
+    read = log_input(env, operators, settings, plan)
     # Row(log partition's key, its number or records of it)
 
     polled = step(keyed(read).process(operators.poll_log, element_type()), "poll-log")
     # Row(bucket's key, PolledElement): all behaviours that one poll found for one user bucket
-    write_table(side_output(polled, DEAD_LETTERS), "dead_letters", tables)
+    dead_letters = side_output(polled, DEAD_LETTERS)
+    write_table(dead_letters, "dead_letters", tables)
     write_table(side_output(polled, ATTEMPTS), "attempts", tables)
 
     tracked = step(keyed(polled).process(operators.track_users, element_type()), "track-users")
@@ -51,7 +53,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     asked = AsyncDataStream.ordered_wait(
         keyed(tracked), operators.score_candidates, Time.seconds(0), operators.in_flight, element_type()
     )
-    scored = kept_apart(step(asked, "score-candidates").set_parallelism(settings.scorers), settings)
+    scored = kept_apart(step(asked, "score-candidates").set_parallelism(settings.scorers), plan.slots)
     # Row(bucket's key, ScoredElement): the same behaviours, in the same order, with candidates or without
 
     use_thread_mode(env)
@@ -67,18 +69,19 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
     # rows of feedback_metrics: one a minute
     write_table(feedback, "feedback_metrics", tables)
 
-    _publish_topics(env, operators, settings, (lists, side_output(polled, DEAD_LETTERS)))
+    _publish_topics(env, operators, lists=lists, dead_letters=dead_letters, settings=settings)
     # the same rows as records of Kafka topics, if the settings name some
 
 
 def _publish_topics(
     env: StreamExecutionEnvironment,
     operators: Operators,
+    *,
+    lists: DataStream,
+    dead_letters: DataStream,
     settings: JobSettings,
-    rows: tuple[DataStream, DataStream],
 ) -> None:
     """Publish lists and dead letters to their topics."""
-    lists, dead_letters = rows
     if settings.publishes_natively:
         publish_lists(env, lists, settings)
     use_process_mode(env)

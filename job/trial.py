@@ -6,7 +6,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
-from job.deployment.deploy import Target, deploy
+from job.deployment.deploy import DeployRequest, Target, deploy
 from job.deployment.shipping import PROJECT
 from job.deployment.steps import Deployment
 from job.settings.job_settings import JobSettings
@@ -70,7 +70,8 @@ def launch(
     Raises:
         DeployError: Flink refused the job, or it did not start.
     """
-    return deploy(Target.local(cluster), settings, fresh=fresh, code=code, on_progress=say)
+    target = Target.local(cluster)
+    return deploy(DeployRequest(target=target, settings=settings, fresh=fresh, code=code, on_progress=say))
 
 
 def end_job(rest: FlinkRest, job_id: str) -> None:

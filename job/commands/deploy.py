@@ -23,7 +23,7 @@ from job.commands.options import (
 )
 from job.commands.output import say
 from job.deployment.compacting import keep_compacted
-from job.deployment.deploy import REMOTE_DEPLOYMENTS, WAIT_S, Deployment, Target
+from job.deployment.deploy import REMOTE_DEPLOYMENTS, WAIT_S, Deployment, DeployRequest, Target
 from job.deployment.deploy import deploy as deploy_job
 from job.settings.job_settings import load
 from job.settings.settings_table import settings_table
@@ -74,9 +74,9 @@ def deploy(
             target = Target.local(cluster)
         else:
             target = Target.remote(str(jobmanager), REMOTE_DEPLOYMENTS, checkpoints)
-        done = deploy_job(
-            target,
-            settings,
+        request = DeployRequest(
+            target=target,
+            settings=settings,
             fresh=fresh,
             start_from=start_from,
             wait_s=wait_s,
@@ -84,6 +84,7 @@ def deploy(
             retry=_this_command(),
             on_progress=spinner.update,
         )
+        done = deploy_job(request)
         if cluster is not None:
             keep_compacted(cluster, settings.tables.folder)
     if as_json:

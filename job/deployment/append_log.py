@@ -24,7 +24,19 @@ def read(file: Path) -> list[Json]:
         DeployError: a line is not a record, or is of a later version.
     """
     whole = _whole(file.read_bytes()) if file.is_file() else b""
-    return [_record(file, number, line) for number, line in enumerate(whole.splitlines(), 1)]
+    records: list[Json] = []
+    for number, line in enumerate(whole.splitlines(), 1):
+        try:
+            records.append(json.loads(line))
+            version = records[-1]["version"]
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            what = f"line {number} of {file} is no record"
+            msg = f"{what}: mend it, or move the file away and give recloop deploy --from URI"
+            raise DeployError(msg) from error
+        if version != _VERSION:
+            msg = f"{file} was written by a later recloop (version {version}): deploy with that one"
+            raise DeployError(msg)
+    return records
 
 
 def append(file: Path, record: Mapping[str, Any]) -> None:
@@ -44,16 +56,3 @@ def append(file: Path, record: Mapping[str, Any]) -> None:
 
 def _whole(data: bytes) -> bytes:
     return data[: data.rfind(b"\n") + 1]
-
-
-def _record(file: Path, number: int, line: bytes) -> Json:
-    try:
-        record: Json = json.loads(line)
-        version = record["version"]
-    except (ValueError, TypeError, KeyError) as error:
-        msg = f"line {number} of {file} is no record: mend it, or move the file away and give recloop deploy --from URI"
-        raise DeployError(msg) from error
-    if version != _VERSION:
-        msg = f"{file} was written by a later recloop (version {version}): deploy with that one"
-        raise DeployError(msg)
-    return record

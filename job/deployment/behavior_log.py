@@ -24,8 +24,8 @@ def make_ready(settings: JobSettings) -> None:
         create_log(log.folder, log.partitions)
 
 
-def begun(settings: JobSettings) -> JobSettings:
-    """Return the settings with the offsets that `log.start` stands for; those of an embedded log unchanged.
+def first_offsets(settings: JobSettings) -> tuple[int, ...]:
+    """Return the offsets of partition 0, 1, ... that `log.start` stands for; none for an embedded log.
 
     The offsets are read once, before the job begins: however often it restarts before its first checkpoint, it begins
     there, and partitions that are added later, or while it is down, are read from their beginning.
@@ -35,9 +35,8 @@ def begun(settings: JobSettings) -> JobSettings:
     """
     log = settings.log
     if log.kind == "files":
-        return settings
-    offsets = start_offsets(settings.kafka.connection(), log.topic, log.start, log.group)
-    return settings.model_copy(update={"log": log.model_copy(update={"start_offsets": offsets})})
+        return ()
+    return start_offsets(settings.kafka.connection(), log.topic, log.start, log.group)
 
 
 def ends(settings: JobSettings) -> dict[int, int]:

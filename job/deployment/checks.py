@@ -1,11 +1,12 @@
 """The checks before anything is ended; each raises an error whose one sentence says what to do."""
 
-import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
+
+import msgspec
 
 from job.cluster import FlinkRest
 from job.cluster.causes import cause
@@ -25,12 +26,20 @@ CLUSTER_CHECKS: tuple[ClusterCheck, ...] = (check_cluster,)
 
 _UID = re.compile(r"[a-z]+(?:-[a-z]+)+")
 _WITH_STATE = frozenset({"poll-log", "track-users", "find-trends", "update-lists", "measure-feedback"})
+_AT_WORK = ("DEPLOYING", "INITIALIZING", "RUNNING", "CANCELING")
+"""The states of tasks that hold a slot."""
 _TABLE = "write-"
 """The prefix of the operators that write tables; Flink keeps in their state what is not committed yet."""
 _SLOTS_S = 20.0
 """The time in which a TaskManager that was just killed is back."""
 _TRIAL_S = 300.0
 _POLL_S = 0.5
+
+
+class _Declared(msgspec.Struct, frozen=True):
+    """The last line that `job/main.py --check` prints."""
+
+    operators: list[str]
 
 
 def check_given_state(given: str, *, is_local: bool) -> str:
@@ -59,13 +68,19 @@ def check_slots(rest: FlinkRest, settings: JobSettings, replaced: Sequence[JobDe
     starts_them = any(key.startswith(("kubernetes.", "yarn.")) for key in configuration)
     if settings.placement.scoring != "shared" or starts_them or adaptive(configuration):
         return
+    freed = 0
+    for job in replaced:
+        at_work = [sum(vertex.tasks.get(state, 0) for state in _AT_WORK) for vertex in job.vertices]
+        freed += max(at_work, default=0)  # a slot holds one subtask of each operator
     for _ in polls(timeout_s=_SLOTS_S, poll_s=_POLL_S):
-        if (there := _slots_to_be_had(rest, replaced)) >= settings.slots:
+        overview = rest.overview()
+        there = min(overview.slots_total, overview.slots_available + freed)
+        if there >= settings.slots:
             return
     msg = (
         f"the job needs {settings.slots} slots (flink.parallelism, scoring.parallelism), "
-        f"{there} {_verb(there)} there: recloop cluster start -n {settings.slots}, or more TaskManagers on "
-        "a cluster of yours"
+        f"{there} {'is' if there == 1 else 'are'} there: recloop cluster start -n {settings.slots}, or more "
+        "TaskManagers on a cluster of yours"
     )
     raise DeployError(msg)
 
@@ -113,7 +128,7 @@ def try_client(target: Target, shipped: Shipped) -> frozenset[str]:
     """Declare the job as Flink's client will, without submitting it, and return its operators' uids.
 
     Raises:
-        DeployError: the declaration fails; the text holds Python's or Flink's own reason.
+        DeployError: the declaration fails; the text holds Python's or Flink's own reason. Or it prints no operators.
     """
     command = [sys.executable, str(shipped.entry), "--settings", str(shipped.settings), "--check"]
     variables = {**target.environment, "PYTHONPATH": os.pathsep.join([str(shipped.archive)])}
@@ -128,19 +143,15 @@ def try_client(target: Target, shipped: Shipped) -> frozenset[str]:
         why = cause(f"{done.stdout}\n{done.stderr}")
         msg = f"the job cannot be declared with these settings: {why}. Nothing was changed"
         raise DeployError(msg)
-    operators = json.loads(done.stdout.splitlines()[-1])["operators"]
+    try:
+        operators = msgspec.json.decode(done.stdout.splitlines()[-1].encode(), type=_Declared).operators
+    except (IndexError, msgspec.DecodeError, RecursionError) as error:
+        msg = (
+            f"{shipped.entry} declared the job, but did not print its operators last ({error}): let nothing in the "
+            "job's code print at its exit. Nothing was changed"
+        )
+        raise DeployError(msg) from error
     return frozenset(uid for name in operators for uid in _UID.findall(name))
-
-
-def _slots_to_be_had(rest: FlinkRest, replaced: Sequence[JobDetail]) -> int:
-    """Return the free slots plus those of the jobs to be ended: one per subtask at work in the widest operator."""
-    freed = sum(max((_at_work(vertex.tasks) for vertex in job.vertices), default=0) for job in replaced)
-    overview = rest.overview()
-    return min(overview.slots_total, overview.slots_available + freed)
-
-
-def _at_work(tasks: dict[str, int]) -> int:
-    return sum(tasks.get(state, 0) for state in ("DEPLOYING", "INITIALIZING", "RUNNING", "CANCELING"))
 
 
 def _source(settings: JobSettings) -> str:
@@ -149,7 +160,3 @@ def _source(settings: JobSettings) -> str:
     if log.kind == "files":
         return "the embedded log (log.kind=files)"
     return f"the topic {log.topic} (log.kind=kafka, log.topic) as read by kafka.connector={settings.kafka.connector}"
-
-
-def _verb(count: int) -> str:
-    return "is" if count == 1 else "are"

@@ -36,9 +36,36 @@ class _Process:
     jars: frozenset[str] | None
     configuration: Mapping[str, str] | None
 
+    @classmethod
+    def job_manager(cls, rest: FlinkRest) -> "_Process":
+        """Return the JobManager, by its REST interface."""
+        try:
+            jars = frozenset(PurePath(jar).name for jar in rest.class_path())
+        except NotFoundError:
+            jars = None
+        return cls(name="the JobManager", jars=jars, configuration=rest.configuration())
+
+    @classmethod
+    def task_manager(cls, rest: FlinkRest, resource_id: str) -> "_Process":
+        """Return a TaskManager, by the beginning of its log."""
+        head = rest.log_head(resource_id)
+        found = _CLASS_PATH.search(head)
+        jars = frozenset(PurePath(jar).name for jar in found[1].strip().split(":")) if found else None
+        return cls(name=f"TaskManager {resource_id}", jars=jars, configuration=dict(_LOADED.findall(head)) or None)
+
     def has(self, *names: str) -> bool:
         """Return whether a jar of one of these names, of any version, is on the class path, or the path is unknown."""
         return self.jars is None or any(jar.startswith(names) for jar in self.jars)
+
+    @property
+    def loads_pemja_once(self) -> bool:
+        """True if it loads pemja by one class loader for all jobs."""
+        configuration = self.configuration or {}
+        if configuration.get("classloader.resolve-order", "").strip() == "parent-first":
+            return True
+        keys = (_PARENT_FIRST, "classloader.parent-first-patterns.default")
+        patterns = (part for key in keys for part in re.split(r"[;,\[\]\s'\"]+", configuration.get(key, "")))
+        return any(pattern and _PEMJA.startswith(pattern) for pattern in patterns)
 
 
 def check_cluster(rest: FlinkRest, settings: JobSettings) -> None:
@@ -48,11 +75,20 @@ def check_cluster(rest: FlinkRest, settings: JobSettings) -> None:
         UnfitClusterError: it would; each line of the text is one fault with its remedy.
         RestError: the cluster does not answer, or is not Flink.
     """
-    faults = list(_faults(rest, settings))
+    task_managers = rest.task_managers()
+    manager = _Process.job_manager(rest)
+    workers = [_Process.task_manager(rest, each.resource_id) for each in task_managers]
+    faults = [
+        *_version_faults(rest.overview().flink_version),
+        *_jar_faults([manager, *workers], settings),
+        *_class_loader_faults(manager, workers),
+        *_checkpoint_faults(manager.configuration or {}),
+        *python_faults(task_managers),
+    ]
     if faults:
         msg = "\n".join([f"the job would fail on the cluster at {rest.url}; nothing was touched:", *faults])
         raise UnfitClusterError(msg)
-    if told := advice(rest.task_managers()):
+    if told := advice(task_managers):
         _log.warning("%s", told)
 
 
@@ -67,17 +103,6 @@ def advice(task_managers: list[RegisteredTaskManager]) -> str | None:
     )
 
 
-def _faults(rest: FlinkRest, settings: JobSettings) -> Iterator[str]:
-    yield from _version_faults(rest.overview().flink_version)
-    task_managers = rest.task_managers()
-    manager = _job_manager(rest)
-    workers = [_task_manager(rest, each.resource_id) for each in task_managers]
-    yield from _jar_faults([manager, *workers], settings)
-    yield from _class_loader_faults(manager, workers)
-    yield from _checkpoint_faults(manager.configuration or {})
-    yield from python_faults(task_managers)
-
-
 def _version_faults(there: str) -> Iterator[str]:
     try:
         here = version("apache-flink")
@@ -90,21 +115,6 @@ def _version_faults(there: str) -> Iterator[str]:
 
 def _release(text: str) -> tuple[str, ...]:
     return tuple(re.findall(r"\d+", text)[:2])
-
-
-def _job_manager(rest: FlinkRest) -> _Process:
-    try:
-        jars = frozenset(PurePath(jar).name for jar in rest.class_path())
-    except NotFoundError:
-        jars = None
-    return _Process(name="the JobManager", jars=jars, configuration=rest.configuration())
-
-
-def _task_manager(rest: FlinkRest, resource_id: str) -> _Process:
-    head = rest.log_head(resource_id)
-    found = _CLASS_PATH.search(head)
-    jars = frozenset(PurePath(jar).name for jar in found[1].strip().split(":")) if found else None
-    return _Process(name=f"TaskManager {resource_id}", jars=jars, configuration=dict(_LOADED.findall(head)) or None)
 
 
 def _jar_faults(processes: list[_Process], settings: JobSettings) -> Iterator[str]:
@@ -124,21 +134,12 @@ def _jar_faults(processes: list[_Process], settings: JobSettings) -> Iterator[st
 def _class_loader_faults(manager: _Process, workers: list[_Process]) -> Iterator[str]:
     """Yield the fault of TaskManagers that may load pemja twice; one of unknown settings counts as the JobManager."""
     processes = [each if each.configuration else manager for each in workers] or [manager]
-    if lacking := {each.name for each in processes if not _pemja_once(each.configuration or {})}:
+    if lacking := {each.name for each in processes if not each.loads_pemja_once}:
         yield (
             f"{_PARENT_FIRST} lacks pemja ({_some(sorted(lacking))}), so that a second deployment, or a restart, fails "
             f"with NoSuchFieldException: loadedLibraryNames: add the line `{_PARENT_FIRST}: pemja` to Flink's "
             "config.yaml on every machine, and restart Flink"
         )
-
-
-def _pemja_once(configuration: Mapping[str, str]) -> bool:
-    """Return whether the process loads pemja by one class loader for all jobs."""
-    if configuration.get("classloader.resolve-order", "").strip() == "parent-first":
-        return True
-    keys = (_PARENT_FIRST, "classloader.parent-first-patterns.default")
-    patterns = (part for key in keys for part in re.split(r"[;,\[\]\s'\"]+", configuration.get(key, "")))
-    return any(pattern and _PEMJA.startswith(pattern) for pattern in patterns)
 
 
 def _checkpoint_faults(configuration: Mapping[str, str]) -> Iterator[str]:

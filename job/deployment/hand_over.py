@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from job.cluster import FlinkRest, NotFoundError, RefusedError, RestError, TimedOutError
-from job.cluster.records import JobDetail, JobSummary
+from job.cluster.records import JobSummary
 from job.deployment.restore_point import Folders, RestorePoint
 from job.deployment.submission import DeployError
 from model.waiting import wait_until
@@ -84,7 +84,7 @@ class HandOver:
             TimedOutError: it is not over within two minutes.
         """
         with suppress(NotFoundError):
-            self.rest.wait_for_job(job.job_id, _is_over, timeout_s=_END_S, what="the end of the old job")
+            self.rest.wait_for_job(job.job_id, lambda now: now.is_over, timeout_s=_END_S, what="the end of the old job")
 
     def _has_own_checkpoint(self, job: JobSummary) -> bool:
         """Wait until the job's present attempt has completed a checkpoint, and return whether it has.
@@ -133,7 +133,3 @@ class HandOver:
 
     def _stays(self, job: JobSummary, known: RestorePoint) -> bool:
         return known.job_id != job.job_id or self.rest.retains_checkpoints(job.job_id)
-
-
-def _is_over(job: JobDetail) -> bool:
-    return job.is_over

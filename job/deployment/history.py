@@ -4,13 +4,14 @@ It is the file `JOB.history.jsonl` beside the settings of each deployment. The n
 the last one was killed at any of its lines. Earlier, `JOB.json` held the ids of the jobs; it is still read.
 """
 
-import json
 import re
 import time
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from job.deployment.append_log import Json, append, read
 from job.deployment.submission import DeployError
@@ -102,7 +103,15 @@ class DeploymentHistory:
 
     def __init__(self, folder: Path, job_name: str) -> None:
         self.file = folder / f"{job_name}.history.jsonl"
-        self.legacy_ids = _legacy_ids(folder / f"{job_name}.json")
+        self.legacy_ids: list[str] = []
+        legacy = folder / f"{job_name}.json"
+        try:
+            if legacy.is_file():
+                self.legacy_ids = msgspec.json.decode(legacy.read_bytes(), type=list[str])
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            what = f"{legacy}, the ids of the jobs deployed so far, is damaged ({error})"
+            msg = f"{what}: remove it, and give recloop deploy --from URI"
+            raise DeployError(msg) from error
         self._load()
 
     def _load(self) -> None:
@@ -116,8 +125,8 @@ class DeploymentHistory:
                 for each in self._records
                 if each["step"] == Step.SAVEPOINT
             ]
-            self.highest_number = max((each["number"] for each in self._records), default=0)
-            self.highest_generation = max((each["generation"] for each in self._records), default=0)
+            self.highest_number = max((int(each["number"]) for each in self._records), default=0)
+            self.highest_generation = max((int(each["generation"]) for each in self._records), default=0)
         except (KeyError, TypeError, ValueError) as error:
             what = f"{self.file} is no history of deployments ({error!r})"
             msg = f"{what}: move it away, and give recloop deploy --from URI"
@@ -184,20 +193,6 @@ def newest_stamped(folder: Path, job_name: str) -> Path | None:
 def settings_file(folder: Path, job_name: str, number: int) -> Path:
     """Return the path for the settings of a deployment; the time in it is UTC, the number is never reused."""
     return folder / f"{job_name}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{number:06d}.json"
-
-
-def _legacy_ids(file: Path) -> list[str]:
-    if not file.is_file():
-        return []
-    try:
-        ids = json.loads(file.read_bytes())
-    except ValueError as error:
-        msg = f"{file}, the history of deployments, is not whole: remove it, and give recloop deploy --from URI"
-        raise DeployError(msg) from error
-    if not isinstance(ids, list) or not all(isinstance(each, str) for each in ids):
-        msg = f"{file} is no list of job ids: remove it, and give recloop deploy --from URI"
-        raise DeployError(msg)
-    return ids
 
 
 def _ms(at: str) -> int:

@@ -41,7 +41,9 @@ def reached(root: Path, entry: str) -> dict[str, str]:
         if file is None or file in texts:
             continue
         texts[file] = file.read_text()
-        todo += _parents(module)
+        # Python imports the packages around a module before it.
+        parts = module.split(".")
+        todo += [".".join(parts[:depth]) for depth in range(1, len(parts))]
         todo += _imported(texts[file], file, root)
     return {file.relative_to(root).as_posix(): texts[file] for file in sorted(texts)}
 
@@ -52,12 +54,6 @@ def _file(root: Path, module: str) -> Path | None:
         return None
     path = root.joinpath(*module.split("."))
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
-
-
-def _parents(module: str) -> list[str]:
-    """Return the packages around a module, which Python imports before it."""
-    parts = module.split(".")
-    return [".".join(parts[:depth]) for depth in range(1, len(parts))]
 
 
 def _imported(text: str, file: Path, root: Path) -> list[str]:
@@ -74,7 +70,7 @@ def _imported(text: str, file: Path, root: Path) -> list[str]:
         if isinstance(node, ast.ImportFrom):
             module = resolve_name("." * node.level + (node.module or ""), package)
             names += [module, *(f"{module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Call) and _called(node) in _BY_NAME:
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _BY_NAME:
             names += _imported_by_name(node, file, root)
     return names
 
@@ -87,10 +83,6 @@ def _run_statements(node: ast.AST) -> Iterator[ast.AST]:
         children = list(node.orelse)
     for child in children:
         yield from _run_statements(child)
-
-
-def _called(node: ast.Call) -> str:
-    return ast.unparse(node.func).rpartition(".")[2]
 
 
 def _imported_by_name(node: ast.Call, file: Path, root: Path) -> list[str]:

@@ -8,7 +8,7 @@ from job.cluster import FlinkRest, RestError
 from job.deployment import tables_owner
 from job.deployment.history import DeploymentHistory, Shipped, Step, as_told
 from job.deployment.settling import wait_until_settled
-from job.deployment.steps import ENDED, Asked
+from job.deployment.steps import ENDED, DeployRequest
 from job.deployment.submission import submit
 from job.deployment.tables_owner import Claim
 from model.errors import RecloopError
@@ -19,7 +19,7 @@ of a killed deployment submits no second one."""
 
 
 class Numbers(NamedTuple):
-    """The numbers of a deployment; both rise, see `DeploymentSettings`."""
+    """The numbers of a deployment; both rise, see `JobPlan`."""
 
     number: int
     generation: int
@@ -31,11 +31,15 @@ class Launch:
     Args:
         asked: the requested deployment.
         rest: the cluster.
+        lock: the descriptor of the deployment's lock, which Flink's client holds as well.
         history: the history that records it.
         has_tables: whether the tables folder is on this machine too.
     """
 
-    def __init__(self, asked: Asked, rest: FlinkRest, history: DeploymentHistory, *, has_tables: bool) -> None:
+    def __init__(
+        self, asked: DeployRequest, rest: FlinkRest, lock: int, history: DeploymentHistory, *, has_tables: bool
+    ) -> None:
+        self._lock = lock
         self._asked = asked
         self._rest = rest
         self._history = history
@@ -59,7 +63,7 @@ class Launch:
             restore = ["-s", state] if state else []
             files = ["-pyfs", str(shipped.archive), "-py", str(shipped.entry), "--settings", str(shipped.settings)]
             own_id = ["-D", f"{JOB_ID_KEY}={job_id}"]
-            submit(self._asked.target, [*own_id, *restore, *files], keep_open=(self._asked.lock,))
+            submit(self._asked.target, [*own_id, *restore, *files], keep_open=(self._lock,))
             self._asked.on_step("submitted")
             self._asked.on_progress("waiting for all tasks to run, and for the first checkpoint")
             wait_until_settled(self._rest, job_id, timeout_s=self._asked.wait_s)

@@ -6,13 +6,14 @@ that another deployment may just have written them stay too.
 """
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from job.deployment.history import DeploymentHistory, Shipped
 from job.deployment.submission import DeployError
 
+_HISTORY = ".history.jsonl"
 KEPT = 10
 """The number of deployments of a job that keep their files."""
 _ANOTHERS_S = 3_600.0
@@ -25,32 +26,22 @@ def remove_old_files(folder: Path) -> None:
     Args:
         folder: the folder that records deployments, of any number of jobs.
     """
+    # A line may name another folder, from before this one was moved.
+    written_here = (folder.absolute(), folder.absolute() / "code")
     with suppress(DeployError, OSError):
-        histories = [DeploymentHistory(folder, name) for name in _jobs(folder)]
-        needed = {file for each in histories for file in _files(_needed(each))}
-        for file in {file for each in histories for file in _files(each.shipped)} - needed:
-            if _is_of(folder.absolute(), file) and time.time() - file.stat().st_mtime > _ANOTHERS_S:
+        named: set[Path] = set()
+        needed: set[Path] = set()
+        for file in folder.glob(f"*{_HISTORY}"):
+            history = DeploymentHistory(folder, file.name.removesuffix(_HISTORY))
+            named |= _files(history.shipped)
+            needed |= _files(history.shipped[-KEPT:])
+            if history.newest is not None:  # the one that counts may be older than many failed ones
+                needed |= _files([history.newest.shipped])
+        for file in named - needed:
+            is_ours = file.parent in written_here and file.is_file()
+            if is_ours and time.time() - file.stat().st_mtime > _ANOTHERS_S:
                 file.unlink()
 
 
-def _jobs(folder: Path) -> Iterator[str]:
-    suffix = ".history.jsonl"
-    return (file.name.removesuffix(suffix) for file in folder.glob(f"*{suffix}"))
-
-
-def _files(every: Iterable[Shipped]) -> Iterator[Path]:
-    return (file.absolute() for shipped in every for file in shipped.files)
-
-
-def _needed(history: DeploymentHistory) -> list[Shipped]:
-    """Return the files of the newest deployments, and of the one that counts, which may be older than failed ones."""
-    newest = [history.newest.shipped] if history.newest else []
-    return [*newest, *history.shipped[-KEPT:]]
-
-
-def _is_of(folder: Path, file: Path) -> bool:
-    """Return whether a deployment writes such a file there.
-
-    A line may name another folder, from before this one was moved.
-    """
-    return file.is_file() and file.parent in (folder, folder / "code")
+def _files(every: Iterable[Shipped]) -> set[Path]:
+    return {file.absolute() for shipped in every for file in shipped.files}

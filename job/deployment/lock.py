@@ -1,13 +1,14 @@
 """The lock that allows one deployment at a time: a locked file that names the process that holds it."""
 
-import json
 import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
+
+import msgspec
 
 from job.deployment.submission import DeployError
 from model.file_lock import try_lock
@@ -16,6 +17,31 @@ from model.waiting import polls
 _POLL_S = 0.2
 _ORPHAN_S = 360.0
 """The time for which a killed deployment's client may go on: a little longer than a submission may take."""
+
+
+class _Holder(msgspec.Struct, frozen=True, kw_only=True):
+    """The process that holds the lock, as the file names it."""
+
+    pid: Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
+    host: str
+    since: str
+
+    def __str__(self) -> str:
+        """Return the name of the process for a message."""
+        return f"process {self.pid} on {self.host} since {self.since}"
+
+    @property
+    def lives(self) -> bool:
+        """True if the process is there; one on another machine is assumed to be."""
+        if self.host != platform.node():
+            return True
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            return True
+        return True
 
 
 @contextmanager
@@ -34,51 +60,25 @@ def held(file: Path, what: str) -> Iterator[int]:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("a+") as lock:
         _take(lock, what)
-        _write_holder(lock)
+        lock.truncate(0)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        lock.write(msgspec.json.encode(_Holder(pid=os.getpid(), host=platform.node(), since=since)).decode())
+        lock.flush()
         yield lock.fileno()
         lock.truncate(0)
 
 
 def _take(lock: IO[str], what: str) -> None:
+    holder = None
     for _ in polls(timeout_s=_ORPHAN_S, poll_s=_POLL_S):
         if try_lock(lock):
             return
-        if _lives(_holder(lock)):
+        lock.seek(0)
+        try:
+            holder = msgspec.json.decode(lock.read().encode(), type=_Holder)
+        except (msgspec.DecodeError, UnicodeError, RecursionError):
+            holder = None  # it is just being written, or is damaged: only the lock counts
+        if holder is not None and holder.lives:
             break
-    msg = f"{what} is being deployed by {_told(_holder(lock))}: wait for it, or end it"
+    msg = f"{what} is being deployed by {holder or 'another process'}: wait for it, or end it"
     raise DeployError(msg)
-
-
-def _write_holder(lock: IO[str]) -> None:
-    lock.truncate(0)
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    json.dump({"pid": os.getpid(), "host": platform.node(), "since": since}, lock)
-    lock.flush()
-
-
-def _holder(lock: IO[str]) -> dict[str, object]:
-    lock.seek(0)
-    try:
-        holder = json.loads(lock.read())
-    except ValueError:
-        return {}
-    return holder if isinstance(holder, dict) else {}
-
-
-def _lives(holder: dict[str, object]) -> bool:
-    """Return whether the holder is at work; one on another machine is assumed to be."""
-    if holder.get("host") != platform.node():
-        return bool(holder)
-    try:
-        os.kill(int(str(holder["pid"])), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _told(holder: dict[str, object]) -> str:
-    if not holder:
-        return "another process"
-    return f"process {holder.get('pid')} on {holder.get('host')} since {holder.get('since')}"

@@ -1,7 +1,6 @@
 """The models that a running job serves, by its table model_swaps, beside those that the registry wants served."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from job.settings.job_settings import JobSettings
 from job.tables.errors import TablesError
@@ -75,32 +74,25 @@ class ModelStatus:
 
 def read_models(settings: JobSettings | None) -> ModelStatus:
     """Read the table and the registry, as far as this machine sees them."""
+    from job.tables import duck  # the `recloop` command starts without it
+
     try:
         if settings is None or not settings.tables.folder.is_dir():
             return ModelStatus([], None, {}, "the job's tables are not seen from here")
-        served, failed = _told(settings.tables.folder, settings.scorers)
+        with duck.connect(settings.tables.folder) as connection:
+            served_rows = duck.run(connection, _SERVED, [settings.scorers]).rows
+            failed_rows = duck.run(connection, _FAILED).rows
     except (TablesError, OSError) as error:
         return ModelStatus([], None, {}, str(error))
+    served = [ServedVersion(*row) for row in served_rows]  # type: ignore[arg-type]
+    failed = next((FailedSwap(*row) for row in failed_rows), None)  # type: ignore[arg-type]
+    wanted = {}
     try:
-        return ModelStatus(served, failed, _wanted(settings), None)
+        for variant in variants(settings, {}):
+            source = variant.source
+            if isinstance(source, FromRegistry) and source.follows:
+                version = source.named_by(Registry(source.url).pointers(source.name))
+                wanted[variant.name] = version.id if version else "none"
     except RegistryError as error:
         return ModelStatus(served, failed, {}, str(error))
-
-
-def _told(tables: Path, scorers: int) -> tuple[list[ServedVersion], FailedSwap | None]:
-    from job.tables import duck  # the `recloop` command starts without it
-
-    with duck.connect(tables) as connection:
-        served = duck.run(connection, _SERVED, [scorers]).rows
-        failed = duck.run(connection, _FAILED).rows
-    return [ServedVersion(*row) for row in served], next((FailedSwap(*row) for row in failed), None)  # type: ignore[arg-type]
-
-
-def _wanted(settings: JobSettings) -> dict[str, str]:
-    wanted = {}
-    for variant in variants(settings):
-        source = variant.source
-        if isinstance(source, FromRegistry) and source.follows:
-            version = source.named_by(Registry(source.url).pointers(source.name))
-            wanted[variant.name] = version.id if version else "none"
-    return wanted
+    return ModelStatus(served, failed, wanted, None)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job.cluster import FlinkRest
-from job.cluster.records import CheckpointStats, JobSummary
+from job.cluster.records import JobSummary
 from job.cluster.uris import as_uri, below, file_uri, local_path
-from job.deployment.history import DeploymentHistory, Step, Submitted
+from job.deployment.history import DeploymentHistory, Step
 
 METADATA = "_metadata"
 _CHECKPOINTS, _SAVEPOINTS = "execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"
@@ -121,7 +121,7 @@ class RestorePoints:
     def newest(self) -> RestorePoint | None:
         """Return the newest state that exists, or that may exist out of this machine's sight; None if there is none."""
         there = (each for each in self._all() if exists(each.uri, is_local=self._is_local) is not False)
-        return max(there, key=_rank, default=None)
+        return max(there, key=lambda point: point.rank, default=None)
 
     def ran_before(self) -> str | None:
         """Return the id of the newest job that may have had state; None if there is none."""
@@ -131,7 +131,9 @@ class RestorePoints:
         """Return each job id's place: the deployment's number, or a number between those that it began between."""
         newest = self._history.newest
         generation = newest.generation if newest else 0
-        mine = [each for each in self._history.submitted if each.generation == generation and _counts(each)]
+        mine = [
+            each for each in self._history.submitted if each.generation == generation and each.outcome != Step.FAILED
+        ]
         begun_ms = min((each.at_ms for each in mine), default=0)
         older = [*([] if generation else self._history.legacy_ids), *others]
         order = {job_id: number - len(older) - 0.75 for number, job_id in enumerate(older)}
@@ -186,25 +188,14 @@ class RestorePoints:
         if deployed is not None and (deployed.outcome == Step.CONFIRMED or deployed.began_from):
             return False
         if job_id in self._named:
-            return _is_empty(self._rest.checkpoints(job_id))
+            counted = self._rest.checkpoints(job_id)
+            return counted.completed == 0 and counted.restored == 0
         return deployed is not None and self._never_started(job_id)
 
     def _never_started(self, job_id: str) -> bool:
         """Return whether the job's folder was never made; Flink makes it first of all."""
         paths = [path for each in self._folders.checkpoints if (path := local_path(each)) is not None and path.is_dir()]
         return bool(paths) and not any((path / job_id).exists() for path in paths)
-
-
-def _counts(deployed: Submitted) -> bool:
-    return deployed.outcome != Step.FAILED
-
-
-def _rank(point: RestorePoint) -> tuple[float, int, int]:
-    return point.rank
-
-
-def _is_empty(told: CheckpointStats) -> bool:
-    return told.completed == 0 and told.restored == 0
 
 
 def _checkpoint_id(metadata: Path) -> int:

@@ -3,7 +3,6 @@
 from contextlib import suppress
 
 from job.cluster import FlinkRest, RestError
-from job.cluster.records import Failure, JobDetail
 from job.deployment.submission import DeployError
 from model.waiting import polls
 
@@ -30,13 +29,12 @@ def wait_until_settled(rest: FlinkRest, job_id: str, *, timeout_s: float) -> Non
         failures = rest.exceptions(job_id)
         if job.is_over or len(failures) >= _TOO_MANY_FAILURES:
             break
-    raise DeployError(_told(job, failures, timeout_s))
-
-
-def _told(job: JobDetail, failures: list[Failure], timeout_s: float) -> str:
-    which = f"the new job {job.job_id}"
+    waiting = sum(vertex.tasks.get("SCHEDULED", 0) + vertex.tasks.get("CREATED", 0) for vertex in job.vertices)
     if failures:
-        return f"{which} is {job.state} and failed {len(failures)} times: {failures[0].root_cause}"
-    if waiting := sum(vertex.tasks.get("SCHEDULED", 0) + vertex.tasks.get("CREATED", 0) for vertex in job.vertices):
-        return f"{which} has {waiting} tasks that wait for a slot after {timeout_s:g} s"
-    return f"{which} is {job.state}, without a complete checkpoint after {timeout_s:g} s: give it longer by --wait"
+        problem = f"is {job.state} and failed {len(failures)} times: {failures[0].root_cause}"
+    elif waiting:
+        problem = f"has {waiting} tasks that wait for a slot after {timeout_s:g} s"
+    else:
+        problem = f"is {job.state}, without a complete checkpoint after {timeout_s:g} s: give it longer by --wait"
+    msg = f"the new job {job_id} {problem}"
+    raise DeployError(msg)

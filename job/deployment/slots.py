@@ -8,7 +8,8 @@ from job.cluster import FlinkRest
 from job.cluster.gpus import ADAPTIVE_IGNORES_GPUS, adaptive
 from job.cluster.records import RegisteredTaskManager
 from job.settings.job_settings import JobSettings
-from job.settings.placement import GPU, STATE, SlotSettings
+from job.settings.placement import GPU, STATE
+from job.settings.planned_job import Slot, Slots
 from model.errors import RecloopError
 
 _ASKS = {GPU: "scoring.parallelism", STATE: "flink.parallelism"}
@@ -19,8 +20,8 @@ class PlacementError(RecloopError):
     """The cluster can't keep scoring apart; the message says why, and what to do."""
 
 
-def placed(settings: JobSettings, rest: FlinkRest) -> JobSettings:
-    """Return the settings with the slots that scoring and the rest request, if they are to be kept apart.
+def requested_slots(settings: JobSettings, rest: FlinkRest) -> Slots | None:
+    """Return the slots that scoring and the rest request; None if they are not to be kept apart.
 
     Given slots are taken as they are: a cluster that starts TaskManagers on demand has none to measure.
 
@@ -29,19 +30,19 @@ def placed(settings: JobSettings, rest: FlinkRest) -> JobSettings:
     """
     placement = settings.placement
     if placement.scoring == "shared":
-        return settings
+        return None
     if asked := adaptive(rest.configuration()):
         msg = f"placement.scoring=gpu on a cluster with {asked}: {ADAPTIVE_IGNORES_GPUS}"
         raise PlacementError(msg)
     task_managers = rest.task_managers()
-    slots = {
-        "gpu_slot": placement.gpu_slot or smallest_slot(task_managers, GPU, settings.scorers),
-        "state_slot": placement.state_slot or smallest_slot(task_managers, STATE, settings.flink.parallelism),
-    }
-    return settings.model_copy(update={"placement": placement.model_copy(update=slots)})
+    gpu, state = placement.gpu_slot, placement.state_slot
+    return Slots(
+        gpu=Slot(**gpu.model_dump()) if gpu else smallest_slot(task_managers, GPU, settings.scorers),
+        state=Slot(**state.model_dump()) if state else smallest_slot(task_managers, STATE, settings.flink.parallelism),
+    )
 
 
-def smallest_slot(task_managers: list[RegisteredTaskManager], resource: str, needed: int) -> SlotSettings:
+def smallest_slot(task_managers: list[RegisteredTaskManager], resource: str, needed: int) -> Slot:
     """Return the slot that fits every TaskManager with the external resource.
 
     Raises:
@@ -56,20 +57,9 @@ def smallest_slot(task_managers: list[RegisteredTaskManager], resource: str, nee
             f"{' --gpu DEVICE' * needed}, or external-resources: {resource} in their Flink configuration"
         )
         raise PlacementError(msg)
-    slots = [_slot(each) for each in offering]
-    return SlotSettings(
-        cpu_cores=min(slot.cpu_cores for slot in slots),
-        task_heap_mb=min(slot.task_heap_mb for slot in slots),
-        task_off_heap_mb=min(slot.task_off_heap_mb for slot in slots),
-        managed_mb=min(slot.managed_mb for slot in slots),
-    )
-
-
-def _slot(task_manager: RegisteredTaskManager) -> SlotSettings:
-    has, slots = task_manager.resources, task_manager.slots
-    return SlotSettings(
-        cpu_cores=has.cpu_cores / slots,
-        task_heap_mb=has.task_heap_mb // slots,
-        task_off_heap_mb=has.task_off_heap_mb // slots,
-        managed_mb=has.managed_mb // slots,
+    return Slot(
+        cpu_cores=min(each.resources.cpu_cores / each.slots for each in offering),
+        task_heap_mb=min(each.resources.task_heap_mb // each.slots for each in offering),
+        task_off_heap_mb=min(each.resources.task_off_heap_mb // each.slots for each in offering),
+        managed_mb=min(each.resources.managed_mb // each.slots for each in offering),
     )

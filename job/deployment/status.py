@@ -121,6 +121,7 @@ def read_status(
     counts = fresh_counts(rest, job_id)
     seconds = time.monotonic() - began
     job = rest.job(job_id)
+    running = sum(vertex.tasks.get("RUNNING", 0) for vertex in job.vertices)
     checkpoints = rest.checkpoints(job_id)
     newest = checkpoints.latest
     failures = rest.exceptions(job_id)
@@ -132,7 +133,7 @@ def read_status(
         name=job.name,
         state=job.state,
         running_s=job.duration_ms / 1000,
-        tasks=_tasks(job),
+        tasks=f"{running}/{sum(vertex.parallelism for vertex in job.vertices)}",
         lists_per_s=max(0.0, lists / seconds),
         scored=counts.total(Metric.HISTORIES_SCORED),
         stepped=counts.total(Metric.HISTORIES_STEPPED),
@@ -218,8 +219,3 @@ def lags(settings: JobSettings | None, next_offsets: dict[int, int]) -> tuple[li
     except (LogError, KafkaToolError) as error:
         return [], str(error)
     return [PartitionLag(partition, next_offsets.get(partition), end) for partition, end in found.items()], None
-
-
-def _tasks(job: JobDetail) -> str:
-    running = sum(vertex.tasks.get("RUNNING", 0) for vertex in job.vertices)
-    return f"{running}/{sum(vertex.parallelism for vertex in job.vertices)}"

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from job.deployment.shipping import PROJECT
 from job.deployment.submission import Target
 from job.settings.job_settings import JobSettings
 
@@ -23,6 +24,10 @@ STEPS = (
 """The steps of a deployment, each reported when it is done; the tests kill a deployment at each."""
 ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 """The states of a job that is over."""
+
+WAIT_S = 300.0
+SAVEPOINT_S = 600.0
+"""The time that Flink itself allows a checkpoint."""
 
 Progress = Callable[[str], None]
 
@@ -46,22 +51,39 @@ class Deployment:
     settings: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The arguments of `deploy`; `settings` are resolved, `lock` is the descriptor that the client holds too."""
+def no_progress(_message: str) -> None:
+    """Take a message, and do nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeployRequest:
+    """A request to submit the job in place of the one of the same name.
+
+    Attributes:
+        target: the cluster.
+        settings: the settings as they were loaded.
+        fresh: begin a new generation with empty state, at log.start; an embedded log at its beginning.
+        start_from: URI or path of a savepoint or checkpoint to go on from.
+        code: the folder that holds the packages.
+        wait_s: the time limit for all tasks and the first checkpoint.
+        savepoint_s: the time limit for a savepoint of the old job.
+        take_over: take the tables folder also from a job on a cluster that does not answer.
+        retry: the command that messages name for a further attempt.
+        on_progress: called with a message about the work at hand.
+        on_step: called with each of STEPS when it is done.
+    """
 
     target: Target
     settings: JobSettings
-    fresh: bool
-    start_from: str | None
-    code: Path
-    wait_s: float
-    savepoint_s: float
-    take_over: bool
-    retry: str
-    on_progress: Progress
-    on_step: Progress
-    lock: int
+    fresh: bool = False
+    start_from: str | None = None
+    code: Path = PROJECT
+    wait_s: float = WAIT_S
+    savepoint_s: float = SAVEPOINT_S
+    take_over: bool = False
+    retry: str = "recloop deploy"
+    on_progress: Progress = no_progress
+    on_step: Progress = no_progress
 
     @property
     def is_local(self) -> bool:

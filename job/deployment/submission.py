@@ -68,11 +68,22 @@ class Target:
             DeployError: FLINK_CONF_DIR does not name a folder with Flink's configuration.
         """
         home, java = flink_home(), find_java(os.environ)
+        configuration = Path(os.environ.get("FLINK_CONF_DIR") or home / "conf")
+        if not (configuration / "config.yaml").is_file():
+            what = f"FLINK_CONF_DIR is {configuration}, which holds no config.yaml"
+            msg = f"{what}: unset it, or name Flink's conf folder"
+            raise DeployError(msg)
         # This environment's bin comes first, because it may not be activated.
-        path = os.pathsep.join([str(Path(sys.executable).parent), str(java.home / "bin"), _path(os.environ)])
-        variables = {"FLINK_HOME": str(home), "JAVA_HOME": str(java.home), "PATH": path}
-        variables["FLINK_CONF_DIR"] = str(_configuration_folder(os.environ, home))
-        return cls(rest_address(rest_url), {**os.environ, **utf8_locale(os.environ), **variables}, folder, checkpoints)
+        bins = (Path(sys.executable).parent, java.home / "bin", os.environ.get("PATH", os.defpath))
+        environment = {
+            **os.environ,
+            **utf8_locale(os.environ),
+            "FLINK_HOME": str(home),
+            "JAVA_HOME": str(java.home),
+            "PATH": os.pathsep.join(map(str, bins)),
+            "FLINK_CONF_DIR": str(configuration.absolute()),
+        }
+        return cls(rest_address(rest_url), environment, folder, checkpoints)
 
 
 def submit(target: Target, arguments: list[str], *, keep_open: tuple[int, ...] = ()) -> str:
@@ -89,7 +100,8 @@ def submit(target: Target, arguments: list[str], *, keep_open: tuple[int, ...] =
     Raises:
         DeployError: Flink did not take the job, or did not answer.
     """
-    words = ["run", "--detached", *_connection(target), *_pythons(target), *arguments]
+    pythons = ["-pyclientexec", sys.executable, "-pyexec", worker_python(target)]
+    words = ["run", "--detached", *_connection(target), *pythons, *arguments]
     output = _flink(target, words, keep_open=keep_open)
     if submitted := _SUBMITTED.search(output):
         return submitted.group(1)
@@ -155,38 +167,16 @@ def _connection(target: Target) -> list[str]:
     return ["--jobmanager", rest_address(target.rest_url)]
 
 
-def _pythons(target: Target) -> list[str]:
-    """Return the options for the Python of the script here and for that of the workers there."""
-    return ["-pyclientexec", sys.executable, "-pyexec", worker_python(target)]
-
-
 def worker_python(target: Target) -> str:
     """Return the Python of the TaskManagers' workers: as configured here or there, else the python3 on their PATH."""
     folder = target.environment.get("FLINK_CONF_DIR") or Path(target.environment["FLINK_HOME"]) / "conf"
-    here = _configured(Path(folder) / "config.yaml")
-    if PYTHON_KEY in here:
-        return here[PYTHON_KEY]
+    file = Path(folder) / "config.yaml"
+    for line in file.read_text().splitlines() if file.is_file() else ():
+        key, _, value = line.partition(": ")
+        if key == PYTHON_KEY:
+            return value.strip().strip("\"'")
     try:
         with FlinkRest(target.rest_url) as rest:
             return rest.configuration().get(PYTHON_KEY, "python3")
     except RestError:
         return "python3"
-
-
-def _configured(file: Path) -> dict[str, str]:
-    """Return the settings of a configuration file that are written on one line each."""
-    pairs = (line.partition(": ") for line in file.read_text().splitlines()) if file.is_file() else ()
-    return {key: value.strip().strip("\"'") for key, _, value in pairs if not key.startswith(("#", " "))}
-
-
-def _configuration_folder(environ: Mapping[str, str], home: Path) -> Path:
-    given = environ.get("FLINK_CONF_DIR")
-    folder = Path(given) if given else home / "conf"
-    if not (folder / "config.yaml").is_file():
-        msg = f"FLINK_CONF_DIR is {folder}, which holds no config.yaml: unset it, or name Flink's conf folder"
-        raise DeployError(msg)
-    return folder.absolute()
-
-
-def _path(environ: Mapping[str, str]) -> str:
-    return environ.get("PATH", os.defpath)

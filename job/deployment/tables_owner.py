@@ -10,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import msgspec
+
 from job.cluster import FlinkRest, NotFoundError, RestError, UnreachableError
 from job.deployment.append_log import append, read
 from job.deployment.submission import DeployError
@@ -49,27 +51,23 @@ def claims(tables: Path) -> list[Claim]:
     Raises:
         DeployError: the file is broken.
     """
-    names = Claim.__dataclass_fields__
     found: dict[str, Claim] = {}
-    try:
-        for each in read(tables / FILE):
-            if each["step"] == _DEPLOYED:
-                found[each["job_id"]] = Claim(**{name: each[name] for name in names})
-            else:
-                found.pop(each["job_id"], None)
-    except KeyError as error:
-        msg = f"{tables / FILE} is no record of deployments ({error} is missing): mend it, or move it away"
-        raise DeployError(msg) from error
+    for step, each in _lines(tables):
+        if step == _DEPLOYED:
+            found[each.job_id] = each
+        else:
+            found.pop(each.job_id, None)
     return list(found.values())
 
 
 def highest(tables: Path) -> tuple[int, int]:
-    """Return the highest number and generation ever given over the folder, (0, 0) if there is none."""
-    records = read(tables / FILE)
-    return (
-        max((int(each.get("number", 0)) for each in records), default=0),
-        max((int(each.get("generation", 0)) for each in records), default=0),
-    )
+    """Return the highest number and generation ever given over the folder, (0, 0) if there is none.
+
+    Raises:
+        DeployError: the file is broken.
+    """
+    every = [each for _, each in _lines(tables)]
+    return max((each.number for each in every), default=0), max((each.generation for each in every), default=0)
 
 
 def claim(tables: Path, by: Claim) -> None:
@@ -93,13 +91,18 @@ def check_free(tables: Path, mine: Claim, *, take_over: bool) -> None:
     Raises:
         DeployError: a job of another name, or on another cluster, still runs, or may still run.
     """
-    for theirs in _newest_of_each(claims(tables)):
+    # The older deployments of a job on a cluster were ended for its newest.
+    newest = {(each.job_name, each.cluster): each for each in claims(tables)}
+    for theirs in newest.values():
         if (theirs.job_name, theirs.cluster) == (mine.job_name, mine.cluster):
             continue
         url = mine.url if theirs.cluster == mine.cluster else theirs.url
         whose = f"job {theirs.job_name} ({theirs.job_id}) on {url}"
         try:
-            runs = _runs(url, theirs.job_id)
+            with FlinkRest(url) as rest:
+                runs = not rest.job(theirs.job_id).is_over
+        except NotFoundError:
+            runs = False
         except RestError as error:
             if take_over or _is_gone(error, theirs):
                 continue
@@ -110,17 +113,16 @@ def check_free(tables: Path, mine: Claim, *, take_over: bool) -> None:
             raise DeployError(msg)
 
 
-def _newest_of_each(every: list[Claim]) -> list[Claim]:
-    """Return the newest deployment of each job on each cluster; the older ones were ended for it."""
-    return list({(each.job_name, each.cluster): each for each in every}.values())
-
-
-def _runs(url: str, job_id: str) -> bool:
-    with FlinkRest(url) as rest:
-        try:
-            return not rest.job(job_id).is_over
-        except NotFoundError:
-            return False
+def _lines(tables: Path) -> list[tuple[str, Claim]]:
+    """Return each line's step and claim."""
+    names = Claim.__dataclass_fields__
+    try:
+        return [
+            (each["step"], msgspec.convert({name: each[name] for name in names}, Claim)) for each in read(tables / FILE)
+        ]
+    except (KeyError, msgspec.ValidationError) as error:
+        msg = f"{tables / FILE} is no record of deployments ({error!r}): mend it, or move it away"
+        raise DeployError(msg) from error
 
 
 def _is_gone(error: RestError, theirs: Claim) -> bool:

@@ -1,10 +1,8 @@
 """The steps of a deployment, each recorded before it is done; see `job/deployment/deploy.py`."""
 
-import json
-
 from job.cluster import FlinkRest, RestError
 from job.deployment import tables_owner
-from job.deployment.behavior_log import begun, make_ready
+from job.deployment.behavior_log import first_offsets, make_ready
 from job.deployment.checks import (
     CLUSTER_CHECKS,
     check_given_state,
@@ -27,11 +25,11 @@ from job.deployment.launch import Launch, Numbers
 from job.deployment.leftovers import remove_old_files
 from job.deployment.restore_point import Folders, RestorePoints
 from job.deployment.shipping import pack
-from job.deployment.slots import placed
-from job.deployment.steps import ENDED, Asked, Deployment
+from job.deployment.slots import requested_slots
+from job.deployment.steps import ENDED, Deployment, DeployRequest
 from job.deployment.submission import DeployError, try_connection
 from job.kafka.published import make_topics_ready
-from job.settings.job_settings import JobSettings
+from job.settings.planned_job import JobPlan, PlannedJob, renumbered
 from job.topology.served_models import pinned
 from model.errors import RecloopError
 from model.files import sync
@@ -41,11 +39,12 @@ class Transaction:
     """A deployment whose locks are held.
 
     Args:
-        asked: the requested deployment.
+        asked: the requested deployment; its settings are resolved.
         rest: the cluster.
+        lock: the descriptor of the deployment's lock.
     """
 
-    def __init__(self, asked: Asked, rest: FlinkRest) -> None:
+    def __init__(self, asked: DeployRequest, rest: FlinkRest, lock: int) -> None:
         self._asked = asked
         self._rest = rest
         self._settings = asked.settings
@@ -60,7 +59,7 @@ class Transaction:
         self._folders = Folders.of(rest.configuration(), asked.target.checkpoints)
         self._before = self._last_shipped()
         self._which = self._next_number()
-        self._launch = Launch(asked, rest, self._history, has_tables=self._has_tables)
+        self._launch = Launch(asked, rest, lock, self._history, has_tables=self._has_tables)
 
     def run(self) -> Deployment:
         """Run all steps and return the deployed job.
@@ -69,77 +68,93 @@ class Transaction:
             RecloopError: the first step that failed; before the step `stopping` nothing was changed, afterwards the
                 text says whether the old job was put back.
         """
-        start_from = self._check()
+        asked = self._asked
+        if asked.fresh and asked.start_from is not None:
+            msg = "--fresh begins with empty state and --from goes on from one: give one of them"
+            raise DeployError(msg)
+        start_from = asked.start_from and check_given_state(asked.start_from, is_local=asked.is_local)
+        plan = self._planned(start_from, self._check(start_from))
         self._step("checked")
-        shipped, code = self._ship()
+        shipped, code = self._ship(plan)
         if self._running:
-            self._asked.on_progress("trying whether the cluster is reached, and the job can be declared")
-            if not self._asked.is_local:
-                try_connection(self._asked.target)
-            declared = try_client(self._asked.target, shipped)
-            if not self._asked.fresh:
+            asked.on_progress("trying whether the cluster is reached, and the job can be declared")
+            if not asked.is_local:
+                try_connection(asked.target)
+            declared = try_client(asked.target, shipped)
+            if not asked.fresh:
                 check_operators(declared, [self._rest.job(job.job_id) for job in self._running])
         self._write(Step.BEGUN, **as_told(shipped))
         self._step("begun")
         try:
             self._end_running(start_from)
         except RestError as error:
-            again = f"It is written down what was done, and nothing is lost: {self._asked.retry}"
+            again = f"It is written down what was done, and nothing is lost: {asked.retry}"
             msg = f"ending the old job went wrong: {error}\n{again}"
             raise DeployError(msg) from error
         self._step("ended")
         back = None
         try:
             back = self._points().newest() if self._running else None
-            state = None if self._asked.fresh else start_from or self._state()
+            state = None if asked.fresh else start_from or self._state()
             job_id = self._launch.submit(self._which, shipped, state)
         except (RecloopError, OSError) as error:
             raise self._rolled_back(str(error), back.uri if back else None) from error
-        remove_old_files(self._asked.target.folder)
+        remove_old_files(asked.target.folder)
         replaced = self._running[0].job_id if self._running else None
         return Deployment(job_id, code, state, replaced, shipped.settings)
 
-    def _check(self) -> str | None:
-        """Check everything that can be known while the old job runs, and return the URI of a given state, or None."""
+    def _check(self, given: str | None) -> PlannedJob | None:
+        """Check all that can be known while the old job runs; return the deployment that the new one goes on from."""
         asked, settings = self._asked, self._settings
-        if asked.fresh and asked.start_from is not None:
-            msg = "--fresh begins with empty state and --from goes on from one: give one of them"
-            raise DeployError(msg)
-        given = asked.start_from and check_given_state(asked.start_from, is_local=asked.is_local)
         if self._has_tables:
             tables_owner.check_free(self._tables, self._launch.claim(self._which, ""), take_over=asked.take_over)
         for check in CLUSTER_CHECKS:
             check(self._rest, settings)
-        before = None if asked.fresh else self._settings_before(given)
+        before = None if asked.fresh else self._job_before(given)
         replaced = [self._rest.job(job.job_id) for job in self._running]
         check_slots(self._rest, settings, replaced)
         if not asked.fresh:
-            check_goes_on(settings, before, replaced if given is None else ())
+            check_goes_on(settings, before.settings if before else None, replaced if given is None else ())
+        return before
+
+    def _planned(self, given: str | None, before: PlannedJob | None) -> JobPlan:
+        """Make log and topics ready, and return what the job needs besides its settings."""
+        asked, settings = self._asked, self._settings
         begins = asked.fresh or (given is None and not self._running and self._state() is None)
-        settings = placed(pinned(settings), self._rest)
+        bundle_hashes, slots = pinned(settings), requested_slots(settings, self._rest)
         make_ready(settings)
         for topic in make_topics_ready(settings):
             asked.on_progress(f"made the topic {topic}")
-        self._settings = begun(settings) if begins else _begun_before(settings, before)
+        offsets: tuple[int, ...] = ()
+        if begins:
+            offsets = first_offsets(settings)
+        elif before is not None and before.settings.log.topic == settings.log.topic:
+            # A partition may not have been found until now.
+            offsets = before.plan.start_offsets
         if begins and (self._claims or self._history.submitted) and not asked.fresh:
             self._which = Numbers(self._which.number, self._which.generation + 1)
-        return given
+        return JobPlan(
+            number=self._which.number,
+            generation=self._which.generation,
+            start_offsets=offsets,
+            bundle_hashes=bundle_hashes,
+            slots=slots,
+        )
 
-    def _settings_before(self, given: str | None) -> JobSettings | None:
-        """Return the settings of the deployment whose state the new one goes on from; None if they are unknown."""
+    def _job_before(self, given: str | None) -> PlannedJob | None:
+        """Return the deployment whose state the new one goes on from; None if it is unknown."""
         if given is None:
-            return JobSettings.of_file(self._before.settings) if self._before else None
+            return PlannedJob.of_file(self._before.settings) if self._before else None
         ids = [each for each in self._history.submitted if each.job_id in given or f"-{each.job_id[:6]}-" in given]
-        return JobSettings.of_file(ids[-1].shipped.settings) if ids and ids[-1].shipped.settings.is_file() else None
+        return PlannedJob.of_file(ids[-1].shipped.settings) if ids and ids[-1].shipped.settings.is_file() else None
 
-    def _ship(self) -> tuple[Shipped, str]:
+    def _ship(self, plan: JobPlan) -> tuple[Shipped, str]:
         """Write code and settings as files, and return them with the code's name."""
         asked = self._asked
         asked.on_progress("packing the code")
         shipment = pack(asked.target.folder / "code", asked.code)
-        deployment = self._settings.deployment.model_copy(update=self._which._asdict())
         file = settings_file(asked.target.folder, self._settings.job_name, self._which.number)
-        self._settings.model_copy(update={"deployment": deployment}).to_file(file)
+        PlannedJob(self._settings, plan).to_file(file)
         for written in (file, shipment.archive, shipment.entry):
             sync(written)
         self._step("packed")
@@ -207,20 +222,17 @@ class Transaction:
         self._asked.on_progress("putting the old job back")
         try:
             job_id = self._put_back(self._before, state)
-        except (RecloopError, OSError, ValueError) as error:
+        except (RecloopError, OSError) as error:
             again = f"The job before was ended, and did not come up again either ({error}); {kept}"
             return DeployError(f"{why}\n{again}. {retry}")
         return DeployError(f"{why}\nThe old code and settings go on as job {job_id}; {kept}. {retry}")
 
     def _put_back(self, before: Shipped, state: str | None) -> str:
         """Submit the old code and settings as a deployment of its own, and return the job's id."""
-        raw = json.loads(before.settings.read_bytes())
         newest = self._history.newest
         self._which = Numbers(self._which.number + 1, newest.generation if newest else 0)
-        if "deployment" in raw:  # an older version knows no such settings
-            raw["deployment"] |= self._which._asdict()
         file = settings_file(self._asked.target.folder, self._settings.job_name, self._which.number)
-        file.write_text(json.dumps(raw, indent=2))
+        file.write_bytes(renumbered(before.settings, **self._which._asdict()))
         sync(file)
         return self._launch.submit(self._which, Shipped(file, before.archive, before.entry), state)
 
@@ -246,14 +258,3 @@ class Transaction:
 
     def _write(self, step: Step, **told: object) -> None:
         self._history.write(step, self._which.number, self._which.generation, **told)
-
-
-def _begun_before(settings: JobSettings, before: JobSettings | None) -> JobSettings:
-    """Return the settings with the start offsets of the deployment they go on from.
-
-    A partition may not have been found until then.
-    """
-    if before is None or before.log.topic != settings.log.topic:
-        return settings
-    log = settings.log.model_copy(update={"start_offsets": before.log.start_offsets})
-    return settings.model_copy(update={"log": log})

@@ -8,7 +8,7 @@ out of its quotes is refused beforehand.
 from collections.abc import Iterator
 
 from job.kafka.errors import LoginError
-from job.settings.groups import KafkaSettings
+from job.settings.kafka import KafkaSettings
 from udfs.kafka.connection import Secret
 
 _BREAKS = {'"': "a double quote", "\\": "a backslash", "\n": "a newline", "\r": "a carriage return"}

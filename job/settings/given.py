@@ -66,7 +66,10 @@ def of_overrides(overrides: Sequence[str]) -> dict[str, Any]:
         if not equals or not all(parts):
             msg = f"--set takes name=value, as lists.length=20, not {override!r}"
             raise SettingsError(msg)
-        value: Any = _value(text)
+        try:
+            value: Any = json.loads(text)
+        except (ValueError, RecursionError):
+            value = text
         for part in reversed(parts):
             value = {part: value}
         for group, settings in value.items():
@@ -84,10 +87,3 @@ def merge(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
         old = merged.get(key)
         merged[key] = merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
     return merged
-
-
-def _value(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text

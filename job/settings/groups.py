@@ -5,29 +5,16 @@ They are frozen and typed; `job/settings/job_settings.py` puts them together and
 
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import AwareDatetime, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic_core import PydanticCustomError
 
-from job.settings.given import SettingsError
 from job.settings.values import (
     Between,
-    Brokers,
-    Deployment,
     Device,
     Duration,
     EpochMs,
-    File,
     Folder,
     Interval,
     Items,
@@ -36,10 +23,10 @@ from job.settings.values import (
     MebibytesOrNone,
     Milliseconds,
     Name,
-    Offset,
     Partitions,
     Records,
     Remembered,
+    SettingsGroup,
     Share,
     ShortInterval,
     Subtasks,
@@ -47,17 +34,9 @@ from job.settings.values import (
     Weight,
 )
 from model.actions import Kind
+from model.event_time import ALLOWED_LATENESS_MS, MAX_AHEAD_MS
 from model.ids import EVENT_IDS_KEPT
-from udfs.kafka.connection import KafkaConnection, Secret
 from udfs.lists.user_list import Policy
-
-
-def _place(value: object) -> object:
-    if isinstance(value, str) and (value.partition(":")[0] not in {"file", "env"} or not value.partition(":")[2]):
-        # The message leaves out the value, which may be the secret itself.
-        kind, msg = "secret_place", "give the place of the secret, file:PATH or env:NAME, not the secret itself"
-        raise PydanticCustomError(kind, msg)
-    return value
 
 
 def _start(value: object) -> object:
@@ -70,17 +49,11 @@ def _start(value: object) -> object:
         raise PydanticCustomError(kind, msg) from error
 
 
-SecretPlace = Annotated[str, BeforeValidator(_place)]
 Start = Literal["earliest", "latest", "committed"] | datetime
 GivenStart = Annotated[Literal["earliest", "latest", "committed"] | AwareDatetime, BeforeValidator(_start)]
 
 
-class _Group(BaseModel):
-    # The job gets its settings as JSON, which has no infinity.
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class LogSettings(_Group):
+class LogSettings(SettingsGroup):
     """The source of behaviours."""
 
     kind: Literal["files", "kafka"] = Field("files", description="the embedded log, or a Kafka topic")
@@ -94,96 +67,21 @@ class LogSettings(_Group):
     gone: Literal["fail", "skip"] = Field(
         "fail", description="when offsets were removed before they were read; skip: one dead letter tells which"
     )
-    start_offsets: tuple[Offset, ...] = Field(
-        (), description="where partition 0, 1, ... begin; `recloop deploy` fills it in"
-    )
     partitions: Partitions = Field(4, description="of a log that is not there yet; `recloop deploy` makes it")
     poll_interval_ms: Milliseconds = Field(10, description="from one poll of a partition to the next")
     max_poll_records: Records = Field(512, description="records one poll takes at most")
     allowed_lateness: Lateness = Field(
-        timedelta(days=7), description="older than its partition's newest event by more: a dead letter"
+        timedelta(milliseconds=ALLOWED_LATENESS_MS),
+        description="older than its partition's newest event by more: a dead letter",
     )
     earliest_ms: EpochMs = Field(0, description="smallest possible event time, epoch ms")
     max_ahead: Lateness = Field(
-        timedelta(days=1),
+        timedelta(milliseconds=MAX_AHEAD_MS),
         description="how far an event time may lie after its record was appended; the clock where the log has no time",
     )
 
 
-class KafkaSettings(_Group):
-    """The connection to Kafka."""
-
-    brokers: Brokers | None = Field(
-        None, description="host:port, separated by commas; needed where a topic is read or written"
-    )
-    connector: Literal["python", "native"] = Field(
-        "python", description="native: Flink's own, where its jar is on the cluster"
-    )
-    security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
-    )
-    mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, description="of SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
-    )
-    username: Name | None = Field(None, description="of SASL")
-    password: SecretPlace | None = Field(None, description="of SASL: file:PATH or env:NAME, on every TaskManager")
-    ca_file: File | None = Field(None, description="who may have signed the brokers' certificates; none: the system's")
-    certificate_file: File | None = Field(None, description="the client's certificate, where brokers want one")
-    key_file: File | None = Field(None, description="its key")
-    key_password: SecretPlace | None = Field(None, description="of that key: file:PATH or env:NAME")
-
-    @model_validator(mode="after")
-    def _check(self) -> Self:
-        if self.security.startswith("SASL") and None in (self.mechanism, self.username, self.password):
-            msg = f"{self.security} needs kafka.mechanism, kafka.username and kafka.password"
-            raise ValueError(msg)
-        return self
-
-    def resolved(self) -> "KafkaSettings":
-        """Return the settings with every path absolute, those of secrets too."""
-        names = ("ca_file", "certificate_file", "key_file")
-        paths = {name: path.absolute() for name in names if (path := getattr(self, name)) is not None}
-        places = {name: _absolute(place) for name in ("password", "key_password") if (place := getattr(self, name))}
-        return self.model_copy(update={**paths, **places})
-
-    def connection(self) -> KafkaConnection:
-        """Return the connection for the operators.
-
-        Raises:
-            SettingsError: there are no brokers.
-        """
-        if self.brokers is None:
-            msg = "kafka.brokers is needed, as --set kafka.brokers=host:9092"
-            raise SettingsError(msg)
-        return KafkaConnection(
-            brokers=self.brokers,
-            password=_secret(self.password),
-            key_password=_secret(self.key_password),
-            **self.model_dump(exclude={"brokers", "connector", "password", "key_password"}),
-        )
-
-
-class PublishSettings(_Group):
-    """The rows that are also published to Kafka, beside the tables."""
-
-    lists_topic: Topic | None = Field(
-        None, description="every new list, keyed by user; `recloop deploy` makes it, compacted"
-    )
-    dead_letters_topic: Topic | None = Field(
-        None, description="every dead letter, its reason in headers; `recloop deploy` makes it"
-    )
-    partitions: Partitions = Field(4, description="of a topic that `recloop deploy` makes")
-    compression: Literal["none", "gzip", "snappy", "lz4", "zstd"] = Field(
-        "lz4", description="none, gzip, snappy, lz4 or zstd"
-    )
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        """The topics that are written."""
-        return tuple(topic for topic in (self.lists_topic, self.dead_letters_topic) if topic is not None)
-
-
-class ActionSettings(_Group):
+class ActionSettings(SettingsGroup):
     """A row of the action table."""
 
     code: Annotated[int, Between(1, 255)] = Field(description="what state stores; never given to another action")
@@ -192,7 +90,7 @@ class ActionSettings(_Group):
     half_life: Duration
 
 
-class ProfileSettings(_Group):
+class ProfileSettings(SettingsGroup):
     """The limits of a user's profile."""
 
     history_block: Records = Field(50, description="the history grows to twice this, then the oldest block goes")
@@ -203,11 +101,10 @@ class ProfileSettings(_Group):
     shown_limit: Records = Field(100, description="items shown without an act that are counted")
 
 
-class ScoringSettings(_Group):
+class ScoringSettings(SettingsGroup):
     """The scoring of candidates by the model."""
 
     bundle: Folder | None = Field(None, description="the bundle's folder; needed unless lists.policy is history")
-    bundle_hash: str | None = Field(None, description="the hash it must have; `recloop deploy` fills it in")
     variant: Name = Field("default", description="the name its rows carry, without models.variants")
     threads: Annotated[int, Between(1, 1_024)] = Field(1, description="torch's threads inside one operation")
     device: Device = Field("cpu", description="cpu, cuda, or a certain one, cuda:1")
@@ -256,7 +153,7 @@ class ScoringSettings(_Group):
     )
 
 
-class ListSettings(_Group):
+class ListSettings(SettingsGroup):
     """The rules for making lists."""
 
     policy: Policy = Field(Policy.RECOMMEND, description="recommend, or history")
@@ -269,7 +166,7 @@ class ListSettings(_Group):
     withdrawn: tuple[str, ...] = Field((), description="items that nobody may be shown")
 
 
-class TrendSettings(_Group):
+class TrendSettings(SettingsGroup):
     """The measure of trends; lists.trend_weight is their weight in a score, and 0 turns them off."""
 
     half_life: Duration = Field(timedelta(hours=6), description="after so much event time a behaviour counts half")
@@ -278,14 +175,14 @@ class TrendSettings(_Group):
     interval: ShortInterval = Field(timedelta(seconds=5), description="how often they are told")
 
 
-class TableSettings(_Group):
+class TableSettings(SettingsGroup):
     """The output tables."""
 
     folder: Folder = Field(Path(".recloop/tables"), description="the output tables")
     prediction_sample_rate: Share = Field(0.05, description="share of behaviours whose predictions are kept")
 
 
-class FlinkSettings(_Group):
+class FlinkSettings(SettingsGroup):
     """The job's execution on Flink."""
 
     parallelism: Subtasks = Field(1, description="subtasks of each operator")
@@ -299,19 +196,3 @@ class FlinkSettings(_Group):
     bundle_size: Remembered = Field(
         32, description="elements handed to the Python worker at once at most; a checkpoint waits for them"
     )
-
-
-def _absolute(place: str) -> str:
-    kind, _, name = place.partition(":")
-    return f"file:{Path(name).absolute()}" if kind == "file" else place
-
-
-def _secret(place: str | None) -> Secret | None:
-    return None if place is None else Secret(place)
-
-
-class DeploymentSettings(_Group):
-    """The number of this deployment of the job; `recloop deploy` fills it in."""
-
-    number: Deployment = Field(0, description="rises with every deployment; `recloop deploy` fills it in")
-    generation: Deployment = Field(0, description="rises with every `deploy --fresh`; `recloop deploy` fills it in")

@@ -1,11 +1,10 @@
 """The job's settings: typed, frozen, every field with a default.
 
-They are read once, by the command; the job gets the resolved values as one JSON file, operators get plain values. The
-sources are, the first wins: `--set key=value`, environment variables (`RECLOOP_LISTS__LENGTH=20`), a TOML file, the
-defaults here.
+They are read once, by the command; the job gets the resolved values in a file (`job/settings/planned_job.py`),
+operators get plain values. The sources are, the first wins: `--set key=value`, environment variables
+(`RECLOOP_LISTS__LENGTH=20`), a TOML file, the defaults here.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -21,19 +20,18 @@ from pydantic_settings import (
 from job.settings.given import SettingsError, merge, of_environment, of_overrides, of_toml
 from job.settings.groups import (
     ActionSettings,
-    DeploymentSettings,
     FlinkSettings,
-    KafkaSettings,
     ListSettings,
     LogSettings,
     ProfileSettings,
-    PublishSettings,
     ScoringSettings,
     TableSettings,
     TrendSettings,
 )
+from job.settings.kafka import KafkaSettings, PublishSettings
 from job.settings.models import ModelsSettings
 from job.settings.placement import PlacementSettings
+from job.settings.refusals import NO_SETTING, refusal
 from job.settings.values import JobName, Name
 from model.actions import DEFAULT_ACTIONS
 from udfs.lists.user_list import Policy
@@ -66,7 +64,6 @@ class JobSettings(BaseSettings):
     tables: TableSettings = TableSettings()
     placement: PlacementSettings = PlacementSettings()
     flink: FlinkSettings = FlinkSettings()
-    deployment: DeploymentSettings = DeploymentSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -132,7 +129,7 @@ class JobSettings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Use only the values that `load` and `JobSettings.of_file` pass in; nothing else reads the environment."""
+        """Use only the values that `load` and `PlannedJob.of_file` pass in; nothing else reads the environment."""
         return (init_settings,)
 
     @property
@@ -189,30 +186,6 @@ class JobSettings(BaseSettings):
         apart = {"kafka": self.kafka.resolved(), "models": self.models.resolved()}
         return self.model_copy(update={"scoring": scoring, "lists": lists, "log": log, "tables": tables, **apart})
 
-    def to_file(self, path: Path) -> None:
-        """Write all values as JSON."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(self.model_dump_json(indent=2))
-
-    @classmethod
-    def of_file(cls, path: Path) -> "JobSettings":
-        """Return the settings that `to_file` wrote.
-
-        Raises:
-            SettingsError: the file cannot be read, is broken, or is of a version with other settings.
-        """
-        try:
-            return cls(**json.loads(path.read_text()))
-        except ValidationError as error:
-            problem = _told(error).splitlines()[0]
-        except (OSError, ValueError, TypeError) as error:
-            problem = str(error)
-        msg = (
-            f"{path}, the settings of the last deployment, cannot be read ({problem}): mend the file, deploy with the "
-            "recloop that wrote it, or begin anew with --fresh"
-        )
-        raise SettingsError(msg)
-
 
 def load(
     file: Path | None = None,
@@ -236,14 +209,14 @@ def load(
     for source in (of_toml(file), of_environment(JobSettings), of_overrides(overrides)):
         _check_names(source)
         values = merge(values, source)
-    if not needs_model:
-        values = _without_model(values)
+    lists = values.get("lists", {})
+    if not needs_model and isinstance(lists, Mapping) and lists.get("policy", Policy.RECOMMEND) == Policy.RECOMMEND:
+        values = merge(values, {"lists": {"policy": Policy.HISTORY}})
     try:
         settings = JobSettings(**values).with_enough_candidates()
     except ValidationError as error:
-        raise SettingsError(_told(error)) from error
-    _check_times(settings)
-    _check_folders(settings)
+        raise SettingsError(refusal(error)) from error
+    _check_new(settings)
     return settings
 
 
@@ -255,7 +228,7 @@ def _check_names(source: Mapping[str, Any]) -> None:
     for name, value in source.items():
         field = JobSettings.model_fields.get(name)
         if field is None:
-            msg = f"{name}: {_NO_SETTING}"
+            msg = f"{name}: {NO_SETTING}"
             raise SettingsError(msg)
         is_group = name == "actions" or isinstance(field.default, BaseModel)
         if is_group and not isinstance(value, Mapping):
@@ -263,23 +236,9 @@ def _check_names(source: Mapping[str, Any]) -> None:
             raise SettingsError(msg)
 
 
-def _without_model(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values with lists by history in place of lists by a model; any other policy is left to be checked."""
-    lists = values.get("lists", {})
-    if isinstance(lists, Mapping) and lists.get("policy", Policy.RECOMMEND) == Policy.RECOMMEND:
-        return merge(values, {"lists": {"policy": Policy.HISTORY}})
-    return dict(values)
-
-
-def _check_folders(settings: JobSettings) -> None:
-    if settings.log.kind == "files" and settings.log.folder.absolute() == settings.tables.folder.absolute():
-        msg = f"log.folder and tables.folder are both {settings.log.folder}: give the tables a folder of their own"
-        raise SettingsError(msg)
-
-
-def _check_times(settings: JobSettings) -> None:
-    """Refuse times that can't be meant, in new settings only: those of a deployed job stay readable."""
-    log = settings.log
+def _check_new(settings: JobSettings) -> None:
+    """Refuse what can't be meant, in new settings only: those of a deployed job stay readable."""
+    log, tables = settings.log, settings.tables
     if log.earliest_ms in _SECONDS:
         msg = (
             f"log.earliest_ms: give milliseconds, {log.earliest_ms * 1000}: {log.earliest_ms} is a time of our days in "
@@ -291,6 +250,9 @@ def _check_times(settings: JobSettings) -> None:
             f"log.allowed_lateness ({log.allowed_lateness}) is below log.max_ahead ({log.max_ahead}): one event ahead "
             "of its time would make the others of its partition late until then; raise the first or lower the second"
         )
+        raise SettingsError(msg)
+    if log.kind == "files" and log.folder.absolute() == tables.folder.absolute():
+        msg = f"log.folder and tables.folder are both {log.folder}: give the tables a folder of their own"
         raise SettingsError(msg)
 
 
@@ -306,42 +268,5 @@ def _default_actions() -> dict[str, Any]:
     }
 
 
-def _told(error: ValidationError) -> str:
-    """Return one line for each wrong setting: its name, and what to give."""
-    lines = []
-    for wrong in error.errors():
-        name = ".".join(map(str, wrong["loc"]))
-        message = _advice(name, wrong["type"], wrong.get("ctx", {})) or wrong["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}: {message}" if name else message)
-    return "\n".join(lines)
-
-
-def _advice(name: str, kind: str, context: Mapping[str, Any]) -> str | None:
-    """Return what to give in place of a value that pydantic refused; None for messages of our own, which say it."""
-    if kind in {"value_error", *_OURS}:
-        return None
-    if kind in {"literal_error", "enum"}:
-        return f"give {context['expected']}"
-    advice = _ADVICE.get(kind, "give a value of another form (recloop config table tells which)")
-    return advice.format(name=name)
-
-
 _SECONDS = range(946_684_800, 4_102_444_800)
 """The years 2000 to 2099 in epoch seconds; as milliseconds they are weeks of 1970."""
-_NO_SETTING = "there is no such setting (recloop config table lists them all)"
-_GROUP = "a group of settings: give {name}.NAME=VALUE"
-_LIST = 'give a list, as ["a", "b"]'
-_OURS = {"value", "secret_place", "start"}
-_ADVICE = {
-    "extra_forbidden": _NO_SETTING,
-    "missing": "give a value, it has no default",
-    "tuple_type": _LIST,
-    "list_type": _LIST,
-    "string_type": """give a text, in quotes if it looks like something else, as '"5"'""",
-    "string_unicode": "give a text in UTF-8",
-    "bool_type": "give true or false",
-    "bool_parsing": "give true or false",
-    "dict_type": _GROUP,
-    "model_type": _GROUP,
-    "model_attributes_type": _GROUP,
-}

@@ -4,22 +4,19 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from job.settings.values import Folder, Interval, Line, Name, Weight
+from job.settings.values import Folder, Interval, Line, Name, SettingsGroup, Weight
 from model.registry.pointers import CANDIDATE, CURRENT
 from model.registry.urls import absolute_place, is_place, is_url, without_secrets
 
 
-class VariantSettings(BaseModel):
+class VariantSettings(SettingsGroup):
     """A variant of an A/B test: a bundle's folder, or a version or pointer of models.name."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     weight: Weight = 1.0
     bundle: Folder | None = None
     model: Name | None = None
-    bundle_hash: str | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -34,10 +31,10 @@ class VariantSettings(BaseModel):
         return self.model in (CURRENT, CANDIDATE)
 
 
-class ModelsSettings(BaseModel):
+class ModelsSettings(SettingsGroup):
     """The served models, if scoring.bundle does not name the only one."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, hide_input_in_errors=True)
+    model_config = ConfigDict(hide_input_in_errors=True)
 
     url: Line | None = Field(
         None,
@@ -85,12 +82,9 @@ class ModelsSettings(BaseModel):
             name: variant.model_copy(update={"bundle": variant.bundle and variant.bundle.absolute()})
             for name, variant in self.variants.items()
         }
-        url = None if self.url is None else _absolute(self.url)
+        url = self.url
+        if url is not None and is_place(url):
+            url = absolute_place(url)
+        elif url is not None and not is_url(url):
+            url = str(Path(url).absolute())
         return self.model_copy(update={"url": url, "cache": self.cache.absolute(), "variants": variants})
-
-
-def _absolute(url: str) -> str:
-    """Return a URL as it is; make the path of a folder, or of a file that holds the URL, absolute."""
-    if is_place(url):
-        return absolute_place(url)
-    return url if is_url(url) else str(Path(url).absolute())

@@ -2,15 +2,13 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from job.settings.values import Between, Mebibytes, MebibytesOrNone
+from job.settings.values import Between, Mebibytes, MebibytesOrNone, SettingsGroup
 
 
-class SlotSettings(BaseModel):
+class SlotSettings(SettingsGroup):
     """The resources of one slot, which Flink cuts out of its TaskManager's resources."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     cpu_cores: Annotated[float, Between(0.001, 100_000.0)]
     task_heap_mb: Mebibytes
@@ -23,17 +21,15 @@ STATE = "state"
 """The external resources that TaskManagers offer and slot-sharing groups request."""
 
 
-class PlacementSettings(BaseModel):
+class PlacementSettings(SettingsGroup):
     """The sharing of TaskManagers by operators."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     scoring: Literal["shared", "gpu"] = Field(
         "shared", description="gpu: on TaskManagers of its own, those that offer Flink the external resource gpu"
     )
     gpu_slot: SlotSettings | None = Field(
-        None, description="what scoring asks of such a TaskManager; `recloop deploy` fills it in"
+        None, description="what scoring asks of such a TaskManager; none: what the smallest slot there has"
     )
     state_slot: SlotSettings | None = Field(
-        None, description="what all else asks of those that offer state; `recloop deploy` fills it in"
+        None, description="what all else asks of those that offer state; none: what the smallest slot there has"
     )

@@ -12,15 +12,23 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, NoReturn, get_args
 
-from pydantic import GetCoreSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError, ValidatorFunctionWrapHandler
 from pydantic.fields import FieldInfo
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
 from model.event_time import LATEST_MS
-from udfs.attempt import EPOCHS_A_DEPLOYMENT
 
 Number = int | float | timedelta
 _SHOWN = 60
+
+
+class SettingsGroup(BaseModel):
+    """A group of settings: frozen, and nothing that it does not know is taken.
+
+    The job gets its settings as JSON, which has no infinity.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +68,13 @@ class Spelled:
     Attributes:
         form: a description of the form, for the message: "give ...".
         fits: the test for a text of this form.
+        max_bytes: the limit of its length in UTF-8.
         secret: whether a text may hold a secret, so that the message does not repeat it.
     """
 
     form: str
     fits: Callable[[str], object]
+    max_bytes: int | None = None
     secret: bool = False
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -76,7 +86,11 @@ class Spelled:
             text = inner(value)
         except ValidationError:
             text = None
-        if text is None or not self.fits(str(value)):
+        if (
+            text is None
+            or not self.fits(str(value))
+            or (self.max_bytes is not None and len(str(value).encode()) > self.max_bytes)
+        ):
             _refuse(self.form, None if self.secret else value)
         return text
 
@@ -108,12 +122,11 @@ def _written(number: Number) -> str:
 
 
 def _refuse(form: str, value: object) -> NoReturn:
-    kind, msg = "value", f"give {form}" if value is None else f"give {form}, not {_short(repr(value))}"
+    kind, msg = "value", f"give {form}"
+    if value is not None:
+        shown = repr(value)
+        msg += f", not {shown if len(shown) <= _SHOWN else f'{shown[: _SHOWN - 1]}…'}"
     raise PydanticCustomError(kind, msg)
-
-
-def _short(text: str) -> str:
-    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"
 
 
 _KINDS = {int: "a whole number", float: "a number", timedelta: "a duration, as P2D, PT5M or a number of seconds"}
@@ -124,10 +137,6 @@ def _is_line(text: str) -> bool:
     return bool(text.strip()) and not any(unicodedata.category(each) in {"Cc", "Cs", "Zl", "Zp"} for each in text)
 
 
-def _is_name(text: str) -> bool:
-    return _is_line(text) and len(text.encode()) <= 255
-
-
 def _is_file(text: str) -> bool:
     return _is_line(text) and bool(Path(text).name)
 
@@ -136,21 +145,13 @@ def _is_folder(text: str) -> bool:
     return _is_file(text) and _URL.match(text) is None
 
 
-def _is_topic(text: str) -> bool:
-    return _TOPIC.fullmatch(text) is not None and text not in {".", ".."}
-
-
 def _are_brokers(text: str) -> bool:
     found = [_BROKER.fullmatch(each) for each in text.split(",")]
     return all(each is not None and 1 <= int(each["port"]) <= 65_535 for each in found)
 
 
-def _is_job_name(text: str) -> bool:
-    return _JOB_NAME.fullmatch(text) is not None and len(text.encode()) <= _JOB_NAME_BYTES
-
-
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}")
 _BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _DEVICE = re.compile(r"cpu|cuda(?::[0-9]{1,3})?")
 _JOB_NAME = re.compile(r"[^\W_][\w .-]*")
@@ -168,31 +169,29 @@ Records = Annotated[int, Between(1, 100_000)]
 Remembered = Annotated[int, Between(1, 1_000_000)]
 """Items of one user, 8 bytes each, or elements."""
 Partitions = Annotated[int, Between(1, 100_000)]
-Offset = Annotated[int, Between(0, 2**63 - 1)]
 Subtasks = Annotated[int, Between(1, 32_768)]
 """Flink's largest max parallelism."""
 Milliseconds = Annotated[int, Between(1, 3_600_000)]
 EpochMs = Annotated[int, Between(0, LATEST_MS)]
 Mebibytes = Annotated[int, Between(1, 2**20)]
 MebibytesOrNone = Annotated[int, Between(0, 2**20)]
-Deployment = Annotated[int, Between(0, 2**63 // EPOCHS_A_DEPLOYMENT - 1)]
-"""A deployment's number; epochs are counted within each, and a column of 64 bits holds them all."""
 Lateness = Annotated[timedelta, Between(timedelta(0), _CENTURY)]
 Duration = Annotated[timedelta, Between(_INSTANT, _CENTURY)]
 Interval = Annotated[timedelta, Between(timedelta(milliseconds=10), timedelta(days=1))]
 ShortInterval = Annotated[timedelta, Between(_INSTANT, timedelta(days=1))]
 
 Line = Annotated[str, Spelled("one line of text", _is_line, secret=True)]
-Name = Annotated[str, Spelled("a name on one line, of 1 to 255 bytes", _is_name)]
+Name = Annotated[str, Spelled("a name on one line, of 1 to 255 bytes", _is_line, max_bytes=255)]
 JobName = Annotated[
     str,
     Spelled(
         "letters, digits, spaces and . _ - only, a letter or digit first, at most 150 bytes",
-        _is_job_name,
+        _JOB_NAME.fullmatch,
+        max_bytes=_JOB_NAME_BYTES,
     ),
 ]
 Topic = Annotated[
-    str, Spelled("a topic's name, 1 to 249 letters, digits and . _ - and more than one or two dots", _is_topic)
+    str, Spelled("a topic's name, 1 to 249 letters, digits and . _ - and more than one or two dots", _TOPIC.fullmatch)
 ]
 Brokers = Annotated[str, Spelled("HOST:PORT, several with commas between and no blanks", _are_brokers)]
 Device = Annotated[str, Spelled("cpu, cuda or a certain one, as cuda:1", _DEVICE.fullmatch)]

@@ -10,8 +10,8 @@ from pyflink.datastream import DataStream, StreamExecutionEnvironment
 from pyflink.table import StreamTableEnvironment
 
 from job.kafka.native_login import jaas_quoted
-from job.settings.groups import KafkaSettings
 from job.settings.job_settings import JobSettings
+from job.settings.kafka import KafkaSettings
 from udfs.log.take_records import FIELD_END, NO_VALUE, RECORD_END
 
 _SOURCE = """CREATE TEMPORARY TABLE behavior_log (
@@ -47,12 +47,29 @@ _PLACES = {
 }
 
 
-def topic_records(env: StreamExecutionEnvironment, settings: JobSettings) -> DataStream:
-    """Return a stream of Row(partition, its records in the form that `udfs/log/take_records.py` reads)."""
-    tables = _tables(env)
-    options = {**_connection(settings.kafka), **_FORMAT, **_start(settings)}
+def topic_records(env: StreamExecutionEnvironment, settings: JobSettings, start_offsets: tuple[int, ...]) -> DataStream:
+    """Return a stream of Row(partition, its records in the form that `udfs/log/take_records.py` reads).
+
+    Args:
+        env: Flink's environment.
+        settings: the resolved settings.
+        start_offsets: where partition 0, 1, ... begin without state; others with their oldest record.
+    """
+    tables, log = _tables(env), settings.log
+    options = {
+        **_connection(settings.kafka),
+        **_FORMAT,
+        "topic": log.topic,
+        "scan.topic-partition-discovery.interval": "1 s",
+        "properties.group.id": log.group,
+        "properties.isolation.level": "read_committed",
+        "scan.startup.mode": "specific-offsets" if start_offsets else "earliest-offset",
+    }
+    if start_offsets:
+        offsets = (f"partition:{partition},offset:{at}" for partition, at in enumerate(start_offsets))
+        options["scan.startup.specific-offsets"] = ";".join(offsets)
     tables.execute_sql(_SOURCE.format(options=_sql(options)))
-    interval_ms = min(settings.log.poll_interval_ms, 999)
+    interval_ms = min(log.poll_interval_ms, 999)
     query = _JOINED.format(
         field=FIELD_END, record=RECORD_END, none=NO_VALUE, appended_ms=_APPENDED_MS, interval_ms=interval_ms
     )
@@ -92,47 +109,23 @@ def _tables(env: StreamExecutionEnvironment) -> StreamTableEnvironment:
     return tables
 
 
-def _start(settings: JobSettings) -> dict[str, str]:
-    log = settings.log
-    options = {
-        "topic": log.topic,
-        "scan.topic-partition-discovery.interval": "1 s",
-        "properties.group.id": log.group,
-        "properties.isolation.level": "read_committed",
-    }
-    if not log.start_offsets:
-        return {**options, "scan.startup.mode": "earliest-offset"}
-    offsets = ";".join(f"partition:{partition},offset:{at}" for partition, at in enumerate(log.start_offsets))
-    return {**options, "scan.startup.mode": "specific-offsets", "scan.startup.specific-offsets": offsets}
-
-
 def _connection(kafka: KafkaSettings) -> dict[str, str]:
     """Return the client's properties; secrets only as places, which Kafka's client resolves on every TaskManager."""
     properties = {"bootstrap.servers": str(kafka.brokers), "security.protocol": kafka.security}
     if kafka.security.startswith("SASL"):
-        properties |= _sasl(kafka)
+        module = "plain.PlainLoginModule" if kafka.mechanism == "PLAIN" else "scram.ScramLoginModule"
+        login = f'username={jaas_quoted(str(kafka.username))} password="{_looked_up(str(kafka.password))}"'
+        properties["sasl.mechanism"] = str(kafka.mechanism)
+        properties["sasl.jaas.config"] = f"{_SHADED}.common.security.{module} required {login};"
     if kafka.security.endswith("SSL"):
-        properties |= _tls(kafka)
+        if kafka.ca_file is not None:
+            properties |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(kafka.ca_file)}
+        if kafka.certificate_file is not None:
+            chain, key = _looked_up(f"file:{kafka.certificate_file}"), _looked_up(f"file:{kafka.key_file}")
+            properties |= {"ssl.keystore.type": "PEM", "ssl.keystore.certificate.chain": chain, "ssl.keystore.key": key}
+        if kafka.key_password is not None:
+            properties["ssl.key.password"] = _looked_up(kafka.key_password)
     return {"connector": "kafka", **{f"properties.{name}": value for name, value in (properties | _PLACES).items()}}
-
-
-def _sasl(kafka: KafkaSettings) -> dict[str, str]:
-    module = "plain.PlainLoginModule" if kafka.mechanism == "PLAIN" else "scram.ScramLoginModule"
-    login = f'username={jaas_quoted(str(kafka.username))} password="{_looked_up(str(kafka.password))}"'
-    jaas = f"{_SHADED}.common.security.{module} required {login};"
-    return {"sasl.mechanism": str(kafka.mechanism), "sasl.jaas.config": jaas}
-
-
-def _tls(kafka: KafkaSettings) -> dict[str, str]:
-    found: dict[str, str] = {}
-    if kafka.ca_file is not None:
-        found |= {"ssl.truststore.type": "PEM", "ssl.truststore.location": str(kafka.ca_file)}
-    if kafka.certificate_file is not None:
-        chain, key = _looked_up(f"file:{kafka.certificate_file}"), _looked_up(f"file:{kafka.key_file}")
-        found |= {"ssl.keystore.type": "PEM", "ssl.keystore.certificate.chain": chain, "ssl.keystore.key": key}
-    if kafka.key_password is not None:
-        found["ssl.key.password"] = _looked_up(kafka.key_password)
-    return found
 
 
 def _looked_up(place: str) -> str:
@@ -145,8 +138,5 @@ def _looked_up(place: str) -> str:
 
 
 def _sql(options: dict[str, str]) -> str:
-    return ", ".join(f"'{key}' = '{_quoted(value)}'" for key, value in options.items())
-
-
-def _quoted(text: str) -> str:
-    return text.replace("'", "''")
+    quoted = {key: value.replace("'", "''") for key, value in options.items()}
+    return ", ".join(f"'{key}' = '{value}'" for key, value in quoted.items())

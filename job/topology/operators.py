@@ -1,6 +1,9 @@
-"""The operators of one deployment: plain values from the settings, put into the functions that run in Flink."""
+"""The operators of one deployment: plain values of settings and plan, put into the functions that run in Flink."""
+
+from collections.abc import Callable
 
 from job.settings.job_settings import JobSettings
+from job.settings.planned_job import JobPlan
 from job.topology.rules import (
     action_table,
     batch_rules,
@@ -25,7 +28,8 @@ from udfs.log.poll_log import FindPartitions, PollLog, PollRules
 from udfs.log.reader import Log
 from udfs.log.take_records import KeyRecords, TakeRecords
 from udfs.model_serving.score_candidates import PassUnscored, ScoreCandidates, Serving
-from udfs.publishing.publication import dead_letter_record, list_record
+from udfs.model_serving.variants import Variant
+from udfs.publishing.publication import OutRecord, dead_letter_record, list_record
 from udfs.publishing.publish import Publish
 from udfs.trends.find_trends import FindTrends
 from udfs.users.track_users import TrackUsers
@@ -34,68 +38,61 @@ from udfs.users.track_users import TrackUsers
 class Operators:
     """The operators that `job.pipeline` wires together."""
 
-    def __init__(self, settings: JobSettings) -> None:
-        actions = action_table(settings)
-        log = behavior_log(settings)
-        buckets = settings.flink.buckets
+    def __init__(self, settings: JobSettings, plan: JobPlan) -> None:
+        actions, deployment = action_table(settings), deployment_id(plan)
+        served = variants(settings, plan.bundle_hashes)
+        lists, publish, buckets = settings.lists, settings.publish, settings.flink.buckets
+        log = behavior_log(settings, plan)
         self.in_flight = settings.scoring.elements_in_flight
         self.find_partitions = FindPartitions(log, buckets)
         self.key_records = KeyRecords(buckets)
-        self.poll_log = _reader(settings, log, actions)
-        profiles, withdrawn = profile_rules(settings, actions), frozenset(settings.lists.withdrawn)
-        self.track_users = TrackUsers(profiles, withdrawn, with_trends=settings.lists.trend_weight > 0)
+        polling = PollRules(
+            interval_ms=settings.log.poll_interval_ms,
+            max_records=settings.log.max_poll_records,
+            max_parallelism=buckets,
+            parsing=parsing_rules(settings, actions),
+            deployment=deployment,
+        )
+        # Flink's own connector hands on records, so nothing is polled.
+        native = settings.reads_natively
+        self.poll_log = TakeRecords(polling.parsing, buckets, deployment) if native else PollLog(log, polling)
+        self.track_users = TrackUsers(
+            profile_rules(settings, actions), frozenset(lists.withdrawn), with_trends=lists.trend_weight > 0
+        )
         self.find_trends = FindTrends(trend_rules(settings), buckets)
-        self.score_candidates = _scoring(settings, actions)
+        self.score_candidates = _scoring(settings, served, actions) if settings.has_model else PassUnscored()
+        # All variants share the first one's fallbacks, so that a test compares models.
+        fallbacks = BundleFallbacks(served[0].source if served else None, with_groups=lists.max_per_group is not None)
         rules_of_lists = UpdateRules(
             lists=list_rules(settings, actions), prediction_sample_rate=settings.tables.prediction_sample_rate
         )
-        self.update_lists = UpdateLists(rules_of_lists, _fallbacks(settings))
-        self.measure_feedback = MeasureFeedback(deployment_id(settings))
-        self.publish_lists, self.publish_dead_letters = _publishing(settings)
+        self.update_lists = UpdateLists(rules_of_lists, fallbacks)
+        self.measure_feedback = MeasureFeedback(deployment)
+        lists_topic = None if settings.publishes_natively else publish.lists_topic
+        self.publish_lists = _publisher(settings, lists_topic, list_record)
+        self.publish_dead_letters = _publisher(settings, publish.dead_letters_topic, dead_letter_record)
         # There are never more in flight: an AsyncFunction finishes them at the end of every bundle.
         self.publishing = settings.flink.bundle_size
 
 
-def behavior_log(settings: JobSettings) -> Log:
+def behavior_log(settings: JobSettings, plan: JobPlan) -> Log:
     """Return the log that behaviours are read from."""
     log = settings.log
     if log.kind == "files":
         return FileLog(log.folder)
-    connection = settings.kafka.connection()
-    return KafkaLog(connection, log.topic, log.group, log.start_offsets, skip_gone=log.gone == "skip")
-
-
-def _poll_rules(settings: JobSettings, actions: ActionTable) -> PollRules:
-    log = settings.log
-    return PollRules(
-        interval_ms=log.poll_interval_ms,
-        max_records=log.max_poll_records,
-        max_parallelism=settings.flink.buckets,
-        parsing=parsing_rules(settings, actions),
-        deployment=deployment_id(settings),
+    return KafkaLog(
+        connection=settings.kafka.connection(),
+        topic=log.topic,
+        group=log.group,
+        start_offsets=plan.start_offsets,
+        skip_gone=log.gone == "skip",
     )
 
 
-def _reader(settings: JobSettings, log: Log, actions: ActionTable) -> PollLog | TakeRecords:
-    """Return the operator that reads the log by itself, or takes the records of Flink's own connector."""
-    rules = _poll_rules(settings, actions)
-    if settings.reads_natively:
-        return TakeRecords(rules.parsing, rules.max_parallelism, rules.deployment)
-    return PollLog(log, rules)
-
-
-def _fallbacks(settings: JobSettings) -> BundleFallbacks:
-    """Return the fallbacks of the first variant's bundle; all variants share them, so that a test compares models."""
-    source = next((variant.source for variant in variants(settings)), None)
-    return BundleFallbacks(source, with_groups=settings.lists.max_per_group is not None)
-
-
-def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | PassUnscored:
+def _scoring(settings: JobSettings, served: tuple[Variant, ...], actions: ActionTable) -> ScoreCandidates:
     scoring = settings.scoring
-    if not settings.has_model:
-        return PassUnscored()
     serving = Serving(
-        variants=variants(settings),
+        variants=served,
         salt=settings.models.salt,
         poll_s=settings.models.poll_interval.total_seconds(),
         threads=scoring.threads,
@@ -109,15 +106,9 @@ def _scoring(settings: JobSettings, actions: ActionTable) -> ScoreCandidates | P
     return ScoreCandidates(serving, scoring_rules(settings, actions))
 
 
-def _publishing(settings: JobSettings) -> tuple[Publish | None, Publish | None]:
-    """Return the publishers of lists and of dead letters; None without a topic, or if Flink's connector writes."""
-    publish = settings.publish
-    if not publish.topics:
-        return None, None
-    compression = None if publish.compression == "none" else publish.compression
-    connection = settings.kafka.connection()
-    lists, letters = publish.lists_topic, publish.dead_letters_topic
-    return (
-        None if lists is None or settings.publishes_natively else Publish(lists, connection, compression, list_record),
-        None if letters is None else Publish(letters, connection, compression, dead_letter_record),
-    )
+def _publisher(settings: JobSettings, topic: str | None, to_record: Callable[[str], OutRecord]) -> Publish | None:
+    """Return the publisher of a topic; None without one."""
+    if topic is None:
+        return None
+    compression = None if settings.publish.compression == "none" else settings.publish.compression
+    return Publish(topic, settings.kafka.connection(), compression, to_record)

@@ -6,36 +6,27 @@ slot-sharing group that requests the external resource `gpu`, and the rest in on
 
 from pyflink.datastream import DataStream, SlotSharingGroup, StreamExecutionEnvironment
 
-from job.settings.job_settings import JobSettings, SettingsError
-from job.settings.placement import GPU, STATE, SlotSettings
+from job.settings.placement import GPU, STATE
+from job.settings.planned_job import Slot, Slots
 
 SCORING_GROUP = "scoring"
 _DEFAULT_GROUP = "default"
 """Flink's name of the group of every operator without a group of its own, and of a union of several streams."""
 
 
-def reserve_slots(env: StreamExecutionEnvironment, settings: JobSettings) -> None:
-    """Declare the resources of the two groups, if scoring is kept apart.
-
-    Raises:
-        SettingsError: the slots were not filled in.
-    """
-    placement = settings.placement
-    if placement.scoring == "shared":
-        return
-    if placement.gpu_slot is None or placement.state_slot is None:
-        msg = "placement.scoring=gpu needs placement.gpu_slot and placement.state_slot: recloop deploy fills them in"
-        raise SettingsError(msg)
-    env.register_slot_sharing_group(_group(SCORING_GROUP, placement.gpu_slot, GPU))
-    env.register_slot_sharing_group(_group(_DEFAULT_GROUP, placement.state_slot, STATE))
+def reserve_slots(env: StreamExecutionEnvironment, slots: Slots | None) -> None:
+    """Declare the resources of the two groups, if scoring is kept apart."""
+    if slots is not None:
+        env.register_slot_sharing_group(_group(SCORING_GROUP, slots.gpu, GPU))
+        env.register_slot_sharing_group(_group(_DEFAULT_GROUP, slots.state, STATE))
 
 
-def kept_apart(scored: DataStream, settings: JobSettings) -> DataStream:
+def kept_apart(scored: DataStream, slots: Slots | None) -> DataStream:
     """Return the scoring operator, put into its own group if scoring is kept apart."""
-    return scored if settings.placement.scoring == "shared" else scored.slot_sharing_group(SCORING_GROUP)
+    return scored if slots is None else scored.slot_sharing_group(SCORING_GROUP)
 
 
-def _group(name: str, slot: SlotSettings, resource: str) -> SlotSharingGroup:
+def _group(name: str, slot: Slot, resource: str) -> SlotSharingGroup:
     return (
         SlotSharingGroup.builder(name)
         .set_cpu_cores(slot.cpu_cores)

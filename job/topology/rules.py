@@ -4,6 +4,7 @@ from datetime import timedelta
 from types import MappingProxyType
 
 from job.settings.job_settings import JobSettings
+from job.settings.planned_job import JobPlan
 from model.actions import Action, ActionTable
 from udfs.attempt import DeploymentId
 from udfs.lists.user_list import ListRules
@@ -25,9 +26,9 @@ def action_table(settings: JobSettings) -> ActionTable:
     )
 
 
-def deployment_id(settings: JobSettings) -> DeploymentId:
+def deployment_id(plan: JobPlan) -> DeploymentId:
     """Return the id of the deployment."""
-    return DeploymentId(number=settings.deployment.number, generation=settings.deployment.generation)
+    return DeploymentId(number=plan.number, generation=plan.generation)
 
 
 def parsing_rules(settings: JobSettings, actions: ActionTable) -> ParsingRules:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from model.datasets.reading import ReadReport
+from model.event_time import ALLOWED_LATENESS_MS, MAX_AHEAD_MS
 from model.ids import EVENT_IDS_KEPT, HASH_TYPECODE, is_new_event
 from model.records import EpochMs, UserBehavior, UserId
 
@@ -33,8 +34,8 @@ class LogRules:
     """
 
     earliest_ms: EpochMs = 0
-    max_ahead_ms: int = 86_400_000
-    allowed_lateness_ms: int = 7 * 86_400_000
+    max_ahead_ms: int = MAX_AHEAD_MS
+    allowed_lateness_ms: int = ALLOWED_LATENESS_MS
     event_ids_limit: int = EVENT_IDS_KEPT
     drop_late: bool = False
 

@@ -47,11 +47,11 @@ from job.topology.sources import log_input
 from job.topology.streams import element_type, keyed, step, use_thread_mode
 
 
-def build(env, settings):
+def build(env, settings, plan):
     """Reads, parses and groups."""
-    operators = Operators(settings)
+    operators = Operators(settings, plan)
     use_thread_mode(env)
-    read = log_input(env, operators, settings)
+    read = log_input(env, operators, settings, plan)
     step(keyed(read).process(operators.poll_log, element_type()), "poll-log")
 '''
 

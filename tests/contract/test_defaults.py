@@ -13,7 +13,7 @@ import pytest
 from job.deployment.shipping import PROJECT
 from job.settings.job_settings import JobSettings
 
-SOURCES = {"BundleFallbacks", "FileLog", "KafkaLog", "Variant"}
+SOURCES = {"BundleFallbacks", "FileLog", "Variant"}
 """What is read and served: made by whoever reads or serves, without settings too."""
 
 

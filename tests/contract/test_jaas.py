@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from job.kafka.errors import LoginError
 from job.kafka.native_login import check_login, jaas_quoted
-from job.settings.groups import KafkaSettings
+from job.settings.kafka import KafkaSettings
 from udfs.kafka.connection import SecretMissingError
 
 WORD, END = -3, -1

@@ -11,6 +11,9 @@ import pytest
 from syrupy.assertion import SnapshotAssertion
 
 from job.settings.job_settings import JobSettings, load
+from job.settings.planned_job import JobPlan, Slot, Slots
+
+PLAN = JobPlan()
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # what PyFlink imports warns of itself
@@ -30,10 +33,11 @@ def test_publishing_adds_its_operators_and_changes_no_other(flink: Any, tmp_path
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_scoring_apart_is_alone_in_its_group_and_changes_no_operator(flink: Any, tmp_path: Path) -> None:
-    slots = (f'placement.{sort}={{"cpu_cores": 1, "task_heap_mb": 400}}' for sort in ("gpu_slot", "state_slot"))
-    apart = settings_in(tmp_path, "placement.scoring=gpu", "scoring.device=cuda", *slots)
-    assert own_operators(apart) == own_operators(settings_in(tmp_path))
-    groups = {node.getOperatorName(): node.getSlotSharingGroup() for node in operators(apart)}
+    apart = settings_in(tmp_path, "placement.scoring=gpu", "scoring.device=cuda")
+    slot = Slot(cpu_cores=1.0, task_heap_mb=400)
+    plan = JobPlan(slots=Slots(gpu=slot, state=slot))
+    assert own_operators(apart, plan) == own_operators(settings_in(tmp_path))
+    groups = {node.getOperatorName(): node.getSlotSharingGroup() for node in operators(apart, plan)}
     assert {name for name, group in groups.items() if group == "scoring"} == {"score-candidates"}
     assert set(groups.values()) == {"scoring", "default"}
 
@@ -45,9 +49,9 @@ def test_more_scorers_change_no_other_operator(flink: Any, tmp_path: Path) -> No
     assert len(more) == len(as_it_is)
 
 
-def own_operators(settings: JobSettings) -> set[str]:
+def own_operators(settings: JobSettings, plan: JobPlan = PLAN) -> set[str]:
     """Without those of the table that ticks: the planner numbers them on, from job to job of a JVM."""
-    return {line for line in map(told, operators(settings)) if not line[0].isdigit()}
+    return {line for line in map(told, operators(settings, plan)) if not line[0].isdigit()}
 
 
 def settings_in(folder: Path, *overrides: str) -> JobSettings:
@@ -55,13 +59,13 @@ def settings_in(folder: Path, *overrides: str) -> JobSettings:
     return load(overrides=[*fixed, *overrides]).resolved()
 
 
-def operators(settings: JobSettings) -> Any:
+def operators(settings: JobSettings, plan: JobPlan = PLAN) -> Any:
     """Flink's own nodes of the job, as they are submitted."""
     from job.main import environment
     from job.pipeline import build
 
     env = environment(settings)
-    build(env, settings)
+    build(env, settings, plan)
     return env._generate_stream_graph(True).getStreamNodes().toArray()
 
 

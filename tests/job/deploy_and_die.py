@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from job.cluster import find
-from job.deployment.deploy import Target, deploy
+from job.deployment.deploy import DeployRequest, Target, deploy
 from job.settings.job_settings import load
 
 
@@ -19,7 +19,7 @@ def main(directory: Path, last_step: str, overrides: list[str]) -> None:
 
     cluster = find(directory)
     assert cluster is not None
-    deploy(Target.local(cluster), load(overrides=overrides), on_step=die)
+    deploy(DeployRequest(target=Target.local(cluster), settings=load(overrides=overrides), on_step=die))
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from job.cluster import FlinkRest, RefusedError, RunningCluster
-from job.deployment.deploy import STEPS, Target, deploy
+from job.deployment.deploy import STEPS, DeployRequest, Target, deploy
 from job.replay.log_writer import LogWriter
 from job.settings.job_settings import load
 from job.tables import duck
@@ -36,8 +36,8 @@ def test_killed_at_every_step_the_next_goes_on_with_all_that_came_between(
         f"log.folder={json.dumps(str(log))}",
         f"tables.folder={json.dumps(str(tables))}",
     ]
-    target = Target.local(cluster)
-    last = deploy(target, load(overrides=settings))
+    request = DeployRequest(target=Target.local(cluster), settings=load(overrides=settings))
+    last = deploy(request)
     item = 0
     for step in STEPS:
         append(log, item := item + 1)
@@ -45,7 +45,7 @@ def test_killed_at_every_step_the_next_goes_on_with_all_that_came_between(
         killed = subprocess.run(command, timeout=900, check=False)
         assert killed.returncode == -signal.SIGKILL, step
         append(log, item := item + 1)
-        last = deploy(target, load(overrides=settings))
+        last = deploy(request)
         assert last.restored_from is not None, step
     append(log, item := item + 1)
 

@@ -3,9 +3,9 @@
 import pytest
 
 from job.cluster import FlinkRest
-from job.deployment.slots import PlacementError, placed
+from job.deployment.slots import PlacementError, requested_slots
 from job.settings.job_settings import load
-from job.settings.placement import SlotSettings
+from job.settings.planned_job import Slot, Slots
 from tests.job.test_rest import Server, rest, server
 
 __all__ = ["rest", "server"]
@@ -26,16 +26,17 @@ def test_the_adaptive_scheduler_is_refused_with_the_reason(
 ) -> None:
     tell(server, **setting)
     with pytest.raises(PlacementError, match=f"{next(iter(setting))}=.*ignores what slot-sharing groups ask for"):
-        placed(load(overrides=APART), rest)
+        requested_slots(load(overrides=APART), rest)
 
 
 def test_a_job_that_shares_slots_runs_with_any_scheduler(server: Server, rest: FlinkRest) -> None:
     shared = load(overrides=["scoring.bundle=bundle"])
     tell(server, **{"jobmanager.scheduler": "Adaptive"})
-    assert placed(shared, rest) is shared
+    assert requested_slots(shared, rest) is None
 
 
 def test_slots_that_were_given_need_no_task_manager_to_be_there_yet(server: Server, rest: FlinkRest) -> None:
     tell(server, **{"jobmanager.scheduler": "Default"})
     given = load(overrides=[*APART, f"placement.gpu_slot={SLOT}", f"placement.state_slot={SLOT}"])
-    assert placed(given, rest).placement.gpu_slot == SlotSettings(cpu_cores=1, task_heap_mb=400)
+    slot = Slot(cpu_cores=1, task_heap_mb=400)
+    assert requested_slots(given, rest) == Slots(gpu=slot, state=slot)

@@ -56,7 +56,7 @@ def compacted(broker: RunningBroker) -> KafkaLog:
         produce(broker, name, 0, [b"%d" % value])
     time.sleep(0.3)  # a segment is closed by the first record after so long
     produce(broker, name, 0, [b"last"])
-    log = KafkaLog(connection, name, "recloop")
+    log = KafkaLog(connection=connection, topic=name, group="recloop", start_offsets=(), skip_gone=False)
     until(lambda: len(values_of(read_to_the_end(log, RECORDS))) < RECORDS // 2)
     return log
 
@@ -86,7 +86,13 @@ def test_it_is_so_too_where_reading_goes_on_in_the_middle_of_the_gap(compacted: 
 def test_of_transactions_none_is_counted(broker: RunningBroker, topic: str) -> None:
     from kafka import KafkaProducer
 
-    log = KafkaLog(KafkaConnection(brokers=broker.bootstrap), topic, "recloop")
+    log = KafkaLog(
+        connection=KafkaConnection(brokers=broker.bootstrap),
+        topic=topic,
+        group="recloop",
+        start_offsets=(),
+        skip_gone=False,
+    )
     producer = KafkaProducer(bootstrap_servers=broker.bootstrap, transactional_id=topic, linger_ms=50)
     producer.init_transactions()
     for turn in range(30):

@@ -12,6 +12,7 @@ from job.kafka.broker import BrokerSpec, RunningBroker, start
 from job.kafka.errors import GroupMissingError
 from job.kafka.topics import create_topic, group_lags
 from job.settings.job_settings import JobSettings
+from job.settings.planned_job import PlannedJob
 from model.datasets.json_lines import encode_behavior
 from model.datasets.prepared import Dataset
 from tests.job.fixtures import PARTITIONS, Deploy, Log, Run
@@ -38,7 +39,7 @@ def kafka(broker: RunningBroker, topic: str) -> tuple[str, ...]:
 
 
 def settings_of(run: Run) -> JobSettings:
-    return JobSettings.of_file(run.deployment.settings)
+    return PlannedJob.of_file(run.deployment.settings).settings
 
 
 def test_a_topic_of_3_partitions_becomes_lists_on_2_subtasks(

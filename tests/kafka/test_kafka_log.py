@@ -24,7 +24,13 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 @pytest.fixture
 def log(broker: RunningBroker, topic: str) -> KafkaLog:
-    return KafkaLog(KafkaConnection(brokers=broker.bootstrap), topic, f"group-of-{topic}")
+    return KafkaLog(
+        connection=KafkaConnection(brokers=broker.bootstrap),
+        topic=topic,
+        group=f"group-of-{topic}",
+        start_offsets=(),
+        skip_gone=False,
+    )
 
 
 @pytest.fixture
@@ -242,7 +248,13 @@ def test_a_broker_away_is_waited_for_and_told(tmp_path: Path) -> None:
     broker = start(spec, timeout_s=60)
     create_topic(KafkaConnection(brokers=broker.bootstrap), "lasting", 1)
     produce(broker, "lasting", 0, [b"before"])
-    log = KafkaLog(KafkaConnection(brokers=broker.bootstrap), "lasting", "recloop")
+    log = KafkaLog(
+        connection=KafkaConnection(brokers=broker.bootstrap),
+        topic="lasting",
+        group="recloop",
+        start_offsets=(),
+        skip_gone=False,
+    )
     with closing(log.open()) as reader:
         _, poll = read(reader, 1)
         broker.kill()
@@ -258,7 +270,15 @@ def test_a_broker_away_is_waited_for_and_told(tmp_path: Path) -> None:
 
 
 def test_nobody_there_at_the_start_is_waited_for_too() -> None:
-    with closing(KafkaLog(KafkaConnection(brokers="127.0.0.1:1"), "none", "recloop").open()) as reader:
+    with closing(
+        KafkaLog(
+            connection=KafkaConnection(brokers="127.0.0.1:1"),
+            topic="none",
+            group="recloop",
+            start_offsets=(),
+            skip_gone=False,
+        ).open()
+    ) as reader:
         assert reader.poll(0, 0, b"", 1) == Poll([], 0, b"", more=False)
         until(lambda: reader.silent_ms() > 2_000)
         assert reader.partitions() == 0

@@ -53,7 +53,7 @@ class Guarded:
             password=Secret(f"file:{password or self.password}") if mechanism else None,
             ca_file=self.ca_file,
         )
-        return KafkaLog(connection, "guarded", "recloop")
+        return KafkaLog(connection=connection, topic="guarded", group="recloop", start_offsets=(), skip_gone=False)
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +138,13 @@ def test_a_broker_with_a_stranger_s_certificate_is_not_read(guarded: Guarded, tm
     make_certificate(tmp_path)
     guarded_log = guarded.log("SSL")
     stranger = KafkaLog(
-        KafkaConnection(brokers=guarded_log.connection.brokers, security="SSL", ca_file=tmp_path / "certificate.pem"),
-        "guarded",
-        "recloop",
+        connection=KafkaConnection(
+            brokers=guarded_log.connection.brokers, security="SSL", ca_file=tmp_path / "certificate.pem"
+        ),
+        topic="guarded",
+        group="recloop",
+        start_offsets=(),
+        skip_gone=False,
     )
     with closing(stranger.open()) as reader:
         until(lambda: reader.silent_ms() > 3_000)

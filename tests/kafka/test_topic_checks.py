@@ -100,7 +100,9 @@ def lag(broker: RunningBroker, group: str) -> Any:
 def test_an_unknown_group_is_an_error_that_names_those_there_are(broker: RunningBroker, topic: str) -> None:
     connection = KafkaConnection(brokers=broker.bootstrap)
     produce(broker, topic, 0, [b"a"])
-    with closing(KafkaLog(connection, topic, "known-group").open()) as reader:
+    with closing(
+        KafkaLog(connection=connection, topic=topic, group="known-group", start_offsets=(), skip_gone=False).open()
+    ) as reader:
         read(reader, 1)
         until(lambda: lag(broker, "known-group").exit_code == 0)  # told every 5 s
     told = lag(broker, "knwon-group")

@@ -7,10 +7,12 @@ the path of a file; each is read where the connection is made, on every TaskMana
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from udfs.errors import LogError
 
+UNENCRYPTED: Final = "PLAINTEXT"
+"""The default of a connection's security, here and in the settings."""
 _FIRST_ANSWER_MS = 10_000
 
 
@@ -66,7 +68,7 @@ class KafkaConnection:
     """
 
     brokers: str
-    security: str = "PLAINTEXT"
+    security: str = UNENCRYPTED
     mechanism: str | None = None
     username: str | None = None
     password: Secret | None = None

@@ -15,7 +15,7 @@ from udfs.log.partition_buffer import PartitionBuffer
 from udfs.log.reader import Poll
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaLog:
     """A topic, and the settings for reading it.
 
@@ -30,8 +30,8 @@ class KafkaLog:
     connection: KafkaConnection
     topic: str
     group: str
-    start_offsets: tuple[int, ...] = ()
-    skip_gone: bool = False
+    start_offsets: tuple[int, ...]
+    skip_gone: bool
 
     def open(self) -> "KafkaLogReader":
         """Open a reader; each subtask has one of its own."""

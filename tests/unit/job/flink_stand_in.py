@@ -28,7 +28,7 @@ WITHOUT_AN_OPERATOR = 16
 _MAIN = f"""
 import json, sys
 def main():
-    settings = json.load(open(sys.argv[sys.argv.index("--settings") + 1]))
+    settings = json.load(open(sys.argv[sys.argv.index("--settings") + 1]))["settings"]
     if settings["flink"]["bundle_size"] == {NOT_DECLARED}:
         raise ValueError("no such thing")
     assert "--check" in sys.argv
@@ -44,10 +44,11 @@ if given[0] == "list":
     print("Waiting for response...")
     sys.exit(print("No running jobs."))
 value = lambda name: given[given.index(name) + 1] if name in given else None
-settings = json.load(open(value("--settings")))
+parts = json.load(open(value("--settings")))
+settings, plan = (parts["settings"], parts["plan"]) if "plan" in parts else (parts, parts["deployment"])
 if settings["flink"]["bundle_size"] == {REFUSED}:
     sys.exit("org.apache.flink.SomeException: refused, for a reason")
-job = dict(id=value("-D").partition("=")[2], state=value("-s"), settings=settings)
+job = dict(id=value("-D").partition("=")[2], state=value("-s"), settings=settings, plan=plan)
 urllib.request.urlopen(urllib.request.Request(os.environ["STAND_IN"], json.dumps(job).encode())).read()
 print("Job has been submitted with JobID", job["id"])
 """
@@ -60,6 +61,7 @@ class Job:
     job_id: str
     name: str
     settings: dict[str, Any]
+    plan: dict[str, Any]
     root: str
     offset: int
     restored: str | None
@@ -135,6 +137,7 @@ class FlinkStandIn(ThreadingHTTPServer):
             job_id=told["id"],
             name=settings["job_name"],
             settings=settings,
+            plan=told["plan"],
             root=root,
             offset=offset,
             restored=told["state"],

@@ -18,7 +18,7 @@ from job.cluster import FlinkRest
 from job.cluster.uris import local_path
 from job.deployment import leftovers, tables_owner
 from job.deployment.checks import check_goes_on
-from job.deployment.deploy import STEPS, DeployError, Deployment, deploy, deployed_settings
+from job.deployment.deploy import STEPS, DeployError, Deployment, DeployRequest, deploy, deployed_settings
 from job.settings.job_settings import JobSettings, SettingsError, load
 from tests.unit.job.flink_stand_in import (
     FAILS,
@@ -57,7 +57,8 @@ def put(flink: FlinkStandIn, tmp_path: Path) -> Deploy:
             "lists.policy=history",
             *overrides,
         ]
-        return deploy(flink.target(is_local=is_local), load(overrides=given), code=flink.code, **{"wait_s": 20.0} | how)
+        target, settings = flink.target(is_local=is_local), load(overrides=given)
+        return deploy(DeployRequest(target=target, settings=settings, code=flink.code, **{"wait_s": 20.0} | how))
 
     return deployed
 
@@ -131,7 +132,7 @@ def test_nothing_falls_back_behind_a_fresh_beginning(step: str, flink: FlinkStan
 
     job = runs(flink)
     assert job.root != first.job_id
-    assert job.settings["deployment"]["generation"] >= 1
+    assert job.plan["generation"] >= 1
 
 
 @pytest.mark.parametrize("bundle_size", [FAILS, REFUSED])
@@ -154,13 +155,40 @@ def test_what_does_not_come_up_is_replaced_by_the_old_code_on_its_state(
     assert_goes_on(flink, first.job_id)
 
 
+def as_an_earlier_release_wrote_it(file: Path) -> None:
+    """Put the numbers of a deployment among its settings, where earlier releases had them."""
+    parts = json.loads(file.read_bytes())
+    settings, plan = parts["settings"], parts["plan"]
+    settings["log"]["start_offsets"] = plan["start_offsets"]
+    settings["scoring"]["bundle_hash"] = None
+    settings["deployment"] = {name: plan[name] for name in ("number", "generation")}
+    file.write_text(json.dumps(settings))
+
+
+def test_a_job_of_an_earlier_release_is_gone_on_from_or_put_back_in_its_own_form(
+    flink: FlinkStandIn, put: Deploy
+) -> None:
+    first = put()
+    as_an_earlier_release_wrote_it(first.settings)
+    with pytest.raises(DeployError, match="The old code and settings go on"):
+        put(f"flink.bundle_size={FAILS}")
+    assert_goes_on(flink, first.job_id)
+    newest = max((flink.folder / "deployments").glob("recloop-2*.json"))
+    assert json.loads(newest.read_bytes())["deployment"] == {"number": 3, "generation": 0}
+
+    last = put()
+    assert last.replaced is not None
+    assert_goes_on(flink, first.job_id)
+    assert "plan" in json.loads(last.settings.read_bytes())
+
+
 def test_a_fresh_deployment_that_fails_leaves_the_old_generation(flink: FlinkStandIn, put: Deploy) -> None:
     first = put()
     with pytest.raises(DeployError):
         put(f"flink.bundle_size={FAILS}", fresh=True)
 
     assert_goes_on(flink, first.job_id)
-    assert runs(flink).settings["deployment"]["generation"] == 0
+    assert runs(flink).plan["generation"] == 0
     put()
     assert_goes_on(flink, first.job_id)
 
@@ -172,9 +200,9 @@ def test_numbers_rise_with_every_submission_and_are_never_given_again(flink: Fli
     shutil.rmtree(flink.folder / "deployments")
     put(fresh=True)
 
-    every = [job.settings["deployment"]["number"] for job in flink.jobs.values()]
+    every = [job.plan["number"] for job in flink.jobs.values()]
     assert every == sorted(set(every))
-    assert runs(flink).settings["deployment"]["generation"] == 1
+    assert runs(flink).plan["generation"] == 1
 
 
 def unknown_setting(flink: FlinkStandIn) -> None:
@@ -214,7 +242,7 @@ def nothing(_flink: FlinkStandIn) -> None:
         (unknown_setting, (), {}, "new_thing"),
         (cut_history, (), {}, "line 1 of .*history"),
         (later_history, (), {}, "later recloop"),
-        (empty_ids, (), {}, "not whole"),
+        (empty_ids, (), {}, "recloop.json, .* is damaged"),
     ],
 )
 def test_what_can_be_known_is_refused_while_the_old_job_runs(
@@ -472,7 +500,7 @@ def test_the_settings_that_status_reads_are_those_of_what_runs(flink: FlinkStand
 
     told = deployed_settings(flink.folder / "deployments", "recloop")
     assert told is not None
-    assert (told.lists.length, told.deployment.number) == (7, 3)
+    assert told.lists.length == 7
 
 
 def test_files_of_old_deployments_go(flink: FlinkStandIn, put: Deploy, monkeypatch: pytest.MonkeyPatch) -> None:

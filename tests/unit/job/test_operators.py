@@ -7,6 +7,7 @@ import pytest
 from cloudpickle import dumps  # type: ignore[import-untyped]
 
 from job.settings.job_settings import JobSettings, load
+from job.settings.planned_job import JobPlan
 from job.topology.operators import Operators
 from job.topology.rules import action_table
 from model.actions import DEFAULT_ACTIONS, Action, Kind
@@ -16,6 +17,7 @@ from udfs.model_serving.score_candidates import PassUnscored, ScoreCandidates, S
 from udfs.model_serving.variants import Variant
 from udfs.scoring.scoring_rules import CacheRules, DeviceRules, ScoringRules
 
+PLAN = JobPlan()
 REGISTRY = ("models.url=s3://r", "models.name=m")
 
 
@@ -23,12 +25,16 @@ def settings(*overrides: str) -> JobSettings:
     return load(overrides=["scoring.bundle=bundle", *overrides])
 
 
+def made(given: JobSettings, plan: JobPlan = PLAN) -> Operators:
+    return Operators(given, plan)
+
+
 def rules(operator: object) -> Any:
     return vars(operator)["_rules"]
 
 
-def scoring(*overrides: str) -> tuple[Serving, ScoringRules]:
-    operator = Operators(settings(*overrides)).score_candidates
+def scoring(*overrides: str, plan: JobPlan = PLAN) -> tuple[Serving, ScoringRules]:
+    operator = made(settings(*overrides), plan).score_candidates
     assert isinstance(operator, ScoreCandidates)
     return vars(operator)["_serving"], rules(operator)
 
@@ -43,24 +49,22 @@ def test_an_action_of_ones_own_reaches_the_table() -> None:
 
 
 def test_polling_heeds_its_settings() -> None:
-    polling = rules(Operators(settings("log.poll_interval_ms=7", "log.max_poll_records=8", "flink.buckets=9")).poll_log)
+    polling = rules(made(settings("log.poll_interval_ms=7", "log.max_poll_records=8", "flink.buckets=9")).poll_log)
     assert (polling.interval_ms, polling.max_records, polling.max_parallelism) == (7, 8, 9)
 
 
 def test_parsing_heeds_its_settings() -> None:
-    parsing = rules(
-        Operators(settings("log.earliest_ms=5", "log.max_ahead=6", "log.allowed_lateness=7")).poll_log
-    ).parsing
+    parsing = rules(made(settings("log.earliest_ms=5", "log.max_ahead=6", "log.allowed_lateness=7")).poll_log).parsing
     assert (parsing.earliest_ms, parsing.max_ahead_ms, parsing.allowed_lateness_ms) == (5, 6_000, 7_000)
 
 
 def test_a_replayable_job_does_not_ask_its_clock_what_is_possible() -> None:
-    judged = [rules(Operators(settings(f"preset={preset}")).poll_log).parsing for preset in ("live", "replayable")]
+    judged = [rules(made(settings(f"preset={preset}")).poll_log).parsing for preset in ("live", "replayable")]
     assert [each.by_clock for each in judged] == [True, False]
 
 
 def test_rows_and_epochs_are_those_of_the_deployment() -> None:
-    polling = rules(Operators(settings("deployment.number=7", "deployment.generation=2")).poll_log)
+    polling = rules(made(settings(), JobPlan(number=7, generation=2)).poll_log)
     assert polling.deployment == DeploymentId(number=7, generation=2)
 
 
@@ -69,11 +73,11 @@ def test_rows_and_epochs_are_those_of_the_deployment() -> None:
     ["history_block", "seen_limit", "bought_limit", "disliked_limit", "event_ids_limit", "shown_limit"],
 )
 def test_profiles_heed_every_bound(name: str) -> None:
-    assert getattr(rules(Operators(settings(f"profile.{name}=3")).track_users), name) == 3
+    assert getattr(rules(made(settings(f"profile.{name}=3")).track_users), name) == 3
 
 
 def test_profiles_heed_what_lists_and_scoring_say_of_them() -> None:
-    profile = rules(Operators(settings("lists.exclude_seen=false", "scoring.disliked_neighborhoods=4")).track_users)
+    profile = rules(made(settings("lists.exclude_seen=false", "scoring.disliked_neighborhoods=4")).track_users)
     assert (profile.exclude_seen, profile.disliked_neighborhoods) == (False, 4)
 
 
@@ -89,14 +93,14 @@ def test_profiles_heed_what_lists_and_scoring_say_of_them() -> None:
     ],
 )
 def test_lists_heed_every_setting(name: str, value: object) -> None:
-    updating = rules(Operators(settings(f"lists.{name}={str(value).lower()}")).update_lists)
+    updating = rules(made(settings(f"lists.{name}={str(value).lower()}")).update_lists)
     assert getattr(updating.lists, name) == value
 
 
 def test_withdrawn_items_reach_lists_and_scoring() -> None:
     withdrawn = settings('lists.withdrawn=["a"]')
-    assert rules(Operators(withdrawn).update_lists).lists.withdrawn == {"a"}
-    assert rules(Operators(withdrawn).score_candidates).withdrawn == {"a"}
+    assert rules(made(withdrawn).update_lists).lists.withdrawn == {"a"}
+    assert rules(made(withdrawn).score_candidates).withdrawn == {"a"}
 
 
 def test_batches_heed_their_settings() -> None:
@@ -106,8 +110,8 @@ def test_batches_heed_their_settings() -> None:
 
 
 def test_serving_heeds_its_settings() -> None:
-    model = ("scoring.bundle_hash=abc", "scoring.variant=b", "scoring.threads=2")
-    serving, _ = scoring(*model, "scoring.shed_after_ms=8", "scoring.coalesce=true")
+    model = ("scoring.variant=b", "scoring.threads=2", "scoring.shed_after_ms=8", "scoring.coalesce=true")
+    serving, _ = scoring(*model, plan=JobPlan(bundle_hashes={"b": "abc"}))
     assert serving.variants == (Variant("b", 1.0, FromFolder(Path("bundle"), "abc")),)
     assert (serving.threads, serving.shed_after_ms, serving.coalesce) == (2, 8.0, True)
 
@@ -119,15 +123,16 @@ def test_a_registrys_current_is_followed_as_the_settings_say() -> None:
 
 
 def test_variants_heed_their_settings_and_the_first_fills_everybodys_lists() -> None:
-    first, second = '{"bundle": "one", "bundle_hash": "abc", "weight": 9}', '{"model": "candidate"}'
+    first, second = '{"bundle": "one", "weight": 9}', '{"model": "candidate"}'
     named = f'models.variants={{"a": {first}, "b": {second}}}'
     test = (*REGISTRY, named, "models.salt=s", "scoring.bundle=null")
-    serving, _ = scoring(*test)
+    plan = JobPlan(bundle_hashes={"a": "abc"})
+    serving, _ = scoring(*test, plan=plan)
     one = FromFolder(Path("one"), "abc")
     other = FromRegistry("s3://r", "m", "candidate", Path(".recloop/bundles"))
     assert serving.variants == (Variant("a", 9.0, one), Variant("b", 1.0, other))
     assert serving.salt == "s"
-    assert vars(Operators(settings(*test)).update_lists)["_load_fallbacks"].source == one
+    assert vars(made(settings(*test), plan).update_lists)["_load_fallbacks"].source == one
 
 
 def test_the_device_heeds_its_settings() -> None:
@@ -152,21 +157,21 @@ def test_a_fixed_batch_is_as_large_as_batches_may_be(fixed: str, batch: int | No
 
 
 def test_without_a_bundle_nothing_is_scored() -> None:
-    operators = Operators(load(overrides=["lists.policy=history"]))
+    operators = made(load(overrides=["lists.policy=history"]))
     assert isinstance(operators.score_candidates, PassUnscored)
 
 
 def test_trends_heed_their_settings() -> None:
     trends = rules(
-        Operators(settings("trends.half_life=2", "trends.interval=3", "trends.capacity=4", "trends.size=5")).find_trends
+        made(settings("trends.half_life=2", "trends.interval=3", "trends.capacity=4", "trends.size=5")).find_trends
     )
     assert (trends.half_life_ms, trends.interval_ms, trends.capacity, trends.size) == (2_000, 3_000, 4, 5)
 
 
 def test_predictions_are_sampled_as_the_settings_say() -> None:
-    assert rules(Operators(settings("tables.prediction_sample_rate=0.5")).update_lists).prediction_sample_rate == 0.5
+    assert rules(made(settings("tables.prediction_sample_rate=0.5")).update_lists).prediction_sample_rate == 0.5
 
 
 def test_the_operators_can_be_pickled_into_the_job() -> None:
-    for operator in vars(Operators(settings())).values():
+    for operator in vars(made(settings())).values():
         dumps(operator)

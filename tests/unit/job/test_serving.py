@@ -36,7 +36,7 @@ def of_folder(folder: Path, name: str, *overrides: str) -> JobSettings:
 
 
 def test_a_folder_is_pinned_by_its_hash(tmp_path: Path, version: Version) -> None:
-    assert pinned(of_folder(tmp_path, "bundle")).scoring.bundle_hash == version.hash
+    assert pinned(of_folder(tmp_path, "bundle")) == {"default": version.hash}
 
 
 def test_variants_that_stay_are_pinned_and_those_that_follow_a_pointer_are_not(
@@ -44,12 +44,7 @@ def test_variants_that_stay_are_pinned_and_those_that_follow_a_pointer_are_not(
 ) -> None:
     Registry(tmp_path / "registry").promote(NAME, "1")
     three = f'{{"a": {{"model": "current"}}, "b": {{"model": "1"}}, "c": {{"bundle": "{tmp_path / "bundle"}"}}}}'
-    found = pinned(settings(tmp_path, f"models.variants={three}")).models.variants
-    assert {name: each.bundle_hash for name, each in found.items()} == {
-        "a": None,
-        "b": version.hash,
-        "c": version.hash,
-    }
+    assert pinned(settings(tmp_path, f"models.variants={three}")) == {"b": version.hash, "c": version.hash}
 
 
 @pytest.mark.usefixtures("version")
@@ -75,7 +70,7 @@ def test_a_registry_without_the_model_is_refused(tmp_path: Path) -> None:
 def test_training_into_the_folder_that_is_served_leaves_the_deployed_bundle(tmp_path: Path) -> None:
     given = of_folder(tmp_path, "b")
     deployed = write_tiny(tmp_path / "b", "1").hash
-    (variant,) = variants(pinned(given))
+    (variant,) = variants(given, pinned(given))
     write_tiny(tmp_path / "b", "2")
     assert variant.source.load_first(lambda bundle: bundle.hash) == deployed
     shutil.rmtree(tmp_path / "b")
@@ -85,7 +80,7 @@ def test_training_into_the_folder_that_is_served_leaves_the_deployed_bundle(tmp_
 def test_a_machine_without_the_copy_takes_the_folder_while_it_holds_what_was_deployed(tmp_path: Path) -> None:
     given = of_folder(tmp_path, "b")
     deployed = write_tiny(tmp_path / "b", "1").hash
-    (variant,) = variants(pinned(given))
+    (variant,) = variants(given, pinned(given))
     shutil.rmtree(tmp_path / "cache")
     for _ in range(2):  # the second time from its own copy
         assert variant.source.load_first(lambda bundle: bundle.hash) == deployed

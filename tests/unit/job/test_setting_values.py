@@ -20,6 +20,7 @@ from job.settings.groups import ActionSettings
 from job.settings.job_settings import JobSettings, SettingsError, load
 from job.settings.models import VariantSettings
 from job.settings.placement import SlotSettings
+from job.settings.planned_job import JobPlan, PlannedJob
 from job.settings.values import bounds_of
 
 SLOT = {"cpu_cores": 1.0, "task_heap_mb": 512}
@@ -222,8 +223,8 @@ def check(file: Path, *overrides: str) -> None:
         settings = load(overrides=overrides, defaults=GIVEN).resolved()
     except SettingsError:
         return
-    settings.to_file(file)
-    assert JobSettings.of_file(file) == settings
+    PlannedJob(settings, JobPlan()).to_file(file)
+    assert PlannedJob.of_file(file).settings == settings
 
 
 ANY_TEXT = st.text(st.characters())  # lone surrogates too: what a shell hands on of bytes that are no UTF-8

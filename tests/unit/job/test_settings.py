@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from job.settings.job_settings import JobSettings, SettingsError, load
+from job.settings.job_settings import SettingsError, load
+from job.settings.planned_job import JobPlan, PlannedJob
 from udfs.lists.user_list import Policy
 
 BUNDLE = "scoring.bundle=bundle"
@@ -263,8 +264,8 @@ def test_stored_settings_come_back(tmp_path_factory: pytest.TempPathFactory, cha
         *group, field = name.split(".")
         (nested[group[0]] if group else nested)[field] = value
     settings, path = load(defaults=nested).resolved(), tmp_path_factory.getbasetemp() / "settings" / "job.json"
-    settings.to_file(path)
-    assert JobSettings.of_file(path) == settings
+    PlannedJob(settings, JobPlan()).to_file(path)
+    assert PlannedJob.of_file(path).settings == settings
 
 
 def test_one_field_of_a_built_in_action_is_changed_alone() -> None:
@@ -287,8 +288,8 @@ def test_scorers_are_as_many_as_other_subtasks_unless_told() -> None:
 def test_a_deployed_job_with_settings_that_are_refused_today_can_be_read(tmp_path: Path) -> None:
     settings = load(overrides=[BUNDLE])
     before = settings.model_copy(update={"log": settings.log.model_copy(update={"allowed_lateness": timedelta(0)})})
-    before.to_file(tmp_path / "job.json")
-    assert JobSettings.of_file(tmp_path / "job.json") == before
+    PlannedJob(before, JobPlan()).to_file(tmp_path / "job.json")
+    assert PlannedJob.of_file(tmp_path / "job.json").settings == before
 
 
 def test_a_secret_itself_is_refused_and_not_repeated() -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from job.cluster.records import RegisteredTaskManager, Resources
 from job.deployment.slots import PlacementError, smallest_slot
-from job.settings.placement import GPU, STATE, SlotSettings
+from job.settings.placement import GPU, STATE
+from job.settings.planned_job import Slot
 
 
 def task_manager(resource: str, heap_mb: int, *, slots: int = 1, count: float = 1.0) -> RegisteredTaskManager:
@@ -14,12 +15,12 @@ def task_manager(resource: str, heap_mb: int, *, slots: int = 1, count: float = 
 
 def test_the_smallest_slot_of_the_sort_is_asked_for() -> None:
     there = [task_manager(GPU, 400), task_manager(GPU, 300), task_manager(STATE, 100)]
-    assert smallest_slot(there, GPU, 2) == SlotSettings(cpu_cores=2, task_heap_mb=300, managed_mb=600)
+    assert smallest_slot(there, GPU, 2) == Slot(cpu_cores=2, task_heap_mb=300, managed_mb=600)
 
 
 def test_a_task_manager_is_divided_among_its_slots() -> None:
     there = [task_manager(STATE, 700, slots=3, count=3.0)]
-    assert smallest_slot(there, STATE, 3) == SlotSettings(cpu_cores=2 / 3, task_heap_mb=233, managed_mb=200)
+    assert smallest_slot(there, STATE, 3) == Slot(cpu_cores=2 / 3, task_heap_mb=233, managed_mb=200)
 
 
 @pytest.mark.parametrize("resource", [STATE, ""])

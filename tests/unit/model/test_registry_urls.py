@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from job.cli import app
 from job.settings.job_settings import SettingsError, load
+from job.settings.planned_job import JobPlan, PlannedJob
 from model.registry.bundle_source import FromRegistry
 from model.registry.errors import RegistryAccessError, RegistryError
 from model.registry.registry import Registry
@@ -85,7 +86,7 @@ def test_a_place_is_what_settings_and_job_hold(kind: str, tmp_path: Path, monkey
     (tmp_path / "url").write_text(url + "\n")
     place = {"env": "env:REGISTRY", "file": "file:url"}[kind]
     settings = load(overrides=[*SETTINGS, f"models.url={place}"]).resolved()
-    settings.to_file(tmp_path / "settings.json")
+    PlannedJob(settings, JobPlan()).to_file(tmp_path / "settings.json")
     assert SECRET not in (tmp_path / "settings.json").read_text()
     assert settings.models.url == {"env": place, "file": f"file:{tmp_path / 'url'}"}[kind]
     source = FromRegistry(str(settings.models.url), "m", "current", tmp_path)

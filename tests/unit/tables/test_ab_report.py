@@ -13,6 +13,7 @@ from job.ab_report import AbReportError, Question, Verdict, read_report
 from job.ab_statistics import ratio_mismatch
 from job.cli import app
 from job.settings.job_settings import load
+from job.settings.planned_job import JobPlan, PlannedJob
 from tests.unit.tables.ab_by_hand import figures
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list
 
@@ -86,7 +87,7 @@ def test_the_command_tells_how_sure_it_is(tables: Path, tmp_path: Path) -> None:
 def test_the_weights_of_the_deployment_are_compared_with_how_users_were_dealt(tables: Path, tmp_path: Path) -> None:
     weights = '{"new": {"weight": 1, "bundle": "n"}, "old": {"weight": 99, "bundle": "o"}}'
     settings = load(overrides=[f"models.variants={weights}"])
-    settings.to_file(tmp_path / "deployments" / "recloop-20260101-000000.json")
+    PlannedJob(settings, JobPlan()).to_file(tmp_path / "deployments" / "recloop-20260101-000000.json")
     told = call("--tables-dir", tables, "--dir", tmp_path)
     assert "not compared. Users are not dealt as the weights say" in told.output
     assert report_of(tables, tmp_path)["variants"][1]["difference_interval"] is None
@@ -117,7 +118,7 @@ def test_the_deployments_own_actions_count_and_no_others(tables: Path, tmp_path:
         {"listen": {"code": 40, "kind": "positive", **other}, "skip": {"code": 41, "kind": "negative", **other}}
     )
     settings = load(overrides=["lists.policy=history", f"actions={actions}"])
-    settings.to_file(tmp_path / "deployments" / "recloop-20260101-000000.json")
+    PlannedJob(settings, JobPlan()).to_file(tmp_path / "deployments" / "recloop-20260101-000000.json")
     answer = report_of(tables, tmp_path)
     assert answer["actions"] == ["buy", "cart", "click", "favorite", "listen", "view"]
     assert [each["behaviors"] for each in answer["variants"] if each["variant"] == "theirs"] == [1]
