@@ -28,7 +28,12 @@ HOW_HELP = (
     "distill+prune. " + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
 )
 MAX_LOSS_HELP = "Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."
-EPOCHS_HELP = "distill: passes over the data, by default the kind's; prune: 0.3 of them."
+KEEP_HELP = "prune, distill: share of the units or layers that is left, by default 0.5."
+EPOCHS_HELP = (
+    "distill: passes over the data; prune: 0.3 of them. By default those of the bundle's kind, or of the options "
+    "behind its name; those that train was given are not known."
+)
+SEED_HELP = "prune, distill: seed of everything random, by default 0."
 
 
 def compress(
@@ -39,11 +44,9 @@ def compress(
     how: Annotated[list[str] | None, typer.Option(help=HOW_HELP)] = None,
     max_loss: Annotated[float, typer.Option(max=1.0, help=MAX_LOSS_HELP)] = 0.01,
     out: Annotated[Path | None, typer.Option(help="Folder for the bundles; by default BUNDLE-compressed.")] = None,
-    keep: Annotated[
-        float, typer.Option(min=0.01, max=1.0, help="prune, distill: share of the units or layers that is left.")
-    ] = 0.5,
+    keep: Annotated[float | None, typer.Option(min=0.01, max=1.0, help=KEEP_HELP)] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help=EPOCHS_HELP)] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")] = 0,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help=SEED_HELP)] = None,
     data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -67,7 +70,7 @@ def compress(
     from model.compression.steps import Shrinking
 
     wanted = Compressing(
-        ways=tuple(dict.fromkeys(how or WAYS)),
+        methods=tuple(dict.fromkeys(how or WAYS)),
         max_loss=max_loss,
         shrinking=Shrinking(keep=keep, epochs=epochs, seed=seed),
         created_at=datetime.now(UTC),

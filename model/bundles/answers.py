@@ -49,11 +49,27 @@ def check_answers(answers: tuple[Array, ...], exclude: Array, expected: Expected
     Raises:
         BundleAnswerError: no answer can be used, because their number, shape or type is wrong.
     """
-    items, scores = _of_right_shape(answers, len(exclude), expected)
+    rows, least = len(exclude), min(expected.k, expected.items)
+    if (
+        len(answers) != 2
+        or answers[0].dtype != np.int64
+        or answers[1].dtype.kind != "f"
+        or answers[0].shape != answers[1].shape
+        or answers[0].ndim != 2
+        or len(answers[0]) != rows
+        or answers[0].shape[1] < least
+    ):
+        shapes = ", ".join(f"{each.dtype} {each.shape}" for each in answers)
+        msg = (
+            f"the model gave {shapes or 'nothing'} to {rows} histories instead of int64 and float32 ({rows}, {least}); "
+            "train it again or serve another"
+        )
+        raise BundleAnswerError(msg)
+    items, scores = answers
     found: dict[int, BundleAnswerError] = {}
-    for wrong, what in _wrong(items, scores, exclude, expected):
-        for row in np.flatnonzero(wrong).tolist():
-            found.setdefault(row, BundleAnswerError(f"the model gave {what}; train it again or serve another"))
+    for is_faulty, fault in _faults(items, scores, exclude, expected):
+        for row in np.flatnonzero(is_faulty).tolist():
+            found.setdefault(row, BundleAnswerError(f"the model gave {fault}; train it again or serve another"))
     return found
 
 
@@ -67,27 +83,7 @@ def refuse_faults(answers: tuple[Array, ...], exclude: Array, expected: Expected
         raise error
 
 
-def _of_right_shape(answers: tuple[Array, ...], rows: int, expected: Expected) -> tuple[Array, Array]:
-    shapes = ", ".join(f"{each.dtype} {each.shape}" for each in answers)
-    least = min(expected.k, expected.items)
-    if (
-        len(answers) != 2
-        or answers[0].dtype != np.int64
-        or answers[1].dtype.kind != "f"
-        or answers[0].shape != answers[1].shape
-        or answers[0].ndim != 2
-        or len(answers[0]) != rows
-        or answers[0].shape[1] < least
-    ):
-        msg = (
-            f"the model gave {shapes or 'nothing'} to {rows} histories instead of int64 and float32 ({rows}, {least}); "
-            "train it again or serve another"
-        )
-        raise BundleAnswerError(msg)
-    return answers[0], answers[1]
-
-
-def _wrong(items: Array, scores: Array, exclude: Array, expected: Expected) -> list[tuple[Array, str]]:
+def _faults(items: Array, scores: Array, exclude: Array, expected: Expected) -> list[tuple[Array, str]]:
     """Return (rows that have the fault, name of the fault) pairs; the first that fits a row counts. (B,) each."""
     outside = ((items < 0) | (items > expected.items)).any(1)
     given = items > 0  # (B, K)
@@ -96,6 +92,10 @@ def _wrong(items: Array, scores: Array, exclude: Array, expected: Expected) -> l
     hidden = ~given & (np.isnan(scores) | (scores == np.inf))
     later = given[:, 1:]
     ordered = np.sort(items, axis=1)
+    too_few = ~given.all(1)  # unless no more items are left
+    for row in np.flatnonzero(too_few):
+        left = expected.items - len(np.setdiff1d(exclude[row], [0]))
+        too_few[row] = given[row].sum() < min(given.shape[1], left)
     return [
         (outside, "an item index that is none of the vocabulary"),
         ((unfit | hidden).any(1), "a score that is no finite number"),
@@ -103,7 +103,7 @@ def _wrong(items: Array, scores: Array, exclude: Array, expected: Expected) -> l
         (((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0)).any(1), "an item twice in one answer"),
         ((later & (scores[:, 1:] > scores[:, :-1])).any(1), "scores that are not best first"),
         (_excluded(items, given, exclude), "an item that it was told to leave out"),
-        (_too_few(given, exclude, expected), "fewer items than there are left to recommend"),
+        (too_few, "fewer items than there are left to recommend"),
     ]
 
 
@@ -119,12 +119,3 @@ def _excluded(items: Array, given: Array, exclude: Array) -> Array:
     place = np.minimum(np.searchsorted(known, asked.ravel()), len(known) - 1)
     found: Array = ((known[place].reshape(asked.shape) == asked) & given).any(1)
     return found
-
-
-def _too_few(given: Array, exclude: Array, expected: Expected) -> Array:
-    """Mark the answers with empty places although items are left. (B, K), (B, E) -> (B,)."""
-    few: Array = ~given.all(1)
-    for row in np.flatnonzero(few):
-        left = expected.items - len(np.setdiff1d(exclude[row], [0]))
-        few[row] = given[row].sum() < min(given.shape[1], left)
-    return few

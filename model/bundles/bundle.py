@@ -114,7 +114,24 @@ class Bundle:
             BundleContractError: it was made for another version of the contract.
             BundleEmptyError: it knows no item.
         """
-        return _assemble(path, BundleFiles.of_folder(path), device)
+        files = BundleFiles.of_folder(path)
+        manifest = files.manifest
+        content = {name: files.read(name) for name in FILES}
+        vocabulary = read_vocabulary(path, content[VOCABULARY], manifest.items)
+        titles, groups = read_catalog(path, content[CATALOG], manifest.items)
+        index_of = {item_id: number for number, item_id in enumerate(vocabulary, start=1)}
+        return cls(
+            path=path,
+            manifest=manifest,
+            hash=files.hash,
+            vocabulary=vocabulary,
+            index_of=index_of,
+            titles=titles,
+            groups=groups,
+            neighbors=read_neighbors(path, content[NEIGHBORS], (manifest.items + 1, manifest.neighbors)),
+            popularity=read_popularity(path, content[POPULARITY], index_of),
+            device=device,
+        )
 
 
 def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
@@ -137,12 +154,9 @@ def load_module(bundle: Bundle, device: str | None = None) -> "nn.Module":
     except RuntimeError as error:
         if (device or bundle.device) != "cpu":
             raise  # the device may be the cause
-        msg = f"{bundle.path / MODEL} is no TorchScript that can be loaded ({_last_line(error)}); train the model again"
+        reason = (str(error).strip().splitlines() or ["no reason given"])[-1][:200]  # the cause is the last line
+        msg = f"{bundle.path / MODEL} is no TorchScript that can be loaded ({reason}); train the model again"
         raise BundleCorruptError(msg) from error
-
-
-def _last_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or ["no reason given"])[-1][:200]
 
 
 def refuse_device_of(manifest: Manifest, device: str) -> None:
@@ -240,23 +254,3 @@ def with_metrics(bundle: Bundle, metrics: Mapping[str, float]) -> Bundle:
 
 def _encoded(manifest: Manifest) -> bytes:
     return msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n"
-
-
-def _assemble(path: Path, files: BundleFiles, device: str) -> Bundle:
-    manifest = files.manifest
-    content = {name: files.read(name) for name in FILES}
-    vocabulary = read_vocabulary(path, content[VOCABULARY], manifest.items)
-    titles, groups = read_catalog(path, content[CATALOG], manifest.items)
-    index_of = {item_id: number for number, item_id in enumerate(vocabulary, start=1)}
-    return Bundle(
-        path=path,
-        manifest=manifest,
-        hash=files.hash,
-        vocabulary=vocabulary,
-        index_of=index_of,
-        titles=titles,
-        groups=groups,
-        neighbors=read_neighbors(path, content[NEIGHBORS], (manifest.items + 1, manifest.neighbors)),
-        popularity=read_popularity(path, content[POPULARITY], index_of),
-        device=device,
-    )

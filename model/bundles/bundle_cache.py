@@ -45,9 +45,17 @@ def cached(cache: Path, bundle_hash: str, source: Callable[[], BundleFiles]) -> 
     """
     folder = cache / bundle_hash
     with _alone_with(folder):
-        is_new = not _holds(folder, bundle_hash)
+        try:
+            there = BundleFiles.of_folder(folder)
+            there.check()
+            is_new = there.hash != bundle_hash
+        except BundleError:
+            is_new = True
         if is_new:
-            _copy(source(), folder)
+            files = source()
+            with whole_folder(folder, BUNDLE) as draft:
+                for name, content in files:
+                    (draft / name).write_bytes(content)
         with suppress(OSError):  # a folder of another user keeps its time, so its age counts
             os.utime(folder)
     if is_new:
@@ -91,18 +99,3 @@ def _used_at(folder: Path) -> float:
 
 def _alone_with(folder: Path) -> AbstractContextManager[None]:
     return locked(folder.with_name(f".{folder.name}.lock"))
-
-
-def _copy(files: BundleFiles, folder: Path) -> None:
-    with whole_folder(folder, BUNDLE) as draft:
-        for name, content in files:
-            (draft / name).write_bytes(content)
-
-
-def _holds(folder: Path, expected: str) -> bool:
-    try:
-        files = BundleFiles.of_folder(folder)
-        files.check()
-    except BundleError:
-        return False
-    return files.hash == expected

@@ -63,8 +63,12 @@ class BundleFiles:
         """
         self._place = place
         self._read = read
-        self._manifest_content = _manifest_content(place, read)
-        self.manifest = _manifest(place, self._manifest_content)
+        try:
+            self._manifest_content = read(MANIFEST)
+        except (FileNotFoundError, NotADirectoryError) as error:
+            msg = f"{place} holds no bundle ({MANIFEST} is missing); make one with: recloop train"
+            raise BundleMissingError(msg) from error
+        self.manifest = _checked_manifest(place, self._manifest_content)
         self.hash = hashlib.sha256(self._manifest_content).hexdigest()
 
     @classmethod
@@ -134,15 +138,7 @@ def decode(file: str | Path, content: bytes, kind: type[T]) -> T:
         raise BundleCorruptError(msg) from error
 
 
-def _manifest_content(place: str, read: Reader) -> bytes:
-    try:
-        return read(MANIFEST)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        msg = f"{place} holds no bundle ({MANIFEST} is missing); make one with: recloop train"
-        raise BundleMissingError(msg) from error
-
-
-def _manifest(place: str, content: bytes) -> Manifest:
+def _checked_manifest(place: str, content: bytes) -> Manifest:
     manifest = decode(f"{place}/{MANIFEST}", content, Manifest)
     if manifest.contract_version != CONTRACT_VERSION:
         msg = (
@@ -159,16 +155,14 @@ def _manifest(place: str, content: bytes) -> Manifest:
     if manifest.items < 1:
         msg = f"{place} knows no item, as nothing lay before the cut-off; train with more data or a later cut-off"
         raise BundleEmptyError(msg)
-    if wrong := _out_of_range(manifest):
+    wrong = ""
+    if not 1 <= manifest.k <= manifest.items:
+        wrong = f"k {manifest.k:,}, and a model of {manifest.items:,} items returns 1 to {manifest.items:,}"
+    elif manifest.history_length < 1:
+        wrong = f"history_length {manifest.history_length:,}, and a model looks at 1 item of a history or more"
+    elif manifest.neighbors < 0:
+        wrong = f"neighbors {manifest.neighbors:,}, and there are 0 or more"
+    if wrong:
         msg = f"{place}/{MANIFEST} has {wrong}; train the model again"
         raise BundleCorruptError(msg)
     return manifest
-
-
-def _out_of_range(manifest: Manifest) -> str | None:
-    """Return the manifest's impossible number with its possible range, in words, or None."""
-    if not 1 <= manifest.k <= manifest.items:
-        return f"k {manifest.k:,}, and a model of {manifest.items:,} items returns 1 to {manifest.items:,}"
-    if manifest.history_length < 1:
-        return f"history_length {manifest.history_length:,}, and a model looks at 1 item of a history or more"
-    return f"neighbors {manifest.neighbors:,}, and there are 0 or more" if manifest.neighbors < 0 else None

@@ -74,8 +74,18 @@ def read_neighbors(folder: Path, content: bytes, shape: tuple[int, int]) -> npt.
     if table.shape != shape or table.dtype != np.int32:
         msg = f"{file} is {table.dtype} {table.shape}, not int32 {shape}; train the model again"
         raise BundleCorruptError(msg)
-    if table.size and (wrong := _wrong_neighbor(table)):
-        raise _refused(file, wrong)
+    if table.size:
+        if table.min() < 0 or table.max() >= len(table):
+            raise _refused(file, "an index that is none of the vocabulary's")
+        if table[0].any():
+            raise _refused(file, "neighbours in row 0, which is no item's")
+        if (table[1:] == np.arange(1, len(table))[:, None]).any():
+            raise _refused(file, "an item that is its own neighbour")
+        if ((table[:, :-1] == 0) & (table[:, 1:] > 0)).any():
+            raise _refused(file, "a neighbour behind an empty place")
+        ordered = np.sort(table, axis=1)
+        if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0)).any():
+            raise _refused(file, "a neighbour twice")
     table.flags.writeable = False
     return np.asarray(table)
 
@@ -98,20 +108,6 @@ def read_popularity(folder: Path, content: bytes, index_of: Mapping[ItemId, int]
     if counts != sorted(counts, reverse=True):
         raise _refused(file, "counts that are not best first")
     return popular
-
-
-def _wrong_neighbor(table: npt.NDArray[np.int32]) -> str | None:
-    """Return the fault of a table in words, or None."""
-    if table.min() < 0 or table.max() >= len(table):
-        return "an index that is none of the vocabulary's"
-    if table[0].any():
-        return "neighbours in row 0, which is no item's"
-    if (table[1:] == np.arange(1, len(table))[:, None]).any():
-        return "an item that is its own neighbour"
-    if ((table[:, :-1] == 0) & (table[:, 1:] > 0)).any():
-        return "a neighbour behind an empty place"
-    ordered = np.sort(table, axis=1)
-    return "a neighbour twice" if ((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0)).any() else None
 
 
 def _refused(file: Path, fault: str) -> BundleCorruptError:

@@ -19,6 +19,12 @@ Run = Callable[..., tuple[Array, ...]]
 
 STEP_METHODS = ("state_after", "step", "score")
 """The methods that a model exports if it can continue from a kept state."""
+STEP_TOLERANCE = 1e-5
+"""The largest difference, absolute and relative, between a score after steps and that of `forward`.
+
+In float32 the four networks that step differ by 2.4e-6 at most: trained on MovieLens-100K, over random histories of 1
+to 99 items, with scores up to 14.
+"""
 _ROWS = 4
 _MOST_EXCLUDED = 1_000
 _OLDEST_S = 1e8
@@ -78,10 +84,11 @@ def try_module(module: Any, manifest: Manifest, run: Run, *, steps: bool = True)
     steps = steps and all(hasattr(module, method) for method in STEP_METHODS)
     expected = Expected(items=manifest.items, k=manifest.k)
     try:
-        for history, weight, age_s, exclude in _questions(manifest):
+        for history, weight, age_s, exclude in _drawn_inputs(manifest):
             refuse_faults(run(module, history, weight, age_s, exclude), exclude, expected)
-            if steps:
-                _try_steps(module, (history, weight, exclude), expected, run)
+            if steps and history.shape[1]:
+                states = _states_by_step(module, history, weight, run)
+                refuse_faults(run(module.score, states, exclude), exclude, expected)
     except BundleAnswerError as error:
         raise _refusal(manifest, str(error)) from error
     except Exception as error:  # a script may raise anything, and torch.jit.Error derives from Exception
@@ -97,20 +104,17 @@ def on_this_cpu(call: Callable[..., Any], *inputs: Array) -> tuple[Array, ...]:
         return tuple(each.numpy() for each in ((answer,) if isinstance(answer, torch.Tensor) else answer))
 
 
-def _try_steps(module: Any, question: tuple[Array, Array, Array], expected: Expected, run: Run) -> None:
-    """Score from the state before the newest item and one step, and check the answers."""
-    history, weight, exclude = question
-    if history.shape[1] == 0:
-        return
+def _states_by_step(module: Any, history: Array, weight: Array, run: Run) -> Array:
+    """Return the states after the newest items, each by one step from the state before it. (B, L) x 2 -> (B, S)."""
     (states,) = run(module.state_after, history[:, :-1].copy(), weight[:, :-1].copy())
     (states,) = run(module.step, states, history[:, -1].copy(), weight[:, -1].copy(), np.zeros_like(weight[:, -1]))
     if states.ndim != 2 or len(states) != len(history) or not np.isfinite(states).all():
         msg = "the model's state after a step is no row of finite numbers; train it again or serve another"
         raise BundleAnswerError(msg)
-    refuse_faults(run(module.score, states, exclude), exclude, expected)
+    return states
 
 
-def _questions(manifest: Manifest) -> Iterator[tuple[Array, Array, Array, Array]]:
+def _drawn_inputs(manifest: Manifest) -> Iterator[tuple[Array, Array, Array, Array]]:
     """Yield (history, weight, age_s, exclude) as in `model.networks.recommender`; the same in every trial."""
     random = np.random.default_rng(0)
     items, length = manifest.items, manifest.history_length
@@ -134,8 +138,8 @@ def _questions(manifest: Manifest) -> Iterator[tuple[Array, Array, Array, Array]
         yield history, weight, age_s, exclude
 
 
-def _refusal(manifest: Manifest, what: str) -> BundleAnswerError:
-    return BundleAnswerError(f"the bundle {manifest.name} {manifest.version} is refused: {what}")
+def _refusal(manifest: Manifest, reason: str) -> BundleAnswerError:
+    return BundleAnswerError(f"the bundle {manifest.name} {manifest.version} is refused: {reason}")
 
 
 def _first_line(error: Exception) -> str:

@@ -7,21 +7,21 @@ import torch
 
 from model.compression.prune import kept_of, smaller
 from model.compression.rebuild import Sized
-from model.compression.teacher import School, taught
+from model.compression.teacher import Distillation, train_student
 from model.networks.linear_recurrence import LinearRecurrenceConfig
 from model.networks.sasrec import SASRecConfig
 from model.networks.sequence import SequenceConfig
 
 
-def distilled(before: Sized, school: School) -> Sized:
+def distilled(before: Sized, distillation: Distillation) -> Sized:
     """Return a smaller model, trained in full from the teacher."""
-    return taught(student_of(before, school.keep, school.how.seed), school)
+    return train_student(student_of(before, distillation.keep, distillation.settings.seed), distillation)
 
 
 def student_of(teacher: Sized, keep: float, seed: int) -> Sized:
     """Build an untrained student from the teacher's tensors where name and shape agree; draw the others.
 
-    The item embeddings, above all, begin as the teacher's.
+    The item embeddings, above all, begin as the teacher's (as in DistilBERT, Sanh et al. 2019).
 
     Args:
         teacher: the larger model.
@@ -31,8 +31,11 @@ def student_of(teacher: Sized, keep: float, seed: int) -> Sized:
     config = student_config(teacher.config, keep)
     torch.manual_seed(seed)
     model = config.build(np.zeros(config.items + 1, dtype=np.int64))
-    drawn, learned = model.state_dict(), teacher.model.state_dict()
-    model.load_state_dict({n: learned[n] if _fits(learned.get(n), w) else w for n, w in drawn.items()})
+    weights = model.state_dict()
+    for name, learned in teacher.model.state_dict().items():
+        if name in weights and weights[name].shape == learned.shape:
+            weights[name] = learned
+    model.load_state_dict(weights)
     return Sized(config, model)
 
 
@@ -41,7 +44,3 @@ def student_config(config: SequenceConfig, keep: float) -> SequenceConfig:
     if isinstance(config, SASRecConfig | LinearRecurrenceConfig) and config.layers > 1:
         return replace(config, layers=kept_of(config.layers, keep))
     return smaller(config, keep)
-
-
-def _fits(learned: torch.Tensor | None, drawn: torch.Tensor) -> bool:
-    return learned is not None and learned.shape == drawn.shape

@@ -16,12 +16,13 @@ def halved(model: SequenceRecommender, dtype: torch.dtype) -> Recommender:
     of 8 (bfloat16) or 11 (float16) bits.
     """
     half = copy.deepcopy(model).to(dtype).requires_grad_(requires_grad=False)
-    made = HalfStep(half, model.start) if isinstance(model, StepRecommender) else Half(half)
-    made.eval()
-    return made
+    has_steps = isinstance(model, StepRecommender)
+    wrapped = HalfStepRecommender(half, model.start) if has_steps else HalfRecommender(half)
+    wrapped.eval()
+    return wrapped
 
 
-class Half(Recommender):
+class HalfRecommender(Recommender):
     """A model in 16 bits that keeps the contract of `model.networks.recommender`."""
 
     def __init__(self, inner: SequenceRecommender) -> None:
@@ -34,7 +35,7 @@ class Half(Recommender):
         return self.inner.scores(history, weight, age_s).float()
 
 
-class HalfStep(StepRecommender):
+class HalfStepRecommender(StepRecommender):
     """A model with steps in 16 bits that keeps the contract; the states that it returns are float32."""
 
     dtype: torch.dtype

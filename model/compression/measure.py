@@ -8,9 +8,9 @@ from torch import nn
 
 from model.compression.methods import CompressionError
 from model.compression.outcomes import BATCH, Figures, Outcome
-from model.compression.throughput import Throughput, throughput
+from model.compression.throughput import throughput
 from model.datasets.interactions import Flags
-from model.evaluation.evaluate import TOP, Evaluation, Gains, Ranking, Targets, evaluation_of, rank
+from model.evaluation.evaluate import TOP, Evaluation, Gains, Targets, evaluation_of, rank
 from model.evaluation.measures import Interval, paired_bootstrap
 from model.recommenders.kinds import Progress
 
@@ -44,13 +44,13 @@ class Measured:
 
 
 def measure(
-    before: Served, made: Mapping[str, Served], targets: Targets, max_loss: float, progress: Progress
+    before: Served, compressed: Mapping[str, Served], targets: Targets, max_loss: float, progress: Progress
 ) -> Measured:
     """Measure the original and the compressed models on the same targets.
 
     Args:
         before: the original model.
-        made: method -> compressed model.
+        compressed: method -> compressed model.
         targets: behaviours later than any that the models were trained on.
         max_loss: share of NDCG@10 that may be lost.
         progress: called with each stage's name.
@@ -58,7 +58,7 @@ def measure(
     Raises:
         CompressionError: the original model predicts no target, so a loss cannot be measured.
     """
-    models = {"": before, **made}
+    models = {"": before, **compressed}
     progress("measuring speed")
     modules = {name: model.module for name, model in models.items()}
     batched, alone = throughput(modules, targets, min(BATCH, len(targets))), throughput(modules, targets, 1)
@@ -69,31 +69,30 @@ def measure(
             f"the bundle foresees none of the {len(targets):,} behaviours after its cut-off: what is lost is not known"
         )
         raise CompressionError(msg)
-    figures = {n: _figures(models[n].size, batched[n], alone[n], rankings[n]) for n in models}
+    figures = {
+        name: Figures(
+            model_bytes=model.size,
+            users_per_s=batched[name].users_per_s,
+            users_per_s_alone=alone[name].users_per_s,
+            hr_10=float(rankings[name].hits(TOP).mean()),
+            ndcg_10=float(rankings[name].gains(TOP).mean()),
+        )
+        for name, model in models.items()
+    }
     outcomes = tuple(
         Outcome(
-            way=way,
-            figures=figures[way],
-            faster=batched[way].faster,
-            faster_alone=alone[way].faster,
-            hr=_gained(rankings[way].hits(TOP), rankings[""].hits(TOP), targets),
-            ndcg=_gained(rankings[way].gains(TOP), rankings[""].gains(TOP), targets),
-            ndcg_lost=(lost := 1.0 - figures[way].ndcg_10 / figures[""].ndcg_10),
+            way=method,
+            figures=figures[method],
+            faster=batched[method].faster,
+            faster_alone=alone[method].faster,
+            hr=_gained(rankings[method].hits(TOP), rankings[""].hits(TOP), targets),
+            ndcg=_gained(rankings[method].gains(TOP), rankings[""].gains(TOP), targets),
+            ndcg_lost=(lost := 1.0 - figures[method].ndcg_10 / figures[""].ndcg_10),
             refused=lost > max_loss,
         )
-        for way in made
+        for method in compressed
     )
-    return Measured(figures[""], outcomes, {way: evaluation_of(rankings[way], targets) for way in made})
-
-
-def _figures(size: int, batched: Throughput, alone: Throughput, ranking: Ranking) -> Figures:
-    return Figures(
-        model_bytes=size,
-        users_per_s=batched.users_per_s,
-        users_per_s_alone=alone.users_per_s,
-        hr_10=float(ranking.hits(TOP).mean()),
-        ndcg_10=float(ranking.gains(TOP).mean()),
-    )
+    return Measured(figures[""], outcomes, {method: evaluation_of(rankings[method], targets) for method in compressed})
 
 
 def _gained(after: Gains | Flags, before: Gains | Flags, targets: Targets) -> Interval:

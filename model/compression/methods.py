@@ -4,7 +4,7 @@ A method is one step, or several with + between, such as `distill+int8`; each st
 step before it made. This module imports no torch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -19,7 +19,7 @@ class CompressionError(RecloopError, ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MethodStep:
     """One step of a method.
 
     Attributes:
@@ -31,31 +31,49 @@ class Step:
     trains: bool = False
 
 
-STEPS: Mapping[str, Step] = MappingProxyType(
+STEPS: Mapping[str, MethodStep] = MappingProxyType(
     {
-        "int8": Step("8-bit integers for all weights, and for what they are multiplied with"),
-        "bf16": Step("bfloat16, half of float32's bits; quick where the processor has it"),
-        "fp16": Step("float16, half of float32's bits; for GPUs, slow on most CPUs"),
-        "prune": Step("the heads, channels and state units that matter least are cut out", trains=True),
-        "distill": Step("a smaller model of the same kind learns from the large one", trains=True),
+        "int8": MethodStep("8-bit integers for all weights, and for what they are multiplied with"),
+        "bf16": MethodStep("bfloat16, half of float32's bits; quick where the processor has it"),
+        "fp16": MethodStep("float16, half of float32's bits; for GPUs, slow on most CPUs"),
+        "prune": MethodStep("the heads, channels and state units that matter least are cut out", trains=True),
+        "distill": MethodStep("a smaller model of the same kind learns from the large one", trains=True),
     }
 )
 
 
-def steps_of(way: str) -> tuple[str, ...]:
+def steps_of(method: str) -> tuple[str, ...]:
     """Split a written method into its steps.
 
     Raises:
         CompressionError: there is no such step, or a step follows one that leaves float32.
     """
-    steps = tuple(way.split("+"))
+    steps = tuple(method.split("+"))
     if unknown := [step for step in steps if step not in STEPS]:
         msg = f"there is no way {unknown[0]!r} to compress; there are {', '.join(STEPS)}, and several with + between"
         raise CompressionError(msg)
     if early := [step for step in steps[:-1] if not STEPS[step].trains]:
-        msg = f"{way}: nothing can follow {early[0]}, which leaves float32; put it last"
+        msg = f"{method}: nothing can follow {early[0]}, which leaves float32; put it last"
         raise CompressionError(msg)
     return steps
+
+
+def refuse_unused(steps: Iterable[str], asked: Mapping[str, object]) -> None:
+    """Refuse options for training if none of the steps trains.
+
+    Args:
+        steps: names in `STEPS`.
+        asked: name -> value of the options; one that is None is not asked for.
+
+    Raises:
+        CompressionError: an option would have no effect.
+    """
+    if any(STEPS[step].trains for step in steps):
+        return
+    if unused := [name for name, value in asked.items() if value is not None]:
+        training = ", ".join(name for name, step in STEPS.items() if step.trains)
+        msg = f"{unused[0]} is for {training} only: leave it out"
+        raise CompressionError(msg)
 
 
 def refuse_kind(kind: str) -> None:

@@ -96,11 +96,10 @@ class Report:
     def goal(self) -> str:
         """Return a sentence: the goal, and the methods that reach it."""
         wanted = f"{GOAL_FASTER:g} times as fast in batches of {BATCH} for at most {100 * GOAL_LOSS:g} % of NDCG@10"
-        if reached := [o for o in self.outcomes if o.reaches_goal]:
-            ways = ", ".join(f"{o.way} ({o.faster:.1f} x, {self._gained(o)})" for o in reached)
-            return f"Goal, {wanted}: reached by {ways}."
-        return f"Goal, {wanted}: not reached."
-
-    def _gained(self, outcome: Outcome) -> str:
-        low = 100 * outcome.ndcg.low / self.before.ndcg_10
-        return f"{-100 * outcome.ndcg_lost:+.1f} %, at least {low:+.1f} % by its interval"
+        reached = []
+        for outcome in self.outcomes:
+            if outcome.reaches_goal:
+                low = 100 * outcome.ndcg.low / self.before.ndcg_10
+                gained = f"{-100 * outcome.ndcg_lost:+.1f} %, at least {low:+.1f} % by its interval"
+                reached.append(f"{outcome.way} ({outcome.faster:.1f} x, {gained})")
+        return f"Goal, {wanted}: reached by {', '.join(reached)}." if reached else f"Goal, {wanted}: not reached."

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from model.compression.rebuild import Sized
-from model.compression.teacher import School, taught, windows_of
+from model.compression.teacher import Distillation, train_student, windows_of
 from model.networks.gru import GRUConfig
 from model.networks.linear_recurrence import LinearRecurrenceConfig
 from model.networks.losses import negatives_for, next_item_loss
@@ -49,14 +49,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class PruneGroup:
     """A set of units that can be cut out, each from all its parts at once."""
 
     units: int
     parts: tuple[Part, ...]
 
 
-def groups_of(config: SequenceConfig) -> tuple[Group, ...]:
+def groups_of(config: SequenceConfig) -> tuple[PruneGroup, ...]:
     """Return the groups of units that can be cut out of a model of a size.
 
     Raises:
@@ -66,7 +66,9 @@ def groups_of(config: SequenceConfig) -> tuple[Group, ...]:
         block = _hstu_block if config.block == "hstu" else _transformer_block
         return tuple(g for layer in range(config.layers) for g in block(config, f"blocks.{layer}"))
     if isinstance(config, GRUConfig):
-        return (_gru_state(config),)
+        gates = [Part(f"gru.{part}_l0", chunks=3) for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+        state = (*gates, Part("gru.weight_hh_l0", axis=1), Part("project.weight", axis=1))
+        return (PruneGroup(config.state, state),)
     if isinstance(config, LinearRecurrenceConfig):
         return tuple(g for layer in range(config.layers) for g in _recurrent_layer(config, f"layers.{layer}"))
     msg = f"nothing is known to cut out of {type(config).__name__}"
@@ -95,14 +97,14 @@ def kept_of(units: int, keep: float) -> int:
     return max(1, round(units * keep))
 
 
-def pruned(before: Sized, school: School) -> Sized:
+def pruned(before: Sized, distillation: Distillation) -> Sized:
     """Cut out the least important units, and train the rest for a short time."""
-    whole = school.how
-    how = replace(whole, epochs=max(1, round(whole.epochs * EPOCHS)), learning_rate=whole.learning_rate * RATE)
-    windows = windows_of(school.training, before.config.history_length, how.seed).draw()
-    batches = torch.from_numpy(windows).split(how.batch_size)
-    negatives = negatives_for(before.config.items, how.negatives)
-    return taught(cut(before, school.keep, batches, negatives), replace(school, how=how))
+    whole = distillation.settings
+    short = replace(whole, epochs=max(1, round(whole.epochs * EPOCHS)), learning_rate=whole.learning_rate * RATE)
+    windows = windows_of(distillation.training, before.config.history_length, whole.seed).draw()
+    batches = torch.from_numpy(windows).split(whole.batch_size)
+    negatives = negatives_for(before.config.items, whole.negatives)
+    return train_student(cut(before, distillation.keep, batches, negatives), replace(distillation, settings=short))
 
 
 def cut(sized: Sized, keep: float, batches: Iterable[Tensor], negatives: int = 0) -> Sized:
@@ -127,7 +129,9 @@ def cut(sized: Sized, keep: float, batches: Iterable[Tensor], negatives: int = 0
     return Sized(config, model)
 
 
-def importance(sized: Sized, groups: tuple[Group, ...], batches: Iterable[Tensor], negatives: int = 0) -> list[Tensor]:
+def importance(
+    sized: Sized, groups: tuple[PruneGroup, ...], batches: Iterable[Tensor], negatives: int = 0
+) -> list[Tensor]:
     """Return each unit's importance: its (gradient x weight), squared and summed over batches. (units,) per group."""
     sums = [torch.zeros(group.units) for group in groups]
     weights: Mapping[str, Tensor] = dict(sized.model.named_parameters())
@@ -140,7 +144,7 @@ def importance(sized: Sized, groups: tuple[Group, ...], batches: Iterable[Tensor
     return sums
 
 
-def _first_order(group: Group, weights: Mapping[str, Tensor]) -> Tensor:
+def _first_order(group: PruneGroup, weights: Mapping[str, Tensor]) -> Tensor:
     """Return the first-order change of the loss without each unit, except for its sign. (units,)."""
     change = torch.zeros(group.units)
     for part in group.parts:
@@ -150,16 +154,16 @@ def _first_order(group: Group, weights: Mapping[str, Tensor]) -> Tensor:
     return change
 
 
-def _transformer_block(config: SASRecConfig, at: str) -> tuple[Group, ...]:
+def _transformer_block(config: SASRecConfig, at: str) -> tuple[PruneGroup, ...]:
     heads = (
         Part(f"{at}.attention.project_in.weight", chunks=3),
         Part(f"{at}.attention.project_in.bias", chunks=3),
         Part(f"{at}.attention.project_out.weight", axis=1),
     )
-    return Group(config.heads, heads), _feed(config.feed_width, at)
+    return PruneGroup(config.heads, heads), _feed(config.feed_width, at)
 
 
-def _hstu_block(config: SASRecConfig, at: str) -> tuple[Group, ...]:
+def _hstu_block(config: SASRecConfig, at: str) -> tuple[PruneGroup, ...]:
     heads = (
         Part(f"{at}.project_in.weight", chunks=4),
         Part(f"{at}.project_in.bias", chunks=4),
@@ -168,24 +172,19 @@ def _hstu_block(config: SASRecConfig, at: str) -> tuple[Group, ...]:
         Part(f"{at}.norm_out.bias"),
         Part(f"{at}.project_out.weight", axis=1),
     )
-    return (Group(config.heads, heads),)
+    return (PruneGroup(config.heads, heads),)
 
 
-def _gru_state(config: GRUConfig) -> Group:
-    gates = [Part(f"gru.{kind}_{what}_l0", chunks=3) for kind in ("weight", "bias") for what in ("ih", "hh")]
-    return Group(config.state, (*gates, Part("gru.weight_hh_l0", axis=1), Part("project.weight", axis=1)))
-
-
-def _recurrent_layer(config: LinearRecurrenceConfig, at: str) -> tuple[Group, ...]:
+def _recurrent_layer(config: LinearRecurrenceConfig, at: str) -> tuple[PruneGroup, ...]:
     state = (
         Part(f"{at}.project_in.weight", chunks=4),
         Part(f"{at}.project_in.bias", chunks=4),
         Part(f"{at}.decay"),
         Part(f"{at}.project_out.weight", axis=1),
     )
-    return Group(config.state, state), _feed(config.feed_width, at)
+    return PruneGroup(config.state, state), _feed(config.feed_width, at)
 
 
-def _feed(width: int, at: str) -> Group:
+def _feed(width: int, at: str) -> PruneGroup:
     parts = (Part(f"{at}.feed.0.weight"), Part(f"{at}.feed.0.bias"), Part(f"{at}.feed.2.weight", axis=1))
-    return Group(width, parts)
+    return PruneGroup(width, parts)

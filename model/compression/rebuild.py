@@ -6,7 +6,8 @@ needed, and a pruned model is rebuilt like a trained one.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ def rebuilt(bundle: Bundle) -> Rebuilt:
         return Rebuilt(_layers(bundle, kind, script), lambda model: model)
     members = dict(zip(script.members.children(), script.shares.tolist(), strict=True))
     (member,) = (one for one in members if hasattr(one, "initial_state"))  # the others have no state
-    return Rebuilt(_layers(bundle, "gru", member), lambda model: _hybrid(bundle, members, member, model))
+    return Rebuilt(_layers(bundle, "gru", member), partial(_hybrid, bundle, members, member))
 
 
 def _hybrid(bundle: Bundle, members: Mapping[Any, float], member: Any, model: Recommender) -> Recommender:
@@ -85,13 +86,17 @@ def _layers(bundle: Bundle, kind: str, script: Any) -> Sized:
         made_from = f"; compress {compression.name} {compression.version} instead" if compression else ""
         msg = f"{bundle.path} holds no float32 weights, so nothing can be made of it{made_from}"
         raise CompressionError(msg)
-    config = _CONFIGS[kind](_Read(bundle, script, weights))
+    config = _Read(bundle, script, weights).config(kind)
     model = config.build(np.zeros(config.items + 1, dtype=np.int64)).eval()
-    if {n: w.shape for n, w in weights.items()} != {n: w.shape for n, w in model.state_dict().items()}:
-        raise _other_program(bundle)
-    model.load_state_dict(weights)
-    if not _equal(model, script, config):
-        raise _other_program(bundle)
+    same_shapes = {n: w.shape for n, w in weights.items()} == {n: w.shape for n, w in model.state_dict().items()}
+    if same_shapes:
+        model.load_state_dict(weights)
+    if not same_shapes or not _score_alike(model, script, config):
+        msg = (
+            f"this program's {kind_of(bundle)} is not the one that {bundle.path} was made with, so it cannot be "
+            "rebuilt; train the model again with: recloop train"
+        )
+        raise CompressionError(msg)
     return Sized(config, model)
 
 
@@ -111,60 +116,36 @@ class _Read:
         """Count the layers that are numbered behind a prefix."""
         return len({name.split(".")[1] for name in self.weights if name.startswith(f"{prefix}.")})
 
-    @property
-    def common(self) -> dict[str, int]:
-        """Return the fields that every configuration has."""
+    def config(self, kind: str) -> SequenceConfig:
+        """Return the size of the model, which is of a kind that can be compressed, and no hybrid."""
         manifest = self.bundle.manifest
-        return {
+        common: dict[str, Any] = {
             "items": manifest.items,
             "history_length": manifest.history_length,
             "dim": self.shape("item.weight", 1),
             "k": manifest.k,
         }
+        if kind == "gru":
+            return GRUConfig(**common, state=self.shape("project.weight", 1))
+        if kind == "linear-recurrence":
+            return LinearRecurrenceConfig(
+                **common,
+                state=self.shape("layers.0.decay"),
+                layers=self.layers("layers"),
+                feed=self.shape("layers.0.feed.0.weight"),
+            )
+        attention = SteppingSASRecConfig if hasattr(self.script, "step") else SASRecConfig
+        common["layers"] = self.layers("blocks")
+        if kind == "hstu":
+            heads, width = self.shape("blocks.0.distance"), self.shape("blocks.0.project_out.weight", 1)
+            return attention(**common, block="hstu", heads=heads, head_dim=width // heads)
+        heads = int(getattr(self.script.blocks, "0").attention.heads)
+        width = self.shape("blocks.0.attention.project_out.weight", 1)
+        feed = self.shape("blocks.0.feed.0.weight")
+        return attention(**common, heads=heads, head_dim=width // heads, feed=feed)
 
 
-def _sasrec(read: _Read) -> SequenceConfig:
-    heads = int(getattr(read.script.blocks, "0").attention.heads)
-    inside = read.shape("blocks.0.attention.project_out.weight", 1)
-    feed = read.shape("blocks.0.feed.0.weight")
-    return _transformer(read, "transformer", heads, inside, feed)
-
-
-def _hstu(read: _Read) -> SequenceConfig:
-    inside = read.shape("blocks.0.project_out.weight", 1)
-    return _transformer(read, "hstu", read.shape("blocks.0.distance"), inside, 0)
-
-
-def _transformer(
-    read: _Read, block: Literal["transformer", "hstu"], heads: int, inside: int, feed: int
-) -> SequenceConfig:
-    layers, width = read.layers("blocks"), inside // heads
-    made = SteppingSASRecConfig if hasattr(read.script, "step") else SASRecConfig
-    return made(**read.common, block=block, layers=layers, heads=heads, head_dim=width, feed=feed)
-
-
-def _gru(read: _Read) -> SequenceConfig:
-    return GRUConfig(**read.common, state=read.shape("project.weight", 1))
-
-
-def _linear_recurrence(read: _Read) -> SequenceConfig:
-    return LinearRecurrenceConfig(
-        **read.common,
-        state=read.shape("layers.0.decay"),
-        layers=read.layers("layers"),
-        feed=read.shape("layers.0.feed.0.weight"),
-    )
-
-
-_CONFIGS: Mapping[str, Callable[[_Read], SequenceConfig]] = {
-    "sasrec": _sasrec,
-    "hstu": _hstu,
-    "gru": _gru,
-    "linear-recurrence": _linear_recurrence,
-}
-
-
-def _equal(model: SequenceRecommender, script: Any, config: SequenceConfig) -> bool:
+def _score_alike(model: SequenceRecommender, script: Any, config: SequenceConfig) -> bool:
     """Return true if both models score some drawn histories alike."""
     random = torch.Generator().manual_seed(0)
     history, _ = torch.randint(0, config.items + 1, (8, config.history_length), generator=random).sort(1)
@@ -172,11 +153,3 @@ def _equal(model: SequenceRecommender, script: Any, config: SequenceConfig) -> b
     with torch.inference_mode():
         mine, its = (m.scores(history, ones, ones) for m in (model, script))
     return bool(torch.allclose(mine, its, rtol=0, atol=TOLERANCE))
-
-
-def _other_program(bundle: Bundle) -> CompressionError:
-    msg = (
-        f"this program's {kind_of(bundle)} is not the one that {bundle.path} was made with, so it cannot be rebuilt; "
-        "train the model again with: recloop train"
-    )
-    return CompressionError(msg)

@@ -13,18 +13,20 @@ from model.compression.methods import steps_of
 from model.compression.prune import pruned
 from model.compression.quantize import quantized
 from model.compression.rebuild import Sized, rebuilt
-from model.compression.teacher import School
+from model.compression.teacher import Distillation
 from model.datasets.interactions import Interactions
 from model.networks.recommender import Recommender
 from model.networks.sequence import SequenceRecommender
 from model.recommenders.kinds import Progress, kind_named
 
-_TRAINED: Mapping[str, Callable[[Sized, School], Sized]] = {"prune": pruned, "distill": distilled}
+_TRAINED: Mapping[str, Callable[[Sized, Distillation], Sized]] = {"prune": pruned, "distill": distilled}
 _LOWERED: Mapping[str, Callable[[SequenceRecommender], Recommender]] = {
     "int8": quantized,
     "bf16": lambda model: halved(model, torch.bfloat16),
     "fp16": lambda model: halved(model, torch.float16),
 }
+KEEP = 0.5
+"""The share of the units, or of the layers, that is kept by default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,17 +34,18 @@ class Shrinking:
     """The options of the steps that train.
 
     Attributes:
-        keep: share of the units, or of the layers, that is kept.
-        epochs: epochs of a distilled model's training; the kind's own if None. A pruned model trains for a share.
-        seed: seed of everything random.
+        keep: share of the units, or of the layers, that is kept; `KEEP` if None.
+        epochs: epochs of a distilled model's training. If None they are those of the bundle's kind, or of the options
+            behind its name; what the bundle itself was trained with is not known. A pruned model trains for a share.
+        seed: seed of everything random; 0 if None.
     """
 
-    keep: float = 0.5
+    keep: float | None = None
     epochs: int | None = None
-    seed: int = 0
+    seed: int | None = None
 
 
-class Workshop:
+class Compressor:
     """The compressor of one bundle, which keeps the models that several methods begin with."""
 
     def __init__(self, bundle: Bundle, training: Interactions, shrinking: Shrinking, progress: Progress) -> None:
@@ -52,21 +55,26 @@ class Workshop:
             CompressionError: the bundle's model cannot be rebuilt.
         """
         found = rebuilt(bundle)
-        layers, self._whole = found.layers, found.whole
-        how = kind_named(bundle.manifest.recommender).how()
-        how = replace(how, epochs=shrinking.epochs or how.epochs, seed=shrinking.seed)
-        self._school = School(teacher=layers.model, training=training, how=how, keep=shrinking.keep, progress=progress)
+        self._whole = found.whole
+        settings = kind_named(bundle.manifest.recommender).how()
+        self._distillation = Distillation(
+            teacher=found.layers.model,
+            training=training,
+            settings=replace(settings, epochs=shrinking.epochs or settings.epochs, seed=shrinking.seed or 0),
+            keep=KEEP if shrinking.keep is None else shrinking.keep,
+            on_epoch=progress,
+        )
         self._progress = progress
-        self._made: dict[tuple[str, ...], Sized] = {(): layers}
+        self._made: dict[tuple[str, ...], Sized] = {(): found.layers}
 
-    def script(self, way: str) -> bytes:
+    def script(self, method: str) -> bytes:
         """Compress the model by a method, and return the content of its TorchScript file.
 
         Raises:
             CompressionError: there is no such method.
             ValueError: no user has two items, so there is nothing to learn from.
         """
-        steps = steps_of(way)
+        steps = steps_of(method)
         if lower := _LOWERED.get(steps[-1]):
             return save_script(self._whole(lower(self._trained(steps[:-1]).model)))
         return save_script(self._whole(self._trained(steps).model))
@@ -75,5 +83,5 @@ class Workshop:
         if steps not in self._made:
             before = self._trained(steps[:-1])
             self._progress("+".join(steps))
-            self._made[steps] = _TRAINED[steps[-1]](before, self._school)
+            self._made[steps] = _TRAINED[steps[-1]](before, self._distillation)
         return self._made[steps]

@@ -1,4 +1,4 @@
-"""Training from a teacher: a student learns the next item and the teacher's likelihoods (Hinton et al. 2015).
+"""Training of a student from a teacher: on the next item and the teacher's likelihoods (Hinton et al. 2015).
 
 The teacher reads the same windows and predicts at every position, so one pass of it gives targets for a whole window.
 """
@@ -16,64 +16,65 @@ from model.networks.sequence import SequenceRecommender
 from model.training.loop import TrainingLoop
 from model.training.member import sequences_of
 from model.training.process_group import alone
-from model.training.train import Progress, TrainConfig
+from model.training.train import OnEpoch, TrainConfig
 from model.training.windows import WindowSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class School:
+class Distillation:
     """The teacher, data and options for training smaller models.
 
     Attributes:
         teacher: the large model, in evaluation mode.
         training: the behaviours that it was trained on, in its vocabulary.
-        how: the options of a whole training; one thread count, seed and machine give one result.
+        settings: those of a whole training; one thread count, seed and machine give one result.
         keep: share of the units or layers that smaller models keep.
         share: share of the loss that comes from the teacher's likelihoods; the rest comes from the next item.
         temperature: divisor of the logits before they are compared; above 1, unlikely items count more.
-        progress: called after each epoch.
+        on_epoch: called after each epoch.
     """
 
     teacher: SequenceRecommender
     training: Interactions
-    how: TrainConfig
+    settings: TrainConfig
     keep: float = 0.5
     share: float = 0.5
     temperature: float = 2.0
-    progress: Progress = lambda _: None
+    on_epoch: OnEpoch = lambda _: None
 
 
-def taught(sized: Sized, school: School) -> Sized:
+def train_student(sized: Sized, distillation: Distillation) -> Sized:
     """Train a model in place from the teacher, and return it in evaluation mode.
 
     Raises:
         ValueError: no user has two items, so there is nothing to learn from.
     """
-    how, student = school.how, sized.model
-    windows = windows_of(school.training, sized.config.history_length, how.seed)
-    torch.manual_seed(how.seed)
-    negatives = negatives_for(sized.config.items, how.negatives)
-    lesson = Lesson(student, school, negatives)
-    TrainingLoop(student, windows, negatives, how, alone("cpu"), lesson).run(school.progress, lambda: None)
+    settings, student = distillation.settings, sized.model
+    windows = windows_of(distillation.training, sized.config.history_length, settings.seed)
+    torch.manual_seed(settings.seed)
+    negatives = negatives_for(sized.config.items, settings.negatives)
+    objective = DistillationObjective(student, distillation, negatives)
+    loop = TrainingLoop(student, windows, negatives, settings, alone("cpu"), objective)
+    loop.run(distillation.on_epoch, between=lambda: None)
     student.eval()
     return sized
 
 
-class Lesson(nn.Module):  # type: ignore[misc]  # torch is untyped here
+class DistillationObjective(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """The distillation loss of a student as a module, as the training loop expects it."""
 
-    def __init__(self, student: SequenceRecommender, school: School, negatives: int) -> None:
+    def __init__(self, student: SequenceRecommender, distillation: Distillation, negatives: int) -> None:
         super().__init__()
         self.student = student
-        self._school = school
+        self._distillation = distillation
         self._negatives = negatives
 
     def forward(self, windows: Tensor, _drawn: Tensor | None) -> Tensor:
-        """Return `lesson_loss` of the windows. (B, L + 1) -> scalar.
+        """Return `distillation_loss` of the windows. (B, L + 1) -> scalar.
 
         Distillation runs in one process, so the negatives are drawn here and `_drawn` is ignored.
         """
-        return lesson_loss(self.student, windows, self._school, self._negatives)
+        return distillation_loss(self.student, windows, self._distillation, self._negatives)
 
 
 def windows_of(training: Interactions, length: int, seed: int) -> WindowSource:
@@ -90,21 +91,24 @@ def windows_of(training: Interactions, length: int, seed: int) -> WindowSource:
     return WindowSource(sequences_of(training), length, seed)
 
 
-def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, negatives: int = 0) -> Tensor:
+def distillation_loss(
+    student: SequenceRecommender, windows: Tensor, distillation: Distillation, negatives: int = 0
+) -> Tensor:
     """Return the student's loss: cross entropy of the next item and divergence from the teacher, in nats.
 
     Args:
         student: the model to train; it gets the gradients.
         windows: int64 (B, L + 1).
-        school: the teacher, which gets no gradients, with share and temperature.
+        distillation: the teacher, which gets no gradients, with share and temperature.
         negatives: number of drawn items; student and teacher are compared on these and the batch's own targets. 0
             compares them on all items.
     """
-    inputs, targets = windows[:, :-1], windows[:, 1:]
+    teacher = distillation.teacher
+    inputs, targets = windows[:, :-1], windows[:, 1:]  # (B, L) each
     real = inputs > 0
     hidden, wanted = student.hidden(inputs)[real], targets[real]  # (P, D), (P,)
     with torch.no_grad():
-        teachers = school.teacher.hidden(inputs)[real]  # (P, its D)
+        teachers_hidden = teacher.hidden(inputs)[real]  # (P, its D)
     if negatives:
         drawn = draw_negatives(student.item.num_embeddings - 1, negatives, hidden.device)
         items = torch.cat([wanted, drawn]).unique()
@@ -112,11 +116,12 @@ def lesson_loss(student: SequenceRecommender, windows: Tensor, school: School, n
     else:
         items = torch.arange(1, student.item.num_embeddings, device=hidden.device)
         hard = full_softmax(student, hidden, wanted)
-    heat, share = school.temperature, school.share
-    mine, its = (_softened(m, h, items, heat) for m, h in ((student, hidden), (school.teacher, teachers)))
-    soft = F.kl_div(mine, its.detach(), reduction="batchmean", log_target=True)
+    share, temperature = distillation.share, distillation.temperature
+    students = _softened(student, hidden, items, temperature)  # (P, I)
+    teachers = _softened(teacher, teachers_hidden, items, temperature).detach()  # (P, I)
+    soft = F.kl_div(students, teachers, reduction="batchmean", log_target=True)
     # Gradients of the softened part shrink with the square of the temperature, so it is scaled back.
-    return (1.0 - share) * hard + share * heat**2 * soft
+    return (1.0 - share) * hard + share * temperature**2 * soft
 
 
 def _softened(model: SequenceRecommender, hidden: Tensor, items: Tensor, temperature: float) -> Tensor:

@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model.datasets.interactions import Ints
-from model.evaluation.evaluate import Gains, Targets, pad_right
+from model.evaluation.evaluate import Targets, pad_right
 
 ROUNDS = 9
 USERS = 512
@@ -23,7 +22,8 @@ EXCLUDE_STEP = 64
 """Serving pads the number of excluded items to multiples of this."""
 WARM_UP = 3
 """The number of untimed calls: TorchScript specialises in its first calls of a shape."""
-Batch = tuple[Tensor, Tensor, Tensor, Tensor]
+Batch = tuple[Tensor, ...]
+"""(history, weight, age_s, exclude), as `model.networks.recommender` has them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +51,30 @@ def throughput(
         rounds: number of passes over all models.
         seed: seed of the choice of histories.
     """
-    batches = _batches(targets, batch_size, seed)
+    wanted = USERS if batch_size > 1 else USERS // 8
+    rows = np.random.default_rng(seed).permutation(len(targets))
+    count = max(1, min(wanted, len(rows)) // batch_size)
+    batches = []
+    for part in rows[: count * batch_size].reshape(count, -1):
+        exclude = pad_right([targets.seen[row] for row in part.tolist()])
+        exclude = np.pad(exclude, ((0, 0), (0, -exclude.shape[1] % EXCLUDE_STEP)))
+        inputs = (targets.history[part], targets.weight[part], targets.age_s[part], exclude)
+        batches.append(tuple(map(torch.from_numpy, inputs)))
     with _one_thread(), torch.inference_mode():
         for model in models.values():
             for _ in range(WARM_UP):
                 model(*batches[0])
-        seconds = np.array([[_seconds(model, batches) for model in models.values()] for _ in range(rounds)])
-    users = batch_size * len(batches)
-    return {name: _summary(seconds, number, users) for number, name in enumerate(models)}
-
-
-def _batches(targets: Targets, batch_size: int, seed: int) -> list[Batch]:
-    wanted = USERS if batch_size > 1 else USERS // 8
-    rows = np.random.default_rng(seed).permutation(len(targets))
-    count = max(1, min(wanted, len(rows)) // batch_size)
-    return [_batch(targets, part) for part in rows[: count * batch_size].reshape(count, -1)]
-
-
-def _batch(targets: Targets, rows: Ints) -> Batch:
-    exclude = pad_right([targets.seen[row] for row in rows.tolist()])
-    exclude = np.pad(exclude, ((0, 0), (0, -exclude.shape[1] % EXCLUDE_STEP)))
-    history, weight, age_s = targets.history[rows], targets.weight[rows], targets.age_s[rows]
-    return torch.from_numpy(history), torch.from_numpy(weight), torch.from_numpy(age_s), torch.from_numpy(exclude)
+        seconds = np.array(
+            [[_seconds(model, batches) for model in models.values()] for _ in range(rounds)]
+        )  # (rounds, models)
+    users = batch_size * count
+    return {
+        name: Throughput(
+            users_per_s=float(users / np.median(own)),
+            faster=float(np.median(seconds[:, 0] / own)),
+        )
+        for name, own in zip(models, seconds.T, strict=True)
+    }
 
 
 def _seconds(model: nn.Module, batches: list[Batch]) -> float:
@@ -80,12 +82,6 @@ def _seconds(model: nn.Module, batches: list[Batch]) -> float:
     for batch in batches:
         model(*batch)
     return time.thread_time() - started
-
-
-def _summary(seconds: Gains, number: int, users: int) -> Throughput:
-    """Summarise one model's column of `seconds`, (rounds, models)."""
-    own = seconds[:, number]
-    return Throughput(float(users / np.median(own)), float(np.median(seconds[:, 0] / own)))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The base of attention blocks of any kind: a pass over a whole history, or from its newest items alone.
 
-Projecting items (`read`) is apart from attending to them (`look`), because later items attend to them again: a pass
+Projecting items (`read`) is apart from attending to them (`attend`), because later items attend to them again: a pass
 projects all items, a step from a kept state (`model.networks.sasrec_steps`) the newest alone.
 """
 
@@ -21,8 +21,8 @@ class AttentionBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
         Returns:
             (B, R, D).
         """
-        rows, parts = mask.size(2), self.read(x)
-        return self.look(x[:, -rows:], parts[:, :, :, -rows:], self.kept(parts), mask, behind)
+        rows, parts = mask.size(2), self.read(x)  # R, (N, B, H, L, head width)
+        return self.attend(x[:, -rows:], parts[:, :, :, -rows:], self.kept(parts), mask, behind)
 
     def read(self, x: Tensor) -> Tensor:
         """Project items to N parts. (B, L, D) -> (N, B, H, L, head width)."""
@@ -32,7 +32,7 @@ class AttentionBlock(nn.Module):  # type: ignore[misc]  # torch is untyped here
         """Return the two parts that later items attend to. (N, B, H, L, head width) -> (2, B, H, L, head width)."""
         raise NotImplementedError
 
-    def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
+    def attend(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
         """Attend from the newest R items, given by `x` and `parts`, to all items, given by `kept`; as `forward`."""
         raise NotImplementedError
 

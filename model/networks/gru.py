@@ -44,7 +44,7 @@ class GRU(RecurrentRecommender):
 
     def hidden(self, history: Tensor) -> Tensor:
         """Return the projected state after each item. (B, L) -> (B, L, D)."""
-        history, place = left_aligned(history)
+        history, place = left_aligned(history)  # (B, L) each
         states, _ = self.gru(self.drop(self.item(history)))  # (B, L, S)
         outputs = self.project(self.drop(states))  # (B, L, D)
         return outputs.gather(1, place.clamp(min=0).unsqueeze(2).expand(-1, -1, outputs.size(2)))
@@ -56,7 +56,7 @@ class GRU(RecurrentRecommender):
         history, place = left_aligned(history)
         states, _ = self.gru(self.item(history))  # (B, L, S)
         last = place[:, -1:]  # (B, 1); -1 where there is no item
-        state = states.gather(1, last.clamp(min=0).unsqueeze(2).expand(-1, -1, states.size(2)))
+        state = states.gather(1, last.clamp(min=0).unsqueeze(2).expand(-1, -1, states.size(2)))  # (B, 1, S)
         return torch.where(last < 0, self.start, state.squeeze(1))
 
     def advance(self, state: Tensor, item: Tensor, weight: Tensor) -> Tensor:

@@ -17,14 +17,11 @@ class HSTUBlock(AttentionBlock):
     heads: int
     length: int
 
-    def __init__(self, dim: int, heads: tuple[int, int], length: int, dropout: float) -> None:
-        """Make a block for embeddings of D = `dim` numbers and at most `length` items.
-
-        `heads` is the number of attention heads and the width of one.
-        """
+    def __init__(self, *, dim: int, heads: int, head_width: int, length: int, dropout: float) -> None:
+        """Make a block for embeddings of D = `dim` numbers and at most `length` items."""
         super().__init__()
-        self.heads, width = heads[0], heads[0] * heads[1]
-        self.length = length
+        self.heads, self.length = heads, length
+        width = heads * head_width
         self.norm_in = nn.LayerNorm(dim)
         self.project_in = nn.Linear(dim, 4 * width)
         self.distance = nn.Parameter(torch.zeros(self.heads, length))
@@ -35,20 +32,20 @@ class HSTUBlock(AttentionBlock):
     def read(self, x: Tensor) -> Tensor:
         """Project items to gates, values, queries and keys. (B, L, D) -> (4, B, H, L, head width)."""
         batch, length, _ = x.shape
-        split = F.silu(self.project_in(self.norm_in(x))).view(batch, length, 4, self.heads, -1)
+        split = F.silu(self.project_in(self.norm_in(x))).view(batch, length, 4, self.heads, -1)  # (B, L, 4, H, ...)
         return split.permute(2, 0, 3, 1, 4)
 
     def kept(self, parts: Tensor) -> Tensor:
         """Return values and keys. (4, B, H, L, head width) -> (2, B, H, L, head width)."""
         return parts[1::2]
 
-    def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
+    def attend(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
         """Attend without softmax, and gate the result.
 
         (B, R, D), (4, B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L), (B, R, L) -> (B, R, D).
         """
         gate, query = parts[0], parts[2]  # (B, H, R, head width)
         value, key = kept[0], kept[1]  # (B, H, L, head width)
-        looks = query @ key.transpose(2, 3) + self.distance[:, behind].transpose(0, 1)  # (B, H, R, L)
-        mixed = joined((F.silu(looks) * mask / self.length) @ value)
+        logits = query @ key.transpose(2, 3) + self.distance[:, behind].transpose(0, 1)  # (B, H, R, L)
+        mixed = joined((F.silu(logits) * mask / self.length) @ value)  # (B, R, width)
         return x + self.drop(self.project_out(self.norm_out(mixed) * joined(gate)))

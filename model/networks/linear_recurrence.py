@@ -68,7 +68,7 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is untyped here
 
     def gates(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the share of the state to keep, the addition to it and the output's gate. (..., D) -> (..., H) x 3."""
-        forget, enter, value, show = self.project_in(self.norm_recurrence(x)).chunk(4, dim=-1)
+        forget, enter, value, show = self.project_in(self.norm_recurrence(x)).chunk(4, dim=-1)  # (..., H) each
         log_kept = -self.sharpness * torch.sigmoid(forget) * F.softplus(self.decay)
         added = torch.sqrt((-torch.expm1(2.0 * log_kept)).clamp(min=1e-6)) * torch.sigmoid(enter) * value
         return torch.exp(log_kept), added, F.gelu(show)
@@ -80,8 +80,8 @@ class Layer(nn.Module):  # type: ignore[misc]  # torch is untyped here
 
     def forward(self, x: Tensor, real: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs and states after each item. (B, L, D), bool (B, L, 1) -> (B, L, D), (B, L, H)."""
-        kept, added, show = self.gates(x)
-        state = scan(kept, added * real)
+        kept, added, show = self.gates(x)  # (B, L, H) each
+        state = scan(kept, added * real)  # (B, L, H)
         return self.outputs(x, state, show), state
 
 
@@ -107,10 +107,10 @@ class LinearRecurrence(RecurrentRecommender):
     def _run(self, history: Tensor) -> tuple[Tensor, Tensor]:
         """Return the outputs after each item and the layers' states after the newest. -> (B, L, D), (B, layers x H)."""
         real = (history > 0).unsqueeze(2)  # (B, L, 1)
-        x = self.drop(self.item(history))
+        x = self.drop(self.item(history))  # (B, L, D)
         states: list[Tensor] = []
         for layer in self.layers:
-            x, state = layer(x, real)
+            x, state = layer(x, real)  # (B, L, D), (B, L, H)
             states.append(state[:, -1])
         return x * real, torch.cat(states, 1)
 

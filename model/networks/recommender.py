@@ -19,9 +19,10 @@ A model that reads a history item by item may export four more methods in the sa
 - `step(state, item, weight, age_s) -> state`: after one more item. (B, S), (B,) x 3 -> (B, S); item 0 changes nothing.
 - `score(state, exclude) -> (items, scores)`: as `forward` returns them for the history that led to the state.
 
-So a server that keeps a user's row takes one step a behaviour, however long the history is, and makes the row anew,
-by `state_after`, when items leave the history. Scores are those of `forward` within 1e-5. A model that reads no more
-than a bundle's `history_length` items may raise at a step beyond them.
+So a server that keeps a user's row takes one step per behaviour, however long the history is, and makes the row anew,
+by `state_after`, when items leave the history. In float32 scores are those of `forward` within 1e-5, or 1e-5 of a score
+above 1 (`model.bundles.trial.STEP_TOLERANCE`); a bundle whose steps differ by more is served by `forward`. A model that
+reads no more than a bundle's `history_length` items may raise at a step beyond them.
 """
 
 import torch

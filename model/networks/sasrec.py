@@ -1,8 +1,8 @@
 """SASRec: a causal transformer over a user's history (Kang and McAuley 2018).
 
-Beside the paper: positions are counted from the oldest kept item, so a history that grows by one
-item changes nothing about the earlier ones; and each item has a bias, so an empty history is
-answered by popularity.
+Beside the paper: positions are counted from the oldest kept item, so a history that grows by one item changes nothing
+about the earlier ones; each item has a bias, so an empty history is answered by popularity; blocks norm their input
+(Xiong et al. 2020); and the loss is the cross entropy of the next item (Klenitskiy and Vasilev 2023).
 """
 
 from dataclasses import dataclass
@@ -74,9 +74,9 @@ class CausalAttention(nn.Module):  # type: ignore[misc]  # torch is untyped here
         batch, length, _ = x.shape
         return self.project_in(x).view(batch, length, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
 
-    def look(self, query: Tensor, kept: Tensor, mask: Tensor) -> Tensor:
+    def attend(self, query: Tensor, kept: Tensor, mask: Tensor) -> Tensor:
         """Attend from R items to L. (B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L) -> (B, R, D)."""
-        mixed = F.scaled_dot_product_attention(query, kept[0], kept[1], attn_mask=mask)
+        mixed = F.scaled_dot_product_attention(query, kept[0], kept[1], attn_mask=mask)  # (B, H, R, head width)
         return self.project_out(joined(mixed))
 
 
@@ -101,19 +101,13 @@ class TransformerBlock(AttentionBlock):
         """Return keys and values. (3, B, H, L, head width) -> (2, B, H, L, head width)."""
         return parts[1:]
 
-    def look(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
+    def attend(self, x: Tensor, parts: Tensor, kept: Tensor, mask: Tensor, behind: Tensor) -> Tensor:
         """Attend, and apply the feed-forward layer.
 
         (B, R, D), (3, B, H, R, head width), (2, B, H, L, head width), (B, 1, R, L), any -> (B, R, D).
         """
-        x = x + self.drop(self.attention.look(parts[0], kept, mask))
+        x = x + self.drop(self.attention.attend(parts[0], kept, mask))
         return x + self.drop(self.feed(self.norm_feed(x)))
-
-
-def _block(config: SASRecConfig) -> nn.Module:
-    if config.block == "hstu":
-        return HSTUBlock(config.dim, (config.heads, config.head_width), config.history_length, config.dropout)
-    return TransformerBlock(config)
 
 
 class SASRec(SequenceRecommender):
@@ -129,7 +123,19 @@ class SASRec(SequenceRecommender):
         super().__init__(config, counts)
         self.history_length = config.history_length
         self.position = nn.Embedding(config.history_length + 1, config.dim, padding_idx=0)
-        self.blocks = nn.ModuleList([_block(config) for _ in range(config.layers)])
+        self.blocks = nn.ModuleList()
+        for _ in range(config.layers):
+            if config.block == "hstu":
+                block: AttentionBlock = HSTUBlock(
+                    dim=config.dim,
+                    heads=config.heads,
+                    head_width=config.head_width,
+                    length=config.history_length,
+                    dropout=config.dropout,
+                )
+            else:
+                block = TransformerBlock(config)
+            self.blocks.append(block)
         self.norm = nn.LayerNorm(config.dim)
         self.drop = nn.Dropout(config.dropout)
         nn.init.normal_(self.item.weight, std=0.02)
@@ -147,11 +153,11 @@ class SASRec(SequenceRecommender):
         itself = torch.eye(length, dtype=torch.bool, device=history.device)
         # Padding attends to itself only: a row of softmax over nothing would be NaN.
         mask = (causal & real.unsqueeze(1) | itself).unsqueeze(1)  # (B, 1, L, L)
-        behind = distances(length, history.device)
+        behind = distances(length, history.device)  # (1, L, L)
         x = self.drop(self.item(history) + self.position(real.cumsum(1)))  # (B, L, D)
         for number, block in enumerate(self.blocks):
             seen = rows if number + 1 == len(self.blocks) else length
-            x = block(x, mask[:, :, -seen:], behind[:, -seen:])
+            x = block(x, mask[:, :, -seen:], behind[:, -seen:])  # (B, seen, D)
         return self.norm(x) * real[:, -rows:].unsqueeze(2)
 
     def scores(self, history: Tensor, weight: Tensor, age_s: Tensor) -> Tensor:

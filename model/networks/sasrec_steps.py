@@ -48,18 +48,18 @@ class SteppingSASRec(SASRec, StepRecommender):
         if history.size(1) == 0:
             return state
         history, _ = left_aligned(history[:, -self.history_length :])
-        real, length = history > 0, history.size(1)
-        behind = distances(length, history.device)
+        real, length = history > 0, history.size(1)  # (B, L)
+        behind = distances(length, history.device)  # (1, L, L)
         mask = torch.ones(1, 1, length, length, dtype=torch.bool, device=history.device).tril()
-        kept = self._kept(state)
-        x = self.item(history) + self.position(real.cumsum(1) * real)
+        kept = self._kept(state)  # (B, 2 x layers, H, the state's L, head width)
+        x = self.item(history) + self.position(real.cumsum(1) * real)  # (B, L, D)
         for number, block in enumerate(self.blocks):
-            parts = block.read(x)
-            seen = block.kept(parts)
+            parts = block.read(x)  # (N, B, H, L, head width)
+            seen = block.kept(parts)  # (2, B, H, L, head width)
             kept[:, 2 * number : 2 * number + 2, :, :length] = seen.transpose(0, 1)
-            x = block.look(x, parts, seen, mask, behind)
-        count = real.sum(1)
-        newest = (count - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, x.size(2))
+            x = block.attend(x, parts, seen, mask, behind)
+        count = real.sum(1)  # (B,)
+        newest = (count - 1).clamp(min=0).view(-1, 1, 1).expand(-1, 1, x.size(2))  # (B, 1, D)
         state[:, 0] = count.to(state.dtype)
         state[:, 1 : 1 + self.dim] = self.norm(x.gather(1, newest)).squeeze(1) * (count > 0).unsqueeze(1)
         return state
@@ -82,19 +82,19 @@ class SteppingSASRec(SASRec, StepRecommender):
         if bool(((count >= self.history_length) & (item > 0)).any()):
             msg = "a state holds no more items than the model looks at: make it anew, by state_after"
             raise ValueError(msg)
-        place = count.clamp(max=self.history_length - 1)  # which is less only where no item is added
+        place = count.clamp(max=self.history_length - 1)  # (B,), which is less only where no item is added
         state = state.clone()
-        kept = self._kept(state)
-        columns = torch.arange(self.history_length, device=item.device)
+        kept = self._kept(state)  # (B, 2 x layers, H, L, head width)
+        columns = torch.arange(self.history_length, device=item.device)  # (L,)
         behind = (place.unsqueeze(1) - columns).clamp(min=0).unsqueeze(1)  # (B, 1, L)
         mask = (columns <= place.unsqueeze(1)).unsqueeze(1).unsqueeze(1)  # (B, 1, 1, L)
         rows = torch.arange(item.size(0), device=item.device)
         x = (self.item(item) + self.position(place + 1)).unsqueeze(1)  # (B, 1, D)
         for number, block in enumerate(self.blocks):
-            parts = block.read(x)
+            parts = block.read(x)  # (N, B, H, 1, head width)
             its = kept[:, 2 * number : 2 * number + 2]  # (B, 2, H, L, head width)
             its[rows, :, :, place] = block.kept(parts)[:, :, :, 0].transpose(0, 1)
-            x = block.look(x, parts, its.transpose(0, 1), mask, behind)
+            x = block.attend(x, parts, its.transpose(0, 1), mask, behind)
         state[:, 0] = (place + 1).to(state.dtype)
         state[:, 1 : 1 + self.dim] = self.norm(x).squeeze(1)
         return state

@@ -81,20 +81,16 @@ def read_checkpoint(folder: Path) -> TrainingState | None:
     if hashlib.sha256(content).hexdigest().encode() != digest:
         msg = f"{path} is damaged: its sha256 is not the one it names; begin anew without --resume"
         raise CheckpointError(msg)
-    found = _load(path, content)
+    try:
+        loaded = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (UnpicklingError, RuntimeError) as error:
+        msg = f"{path} holds something else than a training, and is not loaded; begin anew without --resume"
+        raise CheckpointError(msg) from error
+    found = loaded if isinstance(loaded, dict) else {}
     if (version := found.pop("format", None)) != FORMAT:
         msg = f"{path} has format {version}, this program reads {FORMAT}; begin anew without --resume"
         raise CheckpointError(msg)
     return TrainingState(**found)
-
-
-def _load(path: Path, content: bytes) -> dict[str, Any]:
-    try:
-        found = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (UnpicklingError, RuntimeError) as error:
-        msg = f"{path} holds something else than a training, and is not loaded; begin anew without --resume"
-        raise CheckpointError(msg) from error
-    return found if isinstance(found, dict) else {}
 
 
 def remove_checkpoint(folder: Path) -> None:

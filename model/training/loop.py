@@ -17,8 +17,8 @@ from model.networks.sequence import SequenceRecommender
 from model.training.checkpoint import TrainingState
 from model.training.draws import Negatives, draw_apart, random_state, set_random_state
 from model.training.precision import precision_of
-from model.training.process_group import Group
-from model.training.train_config import EpochDone, Progress, TrainConfig
+from model.training.process_group import ProcessGroup
+from model.training.train_config import EpochDone, OnEpoch, TrainConfig
 from model.training.windows import WindowSource, own_share
 
 WARM_UP = 0.1
@@ -52,47 +52,54 @@ class TrainingLoop:
         model: SequenceRecommender,
         windows: WindowSource,
         negatives: int,
-        how: TrainConfig,
-        group: Group,
+        settings: TrainConfig,
+        group: ProcessGroup,
         objective: nn.Module,
     ) -> None:
         """Begin at epoch 1; `objective` holds the model, is called as `NextItem`, and returns the loss to minimise."""
         self._model = model
         self._windows = windows
-        self._how = how
+        self._settings = settings
         self._group = group
         shared = negatives if group.size > 1 else 0
         self._negatives = Negatives(model.item.num_embeddings - 1, shared, group.device)
         self._objective = group.wrap(objective)
-        self._precision = precision_of(how.precision, group.device)
-        self._optimizer = torch.optim.AdamW(model.parameters(), lr=how.learning_rate, weight_decay=how.weight_decay)
-        self._schedule = schedule_of(self._optimizer, windows, how)
+        self._precision = precision_of(settings.precision, group.device)
+        self._optimizer = torch.optim.AdamW(
+            model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
+        self._schedule = schedule_of(self._optimizer, windows, settings)
         self.epoch, self.step = 1, 0
         self._epoch_windows = windows.state
         self._losses: list[Tensor] = []
         self._earlier = torch.zeros(0, dtype=torch.float64)
         if not group.leads:
-            draw_apart(how.seed, group.rank)
+            draw_apart(settings.seed, group.rank)
 
     @property
     def is_done(self) -> bool:
         """True if all epochs are done."""
-        return self.epoch > self._how.epochs
+        return self.epoch > self._settings.epochs
 
-    def run(self, progress: Progress, between: Callable[[], None]) -> None:
+    def run(self, on_epoch: OnEpoch, between: Callable[[], None]) -> None:
         """Train to the end.
 
         Args:
-            progress: called after each epoch, in the process that leads.
-            between: called after each step, and after each epoch once `progress` was called.
+            on_epoch: called after each epoch, in the process that leads.
+            between: called after each step, and after each epoch once `on_epoch` was called.
         """
         self._model.train()
         while not self.is_done:
-            self._take_steps(between)
-            done = EpochDone(self.epoch, self._how.epochs, float(np.mean(self._told().numpy())))
+            windows, size = self._windows.draw(), self._settings.batch_size
+            for start in range(self.step * size, len(windows), size):  # a resumed epoch has steps that are done
+                self._losses.append(self._step(windows[start : start + size]))
+                self.step += 1
+                between()
+            loss = float(np.mean(self._epoch_losses().numpy()))
+            done = EpochDone(epoch=self.epoch, epochs=self._settings.epochs, loss=loss)
             self._begin(self.epoch + 1)
             if self._group.leads:
-                progress(done)
+                on_epoch(done)
             between()
 
     def state(self, training: str) -> TrainingState:
@@ -101,7 +108,7 @@ class TrainingLoop:
             training=training,
             epoch=self.epoch,
             step=self.step,
-            losses=self._told(),
+            losses=self._epoch_losses(),
             model=self._model.state_dict(),
             optimizer=self._optimizer.state_dict(),
             schedule=self._schedule.state_dict(),
@@ -112,7 +119,7 @@ class TrainingLoop:
         )
 
     def restore(self, state: TrainingState) -> None:
-        """Go on from a state that `state` returned."""
+        """Go on from a state that `state` returned; a process that it lacks draws apart from the others."""
         self._model.load_state_dict(state.model)
         self._optimizer.load_state_dict(state.optimizer)
         self._schedule.load_state_dict(state.schedule)
@@ -120,29 +127,17 @@ class TrainingLoop:
         self._windows.state = state.windows
         self._begin(state.epoch)
         self.step, self._earlier = state.step, state.losses
-        self._restore_random(state)
-
-    def _restore_random(self, state: TrainingState) -> None:
-        """Restore the random states; a process that the state lacks is seeded apart from the others."""
         rank = self._group.rank
         if rank < len(state.random):
             set_random_state(self._group.device, state.random[rank])
         else:
-            draw_apart(self._how.seed, rank, state.epoch)
+            draw_apart(self._settings.seed, rank, state.epoch)
         self._negatives.state = state.negatives
 
     def _begin(self, epoch: int) -> None:
         self.epoch, self.step = epoch, 0
         self._epoch_windows = self._windows.state
         self._losses, self._earlier = [], self._earlier[:0]
-
-    def _take_steps(self, between: Callable[[], None]) -> None:
-        """Take the steps of the epoch that are not done yet."""
-        windows, size = self._windows.draw(), self._how.batch_size
-        for start in range(self.step * size, len(windows), size):
-            self._losses.append(self._step(windows[start : start + size]))
-            self.step += 1
-            between()
 
     def _step(self, windows: Ints) -> Tensor:
         """Take one step. (B, L + 1) -> this process's part of the mean loss, scalar."""
@@ -155,7 +150,7 @@ class TrainingLoop:
         self._schedule.step()
         return loss.detach()
 
-    def _told(self) -> Tensor:
+    def _epoch_losses(self) -> Tensor:
         """Return the losses of the epoch's steps so far, over all processes; collective. -> float64 (steps,)."""
         if not self._losses:
             return self._earlier
@@ -163,10 +158,13 @@ class TrainingLoop:
 
 
 def schedule_of(
-    optimizer: torch.optim.Optimizer, windows: WindowSource, how: TrainConfig
+    optimizer: torch.optim.Optimizer, windows: WindowSource, settings: TrainConfig
 ) -> torch.optim.lr_scheduler.OneCycleLR:
-    """Schedule the learning rate over a whole training: it rises for a tenth of the steps, then falls to zero."""
-    steps = how.epochs * (windows.most // how.batch_size + 1)
+    """Schedule the learning rate over a whole training: it rises for a tenth of the steps, then falls to zero.
+
+    This is the 1cycle policy (Smith and Topin 2018).
+    """
+    steps = settings.epochs * (windows.most // settings.batch_size + 1)
     if WARM_UP * steps == 1:
         steps += 1  # torch divides by the number of rising steps less one
-    return torch.optim.lr_scheduler.OneCycleLR(optimizer, how.learning_rate, total_steps=steps, pct_start=WARM_UP)
+    return torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps, pct_start=WARM_UP)

@@ -19,18 +19,18 @@ from model.training.checkpoint import (
     write_checkpoint,
 )
 from model.training.loop import NextItem, TrainingLoop
-from model.training.process_group import Group
-from model.training.train_config import Checkpoints, Progress, TooLittleDataError, TrainConfig
+from model.training.process_group import ProcessGroup
+from model.training.train_config import Checkpoints, OnEpoch, TooLittleDataError, TrainConfig
 from model.training.windows import WindowSource
 
-STEPS_A_LOOK = 16
+STEPS_PER_CHECK = 16
 """Steps between two checks of the clock: the processes have to agree on the result, which takes about 1 ms."""
 _FREE = frozenset({"device", "processes", "precision", "checkpoints"})
 """The fields of `TrainConfig` that may differ when a training is resumed."""
 
 
 def train_member(
-    group: Group, training: Interactions, config: SequenceConfig, how: TrainConfig, progress: Progress
+    group: ProcessGroup, training: Interactions, config: SequenceConfig, settings: TrainConfig, on_epoch: OnEpoch
 ) -> SequenceRecommender:
     """Take part in a training; all processes of the group end with the same model.
 
@@ -40,20 +40,28 @@ def train_member(
             options and checkpoint.
     """
     sequences = sequences_of(training)
-    torch.manual_seed(how.seed)
+    torch.manual_seed(settings.seed)
     model = config.build(training.histories().counts())
     model.to(group.device)
-    windows = WindowSource(sequences, config.history_length, how.seed)
-    negatives = negatives_for(config.items, how.negatives)
-    loop = TrainingLoop(model, windows, negatives, how, group, NextItem(model, negatives))
-    name = name_of(sequences, config, how)
-    if (state := state_to_resume(how.checkpoints, name)) is not None:
+    windows = WindowSource(sequences, config.history_length, settings.seed)
+    negatives = negatives_for(config.items, settings.negatives)
+    loop = TrainingLoop(model, windows, negatives, settings, group, NextItem(model, negatives))
+    name = name_of(sequences, config, settings)
+    if (state := state_to_resume(settings.checkpoints, name)) is not None:
         loop.restore(state)
-    _agree(group, loop, name)
-    if group.leads and how.checkpoints is not None and state is None:
-        remove_checkpoint(how.checkpoints.folder)  # else another training's would be found after this one is killed
-    keeper = None if how.checkpoints is None else _Keeper(how.checkpoints, loop, group, name)
-    loop.run(progress, (lambda: None) if keeper is None else keeper.look)
+    own = torch.tensor([int(name[:15], 16), loop.epoch, loop.step])
+    if any(not torch.equal(own, other) for other in group.gather(own)):
+        msg = (
+            "the processes do not have the same data, options and checkpoint: give all machines the same data set, and "
+            "a folder of checkpoints that all of them see"
+        )
+        raise CheckpointError(msg)
+    if settings.checkpoints is None:
+        loop.run(on_epoch, between=lambda: None)
+    else:
+        if group.leads and state is None:  # else another training's would be found after this one is killed
+            remove_checkpoint(settings.checkpoints.folder)
+        loop.run(on_epoch, between=_CheckpointWriter(settings.checkpoints, loop, group, name).write_if_due)
     model.eval()
     return model
 
@@ -72,9 +80,9 @@ def sequences_of(training: Interactions) -> list[Ints]:
     return sequences
 
 
-def name_of(sequences: Iterable[Ints], config: SequenceConfig, how: TrainConfig) -> str:
+def name_of(sequences: Iterable[Ints], config: SequenceConfig, settings: TrainConfig) -> str:
     """Return a digest of all that decides the outcome of a training: equal names, equal trainings."""
-    fixed = {name: value for name, value in asdict(how).items() if name not in _FREE}
+    fixed = {name: value for name, value in asdict(settings).items() if name not in _FREE}
     digest = hashlib.sha256(repr((config, fixed)).encode())
     for sequence in sequences:
         digest.update(np.int64(len(sequence)).tobytes() + sequence.tobytes())
@@ -99,43 +107,25 @@ def state_to_resume(checkpoints: Checkpoints | None, name: str) -> TrainingState
     return state
 
 
-class _Keeper:
+class _CheckpointWriter:
     """The writer of checkpoints; all processes check whether one is due, the one that leads writes it."""
 
-    def __init__(self, checkpoints: Checkpoints, loop: TrainingLoop, group: Group, name: str) -> None:
+    def __init__(self, checkpoints: Checkpoints, loop: TrainingLoop, group: ProcessGroup, name: str) -> None:
         self._checkpoints = checkpoints
         self._loop = loop
         self._group = group
         self._name = name
         self._written_at = time.monotonic()
 
-    def look(self) -> None:
+    def write_if_due(self) -> None:
         """Write a checkpoint if one is due; to be called after each step and each epoch."""
-        if self._is_due():
-            state = self._loop.state(self._name)
-            if self._group.leads:
-                write_checkpoint(self._checkpoints.folder, state)
-            self._written_at = time.monotonic()
-
-    def _is_due(self) -> bool:
-        if not self._loop.step:
-            return True
-        return self._loop.step % STEPS_A_LOOK == 0 and self._group.as_led(yes=self._is_long_ago())
-
-    def _is_long_ago(self) -> bool:
-        return time.monotonic() - self._written_at >= 60 * self._checkpoints.every_minutes
-
-
-def _agree(group: Group, loop: TrainingLoop, name: str) -> None:
-    """Refuse to begin unless all processes have the same training, epoch and step.
-
-    Raises:
-        CheckpointError: one differs.
-    """
-    own = torch.tensor([int(name[:15], 16), loop.epoch, loop.step])
-    if any(not torch.equal(own, other) for other in group.gather(own)):
-        msg = (
-            "the processes do not have the same data, options and checkpoint: give all machines the same data set, and "
-            "a folder of checkpoints that all of them see"
-        )
-        raise CheckpointError(msg)
+        if self._loop.step:  # else an epoch has ended, after which one is always due
+            if self._loop.step % STEPS_PER_CHECK:
+                return
+            is_long_ago = time.monotonic() - self._written_at >= 60 * self._checkpoints.every_minutes
+            if not self._group.as_led(yes=is_long_ago):
+                return
+        state = self._loop.state(self._name)
+        if self._group.leads:
+            write_checkpoint(self._checkpoints.folder, state)
+        self._written_at = time.monotonic()

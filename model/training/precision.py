@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 CLIP = 1.0
-"""Largest norm of a step's gradient."""
+"""Largest norm of a step's gradient (Pascanu et al. 2013)."""
 
 
 class Precision:

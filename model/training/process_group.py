@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import psutil
 import torch
@@ -23,7 +22,7 @@ from model.training.torchrun import Member
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class ProcessGroup:
     """This process and the others that it trains with.
 
     Attributes:
@@ -70,13 +69,13 @@ class Group:
         return bool(self.gather(torch.tensor([yes], dtype=torch.uint8))[0].item())
 
 
-def alone(device: str) -> Group:
+def alone(device: str) -> ProcessGroup:
     """Return a group of this process only."""
-    return Group(torch.device(device))
+    return ProcessGroup(torch.device(device))
 
 
 @contextmanager
-def of_torchrun(member: Member, device: str) -> Iterator[Group]:
+def of_torchrun(member: Member, device: str) -> Iterator[ProcessGroup]:
     """Join the other processes of a torchrun, and leave them at the end.
 
     Raises:
@@ -87,26 +86,32 @@ def of_torchrun(member: Member, device: str) -> Iterator[Group]:
     store, *_ = next(dist.rendezvous("env://", member.rank, member.size))
     # The store outlives the processes: restarted, they would take the ended ones' addresses from it, and wait for them.
     store = dist.PrefixStore(f"attempt-{member.restarts}", store)
-    with _joined(own, store=store, rank=member.rank, world_size=member.size) as group:
+    with _joined(own, rank=member.rank, size=member.size, store=store) as group:
         yield group
 
 
 @contextmanager
-def by_file(meeting: Path, rank: int, size: int, device: str) -> Iterator[Group]:
+def by_file(rendezvous: Path, rank: int, size: int, device: str) -> Iterator[ProcessGroup]:
     """Join the processes of this machine that name the same new file, and leave them at the end."""
+    interfaces = psutil.net_if_addrs().items()
+    loopback = next(name for name, addresses in interfaces if any(each.address == "127.0.0.1" for each in addresses))
     for library in ("GLOO", "NCCL"):
-        os.environ[f"{library}_SOCKET_IFNAME"] = _loopback()
-    with _joined(_own_device(device, rank), init_method=f"file://{meeting}", rank=rank, world_size=size) as group:
+        os.environ[f"{library}_SOCKET_IFNAME"] = loopback
+    with _joined(_own_device(device, rank), rank=rank, size=size, init_method=f"file://{rendezvous}") as group:
         yield group
 
 
 @contextmanager
-def _joined(device: torch.device, **where: Any) -> Iterator[Group]:
+def _joined(
+    device: torch.device, *, rank: int, size: int, init_method: str | None = None, store: dist.Store | None = None
+) -> Iterator[ProcessGroup]:
+    """Join the processes that meet at a URL or in a store; one of the two is given."""
     if device.type == "cuda":
         torch.cuda.set_device(device)
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", **where)
+    backend = "nccl" if device.type == "cuda" else "gloo"
+    dist.init_process_group(backend, init_method=init_method, store=store, rank=rank, world_size=size)
     try:
-        yield Group(device, where["rank"], where["world_size"])
+        yield ProcessGroup(device, rank, size)
     finally:
         dist.destroy_process_group()
 

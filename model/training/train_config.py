@@ -40,8 +40,8 @@ class TrainConfig:
     Attributes:
         epochs: passes over the data.
         batch_size: windows a step, over all processes; 32 took less time than 64 on CPU and needs fewer epochs.
-        learning_rate: peak of AdamW's; it rises for a tenth of the steps and then falls to zero.
-        weight_decay: of AdamW.
+        learning_rate: peak of that of AdamW; it rises for a tenth of the steps and then falls to zero.
+        weight_decay: of AdamW (Loshchilov and Hutter 2019).
         negatives: items drawn a step to compare the next one with; 0 compares with all (full softmax), None
             does so up to 20,000 items and draws 4,096 above.
         seed: of initial weights, order, windows and dropout.
@@ -77,7 +77,7 @@ class TrainConfig:
 
 @dataclass(frozen=True, slots=True)
 class EpochDone:
-    """A report to the progress callback after an epoch.
+    """A report to the callback after an epoch.
 
     Attributes:
         epoch: its number, from 1.
@@ -90,4 +90,4 @@ class EpochDone:
     loss: float
 
 
-Progress = Callable[[EpochDone], None]
+OnEpoch = Callable[[EpochDone], None]

@@ -10,54 +10,57 @@ from model.datasets.interactions import Interactions
 from model.networks.sequence import SequenceConfig, SequenceRecommender
 from model.training.member import name_of, sequences_of, state_to_resume, train_member
 from model.training.process_group import by_file, check_devices
-from model.training.train_config import Checkpoints, Progress, TrainConfig
+from model.training.train_config import Checkpoints, OnEpoch, TrainConfig
 from model.worker_processes import Worker, run_workers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Work:
-    """The work of each process; in the folder `meeting` they find each other, anew in every attempt."""
+    """The work of each process; in the folder `rendezvous` they find each other, anew in every attempt."""
 
     training: Interactions
     config: SequenceConfig
-    how: TrainConfig
-    meeting: Path
+    settings: TrainConfig
+    rendezvous: Path
     threads: int
 
     def __call__(self, worker: Worker) -> None:
         torch.set_num_threads(self.threads)
-        how = _resumed(self.how) if worker.attempt else self.how
-        meeting = self.meeting / f"attempt-{worker.attempt}"
-        with by_file(meeting, worker.rank, worker.size, how.device) as group:
-            train_member(group, self.training, self.config, how, worker.tell)
+        settings, checkpoints = self.settings, self.settings.checkpoints
+        if worker.attempt and checkpoints is not None:
+            settings = replace(settings, checkpoints=replace(checkpoints, resume=True))
+        rendezvous = self.rendezvous / f"attempt-{worker.attempt}"
+        with by_file(rendezvous, worker.rank, worker.size, settings.device) as group:
+            train_member(group, self.training, self.config, settings, worker.tell)
 
 
 def train_together(
-    training: Interactions, config: SequenceConfig, how: TrainConfig, progress: Progress
+    training: Interactions, config: SequenceConfig, settings: TrainConfig, on_epoch: OnEpoch
 ) -> SequenceRecommender:
-    """Train as `train` does, by `how.processes` processes; if one is killed, all go on from the last checkpoint.
+    """Train as `train` does, by `settings.processes` processes; if one is killed, all go on from the last checkpoint.
 
     Raises:
         ValueError: there is nothing to learn from, or there are fewer GPUs than processes.
         CheckpointError: the training cannot go on from the checkpoint.
         WorkerError: a process raised, or was killed again and again.
     """
-    check_devices(how.device, how.processes)
-    name = name_of(sequences_of(training), config, how)
-    state_to_resume(how.checkpoints, name)  # so that a bad checkpoint is refused here, and not in the processes
+    check_devices(settings.device, settings.processes)
+    name = name_of(sequences_of(training), config, settings)
+    state_to_resume(settings.checkpoints, name)  # so that a bad checkpoint is refused here, and not in the processes
     with tempfile.TemporaryDirectory(prefix="recloop-training-") as scratch:
-        checkpoints = how.checkpoints or Checkpoints(folder=Path(scratch))
-        how = replace(how, checkpoints=checkpoints)
-        work = _Work(training, config, how, Path(scratch), torch.get_num_threads())
-        run_workers(work, how.processes, progress)
+        checkpoints = settings.checkpoints or Checkpoints(folder=Path(scratch))
+        settings = replace(settings, checkpoints=checkpoints)
+        work = _Work(
+            training=training,
+            config=config,
+            settings=settings,
+            rendezvous=Path(scratch),
+            threads=torch.get_num_threads(),
+        )
+        run_workers(work, settings.processes, on_epoch)
         state = state_to_resume(replace(checkpoints, resume=True), name)
     assert state is not None, "the last thing that the processes do is to write it"
     model = config.build(training.histories().counts())
     model.load_state_dict(state.model)
     model.eval()
     return model
-
-
-def _resumed(how: TrainConfig) -> TrainConfig:
-    assert how.checkpoints is not None
-    return replace(how, checkpoints=replace(how.checkpoints, resume=True))

@@ -1,6 +1,6 @@
 """Training windows of a sequence model: of fixed length, cut from histories anew in every epoch."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -67,16 +67,15 @@ def draw_windows(sequences: list[Ints], length: int, random: np.random.Generator
     Returns:
         (W, length + 1): inputs and, shifted by one, targets; 0 pads on the left.
     """
-    cut = [window for s in sequences for window in _cut(s, length, int(random.integers(length)))]
+    cut = []
+    for sequence in sequences:
+        offset = int(random.integers(length))
+        first = offset if len(sequence) > length + 1 else 0
+        starts = [*([0] if first else []), *range(first, len(sequence) - 1, length)]
+        ends = [*starts[1:], len(sequence) - 1]
+        # The last target of one window is the first input of the next.
+        cut += [sequence[start : end + 1] for start, end in zip(starts, ends, strict=True)]
     windows = np.zeros((len(cut), length + 1), dtype=np.int64)
     for number, window in enumerate(cut):
         windows[number, length + 1 - len(window) :] = window
     return windows
-
-
-def _cut(sequence: Ints, length: int, offset: int) -> Iterator[Ints]:
-    """Cut one sequence into windows; the last target of one is the first input of the next."""
-    first = offset if len(sequence) > length + 1 else 0
-    starts = [*([0] if first else []), *range(first, len(sequence) - 1, length)]
-    ends = [*starts[1:], len(sequence) - 1]
-    return (sequence[start : end + 1] for start, end in zip(starts, ends, strict=True))

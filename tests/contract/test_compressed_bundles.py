@@ -26,9 +26,9 @@ from model.recommenders.kinds import Size
 from model.training.train import TrainConfig
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
-WAYS = ("int8", "prune", "distill+bf16")
+METHODS = ("int8", "prune", "distill+bf16")
 TRAINED = TrainConfig(epochs=3, learning_rate=1e-2)
-WANTED = Compressing(ways=WAYS, max_loss=1.0, shrinking=Shrinking(epochs=1), created_at=NOW)
+WANTED = Compressing(methods=METHODS, max_loss=1.0, shrinking=Shrinking(epochs=1), created_at=NOW)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -54,11 +54,11 @@ def compressed(dataset: Dataset, bundle: Bundle, tmp_path_factory: pytest.TempPa
     return compress(bundle, dataset, out, WANTED), out
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_each_way_gives_a_bundle_that_keeps_the_contract(
-    compressed: tuple[Report, Path], bundle: Bundle, way: str
+@pytest.mark.parametrize("method", METHODS)
+def test_each_method_gives_a_bundle_that_keeps_the_contract(
+    compressed: tuple[Report, Path], bundle: Bundle, method: str
 ) -> None:
-    made = Bundle.load(compressed[1] / way)
+    made = Bundle.load(compressed[1] / method)
     assert (made.vocabulary, made.titles, made.popularity) == (bundle.vocabulary, bundle.titles, bundle.popularity)
     assert (made.manifest.k, made.manifest.history_length) == (bundle.manifest.k, bundle.manifest.history_length)
     module = load_module(made)
@@ -71,14 +71,16 @@ def test_each_way_gives_a_bundle_that_keeps_the_contract(
     assert state.dtype is scores.dtype is torch.float32
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_a_bundle_says_what_it_was_compressed_from(compressed: tuple[Report, Path], bundle: Bundle, way: str) -> None:
-    (outcome,) = (o for o in compressed[0].outcomes if o.way == way)
-    manifest = Bundle.load(compressed[1] / way).manifest
-    assert (manifest.name, manifest.version) == ("tiny", f"20240101T000000-{way.replace('+', '-')}")
+@pytest.mark.parametrize("method", METHODS)
+def test_a_bundle_says_what_it_was_compressed_from(
+    compressed: tuple[Report, Path], bundle: Bundle, method: str
+) -> None:
+    (outcome,) = (o for o in compressed[0].outcomes if o.way == method)
+    manifest = Bundle.load(compressed[1] / method).manifest
+    assert (manifest.name, manifest.version) == ("tiny", f"20240101T000000-{method.replace('+', '-')}")
     found = manifest.compression
     assert found is not None
-    assert (found.how, found.hash, found.name, found.version) == (way, bundle.hash, "tiny", bundle.manifest.version)
+    assert (found.how, found.hash, found.name, found.version) == (method, bundle.hash, "tiny", bundle.manifest.version)
     assert found.ndcg_lost == pytest.approx(outcome.ndcg_lost, abs=1e-6)
 
 
@@ -110,14 +112,14 @@ def test_only_what_loses_no_more_than_the_bound_is_written(
     compressed: tuple[Report, Path], dataset: Dataset, bundle: Bundle, tmp_path: Path
 ) -> None:
     losses = {outcome.way: outcome.ndcg_lost for outcome in compressed[0].outcomes}
-    least, most = min(WAYS, key=losses.__getitem__), max(WAYS, key=losses.__getitem__)
+    least, most = min(METHODS, key=losses.__getitem__), max(METHODS, key=losses.__getitem__)
     bound = (losses[least] + losses[most]) / 2
-    report = compress(bundle, dataset, tmp_path / "out", replace(WANTED, ways=(least, most), max_loss=bound))
+    report = compress(bundle, dataset, tmp_path / "out", replace(WANTED, methods=(least, most), max_loss=bound))
     assert [outcome.refused for outcome in report.outcomes] == [False, True]
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted([least, REPORT, PICTURE, MARKER])
 
 
-def test_if_every_way_is_refused_nothing_is_left_behind(dataset: Dataset, bundle: Bundle, tmp_path: Path) -> None:
+def test_if_every_method_is_refused_nothing_is_left_behind(dataset: Dataset, bundle: Bundle, tmp_path: Path) -> None:
     arguments = ["compress", str(bundle.path), str(dataset.path), "--how", "int8", "--max-loss", "-1"]
     refused([*arguments, "--out", str(tmp_path / "out")], "so nothing was written")
     assert not list(tmp_path.iterdir())
@@ -147,6 +149,10 @@ def test_without_matplotlib_there_is_a_sentence_in_place_of_a_picture(
     assert NO_PICTURES in " ".join(shown.output.split())
     assert PICTURE not in shown.output
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == sorted(["int8", REPORT, MARKER])
+
+
+def test_an_option_without_effect_is_refused(dataset: Dataset, bundle: Bundle) -> None:
+    refused(["compress", str(bundle.path), str(dataset.path), "--how", "int8", "--keep", "0.5"], "keep is for")
 
 
 def test_a_folder_of_something_else_is_not_replaced(dataset: Dataset, bundle: Bundle, tmp_path: Path) -> None:

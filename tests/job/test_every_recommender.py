@@ -77,7 +77,7 @@ def served(request: pytest.FixtureRequest, sample: Sample, tmp_path: Path) -> Bu
     bundle = trained(kind, sample, tmp_path)
     if not bits:
         return bundle
-    wanted = Compressing(ways=(bits,), max_loss=1.0, created_at=datetime.now(UTC))
+    wanted = Compressing(methods=(bits,), max_loss=1.0, created_at=datetime.now(UTC))
     compress(bundle, sample.dataset, tmp_path / "compressed", wanted)
     return Bundle.load(tmp_path / "compressed" / bits)
 

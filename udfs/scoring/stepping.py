@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from model.bundles.bundle import Bundle
-from model.bundles.trial import STEP_METHODS
+from model.bundles.trial import STEP_METHODS, STEP_TOLERANCE
 from udfs.elements import ScoredBy, TrackedBehavior
 from udfs.scoring.device import Runner
 from udfs.scoring.hash_index import Ints
@@ -20,7 +20,6 @@ from udfs.scoring.scoring_rules import ScoringRules
 _log = logging.getLogger(__name__)
 _DRAWN = (3, 8)
 """Number of histories, and of items in each at most, that a bundle's steps are tried with."""
-_TOLERANCE = 1e-4
 
 
 class Reached(NamedTuple):
@@ -158,7 +157,7 @@ def steps_truly(module: Any, bundle: Bundle, device: Runner) -> bool:
     (states,) = device.run(module.step, states, history[:, -1], weight[:, -1], np.zeros(len(history), dtype=np.float32))
     _, stepped = device.run(module.score, states, exclude)
     _, passed = device.run(module, history, weight, age_s, exclude)
-    if np.allclose(stepped, passed, rtol=_TOLERANCE, atol=_TOLERANCE):
+    if np.allclose(stepped, passed, rtol=STEP_TOLERANCE, atol=STEP_TOLERANCE):
         return True
     _log.warning("%s steps to other scores than it passes to: every behaviour is a full pass", bundle.path)
     return False

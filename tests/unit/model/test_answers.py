@@ -91,9 +91,11 @@ def rehashed(bundle: Bundle) -> Bundle:
     import json
 
     manifest = bundle.path / "manifest.json"
-    told = json.loads(manifest.read_text())
-    told["files"] = {name: hashlib.sha256((bundle.path / name).read_bytes()).hexdigest() for name in told["files"]}
-    manifest.write_text(json.dumps(told))
+    content = json.loads(manifest.read_text())
+    content["files"] = {
+        name: hashlib.sha256((bundle.path / name).read_bytes()).hexdigest() for name in content["files"]
+    }
+    manifest.write_text(json.dumps(content))
     return Bundle.load(bundle.path)
 
 

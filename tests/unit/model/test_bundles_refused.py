@@ -44,9 +44,9 @@ def empty(folder: Path) -> Path:
     (path / "catalog.json").write_text('{"titles": [], "groups": []}')
     (path / "popularity.json").write_text("[]")
     np.save(path / "neighbors.npy", np.zeros((1, 1), dtype=np.int32))
-    told = json.loads((path / "manifest.json").read_text())
-    hashes = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in told["files"]}
-    (path / "manifest.json").write_text(json.dumps({**told, "items": 0, "files": hashes}))
+    manifest = json.loads((path / "manifest.json").read_text())
+    hashes = {name: hashlib.sha256((path / name).read_bytes()).hexdigest() for name in manifest["files"]}
+    (path / "manifest.json").write_text(json.dumps({**manifest, "items": 0, "files": hashes}))
     return path
 
 
@@ -73,9 +73,9 @@ def damaged(folder: Path, file: str, content: bytes) -> Path:
     """A bundle with another file in it, whose hash is in its manifest."""
     path = written(folder, Faulty(ITEMS, "none"), "x").path
     (path / file).write_bytes(content)
-    told = json.loads((path / "manifest.json").read_text())
-    told["files"][file] = hashlib.sha256(content).hexdigest()
-    (path / "manifest.json").write_text(json.dumps(told))
+    manifest = json.loads((path / "manifest.json").read_text())
+    manifest["files"][file] = hashlib.sha256(content).hexdigest()
+    (path / "manifest.json").write_text(json.dumps(manifest))
     return path
 
 

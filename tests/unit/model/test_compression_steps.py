@@ -1,4 +1,4 @@
-"""What each way makes of a model: the same answers where nothing is lost, and the contract in any case."""
+"""The models that each method makes: the same answers where nothing is lost, and the contract in any case."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from model.bundles.int8 import refuse_device
 from model.bundles.torchscript import load_script, save_script
 from model.compression.distill import student_of
 from model.compression.half import halved
-from model.compression.methods import CompressionError, refuse_kind, steps_of
+from model.compression.methods import CompressionError, refuse_kind, refuse_unused, steps_of
 from model.compression.prune import cut
 from model.compression.quantize import product, quantized, rounded
 from model.compression.rebuild import Sized, rebuilt
-from model.compression.teacher import School, lesson_loss, taught, windows_of
+from model.compression.teacher import Distillation, distillation_loss, train_student, windows_of
 from model.evaluation.evaluate import evaluate, find_targets
 from model.networks.recommender import Recommender
 from model.networks.sequence import SequenceRecommender
@@ -40,15 +40,17 @@ KINDS = {
 }
 
 
-def lowered(name: str, way: str) -> Recommender:
-    return quantized(MODELS[name]) if way == "int8" else halved(MODELS[name], torch.bfloat16)
+def lowered(name: str, method: str) -> Recommender:
+    return quantized(MODELS[name]) if method == "int8" else halved(MODELS[name], torch.bfloat16)
 
 
-@pytest.fixture(scope="module", params=[(name, way) for name in CONFIGS for way in ("int8", "bf16")], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[(name, method) for name in CONFIGS for method in ("int8", "bf16")], ids="-".join
+)
 def pair(request: pytest.FixtureRequest) -> tuple[str, Recommender, nn.Module]:
     """A model in fewer bits, as it is and as it is served."""
-    name, way = request.param
-    model = lowered(name, way)
+    name, method = request.param
+    model = lowered(name, method)
     return name, model, load_script(save_script(model), "cpu")
 
 
@@ -64,14 +66,14 @@ def test_fewer_bits_served_are_the_same_as_eager_and_near_the_whole(pair: tuple[
     assert bool(((whole.gather(1, items) - scores).abs() < 0.1 * spread).all())
 
 
-@pytest.mark.parametrize("way", ["int8", "bf16"])
+@pytest.mark.parametrize("method", ["int8", "bf16"])
 @pytest.mark.parametrize("name", STEPPING)
-def test_steps_in_fewer_bits_lead_where_the_whole_history_does(name: str, way: str) -> None:
-    model, history = lowered(name, way), padded(ROWS, LENGTH)
+def test_steps_in_fewer_bits_lead_where_the_whole_history_does(name: str, method: str) -> None:
+    model, history = lowered(name, method), padded(ROWS, LENGTH)
     state = stepped(model, model.initial_state(len(ROWS)), history)
     assert state.dtype is torch.float32
     (_, whole), (_, kept) = ask(model, history), scored(model, state)
-    assert torch.allclose(whole, kept, rtol=0, atol=1e-5 if way == "int8" else 0.05)
+    assert torch.allclose(whole, kept, rtol=0, atol=1e-5 if method == "int8" else 0.05)
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -104,8 +106,8 @@ def test_8_bits_are_refused_where_they_are_not_computed_exactly(monkeypatch: pyt
 
 
 def test_an_8_bit_bundle_is_refused_on_a_gpu_before_it_is_loaded(tmp_path: Path) -> None:
-    how = Compression(how="prune+int8", hash="h", name="n", version="1", ndcg_lost=0.0, faster=1.0)
-    bundle = written(tmp_path / "b", quantized(MODELS["gru"]), "gru", how)
+    compression = Compression(how="prune+int8", hash="h", name="n", version="1", ndcg_lost=0.0, faster=1.0)
+    bundle = written(tmp_path / "b", quantized(MODELS["gru"]), "gru", compression)
     assert ask(load_module(bundle), padded(ROWS, 9))[0].shape == (4, 10)
     with pytest.raises(BundleDeviceError, match="on the CPU"):
         load_module(bundle, "cuda")
@@ -180,12 +182,12 @@ def test_a_student_is_smaller_and_knows_the_items(name: str) -> None:
 
 def test_a_student_learns_from_the_teacher_alone() -> None:
     log = cycles(users=24, length=9)
-    how = TrainConfig(epochs=9, batch_size=12, learning_rate=2e-2)
-    teacher = train(log.before(7), CONFIGS["sasrec"], how)
+    settings = TrainConfig(epochs=9, batch_size=12, learning_rate=2e-2)
+    teacher = train(log.before(7), CONFIGS["sasrec"], settings)
     student = Sized(CONFIGS["sasrec"], CONFIGS["sasrec"].build(log.counts()))
     targets = find_targets(log, 7, LENGTH)
     before = evaluate(student.model, targets)
-    taught(student, School(teacher=teacher, training=log.before(7), how=how, share=1.0))
+    train_student(student, Distillation(teacher=teacher, training=log.before(7), settings=settings, share=1.0))
     assert before.known.ndcg_10 < 0.7
     assert evaluate(student.model, targets).known.ndcg_10 > 0.9
 
@@ -194,24 +196,24 @@ def test_a_training_of_ten_steps_in_all_is_a_training() -> None:
     """Of these the rate rises in one, over which torch would divide by zero."""
     student = student_of(Sized(CONFIGS["gru"], MODELS["gru"]), 0.5, seed=0)
     before = student.model.project.weight.clone()
-    how = TrainConfig(epochs=10, batch_size=64)
-    taught(student, School(teacher=MODELS["gru"], training=cycles(2, 9), how=how))
+    settings = TrainConfig(epochs=10, batch_size=64)
+    train_student(student, Distillation(teacher=MODELS["gru"], training=cycles(2, 9), settings=settings))
     assert not torch.equal(student.model.project.weight, before)
 
 
 def test_who_equals_the_teacher_has_nothing_to_learn_from_it() -> None:
     model = MODELS["sasrec"]
-    school = School(teacher=model, training=cycles(2, 9), how=TrainConfig(), share=1.0)
-    windows = torch.from_numpy(windows_of(school.training, LENGTH, 0).draw()[:8])
-    assert abs(lesson_loss(model, windows, school).item()) < 1e-6
-    assert lesson_loss(another(model), windows, school).item() > 0.01
+    distillation = Distillation(teacher=model, training=cycles(2, 9), settings=TrainConfig(), share=1.0)
+    windows = torch.from_numpy(windows_of(distillation.training, LENGTH, 0).draw()[:8])
+    assert abs(distillation_loss(model, windows, distillation).item()) < 1e-6
+    assert distillation_loss(another(model), windows, distillation).item() > 0.01
 
 
 def test_negatives_that_are_all_items_compare_like_all_items() -> None:
     model = MODELS["gru"]
-    school = School(teacher=another(model), training=cycles(2, 9), how=TrainConfig())
-    windows = torch.from_numpy(windows_of(school.training, LENGTH, 0).draw()[:8])
-    losses = [lesson_loss(model, windows, school, negatives).item() for negatives in (0, ITEMS)]
+    distillation = Distillation(teacher=another(model), training=cycles(2, 9), settings=TrainConfig())
+    windows = torch.from_numpy(windows_of(distillation.training, LENGTH, 0).draw()[:8])
+    losses = [distillation_loss(model, windows, distillation, negatives).item() for negatives in (0, ITEMS)]
     assert losses[0] == pytest.approx(losses[1])
 
 
@@ -225,11 +227,19 @@ def another(model: SequenceRecommender) -> SequenceRecommender:
 
 
 @pytest.mark.parametrize(
-    ("way", "told"), [("zip", "no way 'zip'"), ("int8+prune", "nothing can follow int8"), ("", "no way ''")]
+    ("method", "message"), [("zip", "no way 'zip'"), ("int8+prune", "nothing can follow int8"), ("", "no way ''")]
 )
-def test_ways_that_do_not_exist_are_refused(way: str, told: str) -> None:
-    with pytest.raises(CompressionError, match=told):
-        steps_of(way)
+def test_methods_that_do_not_exist_are_refused(method: str, message: str) -> None:
+    with pytest.raises(CompressionError, match=message):
+        steps_of(method)
+
+
+def test_options_of_a_training_are_refused_where_nothing_trains() -> None:
+    asked = {"keep": None, "epochs": 3}
+    refuse_unused(["int8", "prune", "bf16"], asked)
+    refuse_unused(["int8"], {"keep": None, "epochs": None})
+    with pytest.raises(CompressionError, match="epochs is for prune, distill only"):
+        refuse_unused(["int8", "bf16"], asked)
 
 
 def test_kinds_without_layers_are_refused_with_the_reason() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from model.bundles.torchscript import load_script, save_script
+from model.bundles.trial import STEP_TOLERANCE
 from model.evaluation.evaluate import evaluate, find_targets
 from model.networks.gru import GRUConfig
 from model.networks.linear_recurrence import LinearRecurrenceConfig
@@ -88,8 +89,8 @@ def scored(model: nn.Module, state: Tensor, exclude: tuple[int, ...] = ()) -> An
 
 def assert_same(left: Answer, right: Answer) -> None:
     """Equal scores, and equal items where no other score is as near."""
-    assert torch.allclose(left[1], right[1], rtol=0, atol=1e-5)
-    apart = left[1].diff(dim=1).abs() > 2e-5
+    assert torch.allclose(left[1], right[1], rtol=0, atol=STEP_TOLERANCE)
+    apart = left[1].diff(dim=1).abs() > 2 * STEP_TOLERANCE
     clear = torch.nn.functional.pad(apart, (1, 0), value=True) & torch.nn.functional.pad(apart, (0, 1), value=False)
     assert torch.equal(left[0][clear], right[0][clear])
 
@@ -193,8 +194,8 @@ def test_a_model_that_only_steps_scores_whole_histories_too() -> None:
 @pytest.mark.parametrize("negatives", [None, 6])
 def test_the_planted_pattern_is_learned(name: str, negatives: int | None) -> None:
     log = cycles(users=24, length=9)
-    how = TrainConfig(epochs=15, batch_size=12, learning_rate=2e-2, negatives=negatives)
-    model = train(log.before(7), CONFIGS[name], how)
+    training = TrainConfig(epochs=15, batch_size=12, learning_rate=2e-2, negatives=negatives)
+    model = train(log.before(7), CONFIGS[name], training)
     assert evaluate(model, find_targets(log, 7, 6)).known.ndcg_10 > 0.9
 
 

@@ -50,8 +50,8 @@ def test_the_planted_pattern_is_learned() -> None:
 
 
 def test_training_twice_gives_the_same_model() -> None:
-    how = TrainConfig(epochs=1)
-    first, second = (train(cycles(6, 5), TINY, how).state_dict() for _ in range(2))
+    training = TrainConfig(epochs=1)
+    first, second = (train(cycles(6, 5), TINY, training).state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 

@@ -23,37 +23,39 @@ from tests.unit.model.test_training import TINY, cycles
 
 LOG = cycles(users=18, length=6)
 DROPPING = replace(TINY, dropout=0.3)
-HOW = TrainConfig(epochs=3, batch_size=6, learning_rate=1e-2, negatives=6)
+SETTINGS = TrainConfig(epochs=3, batch_size=6, learning_rate=1e-2, negatives=6)
 
 
 class Broken(Exception):
     """Somebody pulled the plug."""
 
 
-def curve_of(how: TrainConfig, stop_after: int | None = None) -> tuple[list[EpochDone], SequenceRecommender | None]:
-    told: list[EpochDone] = []
+def curve_of(
+    settings: TrainConfig, stop_after: int | None = None
+) -> tuple[list[EpochDone], SequenceRecommender | None]:
+    reports: list[EpochDone] = []
 
-    def hear(news: EpochDone) -> None:
-        told.append(news)
-        if news.epoch == stop_after:
+    def on_epoch(done: EpochDone) -> None:
+        reports.append(done)
+        if done.epoch == stop_after:
             raise Broken
 
     try:
-        return told, train(LOG, DROPPING, how, hear)
+        return reports, train(LOG, DROPPING, settings, on_epoch)
     except Broken:
-        return told, None
+        return reports, None
 
 
 def kept_in(folder: Path, **more: object) -> TrainConfig:
-    return replace(HOW, checkpoints=replace(Checkpoints(folder=folder), **more))  # type: ignore[arg-type]
+    return replace(SETTINGS, checkpoints=replace(Checkpoints(folder=folder), **more))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("every_minutes", [0.0, 10.0], ids=["inside an epoch", "between epochs"])
 def test_a_training_that_was_broken_off_ends_as_if_it_had_not_been(tmp_path: Path, every_minutes: float) -> None:
-    whole, expected = curve_of(replace(HOW, batch_size=1))  # 18 steps an epoch, so that the clock is looked at
+    whole, expected = curve_of(replace(SETTINGS, batch_size=1))  # 18 steps an epoch, so that the clock is checked
     before, _ = curve_of(replace(kept_in(tmp_path, every_minutes=every_minutes), batch_size=1), stop_after=2)
     after, found = curve_of(replace(kept_in(tmp_path, resume=True), batch_size=1))
-    assert [news.epoch for news in after] == [2, 3]
+    assert [done.epoch for done in after] == [2, 3]
     assert before[:1] + after == whole
     assert expected is not None
     assert found is not None
@@ -134,11 +136,11 @@ def test_processes_take_every_target_of_a_step_once(lengths: list[int], size: in
 
 @pytest.mark.parametrize("lower", [torch.bfloat16, torch.float16])
 def test_sixteen_bits_train_about_the_same(monkeypatch: pytest.MonkeyPatch, lower: torch.dtype) -> None:
-    how = TrainConfig(epochs=10, batch_size=12, learning_rate=2e-2, negatives=6)
+    settings = TrainConfig(epochs=10, batch_size=12, learning_rate=2e-2, negatives=6)
     losses: list[list[float]] = [[], []]
-    train(LOG, TINY, how, lambda news: losses[0].append(news.loss))
+    train(LOG, TINY, settings, lambda done: losses[0].append(done.loss))
     monkeypatch.setattr(training_loop, "precision_of", lambda _name, _device: Precision("cpu", lower))
-    train(LOG, TINY, how, lambda news: losses[1].append(news.loss))
+    train(LOG, TINY, settings, lambda done: losses[1].append(done.loss))
     assert losses[1] != losses[0]
     assert losses[1] == pytest.approx(losses[0], rel=0.05)
 
@@ -153,7 +155,7 @@ def test_sixteen_bits_train_about_the_same(monkeypatch: pytest.MonkeyPatch, lowe
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        replace(HOW, **wrong)  # type: ignore[arg-type]
+        replace(SETTINGS, **wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("epochs", [1, 5, 9, 10, 11])
@@ -167,4 +169,4 @@ def test_torchrun_and_processes_are_not_mixed(monkeypatch: pytest.MonkeyPatch) -
     for name, value in (("RANK", "0"), ("LOCAL_RANK", "0"), ("WORLD_SIZE", "2")):
         monkeypatch.setenv(name, value)
     with pytest.raises(ValueError, match="leave --processes out"):
-        train(LOG, TINY, replace(HOW, processes=2))
+        train(LOG, TINY, replace(SETTINGS, processes=2))
