@@ -52,7 +52,11 @@ def status(
     lag = found.log_problem or f"{found.lag:,} records in {len(found.partitions)} partitions"
     silent = f"; it has not answered the job for {found.log_silent_s:,.0f} s" if found.log_silent_s else ""
     table.add_row("behind the log", f"{lag}{silent}")
-    table.add_row("last checkpoint", _checkpoint(found))
+    checkpoint = "none yet"
+    if found.checkpoint_age_s is not None and found.checkpoint_bytes is not None:
+        size = f"{found.checkpoint_bytes / 1e6:.1f} MB"
+        checkpoint = f"{found.checkpoint_age_s:.1f} s ago, took {found.checkpoint_ms} ms, {size}"
+    table.add_row("last checkpoint", f"{checkpoint}, {found.checkpoints_failed} failed")
     last_failure = f" (last: {found.last_failure})" if found.last_failure else ""
     table.add_row("restarts", f"{found.restarts}{last_failure}")
     table.add_row("models", models_text(found.models))
@@ -99,12 +103,3 @@ def models_text(models: ModelStatus) -> str:
 
 def _clock(time_ms: int) -> str:
     return datetime.fromtimestamp(time_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-
-
-def _checkpoint(found: JobStatus) -> str:
-    if found.checkpoint_age_s is None or found.checkpoint_bytes is None:
-        return f"none yet, {found.checkpoints_failed} failed"
-    return (
-        f"{found.checkpoint_age_s:.1f} s ago, took {found.checkpoint_ms} ms, "
-        f"{found.checkpoint_bytes / 1e6:.1f} MB, {found.checkpoints_failed} failed"
-    )
