@@ -165,84 +165,81 @@ def read_report(tables: Path, question: Question) -> AbReport:
     since_ms = 0 if question.since is None else int(question.since.timestamp() * 1000)
     with duck.connect(tables) as connection:
         trials = duck.run(connection, _TRIALS, [question.top, sorted(question.actions), since_ms]).rows
-        groups = duck.run(connection, _DEALT, [since_ms]).rows
-        last_move = duck.run(connection, _LAST_MOVE, [since_ms]).rows[0][0]
-        newest = duck.run(connection, _NEWEST).rows[0][0]
+        groups: Any = duck.run(connection, _DEALT, [since_ms]).rows
+        last_move: Any = duck.run(connection, _LAST_MOVE, [since_ms]).rows[0][0]
+        newest: Any = duck.run(connection, _NEWEST).rows[0][0]
         seen = {str(name) for (name,) in duck.run(connection, _ACTIONS).rows}
-    dealt, moved = _dealt([(tuple(names), int(users)) for names, users in groups])  # type: ignore[arg-type,call-overload]
-    _check_actions(question, seen)
+    known = seen.union(question.known)
+    if seen and (unknown := sorted(set(question.actions) - known)):
+        msg = f"no behaviour there has the action {unknown[0]!r}; there are {', '.join(sorted(known))}"
+        raise AbReportError(msg)
+    dealt: dict[str, int] = {}
+    for names, users in groups:
+        for name in names:
+            dealt[name] = dealt.get(name, 0) + users
+    moved = sum(users for names, users in groups if len(names) > 1)
     if question.since is not None and newest is not None and not dealt:
-        at = datetime.fromtimestamp(int(newest) // 1000, UTC)  # type: ignore[call-overload]
+        at = datetime.fromtimestamp(newest // 1000, UTC)
         msg = (
             f"all lists there with a variant are older than --since; the newest is of {at:%Y-%m-%dT%H:%M:%SZ}: "
             "give an earlier time"
         )
         raise AbReportError(msg)
     mismatch = _mismatch(dealt, question.weights)
+    obstacle = None  # the reason why variants cannot be compared, however many users they have
+    if moved:
+        obstacle = Verdict.DEALT_ANEW
+    elif mismatch is not None and mismatch < _SURELY:
+        obstacle = Verdict.MISMATCH
     return AbReport(
-        variants=_variants(trials, dealt, question, _obstacle(moved, mismatch)),
+        variants=_variants(trials, dealt, question, obstacle),
         moved=moved,
-        settled=None if last_move is None else _second_after(int(last_move)),  # type: ignore[call-overload]
+        settled=None if last_move is None else datetime.fromtimestamp(last_move // 1000, UTC) + timedelta(seconds=1),
         mismatch=mismatch,
     )
 
 
-def _check_actions(question: Question, seen: set[str]) -> None:
-    known = seen.union(question.known)
-    if seen and (unknown := sorted(set(question.actions) - known)):
-        msg = f"no behaviour there has the action {unknown[0]!r}; there are {', '.join(sorted(known))}"
-        raise AbReportError(msg)
-
-
-def _dealt(groups: list[tuple[tuple[str, ...], int]]) -> tuple[dict[str, int], int]:
-    """Return the number of users by variant, and the number of users in several variants."""
-    dealt: dict[str, int] = {}
-    for names, users in groups:
-        for name in names:
-            dealt[name] = dealt.get(name, 0) + users
-    return dealt, sum(users for names, users in groups if len(names) > 1)
-
-
-def _obstacle(moved: int, mismatch: float | None) -> Verdict | None:
-    """Return why variants can't be compared, however many users they have, or None."""
-    if moved:
-        return Verdict.DEALT_ANEW
-    return Verdict.MISMATCH if mismatch is not None and mismatch < _SURELY else None
-
-
-def _second_after(time_ms: int) -> datetime:
-    return datetime.fromtimestamp(time_ms // 1000, UTC) + timedelta(seconds=1)
-
-
 def _variants(rows: Any, dealt: Mapping[str, int], question: Question, obstacle: Verdict | None) -> list[VariantResult]:
-    first, *others = _baseline_first(dealt, question.baseline)
-    trials = {name: _trials([row[1:] for row in rows if row[0] == name]) for name in dealt}
+    """Return the results of the baseline, then of the others by name.
 
-    def result(name: str, gap: Estimate | None, verdict: Verdict | None) -> VariantResult:
-        return VariantResult(
-            name=name,
-            dealt=dealt[name],
-            trials=trials[name],
-            hit_rate=mean_share(trials[name].shares, once=question.once),
-            difference=gap,
-            verdict=verdict,
+    Args:
+        rows: rows of (variant, behaviours, hits, number of users with these two counts).
+        dealt: variant -> number of users who had a list of it.
+        question: the question.
+        obstacle: the reason why variants cannot be compared, or None.
+    """
+    if not dealt:
+        msg = "no list there carries a variant: deploy with models.variants, and let users act"
+        raise AbReportError(msg)
+    first = question.baseline or min(dealt)
+    if first not in dealt:
+        msg = f"no list there is of a variant {first!r}; there are {', '.join(sorted(dealt))}"
+        raise AbReportError(msg)
+    trials = {}
+    for name in dealt:
+        n, h, count = np.array([row[1:] for row in rows if row[0] == name], dtype=np.int64).reshape(-1, 3).T
+        shares = np.repeat(h / np.maximum(n, 1), count)
+        trials[name] = Trials(shares=shares, behaviors=int((n * count).sum()), hits=int((h * count).sum()))
+    results = []
+    for name in (first, *sorted(dealt.keys() - {first})):
+        gap, verdict = None, None
+        if name != first and obstacle is not None:
+            verdict = obstacle
+        elif name != first:
+            pair = trials[name].shares, trials[first].shares
+            gap = difference(*pair, comparisons=len(dealt) - 1, once=question.once)
+            verdict = _verdict(gap)
+        results.append(
+            VariantResult(
+                name=name,
+                dealt=dealt[name],
+                trials=trials[name],
+                hit_rate=mean_share(trials[name].shares, once=question.once),
+                difference=gap,
+                verdict=verdict,
+            )
         )
-
-    def compared(name: str) -> VariantResult:
-        if obstacle is not None:
-            return result(name, None, obstacle)
-        pair = trials[name].shares, trials[first].shares
-        gap = difference(*pair, comparisons=len(others), once=question.once)
-        return result(name, gap, _verdict(gap))
-
-    return [result(first, None, None), *map(compared, others)]
-
-
-def _trials(users: list[tuple[int, int, int]]) -> Trials:
-    """Return the trials of one variant from rows of (behaviours, hits, number of users with these two counts)."""
-    n, h, count = np.array(users, dtype=np.int64).reshape(-1, 3).T
-    shares = np.repeat(h / np.maximum(n, 1), count)
-    return Trials(shares=shares, behaviors=int((n * count).sum()), hits=int((h * count).sum()))
+    return results
 
 
 def _verdict(gap: Estimate) -> Verdict:
@@ -252,17 +249,6 @@ def _verdict(gap: Estimate) -> Verdict:
     if low > 0:
         return Verdict.BETTER
     return Verdict.WORSE if high < 0 else Verdict.UNDECIDED
-
-
-def _baseline_first(dealt: Mapping[str, int], baseline: str | None) -> list[str]:
-    if not dealt:
-        msg = "no list there carries a variant: deploy with models.variants, and let users act"
-        raise AbReportError(msg)
-    if baseline is not None and baseline not in dealt:
-        msg = f"no list there is of a variant {baseline!r}; there are {', '.join(sorted(dealt))}"
-        raise AbReportError(msg)
-    first = baseline or min(dealt)
-    return [first, *(name for name in sorted(dealt) if name != first)]
 
 
 def _mismatch(dealt: Mapping[str, int], weights: Mapping[str, float] | None) -> float | None:

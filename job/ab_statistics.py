@@ -44,7 +44,7 @@ _ROUNDING = 1e-9
 class Estimate:
     """A figure, its standard error, and the reach of its interval to either side in standard errors.
 
-    Error and reach are None if there are too few users to estimate them.
+    The figure is NaN if there are no users; error and reach are None if there are too few users to estimate them.
     """
 
     value: float
@@ -60,16 +60,16 @@ class Estimate:
 
 
 def mean_share(shares: Shares, *, once: bool = False) -> Estimate:
-    """Return the mean of users' shares; 0 without an error if there are no users."""
+    """Return the mean of users' shares; NaN if there are no users."""
     if len(shares) < 2 or not (error := _error(shares)):
-        return Estimate(float(shares.mean()) if len(shares) else 0.0)
+        return Estimate(float(shares.mean()) if len(shares) else math.nan)
     return Estimate(float(shares.mean()), error, _normal(ALPHA) if once else always_valid(error, ALPHA))
 
 
 def difference(
     shares: Shares, baseline: Shares, *, comparisons: int = 1, once: bool = False, draws: int = DRAWS
 ) -> Estimate:
-    """Return the mean over a variant's users minus the mean over the baseline's.
+    """Return the mean over a variant's users minus the mean over the baseline's; NaN if either has no users.
 
     Args:
         shares: the shares of the variant's users.
@@ -78,7 +78,7 @@ def difference(
         once: whether the test is evaluated only once, at a time that was fixed beforehand.
         draws: the number of random reassignments of the users.
     """
-    value = float(shares.mean() - baseline.mean()) if len(shares) and len(baseline) else 0.0
+    value = float(shares.mean() - baseline.mean()) if len(shares) and len(baseline) else math.nan
     if min(len(shares), len(baseline)) < 2 or not (error := math.hypot(_error(shares), _error(baseline))):
         return Estimate(value)
     alpha = ALPHA / comparisons

@@ -18,7 +18,7 @@ from job.replay.log_writer import count_lines
 from job.replay.replay import Pace, replay
 from job.settings.job_settings import load
 from job.tables.query import QueryResult
-from job.trial import Say, accounted, launch, trial_cluster
+from job.trial import Report, accounted, launch, trial_cluster
 from model.bundles.bundle import Bundle
 from model.bundles.manifest import BundleError
 from model.datasets.action_map import parse_action_map
@@ -77,18 +77,18 @@ class Folders:
         return self.root / "demo" / "tables"
 
 
-def demo_cluster(folders: Folders, say: Say, *, keep: bool) -> AbstractContextManager[RunningCluster]:
+def demo_cluster(folders: Folders, report: Report, *, keep: bool) -> AbstractContextManager[RunningCluster]:
     """Start a JobManager and one TaskManager, with an empty log and empty tables.
 
     A cluster that an earlier run kept is stopped.
     """
     if (kept := find(folders.cluster)) is not None:
-        say("stopping the one of an earlier run")
+        report("stopping the one of an earlier run")
         kept.stop()
     claim_folder(folders.cluster.parent, _DEMO)
     for folder in (folders.log, folders.tables):
         shutil.rmtree(folder, ignore_errors=True)
-    return trial_cluster(ClusterSpec(folders.cluster), say=say, keep=keep)
+    return trial_cluster(ClusterSpec(folders.cluster), report=report, keep=keep)
 
 
 def prepare_data(folders: Folders, on_progress: Count) -> Dataset:
@@ -98,26 +98,26 @@ def prepare_data(folders: Folders, on_progress: Count) -> Dataset:
     return prepare(request, folders.data, progress=on_progress).dataset
 
 
-def train_bundle(dataset: Dataset, folders: Folders, say: Say) -> Bundle:
+def train_bundle(dataset: Dataset, folders: Folders, report: Report) -> Bundle:
     """Train SASRec on the first 80 %, or return an earlier run's bundle if its training data is the same."""
     try:
         there = Bundle.load(folders.bundle)
     except BundleError:
         there = None
     if there is not None and there.manifest.training.fingerprint == dataset.info.fingerprint:
-        say("using the bundle of an earlier run")
+        report("using the bundle of an earlier run")
         return there
     # Imported here: torch takes seconds.
     from model.fit import FitConfig, fit
     from model.training.train import EpochDone
 
-    def told(news: EpochDone | str) -> None:
-        say(news if isinstance(news, str) else f"epoch {news.epoch}, loss {news.loss:.3f}")
+    def on_progress(news: EpochDone | str) -> None:
+        report(news if isinstance(news, str) else f"epoch {news.epoch}, loss {news.loss:.3f}")
 
-    return fit(dataset, folders.bundle, FitConfig(cut=CUT), datetime.now(UTC), told).bundle
+    return fit(dataset, folders.bundle, FitConfig(cut=CUT), datetime.now(UTC), on_progress).bundle
 
 
-def deploy_job(cluster: RunningCluster, folders: Folders, say: Say) -> Deployment:
+def deploy_job(cluster: RunningCluster, folders: Folders, report: Report) -> Deployment:
     """Deploy the job with empty state."""
     settings = load(
         defaults={
@@ -127,7 +127,7 @@ def deploy_job(cluster: RunningCluster, folders: Folders, say: Say) -> Deploymen
         }
     )
     keep_compacted(cluster, folders.tables)
-    return launch(cluster, settings, say=say)
+    return launch(cluster, settings, report=report)
 
 
 def replay_through(dataset: Dataset, folders: Folders, on_progress: Count) -> None:

@@ -1,7 +1,9 @@
 """A temporary cluster with the job on it, as bench, drills, demo and tests need it."""
 
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 
@@ -11,7 +13,7 @@ from job.deployment.shipping import PROJECT
 from job.deployment.steps import Deployment
 from job.settings.job_settings import JobSettings
 
-Say = Callable[[str], None]
+Report = Callable[[str], None]
 """A callback that reports each step in a few words."""
 
 WATCHED: Mapping[str, str] = MappingProxyType(
@@ -24,6 +26,7 @@ WATCHED: Mapping[str, str] = MappingProxyType(
 """Flink settings of a cluster whose REST interface is polled often."""
 
 _ENDED_S = 120.0
+_STOP_AT_END = "import sys; from job.cluster import stop; sys.stdin.read(); stop(sys.argv[1])"
 _ACCOUNTED = """
     SELECT (SELECT count(*) FROM dead_letters)
          + (SELECT count(*) FROM user_behavior WHERE outcome = 'duplicate')
@@ -32,38 +35,54 @@ _ACCOUNTED = """
 
 
 def silent(_: str) -> None:
-    """Say nothing."""
+    """Report nothing."""
 
 
 @contextmanager
 def trial_cluster(
-    spec: ClusterSpec, *, timeout_s: float = 60.0, say: Say = silent, keep: bool = False
+    spec: ClusterSpec, *, timeout_s: float = 60.0, report: Report = silent, keep: bool = False
 ) -> Iterator[RunningCluster]:
     """Yield a cluster that is ready, and stop it after the block unless it is to be kept.
 
-    A cluster whose start fails or is interrupted is removed in any case.
+    A cluster whose start fails or is interrupted is removed in any case, and one that is not to be kept also if this
+    process is killed.
 
     Args:
         spec: the cluster.
         timeout_s: how long the start may take.
-        say: called at each step.
+        report: called at each step.
         keep: whether the cluster keeps running after the block.
 
     Raises:
         ClusterError: it did not start.
     """
-    say("starting a cluster")
-    cluster = start(spec, timeout_s=timeout_s, on_progress=say)
-    try:
-        yield cluster
-    finally:
-        if not keep:
-            say("stopping the cluster")
-            stop(spec.directory)
+    report("starting a cluster")
+    with nullcontext() if keep else stopped_if_killed(spec.directory):
+        cluster = start(spec, timeout_s=timeout_s, on_progress=report)
+        try:
+            yield cluster
+        finally:
+            if not keep:
+                report("stopping the cluster")
+                stop(spec.directory)
+
+
+@contextmanager
+def stopped_if_killed(cluster: Path) -> Iterator[None]:
+    """Have the cluster in a folder stopped if this process dies in the block, even by SIGKILL.
+
+    Another process waits for the end of its standard input, a pipe that closes with this process.
+    """
+    command = [sys.executable, "-c", _STOP_AT_END, str(cluster.absolute())]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as waiting:
+        try:
+            yield
+        finally:
+            waiting.kill()
 
 
 def launch(
-    cluster: RunningCluster, settings: JobSettings, *, fresh: bool = True, code: Path = PROJECT, say: Say = silent
+    cluster: RunningCluster, settings: JobSettings, *, fresh: bool = True, code: Path = PROJECT, report: Report = silent
 ) -> Deployment:
     """Deploy the job on a local cluster; on return all its tasks run, and a checkpoint is complete.
 
@@ -71,7 +90,7 @@ def launch(
         DeployError: Flink refused the job, or it did not start.
     """
     target = Target.local(cluster)
-    return deploy(DeployRequest(target=target, settings=settings, fresh=fresh, code=code, on_progress=say))
+    return deploy(DeployRequest(target=target, settings=settings, fresh=fresh, code=code, on_progress=report))
 
 
 def end_job(rest: FlinkRest, job_id: str) -> None:

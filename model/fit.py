@@ -1,5 +1,6 @@
 """The steps from a prepared data set to a measured bundle: train before the cut-off, export, evaluate after it."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -174,11 +175,12 @@ def _describe(dataset: Dataset, cut_off: EpochMs, behaviors: int) -> Training:
 
 
 def metrics_of(evaluation: Evaluation) -> dict[str, float]:
-    """Return the accuracy as a manifest's metrics: name -> value, rounded to 6 places."""
+    """Return the accuracy as a manifest's metrics: name -> value, rounded to 6 places; without what has no targets."""
     return {
-        f"{measure}_{users}": round(float(getattr(getattr(evaluation, users), measure)), 6)
+        f"{measure}_{users}": round(value, 6)
         for users in ("known", "everyone")
         for measure in ("hr_10", "ndcg_10", "targets")
+        if not math.isnan(value := float(getattr(getattr(evaluation, users), measure)))
     }
 
 

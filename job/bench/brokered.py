@@ -19,11 +19,11 @@ import psutil
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from job.bench.errors import BenchError
-from job.bench.ground import LISTED, Ground
 from job.bench.live import PARTITIONS, Live, append_all, bench_cluster, fill_and_score, job_settings
 from job.bench.peers_environment import peers_python
 from job.bench.plain_pyflink import prepared_records
 from job.bench.whole_job import TimedJob, WholeJob, in_each_form, time_job
+from job.bench.workload import LISTED, Workload
 from job.cluster import FlinkRest
 from job.deployment.shipping import PROJECT
 from job.kafka.broker import BrokerSpec, find, start
@@ -51,14 +51,14 @@ class PeerSpeed:
 
 
 @contextmanager
-def bench_broker(ground: Ground) -> Iterator[KafkaConnection]:
+def bench_broker(workload: Workload) -> Iterator[KafkaConnection]:
     """Start a separate broker with an empty folder; stop and remove it after the block."""
-    folder = ground.folder / "broker"
+    folder = workload.folder / "broker"
     _end_brokers(folder)
     shutil.rmtree(folder, ignore_errors=True)
-    ground.say("starting a broker")
+    workload.report("starting a broker")
     try:
-        broker = start(BrokerSpec(folder), timeout_s=_START_S, on_progress=ground.say)
+        broker = start(BrokerSpec(folder), timeout_s=_START_S, on_progress=workload.report)
         yield KafkaConnection(brokers=broker.bootstrap)
     finally:
         _end_brokers(folder)
@@ -76,82 +76,91 @@ def _end_brokers(folder: Path) -> None:
                 process.wait(_END_S)
 
 
-def measure_job_from_kafka(ground: Ground) -> WholeJob:
+def measure_job_from_kafka(workload: Workload) -> WholeJob:
     """Measure (b) again, over a topic."""
-    return in_each_form(ground, lambda overrides: _time_from_kafka(ground, overrides))
+    return in_each_form(workload, lambda overrides: _time_from_kafka(workload, overrides))
 
 
-def _time_from_kafka(ground: Ground, overrides: tuple[str, ...]) -> TimedJob:
+def _time_from_kafka(workload: Workload, overrides: tuple[str, ...]) -> TimedJob:
     name = "kafka-job"
     with ExitStack() as stack:
-        connection = stack.enter_context(bench_broker(ground))
+        connection = stack.enter_context(bench_broker(workload))
         source = ("log.kind=kafka", f"kafka.brokers={connection.brokers}", f"log.topic={_INPUT}", *overrides)
-        settings = job_settings(ground, ground.folder / name, source)
+        settings = job_settings(workload, workload.folder / name, source)
         slots = settings.slots
-        cluster = stack.enter_context(bench_cluster(ground, name, task_managers=slots))
-        topic = stack.enter_context(_topic(connection, ground))
+        cluster = stack.enter_context(bench_cluster(workload, name, task_managers=slots))
+        topic = stack.enter_context(_topic(connection, workload))
         rest = stack.enter_context(FlinkRest(cluster.rest_url))
-        live = Live(ground, cluster, rest, "", settings.tables.folder, topic, settings)
-        return time_job(fill_and_score(live, ground.past(), ground.timed()))
+        live = Live(workload, cluster, rest, "", settings.tables.folder, topic, settings)
+        return time_job(fill_and_score(live, workload.past(), workload.timed()))
 
 
-def measure_quix(ground: Ground) -> PeerSpeed:
+def measure_quix(workload: Workload) -> PeerSpeed:
     """Measure Quix Streams, in its own environment."""
-    return _measure(ground, peers_python(ground.say), "quix_app")
+    return _measure(workload, peers_python(workload.report), "quix_app")
 
 
-def measure_plain_loop(ground: Ground) -> PeerSpeed:
+def measure_plain_loop(workload: Workload) -> PeerSpeed:
     """Measure a kafka-python loop, in the project's environment."""
-    return _measure(ground, Path(sys.executable), "plain_loop")
+    return _measure(workload, Path(sys.executable), "plain_loop")
 
 
-def _measure(ground: Ground, python: Path, program: str) -> PeerSpeed:
-    with bench_broker(ground) as connection:
-        ground.say("filling the topic")
-        fill_topic(connection, ground)
+def _measure(workload: Workload, python: Path, program: str) -> PeerSpeed:
+    with bench_broker(workload) as connection:
+        workload.report("filling the topic")
+        fill_topic(connection, workload)
         return PeerSpeed(
-            _speed(ground, connection, python, program, "documented"),
-            _speed(ground, connection, python, program, "batched"),
+            _speed(workload, connection, python, program, "documented"),
+            _speed(workload, connection, python, program, "batched"),
         )
 
 
-def fill_topic(connection: KafkaConnection, ground: Ground) -> None:
+def fill_topic(connection: KafkaConnection, workload: Workload) -> None:
     """Write every user's history, then the timed behaviours, to the topic; a user is always in one partition."""
     create_topic(connection, _INPUT, PARTITIONS)
     producer = KafkaProducer(bootstrap_servers=connection.brokers, linger_ms=20, batch_size=1 << 17)
-    for record in prepared_records(ground):
+    for record in prepared_records(workload):
         user_id = msgspec.json.decode(record)["user_id"]
         partition = stable_hash(user_id) % PARTITIONS
         producer.send(_INPUT, value=record, key=user_id.encode(), partition=partition)
     producer.flush()
     producer.close()
-    with _topic(connection, ground) as topic:
-        append_all(topic, ground.timed())
+    with _topic(connection, workload) as topic:
+        append_all(topic, workload.timed())
 
 
-def _topic(connection: KafkaConnection, ground: Ground) -> TopicTarget:
-    return TopicTarget(connection, _INPUT, PARTITIONS, replays=ground.folder / "broker" / "replays")
+def _topic(connection: KafkaConnection, workload: Workload) -> TopicTarget:
+    return TopicTarget(connection, _INPUT, PARTITIONS, replays=workload.folder / "broker" / "replays")
 
 
-def _speed(ground: Ground, connection: KafkaConnection, python: Path, program: str, form: Form) -> float:
+def _speed(workload: Workload, connection: KafkaConnection, python: Path, program: str, form: Form) -> float:
     """Return a peer's lists a second, as counted by the broker."""
-    name, scale = f"{program}-{form}", ground.scale
+    name, scale = f"{program}-{form}", workload.scale
     create_topic(connection, name, PARTITIONS)
-    with _running(ground, connection, python, program, form) as processes:
-        _wait_for_first(connection, name, processes, ground)
-        ground.say(f"{name}: timing for {scale.timed_s:g} s")
+    with _running(workload, connection, python, program, form) as processes:
+        workload.report(f"{name}: waiting for its first lists")
+        for _ in polls(timeout_s=_FIRST_LIST_S, poll_s=_POLL_S):
+            if all(end_offsets(connection, name).values()):  # every partition has a list: all processes take part
+                break
+            _refuse_dead(processes, workload, name)
+        else:
+            msg = (
+                f"{name} made no list of some partition in {_FIRST_LIST_S:g} s: look at {workload.folder}/{name}-*.log"
+            )
+            raise BenchError(msg)
+        workload.report(f"{name}: timing for {scale.timed_s:g} s")
         time.sleep(scale.warm_s)
         began, before = time.monotonic(), _lists(connection, name)
         time.sleep(scale.timed_s)
         seconds, made = time.monotonic() - began, _lists(connection, name) - before
-        _refuse_dead(processes, ground, name)
+        _refuse_dead(processes, workload, name)
     _check_a_list(connection, name)
     return made / seconds
 
 
 @contextmanager
 def _running(
-    ground: Ground, connection: KafkaConnection, python: Path, program: str, form: Form
+    workload: Workload, connection: KafkaConnection, python: Path, program: str, form: Form
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Start both processes, with their output in files; end them after the block."""
     name = f"{program}-{form}"
@@ -159,12 +168,12 @@ def _running(
     with ExitStack() as stack:
         stack.callback(_end, processes)
         for number in range(_PROCESSES):
-            state = ground.folder / "broker" / f"{name}-{number}"
+            state = workload.folder / "broker" / f"{name}-{number}"
             state.mkdir(parents=True)
             values = {"--brokers": connection.brokers, "--group": name, "--input": _INPUT, "--output": name}
-            more = {"--bundle": ground.bundle.path, "--form": form, "--state": state}
+            more = {"--bundle": workload.bundle.path, "--form": form, "--state": state}
             options = [str(part) for pair in {**values, **more}.items() for part in pair]
-            log = stack.enter_context((ground.folder / f"{name}-{number}.log").open("wb"))
+            log = stack.enter_context((workload.folder / f"{name}-{number}.log").open("wb"))
             environ = {**os.environ, "PYTHONPATH": str(PROJECT), "OMP_NUM_THREADS": "1"}
             command = [str(python), "-m", f"job.bench.peers.{program}", *options]
             processes.append(subprocess.Popen(command, env=environ, stdout=log, stderr=log))
@@ -182,22 +191,9 @@ def _end(processes: list[subprocess.Popen[bytes]]) -> None:
             process.wait()
 
 
-def _wait_for_first(
-    connection: KafkaConnection, topic: str, processes: list[subprocess.Popen[bytes]], ground: Ground
-) -> None:
-    """Wait until every partition has a list: then all processes take part."""
-    ground.say(f"{topic}: waiting for its first lists")
-    for _ in polls(timeout_s=_FIRST_LIST_S, poll_s=_POLL_S):
-        if all(end_offsets(connection, topic).values()):
-            return
-        _refuse_dead(processes, ground, topic)
-    msg = f"{topic} made no list of some partition in {_FIRST_LIST_S:g} s: look at {ground.folder}/{topic}-*.log"
-    raise BenchError(msg)
-
-
-def _refuse_dead(processes: list[subprocess.Popen[bytes]], ground: Ground, name: str) -> None:
+def _refuse_dead(processes: list[subprocess.Popen[bytes]], workload: Workload, name: str) -> None:
     if any(process.poll() is not None for process in processes):
-        msg = f"{name} died: look at {ground.folder}/{name}-*.log"
+        msg = f"{name} died: look at {workload.folder}/{name}-*.log"
         raise BenchError(msg)
 
 

@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from job.bench.errors import BenchError
-from job.bench.ground import Ground
 from job.bench.live import Live, scoring_job
 from job.bench.rows import fallback_share, freshness_between, wait_for_rows
 from job.bench.stalls import Stalls, Stretch, stalls
 from job.bench.whole_job import now_ms
+from job.bench.workload import Workload
 from model.records import UserBehavior
 from model.waiting import polls
 
@@ -68,11 +68,11 @@ class Freshness:
     checkpoints_s: tuple[float, ...]
 
 
-def measure_freshness(ground: Ground, capacity_per_s: float) -> Freshness:
+def measure_freshness(workload: Workload, capacity_per_s: float) -> Freshness:
     """Measure idle first, then at each share; the log is read to its end in between."""
-    scale = ground.scale
-    with scoring_job(ground, "freshness", ground.past()) as live:
-        behaviors = ground.timed()
+    scale = workload.scale
+    with scoring_job(workload, "freshness", workload.past()) as live:
+        behaviors = workload.timed()
         append_steadily(live, list(islice(behaviors, _WARM)), 2 * IDLE_PER_S)
         loads = [_load(live, "idle", IDLE_PER_S, behaviors, scale.idle_samples)[0]]
         half: tuple[Stalls | None, npt.NDArray[np.int64], list[Stretch]] = (None, np.zeros((0, 2), np.int64), [])
@@ -84,13 +84,22 @@ def measure_freshness(ground: Ground, capacity_per_s: float) -> Freshness:
                 half = stalls(waits, done), waits, done
         share = fallback_share(live.tables)
     found, waits, done = half
-    return Freshness(capacity_per_s, share, tuple(loads), found, _points(waits), _moments(waits, done))
+    begin_ms = int(waits[0, 0]) if len(waits) else 0
+    thinned = waits[:: max(1, len(waits) // _POINTS)].tolist()
+    return Freshness(
+        capacity_per_s=capacity_per_s,
+        fallback_share=share,
+        loads=tuple(loads),
+        stalls=found,
+        half_load=tuple(((at - begin_ms) / 1000, float(took)) for at, took in thinned),
+        checkpoints_s=tuple(sorted((each.trigger_ms - begin_ms) / 1000 for each in done)) if len(waits) else (),
+    )
 
 
 def _load(
     live: Live, name: str, per_s: float, behaviors: Iterator[UserBehavior], count: int
 ) -> tuple[Load, npt.NDArray[np.int64], list[Stretch]]:
-    live.ground.say(f"{name}: {count:,} behaviours at {per_s:,.0f} a second")
+    live.workload.report(f"{name}: {count:,} behaviours at {per_s:,.0f} a second")
     begin_ms = now_ms()
     appended = append_steadily(live, list(islice(behaviors, count)), per_s)
     if not appended:
@@ -132,12 +141,3 @@ def _all_waits(live: Live, begin_ms: int, end_ms: int, wanted: int) -> npt.NDArr
             return waits
     msg = f"{wanted - len(waits):,} of {wanted:,} lists did not come: look at {live.cluster.layout.logs}"
     raise BenchError(msg)
-
-
-def _points(waits: npt.NDArray[np.int64]) -> tuple[tuple[float, float], ...]:
-    thinned = waits[:: max(1, len(waits) // _POINTS)]
-    return tuple(((at - int(waits[0, 0])) / 1000, float(took)) for at, took in thinned.tolist())
-
-
-def _moments(waits: npt.NDArray[np.int64], done: Sequence[Stretch]) -> tuple[float, ...]:
-    return tuple(sorted((each.trigger_ms - int(waits[0, 0])) / 1000 for each in done)) if len(waits) else ()

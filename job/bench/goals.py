@@ -28,8 +28,8 @@ class Goal:
 
     def reached(self, value: float) -> int:
         """Return how many of the steps the value reaches, from the first on."""
-        met = [value >= step if self.at_least else value <= step for step in self.steps]
-        return met.index(False) if False in met else len(met)
+        reached = [value >= step if self.at_least else value <= step for step in self.steps]
+        return reached.index(False) if False in reached else len(reached)
 
 
 GOALS = (

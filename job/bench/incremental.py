@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from job.bench.ground import Ground, train_briefly
 from job.bench.live import job_settings, scoring_job
 from job.bench.whole_job import TimedJob, time_job
+from job.bench.workload import Workload, train_briefly
 from job.deployment.status import fresh_counts
 from job.topology.rules import action_table, profile_rules, scoring_rules
 from model.records import UserBehavior
@@ -46,37 +46,37 @@ class Incremental:
     pass_cpu_us: float
 
 
-def measure_incremental(ground: Ground) -> Incremental:
+def measure_incremental(workload: Workload) -> Incremental:
     """Measure a GRU of as many dimensions on histories of up to 99 items, all of which it reads."""
-    ground = replace(ground, bundle=train_briefly(ground.scale, ground.folder, ground.say, "gru"))
-    step_cpu_us, pass_cpu_us = _scorer_alone(ground)
-    stepped, share = _timed(ground, "stepped")
-    passed, _ = _timed(ground, "passed", _OFF)
+    workload = replace(workload, bundle=train_briefly(workload.scale, workload.folder, workload.report, "gru"))
+    step_cpu_us, pass_cpu_us = _scorer_alone(workload)
+    stepped, share = _timed(workload, "stepped")
+    passed, _ = _timed(workload, "passed", _OFF)
     return Incremental(stepped, passed, share, step_cpu_us, pass_cpu_us)
 
 
-def _timed(ground: Ground, name: str, *overrides: str) -> tuple[TimedJob, float]:
+def _timed(workload: Workload, name: str, *overrides: str) -> tuple[TimedJob, float]:
     """Return the job's figures at its limit, and the share of its histories that took one step."""
-    with scoring_job(ground, name, ground.past(), ground.timed(), overrides) as live:
+    with scoring_job(workload, name, workload.past(), workload.timed(), overrides) as live:
         timed = time_job(live)
         counts = fresh_counts(live.rest, live.job_id)
     return timed, counts.total(Metric.HISTORIES_STEPPED) / max(1, counts.total(Metric.HISTORIES_SCORED))
 
 
-def _scorer_alone(ground: Ground) -> tuple[float, float]:
+def _scorer_alone(workload: Workload) -> tuple[float, float]:
     """Return CPU microseconds a behaviour with kept states and without, timed in turns on one thread, as in the job."""
     import torch
 
     from udfs.scoring.scorer import Scorer
 
-    settings = job_settings(ground, ground.folder)
+    settings = job_settings(workload, workload.folder)
     rules = scoring_rules(settings, action_table(settings))
-    scorers = [Scorer(ground.bundle, rules), Scorer(ground.bundle, replace(rules, kept_users=0))]
-    ground.say("the scorer alone")
+    scorers = [Scorer(workload.bundle, rules), Scorer(workload.bundle, replace(rules, kept_users=0))]
+    workload.report("the scorer alone")
     with ExitStack() as afterwards:
         afterwards.callback(torch.set_num_threads, torch.get_num_threads())
         torch.set_num_threads(1)
-        return _in_turns(scorers, _batches(ground), ground.scale.model_s)
+        return _in_turns(scorers, _batches(workload), workload.scale.model_s)
 
 
 def _in_turns(
@@ -96,13 +96,13 @@ def _in_turns(
     return spent[0] / behaviors * 1e6, spent[1] / behaviors * 1e6
 
 
-def _batches(ground: Ground) -> Iterator[list[TrackedBehavior]]:
+def _batches(workload: Workload) -> Iterator[list[TrackedBehavior]]:
     """Yield the timed behaviours in batches, as track-users emits them."""
-    settings, profiles = job_settings(ground, ground.folder), dict[str, UserProfile]()
+    settings, profiles = job_settings(workload, workload.folder), dict[str, UserProfile]()
     rules = profile_rules(settings, action_table(settings))
-    for behavior in ground.past():
+    for behavior in workload.past():
         _applied(behavior, profiles, rules)
-    tracked = (_applied(behavior, profiles, rules) for behavior in ground.timed())
+    tracked = (_applied(behavior, profiles, rules) for behavior in workload.timed())
     while batch := list(islice(tracked, _BATCH)):
         yield batch
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from job.bench.errors import BenchError
-from job.bench.ground import LISTED, Ground
+from job.bench.workload import LISTED, Workload
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, stop
 from job.deployment.status import counted
 from job.replay.files_target import FilesTarget
@@ -42,7 +42,7 @@ class Live:
     """A running job on its cluster.
 
     Attributes:
-        ground: the workload.
+        workload: the workload.
         cluster: the cluster it runs on.
         rest: the cluster's REST interface.
         job_id: Flink's id of the job.
@@ -51,7 +51,7 @@ class Live:
         settings: the job's settings.
     """
 
-    ground: Ground
+    workload: Workload
     cluster: RunningCluster
     rest: FlinkRest
     job_id: str
@@ -65,14 +65,14 @@ class Live:
 
 
 @contextmanager
-def bench_cluster(ground: Ground, name: str, *, task_managers: int = 1, **config: str) -> Iterator[RunningCluster]:
+def bench_cluster(workload: Workload, name: str, *, task_managers: int = 1, **config: str) -> Iterator[RunningCluster]:
     """Start a cluster in its own folder, with additional Flink settings; stop and remove it after the block."""
-    folder = ground.folder / name
+    folder = workload.folder / name
     stop(folder / "cluster")
     shutil.rmtree(folder, ignore_errors=True)
     spec = ClusterSpec(folder / "cluster", task_managers=task_managers, extra_config={**WATCHED, **config})
     try:
-        with trial_cluster(spec, say=ground.say) as cluster:
+        with trial_cluster(spec, report=workload.report) as cluster:
             yield cluster
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -80,7 +80,7 @@ def bench_cluster(ground: Ground, name: str, *, task_managers: int = 1, **config
 
 @contextmanager
 def scoring_job(
-    ground: Ground,
+    workload: Workload,
     name: str,
     past: Iterable[UserBehavior],
     waiting: Iterable[UserBehavior] = (),
@@ -93,19 +93,19 @@ def scoring_job(
         ClusterError: the cluster did not start, or the job did not run.
         DeployError: Flink refused the job.
     """
-    slots = job_settings(ground, ground.folder / name, overrides).slots
-    with bench_cluster(ground, name, task_managers=slots) as cluster, FlinkRest(cluster.rest_url) as rest:
+    slots = job_settings(workload, workload.folder / name, overrides).slots
+    with bench_cluster(workload, name, task_managers=slots) as cluster, FlinkRest(cluster.rest_url) as rest:
         folder = cluster.directory.parent
         with FilesTarget(folder / "log", PARTITIONS) as log:
-            settings = job_settings(ground, folder, overrides)
-            live = Live(ground, cluster, rest, "", folder / "tables", log, settings)
+            settings = job_settings(workload, folder, overrides)
+            live = Live(workload, cluster, rest, "", folder / "tables", log, settings)
             yield fill_and_score(live, past, waiting)
 
 
 def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[UserBehavior]) -> Live:
     """Apply the past with scoring off, then deploy with scoring on; `live` has all fields but the job's id."""
-    say = live.ground.say
-    say("appending the past")
+    report = live.workload.report
+    report("appending the past")
     records = append_all(live.log, past)
     unscored = live.settings.model_copy(
         update={
@@ -113,21 +113,21 @@ def fill_and_score(live: Live, past: Iterable[UserBehavior], waiting: Iterable[U
             "scoring": live.settings.scoring.model_copy(update={"bundle": None}),
         }
     )
-    filling = launch(live.cluster, unscored, say=say).job_id
+    filling = launch(live.cluster, unscored, report=report).job_id
     wait_for_lists(replace(live, job_id=filling), records, "applying the past")
     wait_for_checkpoint(live.rest, filling)
     end_job(live.rest, filling)
     # Only now: the job that applies the past would read it without scoring.
-    say("appending what waits to be read")
+    report("appending what waits to be read")
     append_all(live.log, waiting)
-    scoring = launch(live.cluster, live.settings, fresh=False, say=say)
+    scoring = launch(live.cluster, live.settings, fresh=False, report=report)
     if scoring.restored_from is None:
         msg = f"the job began anew instead of going on from what it knew: look at {live.cluster.layout.logs}"
         raise BenchError(msg)
     return replace(live, job_id=scoring.job_id)
 
 
-def job_settings(ground: Ground, folder: Path, overrides: Sequence[str] = ()) -> JobSettings:
+def job_settings(workload: Workload, folder: Path, overrides: Sequence[str] = ()) -> JobSettings:
     """Return settings of the whole job with lists of 20 and every table.
 
     Checkpoints are every 2 s; nothing is cached, coalesced or shed.
@@ -136,10 +136,10 @@ def job_settings(ground: Ground, folder: Path, overrides: Sequence[str] = ()) ->
         "job_name": "recloop-bench",
         "log": {"folder": folder / "log", "partitions": PARTITIONS},
         "tables": {"folder": folder / "tables"},
-        "scoring": {"bundle": ground.bundle.path},
+        "scoring": {"bundle": workload.bundle.path},
         "lists": {"length": LISTED},
     }
-    return load(defaults=defaults, overrides=[*ground.overrides, *overrides])
+    return load(defaults=defaults, overrides=[*workload.overrides, *overrides])
 
 
 def append_all(log: Log, behaviors: Iterable[UserBehavior]) -> int:
@@ -166,14 +166,14 @@ def wait_for_checkpoint(rest: FlinkRest, job_id: str) -> str:
     raise BenchError(msg)
 
 
-def wait_for_lists(live: Live, wanted: int, what: str) -> None:
+def wait_for_lists(live: Live, wanted: int, name: str) -> None:
     """Wait until so many lists were made; every behaviour makes one.
 
     Raises:
         BenchError: no list was added for a minute and a half.
     """
     for now in counts_up_to(wanted, live.lists, stalled_s=_STALLED_S, poll_s=_POLL_S):
-        live.ground.say(f"{what}: {now:,} of {wanted:,}")
+        live.workload.report(f"{name}: {now:,} of {wanted:,}")
     if now < wanted:
-        msg = f"{what} stopped at {now:,} of {wanted:,}: look at {live.cluster.layout.logs}"
+        msg = f"{name} stopped at {now:,} of {wanted:,}: look at {live.cluster.layout.logs}"
         raise BenchError(msg)

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 
-from job.bench.ground import Ground
 from job.bench.live import scoring_job
 from job.bench.whole_job import time_job
+from job.bench.workload import Workload
 from model.records import UserBehavior
 
 FILLS = 2
@@ -44,16 +44,18 @@ class ManyUsers:
         return self.many.cpu_ms_per_event / self.few.cpu_ms_per_event
 
 
-def measure_users(ground: Ground) -> ManyUsers:
+def measure_users(workload: Workload) -> ManyUsers:
     """Measure the cost with few users, then with many."""
-    return ManyUsers(_cost(ground, ground.scale.few_users), _cost(ground, ground.scale.many_users))
+    return ManyUsers(_cost(workload, workload.scale.few_users), _cost(workload, workload.scale.many_users))
 
 
-def _cost(ground: Ground, users: int) -> CostAt:
-    timed = returns(users, ground.scale.items, min(ground.scale.timed, 400_000), _START_MS + FILLS * users * _GAP_MS)
-    with scoring_job(ground, f"users-{users}", rounds(users, ground.scale.items, FILLS), timed) as live:
-        told = time_job(live)
-    return CostAt(users, told.cpu_ms_per_event, told.events_per_s, told.checkpoint_mb, told.fallback_share)
+def _cost(workload: Workload, users: int) -> CostAt:
+    scale = workload.scale
+    past = rounds(users, scale.items, FILLS)
+    timed = returns(users, scale.items, min(scale.timed, 400_000), _START_MS + FILLS * users * _GAP_MS)
+    with scoring_job(workload, f"users-{users}", past, timed) as live:
+        job = time_job(live)
+    return CostAt(users, job.cpu_ms_per_event, job.events_per_s, job.checkpoint_mb, job.fallback_share)
 
 
 def rounds(users: int, items: int, count: int, seed: int = 0) -> Iterator[UserBehavior]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from job.bench.ground import Ground, model_inputs
+from job.bench.workload import Workload, model_inputs
 from model.bundles.bundle import Bundle, load_module
 
 _WARM_CALLS = 20
@@ -56,19 +56,19 @@ class ModelAlone:
         return max(self.tried, key=lambda speed: speed.users_per_s)
 
 
-def measure_model(ground: Ground) -> ModelAlone:
+def measure_model(workload: Workload) -> ModelAlone:
     """Try every batch size with two processes of one thread, and with one process of two threads."""
-    history, exclude = model_inputs(ground)
-    inputs = ground.folder / "histories.npz"
+    history, exclude = model_inputs(workload)
+    inputs = workload.folder / "histories.npz"
     np.savez(inputs, history=history, exclude=exclude)
     tried: list[ModelSpeed] = []
     for processes, threads in _LAYOUTS:
         spawn = get_context("spawn")
-        given = (ground.bundle.path, inputs, threads, spawn.Barrier(processes))
+        given = (workload.bundle.path, inputs, threads, spawn.Barrier(processes))
         with ProcessPoolExecutor(processes, spawn, initializer=_load, initargs=given) as pool:
-            for size in ground.scale.batch_sizes:
-                ground.say(f"{processes} x {threads} threads, batches of {size}")
-                speeds = list(pool.map(_measure, *([value] * processes for value in (size, ground.scale.model_s))))
+            for size in workload.scale.batch_sizes:
+                workload.report(f"{processes} x {threads} threads, batches of {size}")
+                speeds = list(pool.map(_measure, *([value] * processes for value in (size, workload.scale.model_s))))
                 tried.append(ModelSpeed(processes, threads, size, sum(speeds)))
     return ModelAlone(float((history > 0).sum(1).mean()), tuple(tried))
 
@@ -86,7 +86,13 @@ def _load(bundle: Path, inputs: Path, threads: int, together: Barrier) -> None:
 
 def _measure(batch_size: int, seconds: float) -> float:
     """Return histories a second in this process, timed once all processes are warm."""
-    batches = cycle(_batches(batch_size))
+    import torch
+
+    history, exclude = _state["inputs"]
+    unused = torch.zeros((batch_size, history.shape[1]), dtype=torch.float32)
+    starts = range(0, len(history) - batch_size + 1, batch_size)  # without an incomplete last batch
+    slices = (slice(start, start + batch_size) for start in starts)
+    batches = cycle([(history[rows], unused, unused, exclude[rows]) for rows in slices])
     for batch in islice(batches, _WARM_CALLS):
         _call(batch)
     _state["together"].wait(_PATIENCE_S)
@@ -95,16 +101,6 @@ def _measure(batch_size: int, seconds: float) -> float:
         _call(next(batches))
         calls += 1
     return batch_size * calls / (time.perf_counter() - began)
-
-
-def _batches(size: int) -> list[tuple[Any, ...]]:
-    """Return the inputs in batches, without an incomplete last one."""
-    import torch
-
-    history, exclude = _state["inputs"]
-    unused = torch.zeros((size, history.shape[1]), dtype=torch.float32)
-    starts = range(0, len(history) - size + 1, size)
-    return [(history[at : at + size], unused, unused, exclude[at : at + size]) for at in starts]
 
 
 def _call(batch: tuple[Any, ...]) -> None:

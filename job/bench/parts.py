@@ -7,7 +7,6 @@ from typing import Any
 from job.bench.brokered import measure_job_from_kafka, measure_plain_loop, measure_quix
 from job.bench.errors import BenchError
 from job.bench.freshness import measure_freshness
-from job.bench.ground import Ground
 from job.bench.incremental import measure_incremental
 from job.bench.many_users import measure_users
 from job.bench.model_alone import measure_model
@@ -15,20 +14,21 @@ from job.bench.plain_pyflink import measure_plain_pyflink
 from job.bench.results import Results
 from job.bench.state_size import measure_state
 from job.bench.whole_job import measure_job
+from job.bench.workload import Workload
 
-Part = Callable[[Ground, Results], Any]
+Part = Callable[[Workload, Results], Any]
 
 
-def _alone(measure: Callable[[Ground], Any]) -> Part:
+def _alone(measure: Callable[[Workload], Any]) -> Part:
     """Make a part of a measurement that needs no other part's result."""
-    return lambda ground, _results: measure(ground)
+    return lambda workload, _results: measure(workload)
 
 
-def _freshness(ground: Ground, results: Results) -> Any:
+def _freshness(workload: Workload, results: Results) -> Any:
     if results.job is None:
         msg = "freshness is measured at shares of what the job can do: run the part job as well"
         raise BenchError(msg)
-    return measure_freshness(ground, results.job.as_set.events_per_s)
+    return measure_freshness(workload, results.job.as_set.events_per_s)
 
 
 PARTS: Mapping[str, Part] = MappingProxyType(

@@ -4,20 +4,20 @@ import subprocess
 from pathlib import Path
 
 from job.bench.errors import BenchError
-from job.bench.ground import Say
 from job.deployment.shipping import PROJECT
+from job.trial import Report
 
 _PYTHON = PROJECT / ".venv-stream-peers" / "bin" / "python"
 _MAKE_S = 900.0
 
 
-def peers_python(say: Say) -> Path:
+def peers_python(report: Report) -> Path:
     """Return the interpreter; `make stream-peers` makes or repairs its environment.
 
     Raises:
         BenchError: the environment could not be made.
     """
-    say("making the peers' environment")
+    report("making the peers' environment")
     try:
         done = subprocess.run(
             ["make", "--quiet", "stream-peers"],
@@ -31,7 +31,7 @@ def peers_python(say: Say) -> Path:
         msg = f"the peers' environment was not made ({error}): run `make stream-peers` in {PROJECT}"
         raise BenchError(msg) from error
     if done.returncode:
-        told = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        msg = f"`make stream-peers` failed in {PROJECT}: {told}"
+        answer = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        msg = f"`make stream-peers` failed in {PROJECT}: {answer}"
         raise BenchError(msg)
     return _PYTHON

@@ -17,24 +17,22 @@ def draw(results: Results, out: Path) -> list[Path]:
     """Draw a picture of each part with results, and return the files; none without matplotlib."""
     if not can_draw():
         return []
+    # Imported here: it takes a second. Figure without pyplot opens no window.
+    from matplotlib.figure import Figure
+
     pictures: dict[str, Callable[[Any, Results], bool]] = {
         "speed": _speed,
         "freshness": _freshness,
         "checkpoints": _checkpoints,
         "cpu": _cpu,
     }
-    return [file for name, picture in pictures.items() if (file := _drawn(picture, results, out / f"{name}.png"))]
-
-
-def _drawn(picture: Callable[[Any, Results], bool], results: Results, file: Path) -> Path | None:
-    # Imported here: it takes a second. Figure without pyplot opens no window.
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=_SIZE, layout="constrained")
-    if not picture(figure.subplots(), results):
-        return None
-    figure.savefig(file, dpi=_DPI)
-    return file
+    drawn = []
+    for name, picture in pictures.items():
+        figure = Figure(figsize=_SIZE, layout="constrained")
+        if picture(figure.subplots(), results):
+            figure.savefig(out / f"{name}.png", dpi=_DPI)
+            drawn.append(out / f"{name}.png")
+    return drawn
 
 
 def _speed(axes: Any, results: Results) -> bool:

@@ -12,11 +12,11 @@ from typing import Literal
 import msgspec
 
 from job.bench.errors import BenchError
-from job.bench.ground import LISTED, Ground, histories_after
 from job.bench.live import bench_cluster
 from job.bench.peers import PACKAGE
 from job.bench.whole_job import now_ms
-from job.cluster import FlinkRest, RunningCluster
+from job.bench.workload import LISTED, Workload, histories_after
+from job.cluster import FlinkRest
 from job.deployment.deploy import Target, submit
 from model.datasets.json_lines import encode_behavior
 from model.waiting import wait_until
@@ -62,38 +62,45 @@ class PlainPyFlink:
         return max(self.tried, key=lambda speed: speed.events_per_s)
 
 
-def measure_plain_pyflink(ground: Ground) -> PlainPyFlink:
+def measure_plain_pyflink(workload: Workload) -> PlainPyFlink:
     """Measure each form on its own cluster."""
-    source = ground.folder / "behaviors.jsonl"
-    write_file(ground, source)
-    forms = _FORMS if ground.scale.variants else _QUICK_FORMS
-    return PlainPyFlink(tuple(PyFlinkSpeed(call, slots, _run(ground, source, call, slots)) for call, slots in forms))
+    source = workload.folder / "behaviors.jsonl"
+    write_file(workload, source)
+    forms = _FORMS if workload.scale.variants else _QUICK_FORMS
+    return PlainPyFlink(tuple(PyFlinkSpeed(call, slots, _run(workload, source, call, slots)) for call, slots in forms))
 
 
-def write_file(ground: Ground, path: Path) -> None:
+def write_file(workload: Workload, path: Path) -> None:
     """Write every user's history, then the timed behaviours, one JSON object a line."""
     with path.open("wb") as out:
-        out.writelines(line + b"\n" for line in prepared_records(ground))
-        out.writelines(encode_behavior(behavior) + b"\n" for behavior in ground.timed())
+        out.writelines(line + b"\n" for line in prepared_records(workload))
+        out.writelines(encode_behavior(behavior) + b"\n" for behavior in workload.timed())
 
 
-def prepared_records(ground: Ground) -> Iterator[bytes]:
+def prepared_records(workload: Workload) -> Iterator[bytes]:
     """Yield one record a user, with the user's history after the past."""
-    for user_id, history in histories_after(ground.past()).items():
+    for user_id, history in histories_after(workload.past()).items():
         yield msgspec.json.encode({"user_id": user_id, "history": history})
 
 
-def _run(ground: Ground, source: Path, call: Call, parallelism: int) -> float:
-    scale, name = ground.scale, f"plain-pyflink-{call}-{parallelism}"
-    with bench_cluster(ground, name, task_managers=parallelism, **_BUFFERS) as cluster:
-        ground.say("submitting")
+def _run(workload: Workload, source: Path, call: Call, parallelism: int) -> float:
+    scale, name = workload.scale, f"plain-pyflink-{call}-{parallelism}"
+    with bench_cluster(workload, name, task_managers=parallelism, **_BUFFERS) as cluster:
+        workload.report("submitting")
         out = cluster.directory.parent / "out"
-        files = {"--input": source, "--output": out, "--bundle": ground.bundle.path}
-        job_id = _submit(cluster, files, call, parallelism)
+        target = Target.local(cluster)
+        target.folder.mkdir(parents=True, exist_ok=True)
+        files = ("--input", source, "--output", out, "--bundle", workload.bundle.path)
+        options = ("--call", call, "--parallelism", parallelism)
+        job_id = submit(target, ["-py", *map(str, (PACKAGE / "plain_pyflink_job.py", *files, *options))])
         with FlinkRest(cluster.rest_url) as rest:
             rest.wait_until_running(job_id, timeout_s=_FIRST_LIST_S)
-        _wait_for_first(out, cluster)
-        ground.say(f"{call}, parallelism {parallelism}: timing for {scale.timed_s:g} s")
+        if not wait_until(
+            lambda: any(file.stat().st_size for file in _files(out)), timeout_s=_FIRST_LIST_S, poll_s=_POLL_S
+        ):
+            msg = f"plain PyFlink made no list in {_FIRST_LIST_S:g} s: look at {cluster.layout.logs}"
+            raise BenchError(msg)
+        workload.report(f"{call}, parallelism {parallelism}: timing for {scale.timed_s:g} s")
         time.sleep(scale.warm_s)
         begin_ms = now_ms()
         time.sleep(scale.timed_s)
@@ -102,23 +109,6 @@ def _run(ground: Ground, source: Path, call: Call, parallelism: int) -> float:
         msg = f"plain PyFlink ({call}, {parallelism}) made no list while it was timed"
         raise BenchError(msg)
     return len(made) / scale.timed_s
-
-
-def _submit(cluster: RunningCluster, files: dict[str, Path], call: Call, parallelism: int) -> str:
-    target = Target.local(cluster)
-    target.folder.mkdir(parents=True, exist_ok=True)
-    options = [str(part) for pair in files.items() for part in pair]
-    script = str(PACKAGE / "plain_pyflink_job.py")
-    return submit(target, ["-py", script, *options, "--call", call, "--parallelism", str(parallelism)])
-
-
-def _wait_for_first(out: Path, cluster: RunningCluster) -> None:
-    def made() -> bool:
-        return any(file.stat().st_size for file in _files(out))
-
-    if not wait_until(made, timeout_s=_FIRST_LIST_S, poll_s=_POLL_S):
-        msg = f"plain PyFlink made no list in {_FIRST_LIST_S:g} s: look at {cluster.layout.logs}"
-        raise BenchError(msg)
 
 
 def times_of_lists(out: Path) -> list[int]:

@@ -42,17 +42,13 @@ def read(checkpoint: Path, folder: Path, operators: list[str]) -> Iterator[Famil
         if name not in found:
             msg = f"{checkpoint} has no operator {name}, only {sorted(found)}"
             raise LookupError(msg)
-        for number, handle in enumerate(_handles(jvm, found[name])):
+        # py4j iterates over lists only, not over other collections.
+        subtasks = jvm.java.util.ArrayList(found[name].getStates())
+        handles = [each for task in subtasks for each in jvm.java.util.ArrayList(task.getManagedKeyedState())]
+        for number, handle in enumerate(handles):
             copy = folder / f"{name}-{number}"
             _copy(jvm, handle, copy)
             yield from _families(name, copy)
-
-
-def _handles(jvm: Any, state: Any) -> Iterator[Any]:
-    """Yield the handles of each subtask's keyed state."""
-    # py4j iterates over lists only, not over other collections.
-    for subtask in jvm.java.util.ArrayList(state.getStates()):
-        yield from jvm.java.util.ArrayList(subtask.getManagedKeyedState())
 
 
 def _copy(jvm: Any, handle: Any, folder: Path) -> None:

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from job.bench.goals import Goal, judge
-from job.bench.results import COMPARED, Kept, Results, figures, why_void
-from job.bench.whole_job import TimedJob
+from job.bench.goals import judge
+from job.bench.results import COMPARED, Kept, Results, figures, void_reasons
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +29,23 @@ def goals_grid(results: Results) -> Grid:
     for judged in judge(figures(results)):
         goal = judged.goal
         bounds = ", then ".join(goal.bound(step) for step in goal.steps)
-        rows.append((goal.says, _number(judged.value, goal.unit), bounds, judged.verdict + _fewer(goal, results)))
+        measured, verdict = "-", judged.verdict
+        if judged.value is not None:
+            form = ",.0f" if abs(judged.value) >= 100 else ".4g"
+            measured = f"{judged.value:{form}}{goal.unit}"
+        if goal.figure == "cost_ratio_million_over_thousand_users" and results.users is not None:
+            many = results.users.many.users
+            verdict += f", with {many:,} users only" if many < 1_000_000 else ""
+        rows.append((goal.says, measured, bounds, verdict))
     return Grid("goals", ("what", "measured", "goal", "verdict"), tuple(rows))
 
 
 def notes(results: Results, kept: Mapping[str, Kept]) -> list[str]:
     """Return the caveats that a reader of these figures has to know."""
-    told = [f"VOID, {reason}" for reason in why_void(results)]
-    if not told and results.job is not None:
+    found = [f"VOID, {reason}" for reason in void_reasons(results)]
+    if not found and results.job is not None:
         named = ", ".join(f"{key}={value}" for key, value in results.job.as_set.shortcuts.items())
-        told.append(
+        found.append(
             "Every list was scored anew: fallback share 0, cache hit share 0; "
             + (f"settings: {named}" if named else "the job has no score cache, coalescing or shedding")
         )
@@ -47,14 +53,15 @@ def notes(results: Results, kept: Mapping[str, Kept]) -> list[str]:
         runs = {part: kept[part].run for part in parts if part in kept}
         if len(set(runs.values())) > 1:
             apart = ", ".join(f"{part} {run}" for part, run in runs.items())
-            told.append(f"Not of one run, so ratios between them may tell of the machine: {apart}")
+            found.append(f"Not of one run, so ratios between them may tell of the machine: {apart}")
     if small := sorted({each.scale for each in kept.values() if each.scale != "full"}):
-        told.append(f"Not at full size ({', '.join(small)}): shorter times, fewer samples{_sizes(results)}")
+        many = "" if results.users is None else f"; many users are {results.users.many.users:,}"
+        found.append(f"Not at full size ({', '.join(small)}): shorter times, fewer samples{many}")
     if results.model is not None:
-        told.append(
+        found.append(
             f"Histories hold {results.model.history_mean:.0f} items on the mean of at most 50, in all contenders alike."
         )
-    return told
+    return found
 
 
 def write_report(results: Results, kept: Mapping[str, Kept], path: Path) -> None:
@@ -71,33 +78,27 @@ def _speeds(results: Results) -> Grid:
     model, job, kafka, flink = results.model, results.job, results.kafka_job, results.plain_pyflink
     if model is not None:
         best = model.best
-        how = f"{best.processes} process(es), {best.threads} thread(s), batches of {best.batch_size}"
-        rows.append(("the model alone", f"{best.users_per_s:,.0f}", how))
+        layout = f"{best.processes} process(es), {best.threads} thread(s), batches of {best.batch_size}"
+        rows.append(("the model alone", f"{best.users_per_s:,.0f}", layout))
     for name, part in (("the job, from files", job), ("the job, from Kafka", kafka)):
-        forms = () if part is None else part.tried
-        rows += [(name, f"{timed.events_per_s:,.0f}", _how(timed)) for timed in forms]
+        for timed in () if part is None else part.tried:
+            form = f"{timed.scorers} scorer(s), batches of {timed.batch_size_mean:.0f} on the mean"
+            if timed.fallback_share:
+                form += f"; {timed.fallback_share:.1%} of its lists were fallback lists, so it does not count"
+            rows.append((name, f"{timed.events_per_s:,.0f}", form))
     if (both := results.incremental) is not None:
         share = f"{both.stepped_share:.1%} by a step"
         rows.append(("the job with a GRU, kept states", f"{both.stepped.events_per_s:,.0f}", f"from files; {share}"))
         rows.append(("the job with a GRU", f"{both.passed.events_per_s:,.0f}", "from files; each history as a whole"))
     if flink is not None:
         for tried in flink.tried:
-            how = f"from a file; {tried.call}, parallelism {tried.parallelism}"
-            rows.append(("plain PyFlink", f"{tried.events_per_s:,.0f}", how))
+            form = f"from a file; {tried.call}, parallelism {tried.parallelism}"
+            rows.append(("plain PyFlink", f"{tried.events_per_s:,.0f}", form))
     for name, peer in (("Quix Streams", results.quixstreams), ("a plain loop", results.plain_loop)):
         if peer is not None:
             rows.append((name, f"{peer.documented_per_s:,.0f}", "from Kafka; 2 processes, as documented"))
             rows.append((name, f"{peer.batched_per_s:,.0f}", "from Kafka; 2 processes, with our batching"))
     return Grid("histories scored and listed", ("who", "a second", "how"), tuple(rows))
-
-
-def _how(timed: TimedJob) -> str:
-    late = (
-        f"; {timed.fallback_share:.1%} of its lists were fallback lists, so it does not count"
-        if timed.fallback_share
-        else ""
-    )
-    return f"{timed.scorers} scorer(s), batches of {timed.batch_size_mean:.0f} on the mean{late}"
 
 
 def _freshness(results: Results) -> Grid:
@@ -140,37 +141,17 @@ def _size(results: Results) -> Grid:
         for cost in (users.few, users.many):
             rows.append((f"an event with {cost.users:,} users", f"{cost.cpu_ms_per_event:.3f} ms of CPU"))
     if (state := results.state) is not None:
-        what = f"{state.users:,} users, {state.behaviors} behaviours each"
-        rows.append((f"state a user, uncompressed ({what})", f"{state.bytes_per_user:,.0f} bytes"))
+        size = f"{state.users:,} users, {state.behaviors} behaviours each"
+        rows.append((f"state a user, uncompressed ({size})", f"{state.bytes_per_user:,.0f} bytes"))
         rows += [
             (f"of it {each.operator}: {each.name}", f"{(each.key_bytes + each.value_bytes) / state.users:,.0f} bytes")
             for each in state.families
         ]
         rows.append(("the checkpoint a user", f"{state.checkpoint_bytes_per_user:,.0f} bytes"))
     if (both := results.incremental) is not None:
-        told = f"{both.step_cpu_us:.0f} and {both.pass_cpu_us:.0f} µs of CPU"
-        rows.append(("the scorer alone with a GRU, by steps and in full", told))
+        spent = f"{both.step_cpu_us:.0f} and {both.pass_cpu_us:.0f} µs of CPU"
+        rows.append(("the scorer alone with a GRU, by steps and in full", spent))
     return Grid("sizes and costs", ("what", "measured"), tuple(rows))
-
-
-def _fewer(goal: Goal, results: Results) -> str:
-    """Return a remark for the goal about a million users if fewer were measured, else ""."""
-    if goal.figure != "cost_ratio_million_over_thousand_users" or results.users is None:
-        return ""
-    many = results.users.many.users
-    return f", with {many:,} users only" if many < 1_000_000 else ""
-
-
-def _sizes(results: Results) -> str:
-    if results.users is None:
-        return ""
-    return f"; many users are {results.users.many.users:,}"
-
-
-def _number(value: float | None, unit: str) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}{unit}" if abs(value) >= 100 else f"{value:.4g}{unit}"
 
 
 def _line(cells: Sequence[str]) -> str:

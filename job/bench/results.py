@@ -8,13 +8,13 @@ import msgspec
 
 from job.bench.brokered import PeerSpeed
 from job.bench.freshness import Freshness
-from job.bench.ground import LISTED
 from job.bench.incremental import Incremental
 from job.bench.many_users import ManyUsers
 from job.bench.model_alone import ModelAlone
 from job.bench.plain_pyflink import PlainPyFlink
 from job.bench.state_size import StateSize
 from job.bench.whole_job import TimedJob, WholeJob
+from job.bench.workload import LISTED
 
 _OFF = frozenset({"False", "None", "0", "0.0"})
 _INCREMENTAL = "incremental"
@@ -88,6 +88,9 @@ def figures(results: Results) -> dict[str, float | None]:
     loads = {} if fresh is None else {load.name: load for load in fresh.loads}
     stall = None if fresh is None else fresh.stalls
     shares = _fallback_shares(results)
+    incremental = results.incremental
+    stepped = None if incremental is None else incremental.stepped.events_per_s
+    passed = None if incremental is None else incremental.passed.events_per_s
     return {
         "job_events_per_s": here,
         "job_from_kafka_events_per_s": over_kafka,
@@ -116,11 +119,14 @@ def figures(results: Results) -> dict[str, float | None]:
             [each.cache_hit_share for part, each in _that_count(results) if part != _INCREMENTAL]
         ),
         # These figures are separate from the ratios above, and never part of them.
-        **_incremental(results.incremental),
+        "job_events_per_s_incremental": stepped,
+        "incremental_over_full": _over(stepped, passed),
+        "stepped_share": None if incremental is None else incremental.stepped_share,
+        "full_cpu_over_step_cpu": None if incremental is None else incremental.pass_cpu_us / incremental.step_cpu_us,
     }
 
 
-def why_void(results: Results) -> list[str]:
+def void_reasons(results: Results) -> list[str]:
     """Return the reasons why parts do not count; empty if all count."""
     reasons = [
         f"{part}: {share:.2%} of its lists were fallback lists"
@@ -165,16 +171,6 @@ def _peer(name: str, job: float | None, peer: PeerSpeed | None) -> dict[str, flo
         f"{name}_batched_events_per_s": batched,
         f"job_over_{name}": _over(job, documented),
         f"job_over_{name}_batched": _over(job, batched),
-    }
-
-
-def _incremental(both: Incremental | None) -> dict[str, float | None]:
-    stepped, passed = (None, None) if both is None else (both.stepped.events_per_s, both.passed.events_per_s)
-    return {
-        "job_events_per_s_incremental": stepped,
-        "incremental_over_full": _over(stepped, passed),
-        "stepped_share": None if both is None else both.stepped_share,
-        "full_cpu_over_step_cpu": None if both is None else both.pass_cpu_us / both.step_cpu_us,
     }
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from job.bench.ground import Say, make_ground
 from job.bench.parts import PARTS
 from job.bench.pictures import draw
 from job.bench.report import write_report
 from job.bench.results import Kept, Results, keep, read_kept
 from job.bench.scale import Scale
+from job.bench.workload import make_workload
+from job.trial import Report
 from model.folders import FolderKind, claim_folder
 
 _OUT = FolderKind("a bench's folder", "bench.txt", frozenset(), ())
@@ -42,7 +43,7 @@ class Bench:
     overrides: tuple[str, ...] = ()
 
 
-def run_bench(bench: Bench, say: Say, done: Done) -> tuple[Results, dict[str, Kept]]:
+def run_bench(bench: Bench, report: Report, done: Done) -> tuple[Results, dict[str, Kept]]:
     """Run the parts, and return the results of all parts, with those of earlier runs.
 
     Raises:
@@ -55,15 +56,19 @@ def run_bench(bench: Bench, say: Say, done: Done) -> tuple[Results, dict[str, Ke
     work = out / "work"
     try:
         with on_cores(_CORES):
-            ground = make_ground(bench.scale, work, bench.overrides, say)
+            workload = make_workload(bench.scale, work, bench.overrides, report)
             for name in (name for name in PARTS if name in bench.parts):
                 began = time.monotonic()
-                result = PARTS[name](ground, read_kept(out / "parts")[0])
+                result = PARTS[name](workload, read_kept(out / "parts")[0])
                 seconds = time.monotonic() - began
                 keep(out / "parts", name, Kept(run, bench.scale.name, round(seconds, 1), result))
                 done(name, seconds)
-    finally:
-        _clear(work)
+    finally:  # all is removed that was only needed for measuring; logs of peers stay
+        for path in work.glob("*"):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            elif path.suffix != ".log":
+                path.unlink(missing_ok=True)
     results, kept = read_kept(out / "parts")
     draw(results, out)
     write_report(results, kept, out / "report.md")
@@ -79,12 +84,3 @@ def on_cores(count: int) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
-
-
-def _clear(work: Path) -> None:
-    """Remove everything that was only needed for measuring; logs of peers stay."""
-    for path in work.glob("*"):
-        if path.is_dir():
-            shutil.rmtree(path, ignore_errors=True)
-        elif path.suffix != ".log":
-            path.unlink(missing_ok=True)

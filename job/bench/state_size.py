@@ -11,9 +11,9 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from job.bench.errors import BenchError
-from job.bench.ground import Ground
 from job.bench.live import Live, scoring_job, wait_for_checkpoint, wait_for_lists
 from job.bench.many_users import rounds
+from job.bench.workload import Workload
 
 OPERATORS = ("track-users", "update-lists")
 _READ_S = 300.0
@@ -57,16 +57,16 @@ class StateSize:
         return self.checkpoint_bytes / self.users
 
 
-def measure_state(ground: Ground) -> StateSize:
+def measure_state(workload: Workload) -> StateSize:
     """Fill the state, wait for a checkpoint of it, and read that checkpoint."""
-    scale = ground.scale
+    scale = workload.scale
     behaviors = list(rounds(scale.state_users, scale.items, scale.state_events))
     past, last = behaviors[: -scale.state_users], behaviors[-scale.state_users :]
-    with scoring_job(ground, "state", past, last) as live:
+    with scoring_job(workload, "state", past, last) as live:
         wait_for_lists(live, len(last), "scoring the last behaviours")
         path = wait_for_checkpoint(live.rest, live.job_id)
         newest = live.rest.checkpoints(live.job_id).latest
-        ground.say("reading the checkpoint")
+        workload.report("reading the checkpoint")
         families = read_checkpoint(live, Path(urlsplit(path).path))
     size = newest.size_bytes if newest else 0
     return StateSize(scale.state_users, scale.state_events, families, size)

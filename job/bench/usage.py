@@ -46,7 +46,14 @@ def usage(cluster: RunningCluster) -> Usage:
     """Measure the JobManager, the TaskManagers, and the Python workers that these started."""
     threads: dict[tuple[str, int, int, str], float] = {}
     rss: Counter[str] = Counter()
-    for kind, process in _processes(cluster):
+    processes: list[tuple[str, psutil.Process]] = []
+    with suppress(psutil.NoSuchProcess):
+        if (pid := cluster.job_manager_pid) is not None:
+            processes.append(("JobManager", psutil.Process(pid)))
+        for task_manager in (psutil.Process(each.pid) for each in cluster.task_managers() if each.pid is not None):
+            processes.append(("TaskManager", task_manager))
+            processes.extend(("worker", child) for child in task_manager.children(recursive=True))
+    for kind, process in processes:
         with suppress(psutil.NoSuchProcess, FileNotFoundError):
             rss[kind] += process.memory_info().rss
             for task in Path(f"/proc/{process.pid}/task").iterdir():
@@ -83,19 +90,6 @@ def _named(name: str) -> str:
         if found := re.match(pattern, name):
             return kind or found.group(0)
     return re.sub(r"\W*\d.*", "", name) or "threads without a name"
-
-
-def _processes(cluster: RunningCluster) -> list[tuple[str, psutil.Process]]:
-    found: list[tuple[str, psutil.Process]] = []
-    with suppress(psutil.NoSuchProcess):
-        if (pid := cluster.job_manager_pid) is not None:
-            found.append(("JobManager", psutil.Process(pid)))
-        for each in cluster.task_managers():
-            if each.pid is not None:
-                process = psutil.Process(each.pid)
-                found.append(("TaskManager", process))
-                found.extend(("worker", child) for child in process.children(recursive=True))
-    return found
 
 
 def _spent_s(stat: str) -> float:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from job.bench.ground import Ground
 from job.bench.live import Live, scoring_job
 from job.bench.rows import made_between
 from job.bench.usage import cpu_seconds, spent_by_part, usage
+from job.bench.workload import Workload
 from job.deployment.status import fresh_counts
 from job.settings.job_settings import JobSettings
 from model.waiting import wait_until
@@ -84,29 +84,29 @@ class WholeJob:
         return [timed for timed in self.tried if timed in (self.as_set, self.best)]
 
 
-def measure_job(ground: Ground) -> WholeJob:
+def measure_job(workload: Workload) -> WholeJob:
     """Measure the job over files, once it has made its first list and is warm."""
 
     def timed(overrides: tuple[str, ...]) -> TimedJob:
-        with scoring_job(ground, "job", ground.past(), ground.timed(), overrides) as live:
+        with scoring_job(workload, "job", workload.past(), workload.timed(), overrides) as live:
             return time_job(live)
 
-    return in_each_form(ground, timed)
+    return in_each_form(workload, timed)
 
 
-def in_each_form(ground: Ground, timed: Callable[[tuple[str, ...]], TimedJob]) -> WholeJob:
+def in_each_form(workload: Workload, timed: Callable[[tuple[str, ...]], TimedJob]) -> WholeJob:
     """Time the job in all forms, or only with its own settings if the scale has no variants."""
-    return WholeJob(tuple(timed(form) for form in (_FORMS if ground.scale.variants else _FORMS[:1])))
+    return WholeJob(tuple(timed(form) for form in (_FORMS if workload.scale.variants else _FORMS[:1])))
 
 
 def time_job(live: Live) -> TimedJob:
     """Time the running job while its log has more to read."""
-    scale = live.ground.scale
+    scale = live.workload.scale
     wait_for_first_list(live)
-    live.ground.say(f"warming up for {scale.warm_s:g} s")
+    live.workload.report(f"warming up for {scale.warm_s:g} s")
     time.sleep(scale.warm_s)
     before, begin_ms = usage(live.cluster), now_ms()
-    live.ground.say(f"timing for {scale.timed_s:g} s")
+    live.workload.report(f"timing for {scale.timed_s:g} s")
     time.sleep(scale.timed_s)
     end_ms, after = now_ms(), usage(live.cluster)
     hits = fresh_counts(live.rest, live.job_id).total(Metric.SCORE_CACHE_HITS)

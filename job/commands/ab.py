@@ -8,20 +8,51 @@ import typer
 from pydantic import TypeAdapter, ValidationError
 from rich.table import Table
 
-from job.ab_report import AbReport, AbReportError, Question, VariantResult, Verdict, read_report
+from job.ab_report import AbReport, AbReportError, Question, Verdict, read_report
 from job.ab_statistics import Estimate
 from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory
-from job.commands.output import print_json, say, stop_on
+from job.commands.output import figure, print_json, print_line, stop_on
 from job.commands.sql import DEFAULT_TABLES_DIR, console
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
-from job.settings.job_settings import JobSettings
 from job.settings.values import LONGEST_LIST, JobName
 from job.topology.rules import action_table
 from model.actions import DEFAULT_ACTIONS, history_actions
 from model.errors import RecloopError
 
 _FEW_USERS = 30
+_CONCLUSIONS = {
+    Verdict.BETTER: "{name} is better, as far as this test tells.",
+    Verdict.WORSE: "{name} is worse, as far as this test tells.",
+    Verdict.UNDECIDED: "the difference's interval holds 0, so these data do not tell which is better.",
+    Verdict.TOO_FEW: "too few users to compare.",
+    Verdict.DEALT_ANEW: "not compared, since users changed between variants.",
+    Verdict.MISMATCH: "not compared. Users are not dealt as the weights say: find out why first.",
+}
 
+_READING = """
+[bold]How to read it.[/bold] A user's HR@10 is the share of hits: of all positive behaviours that came after a list,
+those whose item was among that list's first 10. A variant's is the mean over its users, each counted once, so that
+no crawler decides a test. For the [italic]difference[/italic] the interval is what counts: as long as it holds 0,
+these data do not show which variant is better, whatever the two rates are.
+
+[bold]Run it as often as you like.[/bold] If variants do not differ, the interval excludes 0 in at most 5 of 100
+tests, over all runs of this command together; the same holds for several variants together. That takes about twice
+the users. If you fix beforehand when the test ends, and run this only then, you may add --once; repeated runs with
+--once mislead far more often than that.
+
+[bold]When to trust it.[/bold] Users have to be dealt in the ratio of the weights. If the actual numbers are less
+likely than 1 in 1,000 (sample ratio mismatch), something else decides who is counted, and nothing is compared: find
+that first. Nothing is compared either if users had lists of several variants because weights, salt or variants
+changed: give --since the time that is named.
+
+Lists leave out what a user has seen (lists.exclude_seen), so an item taken again is a miss in every variant.
+
+Examples:
+
+recloop ab report
+
+recloop ab report --since 2026-01-31T12:00Z --baseline old --json
+"""
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="rich", help="A/B tests: models.variants deals users over several models."
 )
@@ -32,7 +63,7 @@ def group() -> None:
     """Compare the variants of an A/B test, over which models.variants deals users."""
 
 
-@app.command()
+@app.command(epilog=_READING)
 def report(
     tables_dir: Annotated[Path, typer.Option(help="The job's output folder.")] = DEFAULT_TABLES_DIR,
     since: Annotated[
@@ -50,49 +81,36 @@ def report(
     job_name: Annotated[str, typer.Option(help="The job, of whose deployment actions and weights are.")] = "recloop",
     as_json: AsJson = False,
 ) -> None:
-    """Compare variants by how often the next item that a user took was in the user's list.
-
-    [bold]How to read it.[/bold] A user's HR@10 is the share of hits: of all positive behaviours that came after a list,
-    those whose item was among that list's first 10. A variant's is the mean over its users, each counted once, so that
-    no crawler decides a test. For the [italic]difference[/italic] the interval is what counts: as long as it holds 0,
-    these data do not show which variant is better, whatever the two rates are.
-
-    [bold]Run it as often as you like.[/bold] If variants do not differ, the interval excludes 0 in at most 5 of 100
-    tests, over all runs of this command together; the same holds for several variants together. That takes about twice
-    the users. If you fix beforehand when the test ends, and run this only then, you may add --once; repeated runs with
-    --once mislead far more often than that.
-
-    [bold]When to trust it.[/bold] Users have to be dealt in the ratio of the weights. If the actual numbers are less
-    likely than 1 in 1,000 (sample ratio mismatch), something else decides who is counted, and nothing is compared: find
-    that first. Nothing is compared either if users had lists of several variants because weights, salt or variants
-    changed: give --since the time that is named.
-
-    Lists leave out what a user has seen (lists.exclude_seen), so an item taken again is a miss in every variant.
-
-    Examples:
-      recloop ab report
-
-      recloop ab report --since 2026-01-31T12:00Z --baseline old --json
-    """
+    """Compare variants by how often the next item that a user took was in the user's list."""
+    since_time, name = _time(since), _job_name(job_name)
     with stop_on(RecloopError):
-        deployed = _deployed(directory, _name(job_name))
+        deployed = deployed_settings(directory / "deployments", name) or deployed_settings(REMOTE_DEPLOYMENTS, name)
         table = DEFAULT_ACTIONS if deployed is None else action_table(deployed)
         question = Question(
             actions=action or history_actions(table),
             known=table,
             top=top,
-            since=_time(since),
+            since=since_time,
             baseline=baseline,
-            weights=None if deployed is None else {name: v.weight for name, v in deployed.models.variants.items()},
+            weights=None if deployed is None else {key: v.weight for key, v in deployed.models.variants.items()},
             once=once,
         )
-        told = read_report(_folder(tables_dir), question)
+        if not tables_dir.is_dir():
+            msg = f"{tables_dir} is no folder: give --tables-dir, or run a job that writes it"
+            raise AbReportError(msg)
+        found = read_report(tables_dir, question)
     if as_json:
-        print_json({"top": top, "since": since, "actions": sorted(question.actions), "once": once, **_json(told)})
+        print_json({"top": top, "since": since, "actions": sorted(question.actions), "once": once, **_json(found)})
         return
-    console().print(_table(told, top))
-    for line in [*_remarks(told), _counted(question, builtin=deployed is None and not action)]:
-        say(line)
+    console().print(_table(found, top))
+    for remark in _remarks(found):
+        print_line(remark)
+    builtin = " (the built-in ones, since no deployment of that job is known here: see --dir)"
+    reading = "for this one look" if once else "however often one looks"
+    print_line(
+        f"Counted are {', '.join(sorted(question.actions))}{builtin if deployed is None and not action else ''}; "
+        f"intervals are right {reading}."
+    )
 
 
 def _time(text: str | None) -> datetime | None:
@@ -106,7 +124,7 @@ def _time(text: str | None) -> datetime | None:
     return time
 
 
-def _name(text: str) -> str:
+def _job_name(text: str) -> str:
     try:
         return TypeAdapter(JobName).validate_python(text)
     except ValidationError as error:
@@ -114,57 +132,45 @@ def _name(text: str) -> str:
         raise typer.BadParameter(msg, param_hint="--job-name") from error
 
 
-def _folder(tables: Path) -> Path:
-    if not tables.is_dir():
-        msg = f"{tables} is no folder: give --tables-dir, or run a job that writes it"
-        raise AbReportError(msg)
-    return tables
-
-
-def _deployed(directory: Path, job_name: str) -> JobSettings | None:
-    return deployed_settings(directory / "deployments", job_name) or deployed_settings(REMOTE_DEPLOYMENTS, job_name)
-
-
-def _json(told: AbReport) -> dict[str, Any]:
+def _json(found: AbReport) -> dict[str, Any]:
+    variants = [
+        {
+            "variant": each.name,
+            "users_dealt": each.dealt,
+            "users": each.trials.users,
+            "behaviors": each.trials.behaviors,
+            "hits": each.trials.hits,
+            "hit_rate": each.hit_rate.value,
+            "interval": each.hit_rate.interval,
+            "difference": None if each.difference is None else each.difference.value,
+            "difference_interval": None if each.difference is None else each.difference.interval,
+            "verdict": each.verdict,
+        }
+        for each in found.variants
+    ]
     return {
-        "variants": [_variant_json(each) for each in told.variants],
-        "moved_users": told.moved,
-        "settled_since": None if told.settled is None else told.settled.isoformat(),
-        "sample_ratio_p": told.mismatch,
+        "variants": variants,
+        "moved_users": found.moved,
+        "settled_since": None if found.settled is None else found.settled.isoformat(),
+        "sample_ratio_p": found.mismatch,
     }
 
 
-def _variant_json(each: VariantResult) -> dict[str, Any]:
-    difference = each.difference
-    return {
-        "variant": each.name,
-        "users_dealt": each.dealt,
-        "users": each.trials.users,
-        "behaviors": each.trials.behaviors,
-        "hits": each.trials.hits,
-        "hit_rate": each.hit_rate.value,
-        "interval": each.hit_rate.interval,
-        "difference": None if difference is None else difference.value,
-        "difference_interval": None if difference is None else difference.interval,
-        "verdict": each.verdict,
-    }
-
-
-def _table(told: AbReport, top: int) -> Table:
-    first = told.variants[0].name
+def _table(found: AbReport, top: int) -> Table:
+    first = found.variants[0].name
     table = Table("variant", title=f"the next behaviour's item among the list's first {top:,}", title_justify="left")
     rates = (f"HR@{top}", "95 % interval", f"less {first}'s", "95 % interval")
     for title in ("users", "of them acted", "behaviours", *rates):
         table.add_column(title, justify="right")
-    for each in told.variants:
+    for each in found.variants:
         table.add_row(
             each.name,
             f"{each.dealt:,}",
             f"{each.trials.users:,}",
             f"{each.trials.behaviors:,}",
-            f"{each.hit_rate.value:.4f}",
+            figure(each.hit_rate.value),
             _interval(each.hit_rate),
-            "" if each.difference is None else f"{each.difference.value:+.4f}",
+            "" if each.difference is None else figure(each.difference.value, sign="+"),
             "" if each.difference is None else _interval(each.difference),
         )
     return table
@@ -174,35 +180,20 @@ def _interval(estimate: Estimate) -> str:
     return "-" if estimate.interval is None else "{:.4f} to {:.4f}".format(*estimate.interval)
 
 
-def _remarks(told: AbReport) -> list[str]:
+def _remarks(found: AbReport) -> list[str]:
     """Return the remarks that a reader of the table has to know."""
-    first, *others = told.variants
-    remarks = [f"{each.name} and {first.name}: {_told(each)}" for each in others]
-    if any(each.trials.users < _FEW_USERS for each in told.variants):
+    first, *others = found.variants
+    remarks = []
+    for each in others:
+        conclusion = _CONCLUSIONS[each.verdict or Verdict.TOO_FEW].format(name=each.name)
+        remarks.append(f"{each.name} and {first.name}: {conclusion}")
+    if not any(each.trials.users for each in found.variants):
+        remarks.append("Nobody did any of these after a list, so no rate was measured.")
+    elif any(each.trials.users < _FEW_USERS for each in found.variants):
         remarks.append(f"A variant has fewer than {_FEW_USERS} users who acted: the interval of its rate is rough.")
-    if told.settled is not None:
+    if found.settled is not None:
         remarks.append(
-            f"{told.moved:,} users had lists of several variants, since weights, salt or variants changed: from "
-            f"--since {told.settled:%Y-%m-%dT%H:%M:%SZ} on each has those of one."
+            f"{found.moved:,} users had lists of several variants, since weights, salt or variants changed: from "
+            f"--since {found.settled:%Y-%m-%dT%H:%M:%SZ} on each has those of one."
         )
     return remarks
-
-
-def _told(each: VariantResult) -> str:
-    match each.verdict:
-        case Verdict.BETTER | Verdict.WORSE:
-            return f"{each.name} is {each.verdict}, as far as this test tells."
-        case Verdict.UNDECIDED:
-            return "the difference's interval holds 0, so these data do not tell which is better."
-        case Verdict.MISMATCH:
-            return "not compared. Users are not dealt as the weights say: find out why first."
-        case Verdict.DEALT_ANEW:
-            return "not compared, since users changed between variants."
-        case _:
-            return "too few users to compare."
-
-
-def _counted(question: Question, *, builtin: bool) -> str:
-    whose = " (the built-in ones, since no deployment of that job is known here: see --dir)" if builtin else ""
-    looks = "for this one look" if question.once else "however often one looks"
-    return f"Counted are {', '.join(sorted(question.actions))}{whose}; intervals are right {looks}."

@@ -1,13 +1,11 @@
 """`recloop bench`: the job measured against the model alone, its peers and its goals."""
 
 import json
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.table import Table
@@ -15,10 +13,10 @@ from rich.table import Table
 from job.bench.errors import BenchError
 from job.bench.parts import PARTS
 from job.bench.report import grids, notes
-from job.bench.results import Kept, Results, figures, why_void
+from job.bench.results import Kept, Results, figures, void_reasons
 from job.bench.run import Bench, run_bench
-from job.bench.scale import FULL, QUICK, SMALLEST, Scale
-from job.commands.options import Overrides, console, fail, told_errors
+from job.bench.scale import FULL, QUICK, SMALLEST
+from job.commands.options import Overrides, console, fail, stop_on_errors, terminated_as_interrupted
 from job.commands.output import Screen
 from job.tables.errors import TablesError
 from model.pictures import NO_PICTURES, can_draw
@@ -50,55 +48,43 @@ def bench(
     parts = tuple(only or PARTS)
     if unknown := [name for name in parts if name not in PARTS]:
         fail(f"there is no part {unknown[0]!r}; there are: {', '.join(PARTS)}")
-    scale = QUICK if quick else _scale(size)
+    if size not in _SCALES:
+        fail(f"--size is one of {', '.join(_SCALES)}, not {size}")
+    asked = Bench(QUICK if quick else _SCALES[size], out, parts, tuple(overrides or ()))
     began = time.monotonic()
-    with _told():
-        results, kept = _run(Bench(scale, out, parts, tuple(overrides or ())))
+    with _stopped_cleanly(), console.status("bench") as spinner:
+        results, kept = run_bench(
+            asked,
+            spinner.update,
+            lambda part, seconds: console.print(f"{part}: {seconds:.0f} s", style="dim", highlight=False),
+        )
     _show(results, kept)
     if json_file is not None:
-        _write(json_file, results, kept)
+        report = {
+            **figures(results),
+            "void": void_reasons(results),
+            "scales": {name: each.scale for name, each in kept.items()},
+            "one_run": len({each.run for each in kept.values()}) == 1,
+        }
+        json_file.parent.mkdir(parents=True, exist_ok=True)
+        json_file.write_text(f"{json.dumps(report, indent=2)}\n")
     made = "report.md, pictures" if can_draw() else "report.md"
     console.print(f"In {time.monotonic() - began:.0f} s; {out} has {made} and all figures.")
     if not can_draw():
         console.print(NO_PICTURES)
 
 
-def _scale(name: str) -> Scale:
-    if (scale := _SCALES.get(name)) is None:
-        fail(f"--size is one of {', '.join(_SCALES)}, not {name}")
-    return scale
-
-
-def _run(asked: Bench) -> tuple[Results, dict[str, Kept]]:
-    with console.status("bench") as spinner:
-
-        def say(news: str) -> None:
-            spinner.update(news)
-
-        def done(part: str, seconds: float) -> None:
-            console.print(f"{part}: {seconds:.0f} s", style="dim", highlight=False)
-
-        return run_bench(asked, say, done)
-
-
 @contextmanager
-def _told() -> Iterator[None]:
+def _stopped_cleanly() -> Iterator[None]:
     """Turn expected errors into one message; end on SIGTERM as on Ctrl-C, with all that the bench started."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with told_errors():
+        with terminated_as_interrupted(), stop_on_errors():
             yield
     except (BenchError, TablesError) as error:
         fail(error)
     except KeyboardInterrupt:
         console.print("Stopped; nothing runs on. Finished parts are kept.")
         raise typer.Exit(130) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _show(results: Results, kept: dict[str, Kept]) -> None:
@@ -111,14 +97,3 @@ def _show(results: Results, kept: dict[str, Kept]) -> None:
         screen.print(table)
     for note in notes(results, kept):
         screen.print(note, style="red" if note.startswith("VOID") else None, highlight=False)
-
-
-def _write(file: Path, results: Results, kept: dict[str, Kept]) -> None:
-    told = {
-        **figures(results),
-        "void": why_void(results),
-        "scales": {name: each.scale for name, each in kept.items()},
-        "one_run": len({each.run for each in kept.values()}) == 1,
-    }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(told, indent=2) + "\n")

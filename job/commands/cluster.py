@@ -2,7 +2,8 @@
 
 import json
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,8 @@ from rich.table import Table
 from job import cluster
 from job.cluster.layout import Layout
 from job.cluster.processes import marked
-from job.commands.output import Screen, say
+from job.commands.options import ReadyWithin, tcp_port
+from job.commands.output import Screen, print_line
 from job.deployment.cluster_checks import advice
 
 app = typer.Typer(help="A local Flink cluster: a JobManager and TaskManagers, supervised.", no_args_is_help=True)
@@ -38,7 +40,7 @@ class Status:
 @app.command()
 def start(
     directory: Directory = cluster.DEFAULT_DIRECTORY,
-    task_managers: Annotated[int, typer.Option("--task-managers", "-n", min=1, help="One slot each.")] = 1,
+    task_managers: Annotated[int, typer.Option("--task-managers", "-n", min=1, max=1_000, help="One slot each.")] = 1,
     gpu: Annotated[
         list[str] | None,
         typer.Option(
@@ -54,14 +56,14 @@ def start(
         list[str] | None,
         typer.Option("--gpu-set", metavar="KEY=VALUE", help="A Flink setting of those TaskManagers; repeatable."),
     ] = None,
-    rest_port: Annotated[int | None, typer.Option(help="The web page's port; a free one if not given.")] = None,
-    rpc_port: Annotated[int | None, typer.Option(help="Where TaskManagers reach the JobManager; as above.")] = None,
-    blob_port: Annotated[int | None, typer.Option(help="Where code is fetched from; as above.")] = None,
+    rest_port: Annotated[int | None, tcp_port("The web page's port; a free one if not given.")] = None,
+    rpc_port: Annotated[int | None, tcp_port("Where TaskManagers reach the JobManager; as above.")] = None,
+    blob_port: Annotated[int | None, tcp_port("Where code is fetched from; as above.")] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A Flink setting; repeatable.")
     ] = None,
     jar: Annotated[list[Path] | None, typer.Option(help="A connector's jar, for every process; repeatable.")] = None,
-    timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")] = 60,
+    timeout_s: ReadyWithin = 60,
 ) -> None:
     """Start a cluster, or report that it runs.
 
@@ -70,7 +72,7 @@ def start(
     """
     console = Screen(stderr=True)
     began = time.monotonic()
-    try:
+    with _stop_on_error(console):
         extra_config = parse_settings(setting or [])
         gpus = cluster.GpuTaskManagers(tuple(gpu or ()), stand_in_gpus, parse_settings(gpu_setting or []))
         spec = cluster.ClusterSpec(
@@ -81,12 +83,10 @@ def start(
             return
         with console.status("starting") as spinner:
             started = cluster.start(spec, timeout_s=timeout_s, on_progress=spinner.update)
-    except cluster.ClusterError as error:
-        _fail(console, error)
-    took = time.monotonic() - began
     with_gpus = f" and {len(gpus.devices)} with a GPU" if gpus.devices else ""
-    what = f"{started.rest_url} with {task_managers} TaskManager(s){with_gpus}"
-    console.print(f"Ready in {took:.1f} s: {what}")
+    console.print(
+        f"Ready in {time.monotonic() - began:.1f} s: {started.rest_url} with {task_managers} TaskManager(s){with_gpus}"
+    )
     advise(console, started.rest_url)
 
 
@@ -96,24 +96,22 @@ def status(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show the processes that run; exit with 1 if no cluster does."""
-    told = read_status(directory)
+    found = read_status(directory)
     if as_json:
-        say(json.dumps(asdict(told)))
+        print_line(json.dumps(asdict(found)))
     else:
-        _show(told)
-        if told.rest_url is not None:
-            advise(Screen(stderr=True), told.rest_url)
-    raise typer.Exit(1 if told.state == "stopped" else 0)
+        _show(found)
+        if found.rest_url is not None:
+            advise(Screen(stderr=True), found.rest_url)
+    raise typer.Exit(1 if found.state == "stopped" else 0)
 
 
 @app.command()
 def stop(directory: Directory = cluster.DEFAULT_DIRECTORY) -> None:
     """End every process of the cluster; checkpoints and logs stay."""
     console = Screen(stderr=True)
-    try:
+    with _stop_on_error(console):
         ended = cluster.stop(directory)
-    except cluster.ClusterError as error:
-        _fail(console, error)
     console.print(f"Stopped: {ended:,} process(es) ended" if ended else "No cluster was running")
 
 
@@ -123,6 +121,9 @@ def read_status(directory: Path) -> Status:
     if (running := cluster.find(directory)) is None:
         return Status("stopped", str(layout.root), None, None, None, [], 0, len(marked(layout)))
     task_managers = running.task_managers()
+    jobs_running = 0
+    with suppress(cluster.RestError), running.rest() as rest:
+        jobs_running = rest.overview().jobs_running
     return Status(
         state="ready" if all(each.resource_id for each in task_managers) else "starting",
         directory=str(layout.root),
@@ -130,7 +131,7 @@ def read_status(directory: Path) -> Status:
         supervisor_pid=running.supervisor_pid,
         job_manager_pid=running.job_manager_pid,
         task_managers=task_managers,
-        jobs_running=_jobs_running(running),
+        jobs_running=jobs_running,
         processes_left=0,
     )
 
@@ -154,35 +155,30 @@ def parse_settings(pairs: list[str]) -> dict[str, str]:
 def advise(console: Screen, rest_url: str) -> None:
     """Print advice that would make a job on the cluster faster, if there is any and the cluster answers."""
     with suppress(cluster.RestError), cluster.FlinkRest(rest_url) as rest:
-        if told := advice(rest.task_managers()):
-            console.print(told, soft_wrap=True)
+        if found := advice(rest.task_managers()):
+            console.print(found, soft_wrap=True)
 
 
-def _jobs_running(running: cluster.RunningCluster) -> int:
-    try:
-        with running.rest() as rest:
-            return rest.overview().jobs_running
-    except cluster.RestError:
-        return 0
-
-
-def _show(told: Status) -> None:
+def _show(found: Status) -> None:
     console = Screen()
-    if told.state == "stopped":
-        left = (
-            f"; {told.processes_left} process(es) were left behind: recloop cluster stop" if told.processes_left else ""
-        )
-        console.print(f"No cluster runs in {told.directory}{left}")
+    if found.state == "stopped":
+        left = found.processes_left
+        remark = f"; {left} process(es) were left behind: recloop cluster stop" if left else ""
+        console.print(f"No cluster runs in {found.directory}{remark}")
         return
-    console.print(f"{told.state}: {told.rest_url}, {told.jobs_running} job(s) running")
+    console.print(f"{found.state}: {found.rest_url}, {found.jobs_running} job(s) running")
     table = Table("process", "pid", "starts", "registered as")
-    table.add_row("jobmanager", str(told.job_manager_pid or "down"), "", "")
-    for each in told.task_managers:
+    table.add_row("jobmanager", str(found.job_manager_pid or "down"), "", "")
+    for each in found.task_managers:
         row = (each.name, each.pid or "down", each.incarnation, each.resource_id or "not yet")
         table.add_row(*(str(cell) for cell in row))
     console.print(table)
 
 
-def _fail(console: Screen, error: cluster.ClusterError) -> None:
-    console.print(str(error), style="red", soft_wrap=True)
-    raise typer.Exit(1) from error
+@contextmanager
+def _stop_on_error(console: Screen) -> Iterator[None]:
+    try:
+        yield
+    except cluster.ClusterError as error:
+        console.print(str(error), style="red", soft_wrap=True)
+        raise typer.Exit(1) from error

@@ -13,14 +13,15 @@ from typing import Annotated
 import typer
 from rich.table import Table as RichTable
 
-from job.commands.output import say, warn
+from job.commands.output import print_line, warn
 from job.commands.sql import DEFAULT_TABLES_DIR, console, no_tables, refuse, stop, to_json
-from job.tables.compaction import Compactor, Policy, Report
+from job.tables.compaction import Compactor, Policy
 from job.tables.errors import TablesBusyError, TablesError
 from job.tables.files import has_tables, is_empty
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_SHORTEST_S, _LONGEST_S = 0.001, 8_760 * 3_600
 
 
 def compact(
@@ -28,8 +29,8 @@ def compact(
     *,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until Ctrl-C.")] = False,
     every: Annotated[str, typer.Option(help="Pause between passes, such as 30s or 5m.")] = "30s",
-    max_small_files: Annotated[int, typer.Option(min=1, help="An open hour is merged above this.")] = 32,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON a pass.")] = False,
+    max_small_files: Annotated[int, typer.Option(min=1, max=1_000_000, help="An open hour is merged above this.")] = 32,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON per pass.")] = False,
 ) -> None:
     """Merge small files while jobs write and others read; a closed hour becomes one file."""
     pause_s = seconds(every)
@@ -52,9 +53,10 @@ def compact(
 def seconds(text: str) -> float:
     """Return the seconds in a duration such as 500ms, 30s, 5m or 1h; a bare number is seconds."""
     match = _DURATION.fullmatch(text.strip())
-    if match is None or float(match[1]) == 0:
-        refuse(f"--every {text}: write a duration such as 30s or 5m")
-    return float(match[1]) * _SECONDS[match[2] or "s"]
+    pause_s = 0.0 if match is None else float(match[1]) * _SECONDS[match[2] or "s"]
+    if not _SHORTEST_S <= pause_s <= _LONGEST_S:
+        refuse(f"--every {text}: write a duration from 1ms to 8760h, such as 30s or 5m")
+    return pause_s
 
 
 @contextmanager
@@ -71,24 +73,22 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
 
 
 def _pass(compactor: Compactor, stopping: threading.Event, *, as_json: bool, watch: bool) -> None:
+    """Merge once and print the counts; with `watch` tables that are busy wait for the next pass."""
     started = time.perf_counter()
     try:
         report = compactor.run_once(time.time_ns() // 1_000_000, stopping.is_set)
     except TablesBusyError as error:
         if not watch:
             stop(error)
-        say(f"put off: {error}", err=True)
+        print_line(f"put off: {error}", err=True)
         return
     except (TablesError, OSError) as error:
         stop(error)
-    _show(report, time.perf_counter() - started, as_json=as_json, quiet=watch)
-
-
-def _show(report: Report, took_s: float, *, as_json: bool, quiet: bool) -> None:
+    took_s = time.perf_counter() - started
     if as_json:
-        say(to_json({**report.to_json(), "seconds": took_s}))
+        print_line(to_json({**report.to_json(), "seconds": took_s}))
         return
-    if quiet and not (report.merges or report.postponed or report.recovered or report.leftovers):
+    if watch and not (report.merges or report.postponed or report.recovered or report.leftovers):
         return
     grid = RichTable(
         "files before", "files after", "hours merged", "MB merged", "put off", "recovered", "leftovers", "s"

@@ -11,7 +11,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from job.commands.data import DATA_DIR, find_dataset
+from job.commands.data import find_dataset
+from job.commands.options import DATA_DIR, AsJson, DataFolder, bounded
 from job.commands.output import Screen, print_json
 from job.commands.train import TrainingProgress, use_threads
 from model.bundles.bundle import Bundle
@@ -19,12 +20,11 @@ from model.compression.methods import KINDS, STEPS
 from model.pictures import NO_PICTURES, can_draw
 
 if TYPE_CHECKING:
-    from model.compression.outcomes import Figures, Outcome, Report
-    from model.evaluation.measures import Interval
+    from model.compression.outcomes import Figures, Report
 
-WAYS = (*STEPS, "distill+int8", "distill+prune")
-HOW_HELP = (
-    "A way, repeatable; several with + between go on from each other. By default each alone, distill+int8 and "
+METHODS = (*STEPS, "distill+int8", "distill+prune")
+METHODS_HELP = (
+    "A method, repeatable; several with + between go on from each other. By default each alone, distill+int8 and "
     "distill+prune. " + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
 )
 MAX_LOSS_HELP = "Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."
@@ -41,14 +41,14 @@ def compress(
     dataset: Annotated[
         str | None, typer.Argument(help="Name or folder of the data set it was trained on; the bundle's by default.")
     ] = None,
-    how: Annotated[list[str] | None, typer.Option(help=HOW_HELP)] = None,
-    max_loss: Annotated[float, typer.Option(max=1.0, help=MAX_LOSS_HELP)] = 0.01,
+    how: Annotated[list[str] | None, typer.Option(help=METHODS_HELP)] = None,
+    max_loss: Annotated[float, typer.Option(min=-1_000, max=1, help=MAX_LOSS_HELP)] = 0.01,
     out: Annotated[Path | None, typer.Option(help="Folder for the bundles; by default BUNDLE-compressed.")] = None,
     keep: Annotated[float | None, typer.Option(min=0.01, max=1.0, help=KEEP_HELP)] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help=EPOCHS_HELP)] = None,
+    epochs: Annotated[int | None, bounded("epochs", EPOCHS_HELP)] = None,
     seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help=SEED_HELP)] = None,
-    data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    data_dir: DataFolder = DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Compress a bundle, and measure size, users per second and accuracy before and after.
 
@@ -70,7 +70,7 @@ def compress(
     from model.compression.steps import Shrinking
 
     wanted = Compressing(
-        methods=tuple(dict.fromkeys(how or WAYS)),
+        methods=tuple(dict.fromkeys(how or METHODS)),
         max_loss=max_loss,
         shrinking=Shrinking(keep=keep, epochs=epochs, seed=seed),
         created_at=datetime.now(UTC),
@@ -84,20 +84,6 @@ def compress(
 
 
 def _print(report: Report, folder: Path) -> None:
-    console = Screen()
-    console.print(_table(report))
-    console.print(report.goal)
-    if report.kept:
-        written = [*(o.way for o in report.kept), "compression.json", *(["compression.png"] if can_draw() else [])]
-        console.print(f"Written to {folder}: {', '.join(written)}")
-        if not can_draw():
-            console.print(NO_PICTURES)
-    else:
-        console.print(f"Every way loses more than {100 * report.max_loss:g} % of NDCG@10, so nothing was written.")
-    console.print(report.protocol, style="dim")
-
-
-def _table(report: Report) -> Table:
     title = f"{report.bundle}, {report.recommender}: {report.targets:,} targets of {report.users:,} users"
     table = Table(title=title)
     table.add_column("", no_wrap=True)
@@ -105,24 +91,25 @@ def _table(report: Report) -> Table:
         table.add_column(name)
     table.add_row("before", *_figures(report.before), "", "")
     for outcome in report.outcomes:
-        table.add_row(outcome.way, *_compared(outcome), _relative(outcome.ndcg, report.before), _verdict(outcome))
-    return table
+        size, batched, alone, *accuracy = _figures(outcome.figures)
+        speeds = (f"{batched}\n{outcome.faster:.2f} x", f"{alone}\n{outcome.faster_alone:.2f} x")
+        gained = (outcome.ndcg.difference, outcome.ndcg.low, outcome.ndcg.high)
+        middle, low, high = (100 * value / report.before.ndcg_10 for value in gained)
+        verdict = Text("refused", style="red") if outcome.refused else "kept"
+        table.add_row(outcome.way, size, *speeds, *accuracy, f"{middle:+.1f} %\n({low:+.1f} to {high:+.1f})", verdict)
+    console = Screen()
+    console.print(table)
+    console.print(report.goal)
+    if report.kept:
+        written = [*(o.way for o in report.kept), "compression.json", *(["compression.png"] if can_draw() else [])]
+        console.print(f"Written to {folder}: {', '.join(written)}")
+        if not can_draw():
+            console.print(NO_PICTURES)
+    else:
+        console.print(f"Every method loses more than {100 * report.max_loss:g} % of NDCG@10, so nothing was written.")
+    console.print(report.protocol, style="dim")
 
 
 def _figures(figures: Figures) -> list[str]:
     speeds = [f"{figures.users_per_s:,.0f}", f"{figures.users_per_s_alone:,.0f}"]
     return [f"{figures.model_bytes / 1e6:.2f}", *speeds, f"{figures.hr_10:.4f}", f"{figures.ndcg_10:.4f}"]
-
-
-def _compared(outcome: Outcome) -> list[str]:
-    size, batched, alone, *accuracy = _figures(outcome.figures)
-    return [size, f"{batched}\n{outcome.faster:.2f} x", f"{alone}\n{outcome.faster_alone:.2f} x", *accuracy]
-
-
-def _relative(gained: Interval, before: Figures) -> str:
-    middle, low, high = (100 * v / before.ndcg_10 for v in (gained.difference, gained.low, gained.high))
-    return f"{middle:+.1f} %\n({low:+.1f} to {high:+.1f})"
-
-
-def _verdict(outcome: Outcome) -> Text | str:
-    return Text("refused", style="red") if outcome.refused else "kept"

@@ -1,7 +1,6 @@
 """`recloop data`: prepares public or own data sets, generates synthetic ones, and sums them up."""
 
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,24 +10,23 @@ from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from job.commands.options import Overrides, SettingsFile
+from job.commands.options import DATA_DIR, DataFolder, Overrides, Seed, SettingsFile
 from job.commands.output import Screen, label, print_json, stop_on
 from model.actions import DEFAULT_ACTIONS, ActionTable
 from model.datasets.action_map import parse_action_map
 from model.datasets.columns import ACTION, BEHAVIOR_PARTS, EVENT, GROUP, ITEM, TIME, TITLE, USER, parse_columns
 from model.datasets.download import fetch_ml_100k
 from model.datasets.errors import SourceError
-from model.datasets.generate import Synthetic, generate
+from model.datasets.generate import MOST_DAYS, Synthetic, generate
 from model.datasets.log_rules import LogRules
 from model.datasets.prepare import Outcome, Request, prepare
-from model.datasets.prepared import DATASET, Dataset, DatasetInfo
-from model.datasets.reading import Format, ReadReport
+from model.datasets.prepared import DATASET, Dataset
+from model.datasets.reading import Format
 from model.datasets.sources import SOURCES, Source
 from model.errors import RecloopError
 from model.event_time import UNITS
 from model.folders import check_replaceable, checked_name
 
-DATA_DIR = Path(".recloop/data")
 CACHE_DIR = Path(".recloop/cache")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Prepare, generate and show data sets.")
@@ -46,13 +44,29 @@ _ITEMS_HELP = "A catalogue beside the source: delimited text or Parquet with ite
 _ITEM_COLUMNS_HELP = f"Of --items: {ITEM}=sku,{TITLE}=name,{GROUP}=category."
 _AS_LOG_HELP = "The rows are a log in its order: late ones are left out, as the job leaves them out."
 _USABLE_HELP = "Refuse the set if a smaller share of the rows can be used."
+_EXAMPLES = """
+Examples:
+
+recloop data prepare ml-100k
+
+recloop data prepare ml-100k --actions all=click --name ml-clicks
+
+recloop data prepare movielens --path ml-latest-small
+
+recloop data prepare jsonl --path behaviors.jsonl --name mine
+
+recloop data prepare csv --path orders.csv.gz --columns user=uid,item=sku,time=day --actions all=buy --name shop
+
+recloop data prepare csv --path acts.dat --delimiter :: --columns user=1,item=2,action=3,time=4 --items movies.csv
+"""
 _SETTINGS_HELP = "The job's settings: its actions, log.* and profile.event_ids_limit hold here as well."
 
-OutDir = Annotated[Path, typer.Option(help="Folder of prepared data sets.")]
+MOST = 1_000_000_000
+"""The most users, items or tastes of a generated set."""
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
-@app.command("prepare")
+@app.command("prepare", epilog=_EXAMPLES)
 def prepare_command(
     source: Annotated[str, typer.Argument(help=_SOURCE_HELP)],
     path: Annotated[Path | None, typer.Option(help="Your own file or folder.")] = None,
@@ -69,7 +83,7 @@ def prepare_command(
     least_usable: Annotated[float, typer.Option(min=0, max=1, help=_USABLE_HELP)] = 0.5,
     settings: SettingsFile = None,
     overrides: Overrides = None,
-    data_dir: OutDir = DATA_DIR,
+    data_dir: DataFolder = DATA_DIR,
     force: Annotated[bool, typer.Option("--force", help="Prepare it even if it is up to date.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -78,60 +92,45 @@ def prepare_command(
     Every line is counted: rows that cannot be used are reported with their reasons, and if too many are, nothing is
     written (--least-usable). A repeated event_id counts once and impossible times are left out, as in the job. A set
     that is up to date is not prepared again.
-
-    Examples:
-      recloop data prepare ml-100k
-
-      recloop data prepare ml-100k --actions all=click --name ml-clicks
-
-      recloop data prepare movielens --path ml-latest-small
-
-      recloop data prepare jsonl --path behaviors.jsonl --name mine
-
-      recloop data prepare csv --path orders.csv.gz --columns user=uid,item=sku,time=day --actions all=buy --name shop
-
-      recloop data prepare csv --path acts.dat --delimiter :: --columns user=1,item=2,action=3,time=4 --items movies.csv
     """
     with stop_on(RecloopError):
-        kind = _source(source)
+        kind = _source(source, path)
+        parts = (ITEM, TITLE, GROUP)
+        catalogue = None if item_columns is None else parse_columns(item_columns, "--item-columns", parts, (ITEM,))
         table, log = _of_the_job(settings, overrides, as_log=as_log)
-        named = checked_name(source if name is None else name, "a data set")
         request = Request(
-            name=named,
+            name=checked_name(source if name is None else name, "a data set"),
             source=source,
-            path=_path(source, kind, path),
+            path=path or fetch_ml_100k(CACHE_DIR),
             actions=parse_action_map(actions, kind.mapping(table), table),
-            form=_format(source, kind, columns, delimiter, encoding, time_unit),
+            form=_format(source, columns, delimiter, encoding, time_unit),
             items=items,
-            item_form=Format(encoding, columns=_item_columns(item_columns), delimiter=item_delimiter),
+            item_form=Format(encoding, columns=catalogue, delimiter=item_delimiter),
             table=table,
             log=log,
             least_usable=least_usable,
         )
-        with _spinner() as progress:
+        columns_shown = (SpinnerColumn(), label("{task.description}: {task.completed:,}"), TimeElapsedColumn())
+        with Progress(*columns_shown, console=Screen(stderr=True), transient=True) as progress:
             task = progress.add_task(f"reading {source}", total=None)
-            outcome = prepare(
-                request,
-                data_dir / request.name,
-                force=force,
-                progress=lambda done: progress.update(task, completed=done),
-            )
+            folder = data_dir / request.name
+            outcome = prepare(request, folder, force=force, progress=lambda n: progress.update(task, completed=n))
     _print_outcome(outcome, as_json=as_json)
 
 
 @app.command("generate")
 def generate_command(
-    users: Annotated[int, typer.Option(help="Number of users.")] = 10_000,
-    items: Annotated[int, typer.Option(help="Number of items.")] = 5_000,
-    behaviors: Annotated[int, typer.Option(help="Number of behaviours.")] = 1_000_000,
-    zipf: Annotated[float, typer.Option(help="Exponent of item popularity; 0 is uniform.")] = 1.0,
-    tastes: Annotated[int, typer.Option(help="Latent groups of items; users lean to two.")] = 20,
-    days: Annotated[float, typer.Option(help="Event time that the rows span.")] = 30.0,
-    seed: Annotated[int, typer.Option(help="Equal seeds and sizes give equal bytes.")] = 0,
+    users: Annotated[int, typer.Option(min=1, max=MOST, help="Number of users.")] = 10_000,
+    items: Annotated[int, typer.Option(min=1, max=MOST, help="Number of items.")] = 5_000,
+    behaviors: Annotated[int, typer.Option(min=1, max=10**12, help="Number of behaviours.")] = 1_000_000,
+    zipf: Annotated[float, typer.Option(min=0, max=100, help="Exponent of item popularity; 0 is uniform.")] = 1.0,
+    tastes: Annotated[int, typer.Option(min=1, max=MOST, help="Latent groups of items; users lean to two.")] = 20,
+    days: Annotated[float, typer.Option(min=0.001, max=MOST_DAYS, help="Event time that the rows span.")] = 30.0,
+    seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder to write; its name names the set.")] = DATA_DIR / "synthetic",
     as_json: Json = False,
 ) -> None:
-    """Generate synthetic behaviours of any size, with tastes that a model can learn.
+    """Generate synthetic behaviours of any size, with tastes that a model can learn; equal options give equal bytes.
 
     Examples:
       recloop data generate
@@ -156,7 +155,7 @@ def generate_command(
 @app.command("show")
 def show_command(
     name: Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")],
-    data_dir: OutDir = DATA_DIR,
+    data_dir: DataFolder = DATA_DIR,
     as_json: Json = False,
 ) -> None:
     """Sum up a prepared data set.
@@ -186,25 +185,19 @@ def find_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
     return Dataset.open(data_dir / checked_name(name, "a data set"))
 
 
-def _source(name: str) -> Source:
-    kind = SOURCES.get(name)
-    if kind is None:
+def _source(name: str, path: Path | None) -> Source:
+    """Return the source of that name; without a path it is one that can be fetched."""
+    if (kind := SOURCES.get(name)) is None:
         msg = f"there is no source {name!r}; use one of {', '.join(SOURCES)}"
+        raise SourceError(msg)
+    if path is None and not kind.downloadable:
+        msg = f"{name} is not fetched by itself; say where it lies with --path"
         raise SourceError(msg)
     return kind
 
 
-def _path(source: str, kind: Source, path: Path | None) -> Path:
-    if path is None and not kind.downloadable:
-        msg = f"{source} is not fetched by itself; say where it lies with --path"
-        raise SourceError(msg)
-    return path or fetch_ml_100k(CACHE_DIR)
-
-
-def _format(
-    source: str, kind: Source, columns: str | None, delimiter: str | None, encoding: str | None, unit: str | None
-) -> Format:
-    if not kind.columns and (columns or delimiter):
+def _format(source: str, columns: str | None, delimiter: str | None, encoding: str | None, unit: str | None) -> Format:
+    if not SOURCES[source].columns and (columns or delimiter):
         msg = f"--columns and --delimiter are for csv and parquet; the columns of {source} are known"
         raise SourceError(msg)
     if unit is not None and unit not in UNITS:
@@ -212,10 +205,6 @@ def _format(
         raise SourceError(msg)
     parsed = None if columns is None else parse_columns(columns, "--columns", BEHAVIOR_PARTS, (USER, ITEM, TIME))
     return Format(encoding, None if unit is None else UNITS[unit], parsed, delimiter)
-
-
-def _item_columns(text: str | None) -> Mapping[str, str] | None:
-    return None if text is None else parse_columns(text, "--item-columns", (ITEM, TITLE, GROUP), (ITEM,))
 
 
 def _of_the_job(file: Path | None, overrides: list[str] | None, *, as_log: bool) -> tuple[ActionTable, LogRules]:
@@ -236,51 +225,37 @@ def _of_the_job(file: Path | None, overrides: list[str] | None, *, as_log: bool)
     )
 
 
-def _spinner() -> Progress:
-    columns = (SpinnerColumn(), label("{task.description}: {task.completed:,}"), TimeElapsedColumn())
-    return Progress(*columns, console=Screen(stderr=True), transient=True)
-
-
 def _print_outcome(outcome: Outcome, *, as_json: bool) -> None:
-    info = outcome.dataset.info
+    info, report, screen = outcome.dataset.info, outcome.report, Screen()
     if as_json:
-        examples = outcome.report.examples if outcome.report else {}
-        print_json({**asdict(info), "was_up_to_date": outcome.report is None, "examples": examples})
+        examples = report.examples if report else {}
+        print_json({**asdict(info), "was_up_to_date": report is None, "examples": examples})
         return
     _print_info(outcome.dataset)
-    if outcome.report is None:
-        Screen().print("It was up to date; --force prepares it again.")
+    if report is None:
+        screen.print("It was up to date; --force prepares it again.")
     else:
-        _print_skipped(outcome.report)
+        aside = {"of the header": report.headers, "blank": report.blank, "that continue a row": report.continued}
+        lines = f"{report.lines:,} lines" + "".join(f", {count:,} {name}" for name, count in aside.items() if count)
+        if report.skipped:
+            title = f"of {report.rows:,} rows read ({lines})"
+            table = Table("rows not used", "reason", "the first of them", title=title)
+            for reason, count in report.skipped.most_common():
+                table.add_row(f"{count:,}", reason, report.examples[reason])
+            screen.print(table)
+        else:
+            screen.print(f"All {report.rows:,} rows were used ({lines}).")
     for remark in info.remarks:
-        Screen().print(Text(remark), style="yellow", soft_wrap=True)
-
-
-def _print_skipped(report: ReadReport) -> None:
-    aside = {"of the header": report.headers, "blank": report.blank, "that continue a row": report.continued}
-    named = "".join(f", {count:,} {name}" for name, count in aside.items() if count)
-    title = f"of {report.rows:,} rows read ({report.lines:,} lines{named})"
-    if not report.skipped:
-        Screen().print(f"All {report.rows:,} rows were used ({report.lines:,} lines{named}).")
-        return
-    table = Table("rows not used", "reason", "the first of them", title=title)
-    for reason, count in report.skipped.most_common():
-        table.add_row(f"{count:,}", reason, report.examples[reason])
-    Screen().print(table)
+        screen.print(Text(remark), style="yellow", soft_wrap=True)
 
 
 def _print_info(dataset: Dataset) -> None:
     table = Table("", "", title=str(dataset.path), show_header=False)
-    for name, value in _facts(dataset.info).items():
-        table.add_row(name, value)
+    info = dataset.info
+    for name in ("behaviors", "users", "items"):
+        table.add_row(name, f"{getattr(info, name):,}")
+    for name, time_ms in (("first", info.first_timestamp), ("last", info.last_timestamp)):
+        table.add_row(name, time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(time_ms / 1000)))
+    table.add_row("actions", info.actions or "-")
+    table.add_row("not used", f"{sum(info.skipped.values()):,} rows")
     Screen().print(table)
-
-
-def _facts(info: DatasetInfo) -> dict[str, str]:
-    first, last = (
-        time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(ms / 1000))
-        for ms in (info.first_timestamp, info.last_timestamp)
-    )
-    counts = {name: f"{getattr(info, name):,}" for name in ("behaviors", "users", "items")}
-    skipped = f"{sum(info.skipped.values()):,} rows"
-    return {**counts, "first": first, "last": last, "actions": info.actions or "-", "not used": skipped}

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from job import demo as steps
 from job.cluster import RunningCluster
-from job.commands.options import fail, told_errors
+from job.commands.options import fail, stop_on_errors
 from job.commands.output import Screen
 from job.commands.sql import console, show_result
 from job.demo import DemoError, Folders
-from job.trial import Say
+from job.trial import Report
 from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset
 
@@ -46,11 +46,20 @@ def demo(
     """
     folders = Folders(root.absolute())
     began = time.monotonic()
-    with told_errors(), ExitStack() as stack:
+    with stop_on_errors(), ExitStack() as stack:
         try:
-            with _step("cluster") as say:
-                cluster = stack.enter_context(steps.demo_cluster(folders, say, keep=keep))
-            dataset, bundle = _learn(folders)
+            with _step("cluster") as report:
+                cluster = stack.enter_context(steps.demo_cluster(folders, report, keep=keep))
+            with _step("data") as report:
+                dataset = steps.prepare_data(folders, lambda done: report(f"{done:,} behaviours"))
+            with _step("model") as report:
+                bundle = steps.train_bundle(dataset, folders, report)
+            metrics = bundle.manifest.metrics
+            table = Table("on behaviours after the cut-off", "HR@10", "NDCG@10")
+            for name, prefix in (("SASRec", ""), ("popularity", "popularity_")):
+                hr, ndcg = (metrics[f"{prefix}{measure}_10_everyone"] for measure in ("hr", "ndcg"))
+                table.add_row(name, f"{hr:.3f}", f"{ndcg:.3f}")
+            _console.print(table)
             _run(cluster, folders, dataset, bundle)
         except DemoError as error:
             fail(error)
@@ -62,29 +71,16 @@ def demo(
     )
 
 
-def _learn(folders: Folders) -> tuple[Dataset, Bundle]:
-    with _step("data") as say:
-        dataset = steps.prepare_data(folders, lambda done: say(f"{done:,} behaviours"))
-    with _step("model") as say:
-        bundle = steps.train_bundle(dataset, folders, say)
-    metrics = bundle.manifest.metrics
-    table = Table("on behaviours after the cut-off", "HR@10", "NDCG@10")
-    for name, prefix in (("SASRec", ""), ("popularity", "popularity_")):
-        table.add_row(name, f"{metrics[f'{prefix}hr_10_everyone']:.3f}", f"{metrics[f'{prefix}ndcg_10_everyone']:.3f}")
-    _console.print(table)
-    return dataset, bundle
-
-
 def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bundle) -> None:
-    with _step("job") as say:
-        done = steps.deploy_job(cluster, folders, say)
+    with _step("job") as report:
+        done = steps.deploy_job(cluster, folders, report)
     _console.print(f"job {done.job_id} runs; Flink's page is {cluster.rest_url}")
     with _bar("replay", dataset.info.behaviors - steps.SAMPLES) as count:
         steps.replay_through(dataset, folders, count)
     with _bar("10 a second", steps.SAMPLES) as count:
         steps.measure_freshness(dataset, folders, count)
-    _tell_counts(folders)
-    _tell_users(folders, bundle)
+    _print_counts(folders)
+    _print_users(folders, bundle)
     for query in _QUERIES:
         _console.print(f'\nrecloop sql "{query}"', highlight=False)
         show_result(steps.ask(folders, query), console())
@@ -94,7 +90,7 @@ def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bu
     _console.print(_NEXT.format(user=newest), highlight=False)
 
 
-def _tell_counts(folders: Folders) -> None:
+def _print_counts(folders: Folders) -> None:
     """Print the account of all offsets, the rate of lists and their freshness."""
     (applied, duplicates), *_ = steps.ask(
         folders,
@@ -124,7 +120,7 @@ def _tell_counts(folders: Folders) -> None:
     )
 
 
-def _tell_users(folders: Folders, bundle: Bundle) -> None:
+def _print_users(folders: Folders, bundle: Bundle) -> None:
     """Print the lists of three users before and after their newest behaviour, a favorite."""
     rows = steps.ask(
         folders,
@@ -141,10 +137,12 @@ def _tell_users(folders: Folders, bundle: Bundle) -> None:
     for user, action, item, before, after, reasons in rows:
         title = titles.get(str(item), str(item))
         table = Table("before", "after", "why", title=f"user {user}: {action} {title}", title_justify="left")
-        for left, right, reason in zip(
-            _names(before, titles), _names(after, titles), _whys(reasons, titles), strict=False
-        ):
-            table.add_row(left, right, reason)
+        because = []
+        for reason in list(reasons)[:5] if isinstance(reasons, list) else []:
+            kind, _, cause = str(reason).partition(":")
+            because.append(f"because of {titles.get(cause, cause)}" if cause else kind)
+        for row in zip(_names(before, titles), _names(after, titles), because, strict=False):
+            table.add_row(*row)
         _console.print(table)
 
 
@@ -152,17 +150,8 @@ def _names(items: object, titles: dict[str, str]) -> list[str]:
     return [titles.get(item, item) for item in list(items)[:5]] if isinstance(items, list) else []
 
 
-def _whys(reasons: object, titles: dict[str, str]) -> list[str]:
-    """Return the first five reasons, with titles in place of the items that they name."""
-    told = []
-    for reason in list(reasons)[:5] if isinstance(reasons, list) else []:
-        kind, _, item = str(reason).partition(":")
-        told.append(f"because of {titles.get(item, item)}" if item else kind)
-    return told
-
-
 @contextmanager
-def _step(name: str) -> Iterator[Say]:
+def _step(name: str) -> Iterator[Report]:
     """Show the progress of a step, and its duration at the end."""
     began = time.monotonic()
     with _console.status(name) as spinner:

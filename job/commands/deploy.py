@@ -13,20 +13,31 @@ from rich.text import Text
 
 from job.commands.options import (
     DEFAULT_CLUSTER,
+    LONGEST_S,
     AsJson,
     ClusterDirectory,
     Overrides,
     SettingsFile,
     console,
     running_cluster,
-    told_errors,
+    stop_on_errors,
 )
-from job.commands.output import say
+from job.commands.output import print_line
 from job.deployment.compacting import keep_compacted
-from job.deployment.deploy import REMOTE_DEPLOYMENTS, WAIT_S, Deployment, DeployRequest, Target
+from job.deployment.deploy import REMOTE_DEPLOYMENTS, WAIT_S, DeployRequest, Target
 from job.deployment.deploy import deploy as deploy_job
 from job.settings.job_settings import load
 from job.settings.settings_table import settings_table
+
+WAIT_HELP = "Seconds for all tasks to run and the first checkpoint; then the old job."
+EXAMPLES = """
+The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.recloop/models/ml-100k
+
+Or it is a registry's current version, whenever that moves: recloop deploy --set models.url=.recloop/registry --set
+models.name=ml-100k
+
+From a Kafka topic: recloop deploy --set log.kind=kafka --set kafka.brokers=HOST:9092 --set log.topic=behaviors ...
+"""
 
 app = typer.Typer(help="The settings that `deploy` would use.", no_args_is_help=True)
 
@@ -45,9 +56,7 @@ def deploy(
     start_from: Annotated[
         str | None, typer.Option("--from", metavar="URI", help="A savepoint or checkpoint to go on from.")
     ] = None,
-    wait_s: Annotated[
-        float, typer.Option("--wait", help="Seconds for all tasks to run and the first checkpoint; then the old job.")
-    ] = WAIT_S,
+    wait_s: Annotated[float, typer.Option("--wait", min=1, max=LONGEST_S, help=WAIT_HELP)] = WAIT_S,
     take_over: Annotated[
         bool, typer.Option(help="Take the tables folder also from a job whose cluster does not answer.")
     ] = False,
@@ -56,24 +65,14 @@ def deploy(
     """Deploy the job to a cluster; one of the same name is stopped, and the new one goes on from its state.
 
     Everything that can be checked is checked while the old job runs; if the new one does not come up, the old one
-    goes on.
-
-    On a cluster of `recloop cluster start` a compactor keeps the tables in few files from then on.
-
-    The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.recloop/models/ml-100k
-
-    Or it is a registry's current version, whenever that moves: recloop deploy --set models.url=.recloop/registry --set
-    models.name=ml-100k
-
-    From a Kafka topic: recloop deploy --set log.kind=kafka --set kafka.brokers=HOST:9092 --set log.topic=behaviors ...
+    goes on. On a cluster of `recloop cluster start` a compactor keeps the tables in few files from then on.
     """
-    with told_errors(), console.status("reading the settings") as spinner:
+    with stop_on_errors(), console.status("reading the settings") as spinner:
         settings = load(settings_file, overrides or ())
         cluster = None if jobmanager else running_cluster(directory)
-        if cluster is not None:
-            target = Target.local(cluster)
-        else:
-            target = Target.remote(str(jobmanager), REMOTE_DEPLOYMENTS, checkpoints)
+        remote = (str(jobmanager), REMOTE_DEPLOYMENTS, checkpoints)
+        target = Target.remote(*remote) if cluster is None else Target.local(cluster)
+        command = shlex.join(["recloop", *sys.argv[1:]])
         request = DeployRequest(
             target=target,
             settings=settings,
@@ -81,37 +80,28 @@ def deploy(
             start_from=start_from,
             wait_s=wait_s,
             take_over=take_over,
-            retry=_this_command(),
+            retry=re.sub(r"://[^/\s]*@", "://", command),  # without user names and passwords in URLs
             on_progress=spinner.update,
         )
         done = deploy_job(request)
         if cluster is not None:
             keep_compacted(cluster, settings.tables.folder)
     if as_json:
-        say(json.dumps(asdict(done), default=str))
-    else:
-        _show(done, target)
+        print_line(json.dumps(asdict(done), default=str))
+        return
+    state = f"went on from {done.restored_from}" if done.restored_from else "began with empty state"
+    console.print(Text.assemble("Job ", (done.job_id, "bold"), f" runs; it {state}"))
+    console.print(f"code {done.code}, settings {done.settings}, web page {target.rest_url}")
 
 
 @app.command()
 def show(settings_file: SettingsFile = None, overrides: Overrides = None) -> None:
     """Print all settings as JSON, as the job would get them."""
-    with told_errors():
-        say(load(settings_file, overrides or ()).resolved().model_dump_json(indent=2))
+    with stop_on_errors():
+        print_line(load(settings_file, overrides or ()).resolved().model_dump_json(indent=2))
 
 
 @app.command()
 def table() -> None:
     """Print each setting with its default, bounds and meaning, as a Markdown table."""
-    say(settings_table())
-
-
-def _this_command() -> str:
-    """Return the typed command, without user names and passwords in URLs."""
-    return re.sub(r"://[^/\s]*@", "://", shlex.join(["recloop", *sys.argv[1:]]))
-
-
-def _show(done: Deployment, target: Target) -> None:
-    state = f"went on from {done.restored_from}" if done.restored_from else "began with empty state"
-    console.print(Text.assemble("Job ", (done.job_id, "bold"), f" runs; it {state}"))
-    console.print(f"code {done.code}, settings {done.settings}, web page {target.rest_url}")
+    print_line(settings_table())

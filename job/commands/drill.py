@@ -1,12 +1,10 @@
 """`recloop drill`: faults made on purpose in a running job, and a verdict on the recovery."""
 
 import json
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -14,10 +12,10 @@ from rich.status import Status
 from rich.table import Table
 from rich.text import Text
 
-from job.commands.options import AsJson, console
-from job.commands.output import say
+from job.commands.options import AsJson, console, terminated_as_interrupted
+from job.commands.output import print_line
 from job.drills.drill import run_drill
-from job.drills.faults import FAULTS, SMOKE_FAULTS, Fault
+from job.drills.faults import FAULTS, SMOKE_FAULTS
 from job.drills.report import COLUMNS, cells, complaints
 from job.drills.verdict import QUESTIONS, Verdict
 from model.errors import RecloopError
@@ -42,36 +40,29 @@ def drill(
 
     Exit code 0: everything holds. 1: something does not. 2: the drill could not be run.
     """
-    if listing:
-        _list(as_json=as_json)
+    if listing and as_json:
+        print_line(json.dumps({each.name: each.doc for each in FAULTS.values()}))
         return
-    faults = _chosen(smoke=smoke, names=fault or ())
+    if listing:
+        table = Table("fault", "what it does")
+        for each in FAULTS.values():
+            table.add_row(each.name, each.doc)
+        console.print(table)
+        return
+    names = dict.fromkeys([*(SMOKE_FAULTS if smoke else ()), *(fault or ())])
+    if not names:
+        _fail("say what to run: --smoke, or --fault NAME (--list shows the names)")
+    if unknown := [name for name in names if name not in FAULTS]:
+        _fail(f"there is no fault {unknown[0]!r}; there are: {', '.join(FAULTS)}")
     began = time.monotonic()
-    with _told(), _phases() as on_phase:
-        verdict = run_drill(faults, out, on_phase)
+    with _exit_codes(), console.status("drill") as spinner:
+        phases = _Phases(spinner)
+        verdict = run_drill([FAULTS[name] for name in names], out, phases)
+        phases.close()
     _show(verdict, out, time.monotonic() - began)
     if as_json:
-        say(json.dumps(verdict.to_json(), indent=2))
+        print_line(json.dumps(verdict.to_json(), indent=2))
     raise typer.Exit(0 if verdict.ok else 1)
-
-
-def _chosen(*, smoke: bool, names: list[str] | tuple[str, ...]) -> list[Fault]:
-    wanted = dict.fromkeys([*(SMOKE_FAULTS if smoke else ()), *names])
-    if not wanted:
-        _fail("say what to run: --smoke, or --fault NAME (--list shows the names)")
-    if unknown := [name for name in wanted if name not in FAULTS]:
-        _fail(f"there is no fault {unknown[0]!r}; there are: {', '.join(FAULTS)}")
-    return [FAULTS[name] for name in wanted]
-
-
-def _list(*, as_json: bool) -> None:
-    if as_json:
-        say(json.dumps({fault.name: fault.doc for fault in FAULTS.values()}))
-        return
-    table = Table("fault", "what it does")
-    for fault in FAULTS.values():
-        table.add_row(fault.name, fault.doc)
-    console.print(table)
 
 
 def _fail(message: object) -> NoReturn:
@@ -80,11 +71,11 @@ def _fail(message: object) -> NoReturn:
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _exit_codes() -> Iterator[None]:
     """Exit with 2 if the drill can't be run, whatever the cause; 1 would mean that recovery failed."""
-    before = signal.signal(signal.SIGTERM, _interrupt)
     try:
-        yield
+        with terminated_as_interrupted():
+            yield
     except _CANT_RUN as error:
         _fail(error)
     except KeyboardInterrupt:
@@ -93,13 +84,6 @@ def _told() -> Iterator[None]:
     except Exception:  # a bug, whose trace is shown
         console.print_exception()
         raise typer.Exit(_NOT_RUN) from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
-    """End a drill on SIGTERM as on Ctrl-C, so that its clusters are stopped."""
-    raise KeyboardInterrupt
 
 
 class _Phases:
@@ -123,19 +107,11 @@ class _Phases:
             console.print(f"{self._run}: {time.monotonic() - self._began:.1f} s", style="dim", highlight=False)
 
 
-@contextmanager
-def _phases() -> Iterator[_Phases]:
-    with console.status("drill") as spinner:
-        phases = _Phases(spinner)
-        yield phases
-        phases.close()
-
-
 def _show(verdict: Verdict, out: Path, seconds: float) -> None:
     runs = (verdict.control, *verdict.faults)
     table = Table(COLUMNS[0], *(cells(run)[0] for run in runs))
-    for name, *told in list(zip(COLUMNS, *map(cells, runs), strict=True))[1:]:
-        table.add_row(f"{name} {QUESTIONS.get(name, '')}".strip(), *told)
+    for name, *answers in list(zip(COLUMNS, *map(cells, runs), strict=True))[1:]:
+        table.add_row(f"{name} {QUESTIONS.get(name, '')}".strip(), *answers)
     console.print(table)
     for line in (line for run in runs for line in complaints(run)):
         console.print(line, style="red")

@@ -10,11 +10,12 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
-from job.commands.output import say
+from job.commands.options import AsJson, Overrides, ReadyWithin, SettingsFile, console, fail, stop_on_errors, tcp_port
+from job.commands.output import print_line
 from job.kafka import artifacts, broker, topics
 from job.settings.job_settings import JobSettings, load
 from udfs.kafka.connection import KafkaConnection
+from udfs.log.file_log import MOST_PARTITIONS
 
 app = typer.Typer(help="A Kafka broker for development, on loopback; topics and lags.", no_args_is_help=True)
 
@@ -24,12 +25,12 @@ Directory = Annotated[Path, typer.Option("--dir", help="The broker's state folde
 @app.command()
 def start(
     directory: Directory = broker.DEFAULT_DIRECTORY,
-    port: Annotated[int | None, typer.Option(help="Where clients connect; a free one if not given.")] = None,
-    timeout_s: Annotated[float, typer.Option("--timeout", min=1, help="Seconds until it must be ready.")] = 30,
+    port: Annotated[int | None, tcp_port("Where clients connect; a free one if not given.")] = None,
+    timeout_s: ReadyWithin = 30,
 ) -> None:
     """Start a single-node Kafka, or report that it runs; Maven fetches it the first time."""
     began = time.monotonic()
-    with told_errors():
+    with stop_on_errors():
         if (running := broker.find(directory)) is not None:
             console.print(f"A broker already runs in {directory}: {running.bootstrap}")
             return
@@ -56,11 +57,11 @@ def show_topics(
     create: Annotated[
         str | None, typer.Option(metavar="NAME", help="Make this topic first, unless it is there.")
     ] = None,
-    partitions: Annotated[int, typer.Option(min=1, help="Of the topic that is made.")] = 4,
+    partitions: Annotated[int, typer.Option(min=1, max=MOST_PARTITIONS, help="Of the topic that is made.")] = 4,
     as_json: AsJson = False,
 ) -> None:
     """List topics with their partitions and the number of offsets they hold."""
-    with told_errors():
+    with stop_on_errors():
         connection = connection_of(settings_file, overrides, directory)
         if create is not None:
             topics.ensure_topic(connection, create, partitions)
@@ -75,9 +76,9 @@ def connector() -> None:
     Example:
       recloop cluster start --jar $(recloop kafka connector)
     """
-    with told_errors(), console.status("looking into the cache") as spinner:
+    with stop_on_errors(), console.status("looking into the cache") as spinner:
         jar = artifacts.connector_jar(on_progress=spinner.update)
-    say(jar)
+    print_line(jar)
 
 
 @app.command()
@@ -89,7 +90,7 @@ def lag(
     as_json: AsJson = False,
 ) -> None:
     """Show the lag of a consumer group behind the ends of its partitions."""
-    with told_errors():
+    with stop_on_errors():
         found = topics.group_lags(connection_of(settings_file, overrides, directory), group)
     rows = [{**asdict(each), "lag": each.lag} for each in found]
     _show(["topic", "partition", "committed", "end", "lag"], rows, as_json=as_json)
@@ -120,7 +121,7 @@ def connection_of(settings_file: Path | None, overrides: list[str] | None, direc
 
 def _show(titles: Sequence[str], rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:
     if as_json:
-        say(json.dumps(rows))
+        print_line(json.dumps(rows))
         return
     table = Table(*titles)
     for row in rows:

@@ -1,5 +1,6 @@
 """`recloop models`: the registry of bundles, and the pointers to the versions to serve."""
 
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,11 +11,11 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from job.commands.options import AsJson
-from job.commands.output import Screen, print_json, say, stop_on
+from job.commands.output import Screen, figure, print_json, print_line, stop_on
 from model.bundles.bundle import BundleError, read_manifest
-from model.bundles.manifest import PROTOCOL, Manifest
+from model.bundles.manifest import PROTOCOL
 from model.registry.errors import RegistryCorruptError, RegistryError
-from model.registry.pointers import CANDIDATE, CURRENT, Pointers, Version
+from model.registry.pointers import CANDIDATE, CURRENT, Pointers
 from model.registry.registry import Registry
 
 DEFAULT_REGISTRY = ".recloop/registry"
@@ -56,8 +57,8 @@ def register(
     if as_json:
         print_json({"model": model, **asdict(version)})
         return
-    _say(f"{model} {version.id} is in {registry.place}.")
-    _say(f"To serve it: recloop models promote {model} {version.id}")
+    _print_line(f"{model} {version.id} is in {registry.place}.")
+    _print_line(f"To serve it: recloop models promote {model} {version.id}")
 
 
 @app.command("list")
@@ -71,16 +72,25 @@ def list_command(registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: AsJson =
     """
     with stop_on(RegistryError), _working():
         registry = Registry(registry_url)
-        found = {name: _of_model(registry, name) for name in registry.names()}
+        found: dict[str, dict[str, Any]] = {}
+        for name in registry.names():
+            versions = registry.versions(name)
+            try:
+                pointers = registry.pointers(name)
+            except RegistryCorruptError as error:
+                found[name] = {"problem": str(error), "versions": [{"id": version} for version in versions]}
+            else:
+                rows = [_row(registry, name, pointers, version) for version in versions]
+                found[name] = {"pointers": asdict(pointers), "versions": rows}
     if as_json:
         print_json(found)
     elif found:
         _print_list(found, registry.place)
     else:
-        _say(f"{registry.place} has no models: recloop train DATASET --register")
+        _print_line(f"{registry.place} has no models: recloop train DATASET --register")
     problems = [model["problem"] for model in found.values() if "problem" in model]
     for problem in problems:
-        say(f"Error: {problem}", err=True)
+        print_line(f"Error: {problem}", err=True)
     if problems:
         raise typer.Exit(1)
 
@@ -107,7 +117,24 @@ def show(
     if as_json:
         print_json({"model": name, **asdict(found), "pointers": asdict(pointers), "manifest": asdict(manifest)})
         return
-    _print_version(name, found, manifest)
+    table = Table("", Column("", overflow="fold"), title=f"{name} {found.id}", show_header=False)
+    trained = manifest.training
+    facts = {
+        "hash": found.hash,
+        "recommender": manifest.recommender,
+        "made": manifest.created_at,
+        "items": f"{manifest.items:,}",
+        "history": f"newest {manifest.history_length} items",
+        "returns": f"{manifest.k} items",
+        "trained on": f"{trained.behaviors:,} behaviours of {trained.dataset}, before {trained.cut_off}",
+        "data": trained.fingerprint,
+        **{measure: f"{value:g}" for measure, value in manifest.metrics.items()},
+    }
+    for fact, value in facts.items():
+        table.add_row(fact, value)
+    Screen().print(table)
+    if manifest.metrics:
+        Screen().print(PROTOCOL, style="dim")
     _print_pointers(name, pointers)
 
 
@@ -127,7 +154,7 @@ def promote(
     """
     with stop_on(BundleError, RegistryError), _working():
         pointers = Registry(registry_url).promote(name, version)
-    _tell_moved(name, pointers, as_json=as_json)
+    _print_moved(name, pointers, as_json=as_json)
 
 
 @app.command()
@@ -150,7 +177,7 @@ def candidate(
         raise typer.BadParameter(msg)
     with stop_on(BundleError, RegistryError), _working():
         pointers = Registry(registry_url).set_candidate(name, version)
-    _tell_moved(name, pointers, as_json=as_json)
+    _print_moved(name, pointers, as_json=as_json)
 
 
 @app.command()
@@ -162,21 +189,11 @@ def rollback(name: Name, registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: 
     """
     with stop_on(BundleError, RegistryError), _working():
         pointers = Registry(registry_url).rollback(name)
-    _tell_moved(name, pointers, as_json=as_json)
+    _print_moved(name, pointers, as_json=as_json)
 
 
 def _working() -> Status:
     return Screen(stderr=True).status("looking into the registry")
-
-
-def _of_model(registry: Registry, name: str) -> dict[str, Any]:
-    """Return a model's pointers and versions, or the reason why its pointers cannot be used."""
-    try:
-        pointers = registry.pointers(name)
-    except RegistryCorruptError as error:
-        return {"problem": str(error), "versions": [{"id": version} for version in registry.versions(name)]}
-    rows = [_row(registry, name, pointers, version) for version in registry.versions(name)]
-    return {"pointers": asdict(pointers), "versions": rows}
 
 
 def _row(registry: Registry, name: str, pointers: Pointers, version_id: str) -> dict[str, Any]:
@@ -188,8 +205,8 @@ def _row(registry: Registry, name: str, pointers: Pointers, version_id: str) -> 
         manifest = registry.manifest(name, version)
     except BundleError as error:
         return {**row, "problem": str(error)}
-    told = {key: getattr(manifest, key) for key in ("recommender", "created_at", "items", "metrics")}
-    return {**row, "hash": version.hash, **told}
+    facts = {key: getattr(manifest, key) for key in ("recommender", "created_at", "items", "metrics")}
+    return {**row, "hash": version.hash, **facts}
 
 
 def _print_list(found: dict[str, dict[str, Any]], place: str) -> None:
@@ -200,41 +217,18 @@ def _print_list(found: dict[str, dict[str, Any]], place: str) -> None:
         for row in model["versions"]:
             if "problem" in model:
                 table.add_row(name, row["id"], "", Text("pointers damaged", style="red"))
-                continue
-            table.add_row(name, row["id"], _MARKS[row["pointer"]], *_cells(row))
+            elif "problem" in row:
+                problem = Text(f"cannot be used: {row['problem']}", style="red")
+                table.add_row(name, row["id"], _MARKS[row["pointer"]], problem)
+            else:
+                measured = (row["metrics"].get(f"{measure}_known", math.nan) for measure in ("hr_10", "ndcg_10"))
+                cells = (row["recommender"], f"{row['items']:,}", *map(figure, measured))
+                table.add_row(name, row["id"], _MARKS[row["pointer"]], *cells)
     Screen().print(table)
     Screen().print(f"Of known users. {PROTOCOL}", style="dim")
 
 
-def _cells(row: dict[str, Any]) -> tuple[str | Text, ...]:
-    if "problem" in row:
-        return (Text(f"cannot be used: {row['problem']}", style="red"),)
-    measured = (row["metrics"].get(f"{name}_known") for name in ("hr_10", "ndcg_10"))
-    return (row["recommender"], f"{row['items']:,}", *("-" if m is None else f"{m:.4f}" for m in measured))
-
-
-def _print_version(name: str, version: Version, manifest: Manifest) -> None:
-    table = Table("", Column("", overflow="fold"), title=f"{name} {version.id}", show_header=False)
-    trained = manifest.training
-    facts = {
-        "hash": version.hash,
-        "recommender": manifest.recommender,
-        "made": manifest.created_at,
-        "items": f"{manifest.items:,}",
-        "history": f"newest {manifest.history_length} items",
-        "returns": f"{manifest.k} items",
-        "trained on": f"{trained.behaviors:,} behaviours of {trained.dataset}, before {trained.cut_off}",
-        "data": trained.fingerprint,
-        **{measure: f"{value:g}" for measure, value in manifest.metrics.items()},
-    }
-    for fact, value in facts.items():
-        table.add_row(fact, value)
-    Screen().print(table)
-    if manifest.metrics:
-        Screen().print(PROTOCOL, style="dim")
-
-
-def _tell_moved(name: str, pointers: Pointers, *, as_json: bool) -> None:
+def _print_moved(name: str, pointers: Pointers, *, as_json: bool) -> None:
     if as_json:
         print_json({"model": name, **asdict(pointers)})
         return
@@ -244,8 +238,8 @@ def _tell_moved(name: str, pointers: Pointers, *, as_json: bool) -> None:
 def _print_pointers(name: str, pointers: Pointers) -> None:
     before = ", ".join(version.id for version in reversed(pointers.previous)) or "none"
     current, other = (v.id if v else "none" for v in (pointers.current, pointers.candidate))
-    _say(f"{name}: current {current}, candidate {other}; before that: {before} (revision {pointers.revision}).")
+    _print_line(f"{name}: current {current}, candidate {other}; before that: {before} (revision {pointers.revision}).")
 
 
-def _say(message: str) -> None:
+def _print_line(message: str) -> None:
     Screen().print(message, highlight=False, soft_wrap=True)

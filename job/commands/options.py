@@ -1,16 +1,40 @@
 """Options that several commands share, and their exit on errors."""
 
-from contextlib import AbstractContextManager
+import signal
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from types import FrameType
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from job.cluster import DEFAULT_DIRECTORY, NotRunningError, RunningCluster, find
 from job.commands.output import Screen, stop_on
 from model.errors import RecloopError
+from model.recommenders.options import BOUNDS
+
+DATA_DIR = Path(".recloop/data")
+MOST_THREADS = 1_024
+"""The most threads or processes that share a machine's cores."""
+LONGEST_S = 86_400
+"""The longest time that a command waits for another program: a day."""
+LEAST_CUT = 0.000_001
+TARGETS_HELP = "Behaviours of one user that are foreseen, at most; by default no user has more than a tenth of all."
+
+
+def bounded(option: str, text: str) -> Any:
+    """Return an option with a help text and the bounds of the recommenders' option of that name."""
+    return typer.Option(min=BOUNDS[option].least, max=BOUNDS[option].most, help=text)
+
 
 console = Screen(stderr=True)
+
+
+def tcp_port(text: str) -> Any:
+    """Return an option for a TCP port, with a help text."""
+    return typer.Option(min=1, max=65_535, help=text)
+
 
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", "-s", help="A TOML file, one table a group: [lists] length = 20.")
@@ -22,6 +46,21 @@ Overrides = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 ClusterDirectory = Annotated[Path, typer.Option("--dir", help="The cluster's state folder.")]
 DEFAULT_CLUSTER = DEFAULT_DIRECTORY
+PreparedSet = Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")]
+DataFolder = Annotated[Path, typer.Option(help="Folder of prepared data sets.")]
+HistoryLength = Annotated[int, bounded("history_length", "Newest items that are read; 0 is what suits the model.")]
+Dim = Annotated[int, bounded("dim", "Width of an item's embedding.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")]
+CutOff = Annotated[
+    int | None,
+    typer.Option(min=0, max=2**62 - 1, help="Train on what is older than this, epoch milliseconds; replaces --cut."),
+]
+Threads = Annotated[
+    int,
+    typer.Option(min=0, max=MOST_THREADS, help="CPU threads; 0 lets torch choose. On small models more only wait."),
+]
+TargetsPerUser = Annotated[int | None, typer.Option(min=1, max=1_000_000, help=TARGETS_HELP)]
+ReadyWithin = Annotated[float, typer.Option("--timeout", min=1, max=LONGEST_S, help="Seconds until it must be ready.")]
 
 
 def fail(message: object) -> NoReturn:
@@ -30,7 +69,21 @@ def fail(message: object) -> NoReturn:
     raise typer.Exit(1)
 
 
-def told_errors() -> AbstractContextManager[None]:
+@contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """End on SIGTERM as on Ctrl-C in the block, so that all that it started is stopped."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def stop_on_errors() -> AbstractContextManager[None]:
     """Turn errors that a user can act on into one message; others keep their trace."""
     return stop_on(RecloopError)
 

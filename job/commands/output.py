@@ -6,6 +6,7 @@ terminal obeys, such as "erase the screen".
 
 import json
 import logging
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -68,22 +69,41 @@ def label(form: str = "{task.description}") -> TextColumn:
     return TextColumn(form, markup=False)
 
 
-def say(text: object, *, err: bool = False, color: str | None = None) -> None:
+def print_line(text: object, *, err: bool = False, color: str | None = None) -> None:
     """Print a line."""
     typer.secho(shown(str(text)), err=err, fg=color)
 
 
+def figure(value: float, places: int = 4, sign: str = "") -> str:
+    """Return a measured figure as text; one that was not measured, NaN, is a dash."""
+    return "-" if math.isnan(value) else f"{value:{sign}.{places}f}"
+
+
 def print_json(value: Mapping[str, object]) -> None:
-    """Print one JSON object to standard output; NaN and infinities, which JSON lacks, become texts with a warning."""
+    """Print one JSON object to standard output.
+
+    NaN, a figure that was not measured, becomes null; infinities, which JSON lacks too, become texts with a warning.
+    """
     values = Values()
-    say(json.dumps(values.plain(value), indent=2, default=dict))
+    print_line(json.dumps(values.plain(_measured(value)), indent=2, default=dict))
     for warning in values.warnings():
         warn(warning)
 
 
+def _measured(value: object) -> object:
+    """Return a value with null in place of each NaN in it."""
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    if isinstance(value, list | tuple):
+        return [_measured(each) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _measured(each) for key, each in value.items()}
+    return value
+
+
 def warn(text: str) -> None:
     """Print a warning as a line on standard error."""
-    say(f"warning: {text}", err=True)
+    print_line(f"warning: {text}", err=True)
 
 
 class _Warnings(logging.Handler):
@@ -102,5 +122,5 @@ def stop_on(*errors: type[Exception]) -> Iterator[None]:
     try:
         yield
     except errors as error:
-        say(f"Error: {error}", err=True, color=typer.colors.RED)
+        print_line(f"Error: {error}", err=True, color=typer.colors.RED)
         raise typer.Exit(1) from error

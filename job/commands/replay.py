@@ -10,8 +10,8 @@ import typer
 
 from job.commands.data import find_dataset
 from job.commands.kafka import Directory, connection_of, settings_of
-from job.commands.options import AsJson, Overrides, SettingsFile, console, fail, told_errors
-from job.commands.output import say
+from job.commands.options import AsJson, Overrides, PreparedSet, SettingsFile, console, stop_on_errors
+from job.commands.output import print_line
 from job.kafka.broker import DEFAULT_DIRECTORY
 from job.replay.files_target import FilesTarget
 from job.replay.replay import Pace, Replayed
@@ -19,6 +19,19 @@ from job.replay.replay import replay as replay_dataset
 from job.replay.topic_target import TopicTarget
 from model.datasets.prepared import Dataset
 from udfs.log.file_log import MOST_PARTITIONS
+
+EXAMPLES = """
+Examples:
+
+recloop replay ml-100k --speed 1000x
+
+recloop kafka start && recloop replay ml-100k --to kafka --rate 500
+
+recloop replay ml-100k --to kafka --topic clicks --set kafka.brokers=kafka-1:9092,kafka-2:9092
+"""
+PARTITIONS_HELP = "Of a log or topic that is not there yet; log.partitions."
+FASTEST = 1_000_000_000
+"""The highest rate, and the largest factor, of a pace."""
 
 
 class To(StrEnum):
@@ -39,17 +52,14 @@ class Compression(StrEnum):
 
 
 def replay(
-    dataset: Annotated[str, typer.Argument(help="A prepared data set: its name or folder.")],
+    dataset: PreparedSet,
     to: Annotated[To | None, typer.Option(help="The embedded log of files, or a Kafka topic; log.kind.")] = None,
     speed: Annotated[
         str | None, typer.Option(metavar="FACTORx", help="Event time runs so many times faster, as 1000x.")
     ] = None,
-    rate: Annotated[float | None, typer.Option(min=0.001, help="Behaviours a second.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many.")] = None,
-    partitions: Annotated[
-        int | None,
-        typer.Option(min=1, max=MOST_PARTITIONS, help="Of a log or topic that is not there yet; log.partitions."),
-    ] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, max=FASTEST, help="Behaviours a second.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="Only the first so many.")] = None,
+    partitions: Annotated[int | None, typer.Option(min=1, max=MOST_PARTITIONS, help=PARTITIONS_HELP)] = None,
     log: Annotated[Path | None, typer.Option(help="files: the folder, made if not there; log.folder.")] = None,
     topic: Annotated[str | None, typer.Option(help="kafka: the topic, made if not there; log.topic.")] = None,
     compression: Annotated[Compression, typer.Option(help="kafka: of the batches.")] = Compression.LZ4,
@@ -68,17 +78,10 @@ def replay(
 
     A topic is on the brokers of the settings (kafka.brokers and the other kafka settings), else on the
     development broker of --dir, as recloop kafka start runs it.
-
-    Examples:
-      recloop replay ml-100k --speed 1000x
-
-      recloop kafka start && recloop replay ml-100k --to kafka --rate 500
-
-      recloop replay ml-100k --to kafka --topic clicks --set kafka.brokers=kafka-1:9092,kafka-2:9092
     """
-    with told_errors():
+    pace = _pace(speed, rate)
+    with stop_on_errors():
         source = find_dataset(dataset)
-        pace = _pace(speed, rate)
         given = settings_of(settings_file, overrides, directory).log
         opened: FilesTarget | TopicTarget
         if (to or given.kind) == To.FILES:
@@ -91,9 +94,12 @@ def replay(
         with opened as target:
             done = _replay(source, target, pace, limit)
     if as_json:
-        say(json.dumps(asdict(done)))
+        print_line(json.dumps(asdict(done)))
+    elif done.appended:
+        earlier = f", {done.before:,} were there" if done.before else ""
+        console.print(f"Appended {done.appended:,} behaviours to {target.name} in {done.seconds:.1f} s{earlier}.")
     else:
-        _show(done, target.name)
+        console.print(f"All {done.before:,} behaviours were in {target.name} already.")
 
 
 def _replay(source: Dataset, target: FilesTarget | TopicTarget, pace: Pace, limit: int | None) -> Replayed:
@@ -115,22 +121,21 @@ def _replay(source: Dataset, target: FilesTarget | TopicTarget, pace: Pace, limi
 
 
 def _pace(speed: str | None, rate: float | None) -> Pace:
-    if speed is not None and rate is not None:
-        fail("--speed or --rate, not both")
+    """Return the pace that the options name.
+
+    Raises:
+        BadParameter: both are given, or the speed is no factor.
+    """
     if speed is None:
         return Pace(rate=rate)
+    if rate is not None:
+        msg = "give --speed or --rate, not both"
+        raise typer.BadParameter(msg)
     try:
         factor = float(speed.removesuffix("x"))
     except ValueError:
         factor = 0.0
-    if not factor > 0:  # NaN too
-        fail(f"--speed takes a factor above 0, as 1000x, not {speed!r}")
+    if not 0.000_001 <= factor <= FASTEST:  # NaN is refused too
+        msg = f"give a factor from 0.000001 to {FASTEST:,}, as 1000x, not {speed!r}"
+        raise typer.BadParameter(msg, param_hint="'--speed'")
     return Pace(speed=factor)
-
-
-def _show(done: Replayed, log: str) -> None:
-    if not done.appended:
-        console.print(f"All {done.before:,} behaviours were in {log} already.")
-        return
-    earlier = f", {done.before:,} were there" if done.before else ""
-    console.print(f"Appended {done.appended:,} behaviours to {log} in {done.seconds:.1f} s{earlier}.")

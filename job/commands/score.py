@@ -8,25 +8,38 @@ from typing import Annotated
 
 import typer
 
-from job.commands.data import DATA_DIR, find_dataset
-from job.commands.options import AsJson, Overrides, SettingsFile, console
-from job.commands.output import Screen, print_json
+from job.commands.data import find_dataset
+from job.commands.options import (
+    DATA_DIR,
+    MOST_THREADS,
+    AsJson,
+    DataFolder,
+    Overrides,
+    PreparedSet,
+    SettingsFile,
+    console,
+)
+from job.commands.output import Screen, print_json, warn
 from job.offline.run import Order, Summary, score_users
 from job.settings.job_settings import load
+from job.settings.values import LONGEST_LIST
+from model.bundles.bundle import read_manifest
 
 BUNDLE_HELP = "The bundle's folder; by default that of scoring.bundle."
+TOP = 10
+TOP_HELP = f"Items a user; by default scoring.candidates if the settings have it, else {TOP}."
 OUT_HELP = "A folder of parts; with a suffix, as in lists.jsonl, one file. Replaced if it exists."
 
 
 def score(
-    dataset: Annotated[str, typer.Argument(help="A prepared data set: its name or folder.")],
+    dataset: PreparedSet,
     out: Annotated[Path, typer.Option(help=OUT_HELP)],
     bundle: Annotated[Path | None, typer.Option(help=BUNDLE_HELP)] = None,
-    top: Annotated[int, typer.Option(min=1, help="Items a user.")] = 10,
-    processes: Annotated[int, typer.Option(min=1, help="That share the users; a CPU core each.")] = 1,
+    top: Annotated[int | None, typer.Option(min=1, max=LONGEST_LIST, help=TOP_HELP)] = None,
+    processes: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="That share the users; a CPU core each.")] = 1,
     settings_file: SettingsFile = None,
     overrides: Overrides = None,
-    data_dir: Annotated[Path, typer.Option(help="Folder of prepared data sets.")] = DATA_DIR,
+    data_dir: DataFolder = DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
     """Score every user of a data set as the job would at its end: the same profiles, rules and model, no cluster.
@@ -42,15 +55,29 @@ def score(
       recloop score mine --bundle .recloop/models/mine --processes 8 --out scores --set lists.exclude_seen=false
     """
     started = time.perf_counter()
+    given = list(overrides or ())
+    if top is not None:
+        if any(each.partition("=")[0].strip() == "scoring.candidates" for each in given):
+            msg = "--top and --set scoring.candidates are the same: give one of them"
+            raise typer.BadParameter(msg)
+        given.append(f"scoring.candidates={top}")
+    if bundle is not None:
+        given.append(f"scoring.bundle={json.dumps(str(bundle))}")
     prepared = find_dataset(dataset, data_dir)
-    named = [] if bundle is None else [f"scoring.bundle={json.dumps(str(bundle))}"]
-    settings = load(settings_file, [*(overrides or ()), *named, f"scoring.candidates={top}"]).resolved()
+    settings = load(settings_file, given, defaults={"scoring": {"candidates": TOP}}).resolved()
     summary = _score(Order(prepared, settings, out.absolute(), processes))
     seconds = time.perf_counter() - started
+    wanted, bundle = settings.scoring.candidates, settings.scoring.bundle
+    if bundle is not None and wanted > (items := read_manifest(bundle).items):
+        warn(f"there are {items:,} items, so no list has {wanted:,} (--top)")
     if as_json:
         print_json({"out": str(out), **asdict(summary), "seconds": round(seconds, 2)})
-    else:
-        _show(summary, out, seconds)
+        return
+    speed = f"after {seconds:.1f} s ({summary.users / seconds:,.0f} a second)"
+    Screen().print(f"{summary.users:,} users of {summary.dataset} are in {out}, {speed}.", highlight=False)
+    if unknown := summary.unknown_actions:
+        remark = f"{unknown:,} behaviours have an action that is not in the table: they changed nothing."
+        Screen().print(remark, highlight=False)
 
 
 def _score(order: Order) -> Summary:
@@ -59,18 +86,9 @@ def _score(order: Order) -> Summary:
         task = bar.add_task("starting", total=None)
         try:
             return score_users(
-                order, lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+                order, lambda phase, done, total: bar.update(task, description=phase, completed=done, total=total)
             )
         except KeyboardInterrupt:
             bar.stop()
             console.print("Stopped. The same command goes on from here.")
             raise typer.Exit(130) from None
-
-
-def _show(summary: Summary, out: Path, seconds: float) -> None:
-    rate = summary.users / seconds
-    told = f"{summary.users:,} users of {summary.dataset} are in {out}, after {seconds:.1f} s ({rate:,.0f} a second)."
-    Screen().print(told, highlight=False)
-    if summary.unknown_actions:
-        told = f"{summary.unknown_actions:,} behaviours have an action that is not in the table: they changed nothing."
-        Screen().print(told, highlight=False)

@@ -1,8 +1,6 @@
 """`recloop sql`: a query over the output tables, by DuckDB or by Flink."""
 
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
@@ -12,13 +10,13 @@ import typer
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from job.commands.output import Screen, say, shown, warn
+from job.commands.output import Screen, print_line, shown, warn
 from job.tables.errors import ExportError, QueryFailedError, UnreadableTableError
 from job.tables.export import check_target, export, new_file
 from job.tables.files import has_tables, unreadable
 from job.tables.formats import Format, Values, chunks
 from job.tables.query import QueryResult, QueryStream
-from job.tables.schema import TABLES, VIEWS, View
+from job.tables.schema import TABLES, VIEWS
 from model.errors import RecloopError
 
 DEFAULT_TABLES_DIR = Path(".recloop/tables")
@@ -68,13 +66,25 @@ def sql(
     form = _format(form, out, as_json=as_json)
     require_folder(tables_dir)
     if out is not None:
-        _check_out(out, tables_dir, force=force)
+        if out.resolve().is_relative_to(tables_dir.resolve()):
+            refuse(f"{out} is inside the tables: give another --out")
+        try:
+            check_target(out, force=force)
+        except (ExportError, OSError) as error:
+            refuse(str(error))
     try:
         if form is Format.PARQUET:
             _write_parquet(tables_dir, statement, out, engine, force=force)
-            return
-        with _engine(engine)(tables_dir, statement) as answer:
-            _answer(answer, form, out, force=force)
+        elif engine is Engine.FLINK:
+            from job.tables import flink
+
+            with flink.stream(tables_dir, statement) as answer:
+                _answer(answer, form, out, force=force)
+        else:
+            from job.tables import duck
+
+            with duck.stream(tables_dir, statement) as answer:
+                _answer(answer, form, out, force=force)
     except QueryFailedError as error:
         stop(error, hint=" (recloop sql --tables lists tables and columns)")
     except RecloopError as error:
@@ -96,15 +106,6 @@ def _format(form: Format | None, out: Path | None, *, as_json: bool) -> Format:
     return form or named or Format.TABLE
 
 
-def _check_out(out: Path, tables_dir: Path, *, force: bool) -> None:
-    if out.resolve().is_relative_to(tables_dir.resolve()):
-        refuse(f"{out} is inside the tables: give another --out")
-    try:
-        check_target(out, force=force)
-    except (ExportError, OSError) as error:
-        refuse(str(error))
-
-
 def _write_parquet(tables_dir: Path, statement: str, out: Path | None, engine: Engine, *, force: bool) -> None:
     if out is None or engine is not Engine.DUCKDB:
         refuse("parquet goes into a file, and DuckDB alone writes it: give --out FILE, and no --engine")
@@ -120,7 +121,15 @@ def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool)
     """Write the rows to their target, then warnings about them to standard error."""
     values = Values()
     if form is Format.TABLE:
-        _show_table(answer, out, force=force)
+        started = time.perf_counter()
+        rows = list(answer.rows)
+        result = QueryResult(answer.columns, rows, time.perf_counter() - started)
+        if out is None:
+            show_result(result, console())
+        else:
+            text = StringIO()
+            show_result(result, Screen(file=text, width=_PIPE_WIDTH))
+            export(out, [text.getvalue().encode()], force=force)
     elif out is None:
         stdout = typer.get_binary_stream("stdout")
         for chunk in chunks(answer, form, values):
@@ -130,18 +139,6 @@ def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool)
         export(out, chunks(answer, form, values), force=force)
     for warning in (*answer.warnings(), *values.warnings()):
         warn(warning)
-
-
-def _show_table(answer: QueryStream, out: Path | None, *, force: bool) -> None:
-    started = time.perf_counter()
-    rows = list(answer.rows)
-    result = QueryResult(answer.columns, rows, time.perf_counter() - started)
-    if out is None:
-        show_result(result, console())
-        return
-    text = StringIO()
-    show_result(result, Screen(file=text, width=_PIPE_WIDTH))
-    export(out, [text.getvalue().encode()], force=force)
 
 
 def require_folder(tables_dir: Path) -> None:
@@ -166,13 +163,13 @@ def no_tables(tables_dir: Path) -> str:
 
 def stop(error: Exception, hint: str = "") -> NoReturn:
     """Print an error as one line on stderr, and exit with 1, or with 2 if the folder cannot be read."""
-    say(f"error: {' '.join(str(error).split())}{hint}", err=True)
+    print_line(f"error: {' '.join(str(error).split())}{hint}", err=True)
     raise typer.Exit(2 if isinstance(error, UnreadableTableError) else 1) from error
 
 
 def refuse(message: str) -> NoReturn:
     """Print a message with advice as one line on stderr, and exit with 2."""
-    say(f"error: {message}", err=True)
+    print_line(f"error: {message}", err=True)
     raise typer.Exit(2)
 
 
@@ -191,9 +188,18 @@ def show_result(result: QueryResult, out: Screen) -> None:
     """Print rows, their count and the time taken."""
     if len(result.columns) * _NARROWEST_COLUMN > out.width:
         for row in result.rows:
-            out.print(_upright(result.columns, row))
+            grid = RichTable("column", "value")
+            for name, value in zip(result.columns, row, strict=True):
+                grid.add_row(Text(shown(name)), cell(value))
+            out.print(grid)
     else:
-        out.print(_flat(result))
+        grid = RichTable()
+        for place, name in enumerate(result.columns):
+            numeric = any(isinstance(row[place], int | float) for row in result.rows)
+            grid.add_column(Text(shown(name)), justify="right" if numeric else "left", overflow="fold")
+        for row in result.rows:
+            grid.add_row(*map(cell, row))
+        out.print(grid)
     plural = "" if len(result.rows) == 1 else "s"
     out.print(f"{len(result.rows):,} row{plural} in {result.seconds:.2f} s", highlight=False)
 
@@ -201,7 +207,14 @@ def show_result(result: QueryResult, out: Screen) -> None:
 def show_tables(*, as_json: bool) -> None:
     """Print every view with its columns and their meaning."""
     if as_json:
-        say(to_json([_view_record(view) for view in VIEWS]))
+        records = []
+        for view in VIEWS:
+            columns = [
+                {"name": each.name, "type": each.type.value, "nullable": each.nullable, "doc": each.doc}
+                for each in view.columns
+            ]
+            records.append({"name": view.name, "doc": view.doc, "table": view.table.name, "columns": columns})
+        print_line(to_json(records))
         return
     out = console()
     for view in VIEWS:
@@ -211,41 +224,6 @@ def show_tables(*, as_json: bool) -> None:
             null = "null" if column.nullable else ""
             grid.add_row(column.name, column.type.value, null, column.doc)
         out.print(grid)
-
-
-def _engine(engine: Engine) -> Callable[[Path, str], AbstractContextManager[QueryStream]]:
-    if engine is Engine.FLINK:
-        from job.tables import flink
-
-        return flink.stream
-    from job.tables import duck
-
-    return duck.stream
-
-
-def _view_record(view: View) -> dict[str, object]:
-    columns = [
-        {"name": each.name, "type": each.type.value, "nullable": each.nullable, "doc": each.doc}
-        for each in view.columns
-    ]
-    return {"name": view.name, "doc": view.doc, "table": view.table.name, "columns": columns}
-
-
-def _flat(result: QueryResult) -> RichTable:
-    grid = RichTable()
-    for place, name in enumerate(result.columns):
-        numeric = any(isinstance(row[place], int | float) for row in result.rows)
-        grid.add_column(Text(shown(name)), justify="right" if numeric else "left", overflow="fold")
-    for row in result.rows:
-        grid.add_row(*map(cell, row))
-    return grid
-
-
-def _upright(columns: tuple[str, ...], row: tuple[object, ...]) -> RichTable:
-    grid = RichTable("column", "value")
-    for name, value in zip(columns, row, strict=True):
-        grid.add_row(Text(shown(name)), cell(value))
-    return grid
 
 
 def cell(value: object) -> Text:

@@ -26,7 +26,7 @@ import pydantic
 import typer
 from typer.core import TyperGroup
 
-from job.commands.output import say
+from job.commands.output import print_line
 from model.errors import RecloopError
 
 _ADVICE = {
@@ -62,7 +62,7 @@ _NO_READER = 141
 
 
 class Root(TyperGroup):
-    """The group of all commands, each of which ends through `one_way_out`."""
+    """The group of all commands, each of which ends through `exit_in_one_sentence`."""
 
     def main(self, *args: Any, **more: Any) -> Any:
         """Run the command line, help included, and make sure that its output was written."""
@@ -72,27 +72,29 @@ class Root(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the requested command."""
-        with one_way_out():
+        with exit_in_one_sentence():
             return super().invoke(ctx)
 
 
 @contextmanager
-def one_way_out() -> Iterator[None]:
+def exit_in_one_sentence() -> Iterator[None]:
     """Turn an error that a user or a cluster caused into one sentence on standard error and an exit code."""
     try:
         yield
     except KeyboardInterrupt:
-        _say("Stopped.")
+        _print_error("Stopped.")
         raise typer.Exit(_INTERRUPTED) from None
     except (RecloopError, OSError, MemoryError, RuntimeError, *UNREADABLE) as error:
         if isinstance(error, BrokenPipeError) and _is_reader_gone():
             _forget_output()
             raise typer.Exit(_NO_READER) from None
-        is_known = isinstance(error, RecloopError) or _is_link_loop(error) or _is_out_of_memory(error)
+        # pathlib raises a RuntimeError for a circle of links; from Python 3.13 on it is an OSError.
+        is_link_loop = str(error).startswith("Symlink loop")
+        is_known = isinstance(error, RecloopError) or is_link_loop or _is_out_of_memory(error)
         if isinstance(error, RuntimeError) and not is_known:
             raise
         _forget_output()
-        _say(f"Error: {sentence_of(error)}", color=typer.colors.RED)
+        _print_error(f"Error: {sentence_of(error)}", color=typer.colors.RED)
         raise typer.Exit(1) from error
 
 
@@ -118,7 +120,7 @@ def _whole_output() -> Iterator[None]:
         sys.exit(_NO_READER)
     except OSError as error:
         _forget_output()
-        _say(f"Error: {sentence_of(error)}", color=typer.colors.RED)
+        _print_error(f"Error: {sentence_of(error)}", color=typer.colors.RED)
         sys.exit(1)
 
 
@@ -144,10 +146,10 @@ def _is_reader_gone() -> bool:
     return any(event & (select.POLLERR | select.POLLHUP) for _, event in poll.poll(0))
 
 
-def _say(text: str, color: str | None = None) -> None:
+def _print_error(text: str, color: str | None = None) -> None:
     """Print a line on standard error, if that can be written to."""
     with suppress(OSError):
-        say(text, err=True, color=color)
+        print_line(text, err=True, color=color)
 
 
 def sentence_of(error: Exception) -> str:
@@ -159,33 +161,21 @@ def sentence_of(error: Exception) -> str:
     if isinstance(error, UNREADABLE):
         return f"what was read is damaged or of another program or version: {_one_line(error)}; make it again"
     if _is_out_of_memory(error):
-        why = _one_line(error) or "it is full"
-        return f"the memory does not suffice ({why}); ask for less, or take a larger machine"
+        reason = _one_line(error) or "it is full"
+        return f"the memory does not suffice ({reason}); ask for less, or take a larger machine"
     if isinstance(error, OSError) and error.strerror:
-        return _of_system(error)
+        file = error.filename
+        name = os.fsdecode(file) if isinstance(file, bytes | os.PathLike) else str(file)
+        shortened = name if len(name) <= 200 else f"{name[:100]}…{name[-80:]}"
+        advice = _ADVICE.get(error.errno or 0, "try again, or give another file or address")
+        return f"{'' if file is None else f'{shortened}: '}{error.strerror}; {advice}"
     return f"{_one_line(error) or type(error).__name__}; try again, or give another file or address"
-
-
-def _is_link_loop(error: Exception) -> bool:
-    """Return whether pathlib raised the error for a circle of links; from Python 3.13 on it raises an OSError."""
-    return str(error).startswith("Symlink loop")
 
 
 def _is_out_of_memory(error: Exception) -> bool:
     """Return whether Python, or torch, for whose allocators it is a RuntimeError, has no more memory."""
     from_torch = isinstance(error, RuntimeError) and ("allocate memory" in str(error) or "out of memory" in str(error))
     return isinstance(error, MemoryError) or from_torch
-
-
-def _of_system(error: OSError) -> str:
-    what = "" if error.filename is None else f"{_shown(error.filename)}: "
-    advice = _ADVICE.get(error.errno or 0, "try again, or give another file or address")
-    return f"{what}{error.strerror}; {advice}"
-
-
-def _shown(name: object) -> str:
-    text = os.fsdecode(name) if isinstance(name, bytes | os.PathLike) else str(name)
-    return text if len(text) <= 200 else f"{text[:100]}…{text[-80:]}"
 
 
 def _one_line(error: Exception) -> str:

@@ -37,6 +37,7 @@ _PREDICTIONS = """
            list(score ORDER BY rank), list('model'), max(written_at),
            'scored', NULL, max(model_version || ' ' || model_hash)
     FROM prediction_results GROUP BY log_partition, log_offset, user_id, user_seq"""
+_REPEATS = "SELECT {key} AS k, list(epoch ORDER BY epoch) FROM {table}_all GROUP BY k HAVING count(*) > 1"
 _LETTERS = "SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters"
 
 
@@ -48,6 +49,7 @@ def log_ends(log: Path) -> dict[int, int]:
 
 def read_output(log: Path, tables: Path) -> Output:
     """Read all rows that the judges need, as of one moment."""
+    keys = {table: " || '/' || ".join(TABLES[table].key) for table in _JUDGED}
     with duck.connect(tables) as connection:
 
         def rows(sql: str) -> list[Any]:
@@ -61,20 +63,22 @@ def read_output(log: Path, tables: Path) -> Output:
             letters=tuple(SeenLetter(*row) for row in rows(_LETTERS)),
             predictions=tuple(map(_list, rows(_PREDICTIONS))),
             repeats=tuple(
-                Repeat(table, str(key), tuple(epochs)) for table in _JUDGED for key, epochs in rows(_repeats(table))
+                Repeat(table, str(key), tuple(epochs))
+                for table in _JUDGED
+                for key, epochs in rows(_REPEATS.format(key=keys[table], table=table))
             ),
         )
 
 
 def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:
     """Return the completed checkpoints in Flink's history, and the newest restore."""
-    told = rest.checkpoints(job_id)
+    checkpoints = rest.checkpoints(job_id)
     completed = tuple(
         CompletedCheckpoint(each.checkpoint_id, each.path or "", each.acknowledged_ms or each.completed_ms)
-        for each in told.history
+        for each in checkpoints.history
         if each.status == "COMPLETED"
     )
-    restored = told.newest.restored
+    restored = checkpoints.newest.restored
     if restored is None:
         return completed, None
     return completed, Restore(restored.checkpoint_id, restored.path or "", restored.at_ms)
@@ -116,11 +120,6 @@ def _done_by_growth(fed: Sequence[Fed], output: Output) -> list[tuple[int, int]]
             ends[partition] = end
         done.append((growth.at_ms, latest))
     return done
-
-
-def _repeats(table: str) -> str:
-    keys = " || '/' || ".join(TABLES[table].key)
-    return f"SELECT {keys} AS k, list(epoch ORDER BY epoch) FROM {table}_all GROUP BY k HAVING count(*) > 1"
 
 
 def _list(row: Sequence[Any]) -> SeenList:

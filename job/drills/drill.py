@@ -11,7 +11,7 @@ from job.drills.live import Setup
 from job.drills.report import write_report
 from job.drills.run import run_control, run_fault
 from job.drills.verdict import CONTROL, Verdict, judge_control, judge_fault
-from job.trial import Say
+from job.trial import Report
 from model.folders import FolderKind, claim_folder
 
 _OUT = FolderKind("a drill's folder", "drill.txt", frozenset(), ())
@@ -19,13 +19,13 @@ _OUT = FolderKind("a drill's folder", "drill.txt", frozenset(), ())
 _SETUP, _VERDICT, _REPORT = "setup", "verdict.json", "report.md"
 
 
-def run_drill(faults: Sequence[Fault], out: Path, say: Say, scale: Scale = SMOKE) -> Verdict:
+def run_drill(faults: Sequence[Fault], out: Path, report: Report, scale: Scale = SMOKE) -> Verdict:
     """Run the control and each fault one after the other, and write verdict.json and report.md.
 
     Args:
         faults: the faults to inject, each in its own run.
         out: the folder of all files; the results of an earlier drill are replaced.
-        say: called at each step with a few words.
+        report: called at each step with a few words.
         scale: the sizes of the drill.
 
     Raises:
@@ -35,25 +35,25 @@ def run_drill(faults: Sequence[Fault], out: Path, say: Say, scale: Scale = SMOKE
     """
     out = out.absolute()
     make_room(out)
-    setup = prepare(scale, out / _SETUP, say)
-    control = run_control(setup, out / CONTROL, _about(CONTROL, say))
+    setup = prepare(scale, out / _SETUP, report)
+    control = run_control(setup, out / CONTROL, _about(CONTROL, report))
     judged = []
     for fault in faults:
-        struck = run_fault(setup, out / fault.name, fault, _about(fault.name, say))
-        outputs = (struck.output, control)
-        judged.append(judge_fault(fault.name, struck.injected.what, outputs, struck.recovery, fault.expects))
+        run = run_fault(setup, out / fault.name, fault, _about(fault.name, report))
+        outputs = (run.output, control)
+        judged.append(judge_fault(fault.name, run.injected.what, outputs, run.recovery, fault.expects))
     verdict = Verdict(judge_control(control), judged)
     verdict.to_file(out / _VERDICT)
     write_report(verdict, out / _REPORT)
     return verdict
 
 
-def prepare(scale: Scale, folder: Path, say: Say) -> Setup:
+def prepare(scale: Scale, folder: Path, report: Report) -> Setup:
     """Make the log that every run gets a copy of, and the bundle that they all serve."""
-    say("making a log")
+    report("making a log")
     dataset = make_dataset(scale, folder / "data")
     records = write_log(dataset, scale, folder / "log")
-    say("training a small bundle")
+    report("training a small bundle")
     train_bundle(dataset, folder / "bundle")
     return Setup(scale, folder / "log", records, folder / "bundle")
 
@@ -72,5 +72,5 @@ def make_room(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _about(run: str, say: Say) -> Say:
-    return lambda news: say(f"{run}: {news}")
+def _about(run: str, report: Report) -> Report:
+    return lambda news: report(f"{run}: {news}")

@@ -25,8 +25,8 @@ class Finding:
     @classmethod
     def of(cls, broken: Iterable[str]) -> "Finding":
         """Make a finding from descriptions of violations; it holds if there are none."""
-        told = list(broken)
-        return cls(not told, len(told), tuple(told[:_EXAMPLES]))
+        violations = list(broken)
+        return cls(not violations, len(violations), tuple(violations[:_EXAMPLES]))
 
     @classmethod
     def not_applicable(cls, reason: str) -> "Finding":

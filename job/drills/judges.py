@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 
-from job.drills.evidence import Expectation, Offset, Output, Recovery, Repeat, SeenBehavior, SeenList
+from job.drills.evidence import Expectation, Offset, Output, Recovery, SeenBehavior, SeenList
 from job.drills.findings import Finding
 from job.drills.same_lists import difference
 from model.actions import ActionTable, Kind
@@ -38,11 +38,10 @@ def doubled(output: Output, *, falls_back: bool = False) -> list[str]:
     rows = Counter([*(row.at for row in output.behaviors), *(row.at for row in output.letters)])
     made = Counter(row.at for row in output.lists)
     records = set(_offsets(output))
+    # After a fall-back only repeats within one epoch are errors.
+    repeats = [each for each in output.repeats if not falls_back or len(set(each.epochs)) < len(each.epochs)]
     return [
-        *(
-            f"{each.table} {each.key} was committed in epochs {each.epochs}"
-            for each in _extra(output, falls_back=falls_back)
-        ),
+        *(f"{each.table} {each.key} was committed in epochs {each.epochs}" for each in repeats),
         *(f"record {_place(at)} is {times} rows" for at, times in rows.items() if times > 1),
         *(f"behaviour {_place(at)} made {times} lists" for at, times in made.items() if times > 1),
         *(f"row {_place(at)} is of no record" for at in rows.keys() - records),
@@ -55,7 +54,11 @@ def every_record_once(output: Output, *, falls_back: bool = False) -> Finding:
     applied, others = len(_applied(output)), len(output.behaviors) - len(_applied(output))
     rows, records = applied + others + len(output.letters), sum(output.ends.values())
     sums = f"{applied} applied + {others} duplicates + {len(output.letters)} dead letters are not {records} records"
-    wrong = [f"{_place(row.at)} has outcome {row.outcome!r}" for row in output.behaviors if not _is_told(row)]
+    wrong = [
+        f"{_place(row.at)} has outcome {row.outcome!r}"
+        for row in output.behaviors
+        if row.outcome != ("duplicate" if row.user_seq is None else "applied")
+    ]
     return Finding.of(
         [*([sums] if rows != records else []), *lost(output), *doubled(output, falls_back=falls_back), *wrong]
     )
@@ -78,10 +81,13 @@ def as_control(output: Output, control: Output | None) -> Finding:
         ("user_behavior", _behavior_rows(output), _behavior_rows(control)),
         ("dead_letters", _letter_rows(output), _letter_rows(control)),
     )
-    rows = [told for table, mine, theirs in tables for told in _unequal(table, mine, theirs)]
-    latest = [f"final list of {told}" for told in _different(_latest(output), _latest(control))]
-    said = _different(_by_version(output.predictions), _by_version(control.predictions))
-    predictions = [f"predictions of {told}" for told in said]
+    rows = []
+    for table, mine, theirs in tables:
+        rows += [f"{table}: {row} is not in the control" for row in mine - theirs]
+        rows += [f"{table}: {row} is only in the control" for row in theirs - mine]
+    latest = [f"final list of {each}" for each in _different(_latest(output), _latest(control))]
+    different = _different(_by_version(output.predictions), _by_version(control.predictions))
+    predictions = [f"predictions of {each}" for each in different]
     return Finding.of([*latest, *wrong_lists(output, control), *predictions, *rows])
 
 
@@ -115,9 +121,22 @@ def nothing_unwanted_shown(output: Output, actions: ActionTable) -> Finding:
         bought: set[str] = set()
         disliked: set[str] = set()
         for row in rows:
-            _act(row, actions[row.action].kind, bought, disliked)
+            kind = actions[row.action].kind
+            if kind in {Kind.POSITIVE, Kind.TERMINAL}:
+                disliked.discard(row.item_id)
+            if kind is Kind.TERMINAL:
+                bought.add(row.item_id)
+            elif kind is Kind.REVERSAL:
+                bought.discard(row.item_id)
+            elif kind is Kind.NEGATIVE:
+                disliked.add(row.item_id)
             if shown := lists.get((user, row.user_seq or 0)):
-                broken += _unwanted(shown, {"bought": bought, "disliked": disliked})
+                broken += [
+                    f"list {shown.list_version} of user {shown.user_id} shows {item}, which was {reason}"
+                    for item in shown.items
+                    for reason, unwanted in (("bought", bought), ("disliked", disliked))
+                    if item in unwanted
+                ]
     return Finding.of(broken)
 
 
@@ -132,8 +151,8 @@ def restored_from_newest(recovery: Recovery | None, expected: Expectation) -> Fi
     newest = max(older, key=lambda each: each.checkpoint_id, default=None)
     broken = []
     if newest is None or (restored.checkpoint_id, restored.path) != (newest.checkpoint_id, newest.path):
-        told = "none" if newest is None else f"{newest.checkpoint_id} in {newest.path}"
-        broken.append(f"restored from {restored.checkpoint_id} in {restored.path}; the newest complete one was {told}")
+        there = "none" if newest is None else f"{newest.checkpoint_id} in {newest.path}"
+        broken.append(f"restored from {restored.checkpoint_id} in {restored.path}; the newest complete one was {there}")
     if not any(each.completed_ms > restored.restored_ms for each in recovery.checkpoints):
         broken.append("no checkpoint completed after the restore")
     return Finding.of(broken)
@@ -149,7 +168,12 @@ def came_back(recovery: Recovery | None, expected: Expectation) -> Finding:
         return Finding.not_applicable(_NO_FAULT)
     broken = []
     if expected.restarts:
-        broken += [f"never {what}" for what, moment in _moments(recovery) if moment is None]
+        moments = {
+            "detected": recovery.detected_ms,
+            "restarted": recovery.restarted_ms,
+            "caught up": recovery.caught_up_ms,
+        }
+        broken += [f"never {stage}" for stage, moment_ms in moments.items() if moment_ms is None]
         if not any(each.completed_ms < recovery.injected_ms for each in recovery.checkpoints):
             broken.append("does not count: no checkpoint was complete when the fault struck")
     elif recovery.caught_up_ms is None:
@@ -165,15 +189,9 @@ def scored(output: Output) -> Finding:
     if len(fallbacks) <= MOST_FALLBACKS * len(output.lists):
         return Finding.of([] if output.lists else ["no list was made"])
     reasons = Counter(row.fallback_reason or row.source for row in fallbacks).most_common()
-    why = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
-    return Finding.of([f"{len(fallbacks):,} of {len(output.lists):,} lists were made without a model's scores: {why}"])
-
-
-def _moments(recovery: Recovery) -> tuple[tuple[str, int | None], ...]:
-    return (
-        ("detected", recovery.detected_ms),
-        ("restarted", recovery.restarted_ms),
-        ("caught up", recovery.caught_up_ms),
+    counts = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
+    return Finding.of(
+        [f"{len(fallbacks):,} of {len(output.lists):,} lists were made without a model's scores: {counts}"]
     )
 
 
@@ -181,47 +199,16 @@ def _applied(output: Output) -> list[SeenBehavior]:
     return [row for row in output.behaviors if row.outcome == "applied"]
 
 
-def _is_told(row: SeenBehavior) -> bool:
-    """Return whether the outcome is "applied" with a user_seq, or "duplicate" without one."""
-    return row.outcome == ("duplicate" if row.user_seq is None else "applied")
-
-
 def _offsets(output: Output) -> Iterator[Offset]:
     return ((partition, offset) for partition, end in output.ends.items() for offset in range(end))
 
 
-def _extra(output: Output, *, falls_back: bool) -> Iterator[Repeat]:
-    """Yield the repeats that are errors: all of them, or after a fall-back only those within one epoch."""
-    for each in output.repeats:
-        if not falls_back or len(set(each.epochs)) < len(each.epochs):
-            yield each
-
-
-def _steps(what: str, numbers: Iterable[int]) -> Iterator[str]:
+def _steps(name: str, numbers: Iterable[int]) -> Iterator[str]:
     before = 0
     for number in numbers:
         if number != before + 1:
-            yield f"{what} {number} comes after {before}"
+            yield f"{name} {number} comes after {before}"
         before = number
-
-
-def _act(row: SeenBehavior, kind: Kind, bought: set[str], disliked: set[str]) -> None:
-    if kind in {Kind.POSITIVE, Kind.TERMINAL}:
-        disliked.discard(row.item_id)
-    match kind:
-        case Kind.TERMINAL:
-            bought.add(row.item_id)
-        case Kind.REVERSAL:
-            bought.discard(row.item_id)
-        case Kind.NEGATIVE:
-            disliked.add(row.item_id)
-
-
-def _unwanted(shown: SeenList, unwanted: Mapping[str, set[str]]) -> Iterator[str]:
-    for item in shown.items:
-        for why, items in unwanted.items():
-            if item in items:
-                yield f"list {shown.list_version} of user {shown.user_id} shows {item}, which was {why}"
 
 
 def _behavior_rows(output: Output) -> Counter[tuple[object, ...]]:
@@ -232,11 +219,6 @@ def _behavior_rows(output: Output) -> Counter[tuple[object, ...]]:
 
 def _letter_rows(output: Output) -> Counter[tuple[object, ...]]:
     return Counter((*row.at, row.reason) for row in output.letters)
-
-
-def _unequal(table: str, mine: Counter[tuple[object, ...]], theirs: Counter[tuple[object, ...]]) -> Iterator[str]:
-    yield from (f"{table}: {row} is not in the control" for row in (mine - theirs))
-    yield from (f"{table}: {row} is only in the control" for row in (theirs - mine))
 
 
 def _latest(output: Output) -> dict[str, SeenList]:
@@ -251,8 +233,8 @@ def _different(mine: Mapping[str, SeenList], theirs: Mapping[str, SeenList]) -> 
     for key in sorted(mine.keys() | theirs.keys()):
         if key not in mine or key not in theirs:
             yield f"{key}: {'missing' if key not in mine else 'not in the control'}"
-        elif told := difference(mine[key], theirs[key]):
-            yield f"{key}: {told}"
+        elif found := difference(mine[key], theirs[key]):
+            yield f"{key}: {found}"
 
 
 def _place(at: Offset) -> str:

@@ -15,7 +15,7 @@ from job.drills.faults import RunningJob
 from job.drills.uncommitted import uncommitted_behaviors
 from job.settings.groups import FlinkSettings, LogSettings, ScoringSettings, TableSettings
 from job.settings.job_settings import JobSettings
-from job.trial import WATCHED, Say, accounted, launch, trial_cluster
+from job.trial import WATCHED, Report, accounted, launch, trial_cluster
 from model.waiting import counts_up_to, wait_until
 
 _CHECKPOINT_INTERVAL = timedelta(seconds=1)
@@ -50,11 +50,11 @@ class Live:
 
     cluster: RunningCluster
     job: RunningJob
-    say: Say
+    report: Report
 
 
 @contextmanager
-def live_job(setup: Setup, folder: Path, say: Say) -> Iterator[Live]:
+def live_job(setup: Setup, folder: Path, report: Report) -> Iterator[Live]:
     """Deploy the job over FOLDER/log on a new cluster in FOLDER/cluster; stop both after the block.
 
     Raises:
@@ -62,9 +62,17 @@ def live_job(setup: Setup, folder: Path, say: Say) -> Iterator[Live]:
         DeployError: Flink refused the job.
     """
     spec = ClusterSpec(folder / "cluster", task_managers=setup.scale.parallelism, extra_config=WATCHED)
-    with trial_cluster(spec, say=say) as cluster, FlinkRest(cluster.rest_url) as rest:
-        deployed = launch(cluster, _settings(setup, folder), say=say)
-        yield Live(cluster, RunningJob(rest, deployed.job_id, folder / "log", folder / "tables"), say)
+    with trial_cluster(spec, report=report) as cluster, FlinkRest(cluster.rest_url) as rest:
+        settings = JobSettings(  # of a replayable job, so that runs can be compared; none are from the environment
+            job_name="recloop-drill",
+            preset="replayable",
+            log=LogSettings(folder=folder / "log", partitions=setup.scale.partitions),
+            scoring=ScoringSettings(bundle=setup.bundle),
+            tables=TableSettings(folder=folder / "tables"),
+            flink=FlinkSettings(parallelism=setup.scale.parallelism, checkpoint_interval=_CHECKPOINT_INTERVAL),
+        )
+        deployed = launch(cluster, settings, report=report)
+        yield Live(cluster, RunningJob(rest, deployed.job_id, folder / "log", folder / "tables"), report)
 
 
 def wait_for_moment(live: Live) -> None:
@@ -73,7 +81,7 @@ def wait_for_moment(live: Live) -> None:
     Raises:
         DrillError: that did not happen in time.
     """
-    live.say("waiting for checkpoints, and for rows after them")
+    live.report("waiting for checkpoints, and for rows after them")
     if not wait_until(lambda: _is_amid_work(live.job), timeout_s=_MOMENT_S, poll_s=_POLL_S):
         msg = f"no moment for a fault in {_MOMENT_S:g} s: look at {live.cluster.layout.logs}"
         raise DrillError(msg)
@@ -89,26 +97,18 @@ def settle(live: Live, records: int) -> bool:
     """
     there = partial(accounted, live.job.tables)
     for seen in counts_up_to(records, there, stalled_s=_PATIENCE_S, poll_s=_TABLES_POLL_S):
-        live.say(f"{seen:,} of {records:,} records in the tables")
-        if seen < records and _is_over(live.job):
+        live.report(f"{seen:,} of {records:,} records in the tables")
+        if seen < records and live.job.rest.job(live.job.job_id).is_over:
             return False
     if seen < records:
         return False
-    live.say("waiting for two more checkpoints")
-    return _two_more_checkpoints(live.job)
-
-
-def _is_over(job: RunningJob) -> bool:
-    return job.rest.job(job.job_id).is_over
+    live.report("waiting for two more checkpoints")
+    wanted = _completed(live.job) + 2
+    return wait_until(lambda: _completed(live.job) >= wanted, timeout_s=_PATIENCE_S, poll_s=_POLL_S)
 
 
 def _completed(job: RunningJob) -> int:
     return job.rest.checkpoints(job.job_id).completed
-
-
-def _two_more_checkpoints(job: RunningJob) -> bool:
-    wanted = _completed(job) + 2
-    return wait_until(lambda: _completed(job) >= wanted, timeout_s=_PATIENCE_S, poll_s=_POLL_S)
 
 
 def _is_amid_work(job: RunningJob) -> bool:
@@ -117,15 +117,3 @@ def _is_amid_work(job: RunningJob) -> bool:
         return False
     newest_ms = max(each.completed_ms for each in completed)
     return sum(row.written_at > newest_ms for row in uncommitted_behaviors(job.tables)) >= _IN_FLIGHT
-
-
-def _settings(setup: Setup, folder: Path) -> JobSettings:
-    """Return settings for a replayable job, so that runs can be compared; none are read from the environment."""
-    return JobSettings(
-        job_name="recloop-drill",
-        preset="replayable",
-        log=LogSettings(folder=folder / "log", partitions=setup.scale.partitions),
-        scoring=ScoringSettings(bundle=setup.bundle),
-        tables=TableSettings(folder=folder / "tables"),
-        flink=FlinkSettings(parallelism=setup.scale.parallelism, checkpoint_interval=_CHECKPOINT_INTERVAL),
-    )

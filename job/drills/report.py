@@ -6,6 +6,7 @@ from pathlib import Path
 from job.drills.verdict import QUESTIONS, Judged, Verdict
 
 COLUMNS = ("run", "reprocessed", "detected", "restarted", "caught up", "lost", "doubled", "wrong lists", *QUESTIONS)
+_MARKS = {True: "yes", False: "NO", None: "n/a"}
 
 
 def cells(judged: Judged) -> list[str]:
@@ -14,9 +15,10 @@ def cells(judged: Judged) -> list[str]:
     times = ["", "", "", ""]
     if recovery is not None:
         moments = (recovery.detected_ms, recovery.restarted_ms, recovery.caught_up_ms)
-        times = [f"{recovery.reprocessed:,}", *(_seconds(recovery.seconds(moment)) for moment in moments)]
+        seconds = (recovery.seconds(moment) for moment in moments)
+        times = [f"{recovery.reprocessed:,}", *("never" if each is None else f"{each:.1f} s" for each in seconds)]
     counts = [f"{count:,}" for count in (judged.lost, judged.doubled, judged.wrong_lists)]
-    return [judged.name, *times, *counts, *(_mark(finding.holds) for finding in judged.findings.values())]
+    return [judged.name, *times, *counts, *(_MARKS[finding.holds] for finding in judged.findings.values())]
 
 
 def complaints(judged: Judged) -> Iterator[str]:
@@ -47,17 +49,10 @@ def write_report(verdict: Verdict, path: Path) -> None:
         "",
         *(f"- {run.name}: {run.what}" for run in verdict.faults),
     ]
-    told = [f"- {line}" for run in runs for line in complaints(run)]
-    path.write_text("\n".join([*lines, *(["", "## What does not hold", "", *told] if told else [])]) + "\n")
+    if broken := [f"- {line}" for run in runs for line in complaints(run)]:
+        lines += ["", "## What does not hold", "", *broken]
+    path.write_text("\n".join(lines) + "\n")
 
 
 def _row(row: list[str] | tuple[str, ...]) -> str:
     return f"| {' | '.join(row)} |"
-
-
-def _seconds(value: float | None) -> str:
-    return "never" if value is None else f"{value:.1f} s"
-
-
-def _mark(holds: bool | None) -> str:
-    return {True: "yes", False: "NO", None: "n/a"}[holds]

@@ -1,6 +1,7 @@
 """The two kinds of runs in a drill: the control, and a run with a fault in the middle of work."""
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,13 @@ from job.drills.errors import DrillError
 from job.drills.evidence import Output, Recovery
 from job.drills.faults import Fault, Injected
 from job.drills.feeder import Feeder, copy_log, same_bytes
-from job.drills.live import Live, Setup, live_job, settle, wait_for_moment
+from job.drills.live import Setup, live_job, settle, wait_for_moment
 from job.drills.watcher import Watcher, outage
-from job.trial import Say
+from job.trial import Report
 
 
 @dataclass(frozen=True, slots=True)
-class Struck:
+class FaultRun:
     """A run with a fault: the fault, the run's output, and its recovery."""
 
     fault: Fault
@@ -25,7 +26,7 @@ class Struck:
     recovery: Recovery
 
 
-def run_control(setup: Setup, folder: Path, say: Say) -> Output:
+def run_control(setup: Setup, folder: Path, report: Report) -> Output:
     """Run the job over the whole log without a fault; all other outputs are compared with this one.
 
     Raises:
@@ -33,16 +34,19 @@ def run_control(setup: Setup, folder: Path, say: Say) -> Output:
     """
     folder.mkdir(parents=True)
     copy_log(setup.log, folder / "log")
-    with live_job(setup, folder, say) as live:
+    with live_job(setup, folder, report) as live:
         if not settle(live, setup.records):
-            msg = f"the control run came to a halt{_last_failure(live)}: look at {live.cluster.layout.logs}"
+            cause = ""
+            with suppress(RestError):
+                cause = "".join(f" ({each.root_cause})" for each in live.job.rest.exceptions(live.job.job_id)[:1])
+            msg = f"the control run came to a halt{cause}: look at {live.cluster.layout.logs}"
             raise DrillError(msg)
         output = read_output(live.job.log, live.job.tables)
     _drop_cluster(folder)
     return output
 
 
-def run_fault(setup: Setup, folder: Path, fault: Fault, say: Say) -> Struck:
+def run_fault(setup: Setup, folder: Path, fault: Fault, report: Report) -> FaultRun:
     """Run the job while the same log grows little by little, and inject the fault in the middle.
 
     A job that does not recover is no error: the content of its tables is judged.
@@ -53,12 +57,12 @@ def run_fault(setup: Setup, folder: Path, fault: Fault, say: Say) -> Struck:
     folder.mkdir(parents=True)
     with (
         Feeder(setup.log, folder / "log", setup.scale.rate) as feeder,
-        live_job(setup, folder, say) as live,
+        live_job(setup, folder, report) as live,
         Watcher(live.cluster.rest_url, live.job.job_id) as watcher,
     ):
         feeder.start()
         wait_for_moment(live)
-        say(fault.doc)
+        report(fault.doc)
         injected = fault.inject(live.cluster, live.job)
         settle(live, setup.records)
         feeder.finish()
@@ -80,15 +84,7 @@ def run_fault(setup: Setup, folder: Path, fault: Fault, say: Say) -> Struck:
         reprocessed=count_reprocessed(folder / "tables", output, injected.at_ms),
     )
     _drop_cluster(folder)
-    return Struck(fault, injected, output, recovery)
-
-
-def _last_failure(live: Live) -> str:
-    try:
-        failures = live.job.rest.exceptions(live.job.job_id)
-    except RestError:
-        return ""
-    return f" ({failures[0].root_cause})" if failures else ""
+    return FaultRun(fault, injected, output, recovery)
 
 
 def _drop_cluster(folder: Path) -> None:

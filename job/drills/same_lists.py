@@ -23,8 +23,8 @@ def difference(mine: SeenList, other: SeenList) -> str | None:
         if abs(score - wanted) > TOLERANCE:
             return f"score {score} in place of {wanted} at place {place}"
     for place in range(len(mine.items)):
-        if told := _wrong_item(mine, other, place):
-            return told
+        if found := _wrong_item(mine, other, place):
+            return found
     return None
 
 
@@ -38,9 +38,9 @@ def _wrong_item(mine: SeenList, other: SeenList, place: int) -> str | None:
     item, reason, score = mine.items[place], mine.reasons[place], mine.scores[place]
     if (item, reason) == (other.items[place], other.reasons[place]):
         return None
-    told = f"{item} ({reason}) in place of {other.items[place]} ({other.reasons[place]}) at place {place}"
+    found = f"{item} ({reason}) in place of {other.items[place]} ({other.reasons[place]}) at place {place}"
     if item not in other.items or mine.items.count(item) > 1 or reason in _FILLS:
-        return told
+        return found
     there = other.items.index(item)
     swapped = abs(score - other.scores[there]) <= TOLERANCE and reason == other.reasons[there]
-    return None if swapped else told
+    return None if swapped else found

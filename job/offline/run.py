@@ -7,13 +7,13 @@ same inputs and settings continues it, part by part.
 import hashlib
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import msgspec
 
-from job.offline.score import PartTold, ScoreParts, scored_file
+from job.offline.score import PartProgress, ScoreParts, scored_file
 from job.offline.split import parts_of, split
 from job.settings.job_settings import JobSettings
 from job.topology.rules import action_table
@@ -105,19 +105,7 @@ def score_users(order: Order, progress: Progress = lambda *_: None) -> Summary:
     if order.settings.scoring.bundle is None:
         msg = "name the bundle to score with: --bundle FOLDER"
         raise OfflineError(msg)
-    bundle = Bundle.load(order.settings.scoring.bundle)
-    _check(order, bundle)
-    try_bundle(bundle)
-    draft = beside(order.out, "scoring")
-    with _alone_in(draft):
-        plan = _split(order, bundle, draft, progress)
-        _score(order, plan, draft, progress)
-        summary = _summary(order.dataset, bundle, plan)
-        _put_together(order.out, draft, summary)
-    return summary
-
-
-def _check(order: Order, bundle: Bundle) -> None:
+    bundle, info = Bundle.load(order.settings.scoring.bundle), order.dataset.info
     wanted, there = order.settings.scoring.candidates, bundle.manifest.k
     if wanted > there and there < bundle.manifest.items:  # a bundle that returns all its items cannot return more
         msg = f"{bundle.path} returns {there} items at most, and {wanted} are wanted: train it again with --k {wanted}"
@@ -126,6 +114,22 @@ def _check(order: Order, bundle: Bundle) -> None:
         _refuse_other_file(order.out)
     else:
         check_replaceable(order.out, SCORES)
+    try_bundle(bundle)
+    draft = beside(order.out, "scoring")
+    with _alone_in(draft):
+        plan = _split(order, bundle, draft, progress)
+        _score(order, plan, draft, progress)
+        summary = Summary(
+            users=info.users,
+            parts=plan.parts,
+            unknown_actions=plan.unknown_actions,
+            dataset=info.name,
+            fingerprint=info.fingerprint,
+            model_version=bundle.manifest.version,
+            model_hash=bundle.hash,
+        )
+        _put_together(order.out, draft, summary)
+    return summary
 
 
 def _refuse_other_file(out: Path) -> None:
@@ -162,7 +166,9 @@ def _split(order: Order, bundle: Bundle, draft: Path, progress: Progress) -> _Pl
     """Split the data set, unless an earlier run with the same inputs has done it."""
     dataset, settings = order.dataset, _settings(order)
     digest = hashlib.sha256(settings.encode()).hexdigest()
-    found = _plan_in(draft)
+    found: _Plan | None = None
+    with suppress(FileNotFoundError, msgspec.DecodeError):
+        found = msgspec.json.decode((draft / _PLAN).read_bytes(), type=_Plan)
     wanted = (dataset.info.fingerprint, bundle.hash, digest, parts_of(dataset))
     if found is not None and (found.fingerprint, found.model_hash, found.settings, found.parts) == wanted:
         return found
@@ -181,38 +187,23 @@ def _settings(order: Order) -> str:
     return order.settings.model_dump_json(include={"actions", "profile", "scoring", "lists"})
 
 
-def _plan_in(draft: Path) -> _Plan | None:
-    try:
-        return msgspec.json.decode((draft / _PLAN).read_bytes(), type=_Plan)
-    except (FileNotFoundError, msgspec.DecodeError):
-        return None
-
-
 def _score(order: Order, plan: _Plan, draft: Path, progress: Progress) -> None:
     """Score the parts that are not scored yet."""
     left = tuple(part for part in range(plan.parts) if not scored_file(draft, part).exists())
-    users = {part: _lines(scored_file(draft, part)) for part in range(plan.parts) if part not in left}
+    users: dict[int, int] = {}
+    for part in set(range(plan.parts)).difference(left):
+        with scored_file(draft, part).open("rb") as lines:
+            users[part] = sum(1 for _ in lines)
 
-    def hear(news: PartTold) -> None:
+    def on_progress(news: PartProgress) -> None:
         users[news.part] = news.users
         progress("scoring", sum(users.values()), order.dataset.info.users)
 
     work = ScoreParts(draft, left, _settings(order), plan.model_hash, order.dataset.info.last_timestamp)
     if order.processes == 1:
-        work(Worker(0, 1, 0, hear))
+        work(Worker(0, 1, 0, on_progress))
     elif left:
-        run_workers(work, min(order.processes, len(left)), hear)
-
-
-def _lines(file: Path) -> int:
-    with file.open("rb") as lines:
-        return sum(1 for _ in lines)
-
-
-def _summary(dataset: Dataset, bundle: Bundle, plan: _Plan) -> Summary:
-    info = dataset.info
-    made_by = (info.name, info.fingerprint, bundle.manifest.version, bundle.hash)
-    return Summary(info.users, plan.parts, plan.unknown_actions, *made_by)
+        run_workers(work, min(order.processes, len(left)), on_progress)
 
 
 def _put_together(out: Path, draft: Path, summary: Summary) -> None:

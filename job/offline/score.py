@@ -40,7 +40,7 @@ class UserItems(msgspec.Struct, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class PartTold:
+class PartProgress:
     """A progress report from a process: the number of users of a part scored so far."""
 
     part: int
@@ -87,7 +87,7 @@ class ScoreParts:
                 for lines in scorer.score(read_behaviors(behaviors_file(self.folder, part))):
                     out.writelines(lines)
                     users += len(lines)
-                    worker.tell(PartTold(part, users))
+                    worker.tell(PartProgress(part, users))
 
 
 def own_device(rules: DeviceRules, rank: int, gpus: int) -> DeviceRules:

@@ -14,7 +14,7 @@ USERS_A_PART = 10_000
 """A user's profile takes some kilobytes, so a part takes some ten megabytes."""
 FEWEST_PARTS, MOST_PARTS = 32, 512
 """Enough parts to share among processes, and not too many files open at once."""
-_TOLD_EVERY = 100_000
+_REPORT_EVERY = 100_000
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -32,14 +32,14 @@ def behaviors_file(folder: Path, part: int) -> Path:
     return folder / f"behaviors-{part:04d}.jsonl"
 
 
-def split(dataset: Dataset, folder: Path, actions: ActionTable, told: Callable[[int], None]) -> int:
+def split(dataset: Dataset, folder: Path, actions: ActionTable, on_progress: Callable[[int], None]) -> int:
     """Write the behaviours of each part's users: user u is in part `stable_hash(u) % parts_of(dataset)`.
 
     Args:
         dataset: a prepared data set.
         folder: the folder of the parts.
         actions: the table of known actions.
-        told: called from time to time with the number of behaviours written.
+        on_progress: called from time to time with the number of behaviours written.
 
     Returns:
         The number of behaviours with an unknown action.
@@ -55,6 +55,6 @@ def split(dataset: Dataset, folder: Path, actions: ActionTable, told: Callable[[
             found = decode(line)
             outs[stable_hash(found.user_id) % parts].write(line)
             unknown += found.action not in actions
-            if number % _TOLD_EVERY == 0:
-                told(number)
+            if number % _REPORT_EVERY == 0:
+                on_progress(number)
     return unknown

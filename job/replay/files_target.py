@@ -10,7 +10,7 @@ from job.replay.log_writer import DEFAULT_PARTITIONS, LogWriter, count_lines
 from model.records import UserBehavior
 from udfs.log.file_log import partition_file
 
-_LONGEST_LINE = 1 << 16
+_LONGEST_LINE = 1 << 16  # bytes
 
 
 class FilesTarget:
@@ -45,7 +45,14 @@ class FilesTarget:
 
     def last_records(self) -> list[bytes]:
         """Return the last record of each partition, see `ReplayTarget.last_records`."""
-        return [_last_line(file).rpartition(b',"appended_at":')[0] + b"}" for file in self._files]
+        records = []
+        for file in self._files:
+            with file.open("rb") as lines:
+                size = lines.seek(0, os.SEEK_END)
+                lines.seek(max(0, size - _LONGEST_LINE))
+                last = lines.read().split(b"\n")[-2:][0]  # b"" if there is none: all lines are whole
+            records.append(last.rpartition(b',"appended_at":')[0] + b"}")
+        return records
 
     def append(self, behaviors: Sequence[UserBehavior]) -> None:
         """Append, and flush the lines to the operating system."""
@@ -62,11 +69,3 @@ class FilesTarget:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _last_line(file: Path) -> bytes:
-    """Return the last line of a file of whole lines, at most its last 64 KiB; b"" if there is none."""
-    with file.open("rb") as lines:
-        size = lines.seek(0, os.SEEK_END)
-        lines.seek(max(0, size - _LONGEST_LINE))
-        return lines.read().split(b"\n")[-2:][0]

@@ -163,24 +163,15 @@ def _already_there(dataset: Dataset, target: ReplayTarget) -> list[int]:
     file = _notes(dataset, target)
     if not file.exists():
         replace_file(file, json.dumps({"fingerprint": dataset.info.fingerprint, "base": lengths}).encode())
-    notes = _read(file)
+    try:
+        notes = msgspec.json.decode(file.read_bytes(), type=_Notes)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        msg = f"{file}, the notes of a replay, is damaged ({error}): remove it to append the data set once more"
+        raise ReplayMismatchError(msg) from error
     there = [now - base for now, base in zip(lengths, notes.base, strict=False)]
     if (notes.fingerprint, len(notes.base)) != (dataset.info.fingerprint, len(lengths)) or min(there) < 0:
         raise _mismatch(dataset, target)
     return there
-
-
-def _read(file: Path) -> _Notes:
-    """Return a replay's notes.
-
-    Raises:
-        ReplayMismatchError: the file holds something else.
-    """
-    try:
-        return msgspec.json.decode(file.read_bytes(), type=_Notes)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        msg = f"{file}, the notes of a replay, is damaged ({error}): remove it to append the data set once more"
-        raise ReplayMismatchError(msg) from error
 
 
 def _notes(dataset: Dataset, target: ReplayTarget) -> Path:
@@ -188,8 +179,10 @@ def _notes(dataset: Dataset, target: ReplayTarget) -> Path:
 
 
 def _mismatch(dataset: Dataset, target: ReplayTarget) -> ReplayMismatchError:
-    told = f"{_notes(dataset, target)} tells of a replay that {target.name} does not hold"
-    return ReplayMismatchError(f"{told}: remove it to append the data set once more")
+    return ReplayMismatchError(
+        f"{_notes(dataset, target)} tells of a replay that {target.name} does not hold: remove it to append the data "
+        "set once more"
+    )
 
 
 def _skip(

@@ -83,7 +83,10 @@ class TopicTarget:
         self._failure: Exception | None = None
         with _consumer(connection) as (consumer, cluster), told(f"topic {topic}", connection), ExitStack() as stack:
             self.partitions = _find_or_create(connection, consumer, topic, partitions, new)
-            self.notes = replays / _identity(cluster, connection, topic)
+            # Brokers before 2.8 give topics no id: a checksum of their addresses is used instead.
+            topic_id = cluster.topic_id(topic)
+            identity = topic_id.hex if topic_id else format(crc32(connection.brokers.encode()), "08x")
+            self.notes = replays / f"{topic}-{identity}"
             stack.enter_context(_locked(self.notes, topic))
             self._ends, self._last = _ends(consumer, topic, self.partitions)
             self._producer, _ = connect(KafkaProducer, connection, compression_type=compression, **_PRODUCER)
@@ -116,7 +119,11 @@ class TopicTarget:
             raise ProduceError(msg) from reason
         for record in acknowledged:
             if record.offset != self._ends[record.partition]:
-                raise ReplayMismatchError(self._told_of_another(record.partition))
+                msg = (
+                    f"{self.name}, partition {record.partition}: another producer appends at the same time. Stop it "
+                    f"and replay into another topic, or remove {self.notes} and append the data set once more"
+                )
+                raise ReplayMismatchError(msg)
             self._ends[record.partition] += 1
 
     def close(self) -> None:
@@ -148,12 +155,6 @@ class TopicTarget:
             self._failure = error
             self._producer._sender.force_close()
 
-    def _told_of_another(self, partition: int) -> str:
-        told = f"{self.name}, partition {partition}: another producer appends at the same time"
-        return (
-            f"{told}. Stop it and replay into another topic, or remove {self.notes} and append the data set once more"
-        )
-
 
 _GO_ON = "when the reason is gone, the same command goes on from there"
 
@@ -176,15 +177,6 @@ def _find_or_create(connection: KafkaConnection, consumer: Any, topic: str, want
         msg = f"topic {topic} has {there} partitions, not {wanted}: ask for as many, or use another topic"
         raise TopicError(msg)
     return there
-
-
-def _identity(cluster: Any, connection: KafkaConnection, topic: str) -> str:
-    """Return a folder name for this topic, from its id.
-
-    Brokers before 2.8 give topics no id: a checksum of their addresses is used instead.
-    """
-    topic_id = cluster.topic_id(topic)
-    return f"{topic}-{topic_id.hex if topic_id else format(crc32(connection.brokers.encode()), '08x')}"
 
 
 def _ends(consumer: Any, topic: str, partitions: int) -> tuple[list[int], list[bytes]]:

@@ -18,7 +18,7 @@ from model.folders import whole_folder
 
 CHUNK_ROWS = 200_000
 START_MS = 1_704_067_200_000  # 2024-01-01 UTC
-_MOST_DAYS = 2_000_000  # so that the data end before the year 9999
+MOST_DAYS = 2_000_000  # so that the data end before the year 9999
 ACTION_MIX = {"view": 0.5, "click": 0.33, "favorite": 0.07, "cart": 0.06, "buy": 0.03, "dislike": 0.01}
 FIRST_TASTE_SHARE = 0.6
 SECOND_TASTE_SHARE = 0.3
@@ -54,8 +54,8 @@ class Synthetic:
         if min(self.users, self.items, self.behaviors, self.tastes) < 1 or self.tastes > self.items:
             msg = "users, items, behaviors and tastes are 1 or more, and tastes no more than items"
             raise ValueError(msg)
-        if not (0 <= self.zipf < math.inf and 0 < self.days <= _MOST_DAYS):
-            msg = f"zipf is 0 or more, and days above 0 and at most {_MOST_DAYS:,}"
+        if not (0 <= self.zipf < math.inf and 0 < self.days <= MOST_DAYS):
+            msg = f"zipf is 0 or more, and days above 0 and at most {MOST_DAYS:,}"
             raise ValueError(msg)
         if self.seed < 0:
             msg = "seed is 0 or more"

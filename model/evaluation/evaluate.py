@@ -5,6 +5,7 @@ has its rules. Other protocols use the same parts (`model.evaluation.splits`): t
 them, and their ranks.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -55,7 +56,7 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Accuracy:
-    """Hit rate and NDCG over a number of targets.
+    """Hit rate and NDCG over a number of targets; both are NaN without a target.
 
     Attributes:
         targets: number of targets.
@@ -294,5 +295,5 @@ def pad_right(rows: Sequence[Ints]) -> Ints:
 
 def _accuracy(gain: Gains) -> Accuracy:
     if not len(gain):
-        return Accuracy(0, 0.0, 0.0)
+        return Accuracy(0, math.nan, math.nan)
     return Accuracy(len(gain), float((gain > 0).mean()), float(gain.mean()))

@@ -1,5 +1,6 @@
 """The measures of a ranking, and the confidence interval of two recommenders' difference."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
@@ -14,7 +15,7 @@ RESAMPLES = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """The quality of one trained recommender's lists.
+    """The quality of one trained recommender's lists; a mean over nothing is NaN.
 
     Attributes:
         hr: share of targets in the list.
@@ -107,4 +108,4 @@ def paired_bootstrap(first: Gains, second: Gains, user: Ints, *, seed: int = 0) 
 
 
 def _mean(values: npt.NDArray[np.generic]) -> float:
-    return float(values.mean()) if values.size else 0.0
+    return float(values.mean()) if values.size else math.nan

@@ -4,7 +4,6 @@ Two processes of one consumer group use both cores.
 """
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +64,11 @@ def batched(consumer: Any, producer: Any, topic: str, users: Users, recommend: R
         behaviors = [msgspec.json.decode(record.value) for records in polled.values() for record in records]
         tracked = [(each, history) for each in behaviors if (history := users.history(each)) is not None]
         for start in range(0, len(tracked), _BATCH):
-            _make(tracked[start : start + _BATCH], producer, topic, users, recommend)
-
-
-def _make(tracked: Sequence[Any], producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
-    answers = recommend([history for _, history in tracked])
-    for (behavior, _), answer in zip(tracked, answers, strict=True):
-        made = users.new_list(behavior, answer)
-        producer.send(topic, value=msgspec.json.encode(made), key=made["user_id"].encode())
+            batch = tracked[start : start + _BATCH]
+            answers = recommend([history for _, history in batch])
+            for (behavior, _), answer in zip(batch, answers, strict=True):
+                made = users.new_list(behavior, answer)
+                producer.send(topic, value=msgspec.json.encode(made), key=made["user_id"].encode())
 
 
 def main() -> None:

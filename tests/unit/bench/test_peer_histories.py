@@ -3,8 +3,8 @@
 from itertools import islice
 from pathlib import Path
 
-from job.bench.ground import histories_after
 from job.bench.many_users import returns, rounds
+from job.bench.workload import histories_after
 from model.datasets.generate import Synthetic, generate
 from model.records import UserBehavior
 from tests.unit.udfs.default_rules import PROFILE

@@ -12,7 +12,7 @@ from job.bench.many_users import CostAt, ManyUsers
 from job.bench.model_alone import ModelAlone, ModelSpeed
 from job.bench.pictures import draw
 from job.bench.report import goals_grid, grids, notes
-from job.bench.results import Kept, Results, figures, keep, read_kept, why_void
+from job.bench.results import Kept, Results, figures, keep, read_kept, void_reasons
 from job.bench.whole_job import TimedJob, WholeJob
 
 TIMED = TimedJob(
@@ -56,7 +56,7 @@ def test_the_quickest_form_of_the_job_counts_if_the_model_was_asked_for_every_li
         results = Results(job=WholeJob((TIMED, second)), model=MODEL)
         told = figures(results)
         assert (told["job_events_per_s"], told["fallback_share"]) == (counts, 0)
-        assert why_void(results) == []
+        assert void_reasons(results) == []
         assert sum("scorer(s)" in row[-1] for grid in grids(results) for row in grid.rows) == 2
 
 
@@ -85,7 +85,7 @@ def test_steps_are_compared_with_full_passes_alone() -> None:
 )
 def test_a_run_that_did_not_score_every_history_is_void(change: dict[str, object], reason: str) -> None:
     results = Results(job=WholeJob((replace(TIMED, **change),)))  # type: ignore[arg-type]
-    (told,) = why_void(results)
+    (told,) = void_reasons(results)
     assert reason in told
     assert notes(results, {})[0].startswith("VOID")
 
@@ -93,13 +93,13 @@ def test_a_run_that_did_not_score_every_history_is_void(change: dict[str, object
 def test_what_is_void_is_told_of_the_part_that_is() -> None:
     both = Incremental(replace(TIMED, fallback_share=0.5), TIMED, 0.98, 80.0, 400.0)
     results = Results(job=JOB, incremental=both)
-    assert why_void(results) == ["incremental: 50.00% of its lists were fallback lists"]
+    assert void_reasons(results) == ["incremental: 50.00% of its lists were fallback lists"]
     assert figures(results)["fallback_share"] == 0
 
 
 def test_a_run_with_all_shortcuts_off_counts() -> None:
     results = Results(job=WholeJob((replace(TIMED, shortcuts={"scoring.cache_mb": "0", "scoring.coalesce": "False"}),)))
-    assert why_void(results) == []
+    assert void_reasons(results) == []
 
 
 def test_a_part_can_be_run_again_beside_those_that_are_there(tmp_path: Path) -> None:

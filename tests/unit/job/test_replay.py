@@ -222,7 +222,7 @@ def test_the_command_refuses_wrong_settings(prepared: str, wrong: str) -> None:
 @pytest.mark.parametrize("pace", ["--speed=nan", "--speed=nanx", "--speed=0", "--speed=-1x"])
 def test_a_pace_that_is_none_is_refused(prepared: str, pace: str) -> None:
     done = run(prepared, pace)
-    assert (done.exit_code, "takes a" in done.output) == (1, True)
+    assert (done.exit_code, "give a factor" in done.output) == (2, True)
 
 
 def test_a_log_that_lost_lines_is_refused(tiny: Dataset, log: Path) -> None:

@@ -1,12 +1,17 @@
-"""What the tables account for, whichever of them a checkpoint has shown so far."""
+"""What the tables account for, whichever of them a checkpoint has shown so far; and the end of a killed trial."""
 
+import subprocess
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import psutil
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from job.cluster.jvm import MARK
 from job.trial import accounted
+from model.waiting import wait_until
 from tests.unit.tables.rows import HOUR, behavior, commit, letter, made_list
 
 counts = st.integers(0, 4)
@@ -31,3 +36,34 @@ def test_a_behaviour_counts_once_it_is_applied_and_has_its_list(
         for table, of_table in rows.items():
             commit(tables / table / HOUR, "part-0-0", of_table)
         assert accounted(tables) == min(applied, lists) + duplicates + letters
+
+
+OF_A_KILLED_TRIAL = f"""
+import os, subprocess, sys, time
+from pathlib import Path
+from job.trial import stopped_if_killed
+with stopped_if_killed(Path(sys.argv[1])):
+    marked = {{**os.environ, {MARK!r}: sys.argv[1]}}
+    print(subprocess.Popen(["sleep", "300"], env=marked, start_new_session=True).pid, flush=True)
+    time.sleep(300)
+"""
+
+
+def test_a_cluster_ends_with_a_killed_process_that_used_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", OF_A_KILLED_TRIAL, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as trial:
+        assert trial.stdout is not None
+        of_cluster = psutil.Process(int(trial.stdout.readline()))
+        trial.kill()
+    try:
+        assert wait_until(lambda: not lives(of_cluster), timeout_s=120, poll_s=0.05)
+    finally:
+        if lives(of_cluster):
+            of_cluster.kill()
+
+
+def lives(process: psutil.Process) -> bool:
+    try:
+        return bool(process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -16,7 +16,7 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from job.cli import app
-from job.commands.way_out import Root, one_way_out
+from job.commands.way_out import Root, exit_in_one_sentence
 from job.tables.formats import Format
 from model.datasets.generate import Synthetic, generate
 from model.errors import RecloopError
@@ -246,7 +246,7 @@ def test_a_command_that_prints_nothing_needs_no_output(tmp_path: Path, monkeypat
 def test_a_broken_connection_is_no_reader_that_went(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with (tmp_path / "out").open("w") as out:
         monkeypatch.setattr(sys, "stdout", out)
-        with pytest.raises(typer.Exit) as ended, one_way_out():
+        with pytest.raises(typer.Exit) as ended, exit_in_one_sentence():
             raise BrokenPipeError(errno.EPIPE, "Broken pipe")
     assert ended.value.exit_code == 1
 
@@ -263,12 +263,12 @@ def test_a_command_that_runs_out_of_files_says_what_to_raise(tmp_path: Path, dat
 def test_output_is_dropped_with_no_descriptor_left() -> None:
     script = (
         "import os, resource\n"
-        "from job.commands.way_out import one_way_out\n"
+        "from job.commands.way_out import exit_in_one_sentence\n"
         "print('x')\n"
         "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))\n"
         "try:\n"
-        "    with one_way_out():\n"
+        "    with exit_in_one_sentence():\n"
         "        open('x')\n"
         "except BaseException as error:\n"
         "    os._exit(getattr(error, 'exit_code', 9))\n"
@@ -318,7 +318,7 @@ def test_errors_of_users_and_clusters_end_in_a_sentence_and_a_code(raised: BaseE
 @pytest.mark.parametrize("fault", [KeyError(0), RuntimeError("a lock is held"), RecursionError()])
 def test_a_fault_of_the_program_keeps_its_traceback(fault: Exception) -> None:
     def fail() -> None:
-        with one_way_out():
+        with exit_in_one_sentence():
             raise fault
 
     with pytest.raises(type(fault)):

@@ -139,7 +139,7 @@ def test_actions_of_ones_own_are_prepared_trained_on_and_evaluated(tmp_path: Pat
         (("prepare", "csv", "--path", "x", "--columns", "user=1"), "item and time"),
         (("prepare", "jsonl", "--path", "x", "--set", "lists.size=3"), "no such setting"),
         (("show", "absent"), "recloop data prepare"),
-        (("generate", "--users", "0"), "1 or more"),
+        (("generate", "--users", "1", "--items", "1"), "no more than items"),
     ],
 )
 def test_wrong_input_stops_with_a_message(arguments: tuple[str, ...], message: str) -> None:

@@ -177,7 +177,6 @@ def test_the_command_prints_the_protocol_and_the_differences(dataset: Dataset, b
         (["--recommender", "magic"], "there is no recommender 'magic'"),
         (["--recommender", "ease,ease:l3=2"], "no option 'l3'"),
         (["--bundle", "nowhere"], "holds no bundle"),
-        (["--protocol", "time-split", "--cut", "0"], "--cut is above 0"),
     ],
 )
 def test_the_command_says_what_is_wrong(dataset: Dataset, options: list[str], told: str) -> None:

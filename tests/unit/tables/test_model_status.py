@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from job.commands.status import models_told
+from job.commands.status import models_text
 from job.deployment.model_status import ServedVersion, read_models
 from job.settings.job_settings import JobSettings, load
 from model.registry.registry import Registry
@@ -42,7 +42,7 @@ def settings(tmp_path: Path) -> JobSettings:
 
 def told_by(settings: JobSettings, *rows: dict[str, object]) -> str:
     commit(settings.tables.folder / "model_swaps" / HOUR, "part-a-0", rows)
-    return models_told(read_models(settings))
+    return models_text(read_models(settings))
 
 
 STARTED = (swap(0, "1", "started", 0), swap(1, "1", "started", 1))
@@ -90,4 +90,4 @@ def test_a_registry_that_is_away_is_told_beside_what_is_served(settings: JobSett
 
 
 def test_where_the_tables_are_not_seen_that_is_told() -> None:
-    assert models_told(read_models(None)) == "the job's tables are not seen from here"
+    assert models_text(read_models(None)) == "the job's tables are not seen from here"

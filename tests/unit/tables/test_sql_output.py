@@ -24,7 +24,7 @@ from rich.text import Text
 from typer.testing import CliRunner, Result
 
 from job.commands import lists, sql
-from job.commands.output import Screen, print_json, say, warn
+from job.commands.output import Screen, print_json, print_line, warn
 from job.tables import duck
 from job.tables.errors import ExportError
 from job.tables.export import export
@@ -283,7 +283,7 @@ def test_nothing_that_is_printed_is_obeyed_by_a_terminal(text: str) -> None:
     for each in (escape(text), Text(text), grid, Panel(Text(text))):
         out.print(each)
     with redirect_stdout(file), redirect_stderr(file):
-        say(text)
+        print_line(text)
         warn(text)
         print_json({"text": text})
     assert not CONTROLS & set(file.getvalue())

@@ -5,7 +5,7 @@ speed does not depend on its quality. Histories have the lengths that result fro
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from job.bench.peers.histories import apply
 from job.bench.scale import Scale
+from job.trial import Report
 from model.bundles.bundle import Bundle, Manifest, Training, write_bundle
 from model.datasets.generate import Synthetic, generate
 from model.datasets.prepared import Dataset
@@ -37,12 +38,9 @@ _LEARNED_FROM = 50_000
 _EPOCHS = 1
 _NEGATIVES = 256
 
-Say = Callable[[str], None]
-"""A callback that reports each step in a few words."""
-
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class Workload:
     """The workload, ready to measure.
 
     Attributes:
@@ -51,7 +49,7 @@ class Ground:
         dataset: the behaviours; the first `scale.past` are the past.
         bundle: the model.
         overrides: settings of the job, in the format of `--set`.
-        say: called at each step.
+        report: called at each step.
     """
 
     scale: Scale
@@ -59,7 +57,7 @@ class Ground:
     dataset: Dataset
     bundle: Bundle
     overrides: tuple[str, ...]
-    say: Say
+    report: Report
 
     def past(self) -> Iterator[UserBehavior]:
         """Return the behaviours before timing begins."""
@@ -70,16 +68,16 @@ class Ground:
         return islice(self.dataset.behaviors(), self.scale.past, None)
 
 
-def make_ground(scale: Scale, folder: Path, overrides: tuple[str, ...], say: Say) -> Ground:
+def make_workload(scale: Scale, folder: Path, overrides: tuple[str, ...], report: Report) -> Workload:
     """Generate behaviours and train the model; equal scales give equal results."""
-    say("generating behaviours")
+    report("generating behaviours")
     shape = Synthetic(users=scale.users, items=scale.items, behaviors=scale.past + scale.timed)
     dataset = generate(shape, folder / "data", "bench")
-    say("training the model briefly")
-    return Ground(scale, folder, dataset, train_briefly(scale, folder, say), overrides, say)
+    report("training the model briefly")
+    return Workload(scale, folder, dataset, train_briefly(scale, folder, report), overrides, report)
 
 
-def train_briefly(scale: Scale, folder: Path, say: Say, kind: Literal["sasrec", "gru"] = "sasrec") -> Bundle:
+def train_briefly(scale: Scale, folder: Path, report: Report, kind: Literal["sasrec", "gru"] = "sasrec") -> Bundle:
     """Train a model briefly on every item, and write its bundle.
 
     A GRU keeps its initial weights, as it is slow to train.
@@ -97,11 +95,11 @@ def train_briefly(scale: Scale, folder: Path, say: Say, kind: Literal["sasrec", 
     training = load_interactions(dataset).with_vocabulary(tuple(sorted(items)))
     config = _config(kind, len(items))
 
-    def told(news: EpochDone) -> None:
-        say(f"training the model briefly: epoch {news.epoch} of {news.epochs}")
+    def on_epoch(news: EpochDone) -> None:
+        report(f"training the model briefly: epoch {news.epoch} of {news.epochs}")
 
     if kind == "sasrec":
-        model = train(training, config, TrainConfig(epochs=_EPOCHS, negatives=_NEGATIVES), told)
+        model = train(training, config, TrainConfig(epochs=_EPOCHS, negatives=_NEGATIVES), on_epoch)
     else:
         model = config.build(training.histories().counts())
     learned = Learned(model, lambda count: nearest_neighbors(model.item.weight, count))
@@ -131,14 +129,14 @@ def _config(kind: Literal["sasrec", "gru"], items: int) -> "SequenceConfig":
     return SASRecConfig(items=items, history_length=HISTORY, dim=DIM, layers=BLOCKS, k=LISTED)
 
 
-def model_inputs(ground: Ground) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def model_inputs(workload: Workload) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the model's inputs history (N, 50) and exclude (N, 128) for the first timed behaviours."""
-    kept = histories_after(ground.past())
-    index_of = ground.bundle.index_of
-    count = min(_CALLS, ground.scale.timed)
+    kept = histories_after(workload.past())
+    index_of = workload.bundle.index_of
+    count = min(_CALLS, workload.scale.timed)
     history = np.zeros((count, HISTORY), dtype=np.int64)
     exclude = np.zeros((count, EXCLUDED), dtype=np.int64)
-    for row, behavior in enumerate(islice(ground.timed(), count)):
+    for row, behavior in enumerate(islice(workload.timed(), count)):
         items = kept[behavior.user_id]
         apply(items, behavior.action, behavior.item_id)
         indexes = [index_of[item] for item in items]
