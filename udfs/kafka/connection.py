@@ -43,8 +43,8 @@ class Secret:
         try:
             secret = os.environ[name] if kind == "env" else Path(name).read_bytes().decode()
         except (KeyError, OSError, UnicodeDecodeError) as error:
-            what = f"the variable {name}" if kind == "env" else f"the file {name}"
-            msg = f"a secret should be in {what}, which can't be read here: it is needed on every TaskManager too"
+            source = f"the variable {name}" if kind == "env" else f"the file {name}"
+            msg = f"a secret should be in {source}, which can't be read here: it is needed on every TaskManager too"
             raise SecretMissingError(msg) from error
         return secret
 

@@ -90,7 +90,7 @@ class KafkaFetcher:
         self._asked: set[int] = set()
         self._queue: SimpleQueue[Wanted] = SimpleQueue()
         self._waiting: list[Wanted] = []
-        self._heard = time.monotonic()
+        self._last_report = time.monotonic()
         self._topic_id: bytes | None = None
         self._made_anew = False
         self._failure: LogError | None = None
@@ -112,7 +112,7 @@ class KafkaFetcher:
 
     def silent_ms(self) -> int:
         """Return for how long no broker has reported on the topic; up to two refreshes count as 0."""
-        silent_ms = int((time.monotonic() - self._heard) * 1000)
+        silent_ms = int((time.monotonic() - self._last_report) * 1000)
         return silent_ms if silent_ms > 2 * _METADATA_MS else 0
 
     def close(self) -> None:
@@ -161,22 +161,30 @@ class KafkaFetcher:
                 _log.warning("no broker of %s answers: %r", self._connection.brokers, error)
                 continue
             self._transactions.watch(consumer)
-            cluster.add_listener(self._hear)
+            cluster.add_listener(self._on_metadata)
             cluster.add_topic(self._topic)
             return consumer, cluster
         return None, None
 
-    def _hear(self, cluster: Any) -> None:
+    def _on_metadata(self, cluster: Any) -> None:
         """Take note of an answer about the cluster; a topic that is not in it (any more) counts as silence."""
-        topic_id = _topic_id(cluster, self._topic)
+        found = cluster.topic_id(self._topic)  # None with brokers before 2.8
+        topic_id = None if found is None else bytes(found.bytes)
         self._made_anew |= None not in {topic_id, self._topic_id} and topic_id != self._topic_id
         self._topic_id = topic_id or self._topic_id
         if numbers := cluster.partitions_for_topic(self._topic):
-            self._heard = time.monotonic()
+            self._last_report = time.monotonic()
             self.partitions = len(numbers)
 
     def _turn(self, consumer: Any, cluster: Any) -> None:
-        self._check_topic(cluster)
+        """Check that the topic is the same and may be read, take up what is wanted, and fetch once."""
+        if self._made_anew:
+            msg = f"topic {self._topic} was made anew while it was read: {_ANEW}"
+            raise LogReplacedError(msg)
+        if self._topic in cluster.unauthorized_topics:
+            raise TopicAuthorizationFailedError({self._topic})
+        if (refused := refusal(cluster)) is not None:
+            raise refused
         self._take_up(consumer)
         # A single full partition is not paused: kafka-python 3.0.12 may never read on what it had parked meanwhile.
         if not self.buffers or any(buffer.is_full for buffer in self.buffers.values()):
@@ -184,8 +192,8 @@ class KafkaFetcher:
             return
         for tp, records in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).items():
             buffer = self.buffers[tp.partition]
-            with_gaps = list(self._with_gaps(buffer.next_offset, [_log_record(record) for record in records]))
-            buffer.put(with_gaps, records[-1].offset + 1)
+            fetched = [log_record(each.partition, each.offset, each.timestamp, each.value) for each in records]
+            buffer.put(list(self._with_gaps(buffer.next_offset, fetched)), records[-1].offset + 1)
         for tp in consumer.assignment():
             # Beyond the last record where transactions were aborted, or ended, or compaction removed the last ones.
             buffer = self.buffers[tp.partition]
@@ -209,16 +217,6 @@ class KafkaFetcher:
             )
             problem = Problem(Reason.OFFSETS_GONE, detail, offsets)
             yield LogRecord(partition, first, b"", 0, problem=problem)
-
-    def _check_topic(self, cluster: Any) -> None:
-        """Check that the topic is the same, and may be read."""
-        if self._made_anew:
-            msg = f"topic {self._topic} was made anew while it was read: {_ANEW}"
-            raise LogReplacedError(msg)
-        if self._topic in cluster.unauthorized_topics:
-            raise TopicAuthorizationFailedError({self._topic})
-        if (refused := refusal(cluster)) is not None:
-            raise refused
 
     def _take_up(self, consumer: Any) -> None:
         """Begin with the partitions that are newly wanted and that a broker has reported."""
@@ -282,14 +280,3 @@ class KafkaFetcher:
 
     def _tp(self, partition: int) -> Any:
         return TopicPartition(self._topic, partition)
-
-
-def _topic_id(cluster: Any, topic: str) -> bytes | None:
-    """Return the topic's id; None with brokers before 2.8."""
-    topic_id = cluster.topic_id(topic)
-    return None if topic_id is None else bytes(topic_id.bytes)
-
-
-def _log_record(record: Any) -> LogRecord:
-    appended_at = record.timestamp if record.timestamp is not None and record.timestamp >= 0 else None
-    return log_record(record.partition, record.offset, appended_at, record.value)

@@ -49,4 +49,4 @@ class PartitionBuffer:
             self._bytes -= sum(len(record.raw) for record in records)
             more = bool(self._records)
             self.taken = self._records[0].offset if more else self.next_offset
-        return Poll(records, self.taken, self.cursor, more)
+        return Poll(records=records, next_offset=self.taken, cursor=self.cursor, more=more)

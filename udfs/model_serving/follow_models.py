@@ -75,7 +75,7 @@ class ModelFollower:
         """Have the thread end, once it has loaded what it is loading."""
         self._ended.set()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Poll the pointers once, and load the versions that they name and that are not served yet."""
         source = self._followed[0].source
         try:
@@ -92,7 +92,7 @@ class ModelFollower:
     def _run(self, interval_s: float) -> None:
         while not self._ended.wait(interval_s * random.uniform(1 - _JITTER, 1 + _JITTER)):
             try:
-                self.look()
+                self.poll()
             except Exception as error:  # a registry's server may fail with anything, and be well at the next poll
                 self._note_absence(f"{type(error).__name__}: {error}")
 
@@ -120,8 +120,8 @@ class ModelFollower:
         each.next_try = time.monotonic() + each.wait_s
         if failed != each.failed:
             each.failed = failed
-            told = "version %s of %s does not load: the one before is served on"
-            _log.error(told, wanted.id, each.source.name, exc_info=error)
+            message = "version %s of %s does not load: the one before is served on"
+            _log.error(message, wanted.id, each.source.name, exc_info=error)
             self._on_swap(ModelRef(version=wanted.id, hash=wanted.hash, variant=each.variant), failed[1])
 
     def _note_absence(self, problem: str) -> None:

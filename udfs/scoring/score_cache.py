@@ -60,13 +60,13 @@ class Answers(NamedTuple):
     Attributes:
         items: best first. (N, K).
         scores: theirs. (N, K).
-        ways: the source of each: a full pass of the model, or the cache.
+        scored_by: the source of each: a full pass of the model, or the cache.
         faults: the questions whose answer cannot be used, and why.
     """
 
     items: Ints
     scores: Floats
-    ways: list[ScoredBy]
+    scored_by: list[ScoredBy]
     faults: Faults
 
 
@@ -101,9 +101,9 @@ class ScoreCache:
         An answer that cannot be used is not stored, so the question is asked again.
         """
         found = self.find(keys)
-        ways = [ScoredBy.FULL if answer is None else ScoredBy.CACHE for answer in found]
+        scored_by = [ScoredBy.FULL if answer is None else ScoredBy.CACHE for answer in found]
         faults: dict[int, BundleAnswerError] = {}
-        if new := [row for row, way in enumerate(ways) if way is ScoredBy.FULL]:
+        if new := [row for row, each in enumerate(scored_by) if each is ScoredBy.FULL]:
             answers, wrong = ask(new)
             said = [Scores(*each) for each in zip(*answers, strict=True)]
             faults = {new[row]: fault for row, fault in wrong.items()}
@@ -113,7 +113,7 @@ class ScoreCache:
                 found[row] = answer
         whole = [answer for answer in found if answer is not None]
         return Answers(
-            np.stack([each.items for each in whole]), np.stack([each.scores for each in whole]), ways, faults
+            np.stack([each.items for each in whole]), np.stack([each.scores for each in whole]), scored_by, faults
         )
 
     def find(self, keys: Sequence[bytes]) -> list[Scores | None]:

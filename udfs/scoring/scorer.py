@@ -27,14 +27,14 @@ class _Answer(NamedTuple):
         history: the newest known items, for reasons. (rows, L).
         items: best first. (rows, K).
         scores: theirs. (rows, K).
-        ways: the method by which each behaviour was scored.
+        scored_by: the method by which each behaviour was scored.
         faults: the rows whose answer cannot be used, and why.
     """
 
     history: Ints
     items: Ints
     scores: Floats
-    ways: Sequence[ScoredBy]
+    scored_by: Sequence[ScoredBy]
     faults: Faults
 
 
@@ -149,7 +149,7 @@ class Scorer:
         answers, faults = self._checked(self._device.run(self._module.score, reached.states, exclude), exclude)
         if faults:
             stepper.forget([tracked[row].behavior.user_id for row in faults])
-        return _Answer(reached.histories, *answers, reached.ways, faults)
+        return _Answer(reached.histories, *answers, reached.scored_by, faults)
 
     def _candidates(self, answer: _Answer) -> list[Candidates | BundleAnswerError]:
         best = slice(self._rules.candidates)
@@ -163,9 +163,9 @@ class Scorer:
                 items=names[row][:count],
                 packed_scores=scores[row, :count].tobytes(),
                 because=because[row][:count],
-                way=way,
+                scored_by=scored_by,
             )
-            for row, (count, way) in enumerate(zip(counts, answer.ways, strict=True))
+            for row, (count, scored_by) in enumerate(zip(counts, answer.scored_by, strict=True))
         ]
 
     def _reasons(self, history: Ints, items: Ints) -> Ints:

@@ -30,13 +30,13 @@ class Reached(NamedTuple):
         states: (B, S).
         histories: the newest L known items of each. (B, L).
         known: all known items of each.
-        ways: the method by which each was reached.
+        scored_by: the method by which each was reached.
     """
 
     states: Floats
     histories: Ints
     known: list[KnownItems]
-    ways: list[ScoredBy]
+    scored_by: list[ScoredBy]
 
 
 class Stepper:
@@ -67,7 +67,7 @@ class Stepper:
             kept.keep(tracked, reached.states, reached.histories)
             if not np.isfinite(reached.states).all():  # such a state would spoil all that is made from it
                 kept.forget(tracked[row].behavior.user_id for row in _not_finite(reached.states))
-        stepped = np.flatnonzero([way is ScoredBy.STEP for way in reached.ways])
+        stepped = np.flatnonzero([each is ScoredBy.STEP for each in reached.scored_by])
         row, column = reached.histories[stepped].nonzero()
         row = stepped[row]
         reached.known.append(KnownItems(row, reached.histories[row, column], column))
@@ -100,7 +100,7 @@ class Stepper:
         """Run full passes where they are needed, and read kept states."""
         states = np.empty((len(tracked), self._width), dtype=np.float32)
         histories = np.empty((len(tracked), self._inputs.length), dtype=np.int64)
-        ways, known = [ScoredBy.STEP] * len(tracked), []
+        scored_by, known = [ScoredBy.STEP] * len(tracked), []
         if plan.full.size:
             passed = [tracked[row] for row in plan.full]
             found = self._inputs.known([each.history for each in passed])
@@ -110,10 +110,10 @@ class Stepper:
             (states[plan.full],) = self._device.run(self._module.state_after, history[:, used], weight[:, used])
             known.append(found._replace(row=plan.full[found.row]))
             for row in plan.full:
-                ways[row] = ScoredBy.FULL
+                scored_by[row] = ScoredBy.FULL
         rows, slots = plan.held
         states[rows], histories[rows] = kept.read(slots)
-        return Reached(states, histories, known, ways)
+        return Reached(states, histories, known, scored_by)
 
     def _walk(self, plan: Plan, tracked: Sequence[TrackedBehavior], reached: Reached) -> None:
         """Take the steps, each wave in one call."""
