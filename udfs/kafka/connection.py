@@ -12,6 +12,7 @@ from typing import Any
 from udfs.errors import LogError
 
 _FIRST_ANSWER_MS = 10_000
+"""Longest wait for the first broker that answers."""
 
 
 class SecretMissingError(LogError):

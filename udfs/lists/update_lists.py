@@ -127,7 +127,7 @@ class UpdateLists(KeyedProcessFunction):
         now_ms = int(time.time() * 1000)
         rows = []
         for each in filter(None, found):
-            self._lists.put(each.user_id, each.state)
+            self._lists.put(each.user_id, encode_list(each.made))
             row = swept_list_row(
                 each,
                 policy=rules.policy,

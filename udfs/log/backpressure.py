@@ -9,6 +9,7 @@ works from its buffers. Pure: the clock is passed in.
 _LONGEST_PAUSE_MS = 2_000
 """With 250 ms no room was made where downstream did 460 behaviours a second: barriers waited for over a minute."""
 _LONGEST_PAUSE_WHEN_FULL_MS = 250
+"""So that downstream, once its queue is short again, does not wait longer than this for more."""
 _UNHINDERED_MS = 5
 """A poll that took no longer did not wait for downstream."""
 

@@ -21,6 +21,7 @@ MOST_PARTITIONS = 100_000
 _CHUNK_BYTES = LONGEST_RECORD_BYTES
 """Most bytes of one read."""
 _TAIL_BYTES = 64
+"""Number of the last bytes read whose checksum shows that the file is still the same."""
 _SEARCHED_BYTES = 16 * _CHUNK_BYTES
 """Most bytes that one poll searches for the end of a long line."""
 
@@ -139,9 +140,7 @@ class FileLogReader:
             _check_size(file, size, place)
             return Poll(records=[], next_offset=next_offset, cursor=cursor, more=False)
         _check_tail(file, place)
-        at = _Place(
-            file=file, partition=partition, offset=next_offset, cursor=cursor, begins=place.position, size=size
-        )
+        at = _Place(file=file, partition=partition, offset=next_offset, cursor=cursor, begins=place.position, size=size)
         known = self._unended.get(partition)
         if known is None or known.begins != at.begins or known.searched.position > size:
             return self._read_lines(at, limit)
@@ -185,9 +184,12 @@ class FileLogReader:
         chunk = at.file.read(_CHUNK_BYTES)
         *lines, rest = chunk.split(b"\n", limit)
         if not lines:
-            self._unended[at.partition] = _Unended(at.begins, _tail(chunk, at.begins + len(chunk)))
+            self._unended[at.partition] = _Unended(begins=at.begins, searched=_tail(chunk, at.begins + len(chunk)))
             return self._search_on(at, limit) if len(chunk) == _CHUNK_BYTES else at.nothing(more=False)
-        records = [LogRecord(at.partition, at.offset + i, line, len(line)) for i, line in enumerate(lines)]
+        records = [
+            LogRecord(partition=at.partition, offset=offset, raw=line, size=len(line))
+            for offset, line in enumerate(lines, at.offset)
+        ]
         used = len(chunk) - len(rest)
         position = at.begins + used
         return Poll(
@@ -209,7 +211,7 @@ class FileLogReader:
             position += len(piece)
             tail = piece
         if tail:
-            self._unended[at.partition] = _Unended(at.begins, _tail(tail, position))
+            self._unended[at.partition] = _Unended(begins=at.begins, searched=_tail(tail, position))
         return at.nothing(more=position < at.size)
 
     def _ended(self, at: _Place, end: int, limit: int) -> Poll:
@@ -218,7 +220,7 @@ class FileLogReader:
         if size < _CHUNK_BYTES:
             return self._read_lines(at, limit)
         at.file.seek(at.begins)
-        record = LogRecord(at.partition, at.offset, at.file.read(MAX_RAW_BYTES), size)
+        record = LogRecord(partition=at.partition, offset=at.offset, raw=at.file.read(MAX_RAW_BYTES), size=size)
         at.file.seek(end + 1 - _TAIL_BYTES)
         moved = _encode_cursor(_tail(at.file.read(_TAIL_BYTES), end + 1))
         return Poll(records=[record], next_offset=at.offset + 1, cursor=moved, more=end + 1 < at.size)

@@ -19,6 +19,7 @@ from udfs.kafka.connection import KafkaConnection
 
 _INTERVAL_S = 5.0
 _LAST_S = 2.0
+"""Longest wait for the last commit."""
 _log = logging.getLogger(__name__)
 
 
@@ -53,7 +54,7 @@ class GroupOffsets:
     def _commit(self) -> None:
         """Commit the offsets that changed, for a group without members, as manual assignment leaves it."""
         offsets = self._offsets()
-        changed = {partition: offset for partition, offset in offsets.items() if self._committed.get(partition) != offset}
+        changed = {each: offset for each, offset in offsets.items() if self._committed.get(each) != offset}
         if not changed:
             return
         wanted = {TopicPartition(self._topic, each): OffsetAndMetadata(at, "", -1) for each, at in changed.items()}

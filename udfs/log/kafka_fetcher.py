@@ -33,9 +33,12 @@ from udfs.log.reader import LogRefusedError, LogReplacedError, OffsetsGoneError
 
 _ANEW = "deploy with --fresh to begin again"
 _POLL_MS = 50
+"""Longest wait for records, or for the first partition that is wanted; what is wanted next is taken up after it."""
 _POLL_RECORDS = 2_048
 _FULL_S = 0.005
+"""Time until full buffers are checked again."""
 _ANSWER_MS = 10_000
+"""Longest wait for brokers' answer about the offsets that are there."""
 _RETRY_S = 0.5
 _CLOSE_S = 5.0
 _METADATA_MS = 1_000
@@ -103,7 +106,7 @@ class KafkaFetcher:
         """Ask for a partition; asking again changes nothing."""
         if partition not in self._asked:
             self._asked.add(partition)
-            self._queue.put(Wanted(partition, next_offset, cursor))
+            self._queue.put(Wanted(partition=partition, next_offset=next_offset, cursor=cursor))
 
     def raise_failure(self) -> None:
         """Raise what ended the thread, if something did."""
@@ -215,8 +218,8 @@ class KafkaFetcher:
                 f"topic {self._topic}, partition {partition}: {offsets} of the offsets {begin} to {end - 1} hold no "
                 "record, and no transaction had them: compaction removed them unread; set cleanup.policy=delete"
             )
-            problem = Problem(Reason.OFFSETS_GONE, detail, offsets)
-            yield LogRecord(partition, first, b"", 0, problem=problem)
+            problem = Problem(reason=Reason.OFFSETS_GONE, detail=detail, offsets=offsets)
+            yield LogRecord(partition=partition, offset=first, raw=b"", size=0, problem=problem)
 
     def _take_up(self, consumer: Any) -> None:
         """Begin with the partitions that are newly wanted and that a broker has reported."""
@@ -228,14 +231,14 @@ class KafkaFetcher:
             return
         topic_id = self._topic_id or UNKNOWN_TOPIC_ID
         bounds = self._bounds(consumer, (wanted.partition for wanted in ready))
-        buffers = {wanted.partition: self._place(wanted, topic_id, *bounds[wanted.partition]) for wanted in ready}
+        buffers = {wanted.partition: self._buffer_for(wanted, topic_id, *bounds[wanted.partition]) for wanted in ready}
         consumer.assign([*consumer.assignment(), *map(self._tp, buffers)])
         for partition, buffer in buffers.items():
             consumer.seek(self._tp(partition), buffer.next_offset)
         self.buffers.update(buffers)
         self._waiting = [wanted for wanted in self._waiting if wanted not in ready]
 
-    def _place(self, wanted: Wanted, topic_id: bytes, begin: int, end: int) -> PartitionBuffer:
+    def _buffer_for(self, wanted: Wanted, topic_id: bytes, begin: int, end: int) -> PartitionBuffer:
         """Return a buffer that begins where the partition is to be read on, if that is there."""
         if not wanted.cursor:
             return PartitionBuffer(begin, topic_id)
@@ -268,8 +271,8 @@ class KafkaFetcher:
             msg = f"{detail} (next to read is {offset}, the oldest there {begin}): set log.gone=skip to go on without"
             raise OffsetsGoneError(msg)
         _log.warning(detail)
-        problem = Problem(Reason.OFFSETS_GONE, detail, begin - offset)
-        buffer.put([LogRecord(partition, offset, b"", 0, problem=problem)], begin)
+        problem = Problem(reason=Reason.OFFSETS_GONE, detail=detail, offsets=begin - offset)
+        buffer.put([LogRecord(partition=partition, offset=offset, raw=b"", size=0, problem=problem)], begin)
 
     def _bounds(self, consumer: Any, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
         """Return partition -> the oldest offset there, and the one after the newest that may be read."""

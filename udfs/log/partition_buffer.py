@@ -12,6 +12,7 @@ from udfs.log.reader import Poll
 
 MAX_RECORDS = 8_192
 MAX_BYTES = 8 << 20
+"""A buffer is full at either; a fetch that began before may fill it beyond."""
 
 
 class PartitionBuffer:

@@ -25,6 +25,7 @@ FIELD_END = "\u241f"
 NO_VALUE = "\u2400"
 _PARTITION_BYTES = 4
 _TIMER_EVERY_MS = 1_000
+"""A partition that no record wakes after a restore is begun again within this time."""
 
 
 class KeyRecords(ProcessFunction):

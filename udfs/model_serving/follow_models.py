@@ -21,7 +21,8 @@ from udfs.elements import ModelRef
 from udfs.model_serving.variant_workers import ModelHangsError, Served, VariantWorker
 
 _log = logging.getLogger(__name__)
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
 """Waits between tries to load a version that fails, ever longer: registering the version again mends it."""
 _JITTER = 0.2
 """Waits differ by this share, so that scorers do not all poll at once."""
@@ -65,7 +66,7 @@ class ModelFollower:
         self._load = load
         self._on_swap = on_swap
         self._ended = Event()
-        self._away: str | None = None
+        self._absence: str | None = None
 
     def start(self, interval_s: float) -> None:
         """Poll about every `interval_s` from now on, on a daemon thread."""
@@ -83,7 +84,7 @@ class ModelFollower:
         except RegistryError as error:
             self._note_absence(str(error))
             return
-        self._away = None
+        self._absence = None
         for each in self._followed:
             wanted = each.source.named_by(pointers)
             if wanted is not None and wanted.hash != each.worker.served.ref.hash:
@@ -125,6 +126,6 @@ class ModelFollower:
             self._on_swap(ModelRef(version=wanted.id, hash=wanted.hash, variant=each.variant), failed[1])
 
     def _note_absence(self, problem: str) -> None:
-        if problem != self._away:
+        if problem != self._absence:
             _log.warning("what is served is served on: %s", problem)
-        self._away = problem
+        self._absence = problem

@@ -23,8 +23,10 @@ from udfs.publishing.publication import OutRecord
 
 _FOR_EVER_MS = 2**31 - 1
 _TOPIC_MS = 5_000
+"""Longest wait for a topic's partitions; then brokers are away, or the topic is not there."""
 _RETRY_S = 0.5
 _CHECK_S = 1.0
+"""Time between two checks whether brokers refuse, while acknowledgements are out."""
 _CLOSE_S = 1.0
 _OPTIONS = {
     "acks": "all",

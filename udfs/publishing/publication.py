@@ -84,9 +84,7 @@ def dead_letter_record(row: str) -> OutRecord:
         "truncated": "true" if letter.truncated else "false",
     }
     headers = [(name, str(value).encode()) for name, value in named.items()]
-    return OutRecord(
-        key=None, value=base64.b64decode(letter.raw_base64), place=letter.log_partition, headers=headers
-    )
+    return OutRecord(key=None, value=base64.b64decode(letter.raw_base64), place=letter.log_partition, headers=headers)
 
 
 class PublishedLetter(NamedTuple):

@@ -1,4 +1,4 @@
-"""ModelCalls on a real event loop with real threads: deadlines, the circuit, hung calls, and nothing asked_of_model late."""
+"""ModelCalls on a real event loop with real threads: deadlines, the circuit, hung calls, and no late answer."""
 
 import threading
 
