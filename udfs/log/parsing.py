@@ -222,9 +222,9 @@ def _wrong_time(
     """Return the dead letter of a time that is too early or too far ahead, or late within its partition."""
     latest_ms = now_ms + rules.max_ahead_ms if rules.by_clock else LATEST_MS
     if appended_at is not None:
+        # The log's own time counts, whenever it is read. But a producer whose clock is far ahead stamps both times
+        # alike: of its time and the clock's the earlier counts, which is the producer's unless that is still to come.
         by_log = appended_at + rules.max_ahead_ms
-        # A producer whose clock is far ahead stamps both times alike. So of its time and the clock's the earlier
-        # counts, which is the producer's unless that is still to come.
         latest_ms = min(by_log, latest_ms) if record.stamped_by_producer else by_log
     latest_ms = min(LATEST_MS, latest_ms)
     if not rules.earliest_ms <= timestamp <= latest_ms:
