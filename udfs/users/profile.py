@@ -6,7 +6,7 @@ Pure: no Flink, no clock, no input or output. The same behaviours in the same or
 from array import array
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from model.actions import ActionTable, Kind
 from model.ids import is_new_event
@@ -132,6 +132,8 @@ def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -
             before = profile.shown.pop(item, None)  # so that the dictionary stays in the order of the newest exposures
             count = 1.0 if before is None else 1.0 + before.at(behavior.timestamp, action.half_life_s)
             profile.shown[item] = Shown(impressions=count, time_ms=behavior.timestamp)
+        case _:
+            assert_never(action.kind)
     _bound(profile, rules)
     return Applied.YES
 
