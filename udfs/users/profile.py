@@ -115,6 +115,10 @@ def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -
     profile.user_seq += 1
     action, item = rules.actions[behavior.action], id_hash(behavior.item_id)
     match action.kind:
+        case Kind.EXPOSURE:  # the most frequent kind comes first
+            before = profile.shown.pop(item, None)  # so that the dictionary stays in the order of the newest exposures
+            count = 1.0 if before is None else 1.0 + before.at(behavior.timestamp, action.half_life_s)
+            profile.shown[item] = Shown(count, behavior.timestamp)
         case Kind.POSITIVE | Kind.TERMINAL:
             profile.items.append(item)
             profile.actions.append(action.code)
@@ -128,10 +132,6 @@ def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -
         case Kind.NEGATIVE:
             profile.shown.pop(item, None)
             _remember(profile.disliked, item)
-        case Kind.EXPOSURE:
-            before = profile.shown.pop(item, None)  # so that the dictionary stays in the order of the newest exposures
-            count = 1.0 if before is None else 1.0 + before.at(behavior.timestamp, action.half_life_s)
-            profile.shown[item] = Shown(impressions=count, time_ms=behavior.timestamp)
         case _:
             assert_never(action.kind)
     _bound(profile, rules)
