@@ -89,13 +89,13 @@ class Candidates(msgspec.Struct, array_like=True, frozen=True, gc=False):
         items: item ids.
         packed_scores: float32 each, on the model's own scale.
         because: an item of the user's recent history that the candidate is a near neighbour of, or None.
-        way: the method by which they were scored.
+        scored_by: the method by which they were scored.
     """
 
     items: list[str]
     packed_scores: bytes
     because: list[str | None]
-    way: ScoredBy = ScoredBy.FULL
+    scored_by: ScoredBy = ScoredBy.FULL
 
     def scores(self) -> list[float]:
         """Return the scores as numbers."""

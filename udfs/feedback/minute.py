@@ -20,7 +20,10 @@ MINUTE_MS = 60_000
 _KEPT_MINUTES = 60
 """Number of minutes that parts can still be added to; a part comes late where the job was stopped in its minute."""
 _STEPS_PER_OCTAVE = 16
-"""Histogram steps: neighbouring bounds differ by a factor of 2 ** (1 / 16), so a percentile is off by 4.4 % at most."""
+"""Histogram steps: neighbouring bounds differ by a factor of 2 ** (1 / 16), so a percentile is off by 4.4 % at most.
+
+Step s ends at 2 ** (s / 16) ms, and step -1 is 0 ms.
+"""
 
 
 @dataclass(slots=True)
@@ -64,7 +67,8 @@ class Minute:
             _add_to(self.fallback_reasons, {scored.fallback_reason: 1})
         if scored.behavior.appended_at is not None:
             freshness_ms = max(0, now_ms - scored.behavior.appended_at)
-            _add_to(self.freshness, {_step(freshness_ms): 1})
+            step = math.ceil(_STEPS_PER_OCTAVE * math.log2(freshness_ms)) if freshness_ms > 0 else -1
+            _add_to(self.freshness, {step: 1})
             self.freshness_max_ms = max(self.freshness_max_ms, freshness_ms)
 
     def add(self, other: "Minute") -> None:
@@ -89,7 +93,8 @@ class Minute:
         for step in sorted(self.freshness):
             rank -= self.freshness[step]
             if rank <= 0:
-                return min(_upper_ms(step), self.freshness_max_ms)
+                upper_ms = 2.0 ** (step / _STEPS_PER_OCTAVE) if step >= 0 else 0.0
+                return min(upper_ms, self.freshness_max_ms)
         return float(self.freshness_max_ms)
 
     def row(self, number: int, now_ms: int) -> FeedbackMetricsRow:
@@ -159,11 +164,3 @@ def decode_minute(state: bytes) -> Minute:
 def _add_to(counts: dict[_Key, int], more: Mapping[_Key, int]) -> None:
     for key, count in more.items():
         counts[key] = counts.get(key, 0) + count
-
-
-def _step(freshness_ms: int) -> int:
-    return math.ceil(_STEPS_PER_OCTAVE * math.log2(freshness_ms)) if freshness_ms > 0 else -1
-
-
-def _upper_ms(step: int) -> float:
-    return 2.0 ** (step / _STEPS_PER_OCTAVE) if step >= 0 else 0.0

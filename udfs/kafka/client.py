@@ -29,23 +29,20 @@ class _Connections(KafkaConnectionManager):
 
     async def _build_transport(self, node: Any, timeout_at: Any = None) -> Any:
         transport = await super()._build_transport(node, timeout_at=timeout_at)
-        transport._sock_recv = _with_last_words(transport._sock_recv)
+        receive = transport._sock_recv
+
+        def received() -> tuple[bytes, Any]:
+            """Keep what a broker sends right before it closes, such as why it refuses: kafka-python drops it."""
+            data, error = receive()
+            # The end is still there to be read again.
+            return data, None if data else error
+
+        transport._sock_recv = received
         return transport
 
     def _remember(self, error: Exception) -> None:
         if isinstance(error, SaslAuthenticationFailedError | AuthorizationError):
             self.refusal = error
-
-
-def _with_last_words(receive: Callable[[], tuple[bytes, Any]]) -> Callable[[], tuple[bytes, Any]]:
-    """Keep what a broker sends right before it closes the connection, such as why it refuses: kafka-python drops it."""
-
-    def received() -> tuple[bytes, Any]:
-        data, error = receive()
-        # The end is still there to be read again.
-        return data, None if data else error
-
-    return received
 
 
 def connect(kind: Callable[..., Any], connection: KafkaConnection, **options: Any) -> tuple[Any, Any]:

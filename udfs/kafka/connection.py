@@ -14,6 +14,7 @@ from udfs.errors import LogError
 UNENCRYPTED: Final = "PLAINTEXT"
 """The default of a connection's security, here and in the settings."""
 _FIRST_ANSWER_MS = 10_000
+"""Longest wait for the first broker that answers."""
 
 
 class SecretMissingError(LogError):
@@ -45,8 +46,8 @@ class Secret:
         try:
             secret = os.environ[name] if kind == "env" else Path(name).read_bytes().decode()
         except (KeyError, OSError, UnicodeDecodeError) as error:
-            what = f"the variable {name}" if kind == "env" else f"the file {name}"
-            msg = f"a secret should be in {what}, which can't be read here: it is needed on every TaskManager too"
+            source = f"the variable {name}" if kind == "env" else f"the file {name}"
+            msg = f"a secret should be in {source}, which can't be read here: it is needed on every TaskManager too"
             raise SecretMissingError(msg) from error
         return secret
 

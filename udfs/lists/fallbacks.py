@@ -30,4 +30,4 @@ class BundleFallbacks:
 
     def _of(self, bundle: Bundle) -> Fallbacks:
         groups = dict(zip(bundle.vocabulary, bundle.groups, strict=True)) if self.with_groups else {}
-        return Fallbacks(tuple(item for item, _ in bundle.popularity), groups=groups)
+        return Fallbacks(popular=tuple(item for item, _ in bundle.popularity), groups=groups)

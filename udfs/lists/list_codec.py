@@ -29,7 +29,7 @@ def decode_list(state: bytes) -> UserList:
         StateVersionError: the version byte is unknown.
     """
     list_version, user_seq, items, scores, reasons = fields_1(state)
-    user_list = UserList(list_version, user_seq, items, reasons=reasons)
+    user_list = UserList(list_version=list_version, user_seq=user_seq, items=items, reasons=reasons)
     user_list.scores.frombytes(scores)
     return user_list
 
@@ -45,4 +45,5 @@ def decode_trends(state: bytes) -> TrendSnapshot:
     Raises:
         StateVersionError: the version byte is unknown.
     """
-    return TrendSnapshot(*fields_1(state))
+    snapshot_id, strengths = fields_1(state)
+    return TrendSnapshot(snapshot_id=snapshot_id, strengths=strengths)

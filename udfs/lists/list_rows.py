@@ -27,7 +27,8 @@ def recommendation_list_row(
         epoch: of the element.
     """
     behavior = scored.behavior
-    scored_by = None if scored.candidates is None else model
+    scorer = None if scored.candidates is None else model
+    source = "fallback" if scored.candidates is None else "scored"
     return RecommendationListRow(
         user_id=behavior.user_id,
         items=user_list.items,
@@ -40,10 +41,10 @@ def recommendation_list_row(
         log_partition=behavior.log_partition,
         log_offset=behavior.log_offset,
         policy=policy.value,
-        source=_source(scored, policy),
+        source="rules" if policy is Policy.HISTORY else source,
         fallback_reason=scored.fallback_reason,
-        model_version=None if scored_by is None else scored_by.version,
-        model_hash=None if scored_by is None else scored_by.hash,
+        model_version=None if scorer is None else scorer.version,
+        model_hash=None if scorer is None else scorer.hash,
         variant=None if model is None else model.variant,
         trend_snapshot=trend_snapshot,
         batch_size=scored.batch_size,
@@ -92,9 +93,3 @@ def prediction_result_rows(
         )
         for rank, (item_id, score) in enumerate(zip(candidates.items, candidates.scores(), strict=True))
     ]
-
-
-def _source(scored: ScoredBehavior, policy: Policy) -> str:
-    if policy is Policy.HISTORY:
-        return "rules"
-    return "scored" if scored.candidates is not None else "fallback"

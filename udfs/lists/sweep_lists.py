@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from udfs.elements import Begun, ListOwner
-from udfs.lists.list_codec import decode_list, encode_list
+from udfs.lists.list_codec import decode_list
 from udfs.lists.user_list import Fallbacks, ListRules, Policy, UserList, reason_text, swept
 from udfs.rows import RecommendationListRow
 
@@ -19,11 +19,6 @@ class SweptList:
     made: UserList
     item_id: str
 
-    @property
-    def state(self) -> bytes:
-        """The list's state."""
-        return encode_list(self.made)
-
 
 def sweep_list(owner: ListOwner, state: bytes | None, rules: ListRules, fallbacks: Fallbacks) -> SweptList | None:
     """Return the user's next list; None where the list holds no withdrawn item, or there is no list."""
@@ -31,7 +26,10 @@ def sweep_list(owner: ListOwner, state: bytes | None, rules: ListRules, fallback
         return None
     before = decode_list(state)
     gone = next((item for item in before.items if item in rules.withdrawn), None)
-    return None if gone is None else SweptList(owner.user_id, swept(before, owner.excluded, rules, fallbacks), gone)
+    if gone is None:
+        return None
+    made = swept(before, owner.excluded, rules, fallbacks)
+    return SweptList(user_id=owner.user_id, made=made, item_id=gone)
 
 
 def swept_list_row(

@@ -127,7 +127,7 @@ class UpdateLists(KeyedProcessFunction):
         now_ms = int(time.time() * 1000)
         rows = []
         for each in filter(None, found):
-            self._lists.put(each.user_id, each.state)
+            self._lists.put(each.user_id, encode_list(each.made))
             row = swept_list_row(
                 each,
                 policy=rules.policy,
@@ -159,10 +159,10 @@ class UpdateLists(KeyedProcessFunction):
     def _count(self, element: ScoredElement) -> None:
         behaviors, swaps = element.behaviors, element.swaps
         self._lists_made.inc(len(behaviors))
-        ways = [scored.candidates.way for scored in behaviors if scored.candidates is not None]
-        self._scored.inc(len(ways))
-        self._stepped.inc(ways.count(ScoredBy.STEP))
-        self._cached.inc(ways.count(ScoredBy.CACHE))
+        scored_by = [scored.candidates.scored_by for scored in behaviors if scored.candidates is not None]
+        self._scored.inc(len(scored_by))
+        self._stepped.inc(scored_by.count(ScoredBy.STEP))
+        self._cached.inc(scored_by.count(ScoredBy.CACHE))
         for scored in behaviors:
             if scored.fallback_reason is not None:
                 self._fallen_back[scored.fallback_reason].inc()

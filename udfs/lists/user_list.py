@@ -158,11 +158,11 @@ _REASON_TEXTS = {int(code): code.name.lower() for code in ReasonCode}
 
 def _next_list(previous: UserList, user_seq: int, entries: list[Entry]) -> UserList:
     return UserList(
-        previous.list_version + 1,
-        user_seq,
-        [item_id for _, item_id, _ in entries],
-        array("f", [0.0 - cost for cost, _, _ in entries]),
-        [reason for _, _, reason in entries],
+        list_version=previous.list_version + 1,
+        user_seq=user_seq,
+        items=[item_id for _, item_id, _ in entries],
+        scores=array("f", [0.0 - cost for cost, _, _ in entries]),  # -cost would make -0.0 of 0.0
+        reasons=[reason for _, _, reason in entries],
     )
 
 

@@ -8,7 +8,8 @@ works from its buffers. Pure: the clock is passed in.
 
 _LONGEST_PAUSE_MS = 2_000
 """With 250 ms no room was made where downstream did 460 behaviours a second: barriers waited for over a minute."""
-_LONGEST_LOOK_AWAY_MS = 250
+_LONGEST_PAUSE_WHEN_FULL_MS = 250
+"""So that downstream, once its queue is short again, does not wait longer than this for more."""
 _UNHINDERED_MS = 5
 """A poll that took no longer did not wait for downstream."""
 
@@ -36,7 +37,7 @@ class BackpressurePause:
         That is at least one interval, and otherwise 250 ms at most.
         """
         since_ms = now_ms - max(self._polled_ms.values(), default=now_ms)
-        self._pause_until(now_ms + max(interval_ms, min(since_ms // 2, _LONGEST_LOOK_AWAY_MS)))
+        self._pause_until(now_ms + max(interval_ms, min(since_ms // 2, _LONGEST_PAUSE_WHEN_FULL_MS)))
 
     def _pause_until(self, until_ms: int) -> None:
         self.until_ms = max(self.until_ms, until_ms)

@@ -21,6 +21,7 @@ MOST_PARTITIONS = 100_000
 _CHUNK_BYTES = LONGEST_RECORD_BYTES
 """Most bytes of one read."""
 _TAIL_BYTES = 64
+"""Number of the last bytes read whose checksum shows that the file is still the same."""
 _SEARCHED_BYTES = 16 * _CHUNK_BYTES
 """Most bytes that one poll searches for the end of a long line."""
 
@@ -94,7 +95,7 @@ class _Place:
 
     def nothing(self, *, more: bool) -> Poll:
         """Return a poll without records that stays at this place."""
-        return Poll([], self.offset, self.cursor, more=more)
+        return Poll(records=[], next_offset=self.offset, cursor=self.cursor, more=more)
 
 
 class _Unended(msgspec.Struct, frozen=True):
@@ -134,13 +135,17 @@ class FileLogReader:
         place = _decode_cursor(cursor) if cursor else _Cursor()
         file = self._open(partition, place)
         if file is None:
-            return Poll([], next_offset, cursor, more=False)
+            return Poll(records=[], next_offset=next_offset, cursor=cursor, more=False)
         if (size := os.fstat(file.fileno()).st_size) <= place.position:
             _check_size(file, size, place)
-            return Poll([], next_offset, cursor, more=False)
+            return Poll(records=[], next_offset=next_offset, cursor=cursor, more=False)
         _check_tail(file, place)
-        at = _Place(file, partition, next_offset, cursor, place.position, size)
-        return self._look_on(at, limit) if self._is_unended(at) else self._read_lines(at, limit)
+        at = _Place(file=file, partition=partition, offset=next_offset, cursor=cursor, begins=place.position, size=size)
+        known = self._unended.get(partition)
+        if known is None or known.begins != at.begins or known.searched.position > size:
+            return self._read_lines(at, limit)
+        # A line without an end is known to begin here; the bytes searched may have been replaced since.
+        return self._search_on(at, limit) if _holds(file, known.searched) else self._read_lines(at, limit)
 
     def silent_ms(self) -> int:
         """Return 0, as files answer at once."""
@@ -177,16 +182,24 @@ class FileLogReader:
     def _read_lines(self, at: _Place, limit: int) -> Poll:
         at.file.seek(at.begins)
         chunk = at.file.read(_CHUNK_BYTES)
-        lines, used = _complete_lines(chunk, limit)
+        *lines, rest = chunk.split(b"\n", limit)
         if not lines:
-            self._unended[at.partition] = _Unended(at.begins, _tail(chunk, at.begins + len(chunk)))
-            return self._look_on(at, limit) if len(chunk) == _CHUNK_BYTES else at.nothing(more=False)
-        records = [LogRecord(at.partition, at.offset + i, line, len(line)) for i, line in enumerate(lines)]
+            self._unended[at.partition] = _Unended(begins=at.begins, searched=_tail(chunk, at.begins + len(chunk)))
+            return self._search_on(at, limit) if len(chunk) == _CHUNK_BYTES else at.nothing(more=False)
+        records = [
+            LogRecord(partition=at.partition, offset=offset, raw=line, size=len(line))
+            for offset, line in enumerate(lines, at.offset)
+        ]
+        used = len(chunk) - len(rest)
         position = at.begins + used
-        more = position < at.size
-        return Poll(records, at.offset + len(records), _encode_cursor(_tail(chunk[:used], position)), more=more)
+        return Poll(
+            records=records,
+            next_offset=at.offset + len(records),
+            cursor=_encode_cursor(_tail(chunk[:used], position)),
+            more=position < at.size,
+        )
 
-    def _look_on(self, at: _Place, limit: int) -> Poll:
+    def _search_on(self, at: _Place, limit: int) -> Poll:
         """Search for the end of the last line in the bytes that were not searched before."""
         searched = self._unended[at.partition].searched
         position, tail = searched.position, b""
@@ -198,7 +211,7 @@ class FileLogReader:
             position += len(piece)
             tail = piece
         if tail:
-            self._unended[at.partition] = _Unended(at.begins, _tail(tail, position))
+            self._unended[at.partition] = _Unended(begins=at.begins, searched=_tail(tail, position))
         return at.nothing(more=position < at.size)
 
     def _ended(self, at: _Place, end: int, limit: int) -> Poll:
@@ -207,29 +220,15 @@ class FileLogReader:
         if size < _CHUNK_BYTES:
             return self._read_lines(at, limit)
         at.file.seek(at.begins)
-        record = LogRecord(at.partition, at.offset, at.file.read(MAX_RAW_BYTES), size)
+        record = LogRecord(partition=at.partition, offset=at.offset, raw=at.file.read(MAX_RAW_BYTES), size=size)
         at.file.seek(end + 1 - _TAIL_BYTES)
         moved = _encode_cursor(_tail(at.file.read(_TAIL_BYTES), end + 1))
-        return Poll([record], at.offset + 1, moved, more=end + 1 < at.size)
-
-    def _is_unended(self, at: _Place) -> bool:
-        """Return whether a line without an end is known to begin here, and the file still holds the bytes searched."""
-        known = self._unended.get(at.partition)
-        if known is None or known.begins != at.begins or known.searched.position > at.size:
-            return False
-        return _holds(at.file, known.searched)
-
-
-def _complete_lines(chunk: bytes, limit: int) -> tuple[list[bytes], int]:
-    """Return the complete lines of a chunk, at most `limit`, and the bytes that they take with their newlines."""
-    lines = chunk.split(b"\n", limit)
-    rest = lines.pop()
-    return lines, len(chunk) - len(rest)
+        return Poll(records=[record], next_offset=at.offset + 1, cursor=moved, more=end + 1 < at.size)
 
 
 def _tail(read: bytes, position: int) -> _Cursor:
     tail = read[-_TAIL_BYTES:]
-    return _Cursor(position, len(tail), crc32(tail))
+    return _Cursor(position=position, tail_size=len(tail), tail_crc=crc32(tail))
 
 
 def _check_size(file: BinaryIO, size: int, place: _Cursor) -> None:

@@ -19,6 +19,7 @@ from udfs.kafka.connection import KafkaConnection
 
 _INTERVAL_S = 5.0
 _LAST_S = 2.0
+"""Longest wait for the last commit."""
 _log = logging.getLogger(__name__)
 
 
@@ -34,7 +35,7 @@ class GroupOffsets:
         self._group = group
         self._offsets = offsets
         self._admin: Any = None
-        self._told: dict[int, int] = {}
+        self._committed: dict[int, int] = {}
         self._closed = Event()
         self._thread = Thread(target=self._run, name=f"group-offsets-{group}", daemon=True)
         self._thread.start()
@@ -51,25 +52,22 @@ class GroupOffsets:
         self._disconnect()
 
     def _commit(self) -> None:
+        """Commit the offsets that changed, for a group without members, as manual assignment leaves it."""
         offsets = self._offsets()
-        changed = {partition: offset for partition, offset in offsets.items() if self._told.get(partition) != offset}
+        changed = {each: offset for each, offset in offsets.items() if self._committed.get(each) != offset}
         if not changed:
             return
+        wanted = {TopicPartition(self._topic, each): OffsetAndMetadata(at, "", -1) for each, at in changed.items()}
         try:
-            self._tell(changed)
+            if self._admin is None:
+                self._admin, _ = connect(KafkaAdminClient, self._connection)
+            for tp, error in self._admin.alter_group_offsets(self._group, wanted).items():
+                if error.errno:
+                    raise error
+                self._committed[tp.partition] = changed[tp.partition]
         except (KafkaError, LogError, OSError) as error:
             _log.warning("group %s was not told how far topic %s is read: %r", self._group, self._topic, error)
             self._disconnect()
-
-    def _tell(self, offsets: dict[int, int]) -> None:
-        """Commit for a group without members, as manual assignment leaves it."""
-        if self._admin is None:
-            self._admin, _ = connect(KafkaAdminClient, self._connection)
-        wanted = {TopicPartition(self._topic, each): OffsetAndMetadata(at, "", -1) for each, at in offsets.items()}
-        for tp, error in self._admin.alter_group_offsets(self._group, wanted).items():
-            if error.errno:
-                raise error
-            self._told[tp.partition] = offsets[tp.partition]
 
     def _disconnect(self) -> None:
         if self._admin is not None:

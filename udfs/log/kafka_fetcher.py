@@ -33,9 +33,12 @@ from udfs.log.reader import LogRefusedError, LogReplacedError, OffsetsGoneError
 
 _ANEW = "deploy with --fresh to begin again"
 _POLL_MS = 50
+"""Longest wait for records, or for the first partition that is wanted; what is wanted next is taken up after it."""
 _POLL_RECORDS = 2_048
 _FULL_S = 0.005
+"""Time until full buffers are checked again."""
 _ANSWER_MS = 10_000
+"""Longest wait for brokers' answer about the offsets that are there."""
 _RETRY_S = 0.5
 _CLOSE_S = 5.0
 _METADATA_MS = 1_000
@@ -90,7 +93,7 @@ class KafkaFetcher:
         self._asked: set[int] = set()
         self._queue: SimpleQueue[Wanted] = SimpleQueue()
         self._waiting: list[Wanted] = []
-        self._heard = time.monotonic()
+        self._last_report = time.monotonic()
         self._topic_id: bytes | None = None
         self._made_anew = False
         self._failure: LogError | None = None
@@ -103,7 +106,7 @@ class KafkaFetcher:
         """Ask for a partition; asking again changes nothing."""
         if partition not in self._asked:
             self._asked.add(partition)
-            self._queue.put(Wanted(partition, next_offset, cursor))
+            self._queue.put(Wanted(partition=partition, next_offset=next_offset, cursor=cursor))
 
     def raise_failure(self) -> None:
         """Raise what ended the thread, if something did."""
@@ -112,7 +115,7 @@ class KafkaFetcher:
 
     def silent_ms(self) -> int:
         """Return for how long no broker has reported on the topic; up to two refreshes count as 0."""
-        silent_ms = int((time.monotonic() - self._heard) * 1000)
+        silent_ms = int((time.monotonic() - self._last_report) * 1000)
         return silent_ms if silent_ms > 2 * _METADATA_MS else 0
 
     def close(self) -> None:
@@ -161,22 +164,30 @@ class KafkaFetcher:
                 _log.warning("no broker of %s answers: %r", self._connection.brokers, error)
                 continue
             self._transactions.watch(consumer)
-            cluster.add_listener(self._hear)
+            cluster.add_listener(self._on_metadata)
             cluster.add_topic(self._topic)
             return consumer, cluster
         return None, None
 
-    def _hear(self, cluster: Any) -> None:
+    def _on_metadata(self, cluster: Any) -> None:
         """Take note of an answer about the cluster; a topic that is not in it (any more) counts as silence."""
-        topic_id = _topic_id(cluster, self._topic)
+        found = cluster.topic_id(self._topic)  # None with brokers before 2.8
+        topic_id = None if found is None else bytes(found.bytes)
         self._made_anew |= None not in {topic_id, self._topic_id} and topic_id != self._topic_id
         self._topic_id = topic_id or self._topic_id
         if numbers := cluster.partitions_for_topic(self._topic):
-            self._heard = time.monotonic()
+            self._last_report = time.monotonic()
             self.partitions = len(numbers)
 
     def _turn(self, consumer: Any, cluster: Any) -> None:
-        self._check_topic(cluster)
+        """Check that the topic is the same and may be read, take up what is wanted, and fetch once."""
+        if self._made_anew:
+            msg = f"topic {self._topic} was made anew while it was read: {_ANEW}"
+            raise LogReplacedError(msg)
+        if self._topic in cluster.unauthorized_topics:
+            raise TopicAuthorizationFailedError({self._topic})
+        if (refused := refusal(cluster)) is not None:
+            raise refused
         self._take_up(consumer)
         # A single full partition is not paused: kafka-python 3.0.12 may never read on what it had parked meanwhile.
         if not self.buffers or any(buffer.is_full for buffer in self.buffers.values()):
@@ -184,8 +195,8 @@ class KafkaFetcher:
             return
         for tp, records in consumer.poll(timeout_ms=_POLL_MS, max_records=_POLL_RECORDS).items():
             buffer = self.buffers[tp.partition]
-            with_gaps = list(self._with_gaps(buffer.next_offset, [_log_record(record) for record in records]))
-            buffer.put(with_gaps, records[-1].offset + 1)
+            fetched = [log_record(each.partition, each.offset, each.timestamp, each.value) for each in records]
+            buffer.put(list(self._with_gaps(buffer.next_offset, fetched)), records[-1].offset + 1)
         for tp in consumer.assignment():
             # Beyond the last record where transactions were aborted, or ended, or compaction removed the last ones.
             buffer = self.buffers[tp.partition]
@@ -207,18 +218,8 @@ class KafkaFetcher:
                 f"topic {self._topic}, partition {partition}: {offsets} of the offsets {begin} to {end - 1} hold no "
                 "record, and no transaction had them: compaction removed them unread; set cleanup.policy=delete"
             )
-            problem = Problem(Reason.OFFSETS_GONE, detail, offsets)
-            yield LogRecord(partition, first, b"", 0, problem=problem)
-
-    def _check_topic(self, cluster: Any) -> None:
-        """Check that the topic is the same, and may be read."""
-        if self._made_anew:
-            msg = f"topic {self._topic} was made anew while it was read: {_ANEW}"
-            raise LogReplacedError(msg)
-        if self._topic in cluster.unauthorized_topics:
-            raise TopicAuthorizationFailedError({self._topic})
-        if (refused := refusal(cluster)) is not None:
-            raise refused
+            problem = Problem(reason=Reason.OFFSETS_GONE, detail=detail, offsets=offsets)
+            yield LogRecord(partition=partition, offset=first, raw=b"", size=0, problem=problem)
 
     def _take_up(self, consumer: Any) -> None:
         """Begin with the partitions that are newly wanted and that a broker has reported."""
@@ -230,14 +231,14 @@ class KafkaFetcher:
             return
         topic_id = self._topic_id or UNKNOWN_TOPIC_ID
         bounds = self._bounds(consumer, (wanted.partition for wanted in ready))
-        buffers = {wanted.partition: self._place(wanted, topic_id, *bounds[wanted.partition]) for wanted in ready}
+        buffers = {wanted.partition: self._buffer_for(wanted, topic_id, *bounds[wanted.partition]) for wanted in ready}
         consumer.assign([*consumer.assignment(), *map(self._tp, buffers)])
         for partition, buffer in buffers.items():
             consumer.seek(self._tp(partition), buffer.next_offset)
         self.buffers.update(buffers)
         self._waiting = [wanted for wanted in self._waiting if wanted not in ready]
 
-    def _place(self, wanted: Wanted, topic_id: bytes, begin: int, end: int) -> PartitionBuffer:
+    def _buffer_for(self, wanted: Wanted, topic_id: bytes, begin: int, end: int) -> PartitionBuffer:
         """Return a buffer that begins where the partition is to be read on, if that is there."""
         if not wanted.cursor:
             return PartitionBuffer(begin, topic_id)
@@ -270,8 +271,8 @@ class KafkaFetcher:
             msg = f"{detail} (next to read is {offset}, the oldest there {begin}): set log.gone=skip to go on without"
             raise OffsetsGoneError(msg)
         _log.warning(detail)
-        problem = Problem(Reason.OFFSETS_GONE, detail, begin - offset)
-        buffer.put([LogRecord(partition, offset, b"", 0, problem=problem)], begin)
+        problem = Problem(reason=Reason.OFFSETS_GONE, detail=detail, offsets=begin - offset)
+        buffer.put([LogRecord(partition=partition, offset=offset, raw=b"", size=0, problem=problem)], begin)
 
     def _bounds(self, consumer: Any, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
         """Return partition -> the oldest offset there, and the one after the newest that may be read."""
@@ -282,14 +283,3 @@ class KafkaFetcher:
 
     def _tp(self, partition: int) -> Any:
         return TopicPartition(self._topic, partition)
-
-
-def _topic_id(cluster: Any, topic: str) -> bytes | None:
-    """Return the topic's id; None with brokers before 2.8."""
-    topic_id = cluster.topic_id(topic)
-    return None if topic_id is None else bytes(topic_id.bytes)
-
-
-def _log_record(record: Any) -> LogRecord:
-    appended_at = record.timestamp if record.timestamp is not None and record.timestamp >= 0 else None
-    return log_record(record.partition, record.offset, appended_at, record.value)

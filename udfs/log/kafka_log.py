@@ -11,7 +11,6 @@ from udfs.kafka.connection import KafkaConnection
 from udfs.log.group_offsets import GroupOffsets
 from udfs.log.kafka_fetcher import KafkaFetcher
 from udfs.log.kafka_records import UNKNOWN_TOPIC_ID
-from udfs.log.partition_buffer import PartitionBuffer
 from udfs.log.reader import Poll
 
 
@@ -62,9 +61,15 @@ class KafkaLogReader:
             LogError: see `KafkaFetcher`.
         """
         self._fetcher.raise_failure()
-        if (buffer := self._buffer(partition, next_offset, cursor)) is None:
-            return Poll([], next_offset, cursor, more=False)
-        return buffer.take(limit)
+        if (buffer := self._fetcher.buffers.get(partition)) is not None:
+            return buffer.take(limit)
+        if not cursor and partition < len(self._log.start_offsets):
+            self._fetcher.want(partition, self._log.start_offsets[partition], UNKNOWN_TOPIC_ID)
+        else:
+            self._fetcher.want(partition, next_offset, cursor)
+        if self._group is None:
+            self._group = GroupOffsets(self._log.connection, self._log.topic, self._log.group, self._taken)
+        return Poll(records=[], next_offset=next_offset, cursor=cursor, more=False)
 
     def silent_ms(self) -> int:
         """Return for how long no broker has reported on the topic."""
@@ -75,17 +80,6 @@ class KafkaLogReader:
         if self._group is not None:
             self._group.close()
         self._fetcher.close()
-
-    def _buffer(self, partition: int, next_offset: int, cursor: bytes) -> PartitionBuffer | None:
-        if (buffer := self._fetcher.buffers.get(partition)) is not None:
-            return buffer
-        if not cursor and partition < len(self._log.start_offsets):
-            next_offset = self._log.start_offsets[partition]
-            cursor = UNKNOWN_TOPIC_ID
-        self._fetcher.want(partition, next_offset, cursor)
-        if self._group is None:
-            self._group = GroupOffsets(self._log.connection, self._log.topic, self._log.group, self._taken)
-        return None
 
     def _taken(self) -> dict[int, int]:
         return {partition: buffer.taken for partition, buffer in list(self._fetcher.buffers.items())}

@@ -17,7 +17,21 @@ def log_record(partition: int, offset: int, appended_at: int | None, value: byte
         appended_at = None
     if value is None:
         problem = Problem(Reason.TOMBSTONE, "the record has no value")
-        return LogRecord(partition, offset, b"", 0, appended_at, problem, stamped_by_producer=True)
+        return LogRecord(
+            partition=partition,
+            offset=offset,
+            raw=b"",
+            size=0,
+            appended_at=appended_at,
+            problem=problem,
+            stamped_by_producer=True,
+        )
     size = len(value)
-    kept = value[:MAX_RAW_BYTES] if size > LONGEST_RECORD_BYTES else value
-    return LogRecord(partition, offset, kept, size, appended_at, stamped_by_producer=True)
+    return LogRecord(
+        partition=partition,
+        offset=offset,
+        raw=value[:MAX_RAW_BYTES] if size > LONGEST_RECORD_BYTES else value,
+        size=size,
+        appended_at=appended_at,
+        stamped_by_producer=True,
+    )

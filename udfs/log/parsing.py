@@ -145,7 +145,24 @@ def parse(record: LogRecord, rules: ParsingRules, *, newest_ms: int, now_ms: int
         return DeadLetter(record, reason, str(error))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return DeadLetter(record, Reason.NOT_JSON, str(error))
-    return _judged(record, line, rules, newest_ms, now_ms)
+    appended_at = line.appended_at if record.appended_at is None else record.appended_at
+    wrong = _wrong_value(record, line, rules) or _wrong_time(
+        record, line.timestamp, appended_at, rules, newest_ms=newest_ms, now_ms=now_ms
+    )
+    if wrong is not None:
+        return wrong
+    return LoggedBehavior(
+        user_id=line.user_id,
+        action=line.action,
+        item_id=line.item_id,
+        timestamp=line.timestamp,
+        event_id=line.event_id,
+        request_id=line.request_id,
+        position=line.position,
+        log_partition=record.partition,
+        log_offset=record.offset,
+        appended_at=appended_at,
+    )
 
 
 def newest_after(newest_ms: int, behavior: LoggedBehavior) -> int:
@@ -161,31 +178,6 @@ def offsets_gone(letter: DeadLetter) -> int:
     return problem.offsets if problem is not None and problem.reason is Reason.OFFSETS_GONE else 0
 
 
-def _judged(
-    record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int
-) -> LoggedBehavior | DeadLetter:
-    return (
-        _wrong_value(record, line, rules)
-        or _wrong_time(record, line, rules, newest_ms, now_ms)
-        or _behavior(record, line)
-    )
-
-
-def _behavior(record: LogRecord, line: _Line) -> LoggedBehavior:
-    return LoggedBehavior(
-        user_id=line.user_id,
-        action=line.action,
-        item_id=line.item_id,
-        timestamp=line.timestamp,
-        event_id=line.event_id,
-        request_id=line.request_id,
-        position=line.position,
-        log_partition=record.partition,
-        log_offset=record.offset,
-        appended_at=_appended_at(record, line),
-    )
-
-
 def _line_of(raw: bytes) -> _Line:
     """Return a record's fields; ids that are whole numbers become their text."""
     try:
@@ -196,78 +188,52 @@ def _line_of(raw: bytes) -> _Line:
         return msgspec.convert({**fields, **{name: text for name, text in texts.items() if text is not None}}, _Line)
 
 
-def _appended_at(record: LogRecord, line: _Line) -> int | None:
-    return line.appended_at if record.appended_at is None else record.appended_at
-
-
 def _wrong_value(record: LogRecord, line: _Line, rules: ParsingRules) -> DeadLetter | None:
-    if wrong := _wrong_ids(line) or _in_another_unit(line) or _beyond_calendars(record, line):
-        return DeadLetter(record, *wrong)
-    if line.action not in rules.actions:
-        return DeadLetter(record, Reason.UNKNOWN_ACTION, f"action {line.action[:64]!r} is not in the table")
-    return None
-
-
-def _wrong_time(record: LogRecord, line: _Line, rules: ParsingRules, newest_ms: int, now_ms: int) -> DeadLetter | None:
-    appended_at = _appended_at(record, line)
-    latest_ms = min(LATEST_MS, _latest_ms(appended_at, rules, now_ms, by_producer=record.stamped_by_producer))
-    if not rules.earliest_ms <= line.timestamp <= latest_ms:
-        appended = "" if appended_at is None else f" of a record appended at {appended_at}"
-        detail = f"timestamp {line.timestamp}{appended} is not within {rules.earliest_ms} to {latest_ms}"
-        return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
-    # Also where state of an earlier release holds a time that was still to come.
-    newest_ms = newest_ms if appended_at is None else min(newest_ms, appended_at)
-    if line.timestamp < newest_ms - rules.allowed_lateness_ms:
-        detail = f"{newest_ms - line.timestamp} ms older than the partition's newest event"
-        return DeadLetter(record, Reason.LATE, detail, line.timestamp)
-    return None
-
-
-def _wrong_ids(line: _Line) -> tuple[Reason, str] | None:
+    """Return the dead letter of a value that no record may have, whenever it was appended."""
     for name, identifier in (
         ("user_id", line.user_id),
         ("item_id", line.item_id),
         ("event_id", line.event_id),
         ("request_id", line.request_id or None),
     ):
-        if identifier is not None and (wrong := _wrong_id(name, identifier)):
-            return wrong
-    return None
-
-
-def _in_another_unit(line: _Line) -> tuple[Reason, str] | None:
-    unit = wrong_unit(line.timestamp)
-    if unit is None:
-        return None
-    return Reason.IMPOSSIBLE_TIME, f"timestamp {line.timestamp} is in {unit.name.lower()}: write epoch milliseconds"
-
-
-def _beyond_calendars(record: LogRecord, line: _Line) -> tuple[Reason, str] | None:
-    """Return the fault of a time that some readers of the tables can't show, whatever the settings allow."""
+        if identifier is None:
+            continue
+        if not identifier:
+            return DeadLetter(record, Reason.EMPTY_ID, f"{name} is empty")
+        size = len(identifier) if identifier.isascii() else len(identifier.encode())
+        if size > MAX_ID_BYTES:
+            return DeadLetter(record, Reason.LONG_ID, f"{name} has {size} bytes, over {MAX_ID_BYTES}")
+    if (unit := wrong_unit(line.timestamp)) is not None:
+        detail = f"timestamp {line.timestamp} is in {unit.name.lower()}: write epoch milliseconds"
+        return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
+    # Some readers of the tables can't show times beyond these bounds, whatever the settings allow.
     appended_at = line.appended_at if record.appended_at is None else None
     for name, time_ms in (("timestamp", line.timestamp), ("appended_at", appended_at)):
         if time_ms is not None and not 0 <= time_ms <= LATEST_MS:
-            return Reason.IMPOSSIBLE_TIME, f"{name} {time_ms} is not within 0 to {LATEST_MS}"
+            return DeadLetter(record, Reason.IMPOSSIBLE_TIME, f"{name} {time_ms} is not within 0 to {LATEST_MS}")
+    if line.action not in rules.actions:
+        return DeadLetter(record, Reason.UNKNOWN_ACTION, f"action {line.action[:64]!r} is not in the table")
     return None
 
 
-def _latest_ms(appended_at: int | None, rules: ParsingRules, now_ms: int, *, by_producer: bool) -> int:
-    """Return the latest possible event time: by the log where it knows the time of appending, else by the clock.
-
-    A producer whose clock is far ahead stamps both times alike. So of its time and the clock's the earlier counts,
-    which is the producer's unless that is still to come.
-    """
-    by_clock = now_ms + rules.max_ahead_ms if rules.by_clock else LATEST_MS
-    if appended_at is None:
-        return by_clock
-    by_log = appended_at + rules.max_ahead_ms
-    return min(by_log, by_clock) if by_producer else by_log
-
-
-def _wrong_id(name: str, identifier: str) -> tuple[Reason, str] | None:
-    if not identifier:
-        return Reason.EMPTY_ID, f"{name} is empty"
-    size = len(identifier) if identifier.isascii() else len(identifier.encode())
-    if size > MAX_ID_BYTES:
-        return Reason.LONG_ID, f"{name} has {size} bytes, over {MAX_ID_BYTES}"
+def _wrong_time(
+    record: LogRecord, timestamp: int, appended_at: int | None, rules: ParsingRules, *, newest_ms: int, now_ms: int
+) -> DeadLetter | None:
+    """Return the dead letter of a time that is too early or too far ahead, or late within its partition."""
+    latest_ms = now_ms + rules.max_ahead_ms if rules.by_clock else LATEST_MS
+    if appended_at is not None:
+        # The log's own time counts, whenever it is read. But a producer whose clock is far ahead stamps both times
+        # alike: of its time and the clock's the earlier counts, which is the producer's unless that is still to come.
+        by_log = appended_at + rules.max_ahead_ms
+        latest_ms = min(by_log, latest_ms) if record.stamped_by_producer else by_log
+    latest_ms = min(LATEST_MS, latest_ms)
+    if not rules.earliest_ms <= timestamp <= latest_ms:
+        appended = "" if appended_at is None else f" of a record appended at {appended_at}"
+        detail = f"timestamp {timestamp}{appended} is not within {rules.earliest_ms} to {latest_ms}"
+        return DeadLetter(record, Reason.IMPOSSIBLE_TIME, detail)
+    # Also where state of an earlier release holds a time that was still to come.
+    newest_ms = newest_ms if appended_at is None else min(newest_ms, appended_at)
+    if timestamp < newest_ms - rules.allowed_lateness_ms:
+        detail = f"{newest_ms - timestamp} ms older than the partition's newest event"
+        return DeadLetter(record, Reason.LATE, detail, timestamp)
     return None

@@ -12,6 +12,7 @@ from udfs.log.reader import Poll
 
 MAX_RECORDS = 8_192
 MAX_BYTES = 8 << 20
+"""A buffer is full at either; a fetch that began before may fill it beyond."""
 
 
 class PartitionBuffer:
@@ -49,4 +50,4 @@ class PartitionBuffer:
             self._bytes -= sum(len(record.raw) for record in records)
             more = bool(self._records)
             self.taken = self._records[0].offset if more else self.next_offset
-        return Poll(records, self.taken, self.cursor, more)
+        return Poll(records=records, next_offset=self.taken, cursor=self.cursor, more=more)

@@ -20,8 +20,7 @@ from udfs.log.backpressure import BackpressurePause
 from udfs.log.output_queue import OutputQueue
 from udfs.log.parsing import ParsingRules
 from udfs.log.poll_times import PollTimes
-from udfs.log.position import LogPosition
-from udfs.log.reader import Log, Poll
+from udfs.log.reader import Log
 from udfs.log.sort_records import LogPositions, SortRecords
 
 ENOUGH_QUEUED_BYTES = 2_048
@@ -129,14 +128,11 @@ class PollLog(KeyedProcessFunction):
         yield from self._starts.announce(position)
         poll = self._reader.poll(position.partition, position.next_offset, position.cursor, self._rules.max_records)
         self._silence.set(self._reader.silent_ms())
-        yield from self._take(poll, position)
+        if poll.records:
+            yield from self._sorter.sort(poll.records, position)
+        # A log may move on without records too.
+        if (poll.next_offset, poll.cursor) != (position.next_offset, position.cursor):
+            self._positions.move(position, poll.next_offset, poll.cursor)
         done = timers.current_processing_time()
         self._pause.polled(key, now, done)
         timers.register_processing_time_timer(self._times.arm_after_poll(key, done, more=poll.more))
-
-    def _take(self, poll: Poll, position: LogPosition) -> Iterator[Any]:
-        """Hand on the records, and store the new place, which a log may have moved on without records too."""
-        if poll.records:
-            yield from self._sorter.sort(poll.records, position)
-        if (poll.next_offset, poll.cursor) != (position.next_offset, position.cursor):
-            self._positions.move(position, poll.next_offset, poll.cursor)

@@ -24,9 +24,3 @@ class LogPosition:
     newest_ms: int = 0
     epoch: int = 0
     offset_metric: Counter | None = field(default=None, compare=False)
-
-    def advance(self, next_offset: int, cursor: bytes) -> None:
-        """Move on, and report it to the metric."""
-        if self.offset_metric is not None:
-            self.offset_metric.inc(next_offset - self.next_offset)
-        self.next_offset, self.cursor = next_offset, cursor

@@ -21,4 +21,5 @@ def decode_position(state: bytes) -> LogPosition:
     Raises:
         StateVersionError: the version byte is unknown.
     """
-    return LogPosition(*fields_1(state))
+    partition, next_offset, cursor, newest_ms, epoch = fields_1(state)
+    return LogPosition(partition=partition, next_offset=next_offset, cursor=cursor, newest_ms=newest_ms, epoch=epoch)

@@ -52,8 +52,10 @@ class LogPositions:
         return self._positions[key]
 
     def move(self, position: LogPosition, next_offset: int, cursor: bytes) -> None:
-        """Store the new position of the current key's partition."""
-        position.advance(next_offset, cursor)
+        """Store the new position of the current key's partition, and report it to the metric."""
+        if position.offset_metric is not None:
+            position.offset_metric.inc(next_offset - position.next_offset)
+        position.next_offset, position.cursor = next_offset, cursor
         self._stored.update(encode_position(position))
 
 

@@ -25,6 +25,7 @@ FIELD_END = "\u241f"
 NO_VALUE = "\u2400"
 _PARTITION_BYTES = 4
 _TIMER_EVERY_MS = 1_000
+"""A partition that no record wakes after a restore is begun again within this time."""
 
 
 class KeyRecords(ProcessFunction):
@@ -77,8 +78,10 @@ class TakeRecords(KeyedProcessFunction):
         records = read_records(element[_PARTITION_BYTES:], partition)
         first, after = records[0].offset, records[-1].offset + 1
         if first < position.next_offset:
-            told = f"partition {partition} of the topic was read up to {position.next_offset}, and goes on at {first}"
-            msg = f"{told}: it was made anew; deploy with --fresh to begin again"
+            msg = (
+                f"partition {partition} of the topic was read up to {position.next_offset}, and goes on at {first}: "
+                "it was made anew; deploy with --fresh to begin again"
+            )
             raise LogReplacedError(msg)
         begun_at = position.next_offset if position.cursor else first
         self._sorter.count_gone(after - begun_at - len(records))
@@ -105,11 +108,9 @@ class TakeRecords(KeyedProcessFunction):
 
 def read_records(element: bytes, partition: int) -> list[LogRecord]:
     """Return the records of an element, in offset order."""
-    fields = (text.split(FIELD_END) for text in element.decode().split(RECORD_END))
-    records = [_record(partition, int(offset), appended_at, value) for offset, appended_at, value in fields]
+    records = []
+    for text in element.decode().split(RECORD_END):
+        offset, appended_at, value = text.split(FIELD_END)
+        raw = None if value == NO_VALUE else value.encode("latin-1")
+        records.append(log_record(partition, int(offset), int(appended_at) if appended_at else None, raw))
     return sorted(records, key=lambda record: record.offset)
-
-
-def _record(partition: int, offset: int, appended_at: str, value: str) -> LogRecord:
-    raw = None if value == NO_VALUE else value.encode("latin-1")
-    return log_record(partition, offset, int(appended_at) if appended_at else None, raw)

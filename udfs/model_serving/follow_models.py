@@ -21,7 +21,8 @@ from udfs.elements import ModelRef
 from udfs.model_serving.variant_workers import ModelHangsError, Served, VariantWorker
 
 _log = logging.getLogger(__name__)
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 1.0, 30.0
+_FIRST_WAIT_S = 1.0
+_LONGEST_WAIT_S = 30.0
 """Waits between tries to load a version that fails, ever longer: registering the version again mends it."""
 _JITTER = 0.2
 """Waits differ by this share, so that scorers do not all poll at once."""
@@ -65,7 +66,7 @@ class ModelFollower:
         self._load = load
         self._on_swap = on_swap
         self._ended = Event()
-        self._away: str | None = None
+        self._absence: str | None = None
 
     def start(self, interval_s: float) -> None:
         """Poll about every `interval_s` from now on, on a daemon thread."""
@@ -75,7 +76,7 @@ class ModelFollower:
         """Have the thread end, once it has loaded what it is loading."""
         self._ended.set()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Poll the pointers once, and load the versions that they name and that are not served yet."""
         source = self._followed[0].source
         try:
@@ -83,7 +84,7 @@ class ModelFollower:
         except RegistryError as error:
             self._note_absence(str(error))
             return
-        self._away = None
+        self._absence = None
         for each in self._followed:
             wanted = each.source.named_by(pointers)
             if wanted is not None and wanted.hash != each.worker.served.ref.hash:
@@ -92,7 +93,7 @@ class ModelFollower:
     def _run(self, interval_s: float) -> None:
         while not self._ended.wait(interval_s * random.uniform(1 - _JITTER, 1 + _JITTER)):
             try:
-                self.look()
+                self.poll()
             except Exception as error:  # a registry's server may fail with anything, and be well at the next poll
                 self._note_absence(f"{type(error).__name__}: {error}")
 
@@ -120,11 +121,11 @@ class ModelFollower:
         each.next_try = time.monotonic() + each.wait_s
         if failed != each.failed:
             each.failed = failed
-            told = "version %s of %s does not load: the one before is served on"
-            _log.error(told, wanted.id, each.source.name, exc_info=error)
+            message = "version %s of %s does not load: the one before is served on"
+            _log.error(message, wanted.id, each.source.name, exc_info=error)
             self._on_swap(ModelRef(version=wanted.id, hash=wanted.hash, variant=each.variant), failed[1])
 
     def _note_absence(self, problem: str) -> None:
-        if problem != self._away:
+        if problem != self._absence:
             _log.warning("what is served is served on: %s", problem)
-        self._away = problem
+        self._absence = problem

@@ -78,21 +78,22 @@ class ModelCalls(Generic[Question, Answer]):
         size = len(questions)
         answers = self._refusal() or await self._ask(questions)
         if isinstance(answers, FallbackReason):
-            return [Answered(None, answers, size)] * size
+            return [Answered(answer=None, failure=answers, batch_size=size)] * size
         if len(answers) != size:
             msg = f"the model gave {len(answers)} answers to {size} questions"
             raise RuntimeError(msg)
-        return [self._answered(answer, size) for answer in answers]
+        answered: list[Answered[Answer]] = []
+        for answer in answers:
+            if isinstance(answer, Exception):
+                self._on_failure(answer)
+                answered.append(Answered(answer=None, failure=FallbackReason.MODEL_ERROR, batch_size=size))
+            else:
+                answered.append(Answered(answer=answer, failure=None, batch_size=size))
+        return answered
 
     def close(self) -> None:
         """Let the thread end, once its call is over."""
         self._thread.close()
-
-    def _answered(self, answer: Answer | Exception, size: int) -> Answered[Answer]:
-        if isinstance(answer, Exception):
-            self._on_failure(answer)
-            return Answered(None, FallbackReason.MODEL_ERROR, size)
-        return Answered(answer, None, size)
 
     def _refusal(self) -> FallbackReason | None:
         """Return why the model is not called now; None if it is, and then a thread is free."""
@@ -112,27 +113,23 @@ class ModelCalls(Generic[Question, Answer]):
         return FallbackReason.CIRCUIT_OPEN
 
     async def _ask(self, questions: list[Question]) -> Sequence[Answer | Exception] | FallbackReason:
-        call = self._begin(questions)
+        loop = asyncio.get_running_loop()
+        call = self._thread.call(questions)
+        # `on_hang` is called if the call hangs, even if nobody waits for it any more.
+        alarm = loop.call_later(self._rules.hung_s, self._on_hang)
+        call.add_done_callback(lambda _: alarm.cancel())
         deadline_ms = self._rules.deadline_ms
         await asyncio.wait({call}, timeout=None if deadline_ms is None else deadline_ms / 1000)
         if deadline_ms is not None and not call.done():
-            self._miss(call, deadline_ms / 1000)
+            self._miss(call, deadline_ms / 1000, loop.time())
             return FallbackReason.DEADLINE
         if self._circuit.is_open:
             _log.warning("the model answers in time again")
         self._circuit.in_time()
         return FallbackReason.MODEL_ERROR if self._note_failure(call) else call.result()
 
-    def _begin(self, questions: list[Question]) -> "asyncio.Future[Sequence[Answer | Exception]]":
-        """Hand the call to the thread; `on_hang` is called if it hangs, even if nobody waits for it any more."""
-        call = self._thread.call(questions)
-        alarm = asyncio.get_running_loop().call_later(self._rules.hung_s, self._on_hang)
-        call.add_done_callback(lambda _: alarm.cancel())
-        return call
-
-    def _miss(self, call: "asyncio.Future[Sequence[Answer | Exception]]", deadline_s: float) -> None:
+    def _miss(self, call: "asyncio.Future[Sequence[Answer | Exception]]", deadline_s: float, now: float) -> None:
         """Note that the call is late: its answer is dropped, but its end is watched for."""
-        now = asyncio.get_running_loop().time()
         self._overdue, self._stuck_at = call, now + (self._rules.circuit.timeouts - 1) * deadline_s
         call.add_done_callback(self._note_failure)
         was_open = self._circuit.is_open

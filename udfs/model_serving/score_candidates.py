@@ -7,7 +7,6 @@ fails or hangs, the behaviours go on without scores and get fallback lists, whic
 import logging
 import time
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -96,10 +95,13 @@ class ScoreCandidates(AsyncFunction):
         # The states that one worker keeps are bounded, however many variants share the memory.
         self._rules = replace(self._rules, kept_mb=self._rules.kept_mb / len(variants))
         workers = {variant.name: self._worker(variant) for variant in variants}
-        self._workers = VariantWorkers(
-            workers, Variants({each.name: each.weight for each in variants}, self._serving.salt)
-        )
-        followed = list(_followed(variants, workers))
+        assignment = Variants({each.name: each.weight for each in variants}, self._serving.salt)
+        self._workers = VariantWorkers(workers, assignment)
+        followed = [
+            Followed(variant=each.name, worker=workers[each.name], source=each.source)
+            for each in variants
+            if isinstance(each.source, FromRegistry) and each.source.follows
+        ]
         self._follower = ModelFollower(followed, self._load, self._on_swap) if followed else None
         if self._follower is not None:
             self._follower.start(self._serving.poll_s)
@@ -209,12 +211,6 @@ class PassUnscored(AsyncFunction):
             sweep=element.sweep,
         )
         return [Row(value[0], encode(scored))]
-
-
-def _followed(variants: tuple[Variant, ...], workers: dict[str, VariantWorker]) -> Iterator[Followed]:
-    for variant in variants:
-        if isinstance(variant.source, FromRegistry) and variant.source.follows:
-            yield Followed(variant.name, workers[variant.name], variant.source)
 
 
 def _now_ms() -> int:

@@ -31,4 +31,6 @@ async def submit_unshed(
     Those with a reason are answered with it, and `submit` never sees them.
     """
     answers = iter(await submit([each for each, reason in zip(behaviors, reasons, strict=True) if reason is None]))
-    return [next(answers) if reason is None else Answered(None, reason, 0) for reason in reasons]
+    return [
+        next(answers) if reason is None else Answered(answer=None, failure=reason, batch_size=0) for reason in reasons
+    ]

@@ -110,21 +110,17 @@ class VariantWorker:
         """Return the model's answer to each behaviour, in their order."""
         if self._rules.shed_after_ms is None and not self._rules.coalesce:
             return await self._batcher.submit(behaviors)
-        return await submit_unshed(behaviors, self._reasons(behaviors), self._batcher.submit)
-
-    def close(self) -> None:
-        """Let the model's thread end."""
-        self._calls.close()
-
-    def _reasons(self, behaviors: Sequence[TrackedBehavior]) -> list[FallbackReason | None]:
-        """Return why each behaviour is not scored; None for those that are."""
         reasons: list[FallbackReason | None] = [None] * len(behaviors)
         if self._rules.coalesce:
             reasons = [FallbackReason.COALESCED if each else None for each in overtaken(behaviors)]
         if self._rules.shed_after_ms is not None:
             old = too_old(behaviors, time.time() * 1000 - self._rules.shed_after_ms)
             reasons = [FallbackReason.SHED if each else reason for each, reason in zip(old, reasons, strict=True)]
-        return reasons
+        return await submit_unshed(behaviors, reasons, self._batcher.submit)
+
+    def close(self) -> None:
+        """Let the model's thread end."""
+        self._calls.close()
 
     async def _ask(self, behaviors: list[TrackedBehavior]) -> list[Answered[Scored]]:
         """Ask one model about the whole batch: a model that is offered meanwhile waits for the next."""
@@ -133,8 +129,12 @@ class VariantWorker:
             self._served, self._calls = offered, self._calls_of(offered)
         answers = await self._calls(behaviors)
         return [
-            Answered(None if answer is None else Scored(answer, offered), failure, size)
-            for answer, failure, size in answers
+            Answered(
+                answer=None if each.answer is None else Scored(candidates=each.answer, served=offered),
+                failure=each.failure,
+                batch_size=each.batch_size,
+            )
+            for each in answers
         ]
 
     def _calls_of(self, served: Served) -> ModelCalls[TrackedBehavior, Candidates]:

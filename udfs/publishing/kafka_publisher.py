@@ -23,8 +23,10 @@ from udfs.publishing.publication import OutRecord
 
 _FOR_EVER_MS = 2**31 - 1
 _TOPIC_MS = 5_000
+"""Longest wait for a topic's partitions; then brokers are away, or the topic is not there."""
 _RETRY_S = 0.5
 _CHECK_S = 1.0
+"""Time between two checks whether brokers refuse, while acknowledgements are out."""
 _CLOSE_S = 1.0
 _OPTIONS = {
     "acks": "all",
@@ -98,14 +100,14 @@ class KafkaPublisher:
         """Return how many partitions there are now, as far as brokers have reported."""
         while not self._closed.is_set():
             try:
-                return len(self._told_partitions())
+                return len(self._reported_partitions())
             except RetriableError as error:
                 _log.warning("topic %s can't be reached at %s: %r", self._topic, self._connection.brokers, error)
                 self._closed.wait(_RETRY_S)
         msg = f"topic {self._topic} could not be written before the job ended"
         raise PublishError(msg)
 
-    def _told_partitions(self) -> set[int]:
+    def _reported_partitions(self) -> set[int]:
         if self._producer is None:
             self._producer, self._cluster = connect(KafkaProducer, self._connection, **self._options)
         began_ms = time.monotonic() * 1000

@@ -69,13 +69,13 @@ _published = msgspec.json.Decoder(PublishedList).decode
 def list_record(row: str) -> OutRecord:
     """Return the record of a row of recommendation_lists: keyed by user, in the user's partition."""
     user_id = _owner(row).user_id
-    return OutRecord(user_id.encode(), row.encode(), stable_hash(user_id), [])
+    return OutRecord(key=user_id.encode(), value=row.encode(), place=stable_hash(user_id), headers=[])
 
 
 def dead_letter_record(row: str) -> OutRecord:
     """Return the record of a row of dead_letters: the bytes that were kept, and in headers the fault and the place."""
     letter = _letter(row)
-    told: dict[str, str | int] = {
+    named: dict[str, str | int] = {
         "reason": letter.reason,
         "detail": letter.detail,
         "log_partition": letter.log_partition,
@@ -83,8 +83,8 @@ def dead_letter_record(row: str) -> OutRecord:
         "epoch": letter.epoch,
         "truncated": "true" if letter.truncated else "false",
     }
-    headers = [(name, str(value).encode()) for name, value in told.items()]
-    return OutRecord(None, base64.b64decode(letter.raw_base64), letter.log_partition, headers)
+    headers = [(name, str(value).encode()) for name, value in named.items()]
+    return OutRecord(key=None, value=base64.b64decode(letter.raw_base64), place=letter.log_partition, headers=headers)
 
 
 class PublishedLetter(NamedTuple):
@@ -112,17 +112,17 @@ def newest_letters(headers: Iterable[Headers], outcomes: Mapping[tuple[int, int]
         outcomes: place in the log -> epoch of the row of user_behavior, for those that were applied.
     """
     newest: dict[tuple[int, int], PublishedLetter] = {}
-    for letter in map(_published_letter, headers):
+    for each in headers:
+        named = dict(each)
+        letter = PublishedLetter(
+            at=(int(named["log_partition"]), int(named["log_offset"])),
+            epoch=int(named["epoch"]),
+            reason=named["reason"].decode(),
+        )
         known = newest.get(letter.at)
         if letter.epoch > outcomes.get(letter.at, -1) and (known is None or letter.epoch > known.epoch):
             newest[letter.at] = letter
     return {at: letter.reason for at, letter in newest.items()}
-
-
-def _published_letter(headers: Headers) -> PublishedLetter:
-    told = dict(headers)
-    at = int(told["log_partition"]), int(told["log_offset"])
-    return PublishedLetter(at, int(told["epoch"]), told["reason"].decode())
 
 
 def newest_lists(values: Iterable[bytes]) -> dict[str, PublishedList]:

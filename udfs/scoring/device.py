@@ -54,14 +54,17 @@ def open_device(rules: DeviceRules) -> Runner:
     if rules.name == "cpu":
         return OnCpu(rules.precision)
     device = torch.device(rules.name)
-    if (why := _missing(device)) is None:
-        return OnDevice(device, rules.precision)
-    told = f"scoring.device={rules.name}: {why} (CUDA_VISIBLE_DEVICES is {os.environ.get('CUDA_VISIBLE_DEVICES')})"
-    if rules.missing == "refuse":
-        msg = f"{told}; scoring.device_missing=cpu would score on the CPU instead"
-        raise DeviceMissingError(msg)
-    _log.warning("%s; scoring on the CPU", told)
-    return OnCpu(rules.precision)
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
+        reason, visible = str(error).splitlines()[0], os.environ.get("CUDA_VISIBLE_DEVICES")
+        problem = f"scoring.device={rules.name}: {reason} (CUDA_VISIBLE_DEVICES is {visible})"
+        if rules.missing == "refuse":
+            msg = f"{problem}; scoring.device_missing=cpu would score on the CPU instead"
+            raise DeviceMissingError(msg) from error
+        _log.warning("%s; scoring on the CPU", problem)
+        return OnCpu(rules.precision)
+    return OnDevice(device, rules.precision)
 
 
 class OnCpu:
@@ -132,12 +135,3 @@ def _several(answers: Tensor | tuple[Tensor, ...]) -> tuple[Tensor, ...]:
 
 def _full(answer: Tensor) -> Tensor:
     return answer.float() if answer.is_floating_point() else answer
-
-
-def _missing(device: torch.device) -> str | None:
-    """Return why nothing can run there; None if something can."""
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:  # the latter where torch was built without CUDA
-        return str(error).splitlines()[0]
-    return None

@@ -7,6 +7,11 @@ import numpy.typing as npt
 
 Ints = npt.NDArray[np.int64]
 _SLOTS_AN_ITEM = 4
+"""At least; up to twice as many, as the size is a power of two.
+
+With a quarter of the slots taken, linear probing checks 1.2 slots for a hash that is there, and 1.4 for one that is not
+(Knuth, The Art of Computer Programming, volume 3, section 6.4).
+"""
 
 
 class HashIndex:

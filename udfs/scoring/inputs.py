@@ -69,13 +69,15 @@ class ModelInputs:
         found = self._known.find(np.frombuffer(b"".join(packed), np.int64))
         row = np.repeat(np.arange(len(packed)), [len(each) // 8 for each in packed])
         (place,) = found.nonzero()
-        return KnownItems(row[place], found[place], place)
+        return KnownItems(row=row[place], item=found[place], place=place)
 
     def histories(
         self, tracked: Sequence[TrackedBehavior], known: KnownItems, rows: int
     ) -> tuple[Ints, Floats, Floats]:
         """Return each behaviour's newest L known items, their weights and ages, left-padded. (rows, L) each."""
         counts = np.bincount(known.row, minlength=rows)
+        # `cumsum` is the number of items up to a row's last one, which gets column L - 1. Columns below 0 are of items
+        # older than the newest L.
         column = self.length - np.cumsum(counts)[known.row] + np.arange(len(known.row))
         kept = column >= 0
         at = known.row[kept], column[kept]
@@ -102,18 +104,21 @@ class ModelInputs:
             histories: the known items of their histories, in one part or several.
             rows: at least as many as there are behaviours.
         """
+        # Each part is in the order of the rows, but has items of any rows; one item may be in several parts.
         parts = [self.known([behavior.excluded for behavior in tracked])]
         if self._rules.exclude_seen:
             parts += histories
         if any(behavior.disliked for behavior in tracked):
             near = [self._near_disliked(behavior.disliked) for behavior in tracked]
             row = np.repeat(np.arange(len(near)), [len(each) for each in near])
-            parts.append(KnownItems(row, np.concatenate(near), row))
+            parts.append(KnownItems(row=row, item=np.concatenate(near), place=row))  # nobody reads their places
         counts = [np.bincount(part.row, minlength=rows) for part in parts]
         widest = len(self._withdrawn) + max(np.sum(counts, axis=0), default=0)
         exclude = np.zeros((rows, max(1, -(-widest // EXCLUDE_STEP)) * EXCLUDE_STEP), dtype=np.int64)
         exclude[:, : len(self._withdrawn)] = self._withdrawn
-        # In each row a part's items stand behind those of the parts before; `begins` is where they start.
+        # In each row a part's items stand behind those of the parts before; `begins` is the column where they start.
+        # `first` is the place in the part of the row's first item, so an item's column is `begins` and its distance
+        # from that.
         begins = np.full(rows, len(self._withdrawn))
         for part, count in zip(parts, counts, strict=True):
             first = np.cumsum(count) - count

@@ -44,13 +44,13 @@ class Plan(NamedTuple):
 
     Attributes:
         full: rows that need a full pass, rising.
-        held: rows that begin with a kept state, and its slot. (2, N).
+        from_kept: rows that begin with a kept state, and its slot. (2, N).
         waves: (rows, rows whose state they go on from), wave by wave: no wave needs a later one. (2, N) each.
         added: packed hash of the item that each row adds to the state it goes on from; empty if it adds none.
     """
 
     full: Ints
-    held: Ints
+    from_kept: Ints
     waves: list[Ints]
     added: list[bytes]
 
@@ -104,9 +104,10 @@ class KeptStates:
         """Plan each behaviour's state: from a kept one, from that of a behaviour before it, or by a full pass."""
         newest: dict[str, int] = {}
         # Wave 0 is the full passes. Each later wave goes on from states that are there by then: wave 1 from those of
-        # wave 0 and from kept ones, which `held` puts into the rows themselves; wave n from those of wave n - 1.
+        # wave 0 and from kept ones, which `from_kept` puts into the rows themselves; wave n from those of wave n - 1.
         wave, source = [0] * len(tracked), list(range(len(tracked)))
-        added, held = [b""] * len(tracked), []
+        added: list[bytes] = [b""] * len(tracked)
+        from_kept: list[tuple[int, int]] = []
         for row, each in enumerate(tracked):
             earlier = newest.get(each.behavior.user_id)
             newest[each.behavior.user_id] = row
@@ -118,9 +119,15 @@ class KeptStates:
                 wave[row], source[row] = wave[earlier] + 1, earlier
             elif isinstance(before, _Kept):
                 wave[row] = 1
-                held.append((row, before.slot))
-        waves = _by_wave(np.array(wave), np.array(source))
-        return Plan(waves[0][0], np.array(held, dtype=np.int64).reshape(-1, 2).T, waves[1:], added)
+                from_kept.append((row, before.slot))
+        numbers, sources = np.array(wave), np.array(source)
+        rows_of = [np.flatnonzero(numbers == number) for number in range(numbers.max() + 1)]
+        return Plan(
+            full=rows_of[0],
+            from_kept=np.array(from_kept, dtype=np.int64).reshape(-1, 2).T,
+            waves=[np.stack([rows, sources[rows]]) for rows in rows_of[1:]],
+            added=added,
+        )
 
     def _goes_on(self, before: _Made, after: TrackedBehavior) -> bool:
         """Return whether `after` is the same history, or that with one item more, and the model sees all of it."""
@@ -141,12 +148,14 @@ class KeptStates:
         rows = [row for row in last.values() if len(tracked[row].history) <= self._history_bytes]
         self.forget(last)
         rows = rows[-len(self._states) :]
-        slots = self._room_for([tracked[row].behavior.user_id for row in rows])
+        while len(self._unused) < len(rows):
+            self._forget_oldest()
+        slots = [self._unused.pop() for _ in rows]
         self._states[slots], self._histories[slots] = states[rows], histories[rows]
         # Users come last, so that none is ever found with a state that is not there yet.
         for row, slot in zip(rows, slots, strict=True):
             each = tracked[row]
-            kept = _Kept(each.history, each.actions, slot)
+            kept = _Kept(history=each.history, actions=each.actions, slot=slot)
             self._users[each.behavior.user_id] = kept
             self._room.take(self._bytes_of(each.behavior.user_id, kept))
         while self._room.is_over and self._users:
@@ -162,12 +171,6 @@ class KeptStates:
         """Forget all states: the room is for others."""
         self.forget(list(self._users))
 
-    def _room_for(self, users: Sequence[str]) -> list[int]:
-        """Return a slot for each user, none of whom has one; forget as many others as that takes."""
-        while len(self._unused) < len(users):
-            self._forget_oldest()
-        return [self._unused.pop() for _ in users]
-
     def _forget_oldest(self) -> None:
         self._free(*self._users.popitem(last=False))
 
@@ -178,7 +181,3 @@ class KeptStates:
     def _bytes_of(self, user: str, kept: _Kept) -> int:
         texts = getsizeof(user) + getsizeof(kept.history) + getsizeof(kept.actions)
         return self._array_bytes + _USER_BYTES + texts
-
-
-def _by_wave(wave: Ints, source: Ints) -> list[Ints]:
-    return [np.stack([rows := np.flatnonzero(wave == number), source[rows]]) for number in range(wave.max() + 1)]

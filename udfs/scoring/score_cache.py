@@ -41,6 +41,7 @@ _MEBIBYTE = 1 << 20
 _BUFFERS = 8
 """The store consists of so many parts: one is written at once, and the oldest goes first."""
 _BLOOM_BITS = 10
+"""For each key: about 1 % of the questions that were never asked cost a read from disk."""
 
 
 class Scores(NamedTuple):
@@ -50,24 +51,35 @@ class Scores(NamedTuple):
     scores: Floats
 
 
-Ask = Callable[[list[int]], tuple[tuple[Ints, Floats], Faults]]
-"""A call of the model with some of the questions, by number: returns items and scores, (N, K) each, and the faults."""
-
-
-class Answers(NamedTuple):
+class ModelAnswers(NamedTuple):
     """The model's answers to N questions; all have K items.
 
     Attributes:
         items: best first. (N, K).
         scores: theirs. (N, K).
-        ways: the source of each: a full pass of the model, or the cache.
         faults: the questions whose answer cannot be used, and why.
     """
 
     items: Ints
     scores: Floats
-    ways: list[ScoredBy]
     faults: Faults
+
+
+class Answers(NamedTuple):
+    """Answers of the model or the cache; fields as in `ModelAnswers`.
+
+    Attributes:
+        scored_by: the source of each: a full pass of the model, or the cache.
+    """
+
+    items: Ints
+    scores: Floats
+    scored_by: list[ScoredBy]
+    faults: Faults
+
+
+Ask = Callable[[list[int]], ModelAnswers]
+"""A call of the model with some of the questions, by number."""
 
 
 class ScoreCache:
@@ -90,7 +102,11 @@ class ScoreCache:
         self._closed = False
         try:
             _remove_orphans()
-            self.folder, self._owner = _own_folder()
+            draft = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
+            owner = os.open(draft / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
+            lock(owner)
+            # It gets its name only now: another worker would remove a folder of that name that nobody has locked.
+            self.folder, self._owner = draft.rename(draft.with_name(draft.name.removeprefix("."))), owner
             self._store = _open(self.folder / "store", rules.megabytes * _MEBIBYTE)
         except Exception as error:  # rocksdict raises plain ones
             self._give_up(error)
@@ -101,19 +117,22 @@ class ScoreCache:
         An answer that cannot be used is not stored, so the question is asked again.
         """
         found = self.find(keys)
-        ways = [ScoredBy.FULL if answer is None else ScoredBy.CACHE for answer in found]
+        scored_by = [ScoredBy.FULL if answer is None else ScoredBy.CACHE for answer in found]
         faults: dict[int, BundleAnswerError] = {}
-        if new := [row for row, way in enumerate(ways) if way is ScoredBy.FULL]:
-            answers, wrong = ask(new)
-            said = [Scores(*each) for each in zip(*answers, strict=True)]
-            faults = {new[row]: fault for row, fault in wrong.items()}
-            sound = [number for number in range(len(new)) if number not in wrong]
-            self.keep([keys[new[number]] for number in sound], [said[number] for number in sound])
-            for row, answer in zip(new, said, strict=True):
+        if new := [row for row, each in enumerate(scored_by) if each is ScoredBy.FULL]:
+            asked = ask(new)
+            answers = [Scores(*each) for each in zip(asked.items, asked.scores, strict=True)]
+            faults = {new[number]: fault for number, fault in asked.faults.items()}
+            sound = [number for number in range(len(new)) if number not in asked.faults]
+            self.keep([keys[new[number]] for number in sound], [answers[number] for number in sound])
+            for row, answer in zip(new, answers, strict=True):
                 found[row] = answer
         whole = [answer for answer in found if answer is not None]
         return Answers(
-            np.stack([each.items for each in whole]), np.stack([each.scores for each in whole]), ways, faults
+            items=np.stack([each.items for each in whole]),
+            scores=np.stack([each.scores for each in whole]),
+            scored_by=scored_by,
+            faults=faults,
         )
 
     def find(self, keys: Sequence[bytes]) -> list[Scores | None]:
@@ -126,13 +145,22 @@ class ScoreCache:
             self._give_up(error)
             return [None] * len(keys)
         oldest = int(self._clock() - self._max_age_s)
-        return [None if value is None else _unpacked(value, oldest) for value in values]
+        found: list[Scores | None] = []
+        for value in values:
+            if value is None or int.from_bytes(value[:_TIME_BYTES], "little") < oldest:
+                found.append(None)
+                continue
+            middle = (len(value) + _TIME_BYTES) // 2
+            items = np.frombuffer(value[_TIME_BYTES:middle], np.int32).astype(np.int64)
+            found.append(Scores(items=items, scores=np.frombuffer(value[middle:], np.float32)))
+        return found
 
     def keep(self, keys: Sequence[bytes], answers: Sequence[Scores]) -> None:
         """Store the answers; the oldest go when there are too many."""
         if (store := self._store) is None:
             return
         now = int(self._clock()).to_bytes(_TIME_BYTES, "little")
+        # A value is the time, the items and the scores; of the rest each has half, as both take 4 bytes an item.
         try:
             for key, answer in zip(keys, answers, strict=True):
                 store[key] = now + answer.items.astype(np.int32).tobytes() + answer.scores.tobytes()
@@ -194,22 +222,6 @@ def _open(folder: Path, size: int) -> Rdict:
     store = Rdict(str(folder), options)
     store.set_write_options(writing)
     return store
-
-
-def _unpacked(value: bytes, oldest: int) -> Scores | None:
-    if int.from_bytes(value[:_TIME_BYTES], "little") < oldest:
-        return None
-    middle = (len(value) + _TIME_BYTES) // 2
-    items = np.frombuffer(value[_TIME_BYTES:middle], np.int32).astype(np.int64)
-    return Scores(items, np.frombuffer(value[middle:], np.float32))
-
-
-def _own_folder() -> tuple[Path, int]:
-    """Make a new folder and lock it for its owner; it gets its name only then."""
-    draft = Path(tempfile.mkdtemp(prefix=f".{_PREFIX}"))
-    owner = os.open(draft / _OWNER, os.O_RDWR | os.O_CREAT, 0o600)
-    lock(owner)
-    return draft.rename(draft.with_name(draft.name.removeprefix("."))), owner
 
 
 def _remove_orphans() -> None:

@@ -12,7 +12,7 @@ from udfs.elements import Candidates, ScoredBy, TrackedBehavior
 from udfs.scoring.device import Array, OnCpu, Runner
 from udfs.scoring.hash_index import Ints
 from udfs.scoring.inputs import EXCLUDE_STEP, Floats, ModelInputs, used_columns
-from udfs.scoring.score_cache import ScoreCache, question_keys
+from udfs.scoring.score_cache import ModelAnswers, ScoreCache, question_keys
 from udfs.scoring.scoring_rules import ScoringRules
 from udfs.scoring.stepping import Stepper, steps_truly
 
@@ -27,14 +27,14 @@ class _Answer(NamedTuple):
         history: the newest known items, for reasons. (rows, L).
         items: best first. (rows, K).
         scores: theirs. (rows, K).
-        ways: the method by which each behaviour was scored.
+        scored_by: the method by which each behaviour was scored.
         faults: the rows whose answer cannot be used, and why.
     """
 
     history: Ints
     items: Ints
     scores: Floats
-    ways: Sequence[ScoredBy]
+    scored_by: Sequence[ScoredBy]
     faults: Faults
 
 
@@ -122,34 +122,52 @@ class Scorer:
         exclude = self._inputs.exclude(tracked, [known], rows)
         if self._cache is None:
             used = slice(None) if self._rules.fixed_batch else used_columns(history)
-            answers, faults = self._ask(history[:, used], weight[:, used], age_s[:, used], exclude)
-            faults = {row: fault for row, fault in faults.items() if row < asked}
-            items, scores = answers
-            return _Answer(history[:asked], items[:asked], scores[:asked], [ScoredBy.FULL] * asked, faults)
+            found = self._ask(history[:, used], weight[:, used], age_s[:, used], exclude)
+            return _Answer(
+                history=history[:asked],
+                items=found.items[:asked],
+                scores=found.scores[:asked],
+                scored_by=[ScoredBy.FULL] * asked,
+                faults={row: fault for row, fault in found.faults.items() if row < asked},
+            )
         inputs = (history, weight, age_s, exclude)
         keys = question_keys(self._asked_of, *inputs)
-        return _Answer(history, *self._cache.answers(keys, lambda new: self._ask(*(each[new] for each in inputs))))
+        answers = self._cache.answers(keys, lambda new: self._ask(*(each[new] for each in inputs)))
+        return _Answer(
+            history=history,
+            items=answers.items,
+            scores=answers.scores,
+            scored_by=answers.scored_by,
+            faults=answers.faults,
+        )
 
-    def _ask(self, *inputs: Array) -> tuple[tuple[Ints, Floats], Faults]:
+    def _ask(self, *inputs: Array) -> ModelAnswers:
+        """Ask the model; the last of its inputs is `exclude`."""
         return self._checked(self._device.run(self._module, *inputs), inputs[-1])
 
-    def _checked(self, answers: tuple[Array, ...], exclude: Ints) -> tuple[tuple[Ints, Floats], Faults]:
-        """Return items and scores, and the rows whose answers cannot be used: those have no items."""
+    def _checked(self, answers: tuple[Array, ...], exclude: Ints) -> ModelAnswers:
+        """Return the answers; those that cannot be used have no items."""
         faults = check_answers(answers, exclude, self._expected)
         items, scores = answers
         if faults:
             items = items.copy()
             items[list(faults)] = 0
-        return (items, scores), faults
+        return ModelAnswers(items=items, scores=scores, faults=faults)
 
     def _step(self, stepper: Stepper, tracked: Sequence[TrackedBehavior]) -> _Answer:
         """Score by one step a behaviour, where that leads to its history."""
         reached = stepper.reach(tracked)
         exclude = self._inputs.exclude(tracked, reached.known, len(tracked))
-        answers, faults = self._checked(self._device.run(self._module.score, reached.states, exclude), exclude)
-        if faults:
-            stepper.forget([tracked[row].behavior.user_id for row in faults])
-        return _Answer(reached.histories, *answers, reached.ways, faults)
+        found = self._checked(self._device.run(self._module.score, reached.states, exclude), exclude)
+        if found.faults:
+            stepper.forget([tracked[row].behavior.user_id for row in found.faults])
+        return _Answer(
+            history=reached.histories,
+            items=found.items,
+            scores=found.scores,
+            scored_by=reached.scored_by,
+            faults=found.faults,
+        )
 
     def _candidates(self, answer: _Answer) -> list[Candidates | BundleAnswerError]:
         best = slice(self._rules.candidates)
@@ -163,9 +181,9 @@ class Scorer:
                 items=names[row][:count],
                 packed_scores=scores[row, :count].tobytes(),
                 because=because[row][:count],
-                way=way,
+                scored_by=scored_by,
             )
-            for row, (count, way) in enumerate(zip(counts, answer.ways, strict=True))
+            for row, (count, scored_by) in enumerate(zip(counts, answer.scored_by, strict=True))
         ]
 
     def _reasons(self, history: Ints, items: Ints) -> Ints:

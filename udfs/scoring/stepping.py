@@ -18,8 +18,9 @@ from udfs.scoring.kept_states import KeptStates, Plan, Room, users_in
 from udfs.scoring.scoring_rules import ScoringRules
 
 _log = logging.getLogger(__name__)
-_DRAWN = (3, 8)
-"""Number of histories, and of items in each at most, that a bundle's steps are tried with."""
+_TRIED_HISTORIES = 3
+_TRIED_ITEMS = 8
+"""Most items of each history that a bundle's steps are tried with."""
 
 
 class Reached(NamedTuple):
@@ -29,13 +30,13 @@ class Reached(NamedTuple):
         states: (B, S).
         histories: the newest L known items of each. (B, L).
         known: all known items of each.
-        ways: the method by which each was reached.
+        scored_by: the method by which each was reached.
     """
 
     states: Floats
     histories: Ints
     known: list[KnownItems]
-    ways: list[ScoredBy]
+    scored_by: list[ScoredBy]
 
 
 class Stepper:
@@ -64,12 +65,15 @@ class Stepper:
             reached = self._begin(kept, plan, tracked)
             self._walk(plan, tracked, reached)
             kept.keep(tracked, reached.states, reached.histories)
-            if not np.isfinite(reached.states).all():  # such a state would spoil all that is made from it
-                kept.forget(tracked[row].behavior.user_id for row in _not_finite(reached.states))
-        stepped = np.flatnonzero([way is ScoredBy.STEP for way in reached.ways])
+            # A state with a number that is not finite would spoil all that is made from it.
+            spoiled = np.flatnonzero(~np.isfinite(reached.states).all(1))
+            kept.forget(tracked[row].behavior.user_id for row in spoiled)
+        # `_begin` found the known items of the histories that it read as a whole. One that was reached by a step is
+        # never longer than L, so `histories` holds all of its known items.
+        stepped = np.flatnonzero([each is ScoredBy.STEP for each in reached.scored_by])
         row, column = reached.histories[stepped].nonzero()
         row = stepped[row]
-        reached.known.append(KnownItems(row, reached.histories[row, column], column))
+        reached.known.append(KnownItems(row=row, item=reached.histories[row, column], place=column))
         return reached
 
     def forget(self, users: Iterable[str]) -> None:
@@ -99,7 +103,7 @@ class Stepper:
         """Run full passes where they are needed, and read kept states."""
         states = np.empty((len(tracked), self._width), dtype=np.float32)
         histories = np.empty((len(tracked), self._inputs.length), dtype=np.int64)
-        ways, known = [ScoredBy.STEP] * len(tracked), []
+        scored_by, known = [ScoredBy.STEP] * len(tracked), []
         if plan.full.size:
             passed = [tracked[row] for row in plan.full]
             found = self._inputs.known([each.history for each in passed])
@@ -109,13 +113,14 @@ class Stepper:
             (states[plan.full],) = self._device.run(self._module.state_after, history[:, used], weight[:, used])
             known.append(found._replace(row=plan.full[found.row]))
             for row in plan.full:
-                ways[row] = ScoredBy.FULL
-        rows, slots = plan.held
+                scored_by[row] = ScoredBy.FULL
+        # A row that goes on from a kept state begins as a copy of it, so that its step reads and writes the same row.
+        rows, slots = plan.from_kept
         states[rows], histories[rows] = kept.read(slots)
-        return Reached(states, histories, known, ways)
+        return Reached(states=states, histories=histories, known=known, scored_by=scored_by)
 
     def _walk(self, plan: Plan, tracked: Sequence[TrackedBehavior], reached: Reached) -> None:
-        """Take the steps, each wave in one call."""
+        """Take the steps, each wave in one call: a wave's sources are done before it begins."""
         found = self._inputs.known(plan.added)
         items, weights = np.zeros(len(tracked), dtype=np.int64), np.zeros(len(tracked), dtype=np.float32)
         items[found.row] = found.item
@@ -134,12 +139,6 @@ class Stepper:
         return after
 
 
-def _not_finite(states: Floats) -> list[int]:
-    """Return the rows with a number that is not finite. (B, S)."""
-    rows: list[int] = np.flatnonzero(~np.isfinite(states).all(1)).tolist()
-    return rows
-
-
 def steps_truly(module: Any, bundle: Bundle, device: Runner) -> bool:
     """Return whether the bundle takes steps, and they give the scores of its `forward`, for items however old.
 
@@ -148,7 +147,7 @@ def steps_truly(module: Any, bundle: Bundle, device: Runner) -> bool:
     if not all(hasattr(module, method) for method in STEP_METHODS):
         return False
     random = np.random.default_rng(0)
-    shape = _DRAWN[0], min(_DRAWN[1], bundle.manifest.history_length)
+    shape = _TRIED_HISTORIES, min(_TRIED_ITEMS, bundle.manifest.history_length)
     history = random.integers(1, bundle.manifest.items + 1, shape)
     weight = random.uniform(0.5, 4.0, shape).astype(np.float32)
     age_s = np.sort(random.uniform(0, 1e7, shape).astype(np.float32))[:, ::-1].copy()

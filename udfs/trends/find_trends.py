@@ -82,5 +82,5 @@ class FindTrends(KeyedProcessFunction):
     def _loaded(self) -> Trends:
         if self._trends is None:
             sums = {item: decode_sum(state) for item, state in self._sums.items()}
-            self._trends = Trends(self._landmark.value(), sums)
+            self._trends = Trends(landmark_ms=self._landmark.value(), sums=sums)
         return self._trends

@@ -51,8 +51,10 @@ class Trends:
             self.landmark_ms = time_ms
         age = (time_ms - self.landmark_ms) / rules.half_life_ms
         if age > _RENEW_AT_HALF_LIVES:
-            self._move_landmark(time_ms, age)
+            self.landmark_ms = time_ms
+            self.sums = {item: total * 2.0**-age for item, total in self.sums.items()}
             age = 0.0
+        # 2 ** -1000 is still a double above 0, so what is older counts as well.
         self.sums[item_id] = self.sums.get(item_id, 0.0) + weight * 2.0 ** max(age, -1000.0)
 
     def strongest(self, count: int) -> dict[str, float]:
@@ -69,10 +71,6 @@ class Trends:
         gone = [item for item in self.sums if item not in kept]
         self.sums = kept
         return gone
-
-    def _move_landmark(self, time_ms: int, half_lives: float) -> None:
-        self.landmark_ms = time_ms
-        self.sums = {item: total * 2.0**-half_lives for item, total in self.sums.items()}
 
 
 def encode_sum(total: float) -> bytes:

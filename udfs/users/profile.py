@@ -6,9 +6,9 @@ Pure: no Flink, no clock, no input or output. The same behaviours in the same or
 from array import array
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Final, NamedTuple
+from typing import NamedTuple, assert_never
 
-from model.actions import Action, ActionTable, Kind
+from model.actions import ActionTable, Kind
 from model.ids import is_new_event
 from udfs.elements import ListOwner, LoggedBehavior, TrackedBehavior
 from udfs.hashing import HASH_TYPECODE, id_hash, pack
@@ -51,7 +51,7 @@ def _hashes() -> "array[int]":
 
 
 class Shown(NamedTuple):
-    """The impressions of an item without an act; each fades by its action's half-life.
+    """The impressions of an item without an act, which fade by the half-life of the exposures.
 
     Attributes:
         impressions: number of impressions, faded as at `time_ms`.
@@ -113,14 +113,38 @@ def apply(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -
         _bound(profile, rules)
         return Applied.DUPLICATE
     profile.user_seq += 1
-    action = rules.actions[behavior.action]
-    _EFFECTS[action.kind](profile, behavior, action)
+    action, item = rules.actions[behavior.action], id_hash(behavior.item_id)
+    match action.kind:
+        case Kind.EXPOSURE:  # the most frequent kind comes first
+            before = profile.shown.pop(item, None)  # so that the dictionary stays in the order of the newest exposures
+            count = 1.0 if before is None else 1.0 + before.at(behavior.timestamp, action.half_life_s)
+            profile.shown[item] = Shown(count, behavior.timestamp)
+        case Kind.POSITIVE | Kind.TERMINAL:
+            profile.items.append(item)
+            profile.actions.append(action.code)
+            profile.times.append(history_time(behavior.timestamp))
+            profile.shown.pop(item, None)
+            _discard(profile.disliked, item)
+            if action.kind is Kind.TERMINAL:
+                _remember(profile.bought, item)
+        case Kind.REVERSAL:
+            _discard(profile.bought, item)
+        case Kind.NEGATIVE:
+            profile.shown.pop(item, None)
+            _remember(profile.disliked, item)
+        case _:
+            assert_never(action.kind)
     _bound(profile, rules)
     return Applied.YES
 
 
 def snapshot(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules) -> TrackedBehavior:
     """Return the behaviour with the profile as it stands right after it."""
+    shown: list[tuple[int, float]] = []
+    if profile.shown:
+        # Which action each impression came by is not stored: of several half-lives the longest counts.
+        half_life_s = max((a.half_life_s for a in rules.actions.values() if a.kind is Kind.EXPOSURE), default=1.0)
+        shown = [(item, each.at(behavior.timestamp, half_life_s)) for item, each in profile.shown.items()]
     return TrackedBehavior(
         behavior=behavior,
         user_seq=profile.user_seq,
@@ -129,14 +153,18 @@ def snapshot(profile: UserProfile, behavior: LoggedBehavior, rules: ProfileRules
         times=profile.times.tobytes(),
         excluded=_excluded(profile, rules),
         disliked=_newest_dislikes(profile, rules),
-        shown=_faded(profile, behavior.timestamp, rules),
+        shown=shown,
     )
 
 
 def list_owner(user_id: str, profile: UserProfile, rules: ProfileRules) -> ListOwner:
     """Return the parts of the profile, as it stands, that a sweep of the user's list needs."""
     history = pack(profile.items) if rules.exclude_seen else b""
-    return ListOwner(user_id, _excluded(profile, rules) + history, _newest_dislikes(profile, rules))
+    return ListOwner(
+        user_id=user_id,
+        excluded=_excluded(profile, rules) + history,
+        disliked=_newest_dislikes(profile, rules),
+    )
 
 
 def _excluded(profile: UserProfile, rules: ProfileRules) -> bytes:
@@ -148,67 +176,18 @@ def _newest_dislikes(profile: UserProfile, rules: ProfileRules) -> bytes:
     return pack(profile.disliked[-rules.disliked_neighborhoods :]) if rules.disliked_neighborhoods else b""
 
 
-def _faded(profile: UserProfile, now_ms: int, rules: ProfileRules) -> list[tuple[int, float]]:
-    if not profile.shown:
-        return []
-    half_life_s = _exposure_half_life_s(rules.actions)
-    return [(item, shown.at(now_ms, half_life_s)) for item, shown in profile.shown.items()]
-
-
-def _exposure_half_life_s(actions: ActionTable) -> float:
-    """Return the half-life of the exposures; where a table has several, the longest."""
-    return max((action.half_life_s for action in actions.values() if action.kind is Kind.EXPOSURE), default=1.0)
-
-
 def history_time(time_ms: int) -> int:
     """Return an event time as a history holds it: whole seconds, up to the year 2106."""
     return min(time_ms // 1000, _LATEST_S)
 
 
-def _positive(profile: UserProfile, behavior: LoggedBehavior, action: Action) -> None:
-    item = id_hash(behavior.item_id)
-    profile.items.append(item)
-    profile.actions.append(action.code)
-    profile.times.append(history_time(behavior.timestamp))
-    profile.shown.pop(item, None)
-    _discard(profile.disliked, item)
-
-
-def _terminal(profile: UserProfile, behavior: LoggedBehavior, action: Action) -> None:
-    _positive(profile, behavior, action)
-    _remember(profile.bought, id_hash(behavior.item_id))
-
-
-def _reversal(profile: UserProfile, behavior: LoggedBehavior, _action: Action) -> None:
-    _discard(profile.bought, id_hash(behavior.item_id))
-
-
-def _negative(profile: UserProfile, behavior: LoggedBehavior, _action: Action) -> None:
-    item = id_hash(behavior.item_id)
-    profile.shown.pop(item, None)
-    _remember(profile.disliked, item)
-
-
-def _exposure(profile: UserProfile, behavior: LoggedBehavior, action: Action) -> None:
-    item, now_ms = id_hash(behavior.item_id), behavior.timestamp
-    before = profile.shown.pop(item, None)
-    count = 1.0 if before is None else 1.0 + before.at(now_ms, action.half_life_s)
-    profile.shown[item] = Shown(count, now_ms)
-
-
-_EFFECTS: Final = {
-    Kind.POSITIVE: _positive,
-    Kind.TERMINAL: _terminal,
-    Kind.REVERSAL: _reversal,
-    Kind.NEGATIVE: _negative,
-    Kind.EXPOSURE: _exposure,
-}
-
-
 def _bound(profile: UserProfile, rules: ProfileRules) -> None:
     """Drop the oldest beyond every bound: several at once where a bound is lower than when the profile was stored."""
-    while len(profile.items) >= 2 * rules.history_block:
-        _drop_oldest_block(profile, rules)
+    block = rules.history_block
+    while len(profile.items) >= 2 * block:
+        for item in profile.items[:block]:
+            _remember(profile.seen, item)
+        del profile.items[:block], profile.actions[:block], profile.times[:block]
     _keep_newest(profile, profile.seen, rules.seen_limit)
     _keep_newest(profile, profile.bought, rules.bought_limit)
     _keep_newest(profile, profile.disliked, rules.disliked_limit)
@@ -217,14 +196,6 @@ def _bound(profile: UserProfile, rules: ProfileRules) -> None:
     while len(profile.shown) > rules.shown_limit:
         del profile.shown[next(iter(profile.shown))]
         profile.forgotten += 1
-
-
-def _drop_oldest_block(profile: UserProfile, rules: ProfileRules) -> None:
-    dropped, profile.items = profile.items[: rules.history_block], profile.items[rules.history_block :]
-    del profile.actions[: rules.history_block]
-    del profile.times[: rules.history_block]
-    for item in dropped:
-        _remember(profile.seen, item)
 
 
 def _remember(hashes: "array[int]", item: int) -> None:

@@ -39,18 +39,20 @@ def decode_profile(state: bytes) -> UserProfile:
     version, rest = of_versions(state, VERSION_1, VERSION_2)
     user_seq, items, actions, times, seen, bought, disliked, event_ids, shown, forgotten = unpack_fields(rest)
     if version == VERSION_1:
-        items, times = _history_1(items, times)
+        # It had item ids, and the first time, epoch ms, followed by each one's distance from the one before.
+        items = pack(array(HASH_TYPECODE, map(id_hash, items)))
+        times = array(TIME_TYPECODE, map(history_time, accumulate(times))).tobytes()
     return UserProfile(
-        user_seq,
-        unpack(items),
-        bytearray(actions),
-        array(TIME_TYPECODE, times),
-        unpack(seen),
-        unpack(bought),
-        unpack(disliked),
-        unpack(event_ids),
-        {item: Shown(count, time_ms) for item, count, time_ms in shown},
-        forgotten,
+        user_seq=user_seq,
+        items=unpack(items),
+        actions=bytearray(actions),
+        times=array(TIME_TYPECODE, times),
+        seen=unpack(seen),
+        bought=unpack(bought),
+        disliked=unpack(disliked),
+        event_ids=unpack(event_ids),
+        shown={item: Shown(count, time_ms) for item, count, time_ms in shown},
+        forgotten=forgotten,
     )
 
 
@@ -67,12 +69,3 @@ def decode_hashes(state: bytes) -> "array[int]":
     """
     (packed,) = fields_1(state)
     return unpack(packed)
-
-
-def _history_1(items: list[str], deltas: list[int]) -> tuple[bytes, bytes]:
-    """Return the packed items and times of a history of version 1.
-
-    It had item ids, and the first time, epoch ms, followed by each one's distance from the one before.
-    """
-    times = array(TIME_TYPECODE, map(history_time, accumulate(deltas)))
-    return pack(array(HASH_TYPECODE, map(id_hash, items))), times.tobytes()

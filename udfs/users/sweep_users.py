@@ -63,7 +63,7 @@ class SweepUsers:
             if len(self._hashes) < len(before):
                 self._done()
             return False
-        self._under_way[key] = _UnderWay(begun, iter(self._profiles.keys()))
+        self._under_way[key] = _UnderWay(begun=begun, left=iter(self._profiles.keys()))
         return True
 
     def turn(self, key: int) -> Sweep | None:
@@ -76,7 +76,7 @@ class SweepUsers:
         if len(owners) < USERS_A_TURN:
             del self._under_way[key]
             self._done()
-        return Sweep(sweep.begun, owners)
+        return Sweep(begun=sweep.begun, owners=owners)
 
     def pause_ms(self, key: int) -> int | None:
         """Return how long the bucket's next turn waits, as the swept buckets take turns; None where none is left."""

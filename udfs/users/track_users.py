@@ -52,7 +52,10 @@ class TrackUsers(KeyedProcessFunction):
         tracked: list[TrackedBehavior] = []
         rows = []
         for behavior in element.behaviors:
-            profile = profiles.get(behavior.user_id) or self._load(behavior.user_id, profiles)
+            profile = profiles.get(behavior.user_id)
+            if profile is None:
+                state = self._profiles.get(behavior.user_id)
+                profile = profiles[behavior.user_id] = UserProfile() if state is None else decode_profile(state)
             applied = apply(profile, behavior, self._rules) is Applied.YES
             if applied:
                 tracked.append(snapshot(profile, behavior, self._rules))
@@ -60,7 +63,10 @@ class TrackUsers(KeyedProcessFunction):
             rows.append(user_behavior_row(behavior, user_seq, now_ms=now_ms, epoch=self._epoch))
         for user_id, profile in profiles.items():
             self._profiles.put(user_id, encode_profile(profile))
-        self._count(len(tracked), len(rows) - len(tracked))
+        duplicates = len(rows) - len(tracked)
+        self._applied.inc(len(tracked))
+        if duplicates:
+            self._duplicates.inc(duplicates)
         if rows:
             yield USER_BEHAVIOR, to_lines(rows)
         if self._with_trends and (weights := self._weights(tracked)):
@@ -68,7 +74,7 @@ class TrackUsers(KeyedProcessFunction):
         key = context.get_current_key()
         if element.begun is not None and self._sweep.begin(key, element.begun):
             self._sweep_on(key, context)
-        out = TrackedElement(epoch=self._epoch, duplicates=len(rows) - len(tracked), behaviors=tracked)
+        out = TrackedElement(epoch=self._epoch, duplicates=duplicates, behaviors=tracked)
         yield Row(key, encode(out))
 
     def on_timer(self, _timestamp: int, context: Any) -> Iterator[Any]:
@@ -84,18 +90,8 @@ class TrackUsers(KeyedProcessFunction):
             timers = context.timer_service()
             timers.register_processing_time_timer(timers.current_processing_time() + pause_ms)
 
-    def _load(self, user_id: str, profiles: dict[str, UserProfile]) -> UserProfile:
-        state = self._profiles.get(user_id)
-        profiles[user_id] = UserProfile() if state is None else decode_profile(state)
-        return profiles[user_id]
-
     def _weights(self, tracked: list[TrackedBehavior]) -> list[tuple[str, float, int]]:
         """Return (item, action's weight, event time) of the acts whose weight is positive."""
         actions = self._rules.actions
         behaviors = [each.behavior for each in tracked]
         return [(b.item_id, weight, b.timestamp) for b in behaviors if (weight := actions[b.action].weight) > 0]
-
-    def _count(self, applied: int, duplicates: int) -> None:
-        self._applied.inc(applied)
-        if duplicates:
-            self._duplicates.inc(duplicates)

@@ -82,7 +82,7 @@ class Bucket:
         rows = []
         for owner in () if found is None else found.owners:
             if each := sweep_list(owner, self.lists.get(owner.user_id), rules, fallbacks):
-                self.lists[each.user_id] = each.state
+                self.lists[each.user_id] = encode_list(each.made)
                 rows.append(
                     swept_list_row(
                         each,

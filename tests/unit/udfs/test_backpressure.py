@@ -33,20 +33,20 @@ def test_a_quick_poll_does_not_end_a_pause() -> None:
     assert after((1, 1_000, 1_100), (2, 1_150, 1_151)).until_ms == 1_200
 
 
-def test_while_downstream_has_enough_looks_grow_rarer() -> None:
+def test_while_downstream_has_enough_checks_grow_rarer() -> None:
     pause = after((1, 1_000, 1_000))
-    looks = [1_000]
-    while looks[-1] < 3_000:
-        pause.full(looks[-1], 10)
-        looks.append(pause.until_ms)
-    waits = [later - earlier for earlier, later in itertools.pairwise(looks)]
+    checks = [1_000]
+    while checks[-1] < 3_000:
+        pause.full(checks[-1], 10)
+        checks.append(pause.until_ms)
+    waits = [later - earlier for earlier, later in itertools.pairwise(checks)]
     assert waits == sorted(waits)
     assert waits[0] == 10
     assert waits[-1] == 250
     assert len(waits) < 20
 
 
-def test_a_look_that_found_enough_shortens_no_pause() -> None:
+def test_a_check_that_found_enough_shortens_no_pause() -> None:
     pause = after((1, 1_000, 2_000))
     pause.full(2_001, 10)
     assert pause.until_ms == 3_000

@@ -85,7 +85,7 @@ def test_a_missing_device_is_refused_with_what_is_wrong_and_what_to_do(monkeypat
         open_device(replace(DEVICE, name=NOWHERE))
 
 
-def test_a_missing_device_is_replaced_by_the_cpu_where_that_may_be_and_told(
+def test_a_missing_device_is_replaced_by_the_cpu_where_that_may_be_and_logged(
     caplog: pytest.LogCaptureFixture, script: bytes
 ) -> None:
     with caplog.at_level(logging.WARNING):

@@ -112,41 +112,41 @@ def cache() -> Iterator[ScoreCache]:
 def test_a_wrong_answer_is_not_cached_and_a_right_one_is(bundles: dict[str, Bundle], cache: ScoreCache) -> None:
     scorer = Scorer(bundles["nan"], RULES, cache=cache)
     behaviors = [tracked("i1"), tracked(SPOILT), tracked("i2")]
-    for way in (ScoredBy.FULL, ScoredBy.CACHE):
+    for method in (ScoredBy.FULL, ScoredBy.CACHE):
         first, spoilt, last = scorer.answers(behaviors)
         assert isinstance(spoilt, BundleAnswerError)
         assert isinstance(first, Candidates)
         assert isinstance(last, Candidates)
-        assert (first.way, last.way) == (way, way)
+        assert (first.scored_by, last.scored_by) == (method, method)
 
 
 @pytest.mark.parametrize("in_state", [True, False])
 def test_a_step_that_goes_wrong_is_not_gone_on_from(tmp_path: Path, in_state: bool) -> None:
     model = Stepping(IDS.index(SPOILT) + 1, in_state=in_state)
     scorer = Scorer(written(tmp_path / "b", model), RULES)
-    ways = []
+    methods = []
     for before, newest in (((), "i1"), (("i1",), SPOILT), (("i1", SPOILT), "i2"), (("i1", SPOILT, "i2"), "i4")):
         (answer,) = scorer.answers([tracked(newest, before=before)])
-        ways.append("fault" if isinstance(answer, BundleAnswerError) else answer.way.name)
-    assert ways[:3] == ["FULL", "fault", "fault" if in_state else "FULL"]
-    assert in_state or ways[3] == "STEP"
+        methods.append("fault" if isinstance(answer, BundleAnswerError) else answer.scored_by.name)
+    assert methods[:3] == ["FULL", "fault", "fault" if in_state else "FULL"]
+    assert in_state or methods[3] == "STEP"
 
 
 @pytest.mark.parametrize("fault", [*PER_HISTORY, *IN_WHOLE, "raises"])
 def test_a_wrong_answer_is_a_counted_model_error_of_its_behaviour(bundles: dict[str, Bundle], fault: str) -> None:
-    told: list[BaseException] = []
+    failures: list[BaseException] = []
     scorer = Scorer(bundles[fault], RULES)
 
     async def ask() -> list[tuple[bool, FallbackReason | None]]:
         rules = replace(WORKER, calls=CallRules(deadline_ms=None))
-        worker = VariantWorker(Served(ModelRef("1", "h", "a"), scorer), rules, told.append)
+        worker = VariantWorker(Served(ModelRef("1", "h", "a"), scorer), rules, failures.append)
         answered = await worker.submit([tracked("i1"), tracked(SPOILT), tracked("i2")])
         worker.close()
         return [(each.answer is not None, each.failure) for each in answered]
 
     failed, sound = (False, FallbackReason.MODEL_ERROR), (True, None)
     assert asyncio.run(ask()) == ([sound, failed, sound] if fault in PER_HISTORY else [failed] * 3)
-    assert len(told) == 1
+    assert len(failures) == 1
 
 
 @pytest.mark.parametrize("fault", ["nan", "int32 items", "raises"])

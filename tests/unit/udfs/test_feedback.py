@@ -75,9 +75,9 @@ freshness = st.lists(st.integers(0, 10_000_000), min_size=1, max_size=50)
 @given(freshness, st.sampled_from([0.01, 0.5, 0.95, 0.99, 1.0]))
 def test_a_percentile_is_at_most_a_step_above_the_exact_one(values: list[int], share: float) -> None:
     exact = sorted(values)[math.ceil(share * len(values)) - 1]
-    told = measured(*values).percentile_ms(share)
-    assert told is not None
-    assert exact - 1e-6 <= told <= exact * WITHIN + 1e-6
+    percentile = measured(*values).percentile_ms(share)
+    assert percentile is not None
+    assert exact - 1e-6 <= percentile <= exact * WITHIN + 1e-6
 
 
 reasons = st.none() | st.sampled_from(FallbackReason)

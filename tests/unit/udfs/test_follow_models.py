@@ -43,7 +43,7 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.registry = Registry(folder / "registry")
-        self.told: list[tuple[str, str, str | None]] = []
+        self.swaps: list[tuple[str, str, str | None]] = []
 
     def source(self, which: str = "current") -> FromRegistry:
         return FromRegistry(str(self.folder / "registry"), NAME, which, self.folder / "cache")
@@ -56,7 +56,7 @@ class Bench:
     def follow(self, **variants: str) -> ModelFollower:
         followed = [Followed(name, self._worker(name, which), self.source(which)) for name, which in variants.items()]
         self.workers = {each.variant: each.worker for each in followed}
-        return ModelFollower(followed, self._load, self._hear)
+        return ModelFollower(followed, self._load, self._on_swap)
 
     def serving(self) -> dict[str, str]:
         return {name: worker.served.ref.version for name, worker in self.workers.items()}
@@ -72,8 +72,8 @@ class Bench:
     def _load(self, variant: str, bundle: Bundle) -> Served:
         return Served(ModelRef(bundle.manifest.version, bundle.hash, variant), Scorer(bundle))
 
-    def _hear(self, model: ModelRef, problem: str | None) -> None:
-        self.told.append((model.variant, model.version, problem))
+    def _on_swap(self, model: ModelRef, problem: str | None) -> None:
+        self.swaps.append((model.variant, model.version, problem))
 
 
 @pytest.fixture
@@ -93,33 +93,33 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_moved_pointer_is_followed_back_and_forth(bench: Bench) -> None:
     follower = bench.follow(a="current")
-    follower.look()
-    assert bench.told == []
+    follower.poll()
+    assert bench.swaps == []
     bench.register("2")
     bench.registry.promote(NAME, "2")
-    follower.look()
+    follower.poll()
     bench.registry.rollback(NAME)
-    follower.look()
-    assert bench.told == [("a", "2", None), ("a", "1", None)]
+    follower.poll()
+    assert bench.swaps == [("a", "2", None), ("a", "1", None)]
     assert bench.serving() == {"a": "1"}
     bench.close()
 
 
-def test_a_corrupt_version_leaves_the_old_one_is_told_once_and_served_once_it_is_mended(bench: Bench) -> None:
+def test_a_corrupt_version_leaves_the_old_one_is_reported_once_and_served_once_it_is_mended(bench: Bench) -> None:
     follower = bench.follow(a="current")
     folder = bench.register("2")
     bench.registry.promote(NAME, "2")
     (folder / "model.pt").write_bytes(b"torn")
     for _ in range(3):
-        follower.look()
+        follower.poll()
     assert bench.serving() == {"a": "1"}
-    ((_, version, problem),) = bench.told
+    ((_, version, problem),) = bench.swaps
     assert version == "2"
     assert problem is not None
     assert problem.startswith("BundleCorruptError: ")
     bench.register("2")
-    follower.look()
-    assert bench.told[1:] == [("a", "2", None)]
+    follower.poll()
+    assert bench.swaps[1:] == [("a", "2", None)]
     assert bench.serving() == {"a": "2"}
     bench.close()
 
@@ -129,13 +129,13 @@ def test_a_version_that_is_whole_and_does_not_load_leaves_the_old_one_also_after
     bench.register("2", UNLOADABLE)
     bench.registry.promote(NAME, "2")
     follower = bench.follow(a="current")
-    follower.look()
+    follower.poll()
     assert bench.serving() == {"a": "1"}
-    assert bench.told == [("a", "2", "RuntimeError: planted")]
+    assert bench.swaps == [("a", "2", "RuntimeError: planted")]
     bench.close()
 
 
-def test_a_model_that_hangs_is_told_and_not_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_hangs_is_reported_and_not_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     follower = bench.follow(a="current")
     bench.register("2")
     bench.registry.promote(NAME, "2")
@@ -146,10 +146,10 @@ def test_a_model_that_hangs_is_told_and_not_tried_again(bench: Bench, monkeypatc
         raise ModelHangsError(bench.workers["a"].served)
 
     monkeypatch.setattr(follower, "_load", hang)
-    follower.look()
-    follower.look()
+    follower.poll()
+    follower.poll()
     assert (tries, bench.serving()) == (["a"], {"a": "1"})
-    assert bench.told == [("a", "2", "ModelHangsError: the model does not come back from its warm-up")]
+    assert bench.swaps == [("a", "2", "ModelHangsError: the model does not come back from its warm-up")]
     bench.close()
 
 
@@ -159,13 +159,13 @@ def test_what_did_not_load_is_left_for_a_while(bench: Bench, monkeypatch: pytest
     folder = bench.register("2")
     bench.registry.promote(NAME, "2")
     (folder / "model.pt").write_bytes(b"torn")
-    follower.look()
+    follower.poll()
     bench.register("2")
-    follower.look()
+    follower.poll()
     assert bench.serving() == {"a": "1"}
     bench.register("3")
     bench.registry.promote(NAME, "3")
-    follower.look()
+    follower.poll()
     assert bench.serving() == {"a": "3"}, "another version is tried at once"
     bench.close()
 
@@ -173,14 +173,14 @@ def test_what_did_not_load_is_left_for_a_while(bench: Bench, monkeypatch: pytest
 def test_an_unreadable_registry_changes_nothing(bench: Bench) -> None:
     follower = bench.follow(a="current")
     (bench.folder / "registry" / NAME / POINTERS).write_text("{")
-    follower.look()
+    follower.poll()
     (bench.folder / "registry").rename(bench.folder / "away")
-    follower.look()
-    assert (bench.told, bench.serving()) == ([], {"a": "1"})
+    follower.poll()
+    assert (bench.swaps, bench.serving()) == ([], {"a": "1"})
     bench.close()
 
 
-def test_a_registry_that_raises_what_nobody_foresaw_is_looked_at_again(
+def test_a_registry_that_raises_what_nobody_foresaw_is_polled_again(
     bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     follower = bench.follow(a="current")
@@ -196,7 +196,7 @@ def test_a_registry_that_raises_what_nobody_foresaw_is_looked_at_again(
 
     monkeypatch.setattr(Registry, "pointers", raising_twice)
     follower.start(0.01)
-    wait_until(lambda: bench.serving() == {"a": "2"}, timeout_s=10, what="the next look")
+    wait_until(lambda: bench.serving() == {"a": "2"}, timeout_s=10, what="the next poll")
     follower.close()
     bench.close()
     assert [record.getMessage() for record in caplog.records] == ["what is served is served on: LookupError: planted"]
@@ -209,13 +209,13 @@ def test_a_candidate_that_is_promoted_stays_and_one_that_is_withdrawn_gives_way_
     follower = bench.follow(a="current", b="candidate")
     assert bench.serving() == {"a": "1", "b": "2"}
     bench.registry.promote(NAME)
-    follower.look()
-    assert bench.told == [("a", "2", None)]
+    follower.poll()
+    assert bench.swaps == [("a", "2", None)]
     bench.registry.set_candidate(NAME, "3")
-    follower.look()
+    follower.poll()
     assert bench.serving() == {"a": "2", "b": "3"}
     bench.registry.set_candidate(NAME, None)
-    follower.look()
+    follower.poll()
     assert bench.serving() == {"a": "2", "b": "2"}
     bench.close()
 

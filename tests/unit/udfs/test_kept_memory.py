@@ -47,7 +47,7 @@ print((resident() - before) / 2**20, len(kept._users))
 def test_what_is_kept_takes_what_it_may_and_not_much_less(width: int, items: int, characters: int) -> None:
     """Of 24 MiB at least half is used by what is of use, and the allocator's part on top is small."""
     command = [sys.executable, "-c", _FILL, *map(str, (width, items, characters, 24))]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    taken, users = told.split()
+    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    taken, users = output.split()
     assert int(users) > 0
     assert 24 * 0.6 < float(taken) < 24 * 1.25

@@ -1,4 +1,4 @@
-"""ModelCalls on a real event loop with real threads: deadlines, the circuit, hung calls, and nothing said late."""
+"""ModelCalls on a real event loop with real threads: deadlines, the circuit, hung calls, and no late answer."""
 
 import threading
 
@@ -40,7 +40,7 @@ def test_until_the_late_call_is_back_the_model_is_busy_then_it_scores_again() ->
     on_a_loop(script)
 
 
-def test_an_error_of_the_model_ends_its_batch_without_scores_and_is_heard_of() -> None:
+def test_an_error_of_the_model_ends_its_batch_without_scores_and_is_reported() -> None:
     async def script(bench: Bench) -> None:
         bench.model.error = ValueError("broken")
         assert await bench.ask(1, 2) == [Answered(None, FallbackReason.MODEL_ERROR, 2)] * 2
@@ -59,7 +59,7 @@ def test_after_an_error_the_model_scores_again() -> None:
     on_a_loop(script)
 
 
-def test_an_error_of_a_late_call_is_heard_of_too() -> None:
+def test_an_error_of_a_late_call_is_reported_too() -> None:
     async def script(bench: Bench) -> None:
         bench.model.error = ValueError("broken")
         with bench.held():
@@ -266,8 +266,8 @@ def test_whatever_hangs_each_question_has_its_answer_or_a_reason_and_the_model_c
                 answered.answer == (None if answered.failure else 10 * question)
                 for question, answered in enumerate(answers, first)
             )
-        said = [question for batch in bench.model.batches for question in batch]
-        assert len(set(said)) == len(said)
+        asked_of_model = [question for batch in bench.model.batches for question in batch]
+        assert len(set(asked_of_model)) == len(asked_of_model)
         assert all(1 <= len(batch) <= max_size for batch in bench.model.batches)
         # The first may still find the thread taken, and open the circuit: the clock ran faster than the threads.
         tries = []

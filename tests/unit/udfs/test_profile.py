@@ -158,10 +158,10 @@ def test_a_snapshot_names_the_newest_dislikes(neighborhoods: int, newest: str) -
 def test_a_later_behavior_leaves_an_earlier_snapshot_as_it_was() -> None:
     profile = after(behavior("a"), behavior("s", "impression"))
     before = snapshot(profile, behavior("a"), PROFILE)
-    told = repr(before)
+    first = repr(before)
     for later in (behavior("b"), behavior("s", "impression"), behavior("c", "buy")):
         apply(profile, later, PROFILE)
-    assert repr(before) == told
+    assert repr(before) == first
 
 
 events = st.none() | st.sampled_from("ef")

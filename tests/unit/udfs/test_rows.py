@@ -19,11 +19,11 @@ MODEL = ModelRef("7", "hash", "b")
 
 
 @pytest.mark.parametrize(
-    ("candidates", "told"), [(proposals("x"), ("b", "7", "hash", "scored")), (None, ("b", None, None, "fallback"))]
+    ("candidates", "named"), [(proposals("x"), ("b", "7", "hash", "scored")), (None, ("b", None, None, "fallback"))]
 )
-def test_a_row_names_its_variant_and_who_scored(candidates: Candidates | None, told: tuple[str | None, ...]) -> None:
+def test_a_row_names_its_variant_and_who_scored(candidates: Candidates | None, named: tuple[str | None, ...]) -> None:
     row = row_of(candidates, Policy.RECOMMEND, MODEL)
-    assert (row.variant, row.model_version, row.model_hash, row.source) == told
+    assert (row.variant, row.model_version, row.model_hash, row.source) == named
 
 
 def test_without_any_model_a_row_names_none() -> None:

@@ -52,8 +52,8 @@ def cache() -> Iterator[ScoreCache]:
     cache.close()
 
 
-def ways(answers: Sequence[Candidates]) -> list[ScoredBy]:
-    return [answer.way for answer in answers]
+def methods(answers: Sequence[Candidates]) -> list[ScoredBy]:
+    return [answer.scored_by for answer in answers]
 
 
 def answer(seed: int) -> Scores:
@@ -70,7 +70,7 @@ def test_the_same_question_is_asked_once(sasrec: Bundle, cache: ScoreCache) -> N
     first, second = tracked("i1", "i2"), tracked("i3", excluded=hashes(*IDS[4:7]))
     (before,) = scorer.score([first])
     again, other = scorer.score([first, second])
-    assert ways([before, again, other]) == [ScoredBy.FULL, ScoredBy.CACHE, ScoredBy.FULL]
+    assert methods([before, again, other]) == [ScoredBy.FULL, ScoredBy.CACHE, ScoredBy.FULL]
     assert (again.items, again.packed_scores) == (before.items, before.packed_scores)
     assert other.items == Scorer(sasrec, RULES).score([second])[0].items
 
@@ -86,7 +86,7 @@ def test_the_same_question_is_asked_once(sasrec: Bundle, cache: ScoreCache) -> N
 )
 def test_another_question_is_asked_anew(sasrec: Bundle, cache: ScoreCache, other: TrackedBehavior) -> None:
     scorer = Scorer(sasrec, RULES, cache=cache)
-    assert ways([*scorer.score([tracked("i1", "i2")]), *scorer.score([other])]) == [ScoredBy.FULL, ScoredBy.FULL]
+    assert methods([*scorer.score([tracked("i1", "i2")]), *scorer.score([other])]) == [ScoredBy.FULL, ScoredBy.FULL]
 
 
 def test_another_bundle_number_or_precision_asks_anew(sasrec: Bundle, cache: ScoreCache, tmp_path: Path) -> None:
@@ -97,12 +97,12 @@ def test_another_bundle_number_or_precision_asks_anew(sasrec: Bundle, cache: Sco
         Scorer(sasrec, replace(RULES, candidates=3), cache=cache),
         Scorer(sasrec, RULES, OnCpu("bfloat16"), cache),
     ]
-    assert [way for scorer in scorers for way in ways(scorer.score([tracked("i1")]))] == [ScoredBy.FULL] * 4
+    assert [method for scorer in scorers for method in methods(scorer.score([tracked("i1")]))] == [ScoredBy.FULL] * 4
 
 
 def test_a_fixed_batch_is_asked_as_a_whole(sasrec: Bundle, cache: ScoreCache) -> None:
     scorer = Scorer(sasrec, replace(RULES, fixed_batch=2), cache=cache)
-    assert ways([*scorer.score([tracked("i1")]), *scorer.score([tracked("i1")])]) == [ScoredBy.FULL, ScoredBy.FULL]
+    assert methods([*scorer.score([tracked("i1")]), *scorer.score([tracked("i1")])]) == [ScoredBy.FULL, ScoredBy.FULL]
 
 
 few = st.builds(
@@ -190,7 +190,7 @@ def test_without_a_folder_to_write_to_every_history_is_scored(
     cache = ScoreCache(replace(CACHE, megabytes=1))
     scorer = Scorer(sasrec, RULES, cache=cache)
     asked = [tracked("i1", "i2")]
-    assert [ways(scorer.score(asked)) for _ in range(2)] == [[ScoredBy.FULL], [ScoredBy.FULL]]
+    assert [methods(scorer.score(asked)) for _ in range(2)] == [[ScoredBy.FULL], [ScoredBy.FULL]]
     assert "every history is scored from now on" in caplog.text
     cache.close()
 

@@ -145,9 +145,9 @@ def test_as_many_neighbors_of_a_dislike_are_kept_out_as_the_rules_say(popular: B
 
 
 @pytest.mark.parametrize(("disliked", "near"), [("", ""), ("unknown", ""), ("i3", "i4 i5"), ("i3 i11", "i4 i5 i12 i1")])
-def test_the_lists_are_told_the_neighbors_of_dislikes(scorer: Scorer, disliked: str, near: str) -> None:
-    told = scorer.disliked_neighbors(hashes(*disliked.split()))
-    assert told == hashes(*near.split())
+def test_the_lists_get_the_neighbors_of_dislikes(scorer: Scorer, disliked: str, near: str) -> None:
+    neighbors = scorer.disliked_neighbors(hashes(*disliked.split()))
+    assert neighbors == hashes(*near.split())
 
 
 def test_a_reason_names_the_newest_history_item_that_is_near(scorer: Scorer) -> None:

@@ -1,4 +1,4 @@
-"""Incremental scoring: whatever way a history comes, candidates are those of a full pass."""
+"""Incremental scoring: however a history comes, candidates are those of a full pass."""
 
 import logging
 from collections.abc import Iterator, Sequence
@@ -123,9 +123,9 @@ class Users:
         return self.now_ms
 
 
-def ways(answers: Sequence[Candidates]) -> str:
+def methods(answers: Sequence[Candidates]) -> str:
     """F a full pass, S a step."""
-    return "".join(answer.way.name[0] for answer in answers)
+    return "".join(answer.scored_by.name[0] for answer in answers)
 
 
 def full(bundle: Bundle, **changed: Any) -> Scorer:
@@ -179,24 +179,24 @@ def test_any_stream_in_any_batches_is_scored_as_by_full_passes(
 
 def test_a_user_s_next_behavior_is_one_step(gru: Bundle) -> None:
     scorer, users = Scorer(gru, RULES), Users()
-    assert ways(scorer.score(users.clicks("i1"))) == "F"
-    assert ways(scorer.score(users.clicks("i2"))) == "S"
-    assert ways(scorer.score(users.do(("u", "dislike", "i9"), ("u", "click", "new"), ("u", "cart", "i3")))) == "SSS"
+    assert methods(scorer.score(users.clicks("i1"))) == "F"
+    assert methods(scorer.score(users.clicks("i2"))) == "S"
+    assert methods(scorer.score(users.do(("u", "dislike", "i9"), ("u", "click", "new"), ("u", "cart", "i3")))) == "SSS"
 
 
 def test_the_oldest_block_s_leaving_costs_a_full_pass(gru: Bundle) -> None:
-    assert ways(Scorer(gru, RULES).score(Users().clicks(*IDS[:8]))) == "FSSSSFSS"
+    assert methods(Scorer(gru, RULES).score(Users().clicks(*IDS[:8]))) == "FSSSSFSS"
 
 
 def test_a_history_longer_than_the_model_reads_is_never_stepped_to(gru: Bundle) -> None:
-    assert ways(Scorer(gru, RULES).score(Users(block=20).clicks(*IDS[:8]))) == "FSSSSFFF"
+    assert methods(Scorer(gru, RULES).score(Users(block=20).clicks(*IDS[:8]))) == "FSSSSFFF"
 
 
 def test_the_user_scored_longest_ago_is_forgotten_first(gru: Bundle) -> None:
     scorer, users = Scorer(gru, replace(RULES, kept_users=2)), Users()
     for name in ("ann", "bob", "ann", "cem"):  # cem takes bob's place
         scorer.score(users.clicks("i1", user=name))
-    assert ways(scorer.score(users.do(("ann", "click", "i2"), ("bob", "click", "i2")))) == "SF"
+    assert methods(scorer.score(users.do(("ann", "click", "i2"), ("bob", "click", "i2")))) == "SF"
 
 
 def test_large_states_are_kept_of_as_many_users_as_there_is_room_for(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ def test_large_states_are_kept_of_as_many_users_as_there_is_room_for(tmp_path: P
     scorer, users = Scorer(bundle, replace(RULES, kept_mb=1)), Users()
     names = [f"u{number}" for number in range(11)]  # ten of them are 1 MiB
     scorer.score(users.do(*((name, "click", "i1") for name in names)))
-    assert ways(scorer.score(users.do(*((name, "click", "i2") for name in reversed(names))))) == "S" * 10 + "F"
+    assert methods(scorer.score(users.do(*((name, "click", "i2") for name in reversed(names))))) == "S" * 10 + "F"
 
 
 def test_a_batch_of_more_users_than_are_kept_is_scored(gru: Bundle) -> None:
@@ -220,7 +220,7 @@ def test_a_new_scorer_begins_with_full_passes(gru: Bundle, tmp_path: Path) -> No
     Scorer(gru, RULES).score(users.clicks("i1"))
     after, swapped = users.clicks("i2"), Scorer(other, RULES)
     answers = swapped.score(after)
-    assert ways(answers) == "F"
+    assert methods(answers) == "F"
     assert_same(answers, full(other).score(after))
 
 
@@ -229,7 +229,7 @@ def test_after_a_fall_back_to_another_history_nothing_of_the_old_is_left(gru: Bu
     scorer.score(Users().clicks("i1", "i2"))
     again = Users().clicks("i1", "i3", "i4")[1:]  # user_seq 2 once more, and 3
     answers = scorer.score(again)
-    assert ways(answers) == "FS"
+    assert methods(answers) == "FS"
     assert_same(answers, full(gru).score(again))
 
 
@@ -247,13 +247,13 @@ def test_a_bundle_whose_steps_say_something_else_is_passed_in_full(
     torch.manual_seed(0)
     bundle = write(tmp_path / "other", model(GRUConfig(**SIZES), COUNTS), LENGTH)
     with caplog.at_level(logging.WARNING):
-        assert ways(Scorer(bundle, RULES).score(Users().clicks("i1", "i2"))) == "FF"
+        assert methods(Scorer(bundle, RULES).score(Users().clicks("i1", "i2"))) == "FF"
     assert "steps to other scores" in caplog.text
 
 
 @pytest.mark.parametrize("changed", [{"kept_users": 0}, {"fixed_batch": 4}])
 def test_nothing_is_kept_where_the_rules_say_so(gru: Bundle, changed: dict[str, Any]) -> None:
-    assert ways(Scorer(gru, replace(RULES, **changed)).score(Users().clicks("i1", "i2"))) == "FF"
+    assert methods(Scorer(gru, replace(RULES, **changed)).score(Users().clicks("i1", "i2"))) == "FF"
 
 
 def test_a_warmed_up_scorer_scores_the_same(gru: Bundle) -> None:
@@ -285,7 +285,7 @@ def test_a_call_that_failed_changes_nothing(gru: Bundle) -> None:
     device.before = None
     after = users.clicks("i4")
     answers = scorer.score(after)
-    assert ways(answers) == "F"  # two behaviours were never scored
+    assert methods(answers) == "F"  # two behaviours were never scored
     assert_same(answers, full(gru).score(after))
 
 
@@ -307,6 +307,6 @@ def test_while_a_call_hangs_others_step_without_it(gru: Bundle) -> None:
         answers = scorer.score(after)
         go_on.set()
         assert_same(hung.result(10), full(gru).score(hung_at))
-    assert ways(answers) == "FS"
+    assert methods(answers) == "FS"
     assert_same(answers, full(gru).score(after))
-    assert ways(scorer.score(users.clicks("i5"))) == "S"
+    assert methods(scorer.score(users.clicks("i5"))) == "S"

@@ -70,8 +70,8 @@ def test_strengths_are_the_decayed_sums(done: list[Act]) -> None:
     for item, weight, hours in done:
         sums[item] += weight * 2.0 ** (hours - now)
     top = max(sums.values())
-    told = after(*done).strongest(9)
-    assert told == pytest.approx({item: total / top for item, total in sums.items()}, abs=1e-9)
+    strengths = after(*done).strongest(9)
+    assert strengths == pytest.approx({item: total / top for item, total in sums.items()}, abs=1e-9)
 
 
 @given(acts, st.randoms())

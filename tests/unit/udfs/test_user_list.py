@@ -216,7 +216,7 @@ shares = st.fixed_dictionaries({}, optional=dict.fromkeys("abcdef", st.floats(0,
 worlds = st.builds(
     Fallbacks, st.lists(items, unique=True), shares, st.dictionaries(items, st.sampled_from(["", "g", "h"]))
 )
-ways = st.builds(
+list_rules = st.builds(
     lambda length, cap, new, seen, withdrawn: replace(
         RULES, length=length, max_per_group=cap, max_new_items=new, exclude_seen=seen, withdrawn=withdrawn
     ),
@@ -249,7 +249,7 @@ def lists(run: Iterable[ScoredBehavior], rules: ListRules, world: Fallbacks, *, 
 
 
 @settings(max_examples=25)
-@given(runs(), ways, worlds)
+@given(runs(), list_rules, worlds)
 def test_whatever_is_proposed_nothing_excluded_is_ever_listed(
     run: list[ScoredBehavior], rules: ListRules, world: Fallbacks
 ) -> None:
@@ -260,7 +260,7 @@ def test_whatever_is_proposed_nothing_excluded_is_ever_listed(
 
 
 @settings(max_examples=25)
-@given(runs(), ways, worlds)
+@given(runs(), list_rules, worlds)
 def test_whatever_is_proposed_a_list_is_in_shape(run: list[ScoredBehavior], rules: ListRules, world: Fallbacks) -> None:
     for user_list in lists(run, rules, world, stored=False):
         assert len(user_list.items) == len(user_list.scores) == len(user_list.reasons) <= rules.length
@@ -282,7 +282,7 @@ def test_a_full_limited_list_never_takes_in_more_newcomers_than_it_may(
 
 
 @settings(max_examples=25)
-@given(runs(), ways, worlds)
+@given(runs(), list_rules, worlds)
 def test_the_same_behaviors_make_the_same_lists_however_they_are_grouped(
     run: list[ScoredBehavior], rules: ListRules, world: Fallbacks
 ) -> None:

@@ -20,11 +20,11 @@ from udfs.model_serving.variant_workers import Served, VariantWorker, VariantWor
 from udfs.model_serving.variants import Variants
 
 RULES = replace(WORKER, batches=BatchRules(max_size=4, linger_ms=0.1), calls=CallRules(deadline_ms=None))
-Told = tuple[list[ModelRef], list[ScoredBehavior]]
+Results = tuple[list[ModelRef], list[ScoredBehavior]]
 
 
 class Model:
-    """Proposes its own version, then what it was asked about; can be held up, and told to fail."""
+    """Proposes its own version, then what it was asked about; can be held up, and made to fail."""
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -61,14 +61,14 @@ def tracked(seq: int, user: str = "u") -> TrackedBehavior:
     return TrackedBehavior(behavior(user=user), seq, b"", b"", b"", b"", b"", [])
 
 
-def one_lane(model: Model, rules: WorkerRules = RULES) -> tuple[VariantWorker, VariantWorkers]:
+def one_worker(model: Model, rules: WorkerRules = RULES) -> tuple[VariantWorker, VariantWorkers]:
     worker = VariantWorker(served(model), rules, lambda _: None)
     return worker, VariantWorkers({"default": worker}, Variants({"default": 1.0}, ""))
 
 
-def versions(told: Told) -> list[str]:
+def versions(results: Results) -> list[str]:
     """Who scored each, which has to be whom the row names."""
-    models, behaviors = told
+    models, behaviors = results
     for each in behaviors:
         assert each.candidates is not None
         assert each.model is not None
@@ -84,9 +84,9 @@ steps = st.lists(st.integers(0, 3) | st.sampled_from(["offer", "wait"]), min_siz
 def test_whatever_is_offered_when_every_behavior_is_answered_once_in_order_by_whom_it_names(
     plan: list[int | str],
 ) -> None:
-    async def run() -> list[Told]:
-        worker, workers = one_lane(Model("0"))
-        sent: list[asyncio.Task[Told]] = []
+    async def run() -> list[Results]:
+        worker, workers = one_worker(Model("0"))
+        sent: list[asyncio.Task[Results]] = []
         seq = 0
         for number, step in enumerate(plan, start=1):
             if step == "offer":
@@ -96,49 +96,49 @@ def test_whatever_is_offered_when_every_behavior_is_answered_once_in_order_by_wh
                 sent.append(asyncio.create_task(workers.score(behaviors)))
             else:
                 await asyncio.sleep(0)
-        told = await asyncio.gather(*sent)
+        results = await asyncio.gather(*sent)
         workers.close()
-        return told
+        return results
 
-    told = asyncio.run(run())
-    answered = [each.user_seq for _, behaviors in told for each in behaviors]
+    results = asyncio.run(run())
+    answered = [each.user_seq for _, behaviors in results for each in behaviors]
     assert answered == list(range(1, len(answered) + 1))
     assert sum(step for step in plan if isinstance(step, int)) == len(answered)
-    by = [int(version) for each in told for version in versions(each)]
+    by = [int(version) for each in results for version in versions(each)]
     assert by == sorted(by), "no model answers once its successor did"
-    for _, behaviors in told:
+    for _, behaviors in results:
         assert [each.candidates and each.candidates.items[1] for each in behaviors] == [
             str(each.user_seq) for each in behaviors
         ]
 
 
 def test_what_is_under_way_is_answered_by_the_old_model_and_what_waits_by_the_new() -> None:
-    async def run() -> tuple[Told, Told]:
+    async def run() -> tuple[Results, Results]:
         old = Model("old")
-        worker, workers = one_lane(old)
+        worker, workers = one_worker(old)
         with old.held():
             first = asyncio.create_task(workers.score([tracked(1)]))
             await asyncio.to_thread(old.asked.wait)
             second = asyncio.create_task(workers.score([tracked(2)]))
             worker.offer(served(Model("new")))
-        told = await first, await second
+        results = await first, await second
         workers.close()
-        return told
+        return results
 
     under_way, waiting = asyncio.run(run())
     assert (versions(under_way), versions(waiting)) == (["old"], ["new"])
 
 
 def test_a_model_that_hangs_keeps_nobody_from_asking_its_successor() -> None:
-    async def run() -> tuple[Told, Told]:
+    async def run() -> tuple[Results, Results]:
         hanging = Model("hanging")
-        worker, workers = one_lane(hanging, replace(RULES, calls=CallRules(deadline_ms=20)))
+        worker, workers = one_worker(hanging, replace(RULES, calls=CallRules(deadline_ms=20)))
         with hanging.held():
             late = await workers.score([tracked(1)])
             worker.offer(served(Model("new")))
-            told = late, await workers.score([tracked(2)])
+            results = late, await workers.score([tracked(2)])
         workers.close()
-        return told
+        return results
 
     (_, [late]), answered = asyncio.run(run())
     assert late.fallback_reason == FallbackReason.DEADLINE
@@ -149,19 +149,19 @@ def test_each_user_is_answered_by_his_variant_in_the_elements_order() -> None:
     variants = Variants({"a": 1.0, "b": 1.0}, "salt")
     users = [f"user-{number}" for number in range(9)]
 
-    async def run() -> Told:
+    async def run() -> Results:
         workers = VariantWorkers(
             {name: VariantWorker(served(Model(f"of {name}"), name), RULES, lambda _: None) for name in ("a", "b")},
             variants,
         )
-        told = await workers.score([tracked(seq, user) for seq, user in enumerate(users)])
+        results = await workers.score([tracked(seq, user) for seq, user in enumerate(users)])
         workers.close()
-        return told
+        return results
 
-    told = asyncio.run(run())
-    assert versions(told) == [f"of {variants.of(user)}" for user in users]
-    assert [each.user_seq for each in told[1]] == list(range(9))
-    assert {model.variant for model in told[0]} == {"a", "b"}
+    results = asyncio.run(run())
+    assert versions(results) == [f"of {variants.of(user)}" for user in users]
+    assert [each.user_seq for each in results[1]] == list(range(9))
+    assert {model.variant for model in results[0]} == {"a", "b"}
 
 
 @pytest.mark.parametrize("fails", [False, True])
@@ -169,11 +169,11 @@ def test_a_behavior_names_its_variant_whether_it_was_scored_or_not(*, fails: boo
     model = Model("1")
     model.fails = fails
 
-    async def run() -> Told:
-        _, workers = one_lane(model)
-        told = await workers.score([tracked(1)])
+    async def run() -> Results:
+        _, workers = one_worker(model)
+        results = await workers.score([tracked(1)])
         workers.close()
-        return told
+        return results
 
     [ref], [scored] = asyncio.run(run())
     assert (scored.model, ref.variant) == (0, "default")
@@ -184,13 +184,13 @@ def test_the_newest_of_a_user_is_scored_alone_and_the_old_are_shed_whoever_is_ne
     rules = replace(RULES, shed_after_ms=60_000, coalesce=True)
     long_ago = msgspec.structs.replace(behavior(user="late"), appended_at=1)
 
-    async def run() -> Told:
-        _, workers = one_lane(Model("1"), rules)
-        told = await workers.score(
+    async def run() -> Results:
+        _, workers = one_worker(Model("1"), rules)
+        results = await workers.score(
             [tracked(1), tracked(2), tracked(5, "v"), TrackedBehavior(long_ago, 1, b"", b"", b"", b"", b"", [])]
         )
         workers.close()
-        return told
+        return results
 
     reasons = [each.fallback_reason for each in asyncio.run(run())[1]]
     assert reasons == [FallbackReason.COALESCED, None, None, FallbackReason.SHED]
