@@ -1,5 +1,6 @@
 """Rows of Parquet files, read by DuckDB some thousands at a time."""
 
+import glob
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -75,10 +76,10 @@ def read_parquet(path: Path, names: Sequence[str], report: ReadReport) -> Iterat
 def _rows(
     connection: "DuckDBPyConnection", path: Path, files: Sequence[Path], names: Sequence[str]
 ) -> Iterator[Sequence[object]]:
+    """Yield the rows as DuckDB reads them, and from the first value on that it cannot convert as Arrow does."""
     from duckdb import ConversionException
 
-    # DuckDB takes a path for a pattern, so its special characters stand in brackets.
-    parameters = [["".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file)) for file in files]]
+    parameters = [[glob.escape(str(file)) for file in files]]  # DuckDB takes paths for patterns
     described = connection.execute(f"DESCRIBE SELECT * FROM {_TABLE}", parameters).fetchall()
     types: dict[str, str] = {name: type_ for name, type_, *_ in described}
     in_paths = ({part.split("=")[0] for part in folder.parts if "=" in part} for folder in {f.parent for f in files})
@@ -87,7 +88,7 @@ def _rows(
         columns = ", ".join(types)[:200]
         msg = f"{path} has no column {missing[0]}; its columns are {columns}; say with --columns which is what"
         raise SourceError(msg)
-    selected = ", ".join(_time_or_value(name, types[name]) if name in types else _from_path(name) for name in names)
+    selected = ", ".join(_sql_of(name, types.get(name)) for name in names)
     table = _TABLE if types.keys() >= set(names) else _TABLE_AND_FILE
     done = 0
     try:
@@ -99,20 +100,18 @@ def _rows(
         yield from islice(_rows_by_arrow(connection, files, selected), done, None)
 
 
-def _time_or_value(name: str, type_: str) -> str:
-    """Return the SQL of a column; a typed time becomes text, as it is no number that could be in another unit."""
+def _sql_of(name: str, type_: str | None) -> str:
+    """Return the SQL of a column, or of what the folders' names give for it if it has no type."""
+    if type_ is None:
+        pattern = f"(?:^|/){re.escape(name)}=([^/]*)/".replace("'", "''")
+        value = f"url_decode(list_last(regexp_extract_all({_FILE}, '{pattern}', 1)))"
+        return f"nullif({value}, '__HIVE_DEFAULT_PARTITION__')"
     column = '"' + name.replace('"', '""') + '"'
     if not type_.startswith(_TIMES):
         return column
+    # A typed time is no number that could be in another unit.
     text = f"strftime(try_cast({column} AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
     return f"coalesce({text}, CASE WHEN {column} IS NOT NULL THEN 'beyond all years' END)"
-
-
-def _from_path(name: str) -> str:
-    """Return the SQL of a column that the folders' names give."""
-    pattern = f"(?:^|/){re.escape(name)}=([^/]*)/".replace("'", "''")
-    value = f"url_decode(list_last(regexp_extract_all({_FILE}, '{pattern}', 1)))"
-    return f"nullif({value}, '__HIVE_DEFAULT_PARTITION__')"
 
 
 def _rows_by_arrow(
