@@ -107,22 +107,25 @@ class EventTimes:
             EventTimeError: it is no number and no ISO 8601, or not within 1970 to 9999, or in no unit plausible.
         """
         if isinstance(value, str):
-            number = _number(value)
-            if number is None:
-                return self._date_ms(value)
-            value = number
+            text = value.strip()
+            if _WHOLE.fullmatch(text):
+                value = int(text)
+            elif _DECIMAL.fullmatch(text):
+                value = float(text)
+            else:
+                return self._date_ms(text)
         return self._number_ms(value)
 
     def contradiction(self) -> str | None:
         """Return the sentence for dates that were read as month/day/year though others have the day first, or None."""
         if not (self.either and self.day_first):
             return None
-        told = f"{self.day_first:,} times can only be day/month/year, and {self.either:,} others can be either"
-        return f"{told} that or month/day/year: write all of them in ISO 8601, as in 2023-11-25T10:00"
+        found = f"{self.day_first:,} times can only be day/month/year, and {self.either:,} others can be either"
+        return f"{found} that or month/day/year: write all of them in ISO 8601, as in 2023-11-25T10:00"
 
     def _date_ms(self, text: str) -> EpochMs:
         try:
-            time_ms, form = _text_ms(text.strip())
+            time_ms, form = _text_ms(text)
         except EventTimeError:
             numbers = _first_numbers(text)
             self.day_first += numbers is not None and numbers[1] <= _MONTHS < numbers[0] <= _DAYS
@@ -162,13 +165,6 @@ class EventTimes:
         return time_ms
 
 
-def _number(text: str) -> float | None:
-    text = text.strip()
-    if _WHOLE.fullmatch(text):
-        return int(text)
-    return float(text) if _DECIMAL.fullmatch(text) else None
-
-
 @lru_cache(maxsize=4096)  # the lines of an invoice share their time
 def _text_ms(text: str) -> tuple[EpochMs, str]:
     """Return the epoch milliseconds and the form of ISO 8601 or month/day/year hour:minute; UTC without an offset."""
@@ -177,7 +173,11 @@ def _text_ms(text: str) -> tuple[EpochMs, str]:
         time = datetime.fromisoformat(zoned)
         form = ISO if time.tzinfo else ISO_WITHOUT_ZONE
     except ValueError:
-        time, form = _us_time(text), MONTH_FIRST
+        try:
+            time, form = datetime.strptime(text, _US_FORMAT), MONTH_FIRST
+        except ValueError:
+            msg = "timestamp is neither a number nor ISO 8601"
+            raise EventTimeError(msg) from None
     since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * 1000 + since.microseconds // 1000, form
 
@@ -186,11 +186,3 @@ def _first_numbers(text: str) -> tuple[int, int] | None:
     """Return the two numbers before the slashes of a date."""
     found = _SLASHED.match(text)
     return (int(found[1]), int(found[2])) if found else None
-
-
-def _us_time(text: str) -> datetime:
-    try:
-        return datetime.strptime(text, _US_FORMAT)
-    except ValueError:
-        msg = "timestamp is neither a number nor ISO 8601"
-        raise EventTimeError(msg) from None

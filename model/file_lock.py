@@ -29,19 +29,19 @@ def try_lock(handle: Handle, *, shared: bool = False) -> bool:
 def locked(file: Path) -> Iterator[None]:
     """Wait for the exclusive lock of a file, and own it while the block runs; make the file and its folder first."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    with _held(os.open(file, os.O_RDWR | os.O_CREAT, 0o666)):
+    with _locked_handle(os.open(file, os.O_RDWR | os.O_CREAT, 0o666)):
         yield
 
 
 @contextmanager
 def locked_folder(folder: Path) -> Iterator[None]:
     """Wait for the exclusive lock of a folder, which has to be there, and own it while the block runs."""
-    with _held(os.open(folder, os.O_RDONLY)):
+    with _locked_handle(os.open(folder, os.O_RDONLY)):
         yield
 
 
 @contextmanager
-def _held(handle: int) -> Iterator[None]:
+def _locked_handle(handle: int) -> Iterator[None]:
     try:
         lock(handle)
         yield

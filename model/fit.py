@@ -22,7 +22,7 @@ from model.datasets.reading import Item
 from model.evaluation.evaluate import Evaluation, evaluate, rows_after, shared, targets_at, thinned
 from model.evaluation.splits import AT_MOST
 from model.folders import check_replaceable
-from model.recommenders.kinds import DEFAULT_KIND, Kind, Learned, Progress, Size, kind_named
+from model.recommenders.kinds import DEFAULT_KIND, Learned, Progress, RecommenderSpec, Size, kind_named
 from model.recommenders.learn import learn, training_set, vocabulary_of
 from model.recommenders.popularity import Popularity
 from model.records import EpochMs, ItemId
@@ -79,7 +79,7 @@ class Fitted:
 class _Read:
     """A data set in the vocabulary of the recommender, with `training` holding the behaviours before the cut-off."""
 
-    kind: Kind
+    spec: RecommenderSpec
     size: Size
     log: Interactions
     catalogue: Mapping[ItemId, Item]
@@ -113,6 +113,7 @@ def fit(
     learned = _learn(read, config, progress)
     train_s = time.perf_counter() - started
     progress("writing the bundle")
+    info = dataset.info
     manifest = Manifest(
         name=out.name,
         recommender=config.recommender,
@@ -120,7 +121,9 @@ def fit(
         created_at=created_at.isoformat(timespec="seconds"),
         history_length=read.size.history_length,
         k=learned.recommender.k,
-        training=_describe(dataset, read.cut_off, len(read.training)),
+        training=Training(
+            dataset=info.name, fingerprint=info.fingerprint, cut_off=read.cut_off, behaviors=len(read.training)
+        ),
     )
     bundle = write_bundle(out, contents_of(learned, read.training, read.catalogue), manifest, try_bundle)
     if config.how is not None and config.how.checkpoints is not None:
@@ -137,8 +140,12 @@ def _measured(bundle: Bundle, learned: Learned, read: _Read, train_s: float, pro
     targets = targets_at(read.log, thinned(kept, AT_MOST), read.size.history_length, cut_off=read.cut_off)
     popularity = Popularity(read.training.histories().counts(), learned.recommender.k)
     accuracy, baseline = (evaluate(model, targets) for model in (learned.recommender, popularity))
+    metrics = metrics_of(accuracy)
+    for name, value in metrics_of(baseline).items():
+        if "targets" not in name:
+            metrics[f"popularity_{name}"] = value
     return Fitted(
-        bundle=with_metrics(bundle, {**metrics_of(accuracy), **_baseline(baseline)}),
+        bundle=with_metrics(bundle, metrics),
         model=accuracy,
         popularity=baseline,
         train_s=train_s,
@@ -158,20 +165,23 @@ def fit_along(dataset: Dataset, config: FitConfig) -> None:
 
 
 def _read(dataset: Dataset, config: FitConfig) -> _Read:
-    kind = kind_named(config.recommender)
+    spec = kind_named(config.recommender)
     log, catalogue = load_interactions(dataset), dataset.items()
     cut_off = cut_off_at(log, config.cut) if config.cut_off is None else checked_cut_off(log, config.cut_off)
-    log = log.with_vocabulary(vocabulary_of(kind, log.before(cut_off), catalogue))
-    return _Read(kind, kind.sized(config.size), log, catalogue, cut_off, log.before(cut_off), config.per_user)
+    log = log.with_vocabulary(vocabulary_of(spec, log.before(cut_off), catalogue))
+    return _Read(
+        spec=spec,
+        size=spec.sized(config.size),
+        log=log,
+        catalogue=catalogue,
+        cut_off=cut_off,
+        training=log.before(cut_off),
+        per_user=config.per_user,
+    )
 
 
 def _learn(read: _Read, config: FitConfig, progress: Progress) -> Learned:
-    return learn(read.kind, training_set(read.training, read.catalogue), read.size, config.how, progress)
-
-
-def _describe(dataset: Dataset, cut_off: EpochMs, behaviors: int) -> Training:
-    info = dataset.info
-    return Training(dataset=info.name, fingerprint=info.fingerprint, cut_off=cut_off, behaviors=behaviors)
+    return learn(read.spec, training_set(read.training, read.catalogue), read.size, config.how, progress)
 
 
 def metrics_of(evaluation: Evaluation) -> dict[str, float]:
@@ -182,7 +192,3 @@ def metrics_of(evaluation: Evaluation) -> dict[str, float]:
         for measure in ("hr_10", "ndcg_10", "targets")
         if not math.isnan(value := float(getattr(getattr(evaluation, users), measure)))
     }
-
-
-def _baseline(evaluation: Evaluation) -> dict[str, float]:
-    return {f"popularity_{name}": value for name, value in metrics_of(evaluation).items() if "targets" not in name}

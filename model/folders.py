@@ -8,6 +8,7 @@ the old folder is moved aside first, and the next reader moves it back (`mend`) 
 
 import ctypes
 import errno
+import glob
 import hashlib
 import os
 import secrets
@@ -21,8 +22,9 @@ from pathlib import Path
 
 import msgspec
 
+from model.draft_folder import draft_folder
 from model.errors import RecloopError
-from model.file_lock import lock, locked_folder, try_lock
+from model.file_lock import locked_folder
 
 MARKER = ".recloop.json"
 _LONGEST = 255  # bytes of a file's name, on all of Linux's usual file systems
@@ -72,19 +74,19 @@ class _Marker(msgspec.Struct, frozen=True):
     files: tuple[str, ...]
 
 
-def checked_name(name: str, what: str) -> str:
+def checked_name(name: str, thing: str) -> str:
     """Return the name if it can be that of one visible folder.
 
     Args:
         name: as a user gave it.
-        what: the thing it names, for the message: "a data set".
+        thing: what it names, for the message: "a data set".
 
     Raises:
         FolderNameError: it cannot.
     """
     problem = "begins with a dot" if name.startswith(".") else _problem_with(name)
     if problem:
-        msg = f"{name!r} cannot name {what}: it {problem}; take letters, digits, spaces and the like"
+        msg = f"{name!r} cannot name {thing}: it {problem}; take letters, digits, spaces and the like"
         raise FolderNameError(msg)
     return name
 
@@ -121,7 +123,8 @@ def whole_folder(target: Path, kind: FolderKind) -> Iterator[Path]:
     check_replaceable(target, kind)
     target = target.resolve()  # the folder that a link leads to is replaced
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _draft(target) as draft:
+    draft = beside(target, f"draft-{os.getpid()}-{secrets.token_hex(3)}")
+    with draft_folder(draft, all_drafts=f"{glob.escape(beside(target, 'draft-').name)}*", lock_file=MARKER):
         yield draft
         marker = _Marker(kind=kind.name, files=tuple(sorted(_files_in(draft))))
         (draft / MARKER).write_bytes(msgspec.json.encode(marker) + b"\n")
@@ -255,44 +258,6 @@ def _files_in(folder: Path) -> set[str]:
         for path in folder.rglob("*")
         if path != own and (path.is_symlink() or not path.is_dir() or not any(path.iterdir()))
     }
-
-
-@contextmanager
-def _draft(target: Path) -> Iterator[Path]:
-    """Yield a folder with nothing but a marker, locked as long as its process lives; remove those of dead processes.
-
-    The marker is locked and not the folder, as writers of whole folders into it lock that.
-    """
-    draft = beside(target, f"draft-{os.getpid()}-{secrets.token_hex(3)}")
-    with locked_folder(target.parent):
-        for left in target.parent.glob(f"{_literally(beside(target, 'draft-').name)}*"):
-            _remove_if_left(left)
-        draft.mkdir()
-        held = os.open(draft / MARKER, os.O_RDWR | os.O_CREAT, 0o666)
-        lock(held)
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-        os.close(held)
-
-
-def _literally(name: str) -> str:
-    return "".join(f"[{character}]" if character in "*?[" else character for character in name)
-
-
-def _remove_if_left(draft: Path) -> None:
-    """Remove a draft unless the process that writes it lives."""
-    try:
-        handle = os.open(draft / MARKER, os.O_RDONLY)
-    except FileNotFoundError:
-        shutil.rmtree(draft, ignore_errors=True)
-        return
-    try:
-        if try_lock(handle):
-            shutil.rmtree(draft, ignore_errors=True)
-    finally:
-        os.close(handle)
 
 
 def _swap(draft: Path, target: Path) -> None:

@@ -28,7 +28,7 @@ _RAISED = 71
 """Exit status of a process that has reported its exception."""
 _log = logging.getLogger(__name__)
 
-Hear = Callable[[Any], None]
+OnMessage = Callable[[Any], None]
 
 
 class WorkerError(RecloopError):
@@ -62,7 +62,7 @@ class Worker:
     rank: int
     size: int
     attempt: int
-    tell: Hear
+    tell: OnMessage
 
 
 Work = Callable[[Worker], None]
@@ -74,14 +74,14 @@ class _Raised:
     trace: str
 
 
-def run_workers(work: Work, processes: int, hear: Hear, *, restarts: int = RESTARTS) -> None:
+def run_workers(work: Work, processes: int, on_message: OnMessage, *, restarts: int = RESTARTS) -> None:
     """Run the work in several processes, and return when all have done it.
 
     Args:
         work: called in each process. If one is killed, the others are killed too and all are restarted, so it has to
             go on from what is done.
         processes: number of processes.
-        hear: called in this process with each of their messages.
+        on_message: called in this process with each of their messages.
         restarts: how often they are restarted at most.
 
     Raises:
@@ -90,7 +90,7 @@ def run_workers(work: Work, processes: int, hear: Hear, *, restarts: int = RESTA
     """
     for attempt in range(restarts + 1):
         try:
-            _run(work, processes, attempt, hear)
+            _run(work, processes, attempt, on_message)
         except WorkerKilledError as killed:
             if attempt == restarts:
                 raise
@@ -99,14 +99,23 @@ def run_workers(work: Work, processes: int, hear: Hear, *, restarts: int = RESTA
             return
 
 
-def _run(work: Work, processes: int, attempt: int, hear: Hear) -> None:
+def _run(work: Work, processes: int, attempt: int, on_message: OnMessage) -> None:
     workers: dict[Connection, SpawnProcess] = {}
+    context = multiprocessing.get_context("spawn")
     try:
-        with _interrupts_held_back():
+        with _interrupts_blocked():
             for rank in range(processes):
-                receiver, process = _start(work, rank, processes, attempt)
+                receiver, sender = context.Pipe(duplex=False)
+                process = context.Process(
+                    target=_enter,
+                    args=(work, (rank, processes, attempt), sender, os.getpid()),
+                    name=f"process {rank + 1}",
+                    daemon=True,
+                )
+                process.start()
+                sender.close()
                 workers[receiver] = process
-        _listen(workers, hear)
+        _listen(workers, on_message)
     finally:
         for receiver, process in workers.items():
             process.kill()
@@ -114,17 +123,7 @@ def _run(work: Work, processes: int, attempt: int, hear: Hear) -> None:
             receiver.close()
 
 
-def _start(work: Work, rank: int, size: int, attempt: int) -> tuple[Connection, SpawnProcess]:
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    arguments = (work, (rank, size, attempt), sender, os.getpid())
-    process = context.Process(target=_enter, args=arguments, name=f"process {rank + 1}", daemon=True)
-    process.start()
-    sender.close()
-    return receiver, process
-
-
-def _listen(workers: dict[Connection, SpawnProcess], hear: Hear) -> None:
+def _listen(workers: dict[Connection, SpawnProcess], on_message: OnMessage) -> None:
     """Pass on the processes' messages until all have done their work.
 
     Raises:
@@ -136,37 +135,34 @@ def _listen(workers: dict[Connection, SpawnProcess], hear: Hear) -> None:
         ready = wait(talking)
         for receiver in [each for each in talking if each in ready]:
             try:
-                said = receiver.recv()
+                message = receiver.recv()
             except (EOFError, OSError):  # OSError where it was killed in the middle of a message
                 talking.discard(receiver)
                 workers[receiver].join()
                 _check_ends(workers.values())
                 continue
-            if isinstance(said, _Raised):
-                _await_ends(workers.values())
+            if isinstance(message, _Raised):
+                for process in workers.values():  # a partner's failure may be reported before a killed one has ended
+                    process.join(_GRACE_S / len(workers))
                 _check_ends(workers.values())
-                msg = f"one of {len(workers)} processes failed:\n{said.trace}"
+                msg = f"one of {len(workers)} processes failed:\n{message.trace}"
                 raise WorkerFailedError(msg)
-            hear(said)
-
-
-def _await_ends(processes: Collection[SpawnProcess]) -> None:
-    """Give a killed process the time to end, as a partner's failure may be reported before that."""
-    for process in processes:
-        process.join(_GRACE_S / len(processes))
+            on_message(message)
 
 
 def _check_ends(processes: Collection[SpawnProcess]) -> None:
     for process in processes:
         if (code := process.exitcode) is not None and code not in {0, _RAISED}:
-            how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
-            msg = f"{process.name} of {len(processes)} {how}"
+            end = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+            msg = f"{process.name} of {len(processes)} {end}"
             raise WorkerKilledError(msg)
 
 
 def _enter(work: Work, place: tuple[int, int, int], sender: Connection, parent: int) -> None:
     """Run the work in a started process, and report its exception."""
-    _end_with(parent)
+    end_with([parent])
+    if os.getppid() != parent:  # the parent is gone already, and another process may have its id
+        os._exit(ORPHANED)
     try:
         work(Worker(*place, sender.send))
     except Exception:
@@ -174,15 +170,8 @@ def _enter(work: Work, place: tuple[int, int, int], sender: Connection, parent: 
         sys.exit(_RAISED)
 
 
-def _end_with(parent: int) -> None:
-    """Watch the process that started this one, and end at once when it ends, even while waiting for something."""
-    end_with([parent])
-    if os.getppid() != parent:  # the parent is gone already, and another process may have its id
-        os._exit(ORPHANED)
-
-
 @contextmanager
-def _interrupts_held_back() -> Iterator[None]:
+def _interrupts_blocked() -> Iterator[None]:
     """Block Ctrl-C: processes started meanwhile never get it, and this one gets it afterwards."""
     ensure_running()  # started later, it would let interrupts through to the processes started next
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})

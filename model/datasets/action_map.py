@@ -105,21 +105,18 @@ def parse_action_map(text: str, default: ActionMap, known: Collection[str] = tup
         ActionMapError: a rule is not RAW=ACTION or names an unknown action.
     """
     given: dict[str, str] = {}
-    for raw, action in (_parse_rule(rule, known) for rule in text.split(",") if rule.strip()):
+    for rule in filter(str.strip, text.split(",")):
+        raw, sign, action = (part.strip() for part in rule.rpartition("="))
+        if not sign or not raw:
+            msg = f"--actions: {rule!r} is not RAW=ACTION; write for example 5=favorite,3=click or all=click"
+            raise ActionMapError(msg)
+        if action not in known and action != SKIP:
+            msg = f"--actions: {action!r} is no known action; use one of {', '.join(known)}, or {SKIP}"
+            raise ActionMapError(msg)
+        raw = word_of(raw)
         if given.setdefault(raw, action) != action:
             msg = f"--actions: {raw!r} becomes {given[raw]} by one rule and {action} by another; leave one of them out"
             raise ActionMapError(msg)
     every = given.pop(EVERY, None)
     base = _NO_RULES if every else default.rules
     return ActionMap(MappingProxyType({**base, **given}), every or default.every, frozenset(given))
-
-
-def _parse_rule(rule: str, known: Collection[str]) -> tuple[str, str]:
-    raw, sign, action = (part.strip() for part in rule.rpartition("="))
-    if not sign or not raw:
-        msg = f"--actions: {rule!r} is not RAW=ACTION; write for example 5=favorite,3=click or all=click"
-        raise ActionMapError(msg)
-    if action not in known and action != SKIP:
-        msg = f"--actions: {action!r} is no known action; use one of {', '.join(known)}, or {SKIP}"
-        raise ActionMapError(msg)
-    return word_of(raw), action

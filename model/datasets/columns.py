@@ -39,7 +39,8 @@ def parse_columns(text: str, option: str, parts: tuple[str, ...], needed: tuple[
             msg = f"{option}: {pair!r} is not PART=COLUMN, each part once, of {', '.join(parts)}; write {example}"
             raise SourceError(msg)
         columns[part] = column
-    if twice := [column for column, count in Counter(map(_column_key, columns.values())).items() if count > 1]:
+    used = Counter(str(int(column)) if is_number(column) else column for column in columns.values())  # 1 and 01 are one
+    if twice := [column for column, count in used.items() if count > 1]:
         msg = f"{option} gives column {twice[0]} to two parts; each part has a column of its own, as in {example}"
         raise SourceError(msg)
     missing = [part for part in needed if part not in columns]
@@ -50,11 +51,6 @@ def parse_columns(text: str, option: str, parts: tuple[str, ...], needed: tuple[
         msg = f"{option} has names and numbers; give all columns by the header's names, or all by numbers from 1"
         raise SourceError(msg)
     return MappingProxyType(columns)
-
-
-def _column_key(column: str) -> str:
-    """Return a name that is the same for 1 and 01."""
-    return str(int(column)) if is_number(column) else column
 
 
 def is_number(column: str) -> bool:

@@ -103,11 +103,11 @@ def read_named(path: Path, names: Sequence[str], dialect: Dialect, report: ReadR
         header = rows.header(path)
         twice = [name for name in dict.fromkeys(names) if header.count(name) > 1]
         if twice:
-            told = f"{path} has several columns {', '.join(twice)}; give all columns by their numbers from 1"
-            raise SourceError(told)
+            msg = f"{path} has several columns {', '.join(twice)}; give all columns by their numbers from 1"
+            raise SourceError(msg)
         missing = [name for name in names if name not in header]
         if missing:
-            raise SourceError(_without(path, missing, header, rows.first, dialect))
+            raise SourceError(rows.message_without(missing, header, path))
         places = [header.index(name) for name in names]
         yield from ([row[place] for place in places] for row in rows.of_width(len(header)))
 
@@ -130,7 +130,7 @@ class _Rows:
         self._dialect = dialect
         self._report = report
         self._ahead: deque[str] = deque()
-        self.first = ""
+        self._first = ""
 
     def header(self, path: Path) -> list[str]:
         """Read the first line, and return the columns' names.
@@ -138,20 +138,31 @@ class _Rows:
         Raises:
             SourceError: there is no line, or it is not of the encoding.
         """
-        self.first = next(self._lines, "")
-        problem = line_problem(self.first, self._dialect.encoding) if self.first else "the file is empty"
+        self._first = next(self._lines, "")
+        problem = line_problem(self._first, self._dialect.encoding) if self._first else "the file is empty"
         if problem:
             msg = f"{path} has no line with the columns' names: {problem}"
             raise SourceError(msg)
         self._report.headers += 1
-        return [cell.strip() for cell in self._dialect.split(self.first)]
+        return [cell.strip() for cell in self._dialect.split(self._first)]
+
+    def message_without(self, missing: Sequence[str], header: Sequence[str], path: Path) -> str:
+        """Return the message for a file whose header lacks columns."""
+        lacking = f"{path} has no column {', '.join(missing)}"
+        if self._first.lstrip().startswith(("{", "[")):
+            return f"{lacking}: it looks like JSON; {_JSON}"
+        for delimiter in _COMMON:
+            names = [cell.strip().strip(QUOTE) for cell in self._first.split(delimiter)]
+            if delimiter != self._dialect.delimiter and all(name in names for name in missing):
+                return f"{lacking} between {self._dialect.delimiter!r}; it has with --delimiter {delimiter!r}"
+        return f"{lacking}; is it of another format? Its columns are {', '.join(header)[:200]}"
 
     def width(self) -> int:
         """Return the number of cells of most of the first lines, so that one damaged line does not decide.
 
         The lines are read again as rows.
         """
-        self._look_ahead(_WIDTH_LINES)
+        self._read_ahead(_WIDTH_LINES)
         good = (line for line in self._ahead if not line_problem(line, self._dialect.encoding))
         widths = Counter(len(self._dialect.split(line)) for line in good)
         return widths.most_common(1)[0][0] if widths else 0
@@ -184,7 +195,7 @@ class _Rows:
     def _over_lines(self, line: str, width: int) -> list[str] | None:
         """Return the cells of the row that begins in this line and ends in a later one, or None if there is none."""
         row, is_row = [line], len(self._dialect.split(line)) == width
-        while len(row) < LONGEST_ROW_LINES and self._look_ahead(len(row)):
+        while len(row) < LONGEST_ROW_LINES and self._read_ahead(len(row)):
             after = self._ahead[len(row) - 1]
             if line_problem(after, self._dialect.encoding):
                 return None
@@ -202,22 +213,10 @@ class _Rows:
             self._ahead.popleft()
         return cells
 
-    def _look_ahead(self, lines: int) -> bool:
+    def _read_ahead(self, lines: int) -> bool:
         while len(self._ahead) < lines:
             line = next(self._lines, None)
             if line is None:
                 return False
             self._ahead.append(line)
         return True
-
-
-def _without(path: Path, missing: Sequence[str], header: Sequence[str], first: str, dialect: Dialect) -> str:
-    """Return the message for a file whose header lacks columns."""
-    told = f"{path} has no column {', '.join(missing)}"
-    if first.lstrip().startswith(("{", "[")):
-        return f"{told}: it looks like JSON; {_JSON}"
-    for delimiter in _COMMON:
-        names = [cell.strip().strip(QUOTE) for cell in first.split(delimiter)]
-        if delimiter != dialect.delimiter and all(name in names for name in missing):
-            return f"{told} between {dialect.delimiter!r}; it has with --delimiter {delimiter!r}"
-    return f"{told}; is it of another format? Its columns are {', '.join(header)[:200]}"

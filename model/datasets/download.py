@@ -65,7 +65,9 @@ def _fetch_wheel(scratch: Path) -> Path:
     for command in _commands(requirements, content):
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
         if done.returncode == 0:
-            _unpack_wheels(content)
+            for wheel in content.glob("*.whl"):
+                with zipfile.ZipFile(wheel) as archive:
+                    archive.extractall(content)
             return content
         failures.append(f"{command[0]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
     tried = "; ".join(failures) or "no uv and no pip was found"
@@ -89,9 +91,3 @@ def _found(names: list[str], first: Path) -> Iterator[str]:
     if first.is_file():
         yield str(first)
     yield from filter(None, map(shutil.which, names))
-
-
-def _unpack_wheels(content: Path) -> None:
-    for wheel in content.glob("*.whl"):
-        with zipfile.ZipFile(wheel) as archive:
-            archive.extractall(content)

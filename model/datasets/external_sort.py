@@ -27,16 +27,12 @@ def sorted_lines(behaviors: Iterable[UserBehavior], scratch: Path, *, chunk_rows
     runs: list[Path] = []
     while chunk := sorted(islice(keyed, chunk_rows), key=_TIME):
         if last:
-            runs.append(_spill(last, scratch / f"run-{len(runs)}"))
+            runs.append(scratch / f"run-{len(runs)}")
+            with runs[-1].open("wb") as run:
+                run.writelines(b"%d %b" % row for row in last)
         last = chunk
     for _, line in heapq.merge(*map(_read_run, runs), last, key=_TIME):
         yield line
-
-
-def _spill(chunk: list[Keyed], path: Path) -> Path:
-    with path.open("wb") as out:
-        out.writelines(b"%d %b" % row for row in chunk)
-    return path
 
 
 def _read_run(path: Path) -> Iterator[Keyed]:

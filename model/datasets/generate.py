@@ -109,7 +109,8 @@ def generate(shape: Synthetic, out: Path, name: str, progress: Callable[[int], N
     writer = _Writer(world, progress)
     with whole_folder(out, DATASET) as folder:
         fingerprint = write_behaviors(folder, writer.blocks())
-        write_catalogue(folder, _catalogue(world))
+        tastes = enumerate(world.item_taste.tolist())
+        write_catalogue(folder, (Item(f"i{number}", f"Item {number}", f"taste {taste}") for number, taste in tastes))
         write_info(folder, writer.info(name, fingerprint))
     return Dataset.open(out)
 
@@ -120,7 +121,7 @@ class _Writer:
     def __init__(self, world: World, progress: Callable[[int], None]) -> None:
         self._world = world
         self._progress = progress
-        self._met = np.zeros(world.shape.users, dtype=np.bool_)
+        self._seen = np.zeros(world.shape.users, dtype=np.bool_)
         self._first = self._last = START_MS
         self._names = np.array(list(ACTION_MIX))
         self._action_mass = np.cumsum(list(ACTION_MIX.values()))
@@ -139,7 +140,7 @@ class _Writer:
         return DatasetInfo(
             name=name,
             behaviors=shape.behaviors,
-            users=int(self._met.sum()),
+            users=int(self._seen.sum()),
             items=shape.items,
             first_timestamp=self._first,
             last_timestamp=self._last,
@@ -155,10 +156,13 @@ class _Writer:
         actions = self._names[np.minimum(np.searchsorted(self._action_mass, at), len(self._names) - 1)]
         items = self._world.draw_items(users, actions == "dislike")
         times = self._times(rows)
-        self._met[users] = True
+        self._seen[users] = True
         if is_first:
             self._first = int(times[0])
-        return _lines(users, actions, items, times)
+        columns = zip(users.tolist(), actions.tolist(), items.tolist(), times.tolist(), strict=True)
+        return "".join(
+            [f'{{"user_id":"u{u}","action":"{a}","item_id":"i{i}","timestamp":{t}}}\n' for u, a, i, t in columns]
+        ).encode()
 
     def _times(self, rows: int) -> Ints:
         shape = self._world.shape
@@ -167,15 +171,3 @@ class _Writer:
         times = self._last + np.cumsum(gaps).astype(np.int64)
         self._last = int(times[-1])
         return times
-
-
-def _lines(users: Ints, actions: npt.NDArray[np.str_], items: Ints, times: Ints) -> bytes:
-    columns = zip(users.tolist(), actions.tolist(), items.tolist(), times.tolist(), strict=True)
-    return "".join(
-        [f'{{"user_id":"u{u}","action":"{a}","item_id":"i{i}","timestamp":{t}}}\n' for u, a, i, t in columns]
-    ).encode()
-
-
-def _catalogue(world: World) -> Iterator[Item]:
-    for number, taste in enumerate(world.item_taste.tolist()):
-        yield Item(f"i{number}", f"Item {number}", f"taste {taste}")

@@ -3,7 +3,7 @@
 Items are model indexes: `vocabulary[i]` has index i + 1, and 0 pads.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -125,11 +125,12 @@ def load_interactions(dataset: Dataset, table: ActionTable | None = None) -> Int
         if once.is_new(b)
     ]
     user, item, action, timestamp = zip(*rows, strict=True)
+    in_histories = history_actions(table)
     loaded = Interactions(
         user=np.array(user, dtype=np.int64),
         item=np.array(item, dtype=np.int64),
         weight=np.array([table[a].weight if a in table else 0.0 for a in action], dtype=np.float32),
-        in_history=_member(action, history_actions(table)),
+        in_history=np.array([a in in_histories for a in action], dtype=np.bool_),
         timestamp=np.array(timestamp, dtype=np.int64),
         users=len(users),
         vocabulary=tuple(items),
@@ -179,7 +180,3 @@ def checked_cut_off(interactions: Interactions, cut_off: EpochMs) -> EpochMs:
 def index_of(vocabulary: tuple[ItemId, ...]) -> dict[ItemId, int]:
     """Return the model index of each item id."""
     return {item_id: number for number, item_id in enumerate(vocabulary, start=1)}
-
-
-def _member(actions: Collection[str], names: frozenset[str]) -> Flags:
-    return np.array([action in names for action in actions], dtype=np.bool_)

@@ -106,8 +106,10 @@ class JsonLinesReader:
         with open_lines(self._path, self._encoding, line_end="\n") as lines:
             for line in counted(lines, report):
                 if report.rows == 0 and _ARRAY.match(line):
-                    told = "is a JSON array, not a JSON object a line"
-                    msg = f"{self._path} {told}; make it such: jq -c '.[]' {self._path.name} > lines.jsonl"
+                    msg = (
+                        f"{self._path} is a JSON array, not a JSON object a line; make it such: "
+                        f"jq -c '.[]' {self._path.name} > lines.jsonl"
+                    )
                     raise SourceError(msg)
                 report.begin(line)
                 raw = self._raw(line, report)
@@ -119,8 +121,12 @@ class JsonLinesReader:
         return {}
 
     def _raw(self, line: str, report: ReadReport) -> Raw | None:
-        if problem := line_problem(line, self._encoding) or _too_long(line):
+        if problem := line_problem(line, self._encoding):
             report.skip(problem)
+            return None
+        # The job reads no record of more bytes in UTF-8, which has four a character at most.
+        if len(line) > LONGEST_LINE // 4 and len(line.encode()) > LONGEST_LINE:
+            report.skip(f"the line has over {LONGEST_LINE:,} bytes")
             return None
         try:
             row = self._decode(line)
@@ -148,10 +154,3 @@ class JsonLinesReader:
             request_id=request_id,
             position=row.position,
         )
-
-
-def _too_long(line: str) -> str | None:
-    """Return the problem of a line that is longer than the job reads a record, in UTF-8."""
-    if line.isascii() or len(line) <= LONGEST_LINE // 4 or len(line.encode()) <= LONGEST_LINE:
-        return None
-    return f"the line has over {LONGEST_LINE:,} bytes"

@@ -10,6 +10,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from model.datasets.reading import ReadReport
 from model.event_time import ALLOWED_LATENESS_MS, MAX_AHEAD_MS
@@ -45,16 +46,14 @@ class EventsOnce:
     """The newest event ids of each user, by which repeated events are found; 8 bytes an id."""
 
     limit: int = EVENT_IDS_KEPT
-    _known: "defaultdict[UserId, array[int]]" = field(default_factory=lambda: defaultdict(_hashes))
+    _known: "defaultdict[UserId, array[int]]" = field(
+        default_factory=lambda: defaultdict(partial(array, HASH_TYPECODE))
+    )
 
     def is_new(self, behavior: UserBehavior) -> bool:
         """Remember the user's event, and return False if it was there before; True where it has no id."""
         event_id = behavior.event_id
         return event_id is None or is_new_event(self._known[behavior.user_id], event_id, self.limit)
-
-
-def _hashes() -> "array[int]":
-    return array(HASH_TYPECODE)
 
 
 @dataclass(slots=True)

@@ -64,8 +64,8 @@ _NO_GENRE = frozenset({"(no genres listed)", "unknown"})
 class MovieLensReader:
     """Reader of a folder of MovieLens files; a rating's stars are its raw action."""
 
-    def __init__(self, folder: Path, actions: ActionMap, layout: Layout, form: Format = PLAIN) -> None:
-        self._folder = folder
+    def __init__(self, path: Path, actions: ActionMap, form: Format = PLAIN, *, layout: Layout) -> None:
+        self._folder = path
         encoding = form.encoding or layout.dialect.encoding
         self._layout = replace(layout, dialect=replace(layout.dialect, encoding=encoding))
         self.times = EventTimes(documented=Unit.SECONDS, given=form.time_unit)
@@ -101,14 +101,14 @@ class MovieLensReader:
         return Item(item_id, title or item_id, "" if group in _NO_GENRE else group)
 
 
-def movielens_reader(folder: Path, actions: ActionMap, form: Format = PLAIN) -> MovieLensReader:
+def movielens_reader(path: Path, actions: ActionMap, form: Format = PLAIN) -> MovieLensReader:
     """Return the reader of a folder with csv files, or else with the older :: files.
 
     Raises:
         SourceError: the folder has neither.
     """
     for layout in (CSV_FOLDER, DAT_FOLDER):
-        if (folder / layout.ratings).is_file():
-            return MovieLensReader(folder, actions, layout, form)
-    msg = f"{folder} has no ratings.csv and no ratings.dat; say with --path where a MovieLens folder lies"
+        if (path / layout.ratings).is_file():
+            return MovieLensReader(path, actions, form, layout=layout)
+    msg = f"{path} has no ratings.csv and no ratings.dat; say with --path where a MovieLens folder lies"
     raise SourceError(msg)

@@ -17,13 +17,16 @@ _PRODUCT = re.compile(r"\d{5}")  # other codes are postage, discounts, bank char
 
 
 class OnlineRetailReader:
-    """Reader of the csv (or csv.gz); the invoice's kind, purchase or cancellation, is the raw action.
+    """Reader of the csv (or csv.gz); purchase or cancellation is the raw action.
 
     Times without an offset are taken as UTC.
     """
 
     def __init__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> None:
-        self._path = _only_csv(path)
+        if path.is_dir():
+            tables = sorted(path.glob("*.csv.gz")) + sorted(path.glob("*.csv"))
+            path = tables[0] if len(tables) == 1 else path / "onlineretail.csv"
+        self._path = path
         self._dialect = dialect_of(form.delimiter, form.encoding)
         self.times = EventTimes(given=form.time_unit)
         self.catalogue = ReadReport()
@@ -42,10 +45,13 @@ class OnlineRetailReader:
             if not _PRODUCT.match(item_id):
                 report.skip("StockCode is no product")
                 continue
-            if (kind := _kind(invoice, quantity)) is None:
+            try:
+                is_return = float(quantity) < 0 or invoice.strip()[:1] in {"c", "C"}
+            except ValueError:
                 report.skip("Quantity is no number")
                 continue
-            raw = Raw(user_id=user_id, item_id=item_id, action=kind, time=date)
+            action = "cancellation" if is_return else "purchase"
+            raw = Raw(user_id=user_id, item_id=item_id, action=action, time=date)
             if (behavior := self._maker.make(raw, report)) is not None:
                 self._remember(item_id, description.strip())
                 yield behavior
@@ -57,18 +63,3 @@ class OnlineRetailReader:
     def _remember(self, item_id: ItemId, title: str) -> None:
         if title and item_id not in self._items:
             self._items[item_id] = Item(item_id, title)
-
-
-def _only_csv(path: Path) -> Path:
-    if not path.is_dir():
-        return path
-    found = sorted(path.glob("*.csv.gz")) + sorted(path.glob("*.csv"))
-    return found[0] if len(found) == 1 else path / "onlineretail.csv"
-
-
-def _kind(invoice: str, quantity: str) -> str | None:
-    try:
-        returned = float(quantity) < 0
-    except ValueError:
-        return None
-    return "cancellation" if returned or invoice.strip()[:1] in {"c", "C"} else "purchase"

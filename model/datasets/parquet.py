@@ -1,11 +1,17 @@
 """Rows of Parquet files, read by DuckDB some thousands at a time."""
 
+import glob
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from model.datasets.errors import SourceError
 from model.datasets.reading import ReadReport
+
+if TYPE_CHECKING:
+    from duckdb import DuckDBPyConnection
 
 _MAGIC = b"PAR1"
 _BATCH_ROWS = 10_000
@@ -22,7 +28,7 @@ def parquet_files(folder: Path) -> list[Path]:
     Files and folders below it whose names begin with `_` or `.` are no data: Spark's unfinished files lie in such.
     """
     found = (file for file in folder.rglob("*.parquet") if file.is_file())
-    return sorted(file for file in found if not _is_aside(file.relative_to(folder)))
+    return sorted(file for file in found if not any(p.startswith(("_", ".")) for p in file.relative_to(folder).parts))
 
 
 def is_parquet(path: Path) -> bool:
@@ -32,10 +38,6 @@ def is_parquet(path: Path) -> bool:
             return file.read(len(_MAGIC)) == _MAGIC
     except OSError:
         return False
-
-
-def _is_aside(below: Path) -> bool:
-    return any(part.startswith(("_", ".")) for part in below.parts)
 
 
 def read_parquet(path: Path, names: Sequence[str], report: ReadReport) -> Iterator[Sequence[object]]:
@@ -58,57 +60,83 @@ def read_parquet(path: Path, names: Sequence[str], report: ReadReport) -> Iterat
         aside = "; files and folders whose names begin with _ or . do not count" if path.is_dir() else ""
         msg = f"{path} is no Parquet file, and no folder of them{aside}; give one that is there"
         raise SourceError(msg)
-    parameters = [[_literal_path(file) for file in files]]
     with duckdb.connect(":memory:") as connection:
         connection.execute("SET TimeZone = 'UTC'; SET threads = 1")
         try:
-            described = connection.execute(f"DESCRIBE SELECT * FROM {_TABLE}", parameters).fetchall()
-            kinds = {name: kind for name, kind, *_ in described}
-            in_path = _keys_of_all(files)
-            selected = ", ".join(_selected(path, name, kinds, in_path) for name in names)
-            table = _TABLE if kinds.keys() >= set(names) else _TABLE_AND_FILE
-            rows = connection.execute(f"SELECT {selected} FROM {table}", parameters)
-            while batch := rows.fetchmany(_BATCH_ROWS):
-                for row in batch:
-                    report.lines += 1
-                    report.begin(row)
-                    yield row
-        except duckdb.ConversionException as error:
-            reason = str(error).splitlines()[0]
-            msg = (
-                f"{path} holds a value beyond its column's type ({reason}); write that column anew, for example as text"
-            )
-            raise SourceError(msg) from error
+            for row in _rows(connection, path, files, names):
+                report.lines += 1
+                report.begin(row)
+                yield row
         except duckdb.Error as error:
             reason = str(error).splitlines()[0]
             msg = f"{path} can't be read as Parquet ({reason}); is it of another format, or cut off?"
             raise SourceError(msg) from error
 
 
-def _literal_path(file: Path) -> str:
-    """Return the path with every character escaped that DuckDB would take for a pattern."""
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in str(file))
+def _rows(
+    connection: "DuckDBPyConnection", path: Path, files: Sequence[Path], names: Sequence[str]
+) -> Iterator[Sequence[object]]:
+    """Yield the rows as DuckDB reads them, and from the first value on that it cannot convert as Arrow does."""
+    from duckdb import ConversionException
 
-
-def _keys_of_all(files: Sequence[Path]) -> set[str]:
-    """Return the names of columns that the folders of all the files give."""
-    of_folders = ({part.split("=")[0] for part in folder.parts if "=" in part} for folder in {f.parent for f in files})
-    return set.intersection(*of_folders)
-
-
-def _selected(path: Path, name: str, kinds: dict[str, str], in_path: set[str]) -> str:
-    if name not in kinds and name in in_path:
-        value = (
-            f"url_decode(list_last(regexp_extract_all({_FILE}, {_quoted(f'(?:^|/){re.escape(name)}=([^/]*)/')}, 1)))"
-        )
-        return f"nullif({value}, '__HIVE_DEFAULT_PARTITION__')"
-    if name not in kinds:
-        msg = f"{path} has no column {name}; its columns are {', '.join(kinds)[:200]}; say with --columns which is what"
+    parameters = [[glob.escape(str(file)) for file in files]]  # DuckDB takes paths for patterns
+    described = connection.execute(f"DESCRIBE SELECT * FROM {_TABLE}", parameters).fetchall()
+    types: dict[str, str] = {name: type_ for name, type_, *_ in described}
+    in_paths = ({part.split("=")[0] for part in folder.parts if "=" in part} for folder in {f.parent for f in files})
+    in_all_paths = set.intersection(*in_paths)
+    if missing := [name for name in names if name not in types and name not in in_all_paths]:
+        columns = ", ".join(types)[:200]
+        msg = f"{path} has no column {missing[0]}; its columns are {columns}; say with --columns which is what"
         raise SourceError(msg)
+    selected = ", ".join(_sql_of(name, types.get(name)) for name in names)
+    table = _TABLE if types.keys() >= set(names) else _TABLE_AND_FILE
+    done = 0
+    try:
+        rows = connection.execute(f"SELECT {selected} FROM {table}", parameters)
+        while batch := rows.fetchmany(_BATCH_ROWS):
+            yield from batch
+            done += len(batch)
+    except ConversionException:
+        yield from islice(_rows_by_arrow(connection, files, selected), done, None)
+
+
+def _sql_of(name: str, type_: str | None) -> str:
+    """Return the SQL of a column, or of what the folders' names give for it if it has no type."""
+    if type_ is None:
+        pattern = f"(?:^|/){re.escape(name)}=([^/]*)/".replace("'", "''")
+        value = f"url_decode(list_last(regexp_extract_all({_FILE}, '{pattern}', 1)))"
+        return f"nullif({value}, '__HIVE_DEFAULT_PARTITION__')"
     column = '"' + name.replace('"', '""') + '"'
+    if not type_.startswith(_TIMES):
+        return column
     # A typed time is no number that could be in another unit.
-    return f"strftime({column}::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.%f+00:00')" if kinds[name].startswith(_TIMES) else column
+    text = f"strftime(try_cast({column} AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
+    return f"coalesce({text}, CASE WHEN {column} IS NOT NULL THEN 'beyond all years' END)"
 
 
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _rows_by_arrow(
+    connection: "DuckDBPyConnection", files: Sequence[Path], selected: str
+) -> Iterator[Sequence[object]]:
+    """Yield the rows of files with a value that is beyond DuckDB's types, or of another type than in the first file.
+
+    DuckDB's own reader gives up the whole file for one such value: it makes microseconds of milliseconds, and all
+    files' columns those of the first. Arrow, which Flink brings, leaves values as they are.
+    """
+    import pyarrow
+    from pyarrow.parquet import ParquetFile
+
+    try:
+        for file in files:
+            for batch in ParquetFile(file).iter_batches(_BATCH_ROWS):
+                columns = {
+                    # Arrow's times with a zone are in UTC, and DuckDB would make microseconds of them too.
+                    name: column.cast(pyarrow.timestamp(column.type.unit))
+                    if pyarrow.types.is_timestamp(column.type)
+                    else column
+                    for name, column in zip(batch.schema.names, batch.columns, strict=True)
+                }
+                connection.register("batch", pyarrow.table({**columns, _FILE: [str(file)] * len(batch)}))
+                yield from connection.execute(f"SELECT {selected} FROM batch").fetchall()
+    except pyarrow.ArrowException as error:
+        msg = f"{file} can't be read as Parquet ({error}); is it of another format, or cut off?"
+        raise SourceError(msg) from error

@@ -1,8 +1,10 @@
 """Preparation of a data set: read a source, leave out what the job would, sort by time, write the folder."""
 
 import hashlib
+import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,8 +22,8 @@ from model.datasets.tables import read_items
 from model.folders import whole_folder
 from model.records import EpochMs, ItemId, UserBehavior, UserId
 
-Progress = Callable[[int], None]
-"""Called with the number of behaviours read so far."""
+OnBehaviors = Callable[[int], None]
+"""A callback that gets the number of behaviours read so far."""
 PROGRESS_EVERY = 10_000
 READERS_VERSION = "3"
 """Version of the readers' output: a set of another version is prepared anew."""
@@ -57,7 +59,7 @@ class Request:
 
     def describe(self) -> dict[str, str]:
         """Describe the source and the options; a prepared folder with another description is not up to date."""
-        told = {
+        described = {
             "kind": self.source,
             "path": str(self.path),
             "content": _signature(self.path),
@@ -66,7 +68,7 @@ class Request:
             "items": f"{self.items} {_signature(self.items)} {self.item_form!r}" if self.items else "",
             "log": repr(self.log) if self.log != LogRules() else "",
         }
-        return {name: value for name, value in told.items() if value}
+        return {name: value for name, value in described.items() if value}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class Outcome:
 class _Tally:
     """Counts of the behaviours that stream by."""
 
-    progress: Progress
+    progress: OnBehaviors
     behaviors: int = 0
     users: set[UserId] = field(default_factory=set)
     items: set[ItemId] = field(default_factory=set)
@@ -110,7 +112,7 @@ def prepare(
     out: Path,
     *,
     force: bool = False,
-    progress: Progress = lambda _: None,
+    progress: OnBehaviors = lambda _: None,
     now_ms: EpochMs | None = None,
 ) -> Outcome:
     """Prepare `request` into the folder `out`, unless that is up to date.
@@ -125,9 +127,12 @@ def prepare(
     Raises:
         SourceError: the source cannot be read, or too few rows of it are usable.
     """
-    current = None if force else _up_to_date(request, out)
-    if current is not None:
-        return Outcome(current, None)
+    if not force:
+        with suppress(NotPreparedError):
+            there = Dataset.open(out)
+            made_from = (there.info.source, there.info.actions, there.action_table)
+            if made_from == (request.describe(), request.actions.as_text(), request.table):
+                return Outcome(there, None)
     _check_there("--path", request.path)
     if request.items is not None:
         _check_there("--items", request.items)  # checked now, as it is read last
@@ -143,20 +148,10 @@ def _check_there(option: str, path: Path) -> None:
         raise SourceError(msg)
 
 
-def _up_to_date(request: Request, out: Path) -> Dataset | None:
-    try:
-        dataset = Dataset.open(out)
-    except NotPreparedError:
-        return None
-    info = dataset.info
-    same = (info.source, info.actions) == (request.describe(), request.actions.as_text())
-    return dataset if same and dataset.action_table == request.table else None
-
-
 class _Preparation:
     """One run over a source."""
 
-    def __init__(self, request: Request, progress: Progress, now_ms: EpochMs) -> None:
+    def __init__(self, request: Request, progress: OnBehaviors, now_ms: EpochMs) -> None:
         self.report = ReadReport()
         self._request = request
         self._tally = _Tally(progress)
@@ -171,10 +166,11 @@ class _Preparation:
         scratch.mkdir()
         applied = self._filter(self._reader.behaviors(self.report), self.report)
         fingerprint = write_behaviors(folder, sorted_lines(self._tally.counted(applied), scratch))
-        _remove(scratch)
+        shutil.rmtree(scratch)
         self._check()
         known = self._items()
-        catalogue = _catalogue(known, self._tally.items)
+        lacking = {item_id: Item(item_id, item_id) for item_id in self._tally.items - known.keys()}
+        catalogue = [item for _, item in sorted({**known, **lacking}.items())]
         write_catalogue(folder, catalogue)
         write_info(folder, self._info(len(catalogue), fingerprint, self._of_catalogue(known)))
 
@@ -246,18 +242,6 @@ class _Preparation:
             remarks=(*self._findings().remarks(), *of_catalogue),
             action_table={} if request.table == DEFAULT_ACTIONS else dict(request.table),
         )
-
-
-def _remove(scratch: Path) -> None:
-    for run in scratch.iterdir():
-        run.unlink()
-    scratch.rmdir()
-
-
-def _catalogue(known: Mapping[ItemId, Item], used: set[ItemId]) -> list[Item]:
-    """Return all items of the source's catalogue, and the used ones that it lacks, sorted by id."""
-    forgotten = {item_id: Item(item_id, item_id) for item_id in used - known.keys()}
-    return [item for _, item in sorted({**known, **forgotten}.items())]
 
 
 def _signature(path: Path) -> str:

@@ -87,7 +87,13 @@ class Dataset:
         try:
             info = msgspec.json.decode((path / INFO).read_bytes(), type=DatasetInfo)
         except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError) as error:
-            msg = f"{path} is no prepared data set ({_why_none(path, error)}); make one with: recloop data prepare"
+            if isinstance(error, FileNotFoundError):
+                reason = f"it has no {INFO}" if path.is_dir() else "there is no such folder"
+            elif isinstance(error, NotADirectoryError):
+                reason = "it is a file and no folder"
+            else:
+                reason = f"{INFO}: {error}"
+            msg = f"{path} is no prepared data set ({reason}); make one with: recloop data prepare"
             raise NotPreparedError(msg) from error
         except OSError as error:
             msg = f"{path / INFO} cannot be read ({error.strerror}): let this user read it, or give another data set"
@@ -132,14 +138,6 @@ class Dataset:
         path = self.path / ITEMS
         with path.open("rb") as lines:
             return {item.item_id: item for item in decoded(lines, path, msgspec.json.Decoder(Item))}
-
-
-def _why_none(path: Path, error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return f"it has no {INFO}" if path.is_dir() else "there is no such folder"
-    if isinstance(error, NotADirectoryError):
-        return "it is a file and no folder"
-    return f"{INFO}: {error}"
 
 
 def write_behaviors(folder: Path, blocks: Iterable[bytes]) -> str:

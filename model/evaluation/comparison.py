@@ -119,7 +119,10 @@ def compare(
         ValueError: a recommender cannot be trained on this data.
     """
     for contender in contenders:
-        _check(split, contender)
+        if isinstance(contender, str):
+            kind_named(contender).refuse_unknown_options()
+        else:
+            refuse_older(split, contender.manifest.training.cut_off, str(contender.path))
     named = contenders if BASELINE in contenders else [*contenders, BASELINE]
     runs = [_run(split, catalogue, contender, trial, progress) for contender in named]
     progress("resampling")
@@ -143,13 +146,6 @@ def compare(
     )
 
 
-def _check(split: Split, contender: str | Bundle) -> None:
-    if isinstance(contender, str):
-        kind_named(contender).refuse_unknown_options()
-    else:
-        refuse_older(split, contender.manifest.training.cut_off, str(contender.path))
-
-
 def _run(
     split: Split, catalogue: Mapping[ItemId, Item], contender: str | Bundle, trial: Trial, progress: Progress
 ) -> _Run:
@@ -158,7 +154,10 @@ def _run(
         answered = list(_trained(split, catalogue, contender, trial, progress))
     else:
         progress(f"evaluating {name}")
-        answered = [_of_bundle(split, contender, trial)]
+        log = split.log.with_vocabulary(contender.vocabulary)
+        ranking = rank(load_module(contender, "cpu"), targets_at(log, split.rows, contender.manifest.history_length))
+        counts = log.where(split.training).histories().counts()
+        answered = [(ranking, measures_of(ranking, counts, trial.top))]
     rankings = [ranking for ranking, _ in answered]
     return _Run(
         name,
@@ -172,22 +171,15 @@ def _trained(
     split: Split, catalogue: Mapping[ItemId, Item], name: str, trial: Trial, progress: Progress
 ) -> Iterator[tuple[Ranking, Measures]]:
     """Train a kind once per seed, and yield the ranking and the measures of each run."""
-    kind = kind_named(name)
-    vocabulary = vocabulary_of(kind, split.log.where(split.training), catalogue)
+    spec = kind_named(name)
+    vocabulary = vocabulary_of(spec, split.log.where(split.training), catalogue)
     log = split.log.with_vocabulary(vocabulary)
     training = log.where(split.training)
-    targets = targets_at(log, split.rows, kind.sized(trial.size).history_length)
-    how = trial.how.get(name) or kind.recipe().HOW
-    for seed in range(trial.seeds if kind.seeded else 1):
-        progress(f"training {name}, seed {seed}" if kind.seeded else f"training {name}")
-        learned = learn(kind, training_set(training, catalogue), trial.size, replace(how, seed=seed), progress)
+    targets = targets_at(log, split.rows, spec.sized(trial.size).history_length)
+    how = trial.how.get(name) or spec.recipe().HOW
+    for seed in range(trial.seeds if spec.seeded else 1):
+        progress(f"training {name}, seed {seed}" if spec.seeded else f"training {name}")
+        learned = learn(spec, training_set(training, catalogue), trial.size, replace(how, seed=seed), progress)
         progress(f"evaluating {name}")
         ranking = rank(learned.recommender, targets)
         yield ranking, measures_of(ranking, training.histories().counts(), trial.top)
-
-
-def _of_bundle(split: Split, bundle: Bundle, trial: Trial) -> tuple[Ranking, Measures]:
-    log = split.log.with_vocabulary(bundle.vocabulary)
-    targets = targets_at(log, split.rows, bundle.manifest.history_length)
-    ranking = rank(load_module(bundle, "cpu"), targets)
-    return ranking, measures_of(ranking, log.where(split.training).histories().counts(), trial.top)

@@ -136,7 +136,12 @@ def rows_after(log: Interactions, cut_off: EpochMs) -> Ints:
 
     These are at or after the cut-off, enter histories, are new to their user and have a history before them.
     """
-    found = [rows[_foreseeable(log, rows) & (log.timestamp[rows] >= cut_off)] for _, rows in log.rows_by_user()]
+    found = []
+    for _, rows in log.rows_by_user():
+        enters = log.in_history[rows] & (log.item[rows] > 0)
+        follows = np.cumsum(enters) - enters > 0  # an item of the vocabulary
+        new = log.in_history[rows] & new_to_user(log.item[rows])
+        found.append(rows[new & follows & (log.timestamp[rows] >= cut_off)])
     return np.concatenate(found) if found else np.zeros(0, dtype=np.int64)
 
 
@@ -184,13 +189,19 @@ def targets_at(log: Interactions, rows: Ints, history_length: int, *, cut_off: E
     wanted[rows] = True
     grouped = (own for _, own in log.rows_by_user() if wanted[own].any())
     chosen = [t for own in grouped for t in _targets_of(log, own, wanted, cut_off, history_length)]
-    columns = [_pad_left(log, t, history_length) for t in chosen]
-    shape = (len(chosen), history_length)
+    history = np.zeros((len(chosen), history_length), dtype=np.int64)
+    weight, age_s = np.zeros_like(history, dtype=np.float32), np.zeros_like(history, dtype=np.float32)
+    for number, target in enumerate(chosen):
+        own = target.history_rows
+        columns = slice(history_length - len(own), None)
+        history[number, columns] = log.item[own]
+        weight[number, columns] = log.weight[own]
+        age_s[number, columns] = (log.timestamp[target.row] - log.timestamp[own]) / 1000
     return Targets(
         user=np.array([log.user[t.row] for t in chosen], dtype=np.int64),
-        history=np.array([c[0] for c in columns], dtype=np.int64).reshape(shape),
-        weight=np.array([c[1] for c in columns], dtype=np.float32).reshape(shape),
-        age_s=np.array([c[2] for c in columns], dtype=np.float32).reshape(shape),
+        history=history,
+        weight=weight,
+        age_s=age_s,
         seen=tuple(t.seen for t in chosen),
         target=np.array([log.item[t.row] for t in chosen], dtype=np.int64),
         known=np.array([t.known for t in chosen], dtype=np.bool_),
@@ -212,8 +223,13 @@ def evaluation_of(ranking: Ranking, targets: Targets) -> Evaluation:
 def rank(recommender: nn.Module, targets: Targets, *, batch_size: int = 256) -> Ranking:
     """Rank each target in the recommender's list from the history just before it."""
     recommender.eval()
+    items: list[Ints] = []  # (B, K) each
     with torch.inference_mode():
-        items = [_answers(recommender, targets, rows) for rows in _batches(targets, batch_size)]
+        for rows in _batches(targets, batch_size):
+            exclude = pad_right(targets.seen[rows])
+            inputs = (targets.history[rows], targets.weight[rows], targets.age_s[rows], exclude)
+            best, _ = recommender(*map(torch.from_numpy, inputs))
+            items.append(best.numpy())
     if not items:
         return Ranking(np.zeros((0, 0), dtype=np.int64), np.zeros(0, dtype=np.int64))
     return ranking_of(np.concatenate(items), targets.target)
@@ -233,13 +249,6 @@ def new_to_user(items: Ints) -> Flags:
     return new
 
 
-def _foreseeable(log: Interactions, rows: Ints) -> Flags:
-    """Mark a user's rows, oldest first, that enter histories, are new and follow an item of the vocabulary."""
-    enters = log.in_history[rows] & (log.item[rows] > 0)
-    after_something = np.cumsum(enters) - enters > 0
-    return log.in_history[rows] & new_to_user(log.item[rows]) & after_something
-
-
 def _targets_of(
     log: Interactions, rows: Ints, wanted: Flags, cut_off: EpochMs | None, history_length: int
 ) -> Iterator[_Target]:
@@ -247,20 +256,13 @@ def _targets_of(
     items = log.item[rows]
     enters = log.in_history[rows] & (items > 0)
     known = cut_off is None or bool((enters & (log.timestamp[rows] < cut_off)).any())
-    met_first = new_to_user(items) & (items > 0)
-    history, seen = rows[enters], items[met_first]
+    is_new = new_to_user(items) & (items > 0)
+    history, seen = rows[enters], items[is_new]
     entered: Ints = np.cumsum(enters) - enters  # before each row, (R,)
-    met: Ints = np.cumsum(met_first) - met_first  # (R,)
+    seen_before: Ints = np.cumsum(is_new) - is_new  # (R,)
     for at in np.flatnonzero(wanted[rows]).tolist():
         newest = history[max(0, entered[at] - history_length) : entered[at]]
-        yield _Target(int(rows[at]), newest, seen[: met[at]], known)
-
-
-def _pad_left(log: Interactions, target: _Target, history_length: int) -> tuple[Ints, Floats, Floats]:
-    rows, now = target.history_rows, log.timestamp[target.row]
-    pad = (history_length - len(rows), 0)
-    age_s = ((now - log.timestamp[rows]) / 1000).astype(np.float32)
-    return np.pad(log.item[rows], pad), np.pad(log.weight[rows], pad), np.pad(age_s, pad)
+        yield _Target(int(rows[at]), newest, seen[: seen_before[at]], known)
 
 
 def _batches(targets: Targets, size: int) -> Iterator[slice]:
@@ -274,15 +276,6 @@ def _batches(targets: Targets, size: int) -> Iterator[slice]:
             start, widest = at, len(seen)
     if start < len(targets):
         yield slice(start, len(targets))
-
-
-def _answers(recommender: nn.Module, targets: Targets, rows: slice) -> Ints:
-    """Return the recommender's items for a batch of targets. (B, K)."""
-    exclude = pad_right(targets.seen[rows])
-    inputs = (targets.history[rows], targets.weight[rows], targets.age_s[rows], exclude)
-    items, _ = recommender(*map(torch.from_numpy, inputs))
-    answered: Ints = items.numpy()
-    return answered
 
 
 def pad_right(rows: Sequence[Ints]) -> Ints:

@@ -55,10 +55,10 @@ class ALS(FromHistory):
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
         """Score every model index by the user's vector. (B, L) each -> (B, n + 1)."""
-        met = self.items[history]  # (B, L, D)
+        vectors = self.items[history]  # (B, L, D)
         extra = self.alpha * recency * weight  # (B, L)
-        left = self.gram + (met * extra.unsqueeze(2)).transpose(1, 2) @ met  # (B, D, D)
-        right = ((1.0 + extra).unsqueeze(1) @ met).transpose(1, 2)  # (B, D, 1); a pad adds nothing, its vector is 0
+        left = self.gram + (vectors * extra.unsqueeze(2)).transpose(1, 2) @ vectors  # (B, D, D)
+        right = ((1.0 + extra).unsqueeze(1) @ vectors).transpose(1, 2)  # (B, D, 1); a pad adds nothing, its vector is 0
         return F.linear(torch.linalg.solve(left, right).squeeze(2), self.items)
 
 
@@ -66,13 +66,13 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
     """Train ALS in `how.epochs` rounds of alternating least squares."""
     from implicit.cpu.als import AlternatingLeastSquares
 
-    def told(done: int, *_: object) -> None:
+    def after_round(done: int, *_: object) -> None:
         progress(f"training als, round {done + 1} of {how.epochs}")
 
     with one_thread():
         trainer: Any = AlternatingLeastSquares(
             factors=size.dim, regularization=options.l2, iterations=how.epochs, random_state=how.seed, num_threads=1
         )
-        trainer.fit(user_items(data.log, options.alpha), show_progress=False, callback=told)
+        trainer.fit(user_items(data.log, options.alpha), show_progress=False, callback=after_round)
     items = padded(trainer.item_factors)
     return with_neighbors_by(items, ALS(items, data.log.histories().counts(), size.k, options))

@@ -50,7 +50,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
             trainer.fit(pairs, show_progress=False)
             progress(f"training bpr, round {done + 1} of {how.epochs}")
     items = padded(trainer.item_factors)  # (n + 1, D + 1); the last column is the bias
-    met = items - items[1:].mean(0)
-    met[:, -1] = 1.0
+    centred = items - items[1:].mean(0)
+    centred[:, -1] = 1.0
     counts = data.log.histories().counts()
-    return with_neighbors_by(items[:, :-1], MeanOfItems(met, items, counts, size.k, options.decay))
+    return with_neighbors_by(items[:, :-1], MeanOfItems(centred, items, counts, size.k, options.decay))

@@ -45,8 +45,8 @@ def user_item_matrix(log: Interactions) -> Tensor:
 
     Sparse float32 (users, n + 1), coalesced; column 0 is empty.
     """
-    met, _ = _met(log)
-    return _matrix(log, *met)
+    (user, item), _ = _users_and_items(log)
+    return _matrix(log, user, item)
 
 
 def paired_items(log: Interactions) -> Tensor:
@@ -54,7 +54,7 @@ def paired_items(log: Interactions) -> Tensor:
 
     The number of users who have more is logged.
     """
-    (user, item), age = _met(log)
+    (user, item), age = _users_and_items(log)
     order = np.lexsort((age, user))  # `user` is sorted already, so `user[order]` equals `user`
     newest = np.sort(order[np.arange(len(user)) - np.searchsorted(user, user) < PAIRED])
     if cut := len(np.unique(np.delete(user, newest))):
@@ -62,41 +62,42 @@ def paired_items(log: Interactions) -> Tensor:
     return _matrix(log, user[newest], item[newest])
 
 
-def common_users(met: Tensor, worth: Tensor | None = None) -> Iterator[Pairs]:
+def common_users(matrix: Tensor, worth: Tensor | None = None) -> Iterator[Pairs]:
     """Yield all pairs of items with common users, some items at a time.
 
     Time and memory grow only with the number of pairs.
 
     Args:
-        met: as `paired_items` returns it.
+        matrix: as `paired_items` returns it.
         worth: float32 (users,), weight of each user; 1 if None.
     """
-    by_item = met.t().coalesce()  # (n + 1, users)
+    by_item = matrix.t().coalesce()  # (n + 1, users)
     item, user = by_item.indices()  # (P,) x 2
     counted = by_item.values() if worth is None else by_item.values() * worth[user]  # (P,)
-    starts = torch.searchsorted(item, torch.arange(met.size(1) + 1)).numpy()  # (n + 2,)
-    products = F.pad(torch.sparse.sum(met, 1).to_dense().long()[user].cumsum(0), (1, 0)).numpy()  # (P + 1,)
-    # Each sparse product first reads all of `met`, which costs no more than as many products as it has cells; so a
+    starts = torch.searchsorted(item, torch.arange(matrix.size(1) + 1)).numpy()  # (n + 2,)
+    products = F.pad(torch.sparse.sum(matrix, 1).to_dense().long()[user].cumsum(0), (1, 0)).numpy()  # (P + 1,)
+    # Each sparse product first reads all of `matrix`, which costs no more than as many products as it has cells; so a
     # block may have at least that many.
     for first, end in _blocks(products[starts], max(_PRODUCTS_AT_ONCE, len(item))):
         cells = slice(int(starts[first]), int(starts[end]))
         place = torch.stack([item[cells] - first, user[cells]])
-        size = (end - first, met.size(0))
+        size = (end - first, matrix.size(0))
         rows = torch.sparse_coo_tensor(place, counted[cells], size, is_coalesced=True, check_invariants=True)
-        found = sparse_product(rows, met)
+        found = sparse_product(rows, matrix)
         row, column = found.indices().numpy()
         yield Pairs(row + first, column, found.values().numpy())
 
 
-def cosine_pairs(met: Tensor) -> Iterator[Pairs]:
+def cosine_pairs(matrix: Tensor) -> Iterator[Pairs]:
     """Yield the pairs of `common_users` with their cosine: users of both / sqrt(users of one * users of the other)."""
-    norm = np.sqrt(users_of_items(met))
-    return (replace(pairs, users=pairs.users / (norm[pairs.item] * norm[pairs.other])) for pairs in common_users(met))
+    norm = np.sqrt(users_of_items(matrix))
+    for pairs in common_users(matrix):
+        yield replace(pairs, users=pairs.users / (norm[pairs.item] * norm[pairs.other]))
 
 
-def users_of_items(met: Tensor) -> Floats:
+def users_of_items(matrix: Tensor) -> Floats:
     """Count the users of each item. (users, n + 1) -> (n + 1,)."""
-    counted: Floats = torch.sparse.sum(met, 0).to_dense().numpy()
+    counted: Floats = torch.sparse.sum(matrix, 0).to_dense().numpy()
     return counted
 
 
@@ -131,7 +132,7 @@ def sparse_product(left: Tensor, right: Tensor) -> Tensor:
         return torch.sparse.mm(left, right).coalesce()
 
 
-def _met(log: Interactions) -> tuple[tuple[Ints, Ints], Ints]:
+def _users_and_items(log: Interactions) -> tuple[tuple[Ints, Ints], Ints]:
     """Return the distinct (users, items) in order, and the age of each pair's newest behaviour. (P,) x 3.
 
     The age counts rows from the end of the log's histories: the least is the newest.

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
+import psutil
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -16,6 +17,8 @@ from model.recommenders.neighbors import alike_by_users
 from model.training.train import TrainConfig
 
 ITEMS = 20_000
+_TRAINING_BYTES = 5 * 8
+"""Bytes a pair of items: products, factor, solution, weights and their padded copy exist at once, in float64."""
 HOW = TrainConfig()
 
 
@@ -49,32 +52,43 @@ class EASE(FromHistory):
 
 
 def refuse_gigabytes(kind: str, items: int) -> None:
-    """Refuse a vocabulary for which items x items weights would take many gigabytes.
+    """Refuse a vocabulary for which items x items weights would take many gigabytes, or more than are free.
 
     Raises:
-        ValueError: there are more than `ITEMS` items.
+        TrainingError: there are more than `ITEMS` items, or the matrices of the training do not fit into memory.
     """
+    needed_gb = _TRAINING_BYTES * items**2 / 1e9
     if items > ITEMS:
-        msg = f"{kind} keeps items x items weights: at most {ITEMS:,} items, not {items:,}; take item-cf or als"
+        msg = (
+            f"{kind} keeps items x items weights: at most {ITEMS:,} items, not {items:,}, on which the training takes "
+            f"{needed_gb:.0f} GB; take item-cf or als"
+        )
+        raise TrainingError(msg)
+    free_gb = psutil.virtual_memory().available / 1e9
+    if needed_gb > free_gb:
+        msg = (
+            f"training {kind} on {items:,} items takes {needed_gb:.1f} GB of memory, and {free_gb:.1f} GB are free; "
+            "take item-cf or als"
+        )
         raise TrainingError(msg)
 
 
-def item_weights(met: Tensor, l2: float) -> Tensor:
+def item_weights(matrix: Tensor, l2: float) -> Tensor:
     """Solve for the weights in closed form: B = I - P / diag(P), where P is the inverse of X'X + l2 I.
 
     B is (n + 1, n + 1), with zeros in row 0 and column 0.
 
     Args:
-        met: X, as `paired_items` returns it.
+        matrix: X, as `paired_items` returns it.
         l2: penalty on the weights' squares.
 
     Raises:
         ValueError: the vocabulary is so large that B and its inverse take many gigabytes.
     """
-    items = met.size(1) - 1
+    items = matrix.size(1) - 1
     refuse_gigabytes("ease", items)
     gram = torch.zeros((items, items), dtype=torch.float64)
-    for pairs in common_users(met):
+    for pairs in common_users(matrix):
         gram.numpy()[pairs.item - 1, pairs.other - 1] = pairs.users
     gram.diagonal().add_(l2)
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(gram))
@@ -85,6 +99,6 @@ def item_weights(met: Tensor, l2: float) -> Tensor:
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Train EASE by solving for its weights; raise ValueError if there are too many items."""
-    met = paired_items(data.log)
-    model = EASE(item_weights(met, options.l2), data.log.histories().counts(), size.k, options.decay).eval()
-    return Learned(model, partial(alike_by_users, met))
+    matrix = paired_items(data.log)
+    model = EASE(item_weights(matrix, options.l2), data.log.histories().counts(), size.k, options.decay).eval()
+    return Learned(model, partial(alike_by_users, matrix))

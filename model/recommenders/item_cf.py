@@ -55,36 +55,36 @@ class ItemCF(FromHistory):
         return nothing.scatter_add(1, items, gained)
 
 
-def similar_pairs(met: Tensor, power: float) -> Iterator[Pairs]:
+def similar_pairs(matrix: Tensor, power: float) -> Iterator[Pairs]:
     """Yield pairs with a similarity by common users; a user of many items counts less for each (Breese et al. 1998).
 
     Each common user counts 1 / sqrt(its items), and the sum is divided by ((p + m) * (q + m)) to the `power`. Here p
     and q are the numbers of users of the two items, and m is that of an average item, so that a few common users count
     less.
     """
-    users = users_of_items(met)
+    users = users_of_items(matrix)
     scale = (users + users[1:].mean()) ** power
-    worth = torch.sparse.sum(met, 1).to_dense().clamp(min=1).rsqrt()
-    for pairs in common_users(met, worth):
+    worth = torch.sparse.sum(matrix, 1).to_dense().clamp(min=1).rsqrt()
+    for pairs in common_users(matrix, worth):
         yield replace(pairs, users=pairs.users / (scale[pairs.item] * scale[pairs.other]))
 
 
-def similar_items(met: Tensor, options: Options) -> tuple[Tensor, Tensor]:
+def similar_items(matrix: Tensor, options: Options) -> tuple[Tensor, Tensor]:
     """Return each item's nearest, int32 (n + 1, M), and their similarities, float32 (n + 1, M); 0 pads both.
 
     Args:
-        met: as `paired_items` returns it.
+        matrix: as `paired_items` returns it.
         options: the number of neighbours and the power of the similarity.
     """
-    items = met.size(1) - 1
+    items = matrix.size(1) - 1
     kept = max(1, min(options.neighbors, items - 1))
-    near, strength = strongest(similar_pairs(met, options.power), items, kept)
+    near, strength = strongest(similar_pairs(matrix, options.power), items, kept)
     return torch.from_numpy(near), torch.from_numpy(strength)
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Train by counting the common users of items."""
-    met = paired_items(data.log)
-    near, strength = similar_items(met, options)
+    matrix = paired_items(data.log)
+    near, strength = similar_items(matrix, options)
     model = ItemCF(near, strength, data.log.histories().counts(), size.k, options.decay).eval()
-    return Learned(model, partial(alike_by_users, met))
+    return Learned(model, partial(alike_by_users, matrix))

@@ -117,8 +117,8 @@ class Recipe(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One row of the table.
+class RecommenderSpec:
+    """The specification of a kind of recommender, a row of the table.
 
     Attributes:
         file: its module in `model/recommenders`.
@@ -172,7 +172,7 @@ class Kind:
         self.refuse_unknown_options()
         recipe = self.recipe()
         trained = self.how() if how is None else laid_over(how, self.options)
-        self._refuse_what_windows_need(trained)
+        self._refuse_options_of_windows(trained)
         return recipe.fit(data, self.sized(size), trained, progress, laid_over(recipe.DEFAULTS, self.options))
 
     def refuse_unknown_options(self) -> None:
@@ -193,7 +193,7 @@ class Kind:
             msg = f"{unused[0]} is for {able} only: leave it out"
             raise OptionError(msg)
 
-    def _refuse_what_windows_need(self, how: TrainConfig) -> None:
+    def _refuse_options_of_windows(self, how: TrainConfig) -> None:
         if self.trained_on_windows:
             return
         asked = {
@@ -208,9 +208,9 @@ class Kind:
             raise TrainingError(msg)
 
 
-KINDS: Mapping[str, Kind] = MappingProxyType(
+KINDS: Mapping[str, RecommenderSpec] = MappingProxyType(
     {
-        "sasrec": Kind(
+        "sasrec": RecommenderSpec(
             file="next_item",
             value="SASREC",
             summary="a causal transformer over the history",
@@ -218,7 +218,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             trained_on_windows=True,
             takes=_DEEP | _TRAINED,
         ),
-        "hstu": Kind(
+        "hstu": RecommenderSpec(
             file="next_item",
             value="HSTU",
             summary="the same of pointwise attention blocks",
@@ -226,7 +226,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             trained_on_windows=True,
             takes=_DEEP | _TRAINED,
         ),
-        "gru": Kind(
+        "gru": RecommenderSpec(
             file="next_item",
             value="GRU",
             summary="a recurrent network, which also goes on from a kept state",
@@ -235,7 +235,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             history_length=99,
             takes=_WIDE | _TRAINED,
         ),
-        "linear-recurrence": Kind(
+        "linear-recurrence": RecommenderSpec(
             file="next_item",
             value="LINEAR_RECURRENCE",
             summary="layers of gated linear recurrences, which also go on from a kept state",
@@ -244,22 +244,22 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             history_length=99,
             takes=_DEEP | _TRAINED,
         ),
-        "popularity": Kind(file="popularity", summary="what most users met lately"),
-        "item-cf": Kind(file="item_cf", summary="neighbours of the newest items, by who met both"),
-        "user-cf": Kind(file="user_cf", summary="what users with the like history met"),
-        "als": Kind(
+        "popularity": RecommenderSpec(file="popularity", summary="what most users met lately"),
+        "item-cf": RecommenderSpec(file="item_cf", summary="neighbours of the newest items, by who met both"),
+        "user-cf": RecommenderSpec(file="user_cf", summary="what users with the like history met"),
+        "als": RecommenderSpec(
             file="als",
             summary="matrix factorisation by weighted least squares",
             seeded=True,
             takes=_WIDE | {"epochs"},
         ),
-        "bpr": Kind(
+        "bpr": RecommenderSpec(
             file="bpr",
             summary="matrix factorisation by pairwise ranking",
             seeded=True,
             takes=_WIDE | {"epochs", "learning_rate"},
         ),
-        "hybrid": Kind(
+        "hybrid": RecommenderSpec(
             file="hybrid",
             summary="the sum of gru, slit and als: order and taste",
             seeded=True,
@@ -267,21 +267,23 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             history_length=99,
             takes=_WIDE | _TRAINED,
         ),
-        "ease": Kind(file="ease", summary="a linear model of items in closed form"),
-        "slit": Kind(file="slit", summary="a linear model of what comes next, in closed form", history_length=99),
-        "lightgcn": Kind(
+        "ease": RecommenderSpec(file="ease", summary="a linear model of items in closed form"),
+        "slit": RecommenderSpec(
+            file="slit", summary="a linear model of what comes next, in closed form", history_length=99
+        ),
+        "lightgcn": RecommenderSpec(
             file="lightgcn",
             summary="embeddings smoothed over the graph of who met what",
             seeded=True,
             takes=_DEEP | _TRAINED,
             bounds={"layers": Bounds(0, BOUNDS["layers"].most)},
         ),
-        "text": Kind(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
+        "text": RecommenderSpec(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
     }
 )
 
 
-def kind_named(written: str) -> Kind:
+def kind_named(written: str) -> RecommenderSpec:
     """Return the kind of a name, with the options written after it: `NAME` or `NAME:OPTION=NUMBER:...`.
 
     Raises:

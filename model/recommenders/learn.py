@@ -10,7 +10,7 @@ from model.datasets.interactions import (
 )
 from model.datasets.reading import Item
 from model.errors import RecloopError, TrainingError
-from model.recommenders.kinds import Kind, Learned, Progress, Size, TrainingSet
+from model.recommenders.kinds import Learned, Progress, RecommenderSpec, Size, TrainingSet
 from model.records import ItemId
 from model.training.train import TrainConfig
 from model.training.train_config import TooLittleDataError
@@ -20,7 +20,7 @@ class MissingLibraryError(RecloopError, ValueError):
     """A package that is not installed, but needed to train a kind of recommender."""
 
 
-def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
+def learn(spec: RecommenderSpec, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
     """Train one recommender of a kind with `how`, or with the kind's default training if None.
 
     Raises:
@@ -32,34 +32,29 @@ def learn(kind: Kind, data: TrainingSet, size: Size, how: TrainConfig | None, pr
         msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
         raise TooLittleDataError(msg)
     try:
-        return kind.learn(data, size, how, progress)
+        return spec.learn(data, size, how, progress)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
-        msg = f"training {kind.summary} needs the package {package}; install it with: pip install {package}"
+        msg = f"training {spec.summary} needs the package {package}; install it with: pip install {package}"
         raise MissingLibraryError(msg) from error
+    except torch.linalg.LinAlgError as error:
+        msg = f"training {spec.summary} has no solution with these options; take a larger l2"
+        raise TrainingError(msg) from error
     except (MemoryError, RuntimeError) as error:
-        if (caused := _of_torch(error, kind)) is None:
-            raise
-        raise caused from error
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "not enough memory" not in str(error):
+            raise  # a fault of the program
+        msg = f"training {spec.summary} takes more memory than there is; take fewer items or a smaller --dim"
+        raise TrainingError(msg) from error
 
 
-def vocabulary_of(kind: Kind, training: Interactions, catalogue: Mapping[ItemId, Item]) -> tuple[ItemId, ...]:
+def vocabulary_of(
+    spec: RecommenderSpec, training: Interactions, catalogue: Mapping[ItemId, Item]
+) -> tuple[ItemId, ...]:
     """Return the items that a recommender of a kind knows after `training`, sorted by id."""
     learned = training_vocabulary(training)
-    return tuple(sorted({*learned, *catalogue})) if kind.whole_catalogue else learned
+    return tuple(sorted({*learned, *catalogue})) if spec.whole_catalogue else learned
 
 
 def training_set(training: Interactions, catalogue: Mapping[ItemId, Item]) -> TrainingSet:
     """Join the behaviours with the titles of their vocabulary."""
     return TrainingSet(training, tuple(catalogue[i].title if i in catalogue else i for i in training.vocabulary))
-
-
-def _of_torch(error: MemoryError | RuntimeError, kind: Kind) -> TrainingError | None:
-    """Return the error that a recommender's size or options have caused; None for a fault of the program."""
-    if isinstance(error, torch.linalg.LinAlgError):
-        return TrainingError(f"training {kind.summary} has no solution with these options; take a larger l2")
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "not enough memory" in str(error):
-        return TrainingError(
-            f"training {kind.summary} takes more memory than there is; take fewer items or a smaller --dim"
-        )
-    return None

@@ -67,8 +67,7 @@ class Graph:
 
 def graph_of(log: Interactions) -> Graph:
     """Build the graph of a log's histories."""
-    met = user_item_matrix(log)
-    user, item = met.indices()
+    user, item = user_item_matrix(log).indices()
     degrees = torch.bincount(user, minlength=log.users)[user] * torch.bincount(item, minlength=log.items + 1)[item]
     return Graph(user, item, degrees.float().rsqrt(), log.users, log.items)
 
@@ -101,9 +100,9 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
     with torch.no_grad():
         summed, items = propagate(graph.matrix(torch.ones_like(graph.user, dtype=torch.bool)), embedding, size.layers)
     users = torch.bincount(graph.item, minlength=graph.items + 1).clamp(min=1)
-    met = summed * users.rsqrt().unsqueeze(1)
+    in_histories = summed * users.rsqrt().unsqueeze(1)
     counts = data.log.histories().counts()
-    return with_neighbors_by(items, MeanOfItems(met, items, counts, size.k, options.decay))
+    return with_neighbors_by(items, MeanOfItems(in_histories, items, counts, size.k, options.decay))
 
 
 class _Loop:
@@ -144,11 +143,11 @@ class _Loop:
         graph = self._graph
         hidden = torch.rand(len(graph.user), generator=self._random) < self._options.hidden  # (E,)
         edges = graph.matrix(~hidden)
-        met, items = propagate(edges, self._embedding, self._layers)
+        summed, items = propagate(edges, self._embedding, self._layers)
         place = torch.full((graph.users,), -1).index_put_((users,), torch.arange(len(users)))
         asked = hidden & (place[graph.user] >= 0)
         user, item = place[graph.user[asked]], graph.item[asked]  # (P,), (P,)
-        vectors = self._options.scale * torch.sparse.mm(edges, met)[users]  # (B, D)
+        vectors = self._options.scale * torch.sparse.mm(edges, summed)[users]  # (B, D)
         wanted = (vectors[user] * items[item]).sum(1)  # (P,)
         return (self._normalizer(vectors, items)[user] - wanted).sum() / max(1, len(user))
 

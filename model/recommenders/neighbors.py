@@ -1,7 +1,5 @@
 """The neighbour table of a bundle: each item's nearest others, by embeddings or by common users."""
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -25,10 +23,20 @@ def nearest_neighbors(embeddings: Tensor, count: int) -> NeighborTable:
         (n + 1, M), nearest first, never the item itself, 0 pads.
     """
     unit = F.normalize(embeddings.detach().float(), dim=1)  # (n + 1, D)
-    return _table(_tops(lambda rows: unit[rows] @ unit.T, len(unit), count, _ROWS_AT_ONCE), len(unit), count)
+    table = np.zeros((len(unit), count), dtype=np.int32)
+    found = min(count, len(unit) - 2)
+    for start in range(0, len(unit) if found > 0 else 0, _ROWS_AT_ONCE):
+        rows = torch.arange(start, min(start + _ROWS_AT_ONCE, len(unit)))
+        alike = unit[rows] @ unit.T  # (R, n + 1)
+        alike[:, 0] = float("-inf")
+        alike[torch.arange(len(rows)), rows] = float("-inf")
+        best, columns = alike.topk(found, dim=1)
+        table[rows.numpy(), :found] = columns.masked_fill(torch.isinf(best), 0).numpy()
+    table[0] = 0
+    return table
 
 
-def met_together(log: Interactions, count: int) -> NeighborTable:
+def neighbors_by_users(log: Interactions, count: int) -> NeighborTable:
     """Return the items with the most similar users to each item, for recommenders without embeddings.
 
     Args:
@@ -41,29 +49,7 @@ def met_together(log: Interactions, count: int) -> NeighborTable:
     return alike_by_users(paired_items(log), count)
 
 
-def alike_by_users(met: Tensor, count: int) -> NeighborTable:
-    """Return the table of `met_together` from a matrix of `paired_items`."""
-    near, _ = strongest(cosine_pairs(met), met.size(1) - 1, count)
+def alike_by_users(matrix: Tensor, count: int) -> NeighborTable:
+    """Return the table of `neighbors_by_users` from a matrix of `paired_items`."""
+    near, _ = strongest(cosine_pairs(matrix), matrix.size(1) - 1, count)
     return near
-
-
-def _tops(
-    similarity: Callable[[Tensor], Tensor], indexes: int, count: int, at_once: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield some rows, (R,), with their best columns, (R, min(M, n - 1)), 0 where there is none."""
-    found = min(count, indexes - 2)
-    for start in range(0, indexes if found > 0 else 0, at_once):
-        rows = torch.arange(start, min(start + at_once, indexes))
-        alike = similarity(rows)  # (R, n + 1)
-        alike[:, 0] = float("-inf")
-        alike[torch.arange(len(rows)), rows] = float("-inf")
-        best, columns = alike.topk(found, dim=1)
-        yield rows, columns.masked_fill(torch.isinf(best), 0)
-
-
-def _table(tops: Iterator[tuple[Tensor, Tensor]], indexes: int, count: int) -> NeighborTable:
-    table = np.zeros((indexes, count), dtype=np.int32)
-    for rows, columns in tops:
-        table[rows.numpy(), : columns.shape[1]] = columns.numpy()
-    table[0] = 0
-    return table

@@ -81,18 +81,22 @@ def _transformer(
     return made(**common, layers=size.layers, block=block)
 
 
-def _gru(common: _Common, size: Size, _: Options) -> SequenceConfig:
-    return GRUConfig(**common, state=2 * size.dim)
-
-
-def _linear_recurrence(common: _Common, size: Size, _: Options) -> SequenceConfig:
-    return LinearRecurrenceConfig(**common, state=2 * size.dim, layers=size.layers)
-
-
 _RECURRENT_HOW = TrainConfig(epochs=30, learning_rate=3e-3)
 _RECURRENT_DEFAULTS = Options(dropout=0.4)
 
-SASREC = NextItemRecipe(TrainConfig(), TransformerOptions(dropout=0.3), partial(_transformer, "transformer"))
-HSTU = NextItemRecipe(TrainConfig(epochs=28, learning_rate=4e-3), SASREC.DEFAULTS, partial(_transformer, "hstu"))
-GRU = NextItemRecipe(_RECURRENT_HOW, _RECURRENT_DEFAULTS, _gru)
-LINEAR_RECURRENCE = NextItemRecipe(_RECURRENT_HOW, _RECURRENT_DEFAULTS, _linear_recurrence)
+SASREC = NextItemRecipe(
+    HOW=TrainConfig(), DEFAULTS=TransformerOptions(dropout=0.3), configure=partial(_transformer, "transformer")
+)
+HSTU = NextItemRecipe(
+    HOW=TrainConfig(epochs=28, learning_rate=4e-3), DEFAULTS=SASREC.DEFAULTS, configure=partial(_transformer, "hstu")
+)
+GRU = NextItemRecipe(
+    HOW=_RECURRENT_HOW,
+    DEFAULTS=_RECURRENT_DEFAULTS,
+    configure=lambda common, size, _: GRUConfig(**common, state=2 * size.dim),
+)
+LINEAR_RECURRENCE = NextItemRecipe(
+    HOW=_RECURRENT_HOW,
+    DEFAULTS=_RECURRENT_DEFAULTS,
+    configure=lambda common, size, _: LinearRecurrenceConfig(**common, state=2 * size.dim, layers=size.layers),
+)

@@ -53,7 +53,7 @@ BOUNDS: Mapping[str, Bounds] = MappingProxyType(
         "reach": _COUNT,
     }
 )
-"""The bounds of every option of every kind, by its name; a kind that differs says so (`Kind.bounds`)."""
+"""The bounds of every option of every kind, by its name; a kind that differs says so (`RecommenderSpec.bounds`)."""
 
 
 class OptionError(RecloopError, ValueError):
@@ -67,7 +67,13 @@ def parse_options(written: list[str]) -> Options:
         OptionError: one has no name or no number, or is there twice.
     """
     parsed: dict[str, int | float] = {}
-    for name, value in map(_parsed, written):
+    for part in written:
+        name, _, text = part.partition("=")
+        try:
+            value = int(text) if text.removeprefix("-").isdigit() else float(text)
+        except ValueError as error:
+            msg = f"{part!r} is no option; write NAME:OPTION=NUMBER, for example item-cf:decay=0.8"
+            raise OptionError(msg) from error
         if name in parsed:
             msg = f"the option {name} is there twice, as {parsed[name]} and as {value}: leave one out"
             raise OptionError(msg)
@@ -91,7 +97,15 @@ def laid_over(settings: Settings, options: Options) -> Settings:
     """
     known: Any = settings
     defaults = {field.name: getattr(settings, field.name) for field in fields(known)}
-    changed = {name: _fitting(name, value, defaults[name]) for name, value in options.items() if name in defaults}
+    changed: dict[str, int | float] = {}
+    for name, value in options.items():
+        if name not in defaults:
+            continue
+        is_float = isinstance(defaults[name], float)
+        if not is_float and (not math.isfinite(value) or value != int(value)):
+            msg = f"{name} is a whole number, not {value}"
+            raise OptionError(msg)
+        changed[name] = float(value) if is_float else int(value)
     laid: Settings = replace(known, **changed)
     return laid
 
@@ -108,21 +122,3 @@ def refuse_unknown(options: Options, known: Mapping[str, Any]) -> None:
         there = ", ".join(name if value is None else f"{name}={value}" for name, value in known.items())
         msg = f"there is no option {unknown[0]!r} here; there are, with their defaults, {there}"
         raise OptionError(msg)
-
-
-def _parsed(part: str) -> tuple[str, int | float]:
-    name, _, value = part.partition("=")
-    try:
-        return name, int(value) if value.removeprefix("-").isdigit() else float(value)
-    except ValueError as error:
-        msg = f"{part!r} is no option; write NAME:OPTION=NUMBER, for example item-cf:decay=0.8"
-        raise OptionError(msg) from error
-
-
-def _fitting(name: str, value: float, default: object) -> int | float:
-    if isinstance(default, float):
-        return float(value)
-    if not math.isfinite(value) or value != int(value):
-        msg = f"{name} is a whole number, not {value}"
-        raise OptionError(msg)
-    return int(value)

@@ -11,7 +11,7 @@ from torch import Tensor
 from model.datasets.interactions import Floats, Interactions
 from model.networks.recommender import Recommender
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
-from model.recommenders.neighbors import met_together
+from model.recommenders.neighbors import neighbors_by_users
 from model.training.train import TrainConfig
 
 HOW = TrainConfig()
@@ -62,4 +62,4 @@ def faded_counts(log: Interactions, half_life_days: float) -> Floats:
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
     """Count the items' users; there is nothing to train."""
     model = Popularity(faded_counts(data.log, options.half_life_days), size.k).eval()
-    return Learned(model, partial(met_together, data.log))
+    return Learned(model, partial(neighbors_by_users, data.log))

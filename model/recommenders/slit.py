@@ -16,7 +16,7 @@ from model.datasets.interactions import Interactions, Ints
 from model.recommenders.cooccurrence import sparse_product
 from model.recommenders.ease import EASE, refuse_gigabytes
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
-from model.recommenders.neighbors import met_together
+from model.recommenders.neighbors import neighbors_by_users
 from model.training.train import TrainConfig
 from model.training.train_config import TooLittleDataError
 
@@ -62,7 +62,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
     """Train SLIT by solving for its weights; raise ValueError if there are too many items or no user has two."""
     weights = next_item_weights(data.log, options)
     model = EASE(weights, data.log.histories().counts(), size.k, options.decay).eval()
-    return Learned(model, partial(met_together, data.log))
+    return Learned(model, partial(neighbors_by_users, data.log))
 
 
 def _regression(log: Interactions, options: Options) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,6 @@ It knows every item of the catalogue, including those without any interaction.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,7 +36,11 @@ DEFAULTS = Options()
 
 def title_vectors(titles: tuple[str, ...], progress: Progress) -> Tensor:
     """Return a unit vector for each title, after subtracting the mean of all titles. (n, 256)."""
-    words = _words()
+    import wordllama
+
+    # By default the package reads its tokenizer from a cache folder, and downloads it if it is missing there.
+    folder = Path(wordllama.__file__).parent
+    words = wordllama.WordLlama.load(cache_dir=folder, disable_download=True)
     blocks: list[npt.NDArray[np.float32]] = []
     for start in range(0, len(titles), _AT_ONCE):
         progress(f"reading titles, {start:,} of {len(titles):,}")
@@ -51,14 +54,3 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
     vectors = F.pad(title_vectors(data.titles, progress), (0, 0, 1, 0))  # (n + 1, 256)
     counts = data.log.histories().counts()
     return with_neighbors_by(vectors, MeanOfItems(vectors, vectors, counts, size.k, options.decay))
-
-
-def _words() -> Any:
-    """Load the word vectors from the package's own folder.
-
-    By default the package reads its tokenizer from a cache folder, and would download it if it is missing there.
-    """
-    import wordllama
-
-    folder = Path(wordllama.__file__).parent
-    return wordllama.WordLlama.load(cache_dir=folder, disable_download=True)

@@ -15,7 +15,7 @@ from model.datasets.interactions import Interactions, Ints
 from model.recommenders.cooccurrence import user_item_matrix
 from model.recommenders.from_history import FromHistory
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
-from model.recommenders.neighbors import met_together
+from model.recommenders.neighbors import neighbors_by_users
 from model.training.train import TrainConfig
 
 CELLS = 50_000_000  # 200 MB in the bundle
@@ -68,7 +68,7 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
     log = data.log
     met = user_item_matrix(log).index_select(0, newest_users(log)).to_dense().T.contiguous()
     model = UserCF(met, log.histories().counts(), size.k, options).eval()
-    return Learned(model, partial(met_together, log))
+    return Learned(model, partial(neighbors_by_users, log))
 
 
 def newest_users(log: Interactions) -> Tensor:

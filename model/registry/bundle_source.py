@@ -166,8 +166,8 @@ class FromRegistry:
 
     @property
     def _memory(self) -> Path:
-        what = hashlib.sha256("\0".join((self.url, self.name, self.which)).encode()).hexdigest()
-        return self.cache / SERVED.replace("*", what[:16])
+        key = hashlib.sha256("\0".join((self.url, self.name, self.which)).encode()).hexdigest()
+        return self.cache / SERVED.replace("*", key[:16])
 
 
 BundleSource = FromFolder | FromRegistry

@@ -86,10 +86,10 @@ def open_store(url: str | Path) -> Store:
     return UrlStore(filesystem, root, url)
 
 
-def _access_error(what: str, error: Exception, url: str) -> RegistryAccessError:
+def _access_error(problem: str, error: Exception, url: str) -> RegistryAccessError:
     """Return the error without the URL's secrets; raise it `from None`, since a traceback of its cause shows them."""
-    said = masked(str(error), url) or type(error).__name__
-    return RegistryAccessError(f"{what}: {said}")
+    reason = masked(str(error), url) or type(error).__name__
+    return RegistryAccessError(f"{problem}: {reason}")
 
 
 class FolderStore:
@@ -127,9 +127,9 @@ class FolderStore:
     @contextmanager
     def lock(self, folder: str) -> Iterator[None]:
         """See Store."""
-        with ExitStack() as held:
+        with ExitStack() as locks:
             with self._reaching():
-                held.enter_context(locked(self._folder / folder / LOCK_NAME))
+                locks.enter_context(locked(self._folder / folder / LOCK_NAME))
             yield
 
     @contextmanager
@@ -139,8 +139,8 @@ class FolderStore:
         except passed:
             raise
         except OSError as error:
-            what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-            msg = f"the registry {self.place} cannot be used ({what}); give a folder that may be read and written"
+            reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+            msg = f"the registry {self.place} cannot be used ({reason}); give a folder that may be read and written"
             raise RegistryAccessError(msg) from error
 
 

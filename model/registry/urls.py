@@ -52,9 +52,9 @@ def url_at(text: str) -> str:
     except (KeyError, OSError, UnicodeDecodeError):
         found = ""
     if not found.strip():
-        what = "variable" if is_variable else "file"
+        source = "variable" if is_variable else "file"
         msg = (
-            f"the registry's URL should be in the {what} {place['name']}, and there is none to be read here: "
+            f"the registry's URL should be in the {source} {place['name']}, and there is none to be read here: "
             "it is needed on every TaskManager too"
         )
         raise RegistryAccessError(msg)

@@ -31,6 +31,7 @@ PLACES = {
     "job/tables/journal.py": "the journal, and files that it names",
     "job/tables/leftovers.py": "hidden files that Flink's sink named, each row of which was written again",
     "model/datasets/prepare.py": DRAFT,
+    "model/draft_folder.py": DRAFT,
     "model/files.py": DRAFT,
     "model/folders.py": MARKED,
     "model/registry/store.py": "files that a registration wrote, and folders that are empty then",

@@ -10,7 +10,7 @@ from model.datasets.interactions import Ints, index_of
 from model.datasets.reading import Item
 from model.evaluation.evaluate import rank, targets_at
 from model.evaluation.splits import Split
-from model.recommenders.kinds import Kind, Size, kind_named
+from model.recommenders.kinds import RecommenderSpec, Size, kind_named
 from model.recommenders.learn import training_set, vocabulary_of
 from model.recommenders.options import laid_over
 from model.records import ItemId
@@ -40,7 +40,7 @@ def lists_of(cell: Cell, split: Split, catalogue: Mapping[ItemId, Item], top: in
     return Outcome({0: _translated(ranking.items[:, :top], vocabulary, split)}, time.process_time() - began)
 
 
-def _chosen(name: str, choice: Options) -> Kind:
+def _chosen(name: str, choice: Options) -> RecommenderSpec:
     numbers = {option: value for option, value in choice.items() if isinstance(value, int | float)}
     return replace(kind_named(name), options=numbers)
 

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from job.commands.train import checkpoints_of
-from model import file_lock, folders
+from model import draft_folder, file_lock, folders
 from model.bundles.bundle_files import BUNDLE
 from model.datasets.prepared import DATASET
 from model.folders import (
@@ -32,8 +32,8 @@ from model.folders import (
 
 KIND = FolderKind("a parcel", "parcel.json", frozenset({"to"}), ("parcel.json", "goods-*"))
 Step = Callable[[], None]
-_CHANGING = {"whole_folder", "_draft", "_remove_if_left", "_swap", "_exchange", "locked_folder", "_held"}
-_CHANGED_IN = {folders.__file__, file_lock.__file__}
+_CHANGING = {"whole_folder", "draft_folder", "_remove_if_left", "_swap", "_exchange", "locked_folder", "_locked_handle"}
+_CHANGED_IN = {folders.__file__, draft_folder.__file__, file_lock.__file__}
 
 
 def write(target: Path, content: str, kind: FolderKind = KIND) -> None:

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from model.datasets.interactions import Interactions
+from model.errors import TrainingError
 from model.recommenders import als, ease, hybrid, item_cf, lightgcn, slit, user_cf
 from model.recommenders.cooccurrence import paired_items, user_item_matrix
 from model.recommenders.factors import MeanOfItems, padded
 from model.recommenders.from_history import FromHistory
 from model.recommenders.hybrid import Hybrid, behind_best
-from model.recommenders.kinds import KINDS, Kind, Size, TrainingSet, UnknownKindError, kind_named
-from model.recommenders.neighbors import met_together
+from model.recommenders.kinds import KINDS, RecommenderSpec, Size, TrainingSet, UnknownKindError, kind_named
+from model.recommenders.neighbors import neighbors_by_users
 from model.recommenders.options import OptionError, fields_of
 from model.recommenders.popularity import Popularity, faded_counts
 from tests.unit.model.planted import ITEMS, LIBRARIES, TASTE, learned, two_tastes
@@ -180,7 +181,7 @@ def test_a_hybrid_adds_up_what_its_members_say_of_the_rest(log: Interactions) ->
 
 def test_ease_refuses_a_matrix_of_gigabytes(log: Interactions, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ease, "ITEMS", ITEMS - 1)
-    with pytest.raises(ValueError, match="at most 15 items, not 16; take"):
+    with pytest.raises(ValueError, match="at most 15 items, not 16, on which"):
         ease.item_weights(paired_items(log), 5.0)
 
 
@@ -251,7 +252,7 @@ def test_a_history_of_nothing_known_gets_what_is_popular(name: str, log: Interac
 
 def test_neighbours_have_users_in_common() -> None:
     log = log_of([(0, 1, 0), (0, 2, 1), (1, 1, 2), (1, 2, 3), (2, 2, 4), (2, 3, 5)], 4)
-    assert met_together(log, 3).tolist() == [[0] * 3, [2, 0, 0], [1, 3, 0], [2, 0, 0], [0] * 3]
+    assert neighbors_by_users(log, 3).tolist() == [[0] * 3, [2, 0, 0], [1, 3, 0], [2, 0, 0], [0] * 3]
 
 
 def test_an_unknown_kind_is_told_which_there_are() -> None:
@@ -287,7 +288,7 @@ def test_options_that_do_not_fit_are_refused(written: str, told: str, log: Inter
 
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
-def test_what_a_kind_has_a_use_for_are_fields_that_there_are(kind: Kind) -> None:
+def test_what_a_kind_has_a_use_for_are_fields_that_there_are(kind: RecommenderSpec) -> None:
     assert kind.recipe().HOW.epochs > 0
     assert kind.takes <= fields_of(Size(), kind.how()).keys()
 
@@ -304,3 +305,11 @@ def test_a_hybrid_of_a_large_catalogue_leaves_slit_out(log: Interactions, monkey
     monkeypatch.setattr(hybrid, "ITEMS", ITEMS - 1)
     found = kind_named("hybrid:epochs=1:dim=4").learn(TrainingSet(log, log.vocabulary), Size(), None, lambda _: None)
     assert [type(member).__name__ for member in found.recommender.members] == ["ALS", "GRU"]
+
+
+def test_a_dense_matrix_is_refused_with_its_size_before_it_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(TrainingError, match=r"at most 20,000 items, not 40,000, on which the training takes 64 GB"):
+        ease.refuse_gigabytes("slit", 40_000)
+    monkeypatch.setattr(ease, "_TRAINING_BYTES", 1e15)
+    with pytest.raises(TrainingError, match=r"ease on 1,000 items takes [0-9.]+ GB of memory, and [0-9.]+ GB are"):
+        ease.refuse_gigabytes("ease", 1_000)

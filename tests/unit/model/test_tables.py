@@ -106,12 +106,30 @@ def test_ids_that_cannot_be_used_are_told_as_they_are(column: str, value: str, r
         assert catalogue.skipped == report.skipped
 
 
-def test_a_time_beyond_its_column_is_not_told_as_a_broken_file(tmp_path: Path) -> None:
-    path = tmp_path / "x.parquet"
-    times = pa.array([2**62], type=pa.int64()).cast(pa.timestamp("ms"))
-    pq.write_table(pa.table({"user_id": ["u"], "item_id": ["i"], "action": ["click"], "timestamp": times}), path)
-    with pytest.raises(SourceError, match="beyond its column's type"):
-        read("parquet", path)
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Kolkata"])
+@pytest.mark.parametrize("rows", [5, 30_000])
+def test_times_beyond_all_years_are_counted_rows(rows: int, zone: str | None, tmp_path: Path) -> None:
+    at = [1_700_000_000_000 + row for row in range(rows)]
+    at[-4:-1] = [2**62, -(2**62), 2**63 - 1]
+    times = pa.array(at, type=pa.int64()).cast(pa.timestamp("ms", zone))
+    items = [f"i{row}" for row in range(rows)]
+    table = pa.table({"user_id": ["u"] * rows, "action": ["click"] * rows, "item_id": items, "timestamp": times})
+    pq.write_table(table, tmp_path / "x.parquet")
+    behaviors, report, _ = read("parquet", tmp_path / "x.parquet")
+    good = [row for row in range(rows) if not rows - 4 <= row < rows - 1]
+    assert [(b.item_id, b.timestamp) for b in behaviors] == [(items[row], at[row]) for row in good]
+    assert (report.rows, report.lines, report.skipped.total()) == (rows, rows, 3)
+    assert all(reason.startswith("timestamp ") for reason in report.skipped)
+
+
+def test_a_column_of_several_types_is_read_as_it_is_in_each_file(tmp_path: Path) -> None:
+    folder = tmp_path / "action=click"
+    folder.mkdir()
+    for number, time in enumerate(["1700000000", "'2023-11-14T22:13:20Z'", "TIMESTAMP '2023-11-14 22:13:20'"]):
+        parquet(folder / f"{number}.parquet", f"SELECT 'u' AS user_id, {number} AS item_id, {time} AS timestamp")
+    behaviors, report, _ = read("parquet", tmp_path)
+    assert behaviors == [UserBehavior("u", "click", f"{number}", 1_700_000_000_000) for number in range(3)]
+    assert report.rows == 3
 
 
 def test_a_broken_parquet_file_is_refused(tmp_path: Path) -> None:
