@@ -2,9 +2,11 @@
 
 import signal
 from collections.abc import Iterator
+from functools import cache
 
 import pytest
 from hypothesis import settings
+from typer.main import get_command
 
 from job.cluster import ClusterSpec, RunningCluster
 from job.trial import trial_cluster
@@ -17,6 +19,14 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 settings.register_profile("recloop", max_examples=50, deadline=None)
 settings.load_profile("recloop")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _commands_made_once() -> Iterator[None]:
+    """Keep an app's commands: the runner makes them anew for each call, which takes longer than most calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(get_command))
+        yield
 
 
 @pytest.fixture(scope="session")
