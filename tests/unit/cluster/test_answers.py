@@ -18,6 +18,7 @@ from job.cluster.errors import FaultError, RefusedError, TimedOutError
 from job.cluster.records import CheckpointStats
 from tests.unit.cluster.web import Page, Web, make_certificate, web
 
+pytestmark = pytest.mark.heavy
 OVERVIEW = {
     "taskmanagers": 1,
     "slots-total": 2,

@@ -31,6 +31,7 @@ from tests.unit.job.flink_stand_in import (
 )
 from udfs.attempt import attempt_epoch
 
+pytestmark = pytest.mark.heavy
 Deploy = Callable[..., Deployment]
 
 

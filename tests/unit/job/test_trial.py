@@ -3,12 +3,14 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from job.trial import accounted
 from tests.unit.tables.rows import HOUR, behavior, commit, letter, made_list
 
+pytestmark = pytest.mark.heavy
 counts = st.integers(0, 4)
 
 

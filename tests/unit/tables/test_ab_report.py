@@ -16,6 +16,7 @@ from job.settings.job_settings import load
 from tests.unit.tables.ab_by_hand import figures
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list
 
+pytestmark = pytest.mark.heavy
 ACTIONS = {"click", "buy"}
 
 

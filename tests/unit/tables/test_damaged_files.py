@@ -25,6 +25,7 @@ from job.tables.files import Snapshot, snapshot
 from job.tables.schema import TABLES
 from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit, made_list
 
+pytestmark = pytest.mark.heavy
 OFFSETS = "SELECT log_offset FROM user_behavior_all ORDER BY 1"
 NO_ROWS = [
     b"garbage",
@@ -289,7 +290,7 @@ def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, 
             path.write_text("{}")
         path.chmod(0)
     try:
-        asked = [sys.executable, "-c", _ASK.format(user=ANOTHER_USER), *folders]
+        asked: list[str | Path] = [sys.executable, "-c", _ASK.format(user=ANOTHER_USER), *folders]
         done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
     finally:
         for path in paths:
