@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: setup stream-peers demo lint test test-all test-gpu bench-accuracy docs wheel requirements clean
+.PHONY: setup stream-peers demo lint test-unit test test-all test-gpu bench-accuracy docs wheel requirements clean
 
 setup: .venv/.ready
 
@@ -44,6 +44,9 @@ lint: setup
 
 docs: .venv-docs/.ready  ## the pages of docs/ as a site, in build/docs; a dead link or a page that is not in mkdocs.yml fails
 	.venv-docs/bin/mkdocs build --strict --quiet
+
+test-unit: setup  ## under 20 s, while you write
+	$(BIN)/pytest -m "not heavy and not slow and not gpu" $(ARGS) tests/unit
 
 test: setup  ## under 15 minutes
 	$(BIN)/pytest -m "not slow and not gpu" $(ARGS)

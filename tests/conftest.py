@@ -1,10 +1,14 @@
 """What all tests share."""
 
+import re
 import signal
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
+from typer.main import get_command
 
 from job.cluster import ClusterSpec, RunningCluster
 from job.trial import trial_cluster
@@ -17,6 +21,22 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 settings.register_profile("recloop", max_examples=50, deadline=None)
 settings.load_profile("recloop")
+_HEAVY = re.compile(r"^pytestmark = .*\bpytest\.mark\.heavy\b", re.MULTILINE)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave heavy files unread where they are not wanted: importing torch takes longer than a hundred light tests."""
+    if "not heavy" not in config.option.markexpr or collection_path.suffix != ".py":
+        return None
+    return bool(_HEAVY.search(collection_path.read_text())) or None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _commands_made_once() -> Iterator[None]:
+    """Keep an app's commands: the runner makes them anew for each call, which takes longer than most calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

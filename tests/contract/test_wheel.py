@@ -14,6 +14,9 @@ from job.deployment.shipping import PROJECT
 _UV = next((uv for uv in (PROJECT / ".uv/bin/uv", Path(shutil.which("uv") or "uv")) if uv.is_file()), None)
 needs_uv = pytest.mark.skipif(_UV is None, reason="make setup installs uv, which builds wheels")
 pytestmark = needs_uv
+# The rest stays: package clients find proxies, mirrors and certificates by their variables.
+_WITHOUT_CHECKOUT = {name: os.environ[name] for name in os.environ if not name.startswith(("PYTHON", "RECLOOP_"))}
+_WITHOUT_CHECKOUT |= {"COLUMNS": "120"}
 
 
 def uv(*arguments: str | Path) -> None:
@@ -53,7 +56,7 @@ def run(recloop: Path, folder: Path, *arguments: str, timeout_s: float = 300) ->
     done = subprocess.run(
         [recloop, *arguments],
         cwd=folder,
-        env={"HOME": str(folder), "PATH": os.environ["PATH"], "COLUMNS": "120"},
+        env=_WITHOUT_CHECKOUT,
         capture_output=True,
         text=True,
         timeout=timeout_s,

@@ -26,8 +26,6 @@ from model.datasets.json_lines import encode_behavior
 from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.sources import SOURCES
-from model.fit import FitConfig, fit
-from model.training.train import TrainConfig
 from tests.job.waiting import wait_until
 from udfs.hashing import stable_hash
 
@@ -108,6 +106,9 @@ def ml_100k(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="session")
 def bundle(ml_100k: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     """A SASRec of one epoch: real, and quickly trained."""
+    from model.fit import FitConfig, fit  # light tests need no torch, which takes seconds
+    from model.training.train import TrainConfig
+
     config = FitConfig(cut=0.5, how=TrainConfig(epochs=1))
     return fit(ml_100k, tmp_path_factory.mktemp("bundle") / "quick", config, datetime.now(UTC)).bundle
 

@@ -16,6 +16,7 @@ from tests.bench.accuracy.sets import Problem
 from tests.bench.accuracy.task import Question, Rows, answer, answered, ask, read
 from tests.unit.model.test_training import log_of
 
+pytestmark = pytest.mark.heavy
 EASE = Contender(name="ease", label="ours", choices=each({}, l2=(1.0, 2.0)))
 PEER = Contender(name="library.model", label="peer", choices=each({}, x=(0, 1)), checkpoints=(1, 2), seeded=True)
 

@@ -133,6 +133,7 @@ def test_every_table_is_as_wide_as_its_head() -> None:
         assert {len(row) for row in grid.rows} == {len(grid.columns)}
 
 
+@pytest.mark.heavy
 def test_pictures_are_of_what_was_measured_and_need_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert draw(Results(), tmp_path) == []
     assert draw(Results(model=MODEL, job=JOB), tmp_path) == [tmp_path / "speed.png", tmp_path / "cpu.png"]

@@ -18,6 +18,7 @@ from job.cluster.errors import FaultError, RefusedError, TimedOutError
 from job.cluster.records import CheckpointStats
 from tests.unit.cluster.web import Page, Web, make_certificate, web
 
+pytestmark = pytest.mark.heavy
 OVERVIEW = {
     "taskmanagers": 1,
     "slots-total": 2,
@@ -212,14 +213,14 @@ def test_what_flink_answers_is_read(service: Web) -> None:
 FAILING = {"savepoint_of one that failed": RefusedError, "wait_until_running": TimedOutError}
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(answers=damaged())
 def test_an_answer_with_one_part_wrong_is_refused_in_one_sentence(service: Web, answers: dict[str, object]) -> None:
     service.pages = {path: Page(json.dumps(answer).encode()) for path, answer in answers.items()}
     all_calls_end_well(service)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
 @given(body=JSON.map(lambda answer: json.dumps(answer).encode()) | NO_JSON | st.binary(max_size=20), status=STATUSES)
 def test_any_answer_is_refused_in_one_sentence(service: Web, body: bytes, status: int) -> None:
     service.pages, service.otherwise = {}, Page(b"" if status == 204 else body, status)

@@ -31,11 +31,13 @@ from tests.unit.job.flink_stand_in import (
 )
 from udfs.attempt import attempt_epoch
 
+pytestmark = pytest.mark.heavy
 Deploy = Callable[..., Deployment]
 
 
 @pytest.fixture
-def flink(tmp_path: Path) -> Iterator[FlinkStandIn]:
+def flink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlinkStandIn]:
+    monkeypatch.setattr("job.deployment.settling._POLL_S", 0.01)  # it answers at once
     server = FlinkStandIn(tmp_path / "cluster é %41 #1")
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()

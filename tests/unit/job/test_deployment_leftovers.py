@@ -43,6 +43,7 @@ def deployed(folder: Path, job: str, number: int, files: Shipped, outcome: Step 
         history.write(outcome, number, 0, job_id=f"{number}")
 
 
+@pytest.mark.heavy
 @settings(max_examples=30, deadline=None)
 @given(deployments=DEPLOYMENTS)
 def test_what_counts_and_the_newest_of_each_job_stay(

@@ -13,6 +13,7 @@ from model.datasets.generate import Synthetic, generate
 from tests.unit.model.tiny_bundle import write_tiny
 from tests.unit.tables.rows import HOUR, behavior, commit
 
+pytestmark = pytest.mark.heavy
 LEFT_OUT = {
     "demo": "starts a cluster",
     "cluster start": "starts a cluster",

@@ -98,6 +98,7 @@ def test_a_data_set_that_may_not_be_read_is_not_to_be_made_again(there: Path) ->
     assert "prepare" not in said
 
 
+@pytest.mark.heavy
 def test_a_registry_that_may_not_be_read_is_no_empty_one(tmp_path: Path) -> None:
     registry = Registry(tmp_path / "registry")
     registry.register(write_tiny(tmp_path / "bundle", "1").path)
@@ -117,6 +118,7 @@ def test_models_of_tables_that_may_not_be_seen_are_told_as_a_problem(tmp_path: P
     assert "Permission denied" in problem
 
 
+@pytest.mark.heavy
 def test_a_bundle_that_may_not_be_read_is_told_by_its_own_name(tmp_path: Path) -> None:
     folder = write_tiny(tmp_path / "above" / "b", "1").path
     with without_rights(folder.parent), pytest.raises(PermissionError) as denied:
@@ -151,6 +153,7 @@ def test_a_longer_list_than_there_can_be_is_refused(tables: Path, top: str) -> N
     assert "Invalid value for '--top'" in result.output
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     "changed",
     [{"k": 3}, {"k": 0}, {"k": -1}, {"k": 10**12}, {"history_length": 0}, {"history_length": -1}, {"neighbors": -1}],
@@ -167,6 +170,7 @@ def test_a_manifest_with_a_number_that_cannot_be_is_refused(
         read(bundle)
 
 
+@pytest.mark.heavy
 def test_scores_are_not_made_with_such_a_bundle(tmp_path: Path) -> None:
     data = generate(Synthetic(users=9, items=9, behaviors=90, tastes=3), tmp_path / "set", "set").path
     bundle = _changed(tmp_path / "b", {"history_length": 0})

@@ -25,6 +25,7 @@ from model.recommenders.popularity import Popularity
 from model.records import UserBehavior
 from tests.unit.udfs.default_rules import DEVICE
 
+pytestmark = pytest.mark.heavy
 ITEMS = 30
 IDS = tuple(f"i{number:02}" for number in range(1, ITEMS + 1))
 Line = dict[str, Any]

@@ -313,6 +313,7 @@ class Lists:
         self.dies_in = self.dies_in and self.dies_in - 1
 
 
+@pytest.mark.heavy
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(0, 2), st.tuples(*[st.integers(0, 400)] * PARTITIONS)), max_size=4))
 def test_killed_while_appending_and_resumed_it_appends_exactly_the_data_set(

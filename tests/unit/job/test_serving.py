@@ -18,6 +18,8 @@ from tests.unit.model.faulty_models import Faulty
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 from tests.unit.udfs.small_bundle import COUNTS, ITEMS, write
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def version(tmp_path: Path) -> Version:

@@ -23,6 +23,7 @@ from job.settings.placement import SlotSettings
 from job.settings.planned_job import JobPlan, PlannedJob
 from job.settings.values import bounds_of
 
+pytestmark = pytest.mark.heavy
 SLOT = {"cpu_cores": 1.0, "task_heap_mb": 512}
 GIVEN: dict[str, Any] = {
     "lists": {"policy": "history"},

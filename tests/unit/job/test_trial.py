@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import psutil
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,6 +15,7 @@ from job.trial import accounted
 from model.waiting import wait_until
 from tests.unit.tables.rows import HOUR, behavior, commit, letter, made_list
 
+pytestmark = pytest.mark.heavy
 counts = st.integers(0, 4)
 
 

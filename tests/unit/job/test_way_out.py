@@ -21,6 +21,7 @@ from job.tables.formats import Format
 from model.datasets.generate import Synthetic, generate
 from model.errors import RecloopError
 
+pytestmark = pytest.mark.heavy
 TEMPLATES = {
     "demo": ["demo --root {file}/below"],
     "cluster start": ["cluster start --dir {file}", "cluster start --dir {full}"],

@@ -19,6 +19,8 @@ from tests.unit.model.bundles import written
 from tests.unit.model.faulty_models import FAULTS, Faulty
 from tests.unit.model.test_training import ITEMS
 
+pytestmark = pytest.mark.heavy
+
 
 def answers(scores: Array, exclude: Array, k: int) -> tuple[Array, ...]:
     items, best = masked_top_k(torch.from_numpy(scores), torch.from_numpy(exclude), k)

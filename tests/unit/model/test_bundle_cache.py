@@ -17,6 +17,8 @@ from model.registry.pointers import CURRENT, Version
 from tests.unit.model.test_folders import KIND
 from tests.unit.model.tiny_bundle import write_tiny
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:

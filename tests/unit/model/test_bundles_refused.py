@@ -33,6 +33,7 @@ from tests.unit.model.faulty_models import Faulty
 from tests.unit.model.test_training import ITEMS
 from tests.unit.model.tiny_bundle import NAME, tiny_model, write_tiny
 
+pytestmark = pytest.mark.heavy
 IDS = [f"i{n}" for n in range(1, ITEMS + 1)]
 """The vocabulary of `written`."""
 

@@ -28,6 +28,7 @@ from tests.unit.model.bundles import written
 from tests.unit.model.test_sequences import CONFIGS, LENGTH, MODELS, STEPPING, ask, assert_same, padded, scored, stepped
 from tests.unit.model.test_training import ITEMS, cycles
 
+pytestmark = pytest.mark.heavy
 COUNTS = np.ones(ITEMS + 1, dtype=np.int64)
 ROWS = [[1, 2, 3, 4, 5, 6], [7], [], [3, 3, 9]]
 KINDS = {

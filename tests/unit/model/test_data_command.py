@@ -114,6 +114,7 @@ OWN = (
 )
 
 
+@pytest.mark.heavy
 def test_actions_of_ones_own_are_prepared_trained_on_and_evaluated(tmp_path: Path) -> None:
     log, data = tmp_path / "log.jsonl", tmp_path / "data"
     rows = [UserBehavior(f"u{n % 7}", "wishlist", f"i{n % 5}", NOW_MS + n) for n in range(200)]

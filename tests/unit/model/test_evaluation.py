@@ -25,6 +25,7 @@ from model.fit import FitConfig, fit
 from model.recommenders.popularity import Popularity
 from tests.unit.model.test_training import log_of
 
+pytestmark = pytest.mark.heavy
 LOG = log_of([(0, 1, 1), (1, 5, 1), (0, 2, 2), (0, 1, 3), (0, 3, 4), (0, 4, 4), (1, 6, 5), (0, 4, 6)])
 
 

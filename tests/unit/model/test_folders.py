@@ -231,6 +231,7 @@ def kill_at(line: int, work: Step) -> bool:
         os._exit(0)
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize("exchanged", [True, False], ids=["one exchange", "two renames"])
 def test_a_kill_at_any_line_leaves_the_old_or_the_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, exchanged: bool

@@ -19,6 +19,7 @@ from model.recommenders.cooccurrence import common_users, paired_items, stronges
 from tests.unit.model.test_little_data import crawled
 from tests.unit.model.test_training import log_of
 
+pytestmark = pytest.mark.heavy
 ITEMS = 7
 behaviors = st.lists(st.tuples(st.integers(0, 3), st.integers(1, ITEMS)), min_size=1, max_size=40)
 

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 from model.datasets.interactions import CutOffError, Interactions, checked_cut_off
 from model.evaluation.evaluate import fair_limit, find_targets
 
+pytestmark = pytest.mark.heavy
+
 
 def log_of(user: list[int], item: list[int]) -> Interactions:
     rows = len(user)

@@ -12,6 +12,8 @@ from model.datasets.generate import Synthetic, generate
 from model.registry.registry import Registry
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(autouse=True)
 def registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Registry:

@@ -13,6 +13,7 @@ from model.recommenders.options import BOUNDS, OptionError, fields_of
 from tests.unit.model.planted import LIBRARIES
 from tests.unit.model.test_training import log_of
 
+pytestmark = pytest.mark.heavy
 NUMBERS = ("-1", "0", "nan", "inf", "-inf", "1e308", "-1e308", str(10**21), "1e400", "0.5")
 SMALL = {"epochs": "1", "dim": "4", "batch_size": "64"}
 

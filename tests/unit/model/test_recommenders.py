@@ -23,6 +23,7 @@ from model.recommenders.popularity import Popularity, faded_counts
 from tests.unit.model.planted import ITEMS, LIBRARIES, TASTE, learned, two_tastes
 from tests.unit.model.test_training import log_of
 
+pytestmark = pytest.mark.heavy
 Array = npt.NDArray[np.float64]
 HISTORY = [3, 11, 1]
 RECENCY = [0.9**2, 0.9, 1.0]

@@ -25,6 +25,8 @@ from model.registry.registry import POINTERS, Registry
 from model.registry.store import FolderStore, open_store
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(params=["folder", "memory"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:

@@ -18,6 +18,7 @@ from model.registry.errors import RegistryAccessError
 from model.registry.registry import Registry
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 
+pytestmark = pytest.mark.heavy
 FORK = get_context("fork")
 BARRIER_S = 30
 

@@ -133,6 +133,7 @@ def guarded(tmp_path: Path) -> Iterator[str]:
         server.shutdown()
 
 
+@pytest.mark.heavy
 def test_a_registry_behind_a_signature_is_served_from(
     guarded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -142,6 +143,7 @@ def test_a_registry_behind_a_signature_is_served_from(
     assert Registry("env:REGISTRY").place == f"{guarded}?***"
 
 
+@pytest.mark.heavy
 def test_neither_errors_nor_logs_nor_commands_show_a_wrong_signature(
     guarded: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -9,6 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from model.networks.losses import draw_negatives, full_softmax, negatives_for, next_item_loss, sampled_softmax
 from model.networks.sasrec import SASRec, SASRecConfig
 
+pytestmark = pytest.mark.heavy
 CPU = torch.device("cpu")
 
 

@@ -21,6 +21,7 @@ from model.recommenders.learn import learn
 from model.training.train import TrainConfig, train
 from tests.unit.model.test_training import ITEMS, cycles
 
+pytestmark = pytest.mark.heavy
 BLOCK = 50
 LENGTH = 9
 CONFIGS: dict[str, SequenceConfig] = {

@@ -16,6 +16,7 @@ from model.datasets.tables import read_items
 from model.records import UserBehavior
 from tests.unit.model.test_readers import read
 
+pytestmark = pytest.mark.heavy
 PARQUET_TIMES = [
     "TIMESTAMP '2023-11-14 22:13:20'",
     "TIMESTAMPTZ '2023-11-15 03:43:20+05:30'",

@@ -109,6 +109,7 @@ def assert_all_counted(behaviors: list[UserBehavior], report: ReadReport) -> Non
     assert report.lines == report.headers + report.blank + report.continued + report.rows
 
 
+@pytest.mark.heavy
 @settings(max_examples=60, deadline=None)
 @given(tables())
 def test_a_table_is_read_back_equal_in_every_layout(

@@ -1,11 +1,14 @@
 """The masked top-k of many scores, where it looks at few of them only."""
 
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from model.networks.top_k import masked_top_k, top_products, without
+
+pytestmark = pytest.mark.heavy
 
 
 @settings(max_examples=25)

@@ -17,6 +17,7 @@ from model.recommenders.popularity import Popularity
 from model.training.train import TrainConfig, train
 from model.training.windows import draw_windows
 
+pytestmark = pytest.mark.heavy
 ITEMS = 12
 TINY = SASRecConfig(items=ITEMS, history_length=6, dim=16, layers=1, heads=1, dropout=0.0, k=10)
 

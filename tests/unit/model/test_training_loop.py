@@ -21,6 +21,7 @@ from model.training.train_config import CHECKPOINT
 from model.training.windows import own_share
 from tests.unit.model.test_training import TINY, cycles
 
+pytestmark = pytest.mark.heavy
 LOG = cycles(users=18, length=6)
 DROPPING = replace(TINY, dropout=0.3)
 SETTINGS = TrainConfig(epochs=3, batch_size=6, learning_rate=1e-2, negatives=6)

@@ -10,7 +10,7 @@ from model.training.train import TrainConfig, train
 from tests.unit.model.test_sequences import CONFIGS
 from tests.unit.model.test_training import cycles
 
-pytestmark = pytest.mark.gpu
+pytestmark = [pytest.mark.gpu, pytest.mark.heavy]
 SETTINGS = TrainConfig(epochs=10, batch_size=12, learning_rate=2e-2, negatives=6)
 
 

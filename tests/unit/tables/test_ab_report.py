@@ -17,6 +17,7 @@ from job.settings.planned_job import JobPlan, PlannedJob
 from tests.unit.tables.ab_by_hand import figures
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list
 
+pytestmark = pytest.mark.heavy
 ACTIONS = {"click", "buy"}
 
 

@@ -21,6 +21,7 @@ from job.ab_statistics import ALPHA, Estimate, Shares, always_valid, dealt_anew,
 from job.cli import app
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list
 
+pytestmark = pytest.mark.heavy
 Counts = npt.NDArray[np.int64]
 Activity = Callable[[np.random.Generator, int], Counts]
 DRAWS = 199

@@ -88,6 +88,7 @@ def values_of(annotation: Any, bits: int) -> st.SearchStrategy[Any]:
     return drawn[annotation]
 
 
+@pytest.mark.heavy
 @settings(max_examples=10, deadline=None)
 @given(drawn=st.fixed_dictionaries({name: rows_of(table.row) for name, table in TABLES.items()}))
 def test_every_row_comes_back_from_its_table_as_it_was(drawn: dict[str, list[Any]]) -> None:

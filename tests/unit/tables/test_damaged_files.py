@@ -25,6 +25,7 @@ from job.tables.files import Snapshot, snapshot
 from job.tables.schema import TABLES
 from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit, made_list
 
+pytestmark = pytest.mark.heavy
 OFFSETS = "SELECT log_offset FROM user_behavior_all ORDER BY 1"
 NO_ROWS = [
     b"garbage",
@@ -257,40 +258,51 @@ def test_a_table_that_is_a_file_is_an_error(tmp_path: Path) -> None:
 
 
 ANOTHER_USER = 65_534
-_UNREADABLE = ("user_behavior", "user_behavior/dt=2026-03-01", f"user_behavior/{HOUR}/part-a-0", ".lock", ".swap.json")
+UNREADABLE = (
+    *("user_behavior", "user_behavior/dt=2026-03-01", f"user_behavior/{HOUR}/part-a-0", ".lock", ".swap.json"),
+    *(f"{table}/{HOUR}" for table in sorted(TABLES)),
+)
 _ASK = """
 import os, sys
 from pathlib import Path
-from job.cli import app
-from job.deployment.model_status import read_models
-from job.settings.job_settings import load
 from job.tables import duck
-from job.tables.columns import ColumnType
 from job.tables.errors import TablesError
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid({user}); os.setuid({user})
-try:
-    print(duck.query(Path(sys.argv[1]), "SELECT count(*) FROM user_behavior_all").rows)
-except TablesError as error:
-    print(type(error).__name__, error)
+for folder in sys.argv[1:]:
+    try:
+        print(duck.query(Path(folder), "SELECT count(*) FROM user_behavior_all").rows)
+    except TablesError as error:
+        print(type(error).__name__, error)
 """
 
 
-@pytest.mark.parametrize("below", [*_UNREADABLE, *(f"{table}/{HOUR}" for table in sorted(TABLES))])
-def test_what_may_not_be_read_is_an_error_that_names_it(below: str, tmp_path: Path) -> None:
-    tables_dir = _seen_by_others(tmp_path)
-    for table in TABLES:
-        commit(tables_dir / table / HOUR, "part-a-0", [behavior(1)])
-    path = tables_dir / below
-    if not path.exists():
-        path.write_text("{}")
-    path.chmod(0)
+@pytest.fixture(scope="module")
+def refusals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, str]]:
+    """Paths below a tables folder that another user may not read, and that user's error; one process asks for all."""
+    above = _seen_by_others(tmp_path_factory.mktemp("unreadable"))
+    folders = [above / str(number) for number in range(len(UNREADABLE))]
+    paths = [folder / below for folder, below in zip(folders, UNREADABLE, strict=True)]
+    for folder, path in zip(folders, paths, strict=True):
+        for table in TABLES:
+            commit(folder / table / HOUR, "part-a-0", [behavior(1)])
+        if not path.exists():
+            path.write_text("{}")
+        path.chmod(0)
     try:
-        asked = [sys.executable, "-c", _ASK.format(user=ANOTHER_USER), str(tables_dir)]
-        said = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
+        asked: list[str | Path] = [sys.executable, "-c", _ASK.format(user=ANOTHER_USER), *folders]
+        done = subprocess.run(asked, capture_output=True, text=True, check=False, timeout=60)
     finally:
-        path.chmod(0o755)
-    assert said.stdout.startswith(f"UnreadableTableError {path} may not be read by this user"), said.stderr
+        for path in paths:
+            path.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    return dict(zip(UNREADABLE, zip(paths, done.stdout.splitlines(), strict=True), strict=True))
+
+
+@pytest.mark.parametrize("below", UNREADABLE)
+def test_what_may_not_be_read_is_an_error_that_names_it(below: str, refusals: dict[str, tuple[Path, str]]) -> None:
+    path, error = refusals[below]
+    assert error.startswith(f"UnreadableTableError {path} may not be read by this user")
 
 
 def _seen_by_others(folder: Path) -> Path:

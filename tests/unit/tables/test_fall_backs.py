@@ -15,6 +15,7 @@ from job.tables.errors import TablesError
 from tests.unit.tables.rows import HOUR, behavior, commit, letter, made_list, minute, prediction
 from udfs.attempt import attempt_epoch
 
+pytestmark = pytest.mark.heavy
 PARTITIONS = 2
 USERS = 3
 """In each partition, in turns."""

@@ -11,6 +11,7 @@ from model.registry.registry import Registry
 from tests.unit.model.tiny_bundle import NAME, write_tiny
 from tests.unit.tables.rows import HOUR, commit
 
+pytestmark = pytest.mark.heavy
 AT = 1_700_000_000_000
 
 

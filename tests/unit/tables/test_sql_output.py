@@ -32,6 +32,7 @@ from job.tables.formats import Format, Values, chunks
 from job.tables.query import QueryStream
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list
 
+pytestmark = pytest.mark.heavy
 app = typer.Typer()
 app.command()(sql.sql)
 app.command()(lists.lists)

@@ -26,6 +26,8 @@ from udfs.trends.trends import Trends
 from udfs.users.profile import UserProfile, apply, snapshot
 from udfs.users.profile_codec import decode_profile, encode_profile
 
+pytestmark = pytest.mark.heavy
+
 
 def read(tables_dir: Path, table: str) -> list[dict[str, object]]:
     with duck.stream(tables_dir, f"SELECT * FROM {table}_all ORDER BY log_offset") as answer:

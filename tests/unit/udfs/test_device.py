@@ -13,6 +13,7 @@ from tests.unit.udfs.default_rules import DEVICE
 from udfs.scoring.device import Array, DeviceMissingError, OnCpu, OnDevice, Runner, open_device
 from udfs.scoring.scoring_rules import DeviceRules
 
+pytestmark = pytest.mark.heavy
 ITEMS, LENGTH = 40, 6
 NOWHERE = "cuda:99"
 needs_gpu = pytest.mark.gpu

@@ -27,6 +27,7 @@ from udfs.scoring.score_cache import ScoreCache
 from udfs.scoring.scorer import Scorer
 from udfs.users.profile import TIME_TYPECODE
 
+pytestmark = pytest.mark.heavy
 SPOILT = "i3"
 RULES = replace(SCORING, exclude_seen=False)
 PER_HISTORY = sorted(set(FAULTS) - WHOLE)

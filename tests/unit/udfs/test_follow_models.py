@@ -19,6 +19,7 @@ from udfs.model_serving import follow_models
 from udfs.model_serving.follow_models import Followed, ModelFollower
 from udfs.model_serving.variant_workers import ModelHangsError, Served, VariantWorker
 
+pytestmark = pytest.mark.heavy
 UNLOADABLE = b"no TorchScript"
 
 

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+pytestmark = pytest.mark.heavy
 _FILL = """
 import sys
 from pathlib import Path

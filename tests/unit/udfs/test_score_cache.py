@@ -29,6 +29,7 @@ from udfs.scoring.score_cache import ScoreCache, Scores
 from udfs.scoring.scorer import Scorer
 from udfs.scoring.scoring_rules import CacheRules
 
+pytestmark = pytest.mark.heavy
 RULES = SCORING
 MEBIBYTE = 1 << 20
 

@@ -25,6 +25,7 @@ from udfs.scoring.scorer import Scorer
 from udfs.scoring.scoring_rules import ScoringRules
 from udfs.users.profile import TIME_TYPECODE
 
+pytestmark = pytest.mark.heavy
 RULES = SCORING
 BEST_FIRST = list(reversed(IDS))
 """What Popularity answers: i12 is the most popular."""

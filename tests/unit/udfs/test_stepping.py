@@ -27,6 +27,7 @@ from udfs.scoring.device import OnCpu
 from udfs.scoring.scorer import Scorer
 from udfs.users.profile import UserProfile, apply, snapshot
 
+pytestmark = pytest.mark.heavy
 BLOCK = 3
 LENGTH = 2 * BLOCK - 1
 """A kept history's items at most; the next one lets the oldest block go."""
