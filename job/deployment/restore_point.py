@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job.cluster import FlinkRest
-from job.cluster.records import CheckpointStats, JobSummary
+from job.cluster.checkpoint_records import CheckpointStats
+from job.cluster.records import JobSummary
 from job.cluster.uris import as_uri, below, file_uri, local_path
 from job.deployment.history import DeploymentHistory, Step, Submitted
 
