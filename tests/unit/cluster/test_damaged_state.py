@@ -100,10 +100,10 @@ def supervise(folder: Path) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize("content", DAMAGED, ids=lambda content: repr(content[:12]))
 def test_a_supervisor_that_cannot_read_its_plan_says_so_and_ends(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "plan.json").write_bytes(content)
-    said, _ = supervise(tmp_path).communicate(timeout=60)
-    assert said.startswith(f"{tmp_path / 'plan.json'} cannot be read")
-    assert "recloop cluster start" in said
-    assert said.count("\n") == 1
+    output, _ = supervise(tmp_path).communicate(timeout=60)
+    assert output.startswith(f"{tmp_path / 'plan.json'} cannot be read")
+    assert "recloop cluster start" in output
+    assert output.count("\n") == 1
 
 
 def test_a_supervisor_goes_on_with_its_plan_where_the_next_one_is_damaged(tmp_path: Path) -> None:
