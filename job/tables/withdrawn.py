@@ -11,7 +11,6 @@ import msgspec
 
 from job.tables.dialect import literal, quoted
 from job.tables.errors import UnreadableTableError
-from job.tables.files import unreadable
 from model.files import replace_file
 
 FILE = ".withdrawn.json"
@@ -35,10 +34,8 @@ def read_withdrawn(tables_dir: Path) -> tuple[str, ...]:
         return msgspec.json.decode(path.read_bytes(), type=tuple[str, ...])
     except FileNotFoundError:
         return ()
-    except OSError as error:
-        raise unreadable(path, error) from error
-    except (ValueError, RecursionError) as error:
-        msg = f"{path} is damaged ({error}), so lists might show withdrawn items: recloop deploy writes it anew"
+    except (OSError, ValueError, RecursionError) as error:
+        msg = f"{path} cannot be read ({error}), so lists might show withdrawn items: recloop deploy writes it anew"
         raise UnreadableTableError(msg) from error
 
 
