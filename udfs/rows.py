@@ -60,13 +60,21 @@ class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
     scores: Annotated[list[float], Meta(description="score of each item, on the scale of its reason")]
     reasons: Annotated[list[str], Meta(description="why each item is there")]
     list_version: Annotated[int, Meta(description="rises by one a list, per user")]
-    user_seq: Annotated[int, Meta(description="number of the behaviour that caused the list")]
+    user_seq: Annotated[
+        int, Meta(description="number of the behaviour that caused the list; of a list made anew, as in the one before")
+    ]
     action: Annotated[
         str, Meta(description="action of that behaviour; 'withdrawn' of a list made anew without withdrawn items")
     ]
     item_id: Annotated[str, Meta(description="item of that behaviour, or one that was withdrawn")]
     log_partition: _LogPartition
-    log_offset: _LogOffset
+    log_offset: Annotated[
+        int,
+        Meta(
+            description="offset of the behaviour in that partition; of a list made anew, the last one read before "
+            "the attempt"
+        ),
+    ]
     policy: Annotated[str, Meta(description="list policy: 'recommend' or 'history'")]
     source: Annotated[
         str,
@@ -81,7 +89,9 @@ class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
     variant: _Variant | None
     trend_snapshot: Annotated[int | None, Meta(description="number of the trend snapshot that was blended in")]
     batch_size: Annotated[Int32 | None, Meta(description="users in the micro-batch that was scored")]
-    timestamp: _EventTime
+    timestamp: Annotated[
+        int, Meta(description="event time of the behaviour; of a list made anew, when it was made, as in written_at")
+    ]
     appended_at: _AppendedAt | None
     written_at: _WrittenAt
     epoch: _Epoch
@@ -125,9 +135,9 @@ class FeedbackMetricsRow(msgspec.Struct, gc=False, kw_only=True):
 
     minute: Annotated[int, Meta(description="start of the minute")]
     revision: Annotated[Int32, Meta(description="rises when late rows change a minute that was written")]
-    events: Annotated[int, Meta(description="behaviours read")]
-    duplicates: Annotated[int, Meta(description="of these, repeated event ids")]
-    lists: Annotated[int, Meta(description="lists made")]
+    events: Annotated[int, Meta(description="behaviours read: those applied, and duplicates; no dead letters")]
+    duplicates: Annotated[int, Meta(description="of these, repeated event ids, which make no list")]
+    lists: Annotated[int, Meta(description="lists made for behaviours; not those made anew without withdrawn items")]
     scored: Annotated[int, Meta(description="of these, by a model")]
     fallbacks: Annotated[int, Meta(description="of these, fallback lists: made without scores")]
     fallbacks_deadline: Annotated[

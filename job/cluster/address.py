@@ -3,7 +3,7 @@
 Both clients of it, ours and Flink's own, take a URL. It may be https, and has a path where a proxy stands before Flink.
 """
 
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -29,8 +29,21 @@ def rest_address(text: str) -> str:
     except ValueError as error:
         msg = f"{given!r} is no address of a JobManager ({error}): {_LIKE}"
         raise SettingRefusedError(msg) from error
-    if fault := _fault(parts):
-        msg = f"{_shown(given)!r} is no address of a JobManager: {fault}; {_LIKE}"
+    fault = None
+    if parts.scheme not in _PORTS:
+        fault = f"it begins with {parts.scheme}://"
+    elif not parts.hostname:
+        fault = "it names no host"
+    elif any(each.isspace() for each in parts.geturl()):
+        fault = "it has a blank in it"
+    elif parts.username is not None:
+        fault = "it carries a user's name or password, which Flink's own client does not take from it"
+    elif parts.query:
+        fault = f"it has ?{parts.query} at its end"
+    if fault is not None:
+        scheme, separator, rest = given.rpartition("://")
+        without_password = f"{scheme}{separator}{'***@' if '@' in rest else ''}{rest.rpartition('@')[2]}"
+        msg = f"{without_password!r} is no address of a JobManager: {fault}; {_LIKE}"
         raise SettingRefusedError(msg)
     host = f"[{parts.hostname}]" if ":" in str(parts.hostname) else parts.hostname
     address = f"{parts.scheme}://{host}:{port or _PORTS[parts.scheme]}{parts.path.rstrip('/')}"
@@ -40,21 +53,3 @@ def rest_address(text: str) -> str:
         msg = f"{given!r} is no address of a JobManager ({error}): {_LIKE}"
         raise SettingRefusedError(msg) from error
     return address
-
-
-def _fault(parts: SplitResult) -> str | None:
-    if parts.scheme not in _PORTS:
-        return f"it begins with {parts.scheme}://"
-    if not parts.hostname or any(each.isspace() for each in parts.geturl()):
-        return "it names no host" if not parts.hostname else "it has a blank in it"
-    if parts.username is not None:
-        return "it carries a user's name or password, which Flink's own client does not take from it"
-    if parts.query:
-        return f"it has ?{parts.query} at its end"
-    return None
-
-
-def _shown(given: str) -> str:
-    """Return the address with *** for its user name and password."""
-    scheme, separator, rest = given.rpartition("://")
-    return f"{scheme}{separator}{'***@' if '@' in rest else ''}{rest.rpartition('@')[2]}"

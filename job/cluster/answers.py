@@ -26,7 +26,8 @@ def payload_of(url: str, path: str, answer: httpx.Response) -> Any:
         payload = msgspec.json.decode(answer.content) if answer.content else {}
     except (msgspec.DecodeError, RecursionError):
         payload = None
-    if payload is not None and not answer.is_redirect and (not answer.is_error or _names_errors(payload)):
+    names_errors = isinstance(payload, dict) and isinstance(payload.get("errors"), list)
+    if payload is not None and not answer.is_redirect and (not answer.is_error or names_errors):
         return payload
     if answer.is_server_error:
         msg = f"{url}{path} answers {status}, not as Flink does: is there a proxy, and the JobManager behind it up?"
@@ -39,9 +40,9 @@ def payload_of(url: str, path: str, answer: httpx.Response) -> Any:
     raise not_flink(url, path, f"{status} and {page if payload is None else 'JSON, but none of Flink'}")
 
 
-def not_flink(url: str, path: str, what: str) -> NotFlinkError:
+def not_flink(url: str, path: str, found: str) -> NotFlinkError:
     """Return the error that names the answer which came instead of Flink's."""
-    msg = f"{url} is no Flink JobManager, or something before it answers instead: {path} gives {what}"
+    msg = f"{url} is no Flink JobManager, or something before it answers instead: {path} gives {found}"
     return NotFlinkError(f"{msg}. Give the address below which /overview shows Flink's numbers")
 
 
@@ -62,7 +63,3 @@ def certificates() -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     return context
-
-
-def _names_errors(payload: Any) -> bool:
-    return isinstance(payload, dict) and isinstance(payload.get("errors"), list)

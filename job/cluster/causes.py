@@ -57,7 +57,7 @@ def cause(text: str) -> str:
     before it ended, else the innermost cause that Java names, else the last line.
     """
     lines = [line.rstrip() for line in text.split("\n")]
-    found = _python_error(lines) or _missing_program(lines) or _last_words(lines) or _java_cause(lines)
+    found = _python_error(lines) or _missing_program(lines) or _last_output(lines) or _java_cause(lines)
     return (found or next((line.strip() for line in reversed(lines) if line), "it said nothing"))[:_LONGEST]
 
 
@@ -68,12 +68,24 @@ def python_versions(text: str, here: str = _HERE) -> str:
 
 
 def _python_error(lines: list[str]) -> str | None:
+    """Return the last traceback's error with its place; else that of a thread-mode operator in Java's stack trace."""
     errors = list(_tracebacks(lines))
     chosen = [error for error in errors if not error.ignored] or errors
-    if chosen:
-        return _described(chosen[-1])
-    embedded = _EMBEDDED_ERROR.findall("\n".join(lines))
-    return ": ".join(filter(None, embedded[-1])) if embedded else None
+    if not chosen:
+        embedded = _EMBEDDED_ERROR.findall("\n".join(lines))
+        return ": ".join(filter(None, embedded[-1])) if embedded else None
+    error = chosen[-1]
+    if _CALLED_JAVA.match(error.text):
+        trace = list(_java_trace(error.rest))
+        return _missing_program(trace) or _java_cause(trace) or error.text
+    own = [frame for frame in error.frames if not _LIBRARY.search(frame[0])]
+    file, line = (own or list(error.frames))[-1]  # the innermost that is no library's
+    remarks = [f"{PurePosixPath(file).name}:{line}"]
+    if missing := _MISSING.match(error.text):
+        remarks.append(python_versions("\n".join(file for file, _ in error.frames)))
+        if missing[1] in _FLINKS_OWN:
+            remarks.append("the Python that ran it has no apache-flink: that environment's bin has to be first on PATH")
+    return f"{' '.join([error.text, *_more_of_message(error.rest)])} ({', '.join(filter(None, remarks))})"
 
 
 def _tracebacks(lines: list[str]) -> Iterator[_Error]:
@@ -95,18 +107,6 @@ def _tracebacks(lines: list[str]) -> Iterator[_Error]:
             frames = []
 
 
-def _described(error: _Error) -> str:
-    if _CALLED_JAVA.match(error.text):
-        trace = list(_of_call(error.rest))
-        return _missing_program(trace) or _java_cause(trace) or error.text
-    remarks = [_place(error)]
-    if missing := _MISSING.match(error.text):
-        remarks.append(python_versions("\n".join(file for file, _ in error.frames)))
-        if missing[1] in _FLINKS_OWN:
-            remarks.append("the Python that ran it has no apache-flink: that environment's bin has to be first on PATH")
-    return f"{' '.join([error.text, *_more_of_message(error.rest)])} ({', '.join(filter(None, remarks))})"
-
-
 def _more_of_message(lines: tuple[str, ...]) -> Iterator[str]:
     """Yield the next lines of a message of several lines, up to the first line that is not part of it."""
     for line in lines[:_MESSAGE_LINES]:
@@ -116,7 +116,7 @@ def _more_of_message(lines: tuple[str, ...]) -> Iterator[str]:
             yield part
 
 
-def _of_call(lines: tuple[str, ...]) -> Iterator[str]:
+def _java_trace(lines: tuple[str, ...]) -> Iterator[str]:
     """Yield the Java stack trace that follows a failed call, its first line without Py4J's colon."""
     for line in lines:
         if found := _JAVA_OF_CALL.match(line):
@@ -125,13 +125,6 @@ def _of_call(lines: tuple[str, ...]) -> Iterator[str]:
             yield line
         elif _JAVA_ERROR.match(line) or not line:
             return
-
-
-def _place(error: _Error) -> str:
-    """Return the innermost file that is no library's, as name:line."""
-    own = [frame for frame in error.frames if not _LIBRARY.search(frame[0])]
-    file, line = (own or list(error.frames))[-1]
-    return f"{PurePosixPath(file).name}:{line}"
 
 
 def _missing_program(lines: list[str]) -> str | None:
@@ -143,7 +136,7 @@ def _missing_program(lines: list[str]) -> str | None:
     return f"the program {program} cannot be run: {reason}{where}"
 
 
-def _last_words(lines: list[str]) -> str | None:
+def _last_output(lines: list[str]) -> str | None:
     """Return Python's last line before it ended without a traceback, else its signal or exit code."""
     exits = [int(found[1]) for line in lines if (found := _EXIT.search(line))]
     if not exits:
@@ -151,16 +144,11 @@ def _last_words(lines: list[str]) -> str | None:
     printed = [line.strip() for line in lines if line and not _NOISE.match(line) and not _JAVA_ERROR.search(line)]
     if printed:
         return printed[-1]
-    if exits[-1] > 128:
-        return f"Python was ended by {_signal_name(exits[-1] - 128)}"
-    return f"Python ended with exit code {exits[-1]} and said nothing"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
+    number = exits[-1] - 128
+    if number <= 0:
+        return f"Python ended with exit code {exits[-1]} and said nothing"
+    known = number in set(signal.Signals)
+    return f"Python was ended by {signal.Signals(number).name if known else f'signal {number}'}"
 
 
 def _java_cause(lines: list[str]) -> str | None:

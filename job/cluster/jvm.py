@@ -132,12 +132,10 @@ def _java(java: Java, layout: Layout, configuration: Mapping[str, str], name: st
 
 
 def _scratch(layout: Layout, name: str) -> list[str]:
-    return ["-D", f"io.tmp.dirs={layout.scratch(name)}", *_shown_log(layout, name)]
-
-
-def _shown_log(layout: Layout, name: str) -> list[str]:
-    """Return the options by which Flink's web page finds the log of a process."""
-    return [part for key in ("web.log.path", "taskmanager.log.path") for part in ("-D", f"{key}={layout.log(name)}")]
+    """Return the options for a process's temporary files, and those by which Flink's web page finds its log."""
+    log = layout.log(name)
+    options = (f"io.tmp.dirs={layout.scratch(name)}", f"web.log.path={log}", f"taskmanager.log.path={log}")
+    return [part for option in options for part in ("-D", option)]
 
 
 def class_path(lib: Path) -> str:

@@ -72,14 +72,9 @@ def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Pro
     layout.services.unlink(missing_ok=True)
     write_plan(chosen, java, home)
     start_supervisor(layout, environment(java, layout, home))
-    running = _find_soon(layout)
-    running.wait_for_registration(timeout_s - (time.monotonic() - began), on_progress, forgive_deaths=False)
-    return running
-
-
-def _find_soon(layout: Layout) -> RunningCluster:
     running = wait_until(lambda: find(layout.root), timeout_s=_SUPERVISOR_S, poll_s=_POLL_S)
     if running is None:
         msg = f"the cluster did not start: no supervisor; see {layout.log('supervisor')}"
         raise StartFailedError(msg)
+    running.wait_for_registration(timeout_s - (time.monotonic() - began), on_progress, forgive_deaths=False)
     return running

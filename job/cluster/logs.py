@@ -42,17 +42,16 @@ def first_error(paths: Iterable[Path]) -> LogLine | None:
 
 
 def _first_in(path: Path) -> LogLine | None:
+    """Return the first line of a file that names an error, with the innermost cause of its stack trace."""
     if not path.is_file():
         return None
     with path.open(errors="replace") as lines:
         for number, line in enumerate(lines, start=1):
             if _ERROR.search(line):
-                reason = next(lines, "").strip() if line.startswith(_VM_ERROR) else _innermost_cause(lines)
-                return LogLine(path, number, line.strip(), reason or None)
+                if line.startswith(_VM_ERROR):
+                    cause = next(lines, "").strip()
+                else:
+                    stack = [each for each in takewhile(_STACK.match, lines) if each.startswith(_CAUSE)]
+                    cause = stack[-1].removeprefix(_CAUSE).strip() if stack else ""
+                return LogLine(path=path, number=number, text=line.strip(), cause=cause or None)
     return None
-
-
-def _innermost_cause(following: Iterable[str]) -> str | None:
-    stack = takewhile(_STACK.match, following)
-    causes = [line.removeprefix(_CAUSE).strip() for line in stack if line.startswith(_CAUSE)]
-    return causes[-1] if causes else None

@@ -2,16 +2,33 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
+from msgspec import Struct, field
+
 from job.cluster.config import flink_configuration, render
+from job.cluster.errors import ClusterError
 from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment, state_configuration
 from job.cluster.java import Java
 from job.cluster.jvm import job_manager_command, task_manager_command
 from job.cluster.layout import JOB_MANAGER, Layout, gpu_task_manager_name, task_manager_name
 from job.cluster.ports import PORT_NAMES
 from job.cluster.spec import ClusterSpec
+from job.cluster.state_files import read_state_file
+from model.files import replace_file
+
+
+class StartedSpec(Struct, frozen=True):
+    """The content of cluster.json: the spec last started in the folder, with the ports it was given."""
+
+    rest_port: int | None
+    rpc_port: int | None
+    blob_port: int | None
+    task_managers: int
+    extra_config: dict[str, str] = field(default_factory=dict)
+    jars: tuple[str, ...] = ()
+    gpus: GpuTaskManagers = field(default_factory=GpuTaskManagers)
 
 
 def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
@@ -19,12 +36,15 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
     layout = Layout(spec.directory)
     configuration = flink_configuration(spec, home)
     (layout.conf / "config.yaml").write_text(render(configuration))
+    task_managers: dict[str, dict[str, str]] = {}  # the settings of each that override the cluster's
+    for index in range(spec.task_managers):
+        task_managers[task_manager_name(index)] = state_configuration() if spec.gpus.devices else {}
+    for index in range(len(spec.gpus.devices)):
+        with_gpu = gpu_configuration(layout.gpu_discovery, stand_in=spec.gpus.stand_in)
+        task_managers[gpu_task_manager_name(index)] = {**with_gpu, **spec.gpus.extra_config}
     commands = {
         JOB_MANAGER: job_manager_command(java, layout, configuration),
-        **{
-            name: task_manager_command(java, layout, configuration, name, own)
-            for name, own in _task_managers(spec).items()
-        },
+        **{name: task_manager_command(java, layout, configuration, name, own) for name, own in task_managers.items()},
         **read_services(layout),
     }
     environments = {
@@ -40,49 +60,63 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
         }
         for name, argv in commands.items()
     ]
-    layout.plan.write_text(json.dumps(plan, indent=1))
-    _write_settings(layout, spec)
-
-
-def _task_managers(spec: ClusterSpec) -> dict[str, dict[str, str]]:
-    """Return every TaskManager's name, with the settings that override the cluster's."""
-    gpus = spec.gpus
-    if not gpus.devices:
-        return {task_manager_name(index): {} for index in range(spec.task_managers)}
-    with_gpu = gpu_configuration(Layout(spec.directory).gpu_discovery, stand_in=gpus.stand_in)
-    return {
-        **{task_manager_name(index): state_configuration() for index in range(spec.task_managers)},
-        **{gpu_task_manager_name(index): {**with_gpu, **gpus.extra_config} for index in range(len(gpus.devices))},
-    }
+    replace_file(layout.plan, json.dumps(plan, indent=1).encode())
+    settings = {name: getattr(spec, name) for name in (*PORT_NAMES, "task_managers")}
+    others = {"extra_config": dict(spec.extra_config), "jars": list(map(str, spec.jars)), "gpus": asdict(spec.gpus)}
+    replace_file(layout.settings, json.dumps(settings | others, indent=1).encode())
 
 
 def read_services(layout: Layout) -> dict[str, list[str]]:
-    """Return the commands that run beside Flink's processes, by name."""
-    return dict(json.loads(layout.services.read_text())) if layout.services.exists() else {}
+    """Return the commands that run beside Flink's processes, by name.
+
+    Raises:
+        ClusterError: services.json is damaged.
+    """
+    return read_state_file(layout.services, dict[str, list[str]]) if layout.services.exists() else {}
 
 
 def add_service(layout: Layout, name: str, command: list[str]) -> None:
     """Add a command that runs beside Flink's processes, from the next plan on."""
-    layout.services.write_text(json.dumps({**read_services(layout), name: command}, indent=1))
+    services = {**read_services(layout), name: command}
+    replace_file(layout.services, json.dumps(services, indent=1).encode())
 
 
 def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
-    """Return the spec last started in a folder, with another number of TaskManagers without a GPU."""
-    stored = json.loads(layout.settings.read_text())
-    gpus = GpuTaskManagers(**stored.pop("gpus", {}))
-    return replace(ClusterSpec(layout.root, gpus=gpus, **stored), task_managers=task_managers)
+    """Return the spec last started in a folder, with another number of TaskManagers without a GPU.
+
+    Raises:
+        ClusterError: cluster.json is damaged.
+    """
+    started = read_started_spec(layout)
+    return ClusterSpec(
+        layout.root,
+        task_managers=task_managers,
+        rest_port=started.rest_port,
+        rpc_port=started.rpc_port,
+        blob_port=started.blob_port,
+        extra_config=started.extra_config,
+        jars=tuple(map(Path, started.jars)),
+        gpus=started.gpus,
+    )
+
+
+def read_started_spec(layout: Layout) -> StartedSpec:
+    """Return the spec last started in a folder, as its file has it.
+
+    Raises:
+        FileNotFoundError: none was started there.
+        ClusterError: cluster.json is damaged.
+    """
+    return read_state_file(layout.settings, StartedSpec)
 
 
 def remembered_ports(layout: Layout) -> Mapping[str, int]:
-    """Return the ports last used in a folder, by their names in the spec."""
+    """Return the ports last used in a folder, by their names in the spec.
+
+    There are none if cluster.json is missing or damaged: the start that asks for them writes it anew.
+    """
     try:
-        stored = json.loads(layout.settings.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        started = read_started_spec(layout)
+    except (FileNotFoundError, ClusterError):
         return {}
-    return {name: int(stored[name]) for name in PORT_NAMES if stored.get(name)}
-
-
-def _write_settings(layout: Layout, spec: ClusterSpec) -> None:
-    settings = {name: getattr(spec, name) for name in (*PORT_NAMES, "task_managers")}
-    others = {"extra_config": dict(spec.extra_config), "jars": list(map(str, spec.jars)), "gpus": asdict(spec.gpus)}
-    layout.settings.write_text(json.dumps(settings | others, indent=1))
+    return {name: port for name in PORT_NAMES if (port := getattr(started, name))}

@@ -33,7 +33,13 @@ def with_ports(
         if wanted is not None and not check(wanted):
             msg = f"port {wanted} is taken by another process: choose another {name} or end that process"
             raise StartFailedError(msg)
-        chosen[name] = wanted or _settle(remembered.get(name), set(chosen.values()), check)
+        drawn = random.sample(range(_LOWEST, _HIGHEST + 1), _ATTEMPTS)
+        candidates = (port for port in (remembered.get(name), *drawn) if port and port not in chosen.values())
+        port = wanted or next(filter(check, candidates), None)
+        if port is None:
+            msg = f"no free port found on {LOOPBACK} between {_LOWEST} and {_HIGHEST}"
+            raise StartFailedError(msg)
+        chosen[name] = port
     return replace(spec, **chosen)  # type: ignore[arg-type]
 
 
@@ -46,14 +52,3 @@ def port_is_free(port: int) -> bool:
         except OSError:
             return False
     return True
-
-
-def _settle(remembered: int | None, taken: set[int], check: Callable[[int], bool]) -> int:
-    if remembered is not None and remembered not in taken and check(remembered):
-        return remembered
-    for _ in range(_ATTEMPTS):
-        port = random.randint(_LOWEST, _HIGHEST)
-        if port not in taken and check(port):
-            return port
-    msg = f"no free port found on {LOOPBACK} between {_LOWEST} and {_HIGHEST}"
-    raise StartFailedError(msg)

@@ -5,7 +5,6 @@ even when the supervisor and its records are gone.
 """
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,7 @@ from job.cluster import supervisor
 from job.cluster.errors import ClusterError
 from job.cluster.jvm import MARK
 from job.cluster.layout import Layout
+from job.cluster.state_files import read_state_file
 from model.file_lock import try_lock
 from model.waiting import polls, wait_until
 
@@ -58,14 +58,17 @@ class SupervisorState:
 
 
 def read_state(layout: Layout) -> SupervisorState | None:
-    """Return the report of the folder's supervisor; None if no supervisor lives."""
+    """Return the report of the folder's supervisor; None if no supervisor lives, or it has not reported yet.
+
+    Raises:
+        ClusterError: state.json is damaged.
+    """
     if not supervisor_lives(layout):
         return None
     try:
-        told = json.loads(layout.state.read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+        return read_state_file(layout.state, SupervisorState)
+    except FileNotFoundError:
         return None
-    return SupervisorState(told["pid"], tuple(Supervised(**each) for each in told["members"]))
 
 
 def supervisor_lives(layout: Layout) -> bool:
@@ -97,7 +100,10 @@ def start_supervisor(layout: Layout, environ: Mapping[str, str]) -> None:
 
 def stop_supervisor(layout: Layout) -> None:
     """Ask the supervisor to end everything and wait for it; the sweep that follows ends what it did not."""
-    state = read_state(layout)
+    try:
+        state = read_state(layout)
+    except ClusterError:
+        return
     if state is None:
         return
     with contextlib.suppress(ProcessLookupError):
@@ -107,7 +113,12 @@ def stop_supervisor(layout: Layout) -> None:
 
 def marked(layout: Layout) -> list[psutil.Process]:
     """Return all living processes of the cluster in this folder."""
-    return [process for process in psutil.process_iter() if _is_marked(process, str(layout.root))]
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            if process.environ().get(MARK) == str(layout.root) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
 
 
 def sweep(layout: Layout) -> int:
@@ -152,10 +163,3 @@ def exclusive(layout: Layout) -> Iterator[None]:
             msg = f"another start or stop has been at work in {layout.root} for {_EXCLUSIVE_S:.0f} s"
             raise ClusterError(msg)
         yield
-
-
-def _is_marked(process: psutil.Process, root: str) -> bool:
-    try:
-        return bool(process.environ().get(MARK) == root and process.status() != psutil.STATUS_ZOMBIE)
-    except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
-        return False

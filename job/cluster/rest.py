@@ -1,34 +1,20 @@
 """A client of Flink's REST interface, which reads the state of a cluster and its jobs, and ends jobs.
 
 Calls are synchronous and end within a timeout, and every poll has one too. Answers are typed records with the fields
-that are read of them. The server may be no Flink at all, but a proxy before it or another service.
+that are read of them.
 """
 
-from collections.abc import Callable, Mapping
-from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from collections.abc import Callable
 from urllib.parse import quote
 
 import httpx
-import msgspec
 
-from job.cluster.address import rest_address
-from job.cluster.answers import certificates, hint, not_flink, payload_of
-from job.cluster.errors import (
-    FaultError,
-    NotFoundError,
-    RefusedError,
-    RestError,
-    TimedOutError,
-    UnreachableError,
-)
+from job.cluster.checkpoint_records import CheckpointConfig, CheckpointStats, FailureCause, Savepointing, Triggered
+from job.cluster.errors import RefusedError, TimedOutError
+from job.cluster.http_requests import FlinkHttp
 from job.cluster.records import (
-    CheckpointConfig,
-    CheckpointStats,
     Environment,
     Failure,
-    FailureCause,
     Failures,
     JobDetail,
     Jobs,
@@ -37,21 +23,17 @@ from job.cluster.records import (
     Metric,
     Overview,
     RegisteredTaskManager,
-    Savepointing,
     Setting,
     Subtasks,
     TaskManagers,
-    Triggered,
     first_line,
 )
-from model.waiting import polls, retry
+from model.waiting import polls
 
 _POLL_S = 0.1
-_Record = TypeVar("_Record")
-_KINDS: Mapping[int, type[RestError]] = {httpx.codes.NOT_FOUND: NotFoundError}
 
 
-class FlinkRest:
+class FlinkRest(FlinkHttp):
     """Calls of one cluster's REST interface.
 
     Attributes:
@@ -60,24 +42,6 @@ class FlinkRest:
     Raises:
         SettingRefusedError: the text is not an address.
     """
-
-    def __init__(self, url: str, *, timeout_s: float = 10.0, patience_s: float = 10.0) -> None:
-        self.url = rest_address(url)
-        self._patience_s = patience_s
-        verify = certificates() if self.url.startswith("https:") else False  # http needs none, and loading them is slow
-        self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False, verify=verify)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._http.close()
 
     def overview(self) -> Overview:
         """Return the numbers of TaskManagers, slots and jobs."""
@@ -161,7 +125,7 @@ class FlinkRest:
         self._as_flinks(path, self.call("PATCH", path, params={"mode": "cancel"}), Json)
 
     def wait_for_job(
-        self, job_id: str, wanted: Callable[[JobDetail], bool], *, timeout_s: float, what: str = "the job"
+        self, job_id: str, wanted: Callable[[JobDetail], bool], *, timeout_s: float, goal: str = "the job"
     ) -> JobDetail:
         """Poll a job until it is as wanted.
 
@@ -172,13 +136,13 @@ class FlinkRest:
             if wanted(job := self.job(job_id)):
                 return job
         failures = self.exceptions(job_id)
-        told = f"; last failure: {failures[0].root_cause}" if failures else ""
-        msg = f"{what} was not reached in {timeout_s:g} s: job {job_id} is {job.state}{told}"
+        last_failure = f"; last failure: {failures[0].root_cause}" if failures else ""
+        msg = f"{goal} was not reached in {timeout_s:g} s: job {job_id} is {job.state}{last_failure}"
         raise TimedOutError(msg)
 
     def wait_until_running(self, job_id: str, *, timeout_s: float = 60.0) -> JobDetail:
         """Poll until all tasks of a job run."""
-        return self.wait_for_job(job_id, lambda job: job.all_running, timeout_s=timeout_s, what="all tasks running")
+        return self.wait_for_job(job_id, lambda job: job.all_running, timeout_s=timeout_s, goal="all tasks running")
 
     def stop_with_savepoint(
         self,
@@ -247,50 +211,6 @@ class FlinkRest:
         kept = self._read(f"/jobs/{job_id}/checkpoints/config", CheckpointConfig).externalization
         return kept.enabled and not kept.delete_on_cancellation
 
-    def get(self, path: str, **params: str) -> Any:
-        """Return the JSON that a path answers with.
-
-        At the moment when tasks are cancelled Flink answers with an error of its own; the request is then repeated.
-        """
-        ask = partial(self.call, "GET", path, params=params or None)
-        return retry(ask, FaultError, timeout_s=self._patience_s, poll_s=_POLL_S)
-
-    def call(self, method: str, path: str, **request: Any) -> Any:
-        """Send one request and return the JSON of its answer.
-
-        Raises:
-            UnreachableError: if nobody answers in time.
-            NotFlinkError: if something else than Flink answers.
-            NotFoundError: if Flink does not know what the path names.
-            RefusedError: if Flink refuses; FaultError if Flink itself is at fault.
-        """
-        try:
-            answer = self._http.request(method, path, **request)
-        except httpx.DecodingError as error:
-            raise not_flink(self.url, path, f"an answer that cannot be read ({error})") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            msg = f"no answer from {self.url}{path} ({error or type(error).__name__}): {hint(self.url, str(error))}"
-            raise UnreachableError(msg) from error
-        payload = payload_of(self.url, path, answer)
-        if answer.is_error:
-            kind = _KINDS.get(answer.status_code, FaultError if answer.is_server_error else RefusedError)
-            msg = f"Flink refused {method} {path} ({answer.status_code}): {_reason(payload)}"
-            raise kind(msg)
-        return payload
-
-    def _read(self, path: str, kind: type[_Record]) -> _Record:
-        return self._as_flinks(path, self.get(path), kind)
-
-    def _as_flinks(self, path: str, answer: Any, kind: type[_Record], *, strict: bool = True) -> _Record:
-        """Return an answer as a record, or raise if it lacks a field or has one of another type.
-
-        Another service's JSON does. Unless strict, digits in a string are taken for a number.
-        """
-        try:
-            return msgspec.convert(answer, kind, strict=strict)
-        except msgspec.ValidationError as error:
-            raise not_flink(self.url, path, f"JSON without what Flink says there ({error})") from error
-
     def _metrics(self, path: str, names: tuple[str, ...]) -> dict[str, str]:
         wanted = ",".join(quote(name, safe="") for name in names)
         found = self._read(f"{path}?get={wanted}", tuple[Metric, ...])
@@ -299,8 +219,3 @@ class FlinkRest:
 
 def _metrics_path(job_id: str, vertex_id: str) -> str:
     return f"/jobs/{job_id}/vertices/{vertex_id}/metrics"
-
-
-def _reason(payload: dict[str, Any]) -> str:
-    told = (str(each) for each in reversed(payload["errors"]))
-    return first_line(next((each for each in told if each.strip()), "no reason given"))

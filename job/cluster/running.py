@@ -12,7 +12,7 @@ from job.cluster.java import find_java
 from job.cluster.jvm import environment
 from job.cluster.layout import JOB_MANAGER, Layout, flink_home, has_gpu, is_task_manager
 from job.cluster.logs import first_error
-from job.cluster.plan import add_service, read_spec, remembered_ports, write_plan
+from job.cluster.plan import add_service, read_spec, read_started_spec, write_plan
 from job.cluster.processes import Supervised, SupervisorState, end_all, exclusive, read_state
 from job.cluster.rest import FlinkRest
 from model.waiting import polls, wait_until
@@ -81,7 +81,17 @@ class RunningCluster:
         """
         members = _task_managers(self._state())
         registered = self._registered() or set()
-        return [_task_manager(index, member, registered) for index, member in enumerate(members)]
+        return [
+            TaskManagerProcess(
+                index=index,
+                name=member.name,
+                pid=member.pid,
+                pgid=member.pid,
+                incarnation=member.incarnation,
+                resource_id=_resource_id(member) if _resource_id(member) in registered else None,
+            )
+            for index, member in enumerate(members)
+        ]
 
     def kill_task_manager(self, index: int, signal: int = signal.SIGKILL) -> int:
         """Send a signal to the JVM of a TaskManager and to no other process; the supervisor ends its workers.
@@ -119,16 +129,18 @@ class RunningCluster:
             state = self._state()
             dead = [each for each in state.members if each.exit_status is not None]
             if dead and not forgive_deaths:
-                what = f"{dead[0].name} {_how_it_ended(dead[0])}"
-                raise _failure(what, self.layout, dead[0].name)
+                status = dead[0].exit_status or 0
+                end = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+                fault = f"{dead[0].name} {end}"
+                raise _failure(fault, self.layout, dead[0].name)
             wanted = {_resource_id(each) for each in state.members if is_task_manager(each.name)}
             registered = self._registered()
             if registered is not None and wanted <= registered:
                 return
             on_progress(_waiting_for(registered, wanted))
         late = JOB_MANAGER if registered is None else min(wanted - registered).rpartition("-")[0]
-        what = f"not ready in {timeout_s:.0f} s, {_waiting_for(registered, wanted)}"
-        raise _failure(what, self.layout, late)
+        fault = f"not ready in {timeout_s:.0f} s, {_waiting_for(registered, wanted)}"
+        raise _failure(fault, self.layout, late)
 
     def scale(self, task_managers: int) -> None:
         """Change the number of TaskManagers without a GPU; those of the highest index go first.
@@ -154,7 +166,7 @@ class RunningCluster:
             spec = read_spec(self.layout, task_managers=_without_gpu(self._state()))
             write_plan(spec, find_java(os.environ), flink_home())
             os.kill(self._state().pid, _RELOAD)
-            self._await(lambda state: _was_started(state.member(name)))
+            self._await(lambda state: (member := state.member(name)) is not None and member.incarnation > 0)
 
     def stop(self) -> int:
         """End every process of the cluster.
@@ -193,17 +205,17 @@ _RELOAD = signal.SIGHUP
 
 
 def find(directory: Path) -> RunningCluster | None:
-    """Return the cluster that runs in a state folder, ready or not; None if none does."""
+    """Return the cluster that runs in a state folder, ready or not; None if none does.
+
+    Raises:
+        ClusterError: one runs, and the record of its processes or ports is damaged.
+    """
     layout = Layout(Path(directory).absolute())
     state = read_state(layout)
     if state is None:
         return None
-    url = f"http://{LOOPBACK}:{remembered_ports(layout)['rest_port']}"
-    return RunningCluster(layout.root, url, state.pid)
-
-
-def _was_started(member: Supervised | None) -> bool:
-    return member is not None and member.incarnation > 0
+    url = f"http://{LOOPBACK}:{read_started_spec(layout).rest_port}"
+    return RunningCluster(directory=layout.root, rest_url=url, supervisor_pid=state.pid)
 
 
 def _task_managers(state: SupervisorState) -> list[Supervised]:
@@ -220,22 +232,12 @@ def _resource_id(member: Supervised) -> str:
     return f"{member.name}-{member.incarnation if member.pid else member.incarnation + 1}"
 
 
-def _task_manager(index: int, member: Supervised, registered: set[str]) -> TaskManagerProcess:
-    known = _resource_id(member) if _resource_id(member) in registered else None
-    return TaskManagerProcess(index, member.name, member.pid, member.pid, member.incarnation, known)
-
-
 def _waiting_for(registered: set[str] | None, wanted: set[str]) -> str:
     if registered is None:
         return "waiting for the JobManager"
     return f"{len(wanted & registered)} of {len(wanted)} TaskManagers registered"
 
 
-def _how_it_ended(member: Supervised) -> str:
-    status = member.exit_status or 0
-    return f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-
-
-def _failure(what: str, layout: Layout, name: str) -> StartFailedError:
+def _failure(fault: str, layout: Layout, name: str) -> StartFailedError:
     line = first_error((layout.log(name), layout.out(name)))
-    return StartFailedError(f"the cluster did not start: {what}\n{line or f'no error in {layout.log(name)}'}")
+    return StartFailedError(f"the cluster did not start: {fault}\n{line or f'no error in {layout.log(name)}'}")

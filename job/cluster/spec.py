@@ -70,7 +70,10 @@ class ClusterSpec:
             msg = f"task_managers is {self.task_managers}: a cluster needs at least 1"
             raise SettingRefusedError(msg)
         for name in ("rest_port", "rpc_port", "blob_port"):
-            _check_port(name, getattr(self, name))
+            port = getattr(self, name)
+            if port is not None and not 1 <= port <= 65535:
+                msg = f"{name} is {port}: a port is 1 to 65535"
+                raise SettingRefusedError(msg)
         if self.gpus.devices and (scheduler := adaptive(self.extra_config)):
             msg = f"{scheduler} and GPU TaskManagers: {ADAPTIVE_IGNORES_GPUS}"
             raise SettingRefusedError(msg)
@@ -86,10 +89,4 @@ def _check_folder(folder: Path, unfit: re.Pattern[str]) -> None:
             f"Flink cannot keep a cluster in {str(folder)!r}, for the {found.group()!r} in its path: name a folder of "
             "letters and digits, as --dir /var/tmp/recloop"
         )
-        raise SettingRefusedError(msg)
-
-
-def _check_port(name: str, port: int | None) -> None:
-    if port is not None and not 1 <= port <= 65535:
-        msg = f"{name} is {port}: a port is 1 to 65535"
         raise SettingRefusedError(msg)

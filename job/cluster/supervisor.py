@@ -25,7 +25,7 @@ import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 _PR_SET_CHILD_SUBREAPER = 36
 _QUICK_S = 5.0  # a process that dies younger than this waits before its restart
@@ -119,15 +119,15 @@ class Supervisor:
             signal.signal(number, lambda *_: None)
 
     def run(self) -> None:
-        """Supervise until SIGTERM or SIGINT, then end everything."""
+        """Supervise until SIGTERM or SIGINT, then end everything; exit at once if the plan is damaged."""
         self._read_plan()
         while True:
             self._start_due()
-            told = self._wait()
-            if told & {signal.SIGTERM, signal.SIGINT}:
+            received = self._wait()
+            if received & {signal.SIGTERM, signal.SIGINT}:
                 break
             self._reap()
-            if signal.SIGHUP in told:
+            if signal.SIGHUP in received:
                 self._read_plan()
             for member in self._members.values():
                 member.bound_output()
@@ -135,10 +135,27 @@ class Supervisor:
         (self._directory / "state.json").unlink(missing_ok=True)
 
     def _read_plan(self) -> None:
-        plan = json.loads((self._directory / "plan.json").read_text())
-        wanted = {entry["name"]: entry for entry in plan}
+        """Take up the plan; one that is damaged changes nothing if processes run, and otherwise ends this one."""
+        path = self._directory / "plan.json"
+        try:
+            wanted = {
+                entry["name"]: Member(
+                    name=entry["name"],
+                    argv=entry["argv"],
+                    scratch=Path(entry["scratch"]),
+                    out=Path(entry["out"]),
+                    environment=entry.get("environment", {}),
+                )
+                for entry in json.loads(path.read_bytes())
+            }
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+            fault = f"{path} cannot be read ({error}): stop the cluster, and recloop cluster start writes it anew"
+            if not self._members:
+                sys.exit(fault)
+            print(fault, file=sys.stderr, flush=True)
+            return
         self._end([member for name, member in self._members.items() if name not in wanted])
-        self._members = {name: self._members.get(name) or _member(entry) for name, entry in wanted.items()}
+        self._members = {name: self._members.get(name, member) for name, member in wanted.items()}
         self._write_state()
 
     def _start_due(self) -> None:
@@ -156,13 +173,19 @@ class Supervisor:
         return set(os.read(self._wake, 4096)) if ready else set()
 
     def _reap(self) -> None:
-        while (dead := _next_dead()) is not None:
-            member = next((each for each in self._members.values() if _runs_as(each, dead)), None)
-            if member is None:
-                os.waitpid(dead, 0)
-            else:
-                member.bury()
+        while True:
+            try:  # a dead child is named, and left to be reaped
+                dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+            except ChildProcessError:
+                return
+            if dead is None:
+                return
+            members = {each.process.pid: each for each in self._members.values() if each.process}
+            if dead.si_pid in members:
+                members[dead.si_pid].bury()
                 self._write_state()
+            else:
+                os.waitpid(dead.si_pid, 0)
 
     def _end(self, members: list[Member]) -> None:
         living = [member.process for member in members if member.process]
@@ -182,26 +205,12 @@ class Supervisor:
         scratch.replace(path)
 
 
-def _member(entry: dict[str, Any]) -> Member:
-    scratch, out = Path(entry["scratch"]), Path(entry["out"])
-    return Member(entry["name"], entry["argv"], scratch, out, entry.get("environment", {}))
-
-
 def end_group(group: int, number: int) -> None:
     """Send a signal to a process group; do nothing if it is gone."""
     try:
         os.killpg(group, number)
     except ProcessLookupError:
         return
-
-
-def _next_dead() -> int | None:
-    """Return the process id of a dead child, which is left to be reaped; None if there is none."""
-    try:
-        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return None
-    return found.si_pid if found else None
 
 
 def _lives(pid: int) -> bool:
@@ -211,21 +220,15 @@ def _lives(pid: int) -> bool:
         return False
 
 
-def _runs_as(member: Member, pid: int) -> bool:
-    return member.process is not None and member.process.pid == pid
+def main(directory: Path) -> NoReturn:
+    """Leave the starter's session, terminal and process tree, let it go on at once, and supervise.
 
-
-def _detach() -> None:
-    """Leave the starter's session, terminal and process tree, and let it go on at once."""
+    Exit if another supervisor locks the folder.
+    """
     if os.fork():
         os._exit(0)
     os.setsid()
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-
-
-def main(directory: Path) -> NoReturn:
-    """Detach and supervise; exit at once if another supervisor locks the folder."""
-    _detach()
     with (directory / "supervisor.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

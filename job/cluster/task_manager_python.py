@@ -86,35 +86,23 @@ def ask(program: str, environ: Mapping[str, str]) -> FoundPython | None:
 def environment_of(address: str) -> dict[str, str] | None:
     """Return the variables of the TaskManager at a Pekko address; None if it is not a process of this machine."""
     found = _ADDRESS.search(address)
-    if found is None or not _is_here(found[1]):
+    if found is None:
         return None
+    own = {each.address for addresses in psutil.net_if_addrs().values() for each in addresses}
     try:
+        if socket.gethostbyname(found[1]) not in own:
+            return None
         listening = (
             each.pid
             for each in psutil.net_connections("tcp")
             if each.status == psutil.CONN_LISTEN and each.laddr and each.laddr.port == int(found[2]) and each.pid
         )
         pid = next(listening, None)
-        if pid is None or not _same_files(pid):
+        if pid is None:
+            return None
+        # In a container the same path is another file. (pathlib follows these links, which point nowhere.)
+        if os.readlink(f"/proc/{pid}/ns/mnt") != os.readlink("/proc/self/ns/mnt"):  # noqa: PTH115
             return None
         return psutil.Process(pid).environ()
     except (psutil.Error, OSError):
         return None
-
-
-def _is_here(host: str) -> bool:
-    """Return whether a host name or address is one of this machine's own."""
-    own = {each.address for addresses in psutil.net_if_addrs().values() for each in addresses}
-    try:
-        return socket.gethostbyname(host) in own
-    except OSError:
-        return False
-
-
-def _same_files(pid: int) -> bool:
-    """Return whether a process sees this one's files; in a container the same path is another file."""
-    namespaces = [Path(f"/proc/{each}/ns/mnt") for each in (pid, "self")]
-    try:
-        return len({os.readlink(path) for path in namespaces}) == 1  # noqa: PTH115 (of a link that points nowhere)
-    except OSError:
-        return False

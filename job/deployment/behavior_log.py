@@ -1,6 +1,6 @@
 """The behaviour log for commands, of either kind: its creation or check, its start offsets and its ends."""
 
-from job.kafka.behaviors_topic import check_keeps
+from job.kafka.behaviors_topic import check_log_topic
 from job.kafka.native_login import check_login
 from job.kafka.topics import end_offsets, start_offsets
 from job.replay.log_writer import count_lines, create_log
@@ -19,7 +19,7 @@ def make_ready(settings: JobSettings) -> None:
     if log.kind == "kafka":
         check_login(settings.kafka)
         end_offsets(settings.kafka.connection(), log.topic)
-        check_keeps(settings.kafka.connection(), log.topic)
+        check_log_topic(settings.kafka.connection(), log.topic, replayable=settings.preset == "replayable")
     elif not (log.folder / MANIFEST).exists():
         create_log(log.folder, log.partitions)
 

@@ -84,7 +84,7 @@ class HandOver:
             TimedOutError: it is not over within two minutes.
         """
         with suppress(NotFoundError):
-            self.rest.wait_for_job(job.job_id, lambda now: now.is_over, timeout_s=_END_S, what="the end of the old job")
+            self.rest.wait_for_job(job.job_id, lambda now: now.is_over, timeout_s=_END_S, goal="the end of the old job")
 
     def _has_own_checkpoint(self, job: JobSummary) -> bool:
         """Wait until the job's present attempt has completed a checkpoint, and return whether it has.

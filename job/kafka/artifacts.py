@@ -74,32 +74,30 @@ def _fetched(folder: Path, artifacts: Artifacts, on_progress: Callable[[str], No
 
 
 def _copy_dependencies(staged: Path, artifacts: Artifacts) -> Path:
+    """Fetch the jars of the artifacts and of all that they need, and return their folder."""
     names = " and ".join(f"{name} {version}" for _, name, version in artifacts)
     jars, pom = staged / "jars", staged / "pom.xml"
-    pom.write_text(_POM.format(dependencies="\n".join(_dependency(*artifact) for artifact in artifacts)))
+    dependencies = (
+        f"<groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>"
+        for group, name, version in artifacts
+    )
+    listed = "\n".join(f"    <dependency>{each}</dependency>" for each in dependencies)
+    pom.write_text(_POM.format(dependencies=listed))
     command = ["mvn", "--batch-mode", "--quiet", "--file", str(pom), _COPY]
     options = ["-DincludeScope=runtime", f"-DoutputDirectory={jars}"]
+    environ = dict(os.environ)
+    # The machine's own Java comes first, because it has the certificates to trust.
+    if "JAVA_HOME" not in environ and not shutil.which("java"):
+        environ["JAVA_HOME"] = str(find_java(environ).home)
     try:
         done = subprocess.run(
-            [*command, *options], capture_output=True, text=True, env=_environ(), timeout=_FETCH_TIMEOUT_S, check=False
+            [*command, *options], capture_output=True, text=True, env=environ, timeout=_FETCH_TIMEOUT_S, check=False
         )
     except subprocess.TimeoutExpired as error:
         msg = f"Maven was not done fetching {names} in {_FETCH_TIMEOUT_S} s"
         raise FetchFailedError(msg) from error
     if done.returncode or not any(jars.glob(f"{artifacts[0][1]}-*.jar")):
-        said = [line for line in done.stdout.splitlines() if "ERROR" in line] or done.stderr.splitlines() or ["nothing"]
-        msg = f"Maven could not fetch {names}; it said: {said[0]}"
+        errors = [line for line in done.stdout.splitlines() if "ERROR" in line] or done.stderr.splitlines()
+        msg = f"Maven could not fetch {names}; it said: {(errors or ['nothing'])[0]}"
         raise FetchFailedError(msg)
     return jars
-
-
-def _environ() -> dict[str, str]:
-    """Return the variables for Maven; the machine's own Java comes first, because it has the certificates to trust."""
-    if "JAVA_HOME" in os.environ or shutil.which("java"):
-        return dict(os.environ)
-    return {**os.environ, "JAVA_HOME": str(find_java(os.environ).home)}
-
-
-def _dependency(group: str, name: str, version: str) -> str:
-    inner = f"<groupId>{group}</groupId><artifactId>{name}</artifactId><version>{version}</version>"
-    return f"    <dependency>{inner}</dependency>"

@@ -1,6 +1,7 @@
 """The topic that the job reads as its log: it has to keep records until the job has read them."""
 
 import logging
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from job.kafka.errors import TopicError
@@ -12,8 +13,13 @@ SHORT = timedelta(days=1)
 _log = logging.getLogger(__name__)
 
 
-def check_keeps(connection: KafkaConnection, topic: str) -> None:
-    """Refuse a topic that loses records; log a warning if that can't be known, or records are kept only briefly.
+def check_log_topic(connection: KafkaConnection, topic: str, *, replayable: bool) -> None:
+    """Refuse a topic that loses records; log a warning if that can't be known, and advice about its other settings.
+
+    Args:
+        connection: the connection to the brokers.
+        topic: the topic's name.
+        replayable: whether the job has preset=replayable.
 
     Raises:
         TopicError: compaction removes records of equal keys, whether the job has read them or not; or the brokers do
@@ -35,14 +41,29 @@ def check_keeps(connection: KafkaConnection, topic: str) -> None:
             "--add-config cleanup.policy=delete), or name another topic in log.topic"
         )
         raise TopicError(msg)
-    _warn_of_short(topic, configs)
+    for advice in topic_advice(topic, configs, replayable=replayable):
+        _log.warning("%s", advice)
 
 
-def _warn_of_short(topic: str, configs: dict[str, str | None]) -> None:
+def topic_advice(topic: str, configs: Mapping[str, str | None], *, replayable: bool) -> Iterator[str]:
+    """Yield a sentence for each setting of a topic with which the job runs, but not well.
+
+    Args:
+        topic: the topic's name.
+        configs: its configuration, defaults included.
+        replayable: whether the job has preset=replayable, in which no clock judges the records' times.
+    """
     kept_ms = int(configs.get("retention.ms") or -1)
     if 0 <= kept_ms < SHORT.total_seconds() * 1000:
-        _log.warning(
-            "topic %s keeps records for %g h (retention.ms): a job that is away for longer loses behaviours",
-            topic,
-            kept_ms / 3_600_000,
+        yield (
+            f"topic {topic} keeps records for {kept_ms / 3_600_000:g} h (retention.ms): a job that is away for longer "
+            "loses behaviours"
+        )
+    timestamp_type = configs.get("message.timestamp.type")
+    if replayable and timestamp_type != "LogAppendTime":
+        yield (
+            f"topic {topic} has message.timestamp.type={timestamp_type}: the times of its records are their producers' "
+            "word, which no clock corrects with preset=replayable, so one behaviour of the far future can make later "
+            f"ones of its partition late. Set that to LogAppendTime (kafka-configs --alter --topic {topic} "
+            "--add-config message.timestamp.type=LogAppendTime) before records are appended"
         )

@@ -6,7 +6,6 @@ broker.json (process, ports). Stopping leaves no process; topics stay in the fol
 
 import base64
 import contextlib
-import json
 import os
 import random
 import signal
@@ -14,9 +13,10 @@ import socket
 import subprocess
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 import psutil
 
 from job.cluster.java import find_java
@@ -24,6 +24,7 @@ from job.cluster.ports import port_is_free
 from job.kafka.artifacts import CACHE, broker_jars
 from job.kafka.errors import BrokerFailedError
 from job.kafka.server_properties import LOOPBACK, as_text, server_properties
+from model.files import replace_file
 from model.folders import FolderKind, claim_folder
 from model.waiting import polls
 
@@ -91,10 +92,10 @@ class RunningBroker:
         """End the broker as a crash would (SIGKILL)."""
         self._end(signal.SIGKILL)
 
-    def _end(self, how: signal.Signals) -> None:
+    def _end(self, number: signal.Signals) -> None:
         with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
             process = psutil.Process(self.pid)
-            os.killpg(self.pid, how)
+            os.killpg(self.pid, number)
             try:
                 process.wait(_STOP_S)
             except psutil.TimeoutExpired:
@@ -109,7 +110,8 @@ def start(
 
     Raises:
         NoMavenError, FetchFailedError: its artifacts are not there and can't be fetched.
-        BrokerFailedError: it did not get ready; the text holds a line of its log.
+        BrokerFailedError: its port is taken, its record is damaged, or it did not get ready; the text then holds a
+            line of its log.
         JavaNotFoundError: there is no Java for it.
         NotOursError: the folder holds something else.
     """
@@ -118,7 +120,12 @@ def start(
     jars = broker_jars(spec.cache, on_progress)
     directory = spec.directory.absolute()
     claim_folder(directory, _STATE)
-    port, controller_port = _ports(spec.port, _read(directory))
+    if spec.port is not None and not port_is_free(spec.port):
+        msg = f"port {spec.port} is taken: choose another, or end the process that has it"
+        raise BrokerFailedError(msg)
+    before = _read(directory)
+    port = spec.port or _port_like(before.port if before else None, taken=None)
+    controller_port = _port_like(before.controller_port if before else None, taken=port)
     config = directory / "server.properties"
     config.write_text(as_text(server_properties(directory / "data", port, controller_port, spec.properties)))
     java = [str(find_java(os.environ).executable), f"-Xmx{spec.heap}", *spec.jvm_options, "-cp", f"{jars}/*"]
@@ -126,16 +133,26 @@ def start(
         on_progress("formatting its folder")
         _format(java, config)
     on_progress("starting the broker")
-    pid = _spawn([*java, "kafka.Kafka", str(config)], directory / "broker.log")
-    broker = RunningBroker(f"{LOOPBACK}:{port}", pid, directory)
-    _await_ready(broker, directory / "broker.log", timeout_s)
-    record = _Record(pid, psutil.Process(pid).create_time(), port, controller_port)
-    (directory / "broker.json").write_text(json.dumps(asdict(record)))
+    log = directory / "broker.log"
+    to_log = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
+    actions = [no_input, to_log, (os.POSIX_SPAWN_DUP2, 1, 2)]
+    command = [*java, "kafka.Kafka", str(config)]
+    pid = os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
+    broker = RunningBroker(bootstrap=f"{LOOPBACK}:{port}", pid=pid, directory=directory)
+    _await_ready(broker, port, log, timeout_s)
+    created = psutil.Process(pid).create_time()
+    record = _Record(pid=pid, created=created, port=port, controller_port=controller_port)
+    replace_file(directory / "broker.json", msgspec.json.encode(record))
     return broker
 
 
 def find(directory: Path = DEFAULT_DIRECTORY) -> RunningBroker | None:
-    """Return the broker that runs in a state folder; None if none does."""
+    """Return the broker that runs in a state folder; None if none does.
+
+    Raises:
+        BrokerFailedError: its record is damaged.
+    """
     record = _read(directory)
     if record is None:
         return None
@@ -144,30 +161,24 @@ def find(directory: Path = DEFAULT_DIRECTORY) -> RunningBroker | None:
         alive = process.create_time() == record.created and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return None
-    return RunningBroker(f"{LOOPBACK}:{record.port}", record.pid, directory.absolute()) if alive else None
+    if not alive:
+        return None
+    return RunningBroker(bootstrap=f"{LOOPBACK}:{record.port}", pid=record.pid, directory=directory.absolute())
 
 
 def _read(directory: Path) -> _Record | None:
+    path = directory / "broker.json"
     try:
-        return _Record(**json.loads((directory / "broker.json").read_text()))
-    except (FileNotFoundError, ValueError, TypeError):
+        return msgspec.json.decode(path.read_bytes(), type=_Record)
+    except FileNotFoundError:
         return None
-
-
-def _ports(wanted: int | None, before: _Record | None) -> tuple[int, int]:
-    """Return the ports of the broker and its controller: as wanted, as before, else free ones.
-
-    Raises:
-        BrokerFailedError: the wanted port is taken.
-    """
-    if wanted is not None and not port_is_free(wanted):
-        msg = f"port {wanted} is taken: choose another, or end the process that has it"
-        raise BrokerFailedError(msg)
-    port = wanted or _port_like(before.port if before else None, taken=None)
-    return port, _port_like(before.controller_port if before else None, taken=port)
+    except (ValueError, RecursionError) as error:
+        msg = f"{path} is damaged ({error}): end the broker of that folder, if one still runs, and delete the file"
+        raise BrokerFailedError(msg) from error
 
 
 def _port_like(before: int | None, taken: int | None) -> int:
+    """Return the port of before if it is free, else any free one."""
     candidates = [before] if before else []
     candidates += random.sample(_PORTS, 200)
     return next(port for port in candidates if port != taken and port_is_free(port))
@@ -186,46 +197,26 @@ def _format(java: list[str], config: Path) -> None:
         raise BrokerFailedError(msg)
 
 
-def _spawn(command: list[str], log: Path) -> int:
-    """Start the command in a session of its own, with its output in the log, and return its process id."""
-    to_log = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
-    no_input = (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0)
-    actions = [no_input, to_log, (os.POSIX_SPAWN_DUP2, 1, 2)]
-    return os.posix_spawn(command[0], command, os.environ, file_actions=actions, setsid=True)
-
-
-def _await_ready(broker: RunningBroker, log: Path, timeout_s: float) -> None:
-    dead = False
+def _await_ready(broker: RunningBroker, port: int, log: Path, timeout_s: float) -> None:
+    """Wait until the broker reports that it has started, and takes connections; kill it if it dies or is too slow."""
+    fault = "was not ready in time"
     for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
-        said = log.read_text(errors="replace") if log.exists() else ""
-        if _STARTED in said and _answers(broker.bootstrap):
-            return
-        if dead := _is_dead(broker.pid):
+        output = log.read_text(errors="replace") if log.exists() else ""
+        if _STARTED in output:
+            with contextlib.suppress(OSError):
+                socket.create_connection((LOOPBACK, port), timeout=1).close()
+                return
+        # As our child it stays a zombie until it is waited for.
+        if not psutil.pid_exists(broker.pid) or psutil.Process(broker.pid).status() == psutil.STATUS_ZOMBIE:
+            fault = "died"
             break
     broker.kill()
-    what = "died" if dead else "was not ready in time"
-    msg = f"the broker {what}: {_telling_line(said)}\nIts log is {log}"
+    msg = f"the broker {fault}: {_telling_line(output)}\nIts log is {log}"
     raise BrokerFailedError(msg)
 
 
-def _answers(bootstrap: str) -> bool:
-    host, _, port = bootstrap.partition(":")
-    try:
-        socket.create_connection((host, int(port)), timeout=1).close()
-    except OSError:
-        return False
-    return True
-
-
-def _is_dead(pid: int) -> bool:
-    try:
-        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return True
-
-
-def _telling_line(said: str) -> str:
+def _telling_line(output: str) -> str:
     """Return the first line that names an error, else the last one."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    lines = [line.strip() for line in output.splitlines() if line.strip()]
     bad = (line for line in lines if any(word in line for word in _BAD_LINES))
     return next(bad, lines[-1] if lines else "it said nothing")

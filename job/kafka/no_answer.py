@@ -24,11 +24,11 @@ _ADDRESS = re.compile(r"\[?(?P<host>[^\[\]]*)\]?:(?P<port>\d{1,5})")
 
 
 @contextmanager
-def told(what: str, connection: KafkaConnection, *, reached: bool = True) -> Iterator[None]:
+def as_topic_errors(subject: str, connection: KafkaConnection, *, reached: bool = True) -> Iterator[None]:
     """Turn Kafka's errors in the block into one of ours.
 
     Args:
-        what: the subject of the request, for the message.
+        subject: the subject of the request, for the message.
         connection: the connection that it uses.
         reached: whether a broker has answered on it before.
 
@@ -38,15 +38,18 @@ def told(what: str, connection: KafkaConnection, *, reached: bool = True) -> Ite
     try:
         yield
     except _NO_ANSWER as error:
-        msg = f"{what}: {no_answer(connection, reached=reached)} ({type(error).__name__})"
+        msg = f"{subject}: {no_answer(connection, reached=reached)} ({type(error).__name__})"
         raise TopicError(msg) from error
     except KafkaError as error:
-        msg = f"{what}: {_once(error)}"
+        # The text often begins with the error's kind, which is not repeated.
+        kind, text = type(error).__name__, str(error)
+        msg = f"{subject}: {text if text.startswith(kind) else f'{kind}: {text}'}"
         raise TopicError(msg) from error
     except (OSError, ValueError) as error:  # an unreadable certificate, a malformed address
         if reached:
             raise
-        msg = f"{what}: {type(error).__name__}: {error}: check kafka.brokers, and the files of kafka.ca_file and others"
+        fault = f"{type(error).__name__}: {error}"
+        msg = f"{subject}: {fault}: check kafka.brokers, and the files of kafka.ca_file and others"
         raise TopicError(msg) from error
 
 
@@ -60,24 +63,14 @@ def no_answer(connection: KafkaConnection, *, reached: bool) -> str:
             "addresses of their own setting advertised.listeners: check that these are reached from this machine "
             "(names, ports, firewall), and that the brokers are well"
         )
+    login = f"kafka.security={connection.security}"
+    if connection.mechanism is not None:
+        login += f" with {connection.mechanism} as user {connection.username}"
     return (
-        f"no broker of kafka.brokers={connection.brokers} answered within 10 s as {_manner(connection)} ({found}). "
+        f"no broker of kafka.brokers={connection.brokers} answered within 10 s as {login} ({found}). "
         "Check the addresses, that nothing between (a firewall, a container's network) keeps them from this machine, "
         "and that kafka.security is what that listener speaks"
     )
-
-
-def _once(error: KafkaError) -> str:
-    """Return the error's kind and text; the text often begins with the kind, which is not repeated."""
-    kind, said = type(error).__name__, str(error)
-    return said if said.startswith(kind) else f"{kind}: {said}"
-
-
-def _manner(connection: KafkaConnection) -> str:
-    """Return the settings of the connection, without secrets."""
-    if connection.mechanism is None:
-        return f"kafka.security={connection.security}"
-    return f"kafka.security={connection.security} with {connection.mechanism} as user {connection.username}"
 
 
 def _at(address: str) -> str:

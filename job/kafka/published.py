@@ -46,6 +46,6 @@ def make_topics_ready(settings: JobSettings) -> Iterator[str]:
             _refuse(topic, policy, "it takes no records without a key, as dead letters are", "delete")
 
 
-def _refuse(topic: str, policy: str, why: str, wanted: str) -> None:
-    msg = f"topic {topic} has cleanup.policy={policy}: {why}. Set that to {wanted}, or name another topic in publish"
+def _refuse(topic: str, policy: str, reason: str, wanted: str) -> None:
+    msg = f"topic {topic} has cleanup.policy={policy}: {reason}. Set that to {wanted}, or name another topic in publish"
     raise TopicError(msg)

@@ -15,7 +15,7 @@ from kafka.errors import (
 )
 
 from job.kafka.errors import GroupMissingError, TopicError
-from job.kafka.no_answer import told
+from job.kafka.no_answer import as_topic_errors
 from job.settings.groups import Start
 from model.waiting import retry
 from udfs.kafka.client import connect
@@ -71,7 +71,7 @@ def create_topic(
         TopicError: it is there already.
     """
     new = NewTopic(name=name, num_partitions=partitions, replication_factor=-1, topic_configs=dict(configs or {}))
-    with _admin(connection) as admin, told(f"topic {name}", connection):
+    with _admin(connection) as admin, as_topic_errors(f"topic {name}", connection):
         try:
             admin.create_topics([new])
         except TopicAlreadyExistsError as error:
@@ -100,7 +100,7 @@ def topic_configs(connection: KafkaConnection, name: str) -> dict[str, str | Non
         TopicError: the brokers do not answer.
     """
     asked = ConfigResource(ConfigResourceType.TOPIC, name)
-    with _admin(connection) as admin, told(f"topic {name}", connection):
+    with _admin(connection) as admin, as_topic_errors(f"topic {name}", connection):
         found = admin.describe_configs([asked], config_filter="all")["topic"][name]
     return {key: config["value"] for key, config in found.items()}
 
@@ -120,15 +120,21 @@ def is_there(connection: KafkaConnection, name: str) -> bool:
     Raises:
         TopicError: the brokers do not answer.
     """
-    with _consumer(connection) as consumer, told(f"topic {name}", connection):
+    with _consumer(connection) as consumer, as_topic_errors(f"topic {name}", connection):
         return name in consumer.topics()
 
 
 def topics(connection: KafkaConnection) -> list[Topic]:
     """Return all topics but Kafka's own, sorted by name."""
-    with _consumer(connection) as consumer, told("the topics", connection):
+    with _consumer(connection) as consumer, as_topic_errors("the topics", connection):
         names = sorted(name for name in consumer.topics() if not name.startswith("__"))
-        return [_topic(consumer, name) for name in names]
+        found = []
+        for name in names:
+            ends = _ends(consumer, name)
+            begins = consumer.beginning_offsets([TopicPartition(name, each) for each in ends], timeout_ms=_TIMEOUT_MS)
+            held = sum(ends.values()) - sum(begins.values())
+            found.append(Topic(name=name, partitions=len(ends), offsets=held))
+        return found
 
 
 def end_offsets(connection: KafkaConnection, topic: str) -> dict[int, int]:
@@ -137,7 +143,7 @@ def end_offsets(connection: KafkaConnection, topic: str) -> dict[int, int]:
     Raises:
         TopicError: there is no such topic, or the brokers do not answer.
     """
-    with _consumer(connection) as consumer, told(f"topic {topic}", connection):
+    with _consumer(connection) as consumer, as_topic_errors(f"topic {topic}", connection):
         return _ends(consumer, topic)
 
 
@@ -148,24 +154,21 @@ def group_lags(connection: KafkaConnection, group: str) -> list[GroupLag]:
         GroupMissingError: there is no group of that name.
         TopicError: the brokers do not answer.
     """
-    with _admin(connection) as admin, _consumer(connection) as consumer, told(f"group {group}", connection):
+    with _admin(connection) as admin, _consumer(connection) as consumer, as_topic_errors(f"group {group}", connection):
         committed = _committed(admin, group)
-        if not committed:
-            _check_group(admin, group)
+        # A group without any offset exists as long as it has members.
+        if not committed and group not in (known := sorted({str(each["group_id"]) for each in admin.list_groups()})):
+            others = f"there are {', '.join(known)}" if known else "there is none yet"
+            msg = (
+                f"the brokers know no consumer group {group!r}: {others}. The job's is log.group, and it is there from "
+                "its first seconds on"
+            )
+            raise GroupMissingError(msg)
         ends = consumer.end_offsets(list(committed), timeout_ms=_TIMEOUT_MS) if committed else {}
-    return [GroupLag(tp.topic, tp.partition, committed[tp], ends[tp]) for tp in sorted(committed)]
-
-
-def _check_group(admin: Any, group: str) -> None:
-    """Refuse an unknown group; one without any offset exists as long as it has members."""
-    known = sorted({str(each["group_id"]) for each in admin.list_groups()})
-    if group not in known:
-        others = f"there are {', '.join(known)}" if known else "there is none yet"
-        msg = (
-            f"the brokers know no consumer group {group!r}: {others}. The job's is log.group, and it is there from its "
-            "first seconds on"
-        )
-        raise GroupMissingError(msg)
+    return [
+        GroupLag(topic=tp.topic, partition=tp.partition, committed=committed[tp], end_offset=ends[tp])
+        for tp in sorted(committed)
+    ]
 
 
 def _committed(admin: Any, group: str) -> dict[Any, int]:
@@ -174,12 +177,6 @@ def _committed(admin: Any, group: str) -> dict[Any, int]:
     ask = partial(admin.list_group_offsets, [group])
     found = retry(ask, passing, timeout_s=_TIMEOUT_MS / 1000, poll_s=_RETRY_S)[group]
     return {tp: at.offset for tp, at in found.items() if at.offset >= 0}
-
-
-def _topic(consumer: Any, name: str) -> Topic:
-    ends = _ends(consumer, name)
-    begins = consumer.beginning_offsets([TopicPartition(name, each) for each in ends], timeout_ms=_TIMEOUT_MS)
-    return Topic(name, len(ends), sum(ends.values()) - sum(begins.values()))
 
 
 def _ends(consumer: Any, topic: str) -> dict[int, int]:
@@ -208,7 +205,7 @@ def start_offsets(connection: KafkaConnection, topic: str, start: Start, group: 
     Raises:
         TopicError: there is no such topic, or the brokers do not answer.
     """
-    with _consumer(connection) as consumer, told(f"topic {topic}", connection):
+    with _consumer(connection) as consumer, as_topic_errors(f"topic {topic}", connection):
         partitions = _partitions(consumer, topic)
         if start == "earliest":
             return ()
@@ -227,7 +224,7 @@ def start_offsets(connection: KafkaConnection, topic: str, start: Start, group: 
 
 @contextmanager
 def _admin(connection: KafkaConnection) -> Iterator[Any]:
-    with told("Kafka", connection, reached=False):
+    with as_topic_errors("Kafka", connection, reached=False):
         made, _ = connect(KafkaAdminClient, connection)
     with closing(made):
         yield made
@@ -235,7 +232,7 @@ def _admin(connection: KafkaConnection) -> Iterator[Any]:
 
 @contextmanager
 def _consumer(connection: KafkaConnection) -> Iterator[Any]:
-    with told("Kafka", connection, reached=False):
+    with as_topic_errors("Kafka", connection, reached=False):
         made, _ = connect(KafkaConsumer, connection, isolation_level="read_committed")
     with closing(made):
         yield made

@@ -16,7 +16,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import KafkaError, UnknownError
 
 from job.kafka.errors import ProduceError, TopicError
-from job.kafka.no_answer import told
+from job.kafka.no_answer import as_topic_errors
 from job.kafka.topics import create_topic
 from job.replay.log_writer import DEFAULT_PARTITIONS, LogLockedError
 from job.replay.replay import ReplayMismatchError
@@ -81,7 +81,11 @@ class TopicTarget:
         self.name = f"topic {topic} of {connection.brokers}"
         self._topic = topic
         self._failure: Exception | None = None
-        with _consumer(connection) as (consumer, cluster), told(f"topic {topic}", connection), ExitStack() as stack:
+        with (
+            _consumer(connection) as (consumer, cluster),
+            as_topic_errors(f"topic {topic}", connection),
+            ExitStack() as stack,
+        ):
             self.partitions = _find_or_create(connection, consumer, topic, partitions, new)
             # Brokers before 2.8 give topics no id: a checksum of their addresses is used instead.
             topic_id = cluster.topic_id(topic)
@@ -218,7 +222,7 @@ def _locked(folder: Path, topic: str) -> Iterator[None]:
 
 @contextmanager
 def _consumer(connection: KafkaConnection) -> Iterator[tuple[Any, Any]]:
-    with told("Kafka", connection, reached=False):
+    with as_topic_errors("Kafka", connection, reached=False):
         consumer, cluster = connect(KafkaConsumer, connection, enable_auto_commit=False)
     with closing(consumer):
         yield consumer, cluster

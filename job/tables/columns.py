@@ -86,7 +86,7 @@ def _column(row: type[Struct], field: FieldInfo) -> Column:
     if not (doc := schema.get("description")):
         msg = f"{row.__name__}.{field.name} has no description: annotate it with msgspec.Meta(description=...)"
         raise TypeError(msg)
-    return Column(field.name, column_type, doc, nullable)
+    return Column(name=field.name, type=column_type, doc=doc, nullable=nullable)
 
 
 def _column_type(kind: Type, number_format: str | None) -> ColumnType | None:

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import BinaryIO
 
 from job.tables import journal, leftovers, locks
 from job.tables.errors import TablesBusyError
-from job.tables.files import committed, hour_folders, told_unreadable
+from job.tables.files import as_unreadable, committed, hour_folders
 from job.tables.journal import OnStep, Step, Swap, ignore_step
 from job.tables.schema import TABLES
 from model.records import EpochMs
@@ -102,7 +101,8 @@ class Compactor:
             recovered = journal.recover(self.tables_dir, self.policy.patience_s, self.on_step)
             report = Report(recovered=int(recovered))
             for folder in self._folders():
-                _remove_leftovers(folder)
+                for unfinished in folder.glob(f"{_MERGING_PREFIX}*.merging"):  # of a compactor killed while merging
+                    unfinished.unlink()
                 skip = stop() or report.postponed > 0
                 report += self._compact_folder(folder, now_ms, skip=skip)
             if not stop() and not report.postponed:
@@ -111,18 +111,19 @@ class Compactor:
 
     def _folders(self) -> Iterator[Path]:
         for table in TABLES:
-            with told_unreadable(self.tables_dir):
+            with as_unreadable(self.tables_dir):
                 folders = hour_folders(self.tables_dir, table)
             yield from folders
 
     def _compact_folder(self, folder: Path, now_ms: EpochMs, *, skip: bool) -> Report:
-        with told_unreadable(self.tables_dir):
+        with as_unreadable(self.tables_dir):
             files = committed(folder)
         sources = [] if skip else self._sources(folder, files, now_ms)
         self.on_step(Step.LISTED)
         if not sources:
             return Report(files_before=len(files), files_after=len(files))
-        merged = _merge(folder, sources, _next_number(files))
+        compacted = [int(match[1]) for path in files if (match := _COMPACTED.fullmatch(path.name))]
+        merged = _merge(folder, sources, 1 + max(compacted, default=0))
         self.on_step(Step.MERGED)
         return self._swap(folder, merged, len(files))
 
@@ -133,7 +134,12 @@ class Compactor:
         return small if len(small) > self.policy.max_small_files else []
 
     def _swap(self, folder: Path, merged: "_Merged", files_before: int) -> Report:
-        swap = Swap(str(folder.relative_to(self.tables_dir)), merged.hidden_name, merged.visible_name, merged.sources)
+        swap = Swap(
+            folder=str(folder.relative_to(self.tables_dir)),
+            merging=merged.hidden_name,
+            target=merged.visible_name,
+            sources=merged.sources,
+        )
         try:
             with locks.exclusive(self.tables_dir, self.policy.patience_s):
                 journal.carry_out(self.tables_dir, swap, self.on_step)
@@ -141,7 +147,7 @@ class Compactor:
             (folder / merged.hidden_name).unlink()
             return Report(files_before=files_before, files_after=files_before, postponed=1)
         files_after = files_before - len(merged.sources) + 1
-        return Report(files_before, files_after, merges=1, bytes_merged=merged.bytes)
+        return Report(files_before=files_before, files_after=files_after, merges=1, bytes_merged=merged.bytes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,27 +172,24 @@ def _merge(folder: Path, sources: list[Path], number: int) -> _Merged:
     except OSError:
         hidden.unlink(missing_ok=True)
         raise
-    visible = f"compact-{number}-{digest.hexdigest()[:12]}"
-    return _Merged(hidden.name, visible, tuple(path.name for path in sources), size)
+    return _Merged(
+        hidden_name=hidden.name,
+        visible_name=f"compact-{number}-{digest.hexdigest()[:12]}",
+        sources=tuple(path.name for path in sources),
+        bytes=size,
+    )
 
 
 def _lines(sources: list[Path]) -> Iterator[bytes]:
+    """Yield the files' bytes, with a newline after a last line that has none."""
     for path in sources:
+        last = b"\n"
         with path.open("rb") as source:
-            yield from _ended_with_newline(source)
-
-
-def _ended_with_newline(source: BinaryIO) -> Iterator[bytes]:
-    last = b"\n"
-    while chunk := source.read(_CHUNK_BYTES):
-        yield chunk
-        last = chunk[-1:]
-    if last != b"\n":
-        yield b"\n"
-
-
-def _next_number(files: list[Path]) -> int:
-    return 1 + max((int(match[1]) for path in files if (match := _COMPACTED.fullmatch(path.name))), default=0)
+            while chunk := source.read(_CHUNK_BYTES):
+                yield chunk
+                last = chunk[-1:]
+        if last != b"\n":
+            yield b"\n"
 
 
 def _closed_at(folder: Path, close_after_s: float) -> float:
@@ -197,9 +200,3 @@ def _closed_at(folder: Path, close_after_s: float) -> float:
     except ValueError:
         return float("inf")
     return start.timestamp() * 1000 + _HOUR_MS + close_after_s * 1000
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Remove the unfinished files of compactors that were killed while merging."""
-    for path in folder.glob(f"{_MERGING_PREFIX}*.merging"):
-        path.unlink()

@@ -17,12 +17,12 @@ from job.tables.columns import Column
 from job.tables.dialect import DUCKDB_TYPES, literal, quoted
 from job.tables.errors import NotAQueryError, QueryFailedError, TablesError
 from job.tables.files import Snapshot, reading
-from job.tables.flaws import NOTE_LINE, NOTE_VALUE, Flaws, lines_told, values_told
-from job.tables.lineage import Lineage, read_lineage
+from job.tables.flaws import NOTE_LINE, NOTE_VALUE, Flaws, lines_warning, values_warning
+from job.tables.lineage import read_lineage
 from job.tables.lines import CALENDARS_MS, LISTS, is_misfit, is_no_row, line_type, read_as, shown_value
 from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
 from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
-from job.tables.times import CountedTexts, Times, times_among, with_texts_of
+from job.tables.times import CountedTexts, times_among, with_texts_of
 from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
 from job.tables.withdrawn import duckdb_hides, read_withdrawn
 
@@ -57,21 +57,33 @@ def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     flaws = Flaws()
     with _connected(tables_dir, flaws) as connection:
         yield connection
-        for flaw in _told(connection, flaws):
+        for flaw in _warnings(connection, flaws):
             _log.warning(flaw)
 
 
 @contextmanager
 def _connected(tables_dir: Path, flaws: Flaws, *written: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Connect as `connect` does; `flaws` collects what is not shown, and the files `written` may be written."""
+    """Connect as `connect` does, and turn DuckDB's errors in the block into ours.
+
+    Args:
+        tables_dir: the tables folder.
+        flaws: collects what queries could not show.
+        written: files that a statement may write.
+    """
     with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
         flaws.register(connection)
         try:
             _create_views(connection, files, read_withdrawn(tables_dir))
-            _lock_down(connection, [*written, *(path for paths in files.values() for path in paths)])
+            paths = (*written, *(path for of_table in files.values() for path in of_table))
+            names = dict.fromkeys(name for path in paths for name in (str(path.absolute()), _as_pattern(path)))
+            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET python_enable_replacements = false")
+            connection.execute(f"SET allowed_paths = [{', '.join(map(literal, names))}]")
+            connection.execute("SET enable_external_access = false")
+            connection.execute("SET lock_configuration = true")
+            yield connection
         except duckdb.Error as error:
             raise _failed(error) from error
-        yield connection
 
 
 def query(tables_dir: Path, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
@@ -105,12 +117,16 @@ def stream(tables_dir: Path, sql: str) -> Iterator[QueryStream]:
     check_reads_only(sql)
     flaws = Flaws()
     with _connected(tables_dir, flaws) as connection:
-        times = _times(connection, sql)
+        try:
+            described = connection.execute(f"DESCRIBE (\n{check_reads_only(sql)}\n)").fetchall()
+        except duckdb.Error:  # the statement will fail again when it is run
+            described = []
+        times = times_among([(name, kind) for name, kind, *_ in described])
         columns = _execute(connection, with_texts_of(times, sql), ())
         counted = CountedTexts()
         rows = counted.merged(times, _fetch(connection))
         columns = times.names if times.places else columns
-        yield QueryStream(columns, rows, lambda: (*_told(connection, flaws), *counted.warnings()))
+        yield QueryStream(columns, rows, lambda: (*_warnings(connection, flaws), *counted.warnings()))
 
 
 def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
@@ -122,23 +138,11 @@ def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
     statement = check_reads_only(sql)
     flaws = Flaws()
     with _connected(tables_dir, flaws, path) as connection:
-        try:
-            _check_kind(connection, statement)
-            target = literal(str(path.absolute()))
-            # DuckDB's temporary file beside it would not be among the allowed paths.
-            connection.execute(f"COPY (\n{statement}\n) TO {target} (FORMAT parquet, USE_TMP_FILE false)")
-        except duckdb.Error as error:
-            raise _failed(error) from error
-        return _told(connection, flaws)
-
-
-def _times(connection: duckdb.DuckDBPyConnection, sql: str) -> Times:
-    """Return the columns of the statement that hold times; none if it fails, as it will fail again when it is run."""
-    try:
-        described = connection.execute(f"DESCRIBE (\n{check_reads_only(sql)}\n)").fetchall()
-    except duckdb.Error:
-        return Times((), ())
-    return times_among([(name, kind) for name, kind, *_ in described])
+        _check_kind(connection, statement)
+        target = literal(str(path.absolute()))
+        # DuckDB's temporary file beside it would not be among the allowed paths.
+        connection.execute(f"COPY (\n{statement}\n) TO {target} (FORMAT parquet, USE_TMP_FILE false)")
+        return _warnings(connection, flaws)
 
 
 def _typed(column: Column) -> str:
@@ -162,7 +166,7 @@ def _count(
     return [(Path(name), count) for name, count in rows]
 
 
-def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
+def warnings_about(tables_dir: Path, sql: str) -> tuple[str, ...]:
     """Return the warnings about the tables that a statement names, for an engine that reports none itself."""
     flaws = Flaws()
     with _connected(tables_dir, flaws) as connection:
@@ -170,7 +174,7 @@ def no_rows_told(tables_dir: Path, sql: str) -> tuple[str, ...]:
             if table.name in sql.lower():
                 columns = ", ".join(f"max({quoted(each.name)})" for each in table.columns)
                 connection.execute(f"SELECT {columns} FROM {FILES_SCHEMA}.{quoted(table.name)}").fetchall()
-        return _told(connection, flaws)
+        return _warnings(connection, flaws)
 
 
 def read_lines(table: Table, files: Sequence[Path], kind: _Kinds = _typed) -> str:
@@ -212,17 +216,18 @@ def _fetch(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         yield from rows
 
 
-def _told(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...]:
-    told = [
-        lines_told(table, _count(connection, table, files, is_no_row(TABLES[table]), _as_read))
+def _warnings(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...]:
+    """Return a sentence for each table with lines, and each column with values, that were not shown."""
+    warnings = [
+        lines_warning(table, _count(connection, table, files, is_no_row(TABLES[table]), _as_read))
         for table, files in flaws.files().items()
     ]
     for (table, name), files in flaws.values().items():
         column = next(each for each in TABLES[table].columns if each.name == name)
         misfit = f"NOT ({is_no_row(TABLES[table])}) AND {is_misfit(column)}"
         if counts := _count(connection, table, files, misfit, _raw):
-            told.append(values_told(table, column, counts))
-    return tuple(told)
+            warnings.append(values_warning(table, column, counts))
+    return tuple(warnings)
 
 
 def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot, withdrawn: Sequence[str]) -> None:
@@ -231,7 +236,14 @@ def _create_views(connection: duckdb.DuckDBPyConnection, files: Snapshot, withdr
     for table in TABLES.values():
         connection.execute(_create_base_view(table, files[table.name]))
     lineage = read_lineage(files[ATTEMPTS.name])
-    _create_lineage(connection, lineage)
+    of_lineage = f"{FILES_SCHEMA}.{quoted(LINEAGE)}"
+    connection.execute(f"CREATE TABLE {of_lineage} (log_partition INTEGER, epoch BIGINT, end_offset BIGINT)")
+    if lineage.epoch_ends:
+        rows = ", ".join(
+            f"({each.log_partition}, {each.epoch}, {'NULL' if each.end_offset is None else each.end_offset})"
+            for each in lineage.epoch_ends
+        )
+        connection.execute(f"INSERT INTO {of_lineage} VALUES {rows}")
     for statement in create_views(lineage, partial(duckdb_hides, items=withdrawn) if withdrawn else None):
         connection.execute(statement)
 
@@ -249,30 +261,9 @@ def _create_base_view(table: Table, files: Sequence[Path]) -> str:
     return f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS {select}"
 
 
-def _create_lineage(connection: duckdb.DuckDBPyConnection, lineage: Lineage) -> None:
-    table = f"{FILES_SCHEMA}.{quoted(LINEAGE)}"
-    connection.execute(f"CREATE TABLE {table} (log_partition INTEGER, epoch BIGINT, until_offset BIGINT)")
-    if lineage.untils:
-        rows = ", ".join(
-            f"({partition}, {epoch}, {'NULL' if until is None else until})"
-            for partition, epoch, until in lineage.untils
-        )
-        connection.execute(f"INSERT INTO {table} VALUES {rows}")
-
-
 def _as_pattern(path: Path) -> str:
     """Return a pattern that matches only the path: DuckDB interprets every path as a pattern."""
     return _GLOB_SIGNS.sub(r"[\g<0>]", str(path.absolute()))
-
-
-def _lock_down(connection: duckdb.DuckDBPyConnection, files: Sequence[Path]) -> None:
-    names = dict.fromkeys(name for path in files for name in (str(path.absolute()), _as_pattern(path)))
-    paths = ", ".join(map(literal, names))
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET python_enable_replacements = false")
-    connection.execute(f"SET allowed_paths = [{paths}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
 
 
 def _check_kind(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
@@ -289,9 +280,5 @@ def _failed(error: duckdb.Error) -> TablesError:
         # The advice in DuckDB's own text is to change settings, which a query here cannot.
         msg = "the query needs more memory than there is: ask for fewer rows or columns, or take a larger machine"
         return TablesError(msg)
-    return QueryFailedError(_one_line(error))
-
-
-def _one_line(error: duckdb.Error) -> str:
     text = str(error).split("\n\nLINE ")[0]
-    return " ".join(text.split())
+    return QueryFailedError(" ".join(text.split()))

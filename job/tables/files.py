@@ -57,10 +57,12 @@ def readable(tables_dir: Path) -> Snapshot:
     Raises:
         UnreadableTableError: a folder or file is there, but cannot be read.
     """
-    if not _is_text(tables_dir.absolute()):
+    try:
+        str(tables_dir.absolute()).encode()
+    except UnicodeEncodeError as error:
         msg = f"{str(tables_dir)!a} has a name that is no UTF-8: rename the folder"
-        raise UnreadableTableError(msg)
-    with told_unreadable(tables_dir):
+        raise UnreadableTableError(msg) from error
+    with as_unreadable(tables_dir):
         files = snapshot(tables_dir)
     for path in chain.from_iterable(files.values()):
         if not os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids) and path.exists():
@@ -69,7 +71,7 @@ def readable(tables_dir: Path) -> Snapshot:
 
 
 @contextmanager
-def told_unreadable(tables_dir: Path) -> Iterator[None]:
+def as_unreadable(tables_dir: Path) -> Iterator[None]:
     """Turn an error of listing folders or reading files into an `unreadable` that names the path."""
     try:
         yield
@@ -83,7 +85,7 @@ def has_tables(tables_dir: Path) -> bool:
     Raises:
         UnreadableTableError: the folder cannot be read.
     """
-    with told_unreadable(tables_dir), os.scandir(tables_dir) as entries:
+    with as_unreadable(tables_dir), os.scandir(tables_dir) as entries:
         return any(entry.name in TABLES for entry in entries)
 
 
@@ -93,7 +95,7 @@ def is_empty(tables_dir: Path) -> bool:
     Raises:
         UnreadableTableError: the folder cannot be read.
     """
-    with told_unreadable(tables_dir), os.scandir(tables_dir) as entries:
+    with as_unreadable(tables_dir), os.scandir(tables_dir) as entries:
         return all(entry.name.startswith(".") for entry in entries)
 
 
@@ -137,10 +139,3 @@ def _folders(parent: Path, prefix: str) -> list[Path]:
     with suppress(FileNotFoundError), os.scandir(parent) as entries:
         return [parent / name for name in sorted(each.name for each in entries if each.name.startswith(prefix))]
     return []
-
-
-def _is_text(path: Path) -> bool:
-    try:
-        return bool(str(path).encode())
-    except UnicodeEncodeError:
-        return False

@@ -71,13 +71,13 @@ class Flaws:
         return False
 
 
-def lines_told(table: str, counts: Sequence[tuple[Path, int]]) -> str:
+def lines_warning(table: str, counts: Sequence[tuple[Path, int]]) -> str:
     """Return a sentence about lines that were left out."""
     lines, one = _lines(table, counts)
     return f"{lines} {'is' if one else 'are'} no row and left out (torn or damaged), in {_files(counts)}"
 
 
-def values_told(table: str, column: Column, counts: Sequence[tuple[Path, int]]) -> str:
+def values_warning(table: str, column: Column, counts: Sequence[tuple[Path, int]]) -> str:
     """Return a sentence about values that do not fit their column."""
     lines, one = _lines(table, counts)
     misfit = f"{'has' if one else 'have'} a value in {column.name} that is no {_KINDS[column.type]}"

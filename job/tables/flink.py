@@ -41,7 +41,7 @@ _CONFIGURATION: Mapping[str, str] = {
 }
 _LINES_SCHEMA = "lines"
 _WITHDRAWN = "withdrawn"
-_LINEAGE_COLUMNS = {"log_partition": "INT", "epoch": "BIGINT", "until_offset": "BIGINT"}
+_LINEAGE_COLUMNS = {"log_partition": "INT", "epoch": "BIGINT", "end_offset": "BIGINT"}
 _WITHDRAWN_COLUMNS = {"item_id": "STRING"}
 _PARTITION_NAMES = tuple(quoted(each.name) for each in PARTITIONS)
 _CAUSE = re.compile(r"^(?:Caused by: |: )(?:[\w$]+\.)+[\w$]+: (.+)$", re.MULTILINE)
@@ -64,9 +64,10 @@ def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
         for database in (_LINES_SCHEMA, FILES_SCHEMA):
             environment.execute_sql(f"CREATE DATABASE {database}")
         for table in TABLES.values():
-            environment.execute_sql(for_flink(_create_lines_table(table, tables_dir)))
-            environment.execute_sql(for_flink(_create_base_view(table)))
-        environment.execute_sql(for_flink(_create_table_of(lineage.untils, LINEAGE, _LINEAGE_COLUMNS, Path(folder))))
+            for statement in _create_base_view(table, tables_dir):
+                environment.execute_sql(for_flink(statement))
+        ends = _create_table_of(lineage.epoch_ends, LINEAGE, _LINEAGE_COLUMNS, Path(folder))
+        environment.execute_sql(for_flink(ends))
         environment.execute_sql(for_flink(_create_table_of(withdrawn, _WITHDRAWN, _WITHDRAWN_COLUMNS, Path(folder))))
         hide = partial(flink_hides, withdrawn=f"{FILES_SCHEMA}.{_WITHDRAWN}") if withdrawn else None
         for statement in create_views(lineage, hide):
@@ -104,7 +105,7 @@ def stream(tables_dir: Path, sql: str) -> Iterator[QueryStream]:
     """
     check_reads_only(sql)
     with connect(tables_dir) as environment, _running(environment, sql) as (columns, rows):
-        yield QueryStream(columns, rows, lambda: duck.no_rows_told(tables_dir, sql))
+        yield QueryStream(columns, rows, lambda: duck.warnings_about(tables_dir, sql))
 
 
 @contextmanager
@@ -129,22 +130,18 @@ def root_cause(trace: str) -> str:
     return " ".join(first_line.split())
 
 
-def _create_lines_table(table: Table, tables_dir: Path) -> str:
+def _create_base_view(table: Table, tables_dir: Path) -> tuple[str, str]:
+    """Return the statements for a table of a table's lines, and for the view that shows those that are rows."""
     columns = ", ".join(f"{quoted(each.name)} {FLINK_TYPES[line_type(each)]}" for each in (*table.columns, *PARTITIONS))
     partitions = quoted_list(tuple(each.name for each in PARTITIONS))
     path = literal(f"file://{(tables_dir / table.name).absolute()}")  # Flink does not decode %3D and the like
-    return (
-        f"CREATE TABLE {_LINES_SCHEMA}.{quoted(table.name)} ({columns}) PARTITIONED BY ({partitions}) WITH ("
-        f"'connector' = 'filesystem', 'format' = 'json', 'json.ignore-parse-errors' = 'true', 'path' = {path})"
-    )
-
-
-def _create_base_view(table: Table) -> str:
-    columns = ", ".join((*(selected(each, "CAST(NULL AS INTEGER)") for each in table.columns), *_PARTITION_NAMES))
     lines = f"{_LINES_SCHEMA}.{quoted(table.name)}"
+    shown = ", ".join((*(selected(each, "CAST(NULL AS INTEGER)") for each in table.columns), *_PARTITION_NAMES))
     return (
-        f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS SELECT {columns} FROM {lines} "
-        f"WHERE NOT ({is_no_row(table)})"
+        f"CREATE TABLE {lines} ({columns}) PARTITIONED BY ({partitions}) WITH ("
+        f"'connector' = 'filesystem', 'format' = 'json', 'json.ignore-parse-errors' = 'true', 'path' = {path})",
+        f"CREATE VIEW {FILES_SCHEMA}.{quoted(table.name)} AS SELECT {shown} FROM {lines} "
+        f"WHERE NOT ({is_no_row(table)})",
     )
 
 

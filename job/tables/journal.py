@@ -6,11 +6,12 @@ file count, never both.
 """
 
 import contextlib
-import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from job.tables import locks
 from job.tables.errors import TablesError
@@ -62,12 +63,11 @@ def pending(tables_dir: Path) -> Swap | None:
         TablesError: the note cannot be read.
     """
     try:
-        note = json.loads((tables_dir / JOURNAL_NAME).read_bytes())
-        return Swap(note["folder"], note["merging"], note["target"], tuple(note["sources"]))
+        return msgspec.json.decode((tables_dir / JOURNAL_NAME).read_bytes(), type=Swap)
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        msg = f"{tables_dir / JOURNAL_NAME} is damaged: compare the files it names, then delete it"
+    except (ValueError, RecursionError) as error:
+        msg = f"{tables_dir / JOURNAL_NAME} is damaged ({error}): compare the files it names, then delete it"
         raise TablesError(msg) from error
 
 
@@ -81,7 +81,7 @@ def hidden_files(tables_dir: Path) -> frozenset[Path]:
 
 def carry_out(tables_dir: Path, swap: Swap, on_step: OnStep = ignore_step) -> None:
     """Note the swap and finish it; call it with the lock held exclusively."""
-    replace_file(tables_dir / JOURNAL_NAME, json.dumps(asdict(swap)).encode())
+    replace_file(tables_dir / JOURNAL_NAME, msgspec.json.encode(swap))
     sync(tables_dir)
     on_step(Step.NOTED)
     _finish(tables_dir, swap, on_step)
@@ -105,25 +105,17 @@ def recover(tables_dir: Path, patience_s: float, on_step: OnStep = ignore_step) 
 
 def _finish(tables_dir: Path, swap: Swap, on_step: OnStep) -> None:
     folder = tables_dir / swap.folder
-    if _shown(folder, swap):
+    with contextlib.suppress(FileNotFoundError):
+        (folder / swap.merging).rename(folder / swap.target)
+        sync(folder)
+    # If the merged file is lost, the sources still count.
+    if (folder / swap.target).exists():
         on_step(Step.SHOWN)
-        _remove_sources(folder, swap, on_step)
+        for name in swap.sources:
+            (folder / name).unlink(missing_ok=True)
+            on_step(Step.ONE_GONE)
+        sync(folder)
         on_step(Step.ALL_GONE)
     (tables_dir / JOURNAL_NAME).unlink()
     sync(tables_dir)
     on_step(Step.CLEARED)
-
-
-def _shown(folder: Path, swap: Swap) -> bool:
-    """Give the merged file its visible name; return False if it is lost, and the sources still count."""
-    with contextlib.suppress(FileNotFoundError):
-        (folder / swap.merging).rename(folder / swap.target)
-        sync(folder)
-    return (folder / swap.target).exists()
-
-
-def _remove_sources(folder: Path, swap: Swap, on_step: OnStep) -> None:
-    for name in swap.sources:
-        (folder / name).unlink(missing_ok=True)
-        on_step(Step.ONE_GONE)
-    sync(folder)

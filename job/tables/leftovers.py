@@ -7,6 +7,7 @@ restored from an old savepoint that names their file. Files with a row that no l
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,45 +49,39 @@ def remove(tables_dir: Path, now_ms: EpochMs, after_s: float) -> int:
 
 
 def _untouched(tables_dir: Path, since_ms: float) -> Iterator[Leftover]:
-    for table in TABLES.values():
-        for folder in hour_folders(tables_dir, table.name):
-            for path in sorted(folder.glob(_HIDDEN)):
-                if _mtime_ms(path) < since_ms:
-                    yield Leftover(table, path)
-
-
-def _mtime_ms(path: Path) -> float:
-    try:
-        return path.stat().st_mtime * 1000
-    except FileNotFoundError:  # committed meanwhile
-        return float("inf")
+    hidden = (
+        Leftover(table=table, path=path)
+        for table in TABLES.values()
+        for folder in hour_folders(tables_dir, table.name)
+        for path in sorted(folder.glob(_HIDDEN))
+    )
+    for each in hidden:
+        with suppress(FileNotFoundError):  # it may be committed meanwhile
+            if each.path.stat().st_mtime * 1000 < since_ms:
+                yield each
 
 
 def _written_again(tables_dir: Path, table: Table, found: Sequence[Leftover]) -> list[Path]:
+    """Return the table's hidden files whose every row is replaced by a shown row of a later attempt."""
     hidden = [each.path for each in found if each.table is table]
     if not hidden:
         return []
     import duckdb  # the `recloop` command starts without it
 
-    oldest = min(str(path.parent) for path in hidden)
-    with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
-        shown = [path for path in files[table.name] if str(path.parent) >= oldest]
-        try:
-            needed = connection.execute(_needed(table, hidden, shown)).fetchall()
-        except duckdb.Error:  # one was committed meanwhile, or may not be read: the next check decides
-            return []
-    return [path for path in hidden if (str(path.absolute()),) not in needed]
-
-
-def _needed(table: Table, hidden: Sequence[Path], shown: Sequence[Path]) -> str:
-    """Return a query for the hidden files with a row that no shown row of a later attempt replaces."""
     from job.tables.duck import read_lines
 
     columns = [name for name in _ATTEMPT if name in table.column_names]
-    rows = f"FROM {read_lines(table, hidden)} AS hidden WHERE NOT ({is_no_row(table)})"
-    if not shown:
-        return f"SELECT DISTINCT filename {rows}"
     same = " AND ".join(f"shown.{quoted(name)} = hidden.{quoted(name)}" for name in table.key)
     later, its = (", ".join(f"coalesce({side}.{quoted(name)}, 0)" for name in columns) for side in ("shown", "hidden"))
-    again = f"SELECT 1 FROM {read_lines(table, shown)} AS shown WHERE {same} AND ({later}) > ({its})"
-    return f"SELECT DISTINCT filename {rows} AND NOT EXISTS ({again})"
+    needed = f"SELECT DISTINCT filename FROM {read_lines(table, hidden)} AS hidden WHERE NOT ({is_no_row(table)})"
+    oldest = min(str(path.parent) for path in hidden)
+    with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
+        shown = [path for path in files[table.name] if str(path.parent) >= oldest]
+        if shown:
+            again = f"SELECT 1 FROM {read_lines(table, shown)} AS shown WHERE {same} AND ({later}) > ({its})"
+            needed += f" AND NOT EXISTS ({again})"
+        try:
+            kept = connection.execute(needed).fetchall()
+        except duckdb.Error:  # one was committed meanwhile, or may not be read: the next check decides
+            return []
+    return [path for path in hidden if (str(path.absolute()),) not in kept]

@@ -8,21 +8,28 @@ without a row in `attempts` are of earlier releases.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from job.tables.errors import TablesError
 from udfs.rows import AttemptRow
 
-Until = tuple[int, int, int | None]
-"""(log partition, epoch, the offset before which its rows count); None if all its rows count."""
 EVERYWHERE = -1
 """The value in place of a partition for an epoch of which no row counts."""
-UNTOLD = -1
+UNRECORDED = -1
 """The value in place of an epoch for all epochs without a row in `attempts`."""
+
+
+class EpochEnd(NamedTuple):
+    """The end of an epoch's rows in a partition of the log: those before `end_offset` count, and all if it is None."""
+
+    log_partition: int
+    epoch: int
+    end_offset: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +39,12 @@ class Lineage:
     Attributes:
         root: the first epoch of the line; None if `attempts` is empty.
         goes_on: whether the root continues from an epoch without a row in `attempts`.
-        untils: one for each partition and each epoch with a row in `attempts`.
+        epoch_ends: one for each partition and each epoch with a row in `attempts`.
     """
 
     root: int | None = None
     goes_on: bool = True
-    untils: tuple[Until, ...] = field(default=())
+    epoch_ends: tuple[EpochEnd, ...] = ()
 
     @property
     def derives(self) -> bool:
@@ -50,19 +57,24 @@ def lineage_of(attempts: Iterable[AttemptRow]) -> Lineage:
 
     Each attempt's parent is earlier.
     """
-    told = {epoch: list(rows) for epoch, rows in groupby(sorted(attempts, key=_epoch), key=_epoch)}
-    if not told:
+    rows_of = {epoch: list(rows) for epoch, rows in groupby(sorted(attempts, key=_epoch), key=_epoch)}
+    if not rows_of:
         return Lineage()
-    line = [max(told, key=lambda epoch: (max(row.generation for row in told[epoch]), epoch))]
-    while (parent := _parent(told[line[-1]])) in told:
+    # The newest parent in an attempt's rows: that of a partition without records may be an older attempt's.
+    parents = {
+        epoch: max((row.parent_epoch for row in rows if row.parent_epoch is not None), default=None)
+        for epoch, rows in rows_of.items()
+    }
+    line = [max(rows_of, key=lambda epoch: (max(row.generation for row in rows_of[epoch]), epoch))]
+    while (parent := parents[line[-1]]) in parents:
         line.append(parent)
-    untils: list[Until] = []
-    for partition in {row.log_partition for rows in told.values() for row in rows}:
-        untils += _along(line, partition, told)
-    for epoch in told.keys() - set(line):
-        untils.append((EVERYWHERE, epoch, 0))
-        untils += [(row.log_partition, epoch, 0) for row in told[epoch]]
-    return Lineage(line[-1], parent is not None, tuple(sorted(set(untils))))
+    ends: set[EpochEnd] = set()
+    for partition in {row.log_partition for rows in rows_of.values() for row in rows}:
+        ends |= _ends_on_line(line, partition, rows_of)
+    for epoch in rows_of.keys() - set(line):
+        ends.add(EpochEnd(log_partition=EVERYWHERE, epoch=epoch, end_offset=0))
+        ends |= {EpochEnd(log_partition=row.log_partition, epoch=epoch, end_offset=0) for row in rows_of[epoch]}
+    return Lineage(root=line[-1], goes_on=parent is not None, epoch_ends=tuple(sorted(ends)))
 
 
 def read_lineage(files: Iterable[Path]) -> Lineage:
@@ -97,21 +109,17 @@ def _epoch(row: AttemptRow) -> int:
     return row.epoch
 
 
-def _parent(rows: list[AttemptRow]) -> int | None:
-    """Return the newest parent of an attempt's rows, or None.
+def _ends_on_line(line: list[int], partition: int, rows_of: Mapping[int, list[AttemptRow]]) -> set[EpochEnd]:
+    """Return the ends of the line's epochs in a partition, and that of all epochs before them without an attempt.
 
-    A partition without records may have the parent of an older attempt in its row.
+    An epoch ends where the next one on the line, or any after that, began.
     """
-    return max((row.parent_epoch for row in rows if row.parent_epoch is not None), default=None)
-
-
-def _along(line: list[int], partition: int, told: Mapping[int, list[AttemptRow]]) -> list[Until]:
-    """Return the limits of the line's epochs in a partition, and of the epochs before them without an attempt."""
-    until: int | None = None
-    untils: list[Until] = []
+    end_offset: int | None = None
+    ends = set()
     for epoch in line:
-        untils.append((partition, epoch, until))
-        for row in told[epoch]:
+        ends.add(EpochEnd(log_partition=partition, epoch=epoch, end_offset=end_offset))
+        for row in rows_of[epoch]:
             if row.log_partition == partition:
-                until = row.first_offset if until is None else min(until, row.first_offset)
-    return [*untils, (partition, UNTOLD, until)]
+                end_offset = row.first_offset if end_offset is None else min(end_offset, row.first_offset)
+    ends.add(EpochEnd(log_partition=partition, epoch=UNRECORDED, end_offset=end_offset))
+    return ends

@@ -6,7 +6,7 @@ take a gate, so that a continuous sequence of readers does not starve a compacto
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from job.tables.errors import TablesBusyError, UnreadableTableError
@@ -82,15 +82,9 @@ def _open_to_write(path: Path) -> int:
 
 
 def _open_to_read(path: Path) -> int | None:
-    try:
+    """Open a lock, which is made if it can be; None if there is none. Of a folder of another user it can be shared."""
+    with suppress(OSError):
         return _open_to_write(path)
-    except FileNotFoundError:
-        return None
-    except OSError:
-        return _open_as_it_is(path)
-
-
-def _open_as_it_is(path: Path) -> int | None:
     try:
         return os.open(path, os.O_RDONLY)
     except FileNotFoundError:

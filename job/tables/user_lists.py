@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from job.tables.query import QueryResult
 from job.tables.titles import Titles
 from model.records import ItemId, UserId
 
@@ -76,19 +75,21 @@ def look_up(tables_dir: Path, user_id: UserId, last: int, titles: Titles) -> Use
 
     with duck.connect(tables_dir) as connection:
         behaviors = duck.run(connection, _BEHAVIORS, [user_id, last]).records()
-        current = _first(duck.run(connection, _CURRENT, [user_id]))
+        current = next(iter(duck.run(connection, _CURRENT, [user_id]).records()), None)
         if current is None:
-            return UserLists(user_id, behaviors, None, None, [], [])
+            return UserLists(
+                user_id=user_id, behaviors=behaviors, current=None, previous_version=None, entries=[], gone=[]
+            )
         previous = duck.run(connection, _PREVIOUS, [user_id, current["list_version"]]).rows
     version, before = previous[0] if previous else (None, [])
     items = _texts(current["items"])
     return UserLists(
-        user_id,
-        behaviors,
-        current,
-        version if isinstance(version, int) else None,
-        entries(current, _texts(before), titles),
-        [item for item in _texts(before) if item not in items],
+        user_id=user_id,
+        behaviors=behaviors,
+        current=current,
+        previous_version=version if isinstance(version, int) else None,
+        entries=entries(current, _texts(before), titles),
+        gone=[item for item in _texts(before) if item not in items],
     )
 
 
@@ -99,19 +100,15 @@ def entries(current: Record, before: Sequence[ItemId], titles: Titles) -> list[E
     was = {item: position for position, item in enumerate(before)}
     return [
         Entry(
-            position,
-            item,
-            titles.get(item),
-            float(score) if isinstance(score, int | float) else None,
-            reason if isinstance(reason, str) else None,
-            was[item] - position if item in was else None,
+            position=position,
+            item_id=item,
+            title=titles.get(item),
+            score=float(score) if isinstance(score, int | float) else None,
+            reason=reason if isinstance(reason, str) else None,
+            moved=was[item] - position if item in was else None,
         )
         for position, (item, score, reason) in enumerate(zip(items, scores, reasons, strict=True))
     ]
-
-
-def _first(result: QueryResult) -> Record | None:
-    return next(iter(result.records()), None)
 
 
 def _texts(value: object) -> list[str]:

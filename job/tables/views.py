@@ -7,7 +7,7 @@
 from collections.abc import Callable, Sequence
 
 from job.tables.dialect import quoted, quoted_list
-from job.tables.lineage import EVERYWHERE, UNTOLD, Lineage
+from job.tables.lineage import EVERYWHERE, UNRECORDED, Lineage
 from job.tables.schema import ATTEMPTS, DEAD_LETTERS, PARTITIONS, USER_BEHAVIOR, VIEWS, Table, View
 
 FILES_SCHEMA = "files"
@@ -25,20 +25,20 @@ def create_views(lineage: Lineage, hide: Hide | None = None) -> list[str]:
         lineage: the attempts that count.
         hide: for the views that leave out withdrawn items; None if no item is withdrawn.
     """
-    return [f"CREATE VIEW {quoted(view.name)} AS {_select(view, lineage, hide)}" for view in VIEWS]
-
-
-def _select(view: View, lineage: Lineage, hide: Hide | None) -> str:
-    select = _newest_rows(view, lineage) if view.rank_within else _all_rows(view)
-    return hide(select, [column.name for column in view.columns]) if hide and view.hides_withdrawn else select
-
-
-def _all_rows(view: View) -> str:
-    table = view.table
-    columns = quoted_list((*table.column_names, *_PARTITION_NAMES))
-    time = f"CAST(TO_TIMESTAMP_LTZ({quoted(table.time_column)}, 3) AS TIMESTAMP(3))"
-    source = f"{FILES_SCHEMA}.{quoted(table.name)}"
-    return f"SELECT {columns}, {time} AS {quoted(table.time_view_column)} FROM {source}"
+    statements = []
+    for view in VIEWS:
+        if view.rank_within:
+            select = _newest_rows(view, lineage)
+        else:
+            table = view.table
+            columns = quoted_list((*table.column_names, *_PARTITION_NAMES))
+            time = f"CAST(TO_TIMESTAMP_LTZ({quoted(table.time_column)}, 3) AS TIMESTAMP(3))"
+            source = f"{FILES_SCHEMA}.{quoted(table.name)}"
+            select = f"SELECT {columns}, {time} AS {quoted(table.time_view_column)} FROM {source}"
+        if hide and view.hides_withdrawn:
+            select = hide(select, [column.name for column in view.columns])
+        statements.append(f"CREATE VIEW {quoted(view.name)} AS {select}")
+    return statements
 
 
 def _newest_rows(view: View, lineage: Lineage) -> str:
@@ -46,20 +46,16 @@ def _newest_rows(view: View, lineage: Lineage) -> str:
     within = ", ".join(f"r.{quoted(name)}" for name in view.rank_within)
     source = f"{quoted(view.table.name + '_all')} AS r {_that_count(view.table, lineage)}"
     if view.table.is_numbered:
-        source = f"({_not_numbered_anew(source)}) AS r"
+        # Without rows whose number, or a smaller one, a later attempt has used again.
+        newest = (
+            'MAX(CASE WHEN r."number" IS NULL THEN NULL ELSE r.epoch END) OVER '
+            '(ORDER BY r."number" RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)'
+        )
+        with_newest = f"SELECT r.*, {newest} AS newest_epoch FROM {source}"
+        source = f'(SELECT * FROM ({with_newest}) WHERE "number" IS NULL OR epoch >= newest_epoch) AS r'
     ranked = f"SELECT r.*, ROW_NUMBER() OVER (PARTITION BY {within} ORDER BY {order}) AS newest_rank FROM {source}"
     columns = quoted_list(tuple(column.name for column in view.columns))
     return f"SELECT {columns} FROM ({ranked}) WHERE newest_rank = 1"
-
-
-def _not_numbered_anew(source: str) -> str:
-    """Return a SELECT without rows whose number, or a smaller one, a later attempt has used again."""
-    newest = (
-        'MAX(CASE WHEN r."number" IS NULL THEN NULL ELSE r.epoch END) OVER '
-        '(ORDER BY r."number" RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)'
-    )
-    with_newest = f"SELECT r.*, {newest} AS newest_epoch FROM {source}"
-    return f'SELECT * FROM ({with_newest}) WHERE "number" IS NULL OR epoch >= newest_epoch'
 
 
 def _that_count(table: Table, lineage: Lineage) -> str:
@@ -69,7 +65,7 @@ def _that_count(table: Table, lineage: Lineage) -> str:
     if table.has_offsets:
         source = _derived(table, lineage) if lineage.derives else _LINEAGE
         join = f"LEFT JOIN {source} AS c ON r.log_partition = c.log_partition AND r.epoch = c.epoch"
-        counts = "(c.until_offset IS NULL OR r.log_offset < c.until_offset)"
+        counts = "(c.end_offset IS NULL OR r.log_offset < c.end_offset)"
     else:
         join = f"LEFT JOIN {_LINEAGE} AS c ON c.log_partition = {EVERYWHERE} AND r.epoch = c.epoch"
         counts = "c.epoch IS NULL"
@@ -88,14 +84,14 @@ def _derived(table: Table, lineage: Lineage) -> str:
         f"SELECT log_partition, epoch, log_offset FROM {FILES_SCHEMA}.{quoted(name)}{before}" for name in names
     )
     begun = f"SELECT log_partition, epoch, MIN(log_offset) AS first_offset FROM ({made}) GROUP BY log_partition, epoch"
-    untold = (
+    unrecorded = (
         f"SELECT b.log_partition, b.epoch, b.first_offset FROM ({begun}) AS b LEFT JOIN {_LINEAGE} AS t "
         "ON b.log_partition = t.log_partition AND b.epoch = t.epoch WHERE t.epoch IS NULL"
     )
-    root = f"SELECT log_partition, {lineage.root or 0}, until_offset FROM {_LINEAGE} WHERE epoch = {UNTOLD}"
+    root = f"SELECT log_partition, {lineage.root or 0}, end_offset FROM {_LINEAGE} WHERE epoch = {UNRECORDED}"
     return (
-        f"(SELECT log_partition, epoch, until_offset FROM {_LINEAGE} WHERE epoch <> {UNTOLD} UNION ALL "
+        f"(SELECT log_partition, epoch, end_offset FROM {_LINEAGE} WHERE epoch <> {UNRECORDED} UNION ALL "
         "SELECT log_partition, epoch, MIN(first_offset) OVER (PARTITION BY log_partition ORDER BY epoch "
-        "ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS until_offset "
-        f"FROM ({untold} UNION ALL {root}))"
+        "ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING) AS end_offset "
+        f"FROM ({unrecorded} UNION ALL {root}))"
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from job.tables.dialect import literal, quoted
+from job.tables.errors import UnreadableTableError
 from model.files import replace_file
 
 FILE = ".withdrawn.json"
@@ -23,11 +24,19 @@ def write_withdrawn(tables_dir: Path, items: Collection[str]) -> None:
 
 
 def read_withdrawn(tables_dir: Path) -> tuple[str, ...]:
-    """Return the items of the file; none if it is missing or unreadable."""
+    """Return the items of the file; none if it is missing.
+
+    Raises:
+        UnreadableTableError: it is damaged, or cannot be read.
+    """
+    path = tables_dir / FILE
     try:
-        return msgspec.json.decode((tables_dir / FILE).read_bytes(), type=tuple[str, ...])
-    except (OSError, msgspec.DecodeError):
+        return msgspec.json.decode(path.read_bytes(), type=tuple[str, ...])
+    except FileNotFoundError:
         return ()
+    except (OSError, ValueError, RecursionError) as error:
+        msg = f"{path} cannot be read ({error}), so lists might show withdrawn items: recloop deploy writes it anew"
+        raise UnreadableTableError(msg) from error
 
 
 def duckdb_hides(select: str, columns: Sequence[str], items: Collection[str]) -> str:

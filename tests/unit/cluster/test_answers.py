@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from job.cluster import ClusterError, FlinkRest, NotFlinkError, RestError, SettingRefusedError, UnreachableError
 from job.cluster.address import rest_address
+from job.cluster.checkpoint_records import CheckpointStats
 from job.cluster.errors import FaultError, RefusedError, TimedOutError
-from job.cluster.records import CheckpointStats
 from tests.unit.cluster.web import Page, Web, make_certificate, web
 
 pytestmark = pytest.mark.heavy

@@ -7,7 +7,7 @@ import pytest
 from kafka.errors import KafkaTimeoutError
 
 from job.kafka.errors import TopicError
-from job.kafka.no_answer import no_answer, told
+from job.kafka.no_answer import as_topic_errors, no_answer
 from udfs.kafka.connection import KafkaConnection, Secret
 
 
@@ -49,7 +49,7 @@ def test_it_says_how_was_asked_and_no_secret(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_who_answered_at_first_may_have_told_other_addresses() -> None:
     def ask() -> None:
-        with told("topic clicks", KafkaConnection(brokers="127.0.0.1:1")):
+        with as_topic_errors("topic clicks", KafkaConnection(brokers="127.0.0.1:1")):
             raise KafkaTimeoutError
 
     with pytest.raises(TopicError, match=r"topic clicks: .* stopped answering .* advertised\.listeners"):
@@ -59,7 +59,7 @@ def test_who_answered_at_first_may_have_told_other_addresses() -> None:
 @pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "ca.pem"), ValueError("bad port")])
 def test_what_keeps_a_client_from_being_made_is_told_too(error: Exception) -> None:
     def ask() -> None:
-        with told("Kafka", KafkaConnection(brokers="127.0.0.1:1"), reached=False):
+        with as_topic_errors("Kafka", KafkaConnection(brokers="127.0.0.1:1"), reached=False):
             raise error
 
     with pytest.raises(TopicError, match=r"check kafka\.brokers, and the files of kafka\.ca_file"):

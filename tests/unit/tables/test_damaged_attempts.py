@@ -60,5 +60,5 @@ def test_any_numbers_are_a_lineage_or_a_sentence_never_a_hang(
     except TablesError as error:
         told = str(error)
     else:
-        told = str(path) if len(read.untils) <= 3 * len(rows) * (len(rows) + 1) else ""
+        told = str(path) if len(read.epoch_ends) <= 3 * len(rows) * (len(rows) + 1) else ""
     assert str(path) in told

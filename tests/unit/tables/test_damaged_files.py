@@ -251,6 +251,19 @@ def test_a_file_that_goes_before_it_is_opened_is_an_error(tmp_path: Path, monkey
         asked(tmp_path)
 
 
+def test_a_file_that_goes_before_its_damaged_lines_are_counted_is_an_error(tmp_path: Path) -> None:
+    path = file(tmp_path, [line(1), b"torn"])
+
+    def counted_too_late() -> None:
+        with duck.stream(tmp_path, OFFSETS) as answer:
+            assert list(answer.rows) == [(1,)]
+            path.unlink()
+            answer.warnings()
+
+    with pytest.raises(QueryFailedError, match="part-a-0"):
+        counted_too_late()
+
+
 def test_a_table_that_is_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "user_behavior").write_bytes(b"")
     with pytest.raises(UnreadableTableError, match="user_behavior cannot be read"):

@@ -146,10 +146,3 @@ def test_the_latest_lists_leave_out_what_is_withdrawn_and_the_record_does_not(tm
     assert duck.query(tmp_path, "SELECT max(len(items)) FROM recommendation_lists").rows == [(3,)]
     write_withdrawn(tmp_path, [])
     assert duck.query(tmp_path, latest).rows[0][1] == ["a", "o'hara", "b"]
-
-
-@pytest.mark.parametrize("content", ["", "{", '{"a": 1}', "null"])
-def test_a_file_of_withdrawn_items_that_says_nothing_hides_nothing(tmp_path: Path, content: str) -> None:
-    (tmp_path / ".withdrawn.json").write_text(content)
-    commit(tmp_path / "recommendation_lists" / HOUR, "part-a-0", [made_list(1, ["a"])])
-    assert duck.query(tmp_path, "SELECT items FROM latest_recommendation_lists").rows == [(["a"],)]
