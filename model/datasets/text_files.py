@@ -7,6 +7,7 @@ import bz2
 import codecs
 import gzip
 import lzma
+import re
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -63,6 +64,8 @@ def _mark(error: UnicodeError) -> tuple[str, int]:
 
 
 codecs.register_error("recloop-mark", _mark)
+_RECORDS_BY_CR = re.compile(r"\}[^\S\r]*\r\s*\{")
+"""Two JSON objects and a CR between: no line of JSON holds that, as in an array a comma would follow the first."""
 
 
 @contextmanager
@@ -161,7 +164,7 @@ def _encoding(path: Path, head: bytes, given: str | None) -> str:
 def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:
     try:
         first = _whole_line(text).removeprefix("\ufeff")
-        if "\r" in first.rstrip("\r\n") and (_TOO_LONG in first or not first.endswith("\n")):
+        if _RECORDS_BY_CR.search(first):
             _refuse(path, f"ends its lines with CR alone; end them with LF: tr '\\r' '\\n' < {path.name} > lines.jsonl")
         for line in chain([first] if first else [], iter(lambda: _whole_line(text), "")):
             yield line.rstrip("\r\n")

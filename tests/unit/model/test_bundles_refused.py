@@ -140,7 +140,7 @@ def test_all_that_the_contract_allows_is_read(file: str, content: bytes, tmp_pat
 
 
 @pytest.mark.parametrize(
-    "command", ["score {set} --top 2 --out {out} --bundle {bundle}", "evaluate {set} --bundle {bundle}"]
+    "command", ["score {set} --top 2 --out {out} --bundle {bundle}", "evaluate {set} --top 2 --bundle {bundle}"]
 )
 def test_a_model_that_raises_is_refused_in_a_sentence(command: str, tmp_path: Path) -> None:
     generate(Synthetic(users=9, items=9, behaviors=99, tastes=2), tmp_path / "set", "set")
