@@ -78,10 +78,7 @@ class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
     policy: Annotated[str, Meta(description="list policy: 'recommend' or 'history'")]
     source: Annotated[
         str,
-        Meta(
-            description="'scored' by a model, 'fallback' by the rules for want of scores, "
-            "'rules' where no model is asked"
-        ),
+        Meta(description="'scored' by a model, 'fallback' without scores, 'rules' where no model is asked"),
     ]
     fallback_reason: Annotated[str | None, Meta(description="why there were no scores")]
     model_version: _ModelVersion | None

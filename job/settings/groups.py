@@ -61,11 +61,11 @@ class LogSettings(SettingsGroup):
     topic: Topic = Field("behaviors", description="the Kafka topic")
     start: GivenStart = Field(
         "earliest",
-        description="where a topic is begun: earliest, latest, committed (by log.group), or a time, 2026-01-31T12:00Z",
+        description="where reading a topic starts: earliest, latest, committed (by log.group), or a time, 2026-01-31T12:00Z",
     )
-    group: Name = Field("recloop", description="the consumer group that is told how far the job has read")
+    group: Name = Field("recloop", description="the consumer group whose offsets show how far the job has read")
     gone: Literal["fail", "skip"] = Field(
-        "fail", description="when offsets were removed before they were read; skip: one dead letter tells which"
+        "fail", description="when offsets were removed before they were read; skip: one dead letter names them"
     )
     partitions: Partitions = Field(4, description="of a log that is not there yet; `recloop deploy` makes it")
     poll_interval_ms: Milliseconds = Field(10, description="from one poll of a partition to the next")
@@ -126,7 +126,7 @@ class ScoringSettings(SettingsGroup):
     )
     coalesce: bool = Field(
         False,
-        description="of a user's behaviours in one poll only the newest is scored; the rules make the other lists",
+        description="of a user's behaviours in one poll only the newest is scored; the others get fallback lists",
     )
     candidates: Records = Field(
         30, description="items the model proposes for a list at most; unless given, at least lists.length"
@@ -171,8 +171,8 @@ class TrendSettings(SettingsGroup):
 
     half_life: Duration = Field(timedelta(hours=6), description="after so much event time a behaviour counts half")
     capacity: Annotated[int, Between(1, 10_000_000)] = Field(5_000, description="items whose trend is kept")
-    size: Remembered = Field(200, description="items that are told to be trending")
-    interval: ShortInterval = Field(timedelta(seconds=5), description="how often they are told")
+    size: Remembered = Field(200, description="trending items in a snapshot")
+    interval: ShortInterval = Field(timedelta(seconds=5), description="time from one snapshot to the next")
 
 
 class TableSettings(SettingsGroup):

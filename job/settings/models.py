@@ -45,11 +45,13 @@ class ModelsSettings(SettingsGroup):
     cache: Folder = Field(
         Path(".recloop/bundles"), description="where a TaskManager keeps the registry's bundles, by their hashes"
     )
-    poll_interval: Interval = Field(timedelta(seconds=1), description="how often a scorer looks for moved pointers")
+    poll_interval: Interval = Field(timedelta(seconds=1), description="how often a scorer polls the pointers")
     variants: dict[Name, VariantSettings] = Field(
         {}, description='an A/B test: `{"a": {"weight": 9, "model": "current"}, "b": {"weight": 1, "bundle": "PATH"}}`'
     )
-    salt: str = Field("recloop", description="another one deals users over the variants anew")
+    salt: str = Field(
+        "recloop", description="salt of the hash that assigns users to variants; another one assigns them anew"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
