@@ -1,8 +1,8 @@
 """The root of all errors that a user or a cluster can cause.
 
 RecloopError    the text is one sentence that says what is wrong, and what to do
-Each package's errors module draws the tree below it. The command line turns a RecloopError into its text and exit
-code 1; anything else is a fault of the program and keeps its traceback.
+The errors modules draw the largest trees below it; an error of one file stands in that file. The command line turns a
+RecloopError into its text and exit code 1; anything else is a fault of the program and keeps its traceback.
 """
 
 

@@ -56,7 +56,7 @@ class JobStatus:
         stepped: those of them scored by one step from a kept state.
         cached: those of them answered from the score cache.
         fallbacks: behaviours that went on without scores since the last start.
-        fallback_reasons: reason (`udfs.model_serving.model_calls.FallbackReason`) -> number of fallbacks; the most
+        fallback_reasons: reason (`udfs.elements.FallbackReason`) -> number of fallbacks; the most
             frequent first.
         dead_letters: records that were no behaviour since the last start.
         offsets_gone: offsets removed before they were read, and stepped over, since the last start.

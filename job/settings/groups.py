@@ -61,7 +61,7 @@ class LogSettings(SettingsGroup):
     topic: Topic = Field("behaviors", description="the Kafka topic")
     start: GivenStart = Field(
         "earliest",
-        description="where a topic is read from: earliest, latest, committed (by log.group), or a time, 2026-01-31T12:00Z",
+        description="where reading begins: earliest, latest, committed (by log.group), or a time, 2026-01-31T12:00Z",
     )
     group: Name = Field("recloop", description="the consumer group whose offsets show how far the job has read")
     gone: Literal["fail", "skip"] = Field(
