@@ -54,6 +54,8 @@ class EASE(FromHistory):
 def refuse_gigabytes(kind: str, items: int) -> None:
     """Refuse a vocabulary for which items x items weights would take many gigabytes, or more than are free.
 
+    Free is what the machine has: the limit of a container is not seen.
+
     Raises:
         TrainingError: there are more than `ITEMS` items, or the matrices of the training do not fit into memory.
     """
@@ -83,7 +85,7 @@ def item_weights(matrix: Tensor, l2: float) -> Tensor:
         l2: penalty on the weights' squares.
 
     Raises:
-        ValueError: the vocabulary is so large that B and its inverse take many gigabytes.
+        ValueError: there are too many items, or too little memory is free, as in `refuse_gigabytes`.
     """
     items = matrix.size(1) - 1
     refuse_gigabytes("ease", items)
@@ -98,7 +100,7 @@ def item_weights(matrix: Tensor, l2: float) -> Tensor:
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Train EASE by solving for its weights; raise ValueError if there are too many items."""
+    """Train EASE by solving for its weights; raise ValueError as `item_weights` does."""
     matrix = paired_items(data.log)
     model = EASE(item_weights(matrix, options.l2), data.log.histories().counts(), size.k, options.decay).eval()
     return Learned(model, partial(alike_by_users, matrix))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from model.networks.recommender import Recommender
 from model.networks.top_k import masked_top_k, without
 from model.recommenders import als, slit
-from model.recommenders.ease import ITEMS
+from model.recommenders.ease import ITEMS, refuse_gigabytes
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.next_item import GRU
 from model.training.train import TrainConfig
@@ -87,13 +87,17 @@ def behind_best(scores: Tensor, spread: int) -> Tensor:
 
 
 def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Train the GRU with `how` and the others with their own defaults; raise ValueError if no user has two items.
+    """Train the GRU with `how` and the others with their own defaults; ALS takes its seed from `how` too.
 
-    ALS takes its seed from `how` too.
+    Raises:
+        ValueError: no user has two items, or the memory that SLIT takes is not free.
     """
+    takes_slit = data.log.items <= ITEMS
+    if takes_slit:
+        refuse_gigabytes("hybrid", data.log.items)
     taste = als.fit(data, size, replace(als.HOW, seed=how.seed), progress)
     members = {taste.recommender: options.als}
-    if data.log.items <= ITEMS:
+    if takes_slit:
         members[slit.fit(data, size, slit.HOW, progress).recommender] = options.slit
     members[GRU.fit(data, size, how, progress).recommender] = options.gru
     return Learned(Hybrid(data.log.items, size.k, members).eval(), taste.neighbors)

@@ -314,3 +314,13 @@ def test_a_dense_matrix_is_refused_with_its_size_before_it_is_made(monkeypatch: 
     monkeypatch.setattr(ease, "_TRAINING_BYTES", 1e15)
     with pytest.raises(TrainingError, match=r"ease on 1,000 items takes [0-9.]+ GB of memory, and [0-9.]+ GB are"):
         ease.refuse_gigabytes("ease", 1_000)
+
+
+def test_a_hybrid_is_refused_as_such_before_any_of_it_is_trained(
+    log: Interactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("implicit")
+    monkeypatch.setattr(ease, "_TRAINING_BYTES", 1e15)
+    monkeypatch.setattr(als, "fit", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(TrainingError, match=r"^training hybrid on "):
+        kind_named("hybrid").learn(TrainingSet(log, log.vocabulary), Size(), None, lambda _: None)
