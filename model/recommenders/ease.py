@@ -19,7 +19,7 @@ from model.training.train import TrainConfig
 ITEMS = 20_000
 _TRAINING_BYTES = 5 * 8
 """Bytes a pair of items: products, factor, solution, weights and their padded copy exist at once, in float64."""
-HOW = TrainConfig()
+SETTINGS = TrainConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,9 @@ def item_weights(matrix: Tensor, l2: float) -> Tensor:
     return F.pad(weights, (1, 0, 1, 0)).float()
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
     """Train EASE by solving for its weights; raise ValueError as `item_weights` does."""
     matrix = paired_items(data.log)
     model = EASE(item_weights(matrix, options.l2), data.log.histories().counts(), size.k, options.decay).eval()
