@@ -143,7 +143,8 @@ def _rows_by_arrow(
             with ParquetFile(file) as opened:
                 columns = [name for name in opened.schema_arrow.names if name.lower() in wanted]
                 for batch in opened.iter_batches(_BATCH_ROWS, columns=columns):
-                    cells = {name: _without_zone(batch.column(name)) for name in columns}
+                    named = zip(batch.schema.names, batch.columns, strict=True)
+                    cells = {name: _for_duckdb(column) for name, column in named}
                     connection.register("batch", pyarrow.table({**cells, _FILE: [str(file)] * len(batch)}))
                     described = connection.execute("DESCRIBE batch").fetchall()
                     own = {name.lower(): type_ for name, type_, *_ in described}
@@ -154,8 +155,8 @@ def _rows_by_arrow(
         raise _unreadable(file, error) from error
 
 
-def _without_zone(column: Any) -> Any:
-    """Return one of Arrow's columns; its times, which are in UTC, without a zone and where DuckDB can express them."""
+def _for_duckdb(column: Any) -> Any:
+    """Return one of Arrow's columns; times, which are in UTC, without a zone and within what DuckDB can express."""
     import pyarrow
     import pyarrow.compute
 

@@ -188,6 +188,12 @@ def test_the_case_of_columns_names_does_not_count_in_later_files(tmp_path: Path)
     assert len(read("parquet", tmp_path)[0]) == 2
 
 
+def test_a_column_that_a_file_has_twice_is_read(tmp_path: Path) -> None:
+    table = pq.read_table(read_by_arrow(tmp_path / "x.parquet", 2))
+    pq.write_table(table.append_column("item_id", table["item_id"]), tmp_path / "x.parquet")
+    assert len(read("parquet", tmp_path / "x.parquet")[0]) == 1
+
+
 def test_a_column_that_a_later_file_lacks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "action=buy").mkdir()
     read_by_arrow(tmp_path / "a.parquet", 2)
