@@ -69,16 +69,19 @@ def trial_cluster(
 
 @contextmanager
 def stopped_if_killed(cluster: Path) -> Iterator[None]:
-    """Have the cluster in a folder stopped if this process dies in the block, even by SIGKILL.
+    """Have the cluster in a folder stopped if the block raises, or this process dies in it, even by SIGKILL.
 
     Another process waits for the end of its standard input, a pipe that closes with this process.
     """
     command = [sys.executable, "-c", _STOP_AT_END, str(cluster.absolute())]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as waiting:
+    # In the project's folder, since Python looks for modules first where it runs: a user may have their own job.py.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, cwd=PROJECT) as watch:
         try:
             yield
-        finally:
-            waiting.kill()
+        except BaseException:  # the cluster may run still: Ctrl-C may have broken off its stop
+            watch.communicate()
+            raise
+        watch.kill()
 
 
 def launch(
