@@ -74,13 +74,13 @@ def list_command(registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: AsJson =
         registry = Registry(registry_url)
         found: dict[str, dict[str, Any]] = {}
         for name in registry.names():
-            versions = registry.versions(name)
             try:
-                pointers = registry.pointers(name)
+                pointers = registry.pointers(name)  # before the versions: what they name is then among these
             except RegistryCorruptError as error:
-                found[name] = {"problem": str(error), "versions": [{"id": version} for version in versions]}
+                versions = [{"id": version} for version in registry.versions(name)]
+                found[name] = {"problem": str(error), "versions": versions}
             else:
-                rows = [_row(registry, name, pointers, version) for version in versions]
+                rows = [_row(registry, name, pointers, version) for version in registry.versions(name)]
                 found[name] = {"pointers": asdict(pointers), "versions": rows}
     if as_json:
         print_json(found)
