@@ -120,7 +120,7 @@ def _time(text: str | None) -> datetime | None:
         time = datetime.min
     if time is not None and time.tzinfo is None:
         msg = f"{text!r} is no time with its zone, as 2026-01-31T12:00Z"
-        raise typer.BadParameter(msg, param_hint="--since")
+        raise typer.BadParameter(msg, param_hint="'--since'")
     return time
 
 
@@ -129,7 +129,7 @@ def _job_name(text: str) -> str:
         return TypeAdapter(JobName).validate_python(text)
     except ValidationError as error:
         msg = f"{text!r} cannot be a job's name: give the name that it was deployed with"
-        raise typer.BadParameter(msg, param_hint="--job-name") from error
+        raise typer.BadParameter(msg, param_hint="'--job-name'") from error
 
 
 def _json(found: AbReport) -> dict[str, Any]:
@@ -188,7 +188,7 @@ def _remarks(found: AbReport) -> list[str]:
         conclusion = _CONCLUSIONS[each.verdict or Verdict.TOO_FEW].format(name=each.name)
         remarks.append(f"{each.name} and {first.name}: {conclusion}")
     if not any(each.trials.users for each in found.variants):
-        remarks.append("Nobody did any of these after a list, so no rate was measured.")
+        remarks.append("No user did a counted action after a list, so no rate was measured.")
     elif any(each.trials.users < _FEW_USERS for each in found.variants):
         remarks.append(f"A variant has fewer than {_FEW_USERS} users who acted: the interval of its rate is rough.")
     if found.settled is not None:
