@@ -65,11 +65,12 @@ def score(
         given.append(f"scoring.bundle={json.dumps(str(bundle))}")
     prepared = find_dataset(dataset, data_dir)
     settings = load(settings_file, given, defaults={"scoring": {"candidates": TOP}}).resolved()
+    wanted, scored_by = settings.scoring.candidates, settings.scoring.bundle
+    items = None if scored_by is None else read_manifest(scored_by).items
     summary = _score(Order(prepared, settings, out.absolute(), processes))
     seconds = time.perf_counter() - started
-    wanted, bundle = settings.scoring.candidates, settings.scoring.bundle
-    if bundle is not None and wanted > (items := read_manifest(bundle).items):
-        warn(f"there are {items:,} items, so no list has {wanted:,} (--top)")
+    if items is not None and wanted > items:
+        warn(f"there are {items:,} items, so no list has {wanted:,} (--top, scoring.candidates)")
     if as_json:
         print_json({"out": str(out), **asdict(summary), "seconds": round(seconds, 2)})
         return
