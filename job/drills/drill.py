@@ -41,7 +41,7 @@ def run_drill(faults: Sequence[Fault], out: Path, report: Report, scale: Scale =
     for fault in faults:
         run = run_fault(setup, out / fault.name, fault, _about(fault.name, report))
         outputs = (run.output, control)
-        judged.append(judge_fault(fault.name, run.injected.what, outputs, run.recovery, fault.expects))
+        judged.append(judge_fault(fault.name, run.injected.description, outputs, run.recovery, fault.expects))
     verdict = Verdict(judge_control(control), judged)
     verdict.to_file(out / _VERDICT)
     write_report(verdict, out / _REPORT)
@@ -72,5 +72,5 @@ def make_room(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _about(run: str, report: Report) -> Report:
-    return lambda news: report(f"{run}: {news}")
+def _about(name: str, report: Report) -> Report:
+    return lambda news: report(f"{name}: {news}")

@@ -38,7 +38,8 @@ def run_control(setup: Setup, folder: Path, report: Report) -> Output:
         if not settle(live, setup.records):
             cause = ""
             with suppress(RestError):
-                cause = "".join(f" ({each.root_cause})" for each in live.job.rest.exceptions(live.job.job_id)[:1])
+                if failures := live.job.rest.exceptions(live.job.job_id):
+                    cause = f" ({failures[0].root_cause})"
             msg = f"the control run came to a halt{cause}: look at {live.cluster.layout.logs}"
             raise DrillError(msg)
         output = read_output(live.job.log, live.job.tables)
