@@ -35,13 +35,13 @@ if TYPE_CHECKING:
     from model.evaluation.comparison import Comparison
     from model.evaluation.measures import Interval
 
-MEASURES = {"hr": 4, "ndcg": 4, "mrr": 4, "coverage": 4, "novelty": 2}
+_MEASURES = {"hr": 4, "ndcg": 4, "mrr": 4, "coverage": 4, "novelty": 2}
 """The measures of the table, by their fields' names, with the number of decimal places."""
-CUT_HELP = f"time-split: share of the behaviours to train on; {CUT:g} by default."
-CUT_OFF_HELP = (
+_CUT_HELP = f"time-split: share of the behaviours to train on; {CUT:g} by default."
+_CUT_OFF_HELP = (
     "time-split: test on what is later than this, epoch milliseconds, in place of --cut; a bundle's own by default."
 )
-NAMES_HELP = f"Names, with commas between, to train and measure. {RECOMMENDERS_HELP}"
+_NAMES_HELP = f"Names, with commas between, to train and measure. {RECOMMENDERS_HELP}"
 EXAMPLES = """
 Examples:
 
@@ -71,12 +71,12 @@ class Part(StrEnum):
 
 def evaluate(
     dataset: PreparedSet,
-    recommender: Annotated[str | None, typer.Option(help=NAMES_HELP)] = None,
+    recommender: Annotated[str | None, typer.Option(help=_NAMES_HELP)] = None,
     bundle: Annotated[list[Path] | None, typer.Option(help="A bundle's folder, measured as it is; repeatable.")] = None,
     protocol: Annotated[Protocol | None, typer.Option(help="By default time-split for bundles.")] = None,
     on: Annotated[Part, typer.Option(help="Which part is foreseen.")] = Part.TEST,
-    cut: Annotated[float | None, typer.Option(min=LEAST_CUT, max=1, help=CUT_HELP)] = None,
-    cut_off: Annotated[int | None, epoch_ms(CUT_OFF_HELP)] = None,
+    cut: Annotated[float | None, typer.Option(min=LEAST_CUT, max=1, help=_CUT_HELP)] = None,
+    cut_off: Annotated[int | None, epoch_ms(_CUT_OFF_HELP)] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Trainings of each recommender that draws.")] = 1,
     top: Annotated[int, typer.Option(min=1, max=LONGEST_LIST, help="Length of a list.")] = 10,
     history_length: HistoryLength = 0,
@@ -158,9 +158,9 @@ def _print(comparison: Comparison) -> None:
     table = Table("", "seeds", f"HR@{top:d}", f"NDCG@{top:d}", "MRR", "coverage", "novelty", title=title)
     for row in comparison.rows:
         mean, deviation = row.measures.mean, row.measures.deviation
-        cells = [figure(getattr(mean, name), places) for name, places in MEASURES.items()]
+        cells = [figure(getattr(mean, name), places) for name, places in _MEASURES.items()]
         if deviation is not None:
-            spreads = (figure(getattr(deviation, name), places) for name, places in MEASURES.items())
+            spreads = (figure(getattr(deviation, name), places) for name, places in _MEASURES.items())
             cells = [f"{cell} ± {spread}" for cell, spread in zip(cells, spreads, strict=True)]
         table.add_row(row.name, str(row.seeds), *cells)
     console.print(table)

@@ -53,7 +53,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="GROUP.NAME=VALUE", help="One setting, above the file; repeatable."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ClusterDirectory = Annotated[Path, typer.Option("--dir", help="The cluster's state folder.")]
 DEFAULT_CLUSTER = DEFAULT_DIRECTORY
 PreparedSet = Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")]
