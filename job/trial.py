@@ -2,19 +2,17 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
+from job.cluster.running import Progress
 from job.deployment.deploy import DeployRequest, Target, deploy
 from job.deployment.shipping import PROJECT
 from job.deployment.steps import Deployment
 from job.settings.job_settings import JobSettings
-
-Report = Callable[[str], None]
-"""A callback that reports each step in a few words."""
 
 WATCHED: Mapping[str, str] = MappingProxyType(
     {
@@ -40,7 +38,7 @@ def silent(_: str) -> None:
 
 @contextmanager
 def trial_cluster(
-    spec: ClusterSpec, *, timeout_s: float = 60.0, report: Report = silent, keep: bool = False
+    spec: ClusterSpec, *, timeout_s: float = 60.0, report: Progress = silent, keep: bool = False
 ) -> Iterator[RunningCluster]:
     """Yield a cluster that is ready, and stop it after the block unless it is to be kept.
 
@@ -85,7 +83,12 @@ def stopped_if_killed(cluster: Path) -> Iterator[None]:
 
 
 def launch(
-    cluster: RunningCluster, settings: JobSettings, *, fresh: bool = True, code: Path = PROJECT, report: Report = silent
+    cluster: RunningCluster,
+    settings: JobSettings,
+    *,
+    fresh: bool = True,
+    code: Path = PROJECT,
+    report: Progress = silent,
 ) -> Deployment:
     """Deploy the job on a local cluster; on return all its tasks run, and a checkpoint is complete.
 
