@@ -30,7 +30,7 @@ from job.settings.job_settings import load
 from job.settings.settings_table import settings_table
 
 _WAIT_HELP = "Seconds for all tasks to run and the first checkpoint; then the old job."
-EXAMPLES = """
+EPILOG = """
 The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.recloop/models/ml-100k
 
 Or it is a registry's current version, whenever that moves: recloop deploy --set models.url=.recloop/registry --set

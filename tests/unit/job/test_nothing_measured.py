@@ -174,3 +174,10 @@ def test_scores_that_are_written_are_reported_whatever_becomes_of_the_bundle(
     shown = run(*SCORE, "--top", "1000")
     assert shown.exit_code == 0, shown.output
     assert "so no list has 1,000 (--top, scoring.candidates)" in shown.stderr
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--negatives"])
+def test_an_option_that_a_recommender_has_no_use_for_is_refused_as_it_is_written(option: str) -> None:
+    shown = run(*TRAIN, option, "3")
+    assert shown.exit_code == 1
+    assert f"{option} is for " in shown.output
