@@ -211,7 +211,7 @@ def _variants(rows: Any, dealt: Mapping[str, int], question: Question, obstacle:
     if not dealt:
         msg = "no list there carries a variant: deploy with models.variants, and let users act"
         raise AbReportError(msg)
-    first = question.baseline or min(dealt)
+    first = min(dealt) if question.baseline is None else question.baseline
     if first not in dealt:
         msg = f"no list there is of a variant {first!r}; there are {', '.join(sorted(dealt))}"
         raise AbReportError(msg)
@@ -222,12 +222,10 @@ def _variants(rows: Any, dealt: Mapping[str, int], question: Question, obstacle:
         trials[name] = Trials(shares=shares, behaviors=int((n * count).sum()), hits=int((h * count).sum()))
     results = []
     for name in (first, *sorted(dealt.keys() - {first})):
-        gap, verdict = None, None
-        if name != first and obstacle is not None:
-            verdict = obstacle
-        elif name != first:
-            pair = trials[name].shares, trials[first].shares
-            gap = difference(*pair, comparisons=len(dealt) - 1, once=question.once)
+        gap, verdict = None, None if name == first else obstacle
+        if name != first and obstacle is None:
+            shares, others = trials[name].shares, trials[first].shares
+            gap = difference(shares, others, comparisons=len(dealt) - 1, once=question.once)
             verdict = _verdict(gap)
         results.append(
             VariantResult(

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from job.cluster import ClusterSpec, RunningCluster, find
+from job.cluster.running import Progress
 from job.deployment.compacting import keep_compacted
 from job.deployment.deploy import Deployment
 from job.replay.files_target import FilesTarget
@@ -18,7 +19,7 @@ from job.replay.log_writer import count_lines
 from job.replay.replay import Pace, replay
 from job.settings.job_settings import load
 from job.tables.query import QueryResult
-from job.trial import Report, accounted, launch, trial_cluster
+from job.trial import accounted, launch, trial_cluster
 from model.bundles.bundle import Bundle
 from model.bundles.manifest import BundleError
 from model.datasets.action_map import parse_action_map
@@ -77,7 +78,7 @@ class Folders:
         return self.root / "demo" / "tables"
 
 
-def demo_cluster(folders: Folders, report: Report, *, keep: bool) -> AbstractContextManager[RunningCluster]:
+def demo_cluster(folders: Folders, report: Progress, *, keep: bool) -> AbstractContextManager[RunningCluster]:
     """Start a JobManager and one TaskManager, with an empty log and empty tables.
 
     A cluster that an earlier run kept is stopped.
@@ -98,7 +99,7 @@ def prepare_data(folders: Folders, on_progress: Count) -> Dataset:
     return prepare(request, folders.data, progress=on_progress).dataset
 
 
-def train_bundle(dataset: Dataset, folders: Folders, report: Report) -> Bundle:
+def train_bundle(dataset: Dataset, folders: Folders, report: Progress) -> Bundle:
     """Train SASRec on the first 80 %, or return an earlier run's bundle if its training data is the same."""
     try:
         there = Bundle.load(folders.bundle)
@@ -117,7 +118,7 @@ def train_bundle(dataset: Dataset, folders: Folders, report: Report) -> Bundle:
     return fit(dataset, folders.bundle, FitConfig(cut=CUT), datetime.now(UTC), on_progress).bundle
 
 
-def deploy_job(cluster: RunningCluster, folders: Folders, report: Report) -> Deployment:
+def deploy_job(cluster: RunningCluster, folders: Folders, report: Progress) -> Deployment:
     """Deploy the job with empty state."""
     settings = load(
         defaults={

@@ -2,19 +2,17 @@
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from types import MappingProxyType
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster, start, stop
+from job.cluster.running import Progress
 from job.deployment.deploy import DeployRequest, Target, deploy
 from job.deployment.shipping import PROJECT
 from job.deployment.steps import Deployment
 from job.settings.job_settings import JobSettings
-
-Report = Callable[[str], None]
-"""A callback that reports each step in a few words."""
 
 WATCHED: Mapping[str, str] = MappingProxyType(
     {
@@ -40,7 +38,7 @@ def silent(_: str) -> None:
 
 @contextmanager
 def trial_cluster(
-    spec: ClusterSpec, *, timeout_s: float = 60.0, report: Report = silent, keep: bool = False
+    spec: ClusterSpec, *, timeout_s: float = 60.0, report: Progress = silent, keep: bool = False
 ) -> Iterator[RunningCluster]:
     """Yield a cluster that is ready, and stop it after the block unless it is to be kept.
 
@@ -69,20 +67,28 @@ def trial_cluster(
 
 @contextmanager
 def stopped_if_killed(cluster: Path) -> Iterator[None]:
-    """Have the cluster in a folder stopped if this process dies in the block, even by SIGKILL.
+    """Have the cluster in a folder stopped if the block raises, or this process dies in it, even by SIGKILL.
 
     Another process waits for the end of its standard input, a pipe that closes with this process.
     """
     command = [sys.executable, "-c", _STOP_AT_END, str(cluster.absolute())]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as waiting:
+    # In the project's folder, since Python looks for modules first where it runs: a user may have their own job.py.
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, cwd=PROJECT) as watch:
         try:
             yield
-        finally:
-            waiting.kill()
+        except BaseException:  # the cluster may run still: Ctrl-C may have broken off its stop
+            watch.communicate()
+            raise
+        watch.kill()
 
 
 def launch(
-    cluster: RunningCluster, settings: JobSettings, *, fresh: bool = True, code: Path = PROJECT, report: Report = silent
+    cluster: RunningCluster,
+    settings: JobSettings,
+    *,
+    fresh: bool = True,
+    code: Path = PROJECT,
+    report: Progress = silent,
 ) -> Deployment:
     """Deploy the job on a local cluster; on return all its tasks run, and a checkpoint is complete.
 

@@ -82,15 +82,15 @@ def measure_freshness(workload: Workload, capacity_per_s: float) -> Freshness:
             loads.append(load)
             if share == _HALF:
                 half = stalls(waits, done), waits, done
-        share = fallback_share(live.tables)
-    found, waits, done = half
+        fallbacks = fallback_share(live.tables)
+    stalled, waits, done = half
     begin_ms = int(waits[0, 0]) if len(waits) else 0
     thinned = waits[:: max(1, len(waits) // _POINTS)].tolist()
     return Freshness(
         capacity_per_s=capacity_per_s,
-        fallback_share=share,
+        fallback_share=fallbacks,
         loads=tuple(loads),
-        stalls=found,
+        stalls=stalled,
         half_load=tuple(((at - begin_ms) / 1000, float(took)) for at, took in thinned),
         checkpoints_s=tuple(sorted((each.trigger_ms - begin_ms) / 1000 for each in done)) if len(waits) else (),
     )

@@ -10,14 +10,14 @@ class Goal:
 
     Attributes:
         figure: the figure's name in the JSON.
-        says: a description of the figure.
+        title: a description of the figure.
         steps: the values to reach, one after the other.
         at_least: whether more is better.
         unit: the text after the number.
     """
 
     figure: str
-    says: str
+    title: str
     steps: tuple[float, ...]
     at_least: bool
     unit: str = ""
@@ -28,8 +28,8 @@ class Goal:
 
     def reached(self, value: float) -> int:
         """Return how many of the steps the value reaches, from the first on."""
-        reached = [value >= step if self.at_least else value <= step for step in self.steps]
-        return reached.index(False) if False in reached else len(reached)
+        passed = [value >= step if self.at_least else value <= step for step in self.steps]
+        return passed.index(False) if False in passed else len(passed)
 
 
 GOALS = (

@@ -42,7 +42,7 @@ class Live:
     """A running job on its cluster.
 
     Attributes:
-        workload: the workload.
+        workload: the behaviours and the model that it is measured with.
         cluster: the cluster it runs on.
         rest: the cluster's REST interface.
         job_id: Flink's id of the job.

@@ -4,14 +4,14 @@ import subprocess
 from pathlib import Path
 
 from job.bench.errors import BenchError
+from job.cluster.running import Progress
 from job.deployment.shipping import PROJECT
-from job.trial import Report
 
 _PYTHON = PROJECT / ".venv-stream-peers" / "bin" / "python"
 _MAKE_S = 900.0
 
 
-def peers_python(report: Report) -> Path:
+def peers_python(report: Progress) -> Path:
     """Return the interpreter; `make stream-peers` makes or repairs its environment.
 
     Raises:

@@ -36,16 +36,16 @@ def goals_grid(results: Results) -> Grid:
         if goal.figure == "cost_ratio_million_over_thousand_users" and results.users is not None:
             many = results.users.many.users
             verdict += f", with {many:,} users only" if many < 1_000_000 else ""
-        rows.append((goal.says, measured, bounds, verdict))
+        rows.append((goal.title, measured, bounds, verdict))
     return Grid("goals", ("what", "measured", "goal", "verdict"), tuple(rows))
 
 
 def notes(results: Results, kept: Mapping[str, Kept]) -> list[str]:
     """Return the caveats that a reader of these figures has to know."""
-    found = [f"VOID, {reason}" for reason in void_reasons(results)]
-    if not found and results.job is not None:
+    caveats = [f"VOID, {reason}" for reason in void_reasons(results)]
+    if not caveats and results.job is not None:
         named = ", ".join(f"{key}={value}" for key, value in results.job.as_set.shortcuts.items())
-        found.append(
+        caveats.append(
             "Every list was scored anew: fallback share 0, cache hit share 0; "
             + (f"settings: {named}" if named else "the job has no score cache, coalescing or shedding")
         )
@@ -53,15 +53,15 @@ def notes(results: Results, kept: Mapping[str, Kept]) -> list[str]:
         runs = {part: kept[part].run for part in parts if part in kept}
         if len(set(runs.values())) > 1:
             apart = ", ".join(f"{part} {run}" for part, run in runs.items())
-            found.append(f"Not of one run, so ratios between them may tell of the machine: {apart}")
+            caveats.append(f"Not of one run, so ratios between them may tell of the machine: {apart}")
     if small := sorted({each.scale for each in kept.values() if each.scale != "full"}):
         many = "" if results.users is None else f"; many users are {results.users.many.users:,}"
-        found.append(f"Not at full size ({', '.join(small)}): shorter times, fewer samples{many}")
+        caveats.append(f"Not at full size ({', '.join(small)}): shorter times, fewer samples{many}")
     if results.model is not None:
-        found.append(
+        caveats.append(
             f"Histories hold {results.model.history_mean:.0f} items on the mean of at most 50, in all contenders alike."
         )
-    return found
+    return caveats
 
 
 def write_report(results: Results, kept: Mapping[str, Kept], path: Path) -> None:

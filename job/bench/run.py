@@ -15,7 +15,7 @@ from job.bench.report import write_report
 from job.bench.results import Kept, Results, keep, read_kept
 from job.bench.scale import Scale
 from job.bench.workload import make_workload
-from job.trial import Report
+from job.cluster.running import Progress
 from model.folders import FolderKind, claim_folder
 
 _OUT = FolderKind("a bench's folder", "bench.txt", frozenset(), ())
@@ -43,7 +43,7 @@ class Bench:
     overrides: tuple[str, ...] = ()
 
 
-def run_bench(bench: Bench, report: Report, done: Done) -> tuple[Results, dict[str, Kept]]:
+def run_bench(bench: Bench, report: Progress, done: Done) -> tuple[Results, dict[str, Kept]]:
     """Run the parts, and return the results of all parts, with those of earlier runs.
 
     Raises:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from job.bench.peers.histories import apply
 from job.bench.scale import Scale
-from job.trial import Report
+from job.cluster.running import Progress
 from model.bundles.bundle import Bundle, Manifest, Training, write_bundle
 from model.datasets.generate import Synthetic, generate
 from model.datasets.prepared import Dataset
@@ -57,7 +57,7 @@ class Workload:
     dataset: Dataset
     bundle: Bundle
     overrides: tuple[str, ...]
-    report: Report
+    report: Progress
 
     def past(self) -> Iterator[UserBehavior]:
         """Return the behaviours before timing begins."""
@@ -68,7 +68,7 @@ class Workload:
         return islice(self.dataset.behaviors(), self.scale.past, None)
 
 
-def make_workload(scale: Scale, folder: Path, overrides: tuple[str, ...], report: Report) -> Workload:
+def make_workload(scale: Scale, folder: Path, overrides: tuple[str, ...], report: Progress) -> Workload:
     """Generate behaviours and train the model; equal scales give equal results."""
     report("generating behaviours")
     shape = Synthetic(users=scale.users, items=scale.items, behaviors=scale.past + scale.timed)
@@ -77,7 +77,7 @@ def make_workload(scale: Scale, folder: Path, overrides: tuple[str, ...], report
     return Workload(scale, folder, dataset, train_briefly(scale, folder, report), overrides, report)
 
 
-def train_briefly(scale: Scale, folder: Path, report: Report, kind: Literal["sasrec", "gru"] = "sasrec") -> Bundle:
+def train_briefly(scale: Scale, folder: Path, report: Progress, kind: Literal["sasrec", "gru"] = "sasrec") -> Bundle:
     """Train a model briefly on every item, and write its bundle.
 
     A GRU keeps its initial weights, as it is slow to train.

@@ -10,14 +10,13 @@ from rich.table import Table
 
 from job.ab_report import AbReport, AbReportError, Question, Verdict, read_report
 from job.ab_statistics import Estimate
-from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory
-from job.commands.output import figure, print_json, print_line, stop_on
+from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory, stop_on_errors
+from job.commands.output import figure, print_json, print_line
 from job.commands.sql import DEFAULT_TABLES_DIR, console
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
 from job.settings.values import LONGEST_LIST, JobName
 from job.topology.rules import action_table
 from model.actions import DEFAULT_ACTIONS, history_actions
-from model.errors import RecloopError
 
 _FEW_USERS = 30
 _CONCLUSIONS = {
@@ -83,7 +82,7 @@ def report(
 ) -> None:
     """Compare variants by how often the next item that a user took was in the user's list."""
     since_time, name = _time(since), _job_name(job_name)
-    with stop_on(RecloopError):
+    with stop_on_errors():
         deployed = deployed_settings(directory / "deployments", name) or deployed_settings(REMOTE_DEPLOYMENTS, name)
         table = DEFAULT_ACTIONS if deployed is None else action_table(deployed)
         question = Question(
@@ -98,12 +97,12 @@ def report(
         if not tables_dir.is_dir():
             msg = f"{tables_dir} is no folder: give --tables-dir, or run a job that writes it"
             raise AbReportError(msg)
-        found = read_report(tables_dir, question)
+        result = read_report(tables_dir, question)
     if as_json:
-        print_json({"top": top, "since": since, "actions": sorted(question.actions), "once": once, **_json(found)})
+        print_json({"top": top, "since": since, "actions": sorted(question.actions), "once": once, **_json(result)})
         return
-    console().print(_table(found, top))
-    for remark in _remarks(found):
+    console().print(_table(result, top))
+    for remark in _remarks(result):
         print_line(remark)
     builtin = " (the built-in ones, since no deployment of that job is known here: see --dir)"
     reading = "for this one look" if once else "however often one looks"
@@ -120,7 +119,7 @@ def _time(text: str | None) -> datetime | None:
         time = datetime.min
     if time is not None and time.tzinfo is None:
         msg = f"{text!r} is no time with its zone, as 2026-01-31T12:00Z"
-        raise typer.BadParameter(msg, param_hint="--since")
+        raise typer.BadParameter(msg, param_hint="'--since'")
     return time
 
 
@@ -129,10 +128,10 @@ def _job_name(text: str) -> str:
         return TypeAdapter(JobName).validate_python(text)
     except ValidationError as error:
         msg = f"{text!r} cannot be a job's name: give the name that it was deployed with"
-        raise typer.BadParameter(msg, param_hint="--job-name") from error
+        raise typer.BadParameter(msg, param_hint="'--job-name'") from error
 
 
-def _json(found: AbReport) -> dict[str, Any]:
+def _json(result: AbReport) -> dict[str, Any]:
     variants = [
         {
             "variant": each.name,
@@ -146,23 +145,23 @@ def _json(found: AbReport) -> dict[str, Any]:
             "difference_interval": None if each.difference is None else each.difference.interval,
             "verdict": each.verdict,
         }
-        for each in found.variants
+        for each in result.variants
     ]
     return {
         "variants": variants,
-        "moved_users": found.moved,
-        "settled_since": None if found.settled is None else found.settled.isoformat(),
-        "sample_ratio_p": found.mismatch,
+        "moved_users": result.moved,
+        "settled_since": None if result.settled is None else result.settled.isoformat(),
+        "sample_ratio_p": result.mismatch,
     }
 
 
-def _table(found: AbReport, top: int) -> Table:
-    first = found.variants[0].name
+def _table(result: AbReport, top: int) -> Table:
+    first = result.variants[0].name
     table = Table("variant", title=f"the next behaviour's item among the list's first {top:,}", title_justify="left")
     rates = (f"HR@{top}", "95 % interval", f"less {first}'s", "95 % interval")
     for title in ("users", "of them acted", "behaviours", *rates):
         table.add_column(title, justify="right")
-    for each in found.variants:
+    for each in result.variants:
         table.add_row(
             each.name,
             f"{each.dealt:,}",
@@ -180,20 +179,20 @@ def _interval(estimate: Estimate) -> str:
     return "-" if estimate.interval is None else "{:.4f} to {:.4f}".format(*estimate.interval)
 
 
-def _remarks(found: AbReport) -> list[str]:
+def _remarks(result: AbReport) -> list[str]:
     """Return the remarks that a reader of the table has to know."""
-    first, *others = found.variants
+    first, *others = result.variants
     remarks = []
     for each in others:
         conclusion = _CONCLUSIONS[each.verdict or Verdict.TOO_FEW].format(name=each.name)
         remarks.append(f"{each.name} and {first.name}: {conclusion}")
-    if not any(each.trials.users for each in found.variants):
-        remarks.append("Nobody did any of these after a list, so no rate was measured.")
-    elif any(each.trials.users < _FEW_USERS for each in found.variants):
+    if not any(each.trials.users for each in result.variants):
+        remarks.append("No user did a counted action after a list, so no rate was measured.")
+    elif any(each.trials.users < _FEW_USERS for each in result.variants):
         remarks.append(f"A variant has fewer than {_FEW_USERS} users who acted: the interval of its rate is rough.")
-    if found.settled is not None:
+    if result.settled is not None:
         remarks.append(
-            f"{found.moved:,} users had lists of several variants, since weights, salt or variants changed: from "
-            f"--since {found.settled:%Y-%m-%dT%H:%M:%SZ} on each has those of one."
+            f"{result.moved:,} users had lists of several variants, since weights, salt or variants changed: from "
+            f"--since {result.settled:%Y-%m-%dT%H:%M:%SZ} on each has those of one."
         )
     return remarks

@@ -14,7 +14,7 @@ from rich.table import Table
 from job import cluster
 from job.cluster.layout import Layout
 from job.cluster.processes import marked
-from job.commands.options import ReadyWithin, tcp_port
+from job.commands.options import AsJson, ReadyWithin, tcp_port
 from job.commands.output import Screen, print_line
 from job.deployment.cluster_checks import advice
 
@@ -93,7 +93,7 @@ def start(
 @app.command()
 def status(
     directory: Directory = cluster.DEFAULT_DIRECTORY,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the processes that run; exit with 1 if no cluster does."""
     found = read_status(directory)

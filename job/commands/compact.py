@@ -73,7 +73,7 @@ def _stopped_by_signals() -> Iterator[threading.Event]:
 
 
 def _pass(compactor: Compactor, stopping: threading.Event, *, as_json: bool, watch: bool) -> None:
-    """Merge once and print the counts; with `watch` tables that are busy wait for the next pass."""
+    """Merge once and print the counts; busy tables are left to the next pass if `watch`, else they stop the command."""
     started = time.perf_counter()
     try:
         report = compactor.run_once(time.time_ns() // 1_000_000, stopping.is_set)

@@ -22,18 +22,18 @@ from model.pictures import NO_PICTURES, can_draw
 if TYPE_CHECKING:
     from model.compression.outcomes import Figures, Report
 
-METHODS = (*STEPS, "distill+int8", "distill+prune")
-METHODS_HELP = (
+_METHODS = (*STEPS, "distill+int8", "distill+prune")
+_METHODS_HELP = (
     "A method, repeatable; several with + between go on from each other. By default each alone, distill+int8 and "
     "distill+prune. " + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
 )
-MAX_LOSS_HELP = "Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."
-KEEP_HELP = "prune, distill: share of the units or layers that is left, by default 0.5."
-EPOCHS_HELP = (
+_MAX_LOSS_HELP = "Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."
+_KEEP_HELP = "prune, distill: share of the units or layers that is left, by default 0.5."
+_EPOCHS_HELP = (
     "distill: passes over the data; prune: 0.3 of them. By default those of the bundle's kind, or of the options "
     "behind its name; those that train was given are not known."
 )
-SEED_HELP = "prune, distill: seed of everything random, by default 0."
+_SEED_HELP = "prune, distill: seed of everything random, by default 0."
 
 
 def compress(
@@ -41,12 +41,12 @@ def compress(
     dataset: Annotated[
         str | None, typer.Argument(help="Name or folder of the data set it was trained on; the bundle's by default.")
     ] = None,
-    how: Annotated[list[str] | None, typer.Option(help=METHODS_HELP)] = None,
-    max_loss: Annotated[float, typer.Option(min=-1_000, max=1, help=MAX_LOSS_HELP)] = 0.01,
+    how: Annotated[list[str] | None, typer.Option(help=_METHODS_HELP)] = None,
+    max_loss: Annotated[float, typer.Option(min=-1_000, max=1, help=_MAX_LOSS_HELP)] = 0.01,
     out: Annotated[Path | None, typer.Option(help="Folder for the bundles; by default BUNDLE-compressed.")] = None,
-    keep: Annotated[float | None, typer.Option(min=0.01, max=1.0, help=KEEP_HELP)] = None,
-    epochs: Annotated[int | None, bounded("epochs", EPOCHS_HELP)] = None,
-    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help=SEED_HELP)] = None,
+    keep: Annotated[float | None, typer.Option(min=0.01, max=1.0, help=_KEEP_HELP)] = None,
+    epochs: Annotated[int | None, bounded("epochs", _EPOCHS_HELP)] = None,
+    seed: Annotated[int | None, typer.Option(min=0, max=2**32 - 1, help=_SEED_HELP)] = None,
     data_dir: DataFolder = DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -70,7 +70,7 @@ def compress(
     from model.compression.steps import Shrinking
 
     wanted = Compressing(
-        methods=tuple(dict.fromkeys(how or METHODS)),
+        methods=tuple(dict.fromkeys(how or _METHODS)),
         max_loss=max_loss,
         shrinking=Shrinking(keep=keep, epochs=epochs, seed=seed),
         created_at=datetime.now(UTC),

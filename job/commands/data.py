@@ -10,7 +10,7 @@ from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from job.commands.options import DATA_DIR, DataFolder, Overrides, Seed, SettingsFile
+from job.commands.options import DATA_DIR, AsJson, DataFolder, Overrides, Seed, SettingsFile, stop_on_errors
 from job.commands.output import Screen, label, print_json, stop_on
 from model.actions import DEFAULT_ACTIONS, ActionTable
 from model.datasets.action_map import parse_action_map
@@ -23,11 +23,10 @@ from model.datasets.prepare import Outcome, Request, prepare
 from model.datasets.prepared import DATASET, Dataset
 from model.datasets.reading import Format
 from model.datasets.sources import SOURCES, Source
-from model.errors import RecloopError
 from model.event_time import UNITS
 from model.folders import check_replaceable, checked_name
 
-CACHE_DIR = Path(".recloop/cache")
+_CACHE_DIR = Path(".recloop/cache")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="rich", help="Prepare, generate and show data sets.")
 
@@ -61,9 +60,8 @@ recloop data prepare csv --path acts.dat --delimiter :: --columns user=1,item=2,
 """
 _SETTINGS_HELP = "The job's settings: its actions, log.* and profile.event_ids_limit hold here as well."
 
-MOST = 1_000_000_000
+_MOST_EACH = 1_000_000_000
 """The most users, items or tastes of a generated set."""
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")]
 
 
 @app.command("prepare", epilog=_EXAMPLES)
@@ -85,7 +83,7 @@ def prepare_command(
     overrides: Overrides = None,
     data_dir: DataFolder = DATA_DIR,
     force: Annotated[bool, typer.Option("--force", help="Prepare it even if it is up to date.")] = False,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Read a data set, put it into time order and write it where the other commands find it.
 
@@ -93,7 +91,7 @@ def prepare_command(
     written (--least-usable). A repeated event_id counts once and impossible times are left out, as in the job. A set
     that is up to date is not prepared again.
     """
-    with stop_on(RecloopError):
+    with stop_on_errors():
         kind = _source(source, path)
         parts = (ITEM, TITLE, GROUP)
         catalogue = None if item_columns is None else parse_columns(item_columns, "--item-columns", parts, (ITEM,))
@@ -101,17 +99,17 @@ def prepare_command(
         request = Request(
             name=checked_name(source if name is None else name, "a data set"),
             source=source,
-            path=path or fetch_ml_100k(CACHE_DIR),
+            path=path or fetch_ml_100k(_CACHE_DIR),
             actions=parse_action_map(actions, kind.mapping(table), table),
-            form=_format(source, columns, delimiter, encoding, time_unit),
+            form=_format(source, kind, columns, delimiter, encoding, time_unit),
             items=items,
             item_form=Format(encoding, columns=catalogue, delimiter=item_delimiter),
             table=table,
             log=log,
             least_usable=least_usable,
         )
-        columns_shown = (SpinnerColumn(), label("{task.description}: {task.completed:,}"), TimeElapsedColumn())
-        with Progress(*columns_shown, console=Screen(stderr=True), transient=True) as progress:
+        bar_columns = (SpinnerColumn(), label("{task.description}: {task.completed:,}"), TimeElapsedColumn())
+        with Progress(*bar_columns, console=Screen(stderr=True), transient=True) as progress:
             task = progress.add_task(f"reading {source}", total=None)
             folder = data_dir / request.name
             outcome = prepare(request, folder, force=force, progress=lambda n: progress.update(task, completed=n))
@@ -120,15 +118,15 @@ def prepare_command(
 
 @app.command("generate")
 def generate_command(
-    users: Annotated[int, typer.Option(min=1, max=MOST, help="Number of users.")] = 10_000,
-    items: Annotated[int, typer.Option(min=1, max=MOST, help="Number of items.")] = 5_000,
+    users: Annotated[int, typer.Option(min=1, max=_MOST_EACH, help="Number of users.")] = 10_000,
+    items: Annotated[int, typer.Option(min=1, max=_MOST_EACH, help="Number of items.")] = 5_000,
     behaviors: Annotated[int, typer.Option(min=1, max=10**12, help="Number of behaviours.")] = 1_000_000,
     zipf: Annotated[float, typer.Option(min=0, max=100, help="Exponent of item popularity; 0 is uniform.")] = 1.0,
-    tastes: Annotated[int, typer.Option(min=1, max=MOST, help="Latent groups of items; users lean to two.")] = 20,
+    tastes: Annotated[int, typer.Option(min=1, max=_MOST_EACH, help="Latent groups of items; users lean to two.")] = 20,
     days: Annotated[float, typer.Option(min=0.001, max=MOST_DAYS, help="Event time that the rows span.")] = 30.0,
     seed: Seed = 0,
     out: Annotated[Path, typer.Option(help="Folder to write; its name names the set.")] = DATA_DIR / "synthetic",
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Generate synthetic behaviours of any size, with tastes that a model can learn; equal options give equal bytes.
 
@@ -156,7 +154,7 @@ def generate_command(
 def show_command(
     name: Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")],
     data_dir: DataFolder = DATA_DIR,
-    as_json: Json = False,
+    as_json: AsJson = False,
 ) -> None:
     """Sum up a prepared data set.
 
@@ -165,7 +163,7 @@ def show_command(
 
       recloop data show ml-100k --json
     """
-    with stop_on(RecloopError):
+    with stop_on_errors():
         dataset = find_dataset(name, data_dir)
     if as_json:
         print_json(asdict(dataset.info))
@@ -196,8 +194,10 @@ def _source(name: str, path: Path | None) -> Source:
     return kind
 
 
-def _format(source: str, columns: str | None, delimiter: str | None, encoding: str | None, unit: str | None) -> Format:
-    if not SOURCES[source].columns and (columns or delimiter):
+def _format(
+    source: str, kind: Source, columns: str | None, delimiter: str | None, encoding: str | None, unit: str | None
+) -> Format:
+    if not kind.columns and (columns or delimiter):
         msg = f"--columns and --delimiter are for csv and parquet; the columns of {source} are known"
         raise SourceError(msg)
     if unit is not None and unit not in UNITS:

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from job import demo as steps
 from job.cluster import RunningCluster
+from job.cluster.running import Progress
 from job.commands.options import fail, stop_on_errors
 from job.commands.output import Screen
 from job.commands.sql import console, show_result
 from job.demo import DemoError, Folders
-from job.trial import Report
 from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset
 
@@ -151,7 +151,7 @@ def _names(items: object, titles: dict[str, str]) -> list[str]:
 
 
 @contextmanager
-def _step(name: str) -> Iterator[Report]:
+def _step(name: str) -> Iterator[Progress]:
     """Show the progress of a step, and its duration at the end."""
     began = time.monotonic()
     with _console.status(name) as spinner:

@@ -29,8 +29,8 @@ from job.deployment.deploy import deploy as deploy_job
 from job.settings.job_settings import load
 from job.settings.settings_table import settings_table
 
-WAIT_HELP = "Seconds for all tasks to run and the first checkpoint; then the old job."
-EXAMPLES = """
+_WAIT_HELP = "Seconds for all tasks to run and the first checkpoint; then the old job."
+EPILOG = """
 The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.recloop/models/ml-100k
 
 Or it is a registry's current version, whenever that moves: recloop deploy --set models.url=.recloop/registry --set
@@ -56,7 +56,7 @@ def deploy(
     start_from: Annotated[
         str | None, typer.Option("--from", metavar="URI", help="A savepoint or checkpoint to go on from.")
     ] = None,
-    wait_s: Annotated[float, typer.Option("--wait", min=1, max=LONGEST_S, help=WAIT_HELP)] = WAIT_S,
+    wait_s: Annotated[float, typer.Option("--wait", min=1, max=LONGEST_S, help=_WAIT_HELP)] = WAIT_S,
     take_over: Annotated[
         bool, typer.Option(help="Take the tables folder also from a job whose cluster does not answer.")
     ] = False,
@@ -70,8 +70,7 @@ def deploy(
     with stop_on_errors(), console.status("reading the settings") as spinner:
         settings = load(settings_file, overrides or ())
         cluster = None if jobmanager else running_cluster(directory)
-        remote = (str(jobmanager), REMOTE_DEPLOYMENTS, checkpoints)
-        target = Target.remote(*remote) if cluster is None else Target.local(cluster)
+        target = Target.local(cluster) if cluster else Target.remote(str(jobmanager), REMOTE_DEPLOYMENTS, checkpoints)
         command = shlex.join(["recloop", *sys.argv[1:]])
         request = DeployRequest(
             target=target,

@@ -14,14 +14,15 @@ from job.commands.data import find_dataset
 from job.commands.options import (
     DATA_DIR,
     LEAST_CUT,
+    TARGETS_HELP,
     AsJson,
-    CutOff,
     DataFolder,
     Dim,
     HistoryLength,
     PreparedSet,
-    TargetsPerUser,
     Threads,
+    epoch_ms,
+    targets_limit,
 )
 from job.commands.output import Screen, figure, print_json, warn
 from job.commands.train import CUT, RECOMMENDERS_HELP, TrainingProgress, use_threads
@@ -34,10 +35,13 @@ if TYPE_CHECKING:
     from model.evaluation.comparison import Comparison
     from model.evaluation.measures import Interval
 
-MEASURES = {"hr": 4, "ndcg": 4, "mrr": 4, "coverage": 4, "novelty": 2}
+_MEASURES = {"hr": 4, "ndcg": 4, "mrr": 4, "coverage": 4, "novelty": 2}
 """The measures of the table, by their fields' names, with the number of decimal places."""
-CUT_HELP = f"time-split: share of the behaviours to train on; {CUT:g} by default."
-NAMES_HELP = f"Names, with commas between, to train and measure. {RECOMMENDERS_HELP}"
+_CUT_HELP = f"time-split: share of the behaviours to train on; {CUT:g} by default."
+_CUT_OFF_HELP = (
+    "time-split: test on what is later than this, epoch milliseconds, in place of --cut; a bundle's own by default."
+)
+_NAMES_HELP = f"Names, with commas between, to train and measure. {RECOMMENDERS_HELP}"
 EXAMPLES = """
 Examples:
 
@@ -67,18 +71,18 @@ class Part(StrEnum):
 
 def evaluate(
     dataset: PreparedSet,
-    recommender: Annotated[str | None, typer.Option(help=NAMES_HELP)] = None,
+    recommender: Annotated[str | None, typer.Option(help=_NAMES_HELP)] = None,
     bundle: Annotated[list[Path] | None, typer.Option(help="A bundle's folder, measured as it is; repeatable.")] = None,
     protocol: Annotated[Protocol | None, typer.Option(help="By default time-split for bundles.")] = None,
     on: Annotated[Part, typer.Option(help="Which part is foreseen.")] = Part.TEST,
-    cut: Annotated[float | None, typer.Option(min=LEAST_CUT, max=1, help=CUT_HELP)] = None,
-    cut_off: CutOff = None,
+    cut: Annotated[float | None, typer.Option(min=LEAST_CUT, max=1, help=_CUT_HELP)] = None,
+    cut_off: Annotated[int | None, epoch_ms(_CUT_OFF_HELP)] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1_000, help="Trainings of each recommender that draws.")] = 1,
     top: Annotated[int, typer.Option(min=1, max=LONGEST_LIST, help="Length of a list.")] = 10,
     history_length: HistoryLength = 0,
     dim: Dim = 64,
     threads: Threads = 1,
-    targets_per_user: TargetsPerUser = None,
+    targets_per_user: Annotated[int | None, targets_limit(f"time-split: {TARGETS_HELP}")] = None,
     data_dir: DataFolder = DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -88,13 +92,12 @@ def evaluate(
     users are resampled, and an interval without 0 is a difference that is not chance.
     """
     chosen = protocol or (Protocol.TIME_SPLIT if bundle else Protocol.LEAVE_ONE_OUT)
-    if chosen is Protocol.LEAVE_ONE_OUT:
-        of_time_split = {"--cut": cut, "--cut-off": cut_off, "--targets-per-user": targets_per_user}
-        for name in (name for name, value in of_time_split.items() if value is not None):
-            msg = f"{name} has no effect on leave-one-out: leave it out, or give --protocol time-split"
-            raise typer.BadParameter(msg)
+    of_time_split = {"--cut": cut, "--cut-off": cut_off, "--targets-per-user": targets_per_user}
+    given = [name for name, value in of_time_split.items() if value is not None]
+    _refuse_unused(given, chosen, on, bundles=bool(bundle))
     prepared = find_dataset(dataset, data_dir)
-    contenders = _contenders(recommender, bundle or [], top)
+    bundles = [_loaded(folder, top) for folder in bundle or ()]
+    contenders: list[str | Bundle] = [*bundles, *_names(recommender)] or [DEFAULT_KIND]
     use_threads(threads)
     from model.datasets.interactions import load_interactions
     from model.evaluation.comparison import Trial, compare
@@ -106,7 +109,7 @@ def evaluate(
         if chosen is Protocol.LEAVE_ONE_OUT:
             split = leave_one_out(log, validation=validation)
         else:
-            newest = max((c.manifest.training.cut_off for c in contenders if isinstance(c, Bundle)), default=None)
+            newest = max((each.manifest.training.cut_off for each in bundles), default=None)
             since = newest if cut_off is None else cut_off
             split = time_split(log, cut or CUT, since, validation=validation, per_user=targets_per_user)
         trial = Trial(top=top, seeds=seeds, size=Size(history_length=history_length, dim=dim, k=max(100, top)))
@@ -116,24 +119,37 @@ def evaluate(
     print_json(asdict(comparison)) if as_json else _print(comparison)
 
 
-def _contenders(recommender: str | None, folders: list[Path], top: int) -> list[str | Bundle]:
-    """Return the bundles in the folders and the named recommenders; refuse bundles whose lists are too short."""
-    bundles = [Bundle.load(folder) for folder in folders]
-    for bundle in bundles:
-        returned = bundle.manifest.k
-        if top > returned and bundle.manifest.items > returned:
-            msg = (
-                f"{bundle.path} returns {returned} items at most: give --top {returned} or less, or train it again "
-                f"with --k {top}"
-            )
-            raise typer.BadParameter(msg, param_hint="--top")
-        try_bundle(bundle)
-    names = [name.strip() for name in (recommender or "").split(",") if name.strip()]
+def _refuse_unused(given: list[str], protocol: Protocol, on: Part, *, bundles: bool) -> None:
+    """Refuse a time split's options that have no effect."""
+    if given and protocol is Protocol.LEAVE_ONE_OUT:
+        msg = f"{given[0]} has no effect on leave-one-out: leave it out, or give --protocol time-split"
+        raise typer.BadParameter(msg)
+    if "--cut" in given and on is Part.TEST and (bundles or "--cut-off" in given):
+        reason = "beside --cut-off" if "--cut-off" in given else "on --bundle: its own cut-off counts"
+        msg = f"--cut has no effect {reason}; leave it out"
+        raise typer.BadParameter(msg)
+
+
+def _loaded(folder: Path, top: int) -> Bundle:
+    """Return the bundle in a folder; refuse it if its lists are too short."""
+    bundle = Bundle.load(folder)
+    returned = bundle.manifest.k
+    if top > returned and bundle.manifest.items > returned:
+        msg = (
+            f"{bundle.path} returns {returned} items at most: give --top {returned} or less, or train it again "
+            f"with --k {top}"
+        )
+        raise typer.BadParameter(msg, param_hint="'--top'")
+    try_bundle(bundle)
+    return bundle
+
+
+def _names(text: str | None) -> list[str]:
+    """Return the recommenders' names in a text with commas between, each once; refuse what is none."""
+    names = list(dict.fromkeys(name.strip() for name in (text or "").split(",") if name.strip()))
     for name in names:
         kind_named(name)
-    if not (names or bundles):
-        names = [DEFAULT_KIND]
-    return [*bundles, *dict.fromkeys(names)]
+    return names
 
 
 def _print(comparison: Comparison) -> None:
@@ -142,9 +158,9 @@ def _print(comparison: Comparison) -> None:
     table = Table("", "seeds", f"HR@{top:d}", f"NDCG@{top:d}", "MRR", "coverage", "novelty", title=title)
     for row in comparison.rows:
         mean, deviation = row.measures.mean, row.measures.deviation
-        cells = [figure(getattr(mean, name), places) for name, places in MEASURES.items()]
+        cells = [figure(getattr(mean, name), places) for name, places in _MEASURES.items()]
         if deviation is not None:
-            spreads = (figure(getattr(deviation, name), places) for name, places in MEASURES.items())
+            spreads = (figure(getattr(deviation, name), places) for name, places in _MEASURES.items())
             cells = [f"{cell} ± {spread}" for cell, spread in zip(cells, spreads, strict=True)]
         table.add_row(row.name, str(row.seeds), *cells)
     console.print(table)

@@ -7,6 +7,7 @@ import typer
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from job.commands.options import AsJson
 from job.commands.output import Screen, print_line
 from job.commands.sql import DEFAULT_TABLES_DIR, cell, console, require_folder, stop, to_json
 from job.tables.errors import TablesError
@@ -20,7 +21,7 @@ def lists(
     tables_dir: Annotated[Path, typer.Option(help="The job's output folder.")] = DEFAULT_TABLES_DIR,
     bundle: Annotated[Path | None, typer.Option(help="Bundle or prepared data set to take titles from.")] = None,
     last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many behaviours.")] = 10,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show a user's last behaviours and current list, and the changes in it."""
     require_folder(tables_dir)

@@ -57,8 +57,8 @@ def register(
     if as_json:
         print_json({"model": model, **asdict(version)})
         return
-    _print_line(f"{model} {version.id} is in {registry.place}.")
-    _print_line(f"To serve it: recloop models promote {model} {version.id}")
+    print_line(f"{model} {version.id} is in {registry.place}.")
+    print_line(f"To serve it: recloop models promote {model} {version.id}")
 
 
 @app.command("list")
@@ -74,20 +74,20 @@ def list_command(registry_url: RegistryUrl = DEFAULT_REGISTRY, as_json: AsJson =
         registry = Registry(registry_url)
         found: dict[str, dict[str, Any]] = {}
         for name in registry.names():
-            versions = registry.versions(name)
             try:
-                pointers = registry.pointers(name)
+                pointers = registry.pointers(name)  # before the versions: what they name is then among these
             except RegistryCorruptError as error:
-                found[name] = {"problem": str(error), "versions": [{"id": version} for version in versions]}
+                versions = [{"id": version} for version in registry.versions(name)]
+                found[name] = {"problem": str(error), "versions": versions}
             else:
-                rows = [_row(registry, name, pointers, version) for version in versions]
+                rows = [_row(registry, name, pointers, version) for version in registry.versions(name)]
                 found[name] = {"pointers": asdict(pointers), "versions": rows}
     if as_json:
         print_json(found)
     elif found:
         _print_list(found, registry.place)
     else:
-        _print_line(f"{registry.place} has no models: recloop train DATASET --register")
+        print_line(f"{registry.place} has no models: recloop train DATASET --register")
     problems = [model["problem"] for model in found.values() if "problem" in model]
     for problem in problems:
         print_line(f"Error: {problem}", err=True)
@@ -238,8 +238,4 @@ def _print_moved(name: str, pointers: Pointers, *, as_json: bool) -> None:
 def _print_pointers(name: str, pointers: Pointers) -> None:
     before = ", ".join(version.id for version in reversed(pointers.previous)) or "none"
     current, other = (v.id if v else "none" for v in (pointers.current, pointers.candidate))
-    _print_line(f"{name}: current {current}, candidate {other}; before that: {before} (revision {pointers.revision}).")
-
-
-def _print_line(message: str) -> None:
-    Screen().print(message, highlight=False, soft_wrap=True)
+    print_line(f"{name}: current {current}, candidate {other}; before that: {before} (revision {pointers.revision}).")

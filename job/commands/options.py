@@ -36,6 +36,16 @@ def tcp_port(text: str) -> Any:
     return typer.Option(min=1, max=65_535, help=text)
 
 
+def epoch_ms(text: str) -> Any:
+    """Return an option for a time in epoch milliseconds, with a help text."""
+    return typer.Option(min=0, max=2**62 - 1, help=text)
+
+
+def targets_limit(text: str) -> Any:
+    """Return an option for a limit of one user's targets, with a help text."""
+    return typer.Option(min=1, max=1_000_000, help=text)
+
+
 SettingsFile = Annotated[
     Path | None, typer.Option("--settings", "-s", help="A TOML file, one table a group: [lists] length = 20.")
 ]
@@ -43,7 +53,7 @@ Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="GROUP.NAME=VALUE", help="One setting, above the file; repeatable."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 ClusterDirectory = Annotated[Path, typer.Option("--dir", help="The cluster's state folder.")]
 DEFAULT_CLUSTER = DEFAULT_DIRECTORY
 PreparedSet = Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")]
@@ -51,15 +61,10 @@ DataFolder = Annotated[Path, typer.Option(help="Folder of prepared data sets.")]
 HistoryLength = Annotated[int, bounded("history_length", "Newest items that are read; 0 is what suits the model.")]
 Dim = Annotated[int, bounded("dim", "Width of an item's embedding.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of everything random.")]
-CutOff = Annotated[
-    int | None,
-    typer.Option(min=0, max=2**62 - 1, help="Train on what is older than this, epoch milliseconds; replaces --cut."),
-]
 Threads = Annotated[
     int,
     typer.Option(min=0, max=MOST_THREADS, help="CPU threads; 0 lets torch choose. On small models more only wait."),
 ]
-TargetsPerUser = Annotated[int | None, typer.Option(min=1, max=1_000_000, help=TARGETS_HELP)]
 ReadyWithin = Annotated[float, typer.Option("--timeout", min=1, max=LONGEST_S, help="Seconds until it must be ready.")]
 
 

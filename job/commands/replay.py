@@ -29,8 +29,8 @@ recloop kafka start && recloop replay ml-100k --to kafka --rate 500
 
 recloop replay ml-100k --to kafka --topic clicks --set kafka.brokers=kafka-1:9092,kafka-2:9092
 """
-PARTITIONS_HELP = "Of a log or topic that is not there yet; log.partitions."
-FASTEST = 1_000_000_000
+_PARTITIONS_HELP = "Of a log or topic that is not there yet; log.partitions."
+_FASTEST = 1_000_000_000
 """The highest rate, and the largest factor, of a pace."""
 
 
@@ -57,9 +57,9 @@ def replay(
     speed: Annotated[
         str | None, typer.Option(metavar="FACTORx", help="Event time runs so many times faster, as 1000x.")
     ] = None,
-    rate: Annotated[float | None, typer.Option(min=0.001, max=FASTEST, help="Behaviours a second.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.001, max=_FASTEST, help="Behaviours a second.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, max=10**12, help="Only the first so many.")] = None,
-    partitions: Annotated[int | None, typer.Option(min=1, max=MOST_PARTITIONS, help=PARTITIONS_HELP)] = None,
+    partitions: Annotated[int | None, typer.Option(min=1, max=MOST_PARTITIONS, help=_PARTITIONS_HELP)] = None,
     log: Annotated[Path | None, typer.Option(help="files: the folder, made if not there; log.folder.")] = None,
     topic: Annotated[str | None, typer.Option(help="kafka: the topic, made if not there; log.topic.")] = None,
     compression: Annotated[Compression, typer.Option(help="kafka: of the batches.")] = Compression.LZ4,
@@ -135,7 +135,7 @@ def _pace(speed: str | None, rate: float | None) -> Pace:
         factor = float(speed.removesuffix("x"))
     except ValueError:
         factor = 0.0
-    if not 0.000_001 <= factor <= FASTEST:  # NaN is refused too
-        msg = f"give a factor from 0.000001 to {FASTEST:,}, as 1000x, not {speed!r}"
+    if not 0.000_001 <= factor <= _FASTEST:  # NaN is refused too
+        msg = f"give a factor from 0.000001 to {_FASTEST:,}, as 1000x, not {speed!r}"
         raise typer.BadParameter(msg, param_hint="'--speed'")
     return Pace(speed=factor)

@@ -25,17 +25,17 @@ from job.settings.job_settings import load
 from job.settings.values import LONGEST_LIST
 from model.bundles.bundle import read_manifest
 
-BUNDLE_HELP = "The bundle's folder; by default that of scoring.bundle."
-TOP = 10
-TOP_HELP = f"Items a user; by default scoring.candidates if the settings have it, else {TOP}."
-OUT_HELP = "A folder of parts; with a suffix, as in lists.jsonl, one file. Replaced if it exists."
+_BUNDLE_HELP = "The bundle's folder; by default that of scoring.bundle."
+_TOP = 10
+_TOP_HELP = f"Items a user; by default scoring.candidates if the settings have it, else {_TOP}."
+_OUT_HELP = "A folder of parts; with a suffix, as in lists.jsonl, one file. Replaced if it exists."
 
 
 def score(
     dataset: PreparedSet,
-    out: Annotated[Path, typer.Option(help=OUT_HELP)],
-    bundle: Annotated[Path | None, typer.Option(help=BUNDLE_HELP)] = None,
-    top: Annotated[int | None, typer.Option(min=1, max=LONGEST_LIST, help=TOP_HELP)] = None,
+    out: Annotated[Path, typer.Option(help=_OUT_HELP)],
+    bundle: Annotated[Path | None, typer.Option(help=_BUNDLE_HELP)] = None,
+    top: Annotated[int | None, typer.Option(min=1, max=LONGEST_LIST, help=_TOP_HELP)] = None,
     processes: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help="That share the users; a CPU core each.")] = 1,
     settings_file: SettingsFile = None,
     overrides: Overrides = None,
@@ -64,12 +64,13 @@ def score(
     if bundle is not None:
         given.append(f"scoring.bundle={json.dumps(str(bundle))}")
     prepared = find_dataset(dataset, data_dir)
-    settings = load(settings_file, given, defaults={"scoring": {"candidates": TOP}}).resolved()
+    settings = load(settings_file, given, defaults={"scoring": {"candidates": _TOP}}).resolved()
+    wanted, scored_by = settings.scoring.candidates, settings.scoring.bundle
+    items = None if scored_by is None else read_manifest(scored_by).items
     summary = _score(Order(prepared, settings, out.absolute(), processes))
     seconds = time.perf_counter() - started
-    wanted, bundle = settings.scoring.candidates, settings.scoring.bundle
-    if bundle is not None and wanted > (items := read_manifest(bundle).items):
-        warn(f"there are {items:,} items, so no list has {wanted:,} (--top)")
+    if items is not None and wanted > items:
+        warn(f"there are {items:,} items, so no list has {wanted:,} (--top, scoring.candidates)")
     if as_json:
         print_json({"out": str(out), **asdict(summary), "seconds": round(seconds, 2)})
         return

@@ -10,6 +10,7 @@ import typer
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from job.commands.options import AsJson
 from job.commands.output import Screen, print_line, shown, warn
 from job.tables.errors import ExportError, QueryFailedError, UnreadableTableError
 from job.tables.export import check_target, export, new_file
@@ -47,7 +48,7 @@ def sql(
     form: Annotated[Format | None, typer.Option("--format", help="How rows are written; --json is json.")] = None,
     out: Annotated[Path | None, typer.Option(help="To this new file; its ending says how.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file of --out.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
     list_tables: Annotated[bool, typer.Option("--tables", help="List tables and columns.")] = False,
 ) -> None:
     """Query the output tables; it only reads. Quote reserved words: "timestamp".

@@ -18,16 +18,17 @@ from job.commands.options import (
     DATA_DIR,
     LEAST_CUT,
     MOST_THREADS,
+    TARGETS_HELP,
     AsJson,
-    CutOff,
     DataFolder,
     Dim,
     HistoryLength,
     PreparedSet,
     Seed,
-    TargetsPerUser,
     Threads,
     bounded,
+    epoch_ms,
+    targets_limit,
 )
 from job.commands.output import Screen, figure, print_json, print_line
 from model.bundles.bundle_files import BUNDLE
@@ -46,19 +47,20 @@ if TYPE_CHECKING:
     from model.fit import FitConfig, Fitted
     from model.training.train import EpochDone, TrainConfig
 
-MODELS_DIR = Path(".recloop/models")
+_MODELS_DIR = Path(".recloop/models")
 CUT = 0.8
-REGISTER_HELP = "Register it: the model's candidate from then on, or current if there was none."
-OPTIONS_HELP = "Its options may stand behind a name, als:dim=32:decay=0.8; a wrong one is told which there are."
-RECOMMENDERS_HELP = f"{OPTIONS_HELP} One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
-EPOCHS_HELP = "Passes over the data; by default what suits the recommender."
-PROCESSES_HELP = (
+_CUT_OFF_HELP = "Train on what is older than this, epoch milliseconds; replaces --cut."
+_REGISTER_HELP = "Register it: the model's candidate from then on, or current if there was none."
+_OPTIONS_HELP = "Its options may stand behind a name, als:dim=32:decay=0.8; the message on a wrong one lists them."
+RECOMMENDERS_HELP = f"{_OPTIONS_HELP} One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
+_EPOCHS_HELP = "Passes over the data; by default what suits the recommender."
+_PROCESSES_HELP = (
     "Processes of this machine that share each step; with --device cuda each has a GPU. When one is killed, all go on "
     "from the last checkpoint. Or start the command by torchrun, which may span machines."
 )
-PRECISION_HELP = "mixed: a GPU multiplies in 16 bits where that costs no accuracy."
-RESUME_HELP = "Go on from the checkpoint of the same command, whatever ended it. Left out, a checkpoint is removed."
-NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
+_PRECISION_HELP = "mixed: a GPU multiplies in 16 bits where that costs no accuracy."
+_RESUME_HELP = "Go on from the checkpoint of the same command, whatever ended it. Left out, a checkpoint is removed."
+_NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 EXAMPLES = """
 Examples:
 
@@ -83,29 +85,29 @@ def train(
     dataset: PreparedSet,
     recommender: Annotated[str, typer.Option(help=RECOMMENDERS_HELP)] = DEFAULT_KIND,
     cut: Annotated[float, typer.Option(min=LEAST_CUT, max=1, help="Share of the behaviours to train on.")] = CUT,
-    cut_off: CutOff = None,
+    cut_off: Annotated[int | None, epoch_ms(_CUT_OFF_HELP)] = None,
     out: Annotated[Path | None, typer.Option(help="Folder of the bundle; by default the data set's name.")] = None,
-    epochs: Annotated[int | None, bounded("epochs", EPOCHS_HELP)] = None,
+    epochs: Annotated[int | None, bounded("epochs", _EPOCHS_HELP)] = None,
     history_length: HistoryLength = 0,
     dim: Dim = 64,
     k: Annotated[int, typer.Option(min=10, max=BOUNDS["k"].most, help="Items a prediction returns.")] = 100,
-    negatives: Annotated[int | None, bounded("negatives", NEGATIVES_HELP)] = None,
+    negatives: Annotated[int | None, bounded("negatives", _NEGATIVES_HELP)] = None,
     seed: Seed = 0,
     threads: Threads = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
-    precision: Annotated[Precision, typer.Option(help=PRECISION_HELP)] = Precision.FULL,
-    processes: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help=PROCESSES_HELP)] = 1,
-    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
+    precision: Annotated[Precision, typer.Option(help=_PRECISION_HELP)] = Precision.FULL,
+    processes: Annotated[int, typer.Option(min=1, max=MOST_THREADS, help=_PROCESSES_HELP)] = 1,
+    resume: Annotated[bool, typer.Option("--resume", help=_RESUME_HELP)] = False,
     data_dir: DataFolder = DATA_DIR,
-    targets_per_user: TargetsPerUser = None,
-    register: Annotated[bool, typer.Option("--register", help=REGISTER_HELP)] = False,
+    targets_per_user: Annotated[int | None, targets_limit(TARGETS_HELP)] = None,
+    register: Annotated[bool, typer.Option("--register", help=_REGISTER_HELP)] = False,
     registry_url: RegistryUrl = DEFAULT_REGISTRY,
     as_json: AsJson = False,
 ) -> None:
     """Train a recommender before a cut-off, measure it after, and write a bundle that can be served."""
     registry = Registry(registry_url) if register else None  # refused before minutes of training, rather than after
     prepared = find_dataset(dataset, data_dir)
-    bundle = out or MODELS_DIR / checked_name(prepared.info.name, "a model")
+    bundle = out or _MODELS_DIR / checked_name(prepared.info.name, "a model")
     check_replaceable(bundle, BUNDLE)
     training = training_of(recommender, epochs, seed, device, negatives)
     use_threads(threads)
@@ -197,11 +199,9 @@ def _print(fitted: Fitted) -> None:
     console.print(table)
     console.print(PROTOCOL, style="dim")
     if not everyone.targets:
-        console.print("Its accuracy was not measured: no user does anything new after the cut-off.")
+        console.print("The model's accuracy was not measured: no user does anything new after the cut-off.")
     elif not fitted.model.known.targets:
-        console.print(
-            "No target is of a user who was known before the cut-off: the accuracy for them was not measured."
-        )
+        console.print("No target is of a known user, so the accuracy for known users was not measured.")
     if fitted.asked_k > manifest.items:
         remark = (
             f"It knows {manifest.items:,} items, so a prediction returns at most so many, not {fitted.asked_k:,} (--k)."
@@ -230,13 +230,13 @@ def training_of(
         TrainingError: torch knows no such device, or this machine has none.
         OptionError: the recommender has no use for a given setting.
     """
+    kind = kind_named(recommender)
     import torch
 
     try:
         device_kind = torch.device(device).type
     except RuntimeError:
         device_kind = ""
-    kind = kind_named(recommender)
     if device_kind not in {"cpu", "cuda"}:
         msg = f"--device is cpu or cuda, not {device!r}"
         raise TrainingError(msg)

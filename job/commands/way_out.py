@@ -47,7 +47,7 @@ _ADVICE = {
     errno.EXDEV: "give one on the same file system",
     errno.EBUSY: "wait for who uses it, or give another",
 }
-UNREADABLE = (
+_UNREADABLE = (
     msgspec.MsgspecError,
     pydantic.ValidationError,
     json.JSONDecodeError,
@@ -84,7 +84,7 @@ def exit_in_one_sentence() -> Iterator[None]:
     except KeyboardInterrupt:
         _print_error("Stopped.")
         raise typer.Exit(_INTERRUPTED) from None
-    except (RecloopError, OSError, MemoryError, RuntimeError, *UNREADABLE) as error:
+    except (RecloopError, OSError, MemoryError, RuntimeError, *_UNREADABLE) as error:
         if isinstance(error, BrokenPipeError) and _is_reader_gone():
             _forget_output()
             raise typer.Exit(_NO_READER) from None
@@ -158,7 +158,7 @@ def sentence_of(error: Exception) -> str:
         return str(error)
     if isinstance(error, UnicodeEncodeError) and error.encoding.lower() not in {"utf-8", "utf8"}:
         return f"the terminal's encoding, {error.encoding}, cannot show all of it: set PYTHONIOENCODING=utf-8"
-    if isinstance(error, UNREADABLE):
+    if isinstance(error, _UNREADABLE):
         return f"what was read is damaged or of another program or version: {_one_line(error)}; make it again"
     if _is_out_of_memory(error):
         reason = _one_line(error) or "it is full"

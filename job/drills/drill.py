@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from job.cluster import stop
+from job.cluster.running import Progress
 from job.drills.drill_log import SMOKE, Scale, make_dataset, train_bundle, write_log
 from job.drills.faults import FAULTS, Fault
 from job.drills.live import Setup
 from job.drills.report import write_report
 from job.drills.run import run_control, run_fault
 from job.drills.verdict import CONTROL, Verdict, judge_control, judge_fault
-from job.trial import Report
 from model.folders import FolderKind, claim_folder
 
 _OUT = FolderKind("a drill's folder", "drill.txt", frozenset(), ())
@@ -19,7 +19,7 @@ _OUT = FolderKind("a drill's folder", "drill.txt", frozenset(), ())
 _SETUP, _VERDICT, _REPORT = "setup", "verdict.json", "report.md"
 
 
-def run_drill(faults: Sequence[Fault], out: Path, report: Report, scale: Scale = SMOKE) -> Verdict:
+def run_drill(faults: Sequence[Fault], out: Path, report: Progress, scale: Scale = SMOKE) -> Verdict:
     """Run the control and each fault one after the other, and write verdict.json and report.md.
 
     Args:
@@ -41,14 +41,14 @@ def run_drill(faults: Sequence[Fault], out: Path, report: Report, scale: Scale =
     for fault in faults:
         run = run_fault(setup, out / fault.name, fault, _about(fault.name, report))
         outputs = (run.output, control)
-        judged.append(judge_fault(fault.name, run.injected.what, outputs, run.recovery, fault.expects))
+        judged.append(judge_fault(fault.name, run.injected.description, outputs, run.recovery, fault.expects))
     verdict = Verdict(judge_control(control), judged)
     verdict.to_file(out / _VERDICT)
     write_report(verdict, out / _REPORT)
     return verdict
 
 
-def prepare(scale: Scale, folder: Path, report: Report) -> Setup:
+def prepare(scale: Scale, folder: Path, report: Progress) -> Setup:
     """Make the log that every run gets a copy of, and the bundle that they all serve."""
     report("making a log")
     dataset = make_dataset(scale, folder / "data")
@@ -72,5 +72,5 @@ def make_room(out: Path) -> None:
         (out / name).unlink(missing_ok=True)
 
 
-def _about(run: str, report: Report) -> Report:
-    return lambda news: report(f"{run}: {news}")
+def _about(name: str, report: Progress) -> Progress:
+    return lambda news: report(f"{name}: {news}")

@@ -35,7 +35,7 @@ class Injected:
     """The moment a fault was injected, epoch ms, and a description of what it hit."""
 
     at_ms: int
-    what: str
+    description: str
 
 
 class Fault(ABC):

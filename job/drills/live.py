@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from job.cluster import ClusterSpec, FlinkRest, RunningCluster
+from job.cluster.running import Progress
 from job.drills.collect import read_checkpoints
 from job.drills.drill_log import Scale
 from job.drills.errors import DrillError
@@ -15,7 +16,7 @@ from job.drills.faults import RunningJob
 from job.drills.uncommitted import uncommitted_behaviors
 from job.settings.groups import FlinkSettings, LogSettings, ScoringSettings, TableSettings
 from job.settings.job_settings import JobSettings
-from job.trial import WATCHED, Report, accounted, launch, trial_cluster
+from job.trial import WATCHED, accounted, launch, trial_cluster
 from model.waiting import counts_up_to, wait_until
 
 _CHECKPOINT_INTERVAL = timedelta(seconds=1)
@@ -50,11 +51,11 @@ class Live:
 
     cluster: RunningCluster
     job: RunningJob
-    report: Report
+    report: Progress
 
 
 @contextmanager
-def live_job(setup: Setup, folder: Path, report: Report) -> Iterator[Live]:
+def live_job(setup: Setup, folder: Path, report: Progress) -> Iterator[Live]:
     """Deploy the job over FOLDER/log on a new cluster in FOLDER/cluster; stop both after the block.
 
     Raises:

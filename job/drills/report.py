@@ -47,7 +47,7 @@ def write_report(verdict: Verdict, path: Path) -> None:
         "",
         *(f"- {name}: {question}" for name, question in QUESTIONS.items()),
         "",
-        *(f"- {run.name}: {run.what}" for run in verdict.faults),
+        *(f"- {run.name}: {run.description}" for run in verdict.faults),
     ]
     if broken := [f"- {line}" for run in runs for line in complaints(run)]:
         lines += ["", "## What does not hold", "", *broken]

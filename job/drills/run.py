@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job.cluster import RestError
+from job.cluster.running import Progress
 from job.drills.collect import caught_up_ms, count_reprocessed, read_checkpoints, read_output
 from job.drills.errors import DrillError
 from job.drills.evidence import Output, Recovery
@@ -13,7 +14,6 @@ from job.drills.faults import Fault, Injected
 from job.drills.feeder import Feeder, copy_log, same_bytes
 from job.drills.live import Setup, live_job, settle, wait_for_moment
 from job.drills.watcher import Watcher, outage
-from job.trial import Report
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,7 @@ class FaultRun:
     recovery: Recovery
 
 
-def run_control(setup: Setup, folder: Path, report: Report) -> Output:
+def run_control(setup: Setup, folder: Path, report: Progress) -> Output:
     """Run the job over the whole log without a fault; all other outputs are compared with this one.
 
     Raises:
@@ -38,7 +38,8 @@ def run_control(setup: Setup, folder: Path, report: Report) -> Output:
         if not settle(live, setup.records):
             cause = ""
             with suppress(RestError):
-                cause = "".join(f" ({each.root_cause})" for each in live.job.rest.exceptions(live.job.job_id)[:1])
+                if failures := live.job.rest.exceptions(live.job.job_id):
+                    cause = f" ({failures[0].root_cause})"
             msg = f"the control run came to a halt{cause}: look at {live.cluster.layout.logs}"
             raise DrillError(msg)
         output = read_output(live.job.log, live.job.tables)
@@ -46,7 +47,7 @@ def run_control(setup: Setup, folder: Path, report: Report) -> Output:
     return output
 
 
-def run_fault(setup: Setup, folder: Path, fault: Fault, report: Report) -> FaultRun:
+def run_fault(setup: Setup, folder: Path, fault: Fault, report: Progress) -> FaultRun:
     """Run the job while the same log grows little by little, and inject the fault in the middle.
 
     A job that does not recover is no error: the content of its tables is judged.

@@ -41,7 +41,7 @@ class Judged:
 
     Attributes:
         name: the fault's name, or "control".
-        what: a description of what the fault hit.
+        description: of what the fault hit.
         recovery: None for the control.
         lost: the number of records without a row and behaviours without a list.
         doubled: the number of superfluous rows.
@@ -50,7 +50,7 @@ class Judged:
     """
 
     name: str
-    what: str
+    description: str
     recovery: Recovery | None
     lost: int
     doubled: int
@@ -116,20 +116,20 @@ def judge_control(control: Output) -> Judged:
 
 
 def judge_fault(
-    name: str, what: str, outputs: tuple[Output, Output], recovery: Recovery, expected: Expectation
+    name: str, description: str, outputs: tuple[Output, Output], recovery: Recovery, expected: Expectation
 ) -> Judged:
     """Judge a run with a fault; `outputs` are that run's and the control's."""
-    return _judge(name, what, outputs, recovery, expected)
+    return _judge(name, description, outputs, recovery, expected)
 
 
 def _judge(
-    name: str, what: str, outputs: tuple[Output, Output | None], recovery: Recovery | None, expected: Expectation
+    name: str, description: str, outputs: tuple[Output, Output | None], recovery: Recovery | None, expected: Expectation
 ) -> Judged:
     output, control = outputs
     falls_back = expected.falls_back
     return Judged(
         name=name,
-        what=what,
+        description=description,
         recovery=recovery,
         lost=len(lost(output)),
         doubled=len(doubled(output, falls_back=falls_back)),

@@ -50,7 +50,7 @@ def steps_of(method: str) -> tuple[str, ...]:
     """
     steps = tuple(method.split("+"))
     if unknown := [step for step in steps if step not in STEPS]:
-        msg = f"there is no way {unknown[0]!r} to compress; there are {', '.join(STEPS)}, and several with + between"
+        msg = f"there is no method {unknown[0]!r}; there are {', '.join(STEPS)}, and several with + between"
         raise CompressionError(msg)
     if early := [step for step in steps[:-1] if not STEPS[step].trains]:
         msg = f"{method}: nothing can follow {early[0]}, which leaves float32; put it last"
@@ -72,7 +72,7 @@ def refuse_unused(steps: Iterable[str], asked: Mapping[str, object]) -> None:
         return
     if unused := [name for name, value in asked.items() if value is not None]:
         training = ", ".join(name for name, step in STEPS.items() if step.trains)
-        msg = f"{unused[0]} is for {training} only: leave it out"
+        msg = f"--{unused[0]} is for {training} only: leave it out"
         raise CompressionError(msg)
 
 

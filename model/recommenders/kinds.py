@@ -192,7 +192,7 @@ class RecommenderSpec:
         """Raise OptionError for a field in `asked`, name -> value, that it does not use; None is not asked for."""
         if unused := [name for name, value in asked.items() if value is not None and name not in self.takes]:
             able = ", ".join(name for name, spec in KINDS.items() if unused[0] in spec.takes)
-            msg = f"{unused[0]} is for {able} only: leave it out"
+            msg = f"--{unused[0]} is for {able} only: leave it out"
             raise OptionError(msg)
 
     def _refuse_options_of_windows(self, settings: TrainConfig) -> None:

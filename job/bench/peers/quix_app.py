@@ -87,7 +87,7 @@ def batched(app: Application, topics: tuple[Any, Any], recommend: Recommend, fol
 
     sdf = app.dataframe(behaviors)
     sdf = sdf.apply(with_history, stateful=True)
-    sdf = sdf.filter(lambda made: made is not None)
+    sdf = sdf.filter(lambda pair: pair is not None)
     sdf.sink(MakeLists(app, lists, recommend, folder))
 
 

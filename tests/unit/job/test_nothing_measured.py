@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from job.cli import app
+from job.offline.run import Order, Progress, Summary, score_users
 from model.bundles.bundle import read_manifest
 from model.datasets.generate import Synthetic, generate
 from model.evaluation.evaluate import Ranking
@@ -35,7 +38,7 @@ def test_a_model_without_targets_has_no_accuracy(folder: Path) -> None:
     shown = run(*TRAIN, "--cut", "1")
     assert shown.exit_code == 0, shown.output
     assert "0.0000" not in shown.output
-    assert "Its accuracy was not measured: no user does anything new after the cut-off." in shown.output
+    assert "The model's accuracy was not measured: no user does anything new after the cut-off." in shown.output
     metrics = read_manifest(folder / "bundle").metrics
     assert metrics == {"targets_known": 0.0, "targets_everyone": 0.0}
 
@@ -56,7 +59,9 @@ def test_a_model_with_targets_of_new_users_alone_says_so(folder: Path) -> None:
     (folder / "log.jsonl").write_text("".join(lines))
     assert run("data", "prepare", "jsonl", "--path", "log.jsonl", "--name", "two", "--data-dir", ".").exit_code == 0
     shown = run("train", "./two", "--recommender", "popularity", "--out", "bundle", "--cut", "0.6")
-    assert "No target is of a user who was known before the cut-off" in shown.output, shown.output
+    assert "No target is of a known user, so the accuracy for known users was not measured." in shown.output, (
+        shown.output
+    )
 
 
 def test_lists_without_an_item_have_no_novelty() -> None:
@@ -74,7 +79,7 @@ def test_variants_that_nobody_used_have_no_rate(folder: Path) -> None:
     shown = run(*asked)
     assert shown.exit_code == 0, shown.output
     assert "0.0000" not in shown.output
-    assert "Nobody did any of these after a list, so no rate was measured." in shown.output
+    assert "No user did a counted action after a list, so no rate was measured." in shown.output
     for variant in json.loads(run(*asked, "--json").stdout)["variants"]:
         assert (variant["hit_rate"], variant["difference"]) == (None, None)
 
@@ -84,7 +89,7 @@ def test_longer_lists_than_there_are_items_are_told(command: tuple[str, ...]) ->
     run(*TRAIN)
     shown = run(*command, "--top", "1000", "--json")
     assert shown.exit_code == 0, shown.output
-    assert re.search(r"warning: there are \d\d items, so no list has 1,000 \(--top\)", shown.stderr)
+    assert re.search(r"warning: there are \d\d items, so no list has 1,000 \(--top", shown.stderr)
     assert "warning" not in run(*command, "--top", "5").output
 
 
@@ -117,3 +122,62 @@ def test_what_leave_one_out_has_no_use_for_is_refused(words: tuple[str, str]) ->
     shown = run(*EVALUATE, *words)
     assert shown.exit_code == 2, shown.output
     assert f"{words[0]} has no effect on leave-one-out: leave it out, or give --protocol time-split" in shown.output
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--protocol", "time-split", "--recommender", "popularity", "--cut-off", "1704067200001"), "beside --cut-off"),
+        (("--bundle", "bundle"), "on --bundle"),
+    ],
+)
+def test_a_share_that_no_test_has_use_for_is_refused(words: tuple[str, ...], told: str) -> None:
+    run(*TRAIN)
+    shown = run("evaluate", "./set", *words, "--cut", "0.5")
+    assert shown.exit_code == 2, shown.output
+    assert f"--cut has no effect {told}" in shown.output
+
+
+def test_a_share_divides_the_validation_of_bundles() -> None:
+    run(*TRAIN, "--cut", "0.4")
+    shown = run("evaluate", "./set", "--recommender", "popularity", "--protocol", "time-split", "--cut", "0.5")
+    assert shown.exit_code == 0, shown.output
+    words = ("--protocol", "time-split", "--cut-off", "1705500000000", "--on", "validation", "--cut", "0.5")
+    shown = run(*EVALUATE, *words)
+    assert shown.exit_code == 0, shown.output
+
+
+def test_options_of_a_time_split_say_that_they_are() -> None:
+    shown = run("evaluate", "--help").output
+    for option in ("--cut ", "--cut-off ", "--targets-per-user "):
+        assert re.search(rf"{option}.* time-split: ", shown), shown
+    assert "a bundle's own by default" in shown
+
+
+def test_an_unknown_recommender_is_refused_before_torch_is_imported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    shown = run("train", "./set", "--recommender", "nobody")
+    assert shown.exit_code == 1
+    assert "nobody" in shown.output
+
+
+def test_scores_that_are_written_are_reported_whatever_becomes_of_the_bundle(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def scored(order: Order, progress: Progress) -> Summary:
+        summary = score_users(order, progress)
+        shutil.rmtree(folder / "bundle")
+        return summary
+
+    run(*TRAIN)
+    monkeypatch.setattr("job.commands.score.score_users", scored)
+    shown = run(*SCORE, "--top", "1000")
+    assert shown.exit_code == 0, shown.output
+    assert "so no list has 1,000 (--top, scoring.candidates)" in shown.stderr
+
+
+@pytest.mark.parametrize("option", ["--epochs", "--negatives"])
+def test_an_option_that_a_recommender_has_no_use_for_is_refused_as_it_is_written(option: str) -> None:
+    shown = run(*TRAIN, option, "3")
+    assert shown.exit_code == 1
+    assert f"{option} is for " in shown.output

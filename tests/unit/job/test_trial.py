@@ -1,5 +1,7 @@
 """What the tables account for, whichever of them a checkpoint has shown so far; and the end of a killed trial."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from job.cluster.jvm import MARK
-from job.trial import accounted
+from job.trial import accounted, stopped_if_killed
 from model.waiting import wait_until
 from tests.unit.tables.rows import HOUR, behavior, commit, letter, made_list
 
@@ -52,8 +54,13 @@ with stopped_if_killed(Path(sys.argv[1])):
 
 
 def test_a_cluster_ends_with_a_killed_process_that_used_it(tmp_path: Path) -> None:
-    command = [sys.executable, "-c", OF_A_KILLED_TRIAL, str(tmp_path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as trial:
+    cluster, elsewhere = tmp_path / "cluster", tmp_path / "elsewhere"
+    for folder in (cluster, elsewhere):
+        folder.mkdir()
+    for name in ("job", "typing"):
+        (elsewhere / f"{name}.py").write_text("raise ImportError('a file of the user')\n")
+    command = [sys.executable, "-P", "-c", OF_A_KILLED_TRIAL, str(cluster)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=elsewhere) as trial:
         assert trial.stdout is not None
         of_cluster = psutil.Process(int(trial.stdout.readline()))
         trial.kill()
@@ -61,6 +68,17 @@ def test_a_cluster_ends_with_a_killed_process_that_used_it(tmp_path: Path) -> No
         assert wait_until(lambda: not lives(of_cluster), timeout_s=120, poll_s=0.05)
     finally:
         if lives(of_cluster):
+            of_cluster.kill()
+
+
+def test_a_cluster_ends_with_a_block_that_could_not_stop_it(tmp_path: Path) -> None:
+    marked = {**os.environ, MARK: str(tmp_path)}
+    with subprocess.Popen(["sleep", "300"], env=marked, start_new_session=True) as of_cluster:
+        with pytest.raises(KeyboardInterrupt), stopped_if_killed(tmp_path):
+            raise KeyboardInterrupt
+        try:
+            assert of_cluster.wait(1) == -signal.SIGKILL
+        finally:
             of_cluster.kill()
 
 

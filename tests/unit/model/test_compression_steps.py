@@ -230,7 +230,7 @@ def another(model: SequenceRecommender) -> SequenceRecommender:
 
 
 @pytest.mark.parametrize(
-    ("method", "message"), [("zip", "no way 'zip'"), ("int8+prune", "nothing can follow int8"), ("", "no way ''")]
+    ("method", "message"), [("zip", "no method 'zip'"), ("int8+prune", "nothing can follow int8"), ("", "no method ''")]
 )
 def test_methods_that_do_not_exist_are_refused(method: str, message: str) -> None:
     with pytest.raises(CompressionError, match=message):
@@ -241,7 +241,7 @@ def test_options_of_a_training_are_refused_where_nothing_trains() -> None:
     asked = {"keep": None, "epochs": 3}
     refuse_unused(["int8", "prune", "bf16"], asked)
     refuse_unused(["int8"], {"keep": None, "epochs": None})
-    with pytest.raises(CompressionError, match="epochs is for prune, distill only"):
+    with pytest.raises(CompressionError, match="--epochs is for prune, distill only"):
         refuse_unused(["int8", "bf16"], asked)
 
 

@@ -1,6 +1,7 @@
 """`recloop models` and `recloop train --register`: what a user sees, and that what is refused says why."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,27 @@ def test_the_list_marks_where_the_pointers_are(registry: Registry) -> None:
     rows = asked("models", "list")[NAME]["versions"]
     assert [(row["id"], row["pointer"]) for row in rows] == [("1", None), ("2", "current")]
     assert "current" in run("models", "list")[1]
+
+
+def test_the_list_marks_a_version_though_another_is_promoted_meanwhile(
+    registry: Registry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry.promote(NAME, "1")
+    moves = iter([write_tiny(tmp_path / "3", "3").path])
+
+    def followed_by_a_move(read: Callable[[Registry, str], Any]) -> Callable[[Registry, str], Any]:
+        def answer(self: Registry, name: str) -> Any:
+            found = read(self, name)
+            for bundle in moves:
+                registry.promote(NAME, registry.register(bundle).id)
+            return found
+
+        return answer
+
+    for read in (Registry.versions, Registry.pointers):
+        monkeypatch.setattr(Registry, read.__name__, followed_by_a_move(read))
+    rows = asked("models", "list")[NAME]["versions"]
+    assert [(row["id"], row["pointer"]) for row in rows] == [("1", "current"), ("2", None), ("3", None)]
 
 
 def test_the_list_says_why_a_version_cannot_be_used(tmp_path: Path) -> None:

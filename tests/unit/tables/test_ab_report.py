@@ -137,6 +137,7 @@ def report_of(tables: Path, cluster: Path, *arguments: str) -> dict[str, Any]:
     [
         (("--tables-dir", "none"), "give --tables-dir"),
         (("--baseline", "best"), "there are new, old"),
+        (("--baseline", ""), "of a variant ''; there are new, old"),
         (("--since", "2026-01-31"), "with its zone"),
         (("--since", "soon"), "with its zone"),
         (("--since", "2999-01-01T00:00Z"), "older than --since; the newest is of 2023-11-14T22:13:"),
