@@ -55,6 +55,7 @@ def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
 
     Raises:
         TablesBusyError: another process held the lock for a minute.
+        UnreadableTableError: a folder or file is there, but cannot be read.
         JavaNotFoundError: there is no Java that can run Flink.
     """
     with settled(tables_dir), tempfile.TemporaryDirectory(prefix="recloop-sql-") as folder:
@@ -82,6 +83,7 @@ def query(tables_dir: Path, sql: str) -> QueryResult:
         NotAQueryError: the statement does more than read.
         QueryFailedError: Flink refused the statement, or failed.
         TablesBusyError: another process held the lock for a minute.
+        UnreadableTableError: a folder or file is there, but cannot be read.
         JavaNotFoundError: there is no Java that can run Flink.
     """
     check_reads_only(sql)
