@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from job.deployment.append_log import Json, append, read
+from job.deployment.append_log import Json, append, fault_of, read
 from job.deployment.submission import DeployError
 
 
@@ -128,7 +128,7 @@ class DeploymentHistory:
             self.highest_number = max((int(each["number"]) for each in self._records), default=0)
             self.highest_generation = max((int(each["generation"]) for each in self._records), default=0)
         except (KeyError, TypeError, ValueError) as error:
-            what = f"{self.file} is no history of deployments ({error!r})"
+            what = f"{self.file} is no history of deployments ({fault_of(error)})"
             msg = f"{what}: move it away, and give recloop deploy --from URI"
             raise DeployError(msg) from error
 
