@@ -208,7 +208,7 @@ def find(directory: Path) -> RunningCluster | None:
     """Return the cluster that runs in a state folder, ready or not; None if none does.
 
     Raises:
-        ClusterError: one runs, and the record of its processes or ports is damaged.
+        ClusterError: one runs, and the record of its processes or ports is damaged, or that of its ports is missing.
     """
     layout = Layout(Path(directory).absolute())
     state = read_state(layout)
