@@ -28,7 +28,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings, plan: JobPlan)
     operators = Operators(settings, plan)
     tables = settings.tables.folder
 
-    reserve_slots(env, plan.slots)
+    reserve_slots(env, settings, plan.slots)
     use_thread_mode(env)
     read = log_input(env, operators, settings, plan)
     # Row(log partition's key, its number or records of it)
