@@ -50,10 +50,10 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings, plan: JobPlan)
 
     use_process_mode(env)
     # No Flink timeout: it would start a thread for each record. The function has its own deadline.
-    asked = AsyncDataStream.ordered_wait(
+    stream = AsyncDataStream.ordered_wait(
         keyed(tracked), operators.score_candidates, Time.seconds(0), operators.in_flight, element_type()
     )
-    scored = kept_apart(step(asked, "score-candidates").set_parallelism(settings.scorers), plan.slots)
+    scored = kept_apart(step(stream, "score-candidates").set_parallelism(settings.scorers), plan.slots)
     # Row(bucket's key, ScoredElement): the same behaviours, in the same order, with candidates or without
 
     use_thread_mode(env)

@@ -141,11 +141,11 @@ class DeploymentHistory:
         """Return the newest deployment with a job's id, or None."""
         return next((each for each in reversed(self.submitted) if each.job_id == job_id), None)
 
-    def write(self, step: Step, number: int, generation: int, **told: object) -> None:
+    def write(self, step: Step, number: int, generation: int, **fields: object) -> None:
         """Append one line; it is on disk when this returns."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         which = {"step": step, "number": number, "generation": generation}
-        append(self.file, {"counter": len(self._records) + 1, "at": now, **which, **told})
+        append(self.file, {"counter": len(self._records) + 1, "at": now, **which, **fields})
         self._load()
 
     def _submitted(self) -> list[Submitted]:
@@ -170,7 +170,7 @@ def _shipped(record: Json) -> Shipped:
     return Shipped(Path(record["settings"]), Path(record["archive"]), Path(record["entry"]))
 
 
-def as_told(shipped: Shipped) -> dict[str, object]:
+def as_fields(shipped: Shipped) -> dict[str, object]:
     """Return the files by the names that a line of the history gives them."""
     return {name: str(file) for name, file in asdict(shipped).items()}
 
