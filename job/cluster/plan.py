@@ -36,12 +36,13 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
     layout = Layout(spec.directory)
     configuration = flink_configuration(spec, home)
     (layout.conf / "config.yaml").write_text(render(configuration))
-    task_managers: dict[str, dict[str, str]] = {}  # the settings of each that override the cluster's
-    for index in range(spec.task_managers):
-        task_managers[task_manager_name(index)] = state_configuration() if spec.gpus.devices else {}
-    for index in range(len(spec.gpus.devices)):
-        with_gpu = gpu_configuration(layout.gpu_discovery, stand_in=spec.gpus.stand_in)
-        task_managers[gpu_task_manager_name(index)] = {**with_gpu, **spec.gpus.extra_config}
+    # The settings of each TaskManager that override the cluster's.
+    without_gpu = state_configuration() if spec.gpus.devices else {}
+    with_gpu = {**gpu_configuration(layout.gpu_discovery, stand_in=spec.gpus.stand_in), **spec.gpus.extra_config}
+    task_managers = {
+        **{task_manager_name(index): without_gpu for index in range(spec.task_managers)},
+        **{gpu_task_manager_name(index): with_gpu for index in range(len(spec.gpus.devices))},
+    }
     commands = {
         JOB_MANAGER: job_manager_command(java, layout, configuration),
         **{name: task_manager_command(java, layout, configuration, name, own) for name, own in task_managers.items()},

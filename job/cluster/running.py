@@ -166,7 +166,7 @@ class RunningCluster:
             spec = read_spec(self.layout, task_managers=_without_gpu(self._state()))
             write_plan(spec, find_java(os.environ), flink_home())
             os.kill(self._state().pid, _RELOAD)
-            self._await(lambda state: (member := state.member(name)) is not None and member.incarnation > 0)
+            self._await(lambda state: any(each.name == name and each.incarnation > 0 for each in state.members))
 
     def stop(self) -> int:
         """End every process of the cluster.
