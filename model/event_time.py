@@ -32,6 +32,9 @@ _DECIMAL = re.compile(r"[+-]?[0-9]{1,30}\.[0-9]*(?:[eE][+]?[0-9]{1,2})?|[+-]?[0-
 _US_FORMAT = "%m/%d/%Y %H:%M"
 _SLASHED = re.compile(r"\s*([0-9]{1,2})/([0-9]{1,2})/[0-9]{4}\s")
 _MONTHS, _DAYS = 12, 31
+_AFTER_9999 = re.compile(r"\+?(?:0*[1-9][0-9]{4,}-[0-9]{2}-[0-9]{2}.*|infinity)")
+_BEFORE_CHRIST = re.compile(r"-(?:[0-9]+-[0-9]{2}-[0-9]{2}.*|infinity)")
+_AFTER, _BEFORE = "timestamp after the year 9999", "timestamp before 1970"
 
 
 class EventTimeError(RecloopError, ValueError):
@@ -159,8 +162,7 @@ class EventTimes:
 
     def _counted(self, time_ms: EpochMs, form: Unit | str) -> EpochMs:
         if not 0 <= time_ms <= LATEST_MS:
-            msg = "timestamp before 1970" if time_ms < 0 else "timestamp after the year 9999"
-            raise EventTimeError(msg)
+            raise EventTimeError(_BEFORE if time_ms < 0 else _AFTER)
         self.seen[form] += 1
         return time_ms
 
@@ -176,6 +178,10 @@ def _text_ms(text: str) -> tuple[EpochMs, str]:
         try:
             time, form = datetime.strptime(text, _US_FORMAT), MONTH_FIRST
         except ValueError:
+            if _AFTER_9999.fullmatch(text):
+                raise EventTimeError(_AFTER) from None
+            if _BEFORE_CHRIST.fullmatch(text):
+                raise EventTimeError(_BEFORE) from None
             msg = "timestamp is neither a number nor ISO 8601"
             raise EventTimeError(msg) from None
     since = (time if time.tzinfo else time.replace(tzinfo=UTC)) - datetime(1970, 1, 1, tzinfo=UTC)

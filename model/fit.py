@@ -40,7 +40,7 @@ class FitConfig:
         cut: share of the behaviours that lie before the cut-off, unless `cut_off` is given.
         cut_off: epoch milliseconds; only older behaviours are trained on.
         size: size of the model.
-        how: options of the training; the kind's own if None.
+        settings: options of the training; the kind's own if None.
         per_user: limit of one user's targets; None is the limit of `model.evaluation.evaluate.fair_limit`.
     """
 
@@ -48,7 +48,7 @@ class FitConfig:
     cut: float = 0.8
     cut_off: EpochMs | None = None
     size: Size = field(default_factory=lambda: Size(history_length=0))
-    how: TrainConfig | None = None
+    settings: TrainConfig | None = None
     per_user: int | None = None
 
 
@@ -126,8 +126,8 @@ def fit(
         ),
     )
     bundle = write_bundle(out, contents_of(learned, read.training, read.catalogue), manifest, try_bundle)
-    if config.how is not None and config.how.checkpoints is not None:
-        remove_checkpoint(config.how.checkpoints.folder)
+    if config.settings is not None and config.settings.checkpoints is not None:
+        remove_checkpoint(config.settings.checkpoints.folder)
     return _measured(bundle, learned, read, train_s, progress)
 
 
@@ -181,11 +181,14 @@ def _read(dataset: Dataset, config: FitConfig) -> _Read:
 
 
 def _learn(read: _Read, config: FitConfig, progress: Progress) -> Learned:
-    return learn(read.spec, training_set(read.training, read.catalogue), read.size, config.how, progress)
+    return learn(read.spec, training_set(read.training, read.catalogue), read.size, config.settings, progress)
 
 
 def metrics_of(evaluation: Evaluation) -> dict[str, float]:
-    """Return the accuracy as a manifest's metrics: name -> value, rounded to 6 places; without what has no targets."""
+    """Return the accuracy as a manifest's metrics: name -> value, rounded to 6 places.
+
+    An accuracy over no target is left out.
+    """
     return {
         f"{measure}_{users}": round(value, 6)
         for users in ("known", "everyone")

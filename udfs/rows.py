@@ -61,7 +61,11 @@ class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
     reasons: Annotated[list[str], Meta(description="why each item is there")]
     list_version: Annotated[int, Meta(description="rises by one a list, per user")]
     user_seq: Annotated[
-        int, Meta(description="number of the behaviour that caused the list; of a list made anew, as in the one before")
+        int,
+        Meta(
+            description="number of the behaviour that caused the list; of a list made anew, the same as in the list "
+            "before it"
+        ),
     ]
     action: Annotated[
         str, Meta(description="action of that behaviour; 'withdrawn' of a list made anew without withdrawn items")

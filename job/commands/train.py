@@ -117,7 +117,7 @@ def train(
         cut=cut,
         cut_off=cut_off,
         size=Size(history_length=history_length, dim=dim, k=k),
-        how=replace(training, precision=precision.value, processes=processes, checkpoints=checkpoints),
+        settings=replace(training, precision=precision.value, processes=processes, checkpoints=checkpoints),
         per_user=targets_per_user,
     )
     fitted = _fit(prepared, bundle, config)
@@ -244,7 +244,7 @@ def training_of(
         msg = f"there is no GPU here for --device {device}: take cpu"
         raise TrainingError(msg)
     kind.refuse_unused({"epochs": epochs, "negatives": negatives})
-    usual = kind.recipe().HOW
+    usual = kind.recipe().SETTINGS
     drawn = usual.negatives if negatives is None else negatives
     return replace(usual, epochs=epochs or usual.epochs, seed=seed, device=device, negatives=drawn)
 

@@ -81,7 +81,7 @@ def train_bundle(dataset: Dataset, folder: Path) -> Bundle:
     from model.training.train import TrainConfig
 
     size = Size(history_length=20, dim=32, layers=1)
-    return fit(dataset, folder, FitConfig(size=size, how=TrainConfig(epochs=1)), datetime.now(UTC)).bundle
+    return fit(dataset, folder, FitConfig(size=size, settings=TrainConfig(epochs=1)), datetime.now(UTC)).bundle
 
 
 def mixed(behaviors: Iterator[UserBehavior], draw: Random) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 from job.settings.given import SettingsError
 from job.settings.values import Brokers, File, Name, Partitions, SettingsGroup, Topic
 from model.registry.urls import absolute_place
-from udfs.kafka.connection import UNENCRYPTED, KafkaConnection, Secret
+from udfs.kafka.connection import DEFAULT_SECURITY, KafkaConnection, Secret
 
 
 def _place(value: object) -> object:
@@ -32,7 +32,7 @@ class KafkaSettings(SettingsGroup):
         "python", description="native: Flink's own, where its jar is on the cluster"
     )
     security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
-        UNENCRYPTED, description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
+        DEFAULT_SECURITY, description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
         None, description="of SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"

@@ -92,8 +92,9 @@ def _faults(items: Array, scores: Array, exclude: Array, expected: Expected) -> 
     hidden = ~given & (np.isnan(scores) | (scores == np.inf))
     later = given[:, 1:]
     ordered = np.sort(items, axis=1)
-    too_few = ~given.all(1)  # unless no more items are left
+    too_few = ~given.all(1)
     for row in np.flatnonzero(too_few):
+        # A row has fewer than K where no more items are left.
         left = expected.items - len(np.setdiff1d(exclude[row], [0]))
         too_few[row] = given[row].sum() < min(given.shape[1], left)
     return [
@@ -102,7 +103,7 @@ def _faults(items: Array, scores: Array, exclude: Array, expected: Expected) -> 
         ((later & ~given[:, :-1]).any(1), "an item behind an empty place"),
         (((ordered[:, 1:] == ordered[:, :-1]) & (ordered[:, 1:] > 0)).any(1), "an item twice in one answer"),
         ((later & (scores[:, 1:] > scores[:, :-1])).any(1), "scores that are not best first"),
-        (_excluded(items, given, exclude), "an item that it was told to leave out"),
+        (_excluded(items, given, exclude), "an item that it had to leave out"),
         (too_few, "fewer items than there are left to recommend"),
     ]
 

@@ -22,8 +22,8 @@ STEP_METHODS = ("state_after", "step", "score")
 STEP_TOLERANCE = 1e-5
 """The largest difference, absolute and relative, between a score after steps and that of `forward`.
 
-In float32 the four networks that step differ by 2.4e-6 at most: trained on MovieLens-100K, over random histories of 1
-to 99 items, with scores up to 14.
+On a CPU, in float32, the four networks that step differ by 2.4e-6 at most: trained on MovieLens-100K, over random
+histories of 1 to 99 items, with scores up to 14.
 """
 _ROWS = 4
 _MOST_EXCLUDED = 1_000

@@ -130,7 +130,7 @@ def _write(
     evaluations: Mapping[str, Evaluation],
     created_at: datetime,
 ) -> None:
-    """Write the kept bundles, which have another model and manifest than `bundle`, the report and its picture."""
+    """Write the report, its picture and the kept bundles, which share with `bundle` all but model and manifest."""
     original = bundle.manifest
     with whole_folder(out, COMPRESSED) as folder:
         for outcome in report.kept:

@@ -10,7 +10,6 @@ from model.compression.rebuild import Sized
 from model.compression.teacher import Distillation, train_student
 from model.networks.linear_recurrence import LinearRecurrenceConfig
 from model.networks.sasrec import SASRecConfig
-from model.networks.sequence import SequenceConfig
 
 
 def distilled(before: Sized, distillation: Distillation) -> Sized:
@@ -28,7 +27,11 @@ def student_of(teacher: Sized, keep: float, seed: int) -> Sized:
         keep: share of the teacher's layers, or of the units in its layer if it has only one.
         seed: seed of the drawn weights.
     """
-    config = student_config(teacher.config, keep)
+    config = teacher.config
+    if isinstance(config, SASRecConfig | LinearRecurrenceConfig) and config.layers > 1:
+        config = replace(config, layers=kept_of(config.layers, keep))
+    else:
+        config = smaller(config, keep)
     torch.manual_seed(seed)
     model = config.build(np.zeros(config.items + 1, dtype=np.int64))
     weights = model.state_dict()
@@ -37,10 +40,3 @@ def student_of(teacher: Sized, keep: float, seed: int) -> Sized:
             weights[name] = learned
     model.load_state_dict(weights)
     return Sized(config, model)
-
-
-def student_config(config: SequenceConfig, keep: float) -> SequenceConfig:
-    """Return a size with fewer layers, or with fewer units if there is one layer."""
-    if isinstance(config, SASRecConfig | LinearRecurrenceConfig) and config.layers > 1:
-        return replace(config, layers=kept_of(config.layers, keep))
-    return smaller(config, keep)

@@ -56,7 +56,7 @@ class PruneGroup:
     parts: tuple[Part, ...]
 
 
-def groups_of(config: SequenceConfig) -> tuple[PruneGroup, ...]:
+def _groups_of(config: SequenceConfig) -> tuple[PruneGroup, ...]:
     """Return the groups of units that can be cut out of a model of a size.
 
     Raises:
@@ -116,8 +116,8 @@ def cut(sized: Sized, keep: float, batches: Iterable[Tensor], negatives: int = 0
         batches: windows, int64 (B, L + 1), to compute the importance on.
         negatives: as in `next_item_loss`.
     """
-    groups = groups_of(sized.config)
-    matters = importance(sized, groups, batches, negatives)
+    groups = _groups_of(sized.config)
+    matters = _importance(sized, groups, batches, negatives)
     weights = dict(sized.model.state_dict())
     for group, worth in zip(groups, matters, strict=True):
         kept = worth.topk(kept_of(group.units, keep)).indices.sort().values
@@ -129,7 +129,7 @@ def cut(sized: Sized, keep: float, batches: Iterable[Tensor], negatives: int = 0
     return Sized(config, model)
 
 
-def importance(
+def _importance(
     sized: Sized, groups: tuple[PruneGroup, ...], batches: Iterable[Tensor], negatives: int = 0
 ) -> list[Tensor]:
     """Return each unit's importance: its (gradient x weight), squared and summed over batches. (units,) per group."""

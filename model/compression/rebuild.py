@@ -134,15 +134,18 @@ class _Read:
                 layers=self.layers("layers"),
                 feed=self.shape("layers.0.feed.0.weight"),
             )
-        attention = SteppingSASRecConfig if hasattr(self.script, "step") else SASRecConfig
+        config_type = SteppingSASRecConfig if hasattr(self.script, "step") else SASRecConfig
         common["layers"] = self.layers("blocks")
         if kind == "hstu":
             heads, width = self.shape("blocks.0.distance"), self.shape("blocks.0.project_out.weight", 1)
-            return attention(**common, block="hstu", heads=heads, head_dim=width // heads)
-        heads = int(getattr(self.script.blocks, "0").attention.heads)
-        width = self.shape("blocks.0.attention.project_out.weight", 1)
-        feed = self.shape("blocks.0.feed.0.weight")
-        return attention(**common, heads=heads, head_dim=width // heads, feed=feed)
+            return config_type(**common, block="hstu", heads=heads, head_dim=width // heads)
+        if kind == "sasrec":
+            heads = int(getattr(self.script.blocks, "0").attention.heads)
+            width = self.shape("blocks.0.attention.project_out.weight", 1)
+            feed = self.shape("blocks.0.feed.0.weight")
+            return config_type(**common, heads=heads, head_dim=width // heads, feed=feed)
+        msg = f"nothing is known of the weights of {kind}"
+        raise NotImplementedError(msg)
 
 
 def _score_alike(model: SequenceRecommender, script: Any, config: SequenceConfig) -> bool:

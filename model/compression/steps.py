@@ -56,7 +56,7 @@ class Compressor:
         """
         found = rebuilt(bundle)
         self._whole = found.whole
-        settings = kind_named(bundle.manifest.recommender).how()
+        settings = kind_named(bundle.manifest.recommender).settings()
         self._distillation = Distillation(
             teacher=found.layers.model,
             training=training,

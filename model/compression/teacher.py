@@ -37,7 +37,7 @@ class Distillation:
     teacher: SequenceRecommender
     training: Interactions
     settings: TrainConfig
-    keep: float = 0.5
+    keep: float
     share: float = 0.5
     temperature: float = 2.0
     on_epoch: OnEpoch = lambda _: None
@@ -108,7 +108,7 @@ def distillation_loss(
     real = inputs > 0
     hidden, wanted = student.hidden(inputs)[real], targets[real]  # (P, D), (P,)
     with torch.no_grad():
-        teachers_hidden = teacher.hidden(inputs)[real]  # (P, its D)
+        teacher_hidden = teacher.hidden(inputs)[real]  # (P, its D)
     if negatives:
         drawn = draw_negatives(student.item.num_embeddings - 1, negatives, hidden.device)
         items = torch.cat([wanted, drawn]).unique()
@@ -117,9 +117,9 @@ def distillation_loss(
         items = torch.arange(1, student.item.num_embeddings, device=hidden.device)
         hard = full_softmax(student, hidden, wanted)
     share, temperature = distillation.share, distillation.temperature
-    students = _softened(student, hidden, items, temperature)  # (P, I)
-    teachers = _softened(teacher, teachers_hidden, items, temperature).detach()  # (P, I)
-    soft = F.kl_div(students, teachers, reduction="batchmean", log_target=True)
+    student_logs = _softened(student, hidden, items, temperature)  # (P, I)
+    teacher_logs = _softened(teacher, teacher_hidden, items, temperature).detach()  # (P, I)
+    soft = F.kl_div(student_logs, teacher_logs, reduction="batchmean", log_target=True)
     # Gradients of the softened part shrink with the square of the temperature, so it is scaled back.
     return (1.0 - share) * hard + share * temperature**2 * soft
 

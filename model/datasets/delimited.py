@@ -107,7 +107,7 @@ def read_named(path: Path, names: Sequence[str], dialect: Dialect, report: ReadR
             raise SourceError(msg)
         missing = [name for name in names if name not in header]
         if missing:
-            raise SourceError(rows.message_without(missing, header, path))
+            raise SourceError(rows.message_for_missing(missing, header, path))
         places = [header.index(name) for name in names]
         yield from ([row[place] for place in places] for row in rows.of_width(len(header)))
 
@@ -146,7 +146,7 @@ class _Rows:
         self._report.headers += 1
         return [cell.strip() for cell in self._dialect.split(self._first)]
 
-    def message_without(self, missing: Sequence[str], header: Sequence[str], path: Path) -> str:
+    def message_for_missing(self, missing: Sequence[str], header: Sequence[str], path: Path) -> str:
         """Return the message for a file whose header lacks columns."""
         lacking = f"{path} has no column {', '.join(missing)}"
         if self._first.lstrip().startswith(("{", "[")):

@@ -2,13 +2,14 @@
 
 import glob
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from model.datasets.errors import SourceError
 from model.datasets.reading import ReadReport
+from model.event_time import UNITS
 
 if TYPE_CHECKING:
     from duckdb import DuckDBPyConnection
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 _MAGIC = b"PAR1"
 _BATCH_ROWS = 10_000
 _TIMES = ("TIMESTAMP", "DATE")
+_FAR_S = 10**12
+"""Epoch seconds of a time in the year 33658: after all that are read, and microseconds can express it."""
 _FILE = "recloop_file"
 # A folder's `item=7` would replace the files' own column of that name.
 _TABLE = "read_parquet(?, hive_partitioning = false)"
@@ -68,36 +71,38 @@ def read_parquet(path: Path, names: Sequence[str], report: ReadReport) -> Iterat
                 report.begin(row)
                 yield row
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
-            msg = f"{path} can't be read as Parquet ({reason}); is it of another format, or cut off?"
-            raise SourceError(msg) from error
+            raise _unreadable(path, error) from error
 
 
 def _rows(
     connection: "DuckDBPyConnection", path: Path, files: Sequence[Path], names: Sequence[str]
 ) -> Iterator[Sequence[object]]:
-    """Yield the rows as DuckDB reads them, and from the first value on that it cannot convert as Arrow does."""
+    """Yield the rows as DuckDB reads them and, from the first value that it cannot convert, as Arrow does."""
     from duckdb import ConversionException
 
     parameters = [[glob.escape(str(file)) for file in files]]  # DuckDB takes paths for patterns
     described = connection.execute(f"DESCRIBE SELECT * FROM {_TABLE}", parameters).fetchall()
-    types: dict[str, str] = {name: type_ for name, type_, *_ in described}
+    types: dict[str, str] = {name: type_ for name, type_, *_ in described}  # those of the first file
     in_paths = ({part.split("=")[0] for part in folder.parts if "=" in part} for folder in {f.parent for f in files})
     in_all_paths = set.intersection(*in_paths)
     if missing := [name for name in names if name not in types and name not in in_all_paths]:
         columns = ", ".join(types)[:200]
         msg = f"{path} has no column {missing[0]}; its columns are {columns}; say with --columns which is what"
         raise SourceError(msg)
-    selected = ", ".join(_sql_of(name, types.get(name)) for name in names)
     table = _TABLE if types.keys() >= set(names) else _TABLE_AND_FILE
     done = 0
     try:
-        rows = connection.execute(f"SELECT {selected} FROM {table}", parameters)
+        rows = connection.execute(f"SELECT {_sql(names, types)} FROM {table}", parameters)
         while batch := rows.fetchmany(_BATCH_ROWS):
             yield from batch
             done += len(batch)
     except ConversionException:
-        yield from islice(_rows_by_arrow(connection, files, selected), done, None)
+        yield from islice(_rows_by_arrow(connection, files, names, types), done, None)
+
+
+def _sql(names: Sequence[str], types: Mapping[str, str]) -> str:
+    """Return the SQL of the named columns; those without a type are taken from the folders' names."""
+    return ", ".join(_sql_of(name, types.get(name)) for name in names)
 
 
 def _sql_of(name: str, type_: str | None) -> str:
@@ -111,32 +116,58 @@ def _sql_of(name: str, type_: str | None) -> str:
         return column
     # A typed time is no number that could be in another unit.
     text = f"strftime(try_cast({column} AS TIMESTAMP), '%Y-%m-%dT%H:%M:%S.%f+00:00')"
-    return f"coalesce({text}, CASE WHEN {column} IS NOT NULL THEN 'beyond all years' END)"
+    beyond = f"CASE WHEN {column} < DATE '1970-01-01' THEN '-infinity' WHEN {column} IS NOT NULL THEN 'infinity' END"
+    return f"coalesce({text}, {beyond})"
 
 
 def _rows_by_arrow(
-    connection: "DuckDBPyConnection", files: Sequence[Path], selected: str
+    connection: "DuckDBPyConnection", files: Sequence[Path], names: Sequence[str], types: Mapping[str, str]
 ) -> Iterator[Sequence[object]]:
     """Yield the rows of files with a value that is beyond DuckDB's types, or of another type than in the first file.
 
     DuckDB's own reader gives up the whole file for one such value: it makes microseconds of milliseconds, and all
     files' columns those of the first. Arrow, which Flink brings, leaves values as they are.
+
+    Args:
+        connection: makes rows of Arrow's batches.
+        files: in the order in which they are read.
+        names: of columns.
+        types: column of the first file -> its type.
     """
     import pyarrow
     from pyarrow.parquet import ParquetFile
 
+    wanted = {name.lower() for name in names}  # DuckDB ignores the case of columns' names
     try:
         for file in files:
-            for batch in ParquetFile(file).iter_batches(_BATCH_ROWS):
-                columns = {
-                    # Arrow's times with a zone are in UTC, and DuckDB would make microseconds of them too.
-                    name: column.cast(pyarrow.timestamp(column.type.unit))
-                    if pyarrow.types.is_timestamp(column.type)
-                    else column
-                    for name, column in zip(batch.schema.names, batch.columns, strict=True)
-                }
-                connection.register("batch", pyarrow.table({**columns, _FILE: [str(file)] * len(batch)}))
-                yield from connection.execute(f"SELECT {selected} FROM batch").fetchall()
-    except pyarrow.ArrowException as error:
-        msg = f"{file} can't be read as Parquet ({error}); is it of another format, or cut off?"
-        raise SourceError(msg) from error
+            with ParquetFile(file) as opened:
+                columns = [name for name in opened.schema_arrow.names if name.lower() in wanted]
+                for batch in opened.iter_batches(_BATCH_ROWS, columns=columns):
+                    named = zip(batch.schema.names, batch.columns, strict=True)
+                    cells = {name: _for_duckdb(column) for name, column in named}
+                    connection.register("batch", pyarrow.table({**cells, _FILE: [str(file)] * len(batch)}))
+                    described = connection.execute("DESCRIBE batch").fetchall()
+                    own = {name.lower(): type_ for name, type_, *_ in described}
+                    # A column that this file alone lacks gets a type, so that DuckDB refuses the file for it.
+                    selected = _sql(names, {name: own.get(name.lower(), "absent") for name in types})
+                    yield from connection.execute(f"SELECT {selected} FROM batch").fetchall()
+    except (pyarrow.ArrowException, OSError) as error:
+        raise _unreadable(file, error) from error
+
+
+def _for_duckdb(column: Any) -> Any:
+    """Return one of Arrow's columns; times, which are in UTC, without a zone and within what DuckDB can express."""
+    import pyarrow
+    import pyarrow.compute
+
+    if not pyarrow.types.is_timestamp(column.type):
+        return column
+    unit = column.type.unit
+    far = min(_FAR_S * UNITS[unit].per_second, 2**63 - 1)
+    numbers = pyarrow.compute.min_element_wise(column.cast(pyarrow.int64()), far, skip_nulls=False)
+    return pyarrow.compute.max_element_wise(numbers, -far, skip_nulls=False).cast(pyarrow.timestamp(unit))
+
+
+def _unreadable(path: Path, error: Exception) -> SourceError:
+    reason = str(error).partition("\n")[0]
+    return SourceError(f"{path} can't be read as Parquet ({reason}); is it of another format, or cut off?")

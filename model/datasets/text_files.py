@@ -92,8 +92,6 @@ def open_lines(path: Path, encoding: str | None = None, line_end: str = "") -> I
             _refuse_other_formats(path, head)
             text = TextIOWrapper(unpacked, _encoding(path, head, encoding), "recloop-mark", newline=line_end)
             yield _lines(path, text)
-    except SourceError:
-        raise
     except _BROKEN as error:
         raise _unreadable(path, error) from error
 
@@ -163,18 +161,18 @@ def _encoding(path: Path, head: bytes, given: str | None) -> str:
 
 def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:
     try:
-        first = _whole_line(text).removeprefix("\ufeff")
-        if _RECORDS_BY_CR.search(first):
+        begin = text.readline(LONGEST_LINE)
+        if _RECORDS_BY_CR.search(begin):
             _refuse(path, f"ends its lines with CR alone; end them with LF: tr '\\r' '\\n' < {path.name} > lines.jsonl")
-        for line in chain([first] if first else [], iter(lambda: _whole_line(text), "")):
+        first = _whole_line(begin, text).removeprefix("\ufeff")
+        for line in chain([first] if first else [], iter(lambda: _whole_line(text.readline(LONGEST_LINE), text), "")):
             yield line.rstrip("\r\n")
     except _BROKEN as error:
         raise _unreadable(path, error) from error
 
 
-def _whole_line(text: TextIOWrapper) -> str:
-    """Return the next line with its end; of one that is too long, the beginning with a mark."""
-    line = text.readline(LONGEST_LINE)
+def _whole_line(line: str, text: TextIOWrapper) -> str:
+    """Return the line that was begun with its end; of one that is too long, the beginning with a mark."""
     if len(line) < LONGEST_LINE or line.endswith(("\n", "\r")):
         return line
     while (rest := text.readline(LONGEST_LINE)) and not rest.endswith(("\n", "\r")):

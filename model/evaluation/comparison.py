@@ -29,13 +29,13 @@ class Trial:
         top: length of a list.
         seeds: number of trainings of each seeded kind, from seed 0; the other kinds are trained once.
         size: size of the recommenders.
-        how: kind's name -> training options; a kind without an entry uses its own.
+        settings: kind's name -> training options; a kind without an entry uses its own.
     """
 
     top: int = 10
     seeds: int = 1
     size: Size = field(default_factory=lambda: Size(history_length=0))
-    how: Mapping[str, TrainConfig] = field(default_factory=dict)
+    settings: Mapping[str, TrainConfig] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,10 +176,10 @@ def _trained(
     log = split.log.with_vocabulary(vocabulary)
     training = log.where(split.training)
     targets = targets_at(log, split.rows, spec.sized(trial.size).history_length)
-    how = trial.how.get(name) or spec.recipe().HOW
+    settings = trial.settings.get(name) or spec.recipe().SETTINGS
     for seed in range(trial.seeds if spec.seeded else 1):
         progress(f"training {name}, seed {seed}" if spec.seeded else f"training {name}")
-        learned = learn(spec, training_set(training, catalogue), trial.size, replace(how, seed=seed), progress)
+        learned = learn(spec, training_set(training, catalogue), trial.size, replace(settings, seed=seed), progress)
         progress(f"evaluating {name}")
         ranking = rank(learned.recommender, targets)
         yield ranking, measures_of(ranking, training.histories().counts(), trial.top)

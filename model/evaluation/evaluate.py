@@ -187,16 +187,16 @@ def targets_at(log: Interactions, rows: Ints, history_length: int, *, cut_off: E
     """
     wanted = np.zeros(len(log), dtype=np.bool_)
     wanted[rows] = True
-    grouped = (own for _, own in log.rows_by_user() if wanted[own].any())
-    chosen = [t for own in grouped for t in _targets_of(log, own, wanted, cut_off, history_length)]
+    grouped = (of_user for _, of_user in log.rows_by_user() if wanted[of_user].any())
+    chosen = [t for of_user in grouped for t in _targets_of(log, of_user, wanted, cut_off, history_length)]
     history = np.zeros((len(chosen), history_length), dtype=np.int64)
     weight, age_s = np.zeros_like(history, dtype=np.float32), np.zeros_like(history, dtype=np.float32)
     for number, target in enumerate(chosen):
-        own = target.history_rows
-        columns = slice(history_length - len(own), None)
-        history[number, columns] = log.item[own]
-        weight[number, columns] = log.weight[own]
-        age_s[number, columns] = (log.timestamp[target.row] - log.timestamp[own]) / 1000
+        before = target.history_rows
+        columns = slice(history_length - len(before), None)
+        history[number, columns] = log.item[before]
+        weight[number, columns] = log.weight[before]
+        age_s[number, columns] = (log.timestamp[target.row] - log.timestamp[before]) / 1000
     return Targets(
         user=np.array([log.user[t.row] for t in chosen], dtype=np.int64),
         history=history,

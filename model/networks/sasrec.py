@@ -1,8 +1,8 @@
 """SASRec: a causal transformer over a user's history (Kang and McAuley 2018).
 
 Beside the paper: positions are counted from the oldest kept item, so a history that grows by one item changes nothing
-about the earlier ones; each item has a bias, so an empty history is answered by popularity; blocks norm their input
-(Xiong et al. 2020); and the loss is the cross entropy of the next item (Klenitskiy and Vasilev 2023).
+about the earlier ones; each item has a bias, so an empty history is answered by popularity; and the loss is the cross
+entropy of the next item (Klenitskiy and Vasilev 2023).
 """
 
 from dataclasses import dataclass

@@ -16,7 +16,7 @@ from model.recommenders.from_history import FromHistory
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.training.train import TrainConfig
 
-HOW = TrainConfig(epochs=15)
+SETTINGS = TrainConfig(epochs=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,16 +62,22 @@ class ALS(FromHistory):
         return F.linear(torch.linalg.solve(left, right).squeeze(2), self.items)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Train ALS in `how.epochs` rounds of alternating least squares."""
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
+    """Train ALS in `settings.epochs` rounds of alternating least squares."""
     from implicit.cpu.als import AlternatingLeastSquares
 
     def after_round(done: int, *_: object) -> None:
-        progress(f"training als, round {done + 1} of {how.epochs}")
+        progress(f"training als, round {done + 1} of {settings.epochs}")
 
     with one_thread():
         trainer: Any = AlternatingLeastSquares(
-            factors=size.dim, regularization=options.l2, iterations=how.epochs, random_state=how.seed, num_threads=1
+            factors=size.dim,
+            regularization=options.l2,
+            iterations=settings.epochs,
+            random_state=settings.seed,
+            num_threads=1,
         )
         trainer.fit(user_items(data.log, options.alpha), show_progress=False, callback=after_round)
     items = padded(trainer.item_factors)

@@ -13,7 +13,7 @@ from model.recommenders.factors import MeanOfItems, one_thread, padded, user_ite
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.training.train import TrainConfig
 
-HOW = TrainConfig(epochs=150, learning_rate=0.05)
+SETTINGS = TrainConfig(epochs=150, learning_rate=0.05)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,23 +32,25 @@ class Options:
 DEFAULTS = Options()
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Train BPR in `how.epochs` rounds, each of which draws as many pairs as the user-item matrix has entries."""
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
+    """Train BPR in `settings.epochs` rounds, each of which draws as many pairs as the user-item matrix has entries."""
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
     pairs = user_items(data.log, 0.0)
     with one_thread():
         trainer: Any = BayesianPersonalizedRanking(
             factors=size.dim,
-            learning_rate=how.learning_rate,
+            learning_rate=settings.learning_rate,
             regularization=options.l2,
             iterations=1,
-            random_state=np.random.default_rng(how.seed),
+            random_state=np.random.default_rng(settings.seed),
             num_threads=1,
         )
-        for done in range(how.epochs):
+        for done in range(settings.epochs):
             trainer.fit(pairs, show_progress=False)
-            progress(f"training bpr, round {done + 1} of {how.epochs}")
+            progress(f"training bpr, round {done + 1} of {settings.epochs}")
     items = padded(trainer.item_factors)  # (n + 1, D + 1); the last column is the bias
     centred = items - items[1:].mean(0)
     centred[:, -1] = 1.0

@@ -19,7 +19,7 @@ from model.training.train import TrainConfig
 ITEMS = 20_000
 _TRAINING_BYTES = 5 * 8
 """Bytes a pair of items: products, factor, solution, weights and their padded copy exist at once, in float64."""
-HOW = TrainConfig()
+SETTINGS = TrainConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,8 @@ class EASE(FromHistory):
 def refuse_gigabytes(kind: str, items: int) -> None:
     """Refuse a vocabulary for which items x items weights would take many gigabytes, or more than are free.
 
+    Free is what the machine has: the limit of a container is not seen.
+
     Raises:
         TrainingError: there are more than `ITEMS` items, or the matrices of the training do not fit into memory.
     """
@@ -83,7 +85,7 @@ def item_weights(matrix: Tensor, l2: float) -> Tensor:
         l2: penalty on the weights' squares.
 
     Raises:
-        ValueError: the vocabulary is so large that B and its inverse take many gigabytes.
+        ValueError: there are too many items, or too little memory is free, as in `refuse_gigabytes`.
     """
     items = matrix.size(1) - 1
     refuse_gigabytes("ease", items)
@@ -97,8 +99,10 @@ def item_weights(matrix: Tensor, l2: float) -> Tensor:
     return F.pad(weights, (1, 0, 1, 0)).float()
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Train EASE by solving for its weights; raise ValueError if there are too many items."""
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
+    """Train EASE by solving for its weights; raise ValueError as `item_weights` does."""
     matrix = paired_items(data.log)
     model = EASE(item_weights(matrix, options.l2), data.log.histories().counts(), size.k, options.decay).eval()
     return Learned(model, partial(alike_by_users, matrix))

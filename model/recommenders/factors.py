@@ -20,16 +20,18 @@ from model.recommenders.neighbors import nearest_neighbors
 class MeanOfItems(FromHistory):
     """A ranking by dot product with the weighted mean of the history's vectors; newer items count more."""
 
-    def __init__(self, met: Tensor, items: Tensor, counts: Ints, k: int, decay: float) -> None:
+    def __init__(self, in_histories: Tensor, items: Tensor, counts: Ints, k: int, decay: float) -> None:
         """Build the model from vectors of items in histories, (n + 1, D), and of items to rank, (n + 1, D)."""
         super().__init__(counts, k, decay)
-        self.register_buffer("met", met)
+        self.register_buffer("in_histories", in_histories)
         self.register_buffer("items", items)
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
         """Score every model index by its dot product. (B, L) each -> (B, n + 1)."""
         share = recency / recency.sum(1, keepdim=True).clamp(min=1e-12)
-        user = F.embedding_bag(history, self.met, mode="sum", per_sample_weights=share, padding_idx=0)  # (B, D)
+        user = F.embedding_bag(
+            history, self.in_histories, mode="sum", per_sample_weights=share, padding_idx=0
+        )  # (B, D)
         return F.linear(user, self.items)
 
 

@@ -13,13 +13,13 @@ from torch import Tensor, nn
 from model.networks.recommender import Recommender
 from model.networks.top_k import masked_top_k, without
 from model.recommenders import als, slit
-from model.recommenders.ease import ITEMS
+from model.recommenders.ease import ITEMS, refuse_gigabytes
 from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.next_item import GRU
 from model.training.train import TrainConfig
 
 SPREAD = 100
-HOW = GRU.HOW
+SETTINGS = GRU.SETTINGS
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +86,20 @@ def behind_best(scores: Tensor, spread: int) -> Tensor:
     return (scores - best) / (behind / there.sum(1, keepdim=True)).clamp(min=1e-6)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Train the GRU with `how` and the others with their own defaults; raise ValueError if no user has two items.
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
+    """Train the GRU with `settings` and the others with their own defaults; ALS takes its seed from `settings` too.
 
-    ALS takes its seed from `how` too.
+    Raises:
+        ValueError: no user has two items, or the memory that SLIT takes is not free.
     """
-    taste = als.fit(data, size, replace(als.HOW, seed=how.seed), progress)
+    takes_slit = data.log.items <= ITEMS
+    if takes_slit:
+        refuse_gigabytes("hybrid", data.log.items)
+    taste = als.fit(data, size, replace(als.SETTINGS, seed=settings.seed), progress)
     members = {taste.recommender: options.als}
-    if data.log.items <= ITEMS:
-        members[slit.fit(data, size, slit.HOW, progress).recommender] = options.slit
-    members[GRU.fit(data, size, how, progress).recommender] = options.gru
+    if takes_slit:
+        members[slit.fit(data, size, slit.SETTINGS, progress).recommender] = options.slit
+    members[GRU.fit(data, size, settings, progress).recommender] = options.gru
     return Learned(Hybrid(data.log.items, size.k, members).eval(), taste.neighbors)

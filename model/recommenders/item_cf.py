@@ -17,7 +17,7 @@ from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.neighbors import alike_by_users
 from model.training.train import TrainConfig
 
-HOW = TrainConfig()
+SETTINGS = TrainConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class ItemCF(FromHistory):
         return nothing.scatter_add(1, items, gained)
 
 
-def similar_pairs(matrix: Tensor, power: float) -> Iterator[Pairs]:
+def _similar_pairs(matrix: Tensor, power: float) -> Iterator[Pairs]:
     """Yield pairs with a similarity by common users; a user of many items counts less for each (Breese et al. 1998).
 
     Each common user counts 1 / sqrt(its items), and the sum is divided by ((p + m) * (q + m)) to the `power`. Here p
@@ -78,11 +78,13 @@ def similar_items(matrix: Tensor, options: Options) -> tuple[Tensor, Tensor]:
     """
     items = matrix.size(1) - 1
     kept = max(1, min(options.neighbors, items - 1))
-    near, strength = strongest(similar_pairs(matrix, options.power), items, kept)
+    near, strength = strongest(_similar_pairs(matrix, options.power), items, kept)
     return torch.from_numpy(near), torch.from_numpy(strength)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
     """Train by counting the common users of items."""
     matrix = paired_items(data.log)
     near, strength = similar_items(matrix, options)

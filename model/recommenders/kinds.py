@@ -3,11 +3,11 @@
 To add a kind, write a file in `model/recommenders` and a line in `KINDS`. The file is a `Recipe`, or has one as a
 value:
 
-- `HOW`, a `TrainConfig`: the default training of the kind.
+- `SETTINGS`, a `TrainConfig`: the default training of the kind.
 - `DEFAULTS`, a dataclass of numbers: the options that only this kind has.
-- `fit(data, size, how, progress, options) -> Learned`: trains on nothing but `data`. `how.seed` decides everything
-  random, so one thread count, seed and machine give one result. `progress` gets a stage's name or, after an epoch, an
-  `EpochDone`.
+- `fit(data, size, settings, progress, options) -> Learned`: trains on nothing but `data`. `settings.seed` decides
+  everything random, so one thread count, seed and machine give one result. `progress` gets a stage's name or, after an
+  epoch, an `EpochDone`.
 
 `Learned` is the recommender, on the CPU and in evaluation mode, with a function that makes its table of neighbouring
 items. This module imports no torch: names and summaries are available at once, a recipe is imported on use.
@@ -108,10 +108,12 @@ class Learned:
 class Recipe(Protocol):
     """The recipe of a kind: the content of its file in `model/recommenders`, or a value in it."""
 
-    HOW: TrainConfig
+    SETTINGS: TrainConfig
     DEFAULTS: Any
 
-    def fit(self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Any = ...) -> Learned:
+    def fit(
+        self, data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Any = ...
+    ) -> Learned:
         """Train a recommender; raise ValueError if the data or the size does not allow it."""
         ...
 
@@ -158,20 +160,20 @@ class RecommenderSpec:
         asked = laid_over(size, self.options)
         return asked if asked.history_length else replace(asked, history_length=self.history_length)
 
-    def how(self) -> TrainConfig:
+    def settings(self) -> TrainConfig:
         """Return its default training, overridden by its options; this imports its module."""
-        return laid_over(self.recipe().HOW, self.options)
+        return laid_over(self.recipe().SETTINGS, self.options)
 
-    def learn(self, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
-        """Train a recommender with `how`, or with its default training if None, overridden by its options.
+    def learn(self, data: TrainingSet, size: Size, settings: TrainConfig | None, progress: Progress) -> Learned:
+        """Train a recommender with `settings`, or with its default training if None, overridden by its options.
 
         Raises:
             OptionError: there is no such option.
-            ValueError: it cannot be trained on this data, in this size or with `how`.
+            ValueError: it cannot be trained on this data, in this size or with `settings`.
         """
         self.refuse_unknown_options()
         recipe = self.recipe()
-        trained = self.how() if how is None else laid_over(how, self.options)
+        trained = self.settings() if settings is None else laid_over(settings, self.options)
         self._refuse_options_of_windows(trained)
         return recipe.fit(data, self.sized(size), trained, progress, laid_over(recipe.DEFAULTS, self.options))
 
@@ -180,30 +182,30 @@ class RecommenderSpec:
         if not self.options:
             return
         recipe = self.recipe()
-        general = fields_of(self.sized(Size(history_length=0)), recipe.HOW)
+        general = fields_of(self.sized(Size(history_length=0)), recipe.SETTINGS)
         takes = {name: general[name] for name in sorted(self.takes | _SIZES)}
         refuse_unknown(self.options, fields_of(recipe.DEFAULTS) | takes)
-        for settings in (Size(), recipe.HOW, recipe.DEFAULTS):
-            laid_over(settings, self.options)
+        for part in (Size(), recipe.SETTINGS, recipe.DEFAULTS):
+            laid_over(part, self.options)
 
     def refuse_unused(self, asked: Mapping[str, object]) -> None:
         """Raise OptionError for a field in `asked`, name -> value, that it does not use; None is not asked for."""
         if unused := [name for name, value in asked.items() if value is not None and name not in self.takes]:
-            able = ", ".join(name for name, kind in KINDS.items() if unused[0] in kind.takes)
+            able = ", ".join(name for name, spec in KINDS.items() if unused[0] in spec.takes)
             msg = f"{unused[0]} is for {able} only: leave it out"
             raise OptionError(msg)
 
-    def _refuse_options_of_windows(self, how: TrainConfig) -> None:
+    def _refuse_options_of_windows(self, settings: TrainConfig) -> None:
         if self.trained_on_windows:
             return
         asked = {
-            "processes above 1": how.processes > 1 or member() is not None,
-            "precision mixed": how.precision == "mixed",
-            "a device": how.device != "cpu",
-            "resume": how.checkpoints is not None and how.checkpoints.resume,
+            "processes above 1": settings.processes > 1 or member() is not None,
+            "precision mixed": settings.precision == "mixed",
+            "a device": settings.device != "cpu",
+            "resume": settings.checkpoints is not None and settings.checkpoints.resume,
         }
         if refused := [name for name, is_asked in asked.items() if is_asked]:
-            able = ", ".join(name for name, kind in KINDS.items() if kind.trained_on_windows)
+            able = ", ".join(name for name, spec in KINDS.items() if spec.trained_on_windows)
             msg = f"{refused[0]} is for {able} only: all others are trained by one process, on the CPU, in one go"
             raise TrainingError(msg)
 
@@ -244,9 +246,9 @@ KINDS: Mapping[str, RecommenderSpec] = MappingProxyType(
             history_length=99,
             takes=_DEEP | _TRAINED,
         ),
-        "popularity": RecommenderSpec(file="popularity", summary="what most users met lately"),
-        "item-cf": RecommenderSpec(file="item_cf", summary="neighbours of the newest items, by who met both"),
-        "user-cf": RecommenderSpec(file="user_cf", summary="what users with the like history met"),
+        "popularity": RecommenderSpec(file="popularity", summary="what most users interacted with lately"),
+        "item-cf": RecommenderSpec(file="item_cf", summary="neighbours of the newest items, by the users of both"),
+        "user-cf": RecommenderSpec(file="user_cf", summary="the items of users with a similar history"),
         "als": RecommenderSpec(
             file="als",
             summary="matrix factorisation by weighted least squares",
@@ -273,7 +275,7 @@ KINDS: Mapping[str, RecommenderSpec] = MappingProxyType(
         ),
         "lightgcn": RecommenderSpec(
             file="lightgcn",
-            summary="embeddings smoothed over the graph of who met what",
+            summary="embeddings smoothed over the graph of users and items",
             seeded=True,
             takes=_DEEP | _TRAINED,
             bounds={"layers": Bounds(0, BOUNDS["layers"].most)},
@@ -291,7 +293,7 @@ def kind_named(written: str) -> RecommenderSpec:
         OptionError: an option is no number, there twice or outside its bounds.
     """
     name, *options = written.split(":")
-    if (kind := KINDS.get(name)) is None:
+    if (spec := KINDS.get(name)) is None:
         msg = f"there is no recommender {name!r}; use one of {', '.join(KINDS)}"
         raise UnknownKindError(msg)
-    return replace(kind, options=parse_options(options))
+    return replace(spec, options=parse_options(options))

@@ -20,19 +20,21 @@ class MissingLibraryError(RecloopError, ValueError):
     """A package that is not installed, but needed to train a kind of recommender."""
 
 
-def learn(spec: RecommenderSpec, data: TrainingSet, size: Size, how: TrainConfig | None, progress: Progress) -> Learned:
-    """Train one recommender of a kind with `how`, or with the kind's default training if None.
+def learn(
+    spec: RecommenderSpec, data: TrainingSet, size: Size, settings: TrainConfig | None, progress: Progress
+) -> Learned:
+    """Train one recommender of a kind with `settings`, or with the kind's default training if None.
 
     Raises:
         MissingLibraryError: it is trained by a package that is not installed.
         TooLittleDataError: the vocabulary is empty.
-        ValueError: it cannot be trained on this data, in this size or with `how`.
+        ValueError: it cannot be trained on this data, in this size or with `settings`.
     """
     if not data.log.items:
         msg = "no user has two history behaviours before the cut-off; take more data or a later cut-off"
         raise TooLittleDataError(msg)
     try:
-        return spec.learn(data, size, how, progress)
+        return spec.learn(data, size, settings, progress)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         msg = f"training {spec.summary} needs the package {package}; install it with: pip install {package}"

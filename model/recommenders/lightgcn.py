@@ -19,7 +19,7 @@ from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.training.train import EpochDone, TrainConfig
 from model.training.train_config import TooLittleDataError
 
-HOW = TrainConfig(epochs=200, batch_size=1_024, learning_rate=1e-2, weight_decay=0.0)
+SETTINGS = TrainConfig(epochs=200, batch_size=1_024, learning_rate=1e-2, weight_decay=0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +93,12 @@ def propagate(edges: Tensor, embedding: Tensor, layers: int) -> tuple[Tensor, Te
     return summed / (layers + 1), items / (layers + 1)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
     """Train the items' embeddings; raise ValueError if nothing can be hidden and predicted."""
     graph = graph_of(data.log)
-    embedding = _Loop(graph, size, how, options).run(progress)
+    embedding = _Loop(graph, size, settings, options).run(progress)
     with torch.no_grad():
         summed, items = propagate(graph.matrix(torch.ones_like(graph.user, dtype=torch.bool)), embedding, size.layers)
     users = torch.bincount(graph.item, minlength=graph.items + 1).clamp(min=1)
@@ -108,27 +110,29 @@ def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, opt
 class _Loop:
     """The training loop: it hides items, propagates over the graph and predicts the hidden ones."""
 
-    def __init__(self, graph: Graph, size: Size, how: TrainConfig, options: Options) -> None:
+    def __init__(self, graph: Graph, size: Size, settings: TrainConfig, options: Options) -> None:
         if len(graph.user) <= graph.users:
             msg = "hardly a user has two history behaviours before the cut-off; take more data or a later cut-off"
             raise TooLittleDataError(msg)
         self._graph = graph
         self._layers = size.layers
-        self._how = how
+        self._settings = settings
         self._options = options
-        self._negatives = negatives_for(graph.items, how.negatives)
-        self._random = torch.Generator().manual_seed(how.seed)
+        self._negatives = negatives_for(graph.items, settings.negatives)
+        self._random = torch.Generator().manual_seed(settings.seed)
         start = 0.1 * torch.randn(graph.items + 1, size.dim, generator=self._random)
         start[0] = 0.0
         self._embedding = start.requires_grad_()
-        self._optimizer = torch.optim.AdamW([self._embedding], lr=how.learning_rate, weight_decay=how.weight_decay)
+        self._optimizer = torch.optim.AdamW(
+            [self._embedding], lr=settings.learning_rate, weight_decay=settings.weight_decay
+        )
 
     def run(self, progress: Progress) -> Tensor:
         """Train all epochs, and return the items' embeddings, (n + 1, D)."""
-        for epoch in range(1, self._how.epochs + 1):
+        for epoch in range(1, self._settings.epochs + 1):
             order = torch.randperm(self._graph.users, generator=self._random)
-            losses = [self._step(users) for users in order.split(self._how.batch_size)]
-            progress(EpochDone(epoch, self._how.epochs, float(np.mean(losses))))
+            losses = [self._step(users) for users in order.split(self._settings.batch_size)]
+            progress(EpochDone(epoch, self._settings.epochs, float(np.mean(losses))))
         return self._embedding.detach()
 
     def _step(self, users: Tensor) -> float:

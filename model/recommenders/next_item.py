@@ -49,17 +49,17 @@ class NextItemRecipe:
     """A recipe as defined in `model.recommenders.kinds`.
 
     Attributes:
-        HOW: its default training.
+        SETTINGS: its default training.
         DEFAULTS: its options.
         configure: returns the configuration of the network from the common fields, the size and the options.
     """
 
-    HOW: TrainConfig
+    SETTINGS: TrainConfig
     DEFAULTS: Options
     configure: Callable[[_Common, Size, Any], SequenceConfig]
 
     def fit(
-        self, data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options | None = None
+        self, data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options | None = None
     ) -> Learned:
         """Train one network; raise ValueError if no user has two items."""
         options = options or self.DEFAULTS
@@ -70,7 +70,7 @@ class NextItemRecipe:
             "dropout": options.dropout,
             "k": size.k,
         }
-        model = train(data.log, self.configure(common, size, options), how, progress).to("cpu")
+        model = train(data.log, self.configure(common, size, options), settings, progress).to("cpu")
         return Learned(model, partial(nearest_neighbors, model.item.weight))
 
 
@@ -81,22 +81,24 @@ def _transformer(
     return made(**common, layers=size.layers, block=block)
 
 
-_RECURRENT_HOW = TrainConfig(epochs=30, learning_rate=3e-3)
+_RECURRENT_SETTINGS = TrainConfig(epochs=30, learning_rate=3e-3)
 _RECURRENT_DEFAULTS = Options(dropout=0.4)
 
 SASREC = NextItemRecipe(
-    HOW=TrainConfig(), DEFAULTS=TransformerOptions(dropout=0.3), configure=partial(_transformer, "transformer")
+    SETTINGS=TrainConfig(), DEFAULTS=TransformerOptions(dropout=0.3), configure=partial(_transformer, "transformer")
 )
 HSTU = NextItemRecipe(
-    HOW=TrainConfig(epochs=28, learning_rate=4e-3), DEFAULTS=SASREC.DEFAULTS, configure=partial(_transformer, "hstu")
+    SETTINGS=TrainConfig(epochs=28, learning_rate=4e-3),
+    DEFAULTS=SASREC.DEFAULTS,
+    configure=partial(_transformer, "hstu"),
 )
 GRU = NextItemRecipe(
-    HOW=_RECURRENT_HOW,
+    SETTINGS=_RECURRENT_SETTINGS,
     DEFAULTS=_RECURRENT_DEFAULTS,
     configure=lambda common, size, _: GRUConfig(**common, state=2 * size.dim),
 )
 LINEAR_RECURRENCE = NextItemRecipe(
-    HOW=_RECURRENT_HOW,
+    SETTINGS=_RECURRENT_SETTINGS,
     DEFAULTS=_RECURRENT_DEFAULTS,
     configure=lambda common, size, _: LinearRecurrenceConfig(**common, state=2 * size.dim, layers=size.layers),
 )

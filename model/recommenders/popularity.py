@@ -14,7 +14,7 @@ from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.neighbors import neighbors_by_users
 from model.training.train import TrainConfig
 
-HOW = TrainConfig()
+SETTINGS = TrainConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,9 @@ def faded_counts(log: Interactions, half_life_days: float) -> Floats:
     return np.bincount(histories.item[newest], share, histories.items + 1).astype(np.float32)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
     """Count the items' users; there is nothing to train."""
     model = Popularity(faded_counts(data.log, options.half_life_days), size.k).eval()
     return Learned(model, partial(neighbors_by_users, data.log))

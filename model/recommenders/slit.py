@@ -20,7 +20,7 @@ from model.recommenders.neighbors import neighbors_by_users
 from model.training.train import TrainConfig
 from model.training.train_config import TooLittleDataError
 
-HOW = TrainConfig()
+SETTINGS = TrainConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ def next_item_weights(log: Interactions, options: Options = DEFAULTS) -> Tensor:
     row 0 and column 0.
 
     Raises:
-        ValueError: the vocabulary is so large that the matrices take many gigabytes, or no user has two items.
+        ValueError: there are too many items, or too little memory is free, as in `refuse_gigabytes`; or no user has
+            two items.
     """
     refuse_gigabytes("slit", log.items)
     before, after = _regression(log, options)
@@ -58,8 +59,10 @@ def next_item_weights(log: Interactions, options: Options = DEFAULTS) -> Tensor:
     return F.pad(torch.cholesky_solve(moment, torch.linalg.cholesky(gram)), (1, 0, 1, 0)).float()
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
-    """Train SLIT by solving for its weights; raise ValueError if there are too many items or no user has two."""
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
+    """Train SLIT by solving for its weights; raise ValueError as `next_item_weights` does."""
     weights = next_item_weights(data.log, options)
     model = EASE(weights, data.log.histories().counts(), size.k, options.decay).eval()
     return Learned(model, partial(neighbors_by_users, data.log))

@@ -17,7 +17,7 @@ from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.training.train import TrainConfig
 
 _AT_ONCE = 4_096  # titles
-HOW = TrainConfig()
+SETTINGS = TrainConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Options:
 DEFAULTS = Options()
 
 
-def title_vectors(titles: tuple[str, ...], progress: Progress) -> Tensor:
+def _title_vectors(titles: tuple[str, ...], progress: Progress) -> Tensor:
     """Return a unit vector for each title, after subtracting the mean of all titles. (n, 256)."""
     import wordllama
 
@@ -49,8 +49,10 @@ def title_vectors(titles: tuple[str, ...], progress: Progress) -> Tensor:
     return F.normalize(vectors - vectors.mean(0), dim=1)
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
     """Embed the titles; there is nothing to train."""
-    vectors = F.pad(title_vectors(data.titles, progress), (0, 0, 1, 0))  # (n + 1, 256)
+    vectors = F.pad(_title_vectors(data.titles, progress), (0, 0, 1, 0))  # (n + 1, 256)
     counts = data.log.histories().counts()
     return with_neighbors_by(vectors, MeanOfItems(vectors, vectors, counts, size.k, options.decay))

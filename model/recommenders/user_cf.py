@@ -19,7 +19,7 @@ from model.recommenders.neighbors import neighbors_by_users
 from model.training.train import TrainConfig
 
 CELLS = 50_000_000  # 200 MB in the bundle
-HOW = TrainConfig()
+SETTINGS = TrainConfig()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,28 +46,32 @@ class UserCF(FromHistory):
     neighbors: int
     shrink: float
 
-    def __init__(self, met: Tensor, counts: Ints, k: int, options: Options) -> None:
+    def __init__(self, items_of_users: Tensor, counts: Ints, k: int, options: Options) -> None:
         """Take the items of the users to compare with, float32 (n + 1, U), 1 for each item of a user."""
         super().__init__(counts, k, options.decay)
-        self.neighbors = min(options.neighbors, met.size(1))
+        self.neighbors = min(options.neighbors, items_of_users.size(1))
         self.shrink = options.shrink
-        self.register_buffer("met", met)
-        self.register_buffer("norm", met.sum(0).sqrt())
+        self.register_buffer("items_of_users", items_of_users)
+        self.register_buffer("norm", items_of_users.sum(0).sqrt())
 
     def affinity(self, history: Tensor, recency: Tensor, weight: Tensor) -> Tensor:
         """Score every model index by the nearest users' items. (B, L) each -> (B, n + 1)."""
-        common = F.embedding_bag(history, self.met, mode="sum", per_sample_weights=recency, padding_idx=0)  # (B, U)
+        common = F.embedding_bag(
+            history, self.items_of_users, mode="sum", per_sample_weights=recency, padding_idx=0
+        )  # (B, U)
         mine = recency.square().sum(1, keepdim=True).sqrt()  # (B, 1)
         alike = common / (mine * self.norm + self.shrink).clamp(min=1e-12)  # (B, U)
         best, users = alike.topk(self.neighbors, dim=1)
-        return torch.zeros_like(alike).scatter(1, users, best) @ self.met.T
+        return torch.zeros_like(alike).scatter(1, users, best) @ self.items_of_users.T
 
 
-def fit(data: TrainingSet, size: Size, how: TrainConfig, progress: Progress, options: Options = DEFAULTS) -> Learned:
+def fit(
+    data: TrainingSet, size: Size, settings: TrainConfig, progress: Progress, options: Options = DEFAULTS
+) -> Learned:
     """Keep the newest users' histories; there is nothing to train."""
     log = data.log
-    met = user_item_matrix(log).index_select(0, newest_users(log)).to_dense().T.contiguous()
-    model = UserCF(met, log.histories().counts(), size.k, options).eval()
+    items_of_users = user_item_matrix(log).index_select(0, newest_users(log)).to_dense().T.contiguous()
+    model = UserCF(items_of_users, log.histories().counts(), size.k, options).eval()
     return Learned(model, partial(neighbors_by_users, log))
 
 

@@ -95,6 +95,7 @@ class TrainingLoop:
                 self._losses.append(self._step(windows[start : start + size]))
                 self.step += 1
                 between()
+            del windows  # else they would be there beside the next epoch's
             loss = float(np.mean(self._epoch_losses().numpy()))
             done = EpochDone(epoch=self.epoch, epochs=self._settings.epochs, loss=loss)
             self._begin(self.epoch + 1)

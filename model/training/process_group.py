@@ -134,9 +134,3 @@ def check_devices(device: str, processes: int) -> None:
 
 def _own_device(device: str, local_rank: int) -> torch.device:
     return torch.device(f"cuda:{local_rank}" if device == "cuda" else device)
-
-
-def _loopback() -> str:
-    """Return the name of the interface with the address 127.0.0.1."""
-    interfaces = psutil.net_if_addrs().items()
-    return next(name for name, addresses in interfaces if any(each.address == "127.0.0.1" for each in addresses))

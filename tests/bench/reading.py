@@ -81,7 +81,7 @@ def main() -> None:
         connection = KafkaConnection(brokers=broker.bootstrap)
         fill(connection, folder, "alone", ALONE)
         dataset = fill(connection, folder, "whole", WHOLE)
-        bundle = fit(dataset, folder / "bundle", FitConfig(how=TrainConfig(epochs=1)), datetime.now(UTC)).bundle
+        bundle = fit(dataset, folder / "bundle", FitConfig(settings=TrainConfig(epochs=1)), datetime.now(UTC)).bundle
         speeds = {"a plain kafka-python loop, parsing": plain_loop(connection, "alone")}
         spec = ClusterSpec(folder / "cluster", jars=(connector_jar(),))
         cluster = stack.enter_context(trial_cluster(spec))

@@ -44,7 +44,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 @pytest.fixture(scope="module")
 def bundle(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle:
     size = Size(history_length=12, dim=16, k=10)
-    config = FitConfig(recommender="gru", size=size, how=TRAINED)
+    config = FitConfig(recommender="gru", size=size, settings=TRAINED)
     return fit(dataset, tmp_path_factory.mktemp("models") / "tiny", config, NOW).bundle
 
 
@@ -172,7 +172,9 @@ def test_a_kind_without_layers_is_refused(dataset: Dataset, tmp_path: Path) -> N
 
 
 def test_a_bundle_without_behaviours_after_its_cut_off_is_refused(dataset: Dataset, tmp_path: Path) -> None:
-    config = FitConfig(recommender="gru", cut=1.0, size=Size(history_length=4, dim=4, k=10), how=TrainConfig(epochs=1))
+    config = FitConfig(
+        recommender="gru", cut=1.0, size=Size(history_length=4, dim=4, k=10), settings=TrainConfig(epochs=1)
+    )
     whole = fit(dataset, tmp_path / "whole", config, NOW).bundle
     refused(["compress", str(whole.path), str(dataset.path)], "what is lost cannot be measured")
 

@@ -109,7 +109,7 @@ def bundle(ml_100k: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Bundle
     from model.fit import FitConfig, fit  # light tests need no torch, which takes seconds
     from model.training.train import TrainConfig
 
-    config = FitConfig(cut=0.5, how=TrainConfig(epochs=1))
+    config = FitConfig(cut=0.5, settings=TrainConfig(epochs=1))
     return fit(ml_100k, tmp_path_factory.mktemp("bundle") / "quick", config, datetime.now(UTC)).bundle
 
 

@@ -64,8 +64,8 @@ def sample(ml_100k: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Sample
 def trained(kind: str, sample: Sample, folder: Path) -> Bundle:
     if library := LIBRARIES.get(kind):
         pytest.importorskip(library)
-    how = replace(kind_named(kind).recipe().HOW, epochs=EPOCHS)
-    config = FitConfig(recommender=kind, cut=CUT, how=how)
+    how = replace(kind_named(kind).recipe().SETTINGS, epochs=EPOCHS)
+    config = FitConfig(recommender=kind, cut=CUT, settings=how)
     return fit(sample.dataset, folder / kind, config, datetime.now(UTC)).bundle
 
 

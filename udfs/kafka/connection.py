@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from udfs.errors import LogError
 
-UNENCRYPTED: Final = "PLAINTEXT"
+DEFAULT_SECURITY: Final = "PLAINTEXT"
 """The default of a connection's security, here and in the settings."""
 _FIRST_ANSWER_MS = 10_000
 """Longest wait for the first broker that answers."""
@@ -69,7 +69,7 @@ class KafkaConnection:
     """
 
     brokers: str
-    security: str = UNENCRYPTED
+    security: str = DEFAULT_SECURITY
     mechanism: str | None = None
     username: str | None = None
     password: Secret | None = None

@@ -27,8 +27,13 @@ def recommendation_list_row(
         epoch: of the element.
     """
     behavior = scored.behavior
-    scorer = None if scored.candidates is None else model
-    source = "fallback" if scored.candidates is None else "scored"
+    scoring_model = None if scored.candidates is None else model
+    if policy is Policy.HISTORY:
+        source = "rules"
+    elif scored.candidates is None:
+        source = "fallback"
+    else:
+        source = "scored"
     return RecommendationListRow(
         user_id=behavior.user_id,
         items=user_list.items,
@@ -41,10 +46,10 @@ def recommendation_list_row(
         log_partition=behavior.log_partition,
         log_offset=behavior.log_offset,
         policy=policy.value,
-        source="rules" if policy is Policy.HISTORY else source,
+        source=source,
         fallback_reason=scored.fallback_reason,
-        model_version=None if scorer is None else scorer.version,
-        model_hash=None if scorer is None else scorer.hash,
+        model_version=None if scoring_model is None else scoring_model.version,
+        model_hash=None if scoring_model is None else scoring_model.hash,
         variant=None if model is None else model.variant,
         trend_snapshot=trend_snapshot,
         batch_size=scored.batch_size,

@@ -66,7 +66,7 @@ class GroupOffsets:
                     raise error
                 self._committed[tp.partition] = changed[tp.partition]
         except (KafkaError, LogError, OSError) as error:
-            _log.warning("group %s was not told how far topic %s is read: %r", self._group, self._topic, error)
+            _log.warning("the offsets of group %s in topic %s were not committed: %r", self._group, self._topic, error)
             self._disconnect()
 
     def _disconnect(self) -> None:

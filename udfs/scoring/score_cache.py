@@ -66,10 +66,13 @@ class ModelAnswers(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """Answers of the model or the cache; fields as in `ModelAnswers`.
+    """Answers of the model or the cache to N questions.
 
     Attributes:
+        items: best first. (N, K).
+        scores: theirs. (N, K).
         scored_by: the source of each: a full pass of the model, or the cache.
+        faults: the questions whose answer cannot be used, and why.
     """
 
     items: Ints
@@ -150,6 +153,7 @@ class ScoreCache:
             if value is None or int.from_bytes(value[:_TIME_BYTES], "little") < oldest:
                 found.append(None)
                 continue
+            # A value is the time, then items and scores: they take 4 bytes per item each, so the rest is halved.
             middle = (len(value) + _TIME_BYTES) // 2
             items = np.frombuffer(value[_TIME_BYTES:middle], np.int32).astype(np.int64)
             found.append(Scores(items=items, scores=np.frombuffer(value[middle:], np.float32)))
@@ -160,7 +164,6 @@ class ScoreCache:
         if (store := self._store) is None:
             return
         now = int(self._clock()).to_bytes(_TIME_BYTES, "little")
-        # A value is the time, the items and the scores; of the rest each has half, as both take 4 bytes an item.
         try:
             for key, answer in zip(keys, answers, strict=True):
                 store[key] = now + answer.items.astype(np.int32).tobytes() + answer.scores.tobytes()

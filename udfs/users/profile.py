@@ -51,7 +51,9 @@ def _hashes() -> "array[int]":
 
 
 class Shown(NamedTuple):
-    """The impressions of an item without an act, which fade by the half-life of the exposures.
+    """The impressions of an item without an act; they fade.
+
+    With several exposure actions, `apply` fades them by the half-life of the newest one's, `snapshot` by the longest.
 
     Attributes:
         impressions: number of impressions, faded as at `time_ms`.

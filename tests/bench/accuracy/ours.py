@@ -24,7 +24,7 @@ def version_of(name: str, choice: Options) -> str:
     """All that decides how a kind is trained, but the seed."""
     kind = _chosen(name, choice)
     recipe = kind.recipe()
-    return repr((kind.sized(ANY_SIZE), kind.how(), laid_over(recipe.DEFAULTS, kind.options)))
+    return repr((kind.sized(ANY_SIZE), kind.settings(), laid_over(recipe.DEFAULTS, kind.options)))
 
 
 def lists_of(cell: Cell, split: Split, catalogue: Mapping[ItemId, Item], top: int) -> Outcome:
@@ -35,7 +35,7 @@ def lists_of(cell: Cell, split: Split, catalogue: Mapping[ItemId, Item], top: in
     vocabulary = vocabulary_of(kind, split.log.where(split.training), catalogue)
     log = split.log.with_vocabulary(vocabulary)
     data = training_set(log.where(split.training), catalogue)
-    learned = kind.learn(data, ANY_SIZE, replace(kind.recipe().HOW, seed=cell.seed), lambda _: None)
+    learned = kind.learn(data, ANY_SIZE, replace(kind.recipe().SETTINGS, seed=cell.seed), lambda _: None)
     ranking = rank(learned.recommender, targets_at(log, split.rows, kind.sized(ANY_SIZE).history_length))
     return Outcome({0: _translated(ranking.items[:, :top], vocabulary, split)}, time.process_time() - began)
 

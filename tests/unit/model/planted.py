@@ -26,7 +26,7 @@ def two_tastes(seed: int = 0) -> Interactions:
 def learned(name: str, log: Interactions | None = None) -> Learned:
     """A kind trained on the two tastes."""
     kind = kind_named(name)
-    how = kind.how()
+    how = kind.settings()
     if epochs := EPOCHS.get(name.partition(":")[0]):
         how = TrainConfig(epochs=epochs, learning_rate=1e-2)
     titles = tuple(f"{_TOPICS[n // TASTE]}, part {n % TASTE + 1}" for n in range(ITEMS))

@@ -188,7 +188,9 @@ def test_a_student_learns_from_the_teacher_alone() -> None:
     student = Sized(CONFIGS["sasrec"], CONFIGS["sasrec"].build(log.counts()))
     targets = find_targets(log, 7, LENGTH)
     before = evaluate(student.model, targets)
-    train_student(student, Distillation(teacher=teacher, training=log.before(7), settings=settings, share=1.0))
+    train_student(
+        student, Distillation(keep=0.5, teacher=teacher, training=log.before(7), settings=settings, share=1.0)
+    )
     assert before.known.ndcg_10 < 0.7
     assert evaluate(student.model, targets).known.ndcg_10 > 0.9
 
@@ -198,13 +200,13 @@ def test_a_training_of_ten_steps_in_all_is_a_training() -> None:
     student = student_of(Sized(CONFIGS["gru"], MODELS["gru"]), 0.5, seed=0)
     before = student.model.project.weight.clone()
     settings = TrainConfig(epochs=10, batch_size=64)
-    train_student(student, Distillation(teacher=MODELS["gru"], training=cycles(2, 9), settings=settings))
+    train_student(student, Distillation(keep=0.5, teacher=MODELS["gru"], training=cycles(2, 9), settings=settings))
     assert not torch.equal(student.model.project.weight, before)
 
 
 def test_who_equals_the_teacher_has_nothing_to_learn_from_it() -> None:
     model = MODELS["sasrec"]
-    distillation = Distillation(teacher=model, training=cycles(2, 9), settings=TrainConfig(), share=1.0)
+    distillation = Distillation(keep=0.5, teacher=model, training=cycles(2, 9), settings=TrainConfig(), share=1.0)
     windows = torch.from_numpy(windows_of(distillation.training, LENGTH, 0).draw()[:8])
     assert abs(distillation_loss(model, windows, distillation).item()) < 1e-6
     assert distillation_loss(another(model), windows, distillation).item() > 0.01
@@ -212,7 +214,7 @@ def test_who_equals_the_teacher_has_nothing_to_learn_from_it() -> None:
 
 def test_negatives_that_are_all_items_compare_like_all_items() -> None:
     model = MODELS["gru"]
-    distillation = Distillation(teacher=another(model), training=cycles(2, 9), settings=TrainConfig())
+    distillation = Distillation(keep=0.5, teacher=another(model), training=cycles(2, 9), settings=TrainConfig())
     windows = torch.from_numpy(windows_of(distillation.training, LENGTH, 0).draw()[:8])
     losses = [distillation_loss(model, windows, distillation, negatives).item() for negatives in (0, ITEMS)]
     assert losses[0] == pytest.approx(losses[1])

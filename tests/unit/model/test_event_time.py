@@ -80,6 +80,24 @@ def test_one_moment_in_its_forms(text: str) -> None:
     assert EventTimes().to_ms(text) == 1_700_000_000_000
 
 
+@pytest.mark.parametrize("text", ["+275760-09-13T00:00:00.000Z", "10000-01-01 00:00:00+00", "infinity"])
+def test_a_year_after_9999_is_refused_as_such(text: str) -> None:
+    with pytest.raises(EventTimeError, match="timestamp after the year 9999"):
+        EventTimes().to_ms(text)
+
+
+@pytest.mark.parametrize("text", ["-000001-12-31T00:00:00.000Z", "-43-01-01T00:00:00", "0044-03-15", "-infinity"])
+def test_a_year_before_1970_is_refused_as_such(text: str) -> None:
+    with pytest.raises(EventTimeError, match="timestamp before 1970"):
+        EventTimes().to_ms(text)
+
+
+@pytest.mark.parametrize("text", ["12345-678", "+002023-1-1", "to infinity", ""])
+def test_text_that_only_resembles_a_far_year_is_no_time(text: str) -> None:
+    with pytest.raises(EventTimeError, match="neither"):
+        EventTimes().to_ms(text)
+
+
 def test_times_without_an_offset_are_counted_as_utc() -> None:
     times = EventTimes()
     assert times.to_ms("12/1/2010 8:26") == times.to_ms("2010-12-01T08:26")

@@ -20,7 +20,7 @@ SMALL = {"epochs": "1", "dim": "4", "batch_size": "64"}
 
 def options_of(name: str) -> dict[str, object]:
     kind = KINDS[name]
-    known = fields_of(Size(), kind.recipe().HOW)
+    known = fields_of(Size(), kind.recipe().SETTINGS)
     return fields_of(kind.recipe().DEFAULTS) | {o: known[o] for o in sorted({*kind.takes, "history_length", "k"})}
 
 

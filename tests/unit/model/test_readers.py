@@ -272,6 +272,9 @@ def test_reasons_and_words_are_bounded(tmp_path: Path) -> None:
     assert len(report.words) <= MAX_WORDS
 
 
+CR_ALONE = r"CR alone; end them with LF: tr '\\r' '\\n' < log\.jsonl > "
+
+
 @pytest.mark.parametrize("lines", [1, 2, 20_000])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_json_lines_that_end_with_cr_alone_are_refused_as_such(lines: int, encoding: str, tmp_path: Path) -> None:
@@ -280,7 +283,14 @@ def test_json_lines_that_end_with_cr_alone_are_refused_as_such(lines: int, encod
     if lines == 1:
         assert len(read("jsonl", path)[0]) == 1
         return
-    with pytest.raises(SourceError, match=r"CR alone; end them with LF: tr '\\r' '\\n' < log\.jsonl > "):
+    with pytest.raises(SourceError, match=CR_ALONE):
         read("jsonl", path)
     path.write_bytes("".join(f"{LINE}\r\n" for _ in range(lines)).encode(encoding))
     assert len(read("jsonl", path)[0]) == lines
+
+
+def test_long_records_that_end_with_cr_alone_are_refused_as_such(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    path.write_text(f'{LINE[:-1]}, "note": "{"x" * 300}"}}\r' * 5_000)
+    with pytest.raises(SourceError, match=CR_ALONE):
+        read("jsonl", path)

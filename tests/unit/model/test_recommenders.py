@@ -290,13 +290,13 @@ def test_options_that_do_not_fit_are_refused(written: str, told: str, log: Inter
 
 @pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 def test_what_a_kind_has_a_use_for_are_fields_that_there_are(kind: RecommenderSpec) -> None:
-    assert kind.recipe().HOW.epochs > 0
-    assert kind.takes <= fields_of(Size(), kind.how()).keys()
+    assert kind.recipe().SETTINGS.epochs > 0
+    assert kind.takes <= fields_of(Size(), kind.settings()).keys()
 
 
 @pytest.mark.parametrize("name", ["ease", "als", "lightgcn"])
 def test_on_a_gpu_trains_only_what_can(name: str, log: Interactions) -> None:
-    how = replace(kind_named(name).how(), device="cuda")
+    how = replace(kind_named(name).settings(), device="cuda")
     with pytest.raises(ValueError, match="a device is for sasrec, hstu"):
         kind_named(name).learn(TrainingSet(log, log.vocabulary), Size(), how, lambda _: None)
 
@@ -314,3 +314,13 @@ def test_a_dense_matrix_is_refused_with_its_size_before_it_is_made(monkeypatch: 
     monkeypatch.setattr(ease, "_TRAINING_BYTES", 1e15)
     with pytest.raises(TrainingError, match=r"ease on 1,000 items takes [0-9.]+ GB of memory, and [0-9.]+ GB are"):
         ease.refuse_gigabytes("ease", 1_000)
+
+
+def test_a_hybrid_is_refused_as_such_before_any_of_it_is_trained(
+    log: Interactions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("implicit")
+    monkeypatch.setattr(ease, "_TRAINING_BYTES", 1e15)
+    monkeypatch.setattr(als, "fit", lambda *_: pytest.fail("it was trained"))
+    with pytest.raises(TrainingError, match=r"^training hybrid on "):
+        kind_named("hybrid").learn(TrainingSet(log, log.vocabulary), Size(), None, lambda _: None)

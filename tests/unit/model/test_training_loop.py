@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +13,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from model.datasets.interactions import Ints
 from model.networks.sequence import SequenceRecommender
 from model.training import loop as training_loop
 from model.training.checkpoint import CheckpointError, remove_checkpoint
 from model.training.precision import Precision
 from model.training.train import Checkpoints, EpochDone, TrainConfig, train
 from model.training.train_config import CHECKPOINT
-from model.training.windows import own_share
+from model.training.windows import WindowSource, own_share
 from tests.unit.model.test_training import TINY, cycles
 
 pytestmark = pytest.mark.heavy
@@ -92,6 +94,21 @@ def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     file.write_bytes(content)
     with pytest.raises(CheckpointError, match="damaged"):
         curve_of(kept_in(tmp_path, resume=True))
+
+
+def test_the_windows_of_an_epoch_are_gone_at_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[weakref.ref[Ints]] = []
+    left: list[list[bool]] = []
+    draw = WindowSource.draw
+
+    def watched(source: WindowSource) -> Ints:
+        windows = draw(source)
+        drawn.append(weakref.ref(windows))
+        return windows
+
+    monkeypatch.setattr(WindowSource, "draw", watched)
+    train(LOG, DROPPING, SETTINGS, lambda _: left.append([each() is not None for each in drawn]))
+    assert left == [[False] * epoch for epoch in (1, 2, 3)]
 
 
 class Harmful:
