@@ -28,7 +28,7 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings, plan: JobPlan)
     operators = Operators(settings, plan)
     tables = settings.tables.folder
 
-    reserve_slots(env, plan.slots)
+    reserve_slots(env, settings, plan.slots)
     use_thread_mode(env)
     read = log_input(env, operators, settings, plan)
     # Row(log partition's key, its number or records of it)
@@ -50,10 +50,10 @@ def build(env: StreamExecutionEnvironment, settings: JobSettings, plan: JobPlan)
 
     use_process_mode(env)
     # No Flink timeout: it would start a thread for each record. The function has its own deadline.
-    asked = AsyncDataStream.ordered_wait(
+    stream = AsyncDataStream.ordered_wait(
         keyed(tracked), operators.score_candidates, Time.seconds(0), operators.in_flight, element_type()
     )
-    scored = kept_apart(step(asked, "score-candidates").set_parallelism(settings.scorers), plan.slots)
+    scored = kept_apart(step(stream, "score-candidates").set_parallelism(settings.scorers), plan.slots)
     # Row(bucket's key, ScoredElement): the same behaviours, in the same order, with candidates or without
 
     use_thread_mode(env)

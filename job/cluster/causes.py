@@ -28,6 +28,8 @@ _MESSAGE_LINES = 4
 _LONGEST = 600
 _NO_PROGRAM = re.compile(r'Cannot run program "([^"]*)"[^:\n]*: (?:error=(\d+), )?(.*)')
 _EXIT = re.compile(r"Python process exits with code: (\d+)")
+_SIGNALLED = 128
+"""What is added to a signal's number in the exit code of a process that it ended."""
 _JAVA_ERROR = re.compile(r"(?:^|: )((?:[a-z][\w$]*\.)+\w*(?:Exception|Error)\b.*)")
 _CAUSED_BY = "Caused by: "
 _STACK = re.compile(r"^(\s+at |\s*\.\.\. \d+ |Caused by: )")
@@ -144,9 +146,9 @@ def _last_output(lines: list[str]) -> str | None:
     printed = [line.strip() for line in lines if line and not _NOISE.match(line) and not _JAVA_ERROR.search(line)]
     if printed:
         return printed[-1]
-    number = exits[-1] - 128
-    if number <= 0:
+    if exits[-1] <= _SIGNALLED:
         return f"Python ended with exit code {exits[-1]} and said nothing"
+    number = exits[-1] - _SIGNALLED
     known = number in set(signal.Signals)
     return f"Python was ended by {signal.Signals(number).name if known else f'signal {number}'}"
 

@@ -35,6 +35,7 @@ def start(spec: ClusterSpec, *, timeout_s: float = 60.0, on_progress: Progress |
         SettingRefusedError: if a GPU that a TaskManager is to see is not there.
         NotOursError: if the folder holds something else.
         StartFailedError: if a port is taken, a process died or time ran out.
+        ClusterError: if a cluster runs there, and a record of it is damaged or missing.
     """
     layout = Layout(spec.directory)
     claim_folder(layout.root, _STATE)

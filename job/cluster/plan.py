@@ -15,16 +15,16 @@ from job.cluster.jvm import job_manager_command, task_manager_command
 from job.cluster.layout import JOB_MANAGER, Layout, gpu_task_manager_name, task_manager_name
 from job.cluster.ports import PORT_NAMES
 from job.cluster.spec import ClusterSpec
-from job.cluster.state_files import read_state_file
+from job.cluster.state_files import read_state_file, state_file_error
 from model.files import replace_file
 
 
 class StartedSpec(Struct, frozen=True):
     """The content of cluster.json: the spec last started in the folder, with the ports it was given."""
 
-    rest_port: int | None
-    rpc_port: int | None
-    blob_port: int | None
+    rest_port: int
+    rpc_port: int
+    blob_port: int
     task_managers: int
     extra_config: dict[str, str] = field(default_factory=dict)
     jars: tuple[str, ...] = ()
@@ -36,12 +36,13 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
     layout = Layout(spec.directory)
     configuration = flink_configuration(spec, home)
     (layout.conf / "config.yaml").write_text(render(configuration))
-    task_managers: dict[str, dict[str, str]] = {}  # the settings of each that override the cluster's
-    for index in range(spec.task_managers):
-        task_managers[task_manager_name(index)] = state_configuration() if spec.gpus.devices else {}
-    for index in range(len(spec.gpus.devices)):
-        with_gpu = gpu_configuration(layout.gpu_discovery, stand_in=spec.gpus.stand_in)
-        task_managers[gpu_task_manager_name(index)] = {**with_gpu, **spec.gpus.extra_config}
+    # The settings of each TaskManager that override the cluster's.
+    without_gpu = state_configuration() if spec.gpus.devices else {}
+    with_gpu = {**gpu_configuration(layout.gpu_discovery, stand_in=spec.gpus.stand_in), **spec.gpus.extra_config}
+    task_managers = {
+        **{task_manager_name(index): without_gpu for index in range(spec.task_managers)},
+        **{gpu_task_manager_name(index): with_gpu for index in range(len(spec.gpus.devices))},
+    }
     commands = {
         JOB_MANAGER: job_manager_command(java, layout, configuration),
         **{name: task_manager_command(java, layout, configuration, name, own) for name, own in task_managers.items()},
@@ -85,7 +86,7 @@ def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
     """Return the spec last started in a folder, with another number of TaskManagers without a GPU.
 
     Raises:
-        ClusterError: cluster.json is damaged.
+        ClusterError: cluster.json is missing or damaged.
     """
     started = read_started_spec(layout)
     return ClusterSpec(
@@ -104,10 +105,12 @@ def read_started_spec(layout: Layout) -> StartedSpec:
     """Return the spec last started in a folder, as its file has it.
 
     Raises:
-        FileNotFoundError: none was started there.
-        ClusterError: cluster.json is damaged.
+        ClusterError: cluster.json is missing or damaged.
     """
-    return read_state_file(layout.settings, StartedSpec)
+    try:
+        return read_state_file(layout.settings, StartedSpec)
+    except FileNotFoundError as error:
+        raise state_file_error(layout.settings, "missing") from error
 
 
 def remembered_ports(layout: Layout) -> Mapping[str, int]:
@@ -117,6 +120,6 @@ def remembered_ports(layout: Layout) -> Mapping[str, int]:
     """
     try:
         started = read_started_spec(layout)
-    except (FileNotFoundError, ClusterError):
+    except ClusterError:
         return {}
-    return {name: port for name in PORT_NAMES if (port := getattr(started, name))}
+    return {name: getattr(started, name) for name in PORT_NAMES}

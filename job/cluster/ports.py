@@ -29,15 +29,16 @@ def with_ports(
     check = is_free or port_is_free
     chosen: dict[str, int] = {}
     for name in PORT_NAMES:
-        wanted: int | None = getattr(spec, name)
-        if wanted is not None and not check(wanted):
-            msg = f"port {wanted} is taken by another process: choose another {name} or end that process"
-            raise StartFailedError(msg)
-        drawn = random.sample(range(_LOWEST, _HIGHEST + 1), _ATTEMPTS)
-        candidates = (port for port in (remembered.get(name), *drawn) if port and port not in chosen.values())
-        port = wanted or next(filter(check, candidates), None)
+        port: int | None = getattr(spec, name)
         if port is None:
-            msg = f"no free port found on {LOOPBACK} between {_LOWEST} and {_HIGHEST}"
+            drawn = random.sample(range(_LOWEST, _HIGHEST + 1), _ATTEMPTS)
+            candidates = (each for each in (remembered.get(name), *drawn) if each and each not in chosen.values())
+            port = next(filter(check, candidates), None)
+            if port is None:
+                msg = f"no free port found on {LOOPBACK} between {_LOWEST} and {_HIGHEST}"
+                raise StartFailedError(msg)
+        elif not check(port):
+            msg = f"port {port} is taken by another process: choose another {name} or end that process"
             raise StartFailedError(msg)
         chosen[name] = port
     return replace(spec, **chosen)  # type: ignore[arg-type]

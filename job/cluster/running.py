@@ -166,7 +166,7 @@ class RunningCluster:
             spec = read_spec(self.layout, task_managers=_without_gpu(self._state()))
             write_plan(spec, find_java(os.environ), flink_home())
             os.kill(self._state().pid, _RELOAD)
-            self._await(lambda state: (member := state.member(name)) is not None and member.incarnation > 0)
+            self._await(lambda state: any(each.name == name and each.incarnation > 0 for each in state.members))
 
     def stop(self) -> int:
         """End every process of the cluster.
@@ -208,7 +208,7 @@ def find(directory: Path) -> RunningCluster | None:
     """Return the cluster that runs in a state folder, ready or not; None if none does.
 
     Raises:
-        ClusterError: one runs, and the record of its processes or ports is damaged.
+        ClusterError: one runs, and the record of its processes or ports is damaged, or that of its ports is missing.
     """
     layout = Layout(Path(directory).absolute())
     state = read_state(layout)

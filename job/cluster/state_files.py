@@ -10,6 +10,12 @@ from job.cluster.errors import ClusterError
 _Content = TypeVar("_Content")
 
 
+def state_file_error(path: Path, fault: str) -> ClusterError:
+    """Return the error for a file that is not as a running cluster needs it."""
+    advice = f"recloop cluster stop --dir {path.parent} ends the cluster, and its next start writes the file anew"
+    return ClusterError(f"{path} is {fault}: {advice}")
+
+
 def read_state_file(path: Path, kind: type[_Content]) -> _Content:
     """Return the content of a file.
 
@@ -20,6 +26,4 @@ def read_state_file(path: Path, kind: type[_Content]) -> _Content:
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (ValueError, RecursionError) as error:
-        advice = f"recloop cluster stop --dir {path.parent} ends the cluster, and its next start writes the file anew"
-        msg = f"{path} is damaged ({error}): {advice}"
-        raise ClusterError(msg) from error
+        raise state_file_error(path, f"damaged ({error})") from error

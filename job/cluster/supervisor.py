@@ -135,7 +135,7 @@ class Supervisor:
         (self._directory / "state.json").unlink(missing_ok=True)
 
     def _read_plan(self) -> None:
-        """Take up the plan; one that is damaged changes nothing if processes run, and otherwise ends this one."""
+        """Take up the plan; one that is damaged changes nothing if processes run, and otherwise ends the supervisor."""
         path = self._directory / "plan.json"
         try:
             wanted = {

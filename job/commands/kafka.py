@@ -13,7 +13,7 @@ from rich.table import Table
 from job.commands.options import AsJson, Overrides, ReadyWithin, SettingsFile, console, fail, stop_on_errors, tcp_port
 from job.commands.output import print_line
 from job.kafka import artifacts, broker, topics
-from job.settings.job_settings import JobSettings, load
+from job.settings.job_settings import JobSettings, SettingsError, load
 from udfs.kafka.connection import KafkaConnection
 from udfs.log.file_log import MOST_PARTITIONS
 
@@ -97,13 +97,22 @@ def lag(
 
 
 def settings_of(settings_file: Path | None, overrides: list[str] | None, directory: Path) -> JobSettings:
-    """Return the settings, of which no model is needed; the brokers are those they name, else of the state folder.
+    """Return the settings, of which no model is needed.
+
+    Where they read or write a topic and name no brokers, these are the state folder's.
 
     Raises:
         SettingsError: settings are unknown or have impossible values.
+        BrokerFailedError: the record of the state folder's broker is needed, and damaged.
     """
-    running = broker.find(directory)
-    defaults = {} if running is None else {"kafka": {"brokers": running.bootstrap}}
+    try:
+        return load(settings_file, overrides or (), needs_model=False)
+    except SettingsError:
+        # They may lack only the brokers.
+        running = broker.find(directory)
+        if running is None:
+            raise
+    defaults = {"kafka": {"brokers": running.bootstrap}}
     return load(settings_file, overrides or (), defaults=defaults, needs_model=False)
 
 
@@ -112,10 +121,14 @@ def connection_of(settings_file: Path | None, overrides: list[str] | None, direc
 
     Raises:
         SettingsError: settings are unknown or have impossible values.
+        BrokerFailedError: the record of the state folder's broker is needed, and damaged.
     """
     kafka = settings_of(settings_file, overrides, directory).resolved().kafka
     if kafka.brokers is None:
-        fail(f"no broker runs in {directory}: recloop kafka start, or --set kafka.brokers=HOST:PORT")
+        running = broker.find(directory)
+        if running is None:
+            fail(f"no broker runs in {directory}: recloop kafka start, or --set kafka.brokers=HOST:PORT")
+        kafka = kafka.model_copy(update={"brokers": running.bootstrap})
     return kafka.connection()
 
 

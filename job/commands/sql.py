@@ -12,9 +12,9 @@ from rich.text import Text
 
 from job.commands.options import AsJson
 from job.commands.output import Screen, print_line, shown, warn
-from job.tables.errors import ExportError, QueryFailedError, UnreadableTableError
+from job.tables.errors import ExportError, QueryFailedError, UnreadableTableError, unreadable
 from job.tables.export import check_target, export, new_file
-from job.tables.files import has_tables, unreadable
+from job.tables.files import has_tables
 from job.tables.formats import Format, Values, chunks
 from job.tables.query import QueryResult, QueryStream
 from job.tables.schema import TABLES, VIEWS

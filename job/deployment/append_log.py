@@ -39,6 +39,11 @@ def read(file: Path) -> list[Json]:
     return records
 
 
+def fault_of(error: Exception) -> str:
+    """Return the fault of a record in words; a KeyError itself has only the name of what is missing."""
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
+
+
 def append(file: Path, record: Mapping[str, Any]) -> None:
     """Write one line, and wait until it is on disk."""
     file.parent.mkdir(parents=True, exist_ok=True)

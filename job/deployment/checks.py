@@ -59,7 +59,7 @@ def check_slots(rest: FlinkRest, settings: JobSettings, replaced: Sequence[JobDe
     """Make sure that the cluster has enough slots, those of the jobs to be replaced included.
 
     A cluster that fits jobs to its slots, or that starts TaskManagers on demand, is not checked; nor is one where
-    scoring has slots of its own, which `slots.placed` counts.
+    scoring has slots of its own, which `slots.requested_slots` counts.
 
     Raises:
         DeployError: there are too few.
@@ -128,7 +128,8 @@ def try_client(target: Target, shipped: Shipped) -> frozenset[str]:
     """Declare the job as Flink's client will, without submitting it, and return its operators' uids.
 
     Raises:
-        DeployError: the declaration fails; the text holds Python's or Flink's own reason. Or it prints no operators.
+        DeployError: the declaration fails, the text then holds Python's or Flink's own reason; or it prints no
+            operators.
     """
     command = [sys.executable, str(shipped.entry), "--settings", str(shipped.settings), "--check"]
     variables = {**target.environment, "PYTHONPATH": os.pathsep.join([str(shipped.archive)])}
@@ -146,8 +147,9 @@ def try_client(target: Target, shipped: Shipped) -> frozenset[str]:
     try:
         operators = msgspec.json.decode(done.stdout.splitlines()[-1].encode(), type=_Declared).operators
     except (IndexError, msgspec.DecodeError, RecursionError) as error:
+        fault = error if done.stdout else "it printed nothing"
         msg = (
-            f"{shipped.entry} declared the job, but did not print its operators last ({error}): let nothing in the "
+            f"{shipped.entry} declared the job, but did not print its operators last ({fault}): let nothing in the "
             "job's code print at its exit. Nothing was changed"
         )
         raise DeployError(msg) from error

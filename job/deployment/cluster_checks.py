@@ -88,8 +88,8 @@ def check_cluster(rest: FlinkRest, settings: JobSettings) -> None:
     if faults:
         msg = "\n".join([f"the job would fail on the cluster at {rest.url}; nothing was touched:", *faults])
         raise UnfitClusterError(msg)
-    if told := advice(task_managers):
-        _log.warning("%s", told)
+    if found := advice(task_managers):
+        _log.warning("%s", found)
 
 
 def advice(task_managers: list[RegisteredTaskManager]) -> str | None:

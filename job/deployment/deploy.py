@@ -68,7 +68,8 @@ def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:
     """Return the settings of the job's newest deployment recorded in the folder; None if there is none.
 
     Raises:
-        DeployError: the history or the settings file is broken.
+        DeployError: the history is broken.
+        SettingsError: the settings file is broken, or of a version with other settings.
     """
     newest = DeploymentHistory(folder, job_name).newest
     file = newest.shipped.settings if newest is not None else newest_stamped(folder, job_name)

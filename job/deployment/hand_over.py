@@ -116,8 +116,8 @@ class HandOver:
         """Return the URI of the savepoint that the job ended with, as Flink lists it, or None."""
         if not self.rest.job(job.job_id).is_over:
             return None
-        told = self.rest.checkpoints(job.job_id).savepoint
-        return told.path if told is not None else None
+        savepoint = self.rest.checkpoints(job.job_id).savepoint
+        return savepoint.path if savepoint is not None else None
 
     def _without(self, job: JobSummary, why: str) -> None:
         known = self.newest()

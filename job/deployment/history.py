@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from job.deployment.append_log import Json, append, read
+from job.deployment.append_log import Json, append, fault_of, read
 from job.deployment.submission import DeployError
 
 
@@ -128,7 +128,7 @@ class DeploymentHistory:
             self.highest_number = max((int(each["number"]) for each in self._records), default=0)
             self.highest_generation = max((int(each["generation"]) for each in self._records), default=0)
         except (KeyError, TypeError, ValueError) as error:
-            what = f"{self.file} is no history of deployments ({error!r})"
+            what = f"{self.file} is no history of deployments ({fault_of(error)})"
             msg = f"{what}: move it away, and give recloop deploy --from URI"
             raise DeployError(msg) from error
 
@@ -141,11 +141,11 @@ class DeploymentHistory:
         """Return the newest deployment with a job's id, or None."""
         return next((each for each in reversed(self.submitted) if each.job_id == job_id), None)
 
-    def write(self, step: Step, number: int, generation: int, **told: object) -> None:
+    def write(self, step: Step, number: int, generation: int, **fields: object) -> None:
         """Append one line; it is on disk when this returns."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         which = {"step": step, "number": number, "generation": generation}
-        append(self.file, {"counter": len(self._records) + 1, "at": now, **which, **told})
+        append(self.file, {"counter": len(self._records) + 1, "at": now, **which, **fields})
         self._load()
 
     def _submitted(self) -> list[Submitted]:
@@ -170,7 +170,7 @@ def _shipped(record: Json) -> Shipped:
     return Shipped(Path(record["settings"]), Path(record["archive"]), Path(record["entry"]))
 
 
-def as_told(shipped: Shipped) -> dict[str, object]:
+def as_fields(shipped: Shipped) -> dict[str, object]:
     """Return the files by the names that a line of the history gives them."""
     return {name: str(file) for name, file in asdict(shipped).items()}
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from job.cluster import FlinkRest, RestError
 from job.deployment import tables_owner
-from job.deployment.history import DeploymentHistory, Shipped, Step, as_told
+from job.deployment.history import DeploymentHistory, Shipped, Step, as_fields
 from job.deployment.settling import wait_until_settled
 from job.deployment.steps import ENDED, DeployRequest
 from job.deployment.submission import submit
@@ -29,7 +29,7 @@ class Launch:
     """The submission of a job, whose outcome is recorded.
 
     Args:
-        asked: the requested deployment.
+        request: the requested deployment.
         rest: the cluster.
         lock: the descriptor of the deployment's lock, which Flink's client holds as well.
         history: the history that records it.
@@ -37,14 +37,14 @@ class Launch:
     """
 
     def __init__(
-        self, asked: DeployRequest, rest: FlinkRest, lock: int, history: DeploymentHistory, *, has_tables: bool
+        self, request: DeployRequest, rest: FlinkRest, lock: int, history: DeploymentHistory, *, has_tables: bool
     ) -> None:
         self._lock = lock
-        self._asked = asked
+        self._request = request
         self._rest = rest
         self._history = history
         self._has_tables = has_tables
-        self._tables = asked.settings.tables.folder
+        self._tables = request.settings.tables.folder
 
     def submit(self, which: Numbers, shipped: Shipped, state: str | None) -> str:
         """Submit under an id that is recorded first, wait until the job has settled, and return the id.
@@ -54,33 +54,35 @@ class Launch:
         """
         job_id = uuid.uuid4().hex
         claim = self.claim(which, job_id)
-        self._write(which, Step.SUBMITTING, job_id=job_id, uri=state, cluster=self._asked.cluster, **as_told(shipped))
+        self._write(
+            which, Step.SUBMITTING, job_id=job_id, uri=state, cluster=self._request.cluster, **as_fields(shipped)
+        )
         if self._has_tables:
             tables_owner.claim(self._tables, claim)
-        self._asked.on_step("submitting")
+        self._request.on_step("submitting")
         try:
-            self._asked.on_progress("submitting")
+            self._request.on_progress("submitting")
             restore = ["-s", state] if state else []
             files = ["-pyfs", str(shipped.archive), "-py", str(shipped.entry), "--settings", str(shipped.settings)]
             own_id = ["-D", f"{JOB_ID_KEY}={job_id}"]
-            submit(self._asked.target, [*own_id, *restore, *files], keep_open=(self._lock,))
-            self._asked.on_step("submitted")
-            self._asked.on_progress("waiting for all tasks to run, and for the first checkpoint")
-            wait_until_settled(self._rest, job_id, timeout_s=self._asked.wait_s)
-            self._asked.on_step("settled")
+            submit(self._request.target, [*own_id, *restore, *files], keep_open=(self._lock,))
+            self._request.on_step("submitted")
+            self._request.on_progress("waiting for all tasks to run, and for the first checkpoint")
+            wait_until_settled(self._rest, job_id, timeout_s=self._request.wait_s)
+            self._request.on_step("settled")
         except (RecloopError, OSError) as error:
             self._give_up(which, job_id, claim, str(error))
             raise
         self._write(which, Step.CONFIRMED, job_id=job_id)
         self._end_strays(job_id)
-        self._asked.on_step("confirmed")
+        self._request.on_step("confirmed")
         return job_id
 
     def _give_up(self, which: Numbers, job_id: str, claim: Claim, why: str) -> None:
         """Cancel a job that did not come up, and record that nothing of it counts."""
         with suppress(RestError):
             self._rest.cancel(job_id)
-            self._rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=self._asked.wait_s)
+            self._rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=self._request.wait_s)
         self._write(which, Step.FAILED, job_id=job_id, why=why)
         if self._has_tables:
             tables_owner.withdraw(self._tables, claim)
@@ -88,7 +90,7 @@ class Launch:
     def _end_strays(self, job_id: str) -> None:
         """Cancel other jobs of the same name, which the client of a killed deployment may have submitted."""
         for job in self._rest.jobs():
-            if job.name == self._asked.settings.job_name and job.state not in ENDED and job.job_id != job_id:
+            if job.name == self._request.settings.job_name and job.state not in ENDED and job.job_id != job_id:
                 with suppress(RestError):
                     self._rest.cancel(job.job_id)
 
@@ -97,11 +99,11 @@ class Launch:
         return Claim(
             number=which.number,
             generation=which.generation,
-            job_name=self._asked.settings.job_name,
+            job_name=self._request.settings.job_name,
             job_id=job_id,
             url=self._rest.url,
-            cluster=self._asked.cluster,
+            cluster=self._request.cluster,
         )
 
-    def _write(self, which: Numbers, step: Step, **told: object) -> None:
-        self._history.write(step, which.number, which.generation, **told)
+    def _write(self, which: Numbers, step: Step, **fields: object) -> None:
+        self._history.write(step, which.number, which.generation, **fields)

@@ -74,11 +74,11 @@ class ModelStatus:
 
 def read_models(settings: JobSettings | None) -> ModelStatus:
     """Read the table and the registry, as far as this machine sees them."""
-    from job.tables import duck  # the `recloop` command starts without it
-
     try:
         if settings is None or not settings.tables.folder.is_dir():
             return ModelStatus([], None, {}, "the job's tables are not seen from here")
+        from job.tables import duck  # the `recloop` command starts without it
+
         with duck.connect(settings.tables.folder) as connection:
             served_rows = duck.run(connection, _SERVED, [settings.scorers]).rows
             failed_rows = duck.run(connection, _FAILED).rows

@@ -161,13 +161,13 @@ class RestorePoints:
                 yield RestorePoint(as_uri(each.began_from), each.job_id, each.number - 0.5, 0, each.at_ms)
 
     def _of_rest(self, job_id: str, order: float) -> Iterator[RestorePoint]:
-        told = self._rest.checkpoints(job_id)
+        stats = self._rest.checkpoints(job_id)
         over = self._named[job_id].state in ("FINISHED", "CANCELED") and not self._retained(job_id)
-        for each in told.kept:
+        for each in stats.kept:
             if each.is_savepoint or not over:
                 yield RestorePoint(as_uri(str(each.path)), job_id, order, each.checkpoint_id, each.completed_ms)
-        if told.restored_from:
-            yield RestorePoint(as_uri(told.restored_from), job_id, order - 0.5, 0, self._named[job_id].start_ms)
+        if stats.restored_from:
+            yield RestorePoint(as_uri(stats.restored_from), job_id, order - 0.5, 0, self._named[job_id].start_ms)
 
     def _retained(self, job_id: str) -> bool:
         """Return whether the checkpoints of an ended job are still there; those of a finished one are not."""

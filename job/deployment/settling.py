@@ -17,13 +17,13 @@ def wait_until_settled(rest: FlinkRest, job_id: str, *, timeout_s: float) -> Non
     Raises:
         DeployError: the job ended, failed six times, or did not settle in time; the text holds the reason.
     """
-    asked = False
+    has_begun = False
     for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
         job, done = rest.job(job_id), rest.checkpoints(job_id)
         if job.all_running and done.completed:
             return
-        if job.all_running and not asked:
-            asked = True
+        if job.all_running and not has_begun:
+            has_begun = True
             with suppress(RestError):  # then wait for the next regular checkpoint
                 rest.begin_checkpoint(job_id)
         failures = rest.exceptions(job_id)

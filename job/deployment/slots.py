@@ -31,8 +31,8 @@ def requested_slots(settings: JobSettings, rest: FlinkRest) -> Slots | None:
     placement = settings.placement
     if placement.scoring == "shared":
         return None
-    if asked := adaptive(rest.configuration()):
-        msg = f"placement.scoring=gpu on a cluster with {asked}: {ADAPTIVE_IGNORES_GPUS}"
+    if scheduler := adaptive(rest.configuration()):
+        msg = f"placement.scoring=gpu on a cluster with {scheduler}: {ADAPTIVE_IGNORES_GPUS}"
         raise PlacementError(msg)
     task_managers = rest.task_managers()
     gpu, state = placement.gpu_slot, placement.state_slot

@@ -26,6 +26,7 @@ ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 """The states of a job that is over."""
 
 WAIT_S = 300.0
+"""The time in which a new job has to settle: all its tasks run, and its first checkpoint is complete."""
 SAVEPOINT_S = 600.0
 """The time that Flink itself allows a checkpoint."""
 
@@ -51,7 +52,7 @@ class Deployment:
     settings: Path
 
 
-def no_progress(_message: str) -> None:
+def _no_progress(_message: str) -> None:
     """Take a message, and do nothing."""
 
 
@@ -82,8 +83,8 @@ class DeployRequest:
     savepoint_s: float = SAVEPOINT_S
     take_over: bool = False
     retry: str = "recloop deploy"
-    on_progress: Progress = no_progress
-    on_step: Progress = no_progress
+    on_progress: Progress = _no_progress
+    on_step: Progress = _no_progress
 
     @property
     def is_local(self) -> bool:

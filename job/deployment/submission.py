@@ -171,10 +171,13 @@ def worker_python(target: Target) -> str:
     """Return the Python of the TaskManagers' workers: as configured here or there, else the python3 on their PATH."""
     folder = target.environment.get("FLINK_CONF_DIR") or Path(target.environment["FLINK_HOME"]) / "conf"
     file = Path(folder) / "config.yaml"
+    configured = None
     for line in file.read_text().splitlines() if file.is_file() else ():
         key, _, value = line.partition(": ")
-        if key == PYTHON_KEY:
-            return value.strip().strip("\"'")
+        if key == PYTHON_KEY:  # the last one counts
+            configured = value.strip().strip("\"'")
+    if configured is not None:
+        return configured
     try:
         with FlinkRest(target.rest_url) as rest:
             return rest.configuration().get(PYTHON_KEY, "python3")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from job.cluster import FlinkRest, NotFoundError, RestError, UnreachableError
-from job.deployment.append_log import append, read
+from job.deployment.append_log import append, fault_of, read
 from job.deployment.submission import DeployError
 
 FILE = ".deployments.jsonl"
@@ -121,7 +121,7 @@ def _lines(tables: Path) -> list[tuple[str, Claim]]:
             (each["step"], msgspec.convert({name: each[name] for name in names}, Claim)) for each in read(tables / FILE)
         ]
     except (KeyError, msgspec.ValidationError) as error:
-        msg = f"{tables / FILE} is no record of deployments ({error!r}): mend it, or move it away"
+        msg = f"{tables / FILE} is no record of deployments ({fault_of(error)}): mend it, or move it away"
         raise DeployError(msg) from error
 
 

@@ -16,7 +16,7 @@ from job.deployment.history import (
     DeploymentHistory,
     Shipped,
     Step,
-    as_told,
+    as_fields,
     legacy_shipped,
     newest_stamped,
     settings_file,
@@ -39,27 +39,27 @@ class Transaction:
     """A deployment whose locks are held.
 
     Args:
-        asked: the requested deployment; its settings are resolved.
+        request: the requested deployment; its settings are resolved.
         rest: the cluster.
         lock: the descriptor of the deployment's lock.
     """
 
-    def __init__(self, asked: DeployRequest, rest: FlinkRest, lock: int) -> None:
-        self._asked = asked
+    def __init__(self, request: DeployRequest, rest: FlinkRest, lock: int) -> None:
+        self._request = request
         self._rest = rest
-        self._settings = asked.settings
-        self._step = asked.on_step
+        self._settings = request.settings
+        self._step = request.on_step
         self._step("locked")
-        self._history = DeploymentHistory(asked.target.folder, asked.settings.job_name)
-        self._tables = asked.settings.tables.folder
+        self._history = DeploymentHistory(request.target.folder, request.settings.job_name)
+        self._tables = request.settings.tables.folder
         self._has_tables = (self._tables / tables_owner.LOCK).exists()
         self._claims = tables_owner.claims(self._tables) if self._has_tables else []
-        self._named = [job for job in rest.jobs() if job.name == asked.settings.job_name]
+        self._named = [job for job in rest.jobs() if job.name == request.settings.job_name]
         self._running = [job for job in self._named if job.state not in ENDED]
-        self._folders = Folders.of(rest.configuration(), asked.target.checkpoints)
+        self._folders = Folders.of(rest.configuration(), request.target.checkpoints)
         self._before = self._last_shipped()
         self._which = self._next_number()
-        self._launch = Launch(asked, rest, lock, self._history, has_tables=self._has_tables)
+        self._launch = Launch(request, rest, lock, self._history, has_tables=self._has_tables)
 
     def run(self) -> Deployment:
         """Run all steps and return the deployed job.
@@ -68,70 +68,71 @@ class Transaction:
             RecloopError: the first step that failed; before the step `stopping` nothing was changed, afterwards the
                 text says whether the old job was put back.
         """
-        asked = self._asked
-        if asked.fresh and asked.start_from is not None:
+        request = self._request
+        if request.fresh and request.start_from is not None:
             msg = "--fresh begins with empty state and --from goes on from one: give one of them"
             raise DeployError(msg)
-        start_from = asked.start_from and check_given_state(asked.start_from, is_local=asked.is_local)
-        plan = self._planned(start_from, self._check(start_from))
+        start_from = request.start_from and check_given_state(request.start_from, is_local=request.is_local)
+        before = self._check(start_from)
+        plan = self._plan(start_from, before)
         self._step("checked")
         shipped, code = self._ship(plan)
         if self._running:
-            asked.on_progress("trying whether the cluster is reached, and the job can be declared")
-            if not asked.is_local:
-                try_connection(asked.target)
-            declared = try_client(asked.target, shipped)
-            if not asked.fresh:
+            request.on_progress("trying whether the cluster is reached, and the job can be declared")
+            if not request.is_local:
+                try_connection(request.target)
+            declared = try_client(request.target, shipped)
+            if not request.fresh:
                 check_operators(declared, [self._rest.job(job.job_id) for job in self._running])
-        self._write(Step.BEGUN, **as_told(shipped))
+        self._write(Step.BEGUN, **as_fields(shipped))
         self._step("begun")
         try:
             self._end_running(start_from)
         except RestError as error:
-            again = f"It is written down what was done, and nothing is lost: {asked.retry}"
+            again = f"It is written down what was done, and nothing is lost: {request.retry}"
             msg = f"ending the old job went wrong: {error}\n{again}"
             raise DeployError(msg) from error
         self._step("ended")
         back = None
         try:
             back = self._points().newest() if self._running else None
-            state = None if asked.fresh else start_from or self._state()
+            state = None if request.fresh else start_from or self._state()
             job_id = self._launch.submit(self._which, shipped, state)
         except (RecloopError, OSError) as error:
             raise self._rolled_back(str(error), back.uri if back else None) from error
-        remove_old_files(asked.target.folder)
+        remove_old_files(request.target.folder)
         replaced = self._running[0].job_id if self._running else None
         return Deployment(job_id, code, state, replaced, shipped.settings)
 
     def _check(self, given: str | None) -> PlannedJob | None:
         """Check all that can be known while the old job runs; return the deployment that the new one goes on from."""
-        asked, settings = self._asked, self._settings
+        request, settings = self._request, self._settings
         if self._has_tables:
-            tables_owner.check_free(self._tables, self._launch.claim(self._which, ""), take_over=asked.take_over)
+            tables_owner.check_free(self._tables, self._launch.claim(self._which, ""), take_over=request.take_over)
         for check in CLUSTER_CHECKS:
             check(self._rest, settings)
-        before = None if asked.fresh else self._job_before(given)
+        before = None if request.fresh else self._job_before(given)
         replaced = [self._rest.job(job.job_id) for job in self._running]
         check_slots(self._rest, settings, replaced)
-        if not asked.fresh:
+        if not request.fresh:
             check_goes_on(settings, before.settings if before else None, replaced if given is None else ())
         return before
 
-    def _planned(self, given: str | None, before: PlannedJob | None) -> JobPlan:
-        """Make log and topics ready, and return what the job needs besides its settings."""
-        asked, settings = self._asked, self._settings
-        begins = asked.fresh or (given is None and not self._running and self._state() is None)
+    def _plan(self, given: str | None, before: PlannedJob | None) -> JobPlan:
+        """Make log and topics ready, and return all that the job needs besides its settings."""
+        request, settings = self._request, self._settings
+        begins = request.fresh or (given is None and not self._running and self._state() is None)
         bundle_hashes, slots = pinned(settings), requested_slots(settings, self._rest)
         make_ready(settings)
         for topic in make_topics_ready(settings):
-            asked.on_progress(f"made the topic {topic}")
+            request.on_progress(f"made the topic {topic}")
         offsets: tuple[int, ...] = ()
         if begins:
             offsets = first_offsets(settings)
         elif before is not None and before.settings.log.topic == settings.log.topic:
-            # A partition may not have been found until now.
+            # Those of the deployment it goes on from, for partitions that its job has not found yet.
             offsets = before.plan.start_offsets
-        if begins and (self._claims or self._history.submitted) and not asked.fresh:
+        if begins and (self._claims or self._history.submitted) and not request.fresh:
             self._which = Numbers(self._which.number, self._which.generation + 1)
         return JobPlan(
             number=self._which.number,
@@ -150,10 +151,10 @@ class Transaction:
 
     def _ship(self, plan: JobPlan) -> tuple[Shipped, str]:
         """Write code and settings as files, and return them with the code's name."""
-        asked = self._asked
-        asked.on_progress("packing the code")
-        shipment = pack(asked.target.folder / "code", asked.code)
-        file = settings_file(asked.target.folder, self._settings.job_name, self._which.number)
+        request = self._request
+        request.on_progress("packing the code")
+        shipment = pack(request.target.folder / "code", request.code)
+        file = settings_file(request.target.folder, self._settings.job_name, self._which.number)
         PlannedJob(self._settings, plan).to_file(file)
         for written in (file, shipment.archive, shipment.entry):
             sync(written)
@@ -168,14 +169,14 @@ class Transaction:
             folders=self._folders,
             newest=lambda: self._points().newest(),
             written=self._write_savepoint,
-            on_progress=self._asked.on_progress,
-            savepoint_s=self._asked.savepoint_s,
+            on_progress=self._request.on_progress,
+            savepoint_s=self._request.savepoint_s,
             is_needed=start_from is None and points.ran_before() is not None,
         )
         for place, job in enumerate(self._running):
             self._write(Step.STOPPING, job_id=job.job_id)
             self._step("stopping")
-            if place or self._asked.fresh:
+            if place or self._request.fresh:
                 hand_over.cancel(job)
             else:
                 hand_over.stop(job)
@@ -191,7 +192,7 @@ class Transaction:
         mine = [each for each in self._claims if each.job_name == self._settings.job_name]
         highest = max((each.generation for each in mine), default=0)
         others = [] if self._history.submitted else [each.job_id for each in mine if each.generation == highest]
-        return RestorePoints(self._rest, self._history, self._folders, named, others, is_local=self._asked.is_local)
+        return RestorePoints(self._rest, self._history, self._folders, named, others, is_local=self._request.is_local)
 
     def _state(self) -> str | None:
         """Return the URI of the state to go on from; None if the job never had any.
@@ -212,14 +213,14 @@ class Transaction:
 
     def _rolled_back(self, why: str, state: str | None) -> DeployError:
         """Put the old job back if this deployment ended one, and return the error to raise."""
-        retry = f"When that is mended: {self._asked.retry}"
+        retry = f"When that is mended: {self._request.retry}"
         if not self._running:
             return DeployError(f"{why}\nNothing runs now that did not before. {retry}")
         kept = f"its state is {state}" if state else "it had no state yet"
         if self._before is None or not self._before.is_there:
             lost = "cannot be put back by itself, for its code and settings are not here"
             return DeployError(f"{why}\nThe job before was ended and {lost}; {kept}. {retry}")
-        self._asked.on_progress("putting the old job back")
+        self._request.on_progress("putting the old job back")
         try:
             job_id = self._put_back(self._before, state)
         except (RecloopError, OSError) as error:
@@ -231,7 +232,7 @@ class Transaction:
         """Submit the old code and settings as a deployment of its own, and return the job's id."""
         newest = self._history.newest
         self._which = Numbers(self._which.number + 1, newest.generation if newest else 0)
-        file = settings_file(self._asked.target.folder, self._settings.job_name, self._which.number)
+        file = settings_file(self._request.target.folder, self._settings.job_name, self._which.number)
         file.write_bytes(renumbered(before.settings, **self._which._asdict()))
         sync(file)
         return self._launch.submit(self._which, Shipped(file, before.archive, before.entry), state)
@@ -241,7 +242,7 @@ class Transaction:
             # A job that was deployed from elsewhere has code that is not known here.
             is_known = not self._running or newest.job_id in {job.job_id for job in self._running}
             return newest.shipped if is_known else None
-        folder, name = self._asked.target.folder, self._settings.job_name
+        folder, name = self._request.target.folder, self._settings.job_name
         if (shipped := legacy_shipped(folder, name)) is not None:
             return shipped
         file = newest_stamped(folder, name)
@@ -250,11 +251,11 @@ class Transaction:
     def _next_number(self) -> Numbers:
         number, generation = tables_owner.highest(self._tables) if self._has_tables else (0, 0)
         newest = self._history.newest
-        if self._asked.fresh:
+        if self._request.fresh:
             generation = max(generation, self._history.highest_generation) + 1
         elif newest is not None:
             generation = max(generation, newest.generation)
         return Numbers(max(number, self._history.highest_number) + 1, generation)
 
-    def _write(self, step: Step, **told: object) -> None:
-        self._history.write(step, self._which.number, self._which.generation, **told)
+    def _write(self, step: Step, **fields: object) -> None:
+        self._history.write(step, self._which.number, self._which.generation, **fields)

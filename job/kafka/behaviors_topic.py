@@ -62,8 +62,8 @@ def topic_advice(topic: str, configs: Mapping[str, str | None], *, replayable: b
     timestamp_type = configs.get("message.timestamp.type")
     if replayable and timestamp_type != "LogAppendTime":
         yield (
-            f"topic {topic} has message.timestamp.type={timestamp_type}: the times of its records are their producers' "
-            "word, which no clock corrects with preset=replayable, so one behaviour of the far future can make later "
-            f"ones of its partition late. Set that to LogAppendTime (kafka-configs --alter --topic {topic} "
-            "--add-config message.timestamp.type=LogAppendTime) before records are appended"
+            f"topic {topic} has message.timestamp.type={timestamp_type}: the producers set the times of its records, "
+            "and with preset=replayable no clock bounds them, so one behaviour of the far future can make later ones "
+            f"of its partition late. Set message.timestamp.type=LogAppendTime (kafka-configs --alter --topic {topic} "
+            "--add-config message.timestamp.type=LogAppendTime) before records are written"
         )

@@ -202,17 +202,30 @@ def _await_ready(broker: RunningBroker, port: int, log: Path, timeout_s: float) 
     fault = "was not ready in time"
     for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
         output = log.read_text(errors="replace") if log.exists() else ""
-        if _STARTED in output:
-            with contextlib.suppress(OSError):
-                socket.create_connection((LOOPBACK, port), timeout=1).close()
-                return
-        # As our child it stays a zombie until it is waited for.
-        if not psutil.pid_exists(broker.pid) or psutil.Process(broker.pid).status() == psutil.STATUS_ZOMBIE:
+        if _STARTED in output and _takes_connections(port):
+            return
+        if _is_dead(broker.pid):
             fault = "died"
             break
     broker.kill()
     msg = f"the broker {fault}: {_telling_line(output)}\nIts log is {log}"
     raise BrokerFailedError(msg)
+
+
+def _takes_connections(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def _is_dead(pid: int) -> bool:
+    """Return whether our child has ended: until it is waited for it stays a zombie, unless others have done that."""
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _telling_line(output: str) -> str:

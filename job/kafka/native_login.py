@@ -33,12 +33,13 @@ def check_login(kafka: KafkaSettings) -> None:
     kind, _, name = place.partition(":")
     if any(letter in name for letter in _BREAKS_PLACE):
         fault = f"{name!r} has a : or a }}, which Kafka's Java client takes for the end of a place: name it otherwise"
-    else:
-        secret = Secret(place).read_whole()
-        found = [character for letter, character in _BREAKS.items() if letter in secret]
-        if not found:
-            return
+        raise _refused(fault)
+    secret = Secret(place).read_whole()
+    if found := [character for letter, character in _BREAKS.items() if letter in secret]:
         where = f"the {'variable' if kind == 'env' else 'file'} {name} holds {' and '.join(found)}"
         fault = f"{where}, which Kafka's Java client does not take as part of a password (of a file: also at its end)"
-    msg = f"kafka.password with kafka.connector=native: {fault}; or set kafka.connector=python"
-    raise LoginError(msg)
+        raise _refused(fault)
+
+
+def _refused(fault: str) -> LoginError:
+    return LoginError(f"kafka.password with kafka.connector=native: {fault}; or set kafka.connector=python")

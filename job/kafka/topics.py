@@ -99,9 +99,9 @@ def topic_configs(connection: KafkaConnection, name: str) -> dict[str, str | Non
     Raises:
         TopicError: the brokers do not answer.
     """
-    asked = ConfigResource(ConfigResourceType.TOPIC, name)
+    resource = ConfigResource(ConfigResourceType.TOPIC, name)
     with _admin(connection) as admin, as_topic_errors(f"topic {name}", connection):
-        found = admin.describe_configs([asked], config_filter="all")["topic"][name]
+        found = admin.describe_configs([resource], config_filter="all")["topic"][name]
     return {key: config["value"] for key, config in found.items()}
 
 
@@ -156,14 +156,16 @@ def group_lags(connection: KafkaConnection, group: str) -> list[GroupLag]:
     """
     with _admin(connection) as admin, _consumer(connection) as consumer, as_topic_errors(f"group {group}", connection):
         committed = _committed(admin, group)
-        # A group without any offset exists as long as it has members.
-        if not committed and group not in (known := sorted({str(each["group_id"]) for each in admin.list_groups()})):
-            others = f"there are {', '.join(known)}" if known else "there is none yet"
-            msg = (
-                f"the brokers know no consumer group {group!r}: {others}. The job's is log.group, and it is there from "
-                "its first seconds on"
-            )
-            raise GroupMissingError(msg)
+        if not committed:
+            # A group without any offset exists as long as it has members.
+            known = sorted({str(each["group_id"]) for each in admin.list_groups()})
+            if group not in known:
+                others = f"there are {', '.join(known)}" if known else "there is none yet"
+                msg = (
+                    f"the brokers know no consumer group {group!r}: {others}. The job's is log.group, and it is there "
+                    "from its first seconds on"
+                )
+                raise GroupMissingError(msg)
         ends = consumer.end_offsets(list(committed), timeout_ms=_TIMEOUT_MS) if committed else {}
     return [
         GroupLag(topic=tp.topic, partition=tp.partition, committed=committed[tp], end_offset=ends[tp])

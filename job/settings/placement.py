@@ -28,8 +28,9 @@ class PlacementSettings(SettingsGroup):
         "shared", description="gpu: on TaskManagers of its own, those that offer Flink the external resource gpu"
     )
     gpu_slot: SlotSettings | None = Field(
-        None, description="what scoring asks of such a TaskManager; none: what the smallest slot there has"
+        None, description="the slot that scoring requests where gpu is offered; none: as large as the smallest found"
     )
     state_slot: SlotSettings | None = Field(
-        None, description="what all else asks of those that offer state; none: what the smallest slot there has"
+        None,
+        description="the slot that all else requests where state is offered; none: as large as the smallest found",
     )

@@ -37,7 +37,7 @@ class Slots(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
 
 class JobPlan(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The results of a deployment that its job begins with; however often that restarts, they stay.
+    """The results of a deployment that its job is declared with; they stay the same over all its restarts.
 
     Attributes:
         number: rises with every deployment of the job.
@@ -91,7 +91,7 @@ class PlannedJob:
 
 
 def renumbered(path: Path, *, number: int, generation: int) -> bytes:
-    """Return a deployment's file as that of another deployment of the same code, which may be an earlier release's.
+    """Return a deployment's file, which may be an earlier release's, with the numbers of another deployment.
 
     Raises:
         SettingsError: the file cannot be read, or is broken.

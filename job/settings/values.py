@@ -1,6 +1,6 @@
-"""The values that settings take: numbers between two bounds and texts of one form, each refused in one sentence.
+"""The base of every group of settings, and the values they take: numbers between two bounds and texts of one form.
 
-They annotate a field's type: `Annotated[int, Between(1, 10)]`. Any other value, of any type, is refused with a message
+They annotate a field's type: `Annotated[int, Between(1, 10)]`. Any other value, of any type, is refused in one sentence
 that says what to give; `bounds_of` finds the bounds again for the table of settings.
 """
 
@@ -23,7 +23,7 @@ _SHOWN = 60
 
 
 class SettingsGroup(BaseModel):
-    """A group of settings: frozen, and nothing that it does not know is taken.
+    """A group of settings: frozen, and unknown names are refused.
 
     The job gets its settings as JSON, which has no infinity.
     """
@@ -145,13 +145,17 @@ def _is_folder(text: str) -> bool:
     return _is_file(text) and _URL.match(text) is None
 
 
+def _is_topic(text: str) -> bool:
+    return _TOPIC.fullmatch(text) is not None and text not in {".", ".."}
+
+
 def _are_brokers(text: str) -> bool:
     found = [_BROKER.fullmatch(each) for each in text.split(",")]
     return all(each is not None and 1 <= int(each["port"]) <= 65_535 for each in found)
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-_TOPIC = re.compile(r"(?!\.{1,2}\Z)[a-zA-Z0-9._-]{1,249}")
+_TOPIC = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 _BROKER = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]):(?P<port>[0-9]{1,5})")
 _DEVICE = re.compile(r"cpu|cuda(?::[0-9]{1,3})?")
 _JOB_NAME = re.compile(r"[^\W_][\w .-]*")
@@ -191,7 +195,7 @@ JobName = Annotated[
     ),
 ]
 Topic = Annotated[
-    str, Spelled("a topic's name, 1 to 249 letters, digits and . _ - and more than one or two dots", _TOPIC.fullmatch)
+    str, Spelled("a topic's name, 1 to 249 letters, digits and . _ - and more than one or two dots", _is_topic)
 ]
 Brokers = Annotated[str, Spelled("HOST:PORT, several with commas between and no blanks", _are_brokers)]
 Device = Annotated[str, Spelled("cpu, cuda or a certain one, as cuda:1", _DEVICE.fullmatch)]

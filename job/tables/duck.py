@@ -52,7 +52,8 @@ def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     Raises:
         TablesBusyError: a compactor held the lock for a minute.
         UnreadableTableError: a folder or file is there, but cannot be read.
-        QueryFailedError: a file was removed while it was being opened.
+        QueryFailedError: DuckDB failed, in the block too.
+        TablesError: its memory ran out.
     """
     flaws = Flaws()
     with _connected(tables_dir, flaws) as connection:

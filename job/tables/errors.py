@@ -8,6 +8,8 @@ TablesError             the root; its text says what to do
 └── ExportError           a query's rows cannot be written to the requested file
 """
 
+from pathlib import Path
+
 from model.errors import RecloopError
 
 
@@ -33,3 +35,10 @@ class QueryFailedError(TablesError):
 
 class ExportError(TablesError):
     """The file is there already, or cannot be written."""
+
+
+def unreadable(path: str | Path, error: OSError | None = None) -> UnreadableTableError:
+    """Return the error for a folder or file that cannot be read; without a cause this user may not read it."""
+    if error is None or isinstance(error, PermissionError):
+        return UnreadableTableError(f"{path} may not be read by this user: let the user read it, or query as another")
+    return UnreadableTableError(f"{path} cannot be read: {error.strerror or error}")

@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 
 from job.tables import journal, locks
-from job.tables.errors import UnreadableTableError
+from job.tables.errors import UnreadableTableError, unreadable
 from job.tables.schema import TABLES
 
 Snapshot = Mapping[str, tuple[Path, ...]]
@@ -97,13 +97,6 @@ def is_empty(tables_dir: Path) -> bool:
     """
     with as_unreadable(tables_dir), os.scandir(tables_dir) as entries:
         return all(entry.name.startswith(".") for entry in entries)
-
-
-def unreadable(path: str | Path, error: OSError | None = None) -> UnreadableTableError:
-    """Return the error for a folder or file that cannot be read."""
-    if error is None or isinstance(error, PermissionError):
-        return UnreadableTableError(f"{path} may not be read by this user: let the user read it, or query as another")
-    return UnreadableTableError(f"{path} cannot be read: {error.strerror or error}")
 
 
 def snapshot(tables_dir: Path) -> Snapshot:

@@ -55,6 +55,7 @@ def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
 
     Raises:
         TablesBusyError: another process held the lock for a minute.
+        UnreadableTableError: a folder or file is there, but cannot be read.
         JavaNotFoundError: there is no Java that can run Flink.
     """
     with settled(tables_dir), tempfile.TemporaryDirectory(prefix="recloop-sql-") as folder:
@@ -64,7 +65,7 @@ def connect(tables_dir: Path) -> Iterator["TableEnvironment"]:
         for database in (_LINES_SCHEMA, FILES_SCHEMA):
             environment.execute_sql(f"CREATE DATABASE {database}")
         for table in TABLES.values():
-            for statement in _create_base_view(table, tables_dir):
+            for statement in _create_lines_and_view(table, tables_dir):
                 environment.execute_sql(for_flink(statement))
         ends = _create_table_of(lineage.epoch_ends, LINEAGE, _LINEAGE_COLUMNS, Path(folder))
         environment.execute_sql(for_flink(ends))
@@ -82,6 +83,7 @@ def query(tables_dir: Path, sql: str) -> QueryResult:
         NotAQueryError: the statement does more than read.
         QueryFailedError: Flink refused the statement, or failed.
         TablesBusyError: another process held the lock for a minute.
+        UnreadableTableError: a folder or file is there, but cannot be read.
         JavaNotFoundError: there is no Java that can run Flink.
     """
     check_reads_only(sql)
@@ -130,8 +132,8 @@ def root_cause(trace: str) -> str:
     return " ".join(first_line.split())
 
 
-def _create_base_view(table: Table, tables_dir: Path) -> tuple[str, str]:
-    """Return the statements for a table of a table's lines, and for the view that shows those that are rows."""
+def _create_lines_and_view(table: Table, tables_dir: Path) -> tuple[str, str]:
+    """Return the CREATE statements of a table's raw lines, and of the view of those that are rows."""
     columns = ", ".join(f"{quoted(each.name)} {FLINK_TYPES[line_type(each)]}" for each in (*table.columns, *PARTITIONS))
     partitions = quoted_list(tuple(each.name for each in PARTITIONS))
     path = literal(f"file://{(tables_dir / table.name).absolute()}")  # Flink does not decode %3D and the like

@@ -77,9 +77,8 @@ class Values:
 
 def chunks(answer: QueryStream, form: Format, values: Values) -> Iterator[bytes]:
     """Return the bytes of all rows in a format for programs, UTF-8, row by row."""
-    if form is Format.JSONL:
-        return (record + b"\n" for record in _records(answer, values))
-    return {Format.JSON: _json, Format.CSV: _csv}[form](answer, values)
+    writers = {Format.JSON: _json, Format.JSONL: _jsonl, Format.CSV: _csv}
+    return writers[form](answer, values)
 
 
 def _records(answer: QueryStream, values: Values) -> Iterator[bytes]:
@@ -93,6 +92,10 @@ def _json(answer: QueryStream, values: Values) -> Iterator[bytes]:
     for count, record in enumerate(_records(answer, values), 1):
         yield b"," + record if count > 1 else record
     yield b'],"row_count":%d,"seconds":%s}\n' % (count, values.json(time.perf_counter() - started))
+
+
+def _jsonl(answer: QueryStream, values: Values) -> Iterator[bytes]:
+    return (record + b"\n" for record in _records(answer, values))
 
 
 def _csv(answer: QueryStream, values: Values) -> Iterator[bytes]:

@@ -82,7 +82,7 @@ def _open_to_write(path: Path) -> int:
 
 
 def _open_to_read(path: Path) -> int | None:
-    """Open a lock, which is made if it can be; None if there is none. Of a folder of another user it can be shared."""
+    """Open a lock to share, made if it is missing; None if there is none and none can be made."""
     with suppress(OSError):
         return _open_to_write(path)
     try:

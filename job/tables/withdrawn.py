@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from job.tables.dialect import literal, quoted
-from job.tables.errors import UnreadableTableError
+from job.tables.errors import UnreadableTableError, unreadable
 from model.files import replace_file
 
 FILE = ".withdrawn.json"
@@ -34,8 +34,10 @@ def read_withdrawn(tables_dir: Path) -> tuple[str, ...]:
         return msgspec.json.decode(path.read_bytes(), type=tuple[str, ...])
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, RecursionError) as error:
-        msg = f"{path} cannot be read ({error}), so lists might show withdrawn items: recloop deploy writes it anew"
+    except OSError as error:
+        raise unreadable(path, error) from error
+    except (ValueError, RecursionError) as error:
+        msg = f"{path} is damaged ({error}), so lists might show withdrawn items: recloop deploy writes it anew"
         raise UnreadableTableError(msg) from error
 
 

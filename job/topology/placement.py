@@ -6,6 +6,7 @@ slot-sharing group that requests the external resource `gpu`, and the rest in on
 
 from pyflink.datastream import DataStream, SlotSharingGroup, StreamExecutionEnvironment
 
+from job.settings.job_settings import JobSettings, SettingsError
 from job.settings.placement import GPU, STATE
 from job.settings.planned_job import Slot, Slots
 
@@ -14,8 +15,15 @@ _DEFAULT_GROUP = "default"
 """Flink's name of the group of every operator without a group of its own, and of a union of several streams."""
 
 
-def reserve_slots(env: StreamExecutionEnvironment, slots: Slots | None) -> None:
-    """Declare the resources of the two groups, if scoring is kept apart."""
+def reserve_slots(env: StreamExecutionEnvironment, settings: JobSettings, slots: Slots | None) -> None:
+    """Declare the resources of the two groups, if scoring is kept apart.
+
+    Raises:
+        SettingsError: the settings keep scoring apart, and the plan has no slots for that.
+    """
+    if slots is None and settings.placement.scoring != "shared":
+        msg = f"placement.scoring={settings.placement.scoring} needs slots in the plan: recloop deploy finds them out"
+        raise SettingsError(msg)
     if slots is not None:
         env.register_slot_sharing_group(_group(SCORING_GROUP, slots.gpu, GPU))
         env.register_slot_sharing_group(_group(_DEFAULT_GROUP, slots.state, STATE))

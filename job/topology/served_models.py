@@ -35,19 +35,19 @@ def variants(settings: JobSettings, bundle_hashes: Mapping[str, str]) -> tuple[V
     """
     models = settings.models
     found = []
-    for name, given in _variants(settings).items():
+    for name, variant in _named_variants(settings).items():
         source: BundleSource
-        if given.bundle is not None:
-            source = FromFolder(given.bundle, bundle_hashes.get(name), models.cache)
+        if variant.bundle is not None:
+            source = FromFolder(variant.bundle, bundle_hashes.get(name), models.cache)
         else:
             source = FromRegistry(
                 url=str(models.url),
                 name=str(models.name),
-                which=str(given.model),
+                which=str(variant.model),
                 cache=models.cache,
                 bundle_hash=bundle_hashes.get(name),
             )
-        found.append(Variant(name, given.weight, source))
+        found.append(Variant(name, variant.weight, source))
     return tuple(found)
 
 
@@ -70,7 +70,7 @@ def pinned(settings: JobSettings) -> dict[str, str]:
         )
         raise ListsTooLongError(msg)
     hashes = {}
-    for name, variant in _variants(settings).items():
+    for name, variant in _named_variants(settings).items():
         bundle = _loaded(settings.models, variant)
         _check_bundle(settings, bundle)
         if not variant.follows:
@@ -78,7 +78,7 @@ def pinned(settings: JobSettings) -> dict[str, str]:
     return hashes
 
 
-def _variants(settings: JobSettings) -> dict[str, VariantSettings]:
+def _named_variants(settings: JobSettings) -> dict[str, VariantSettings]:
     """Return the variants that the settings name; the only one has the name of scoring.variant."""
     if settings.models.variants:
         return settings.models.variants
@@ -89,11 +89,11 @@ def _variants(settings: JobSettings) -> dict[str, VariantSettings]:
     return {}
 
 
-def _loaded(models: ModelsSettings, given: VariantSettings) -> Bundle:
+def _loaded(models: ModelsSettings, variant: VariantSettings) -> Bundle:
     """Load a variant's bundle through the cache, in which TaskManagers of this machine will find it."""
-    if given.bundle is None:
-        return Bundle.load(Registry(str(models.url)).fetch(str(models.name), str(given.model), models.cache))
-    files = BundleFiles.of_folder(given.bundle)
+    if variant.bundle is None:
+        return Bundle.load(Registry(str(models.url)).fetch(str(models.name), str(variant.model), models.cache))
+    files = BundleFiles.of_folder(variant.bundle)
     return Bundle.load(cached(models.cache, files.hash, lambda: files))
 
 
@@ -106,14 +106,14 @@ def _check_bundle(settings: JobSettings, bundle: Bundle) -> None:
 
     A model may hang. The job goes on without one that does, so its deployment does not wait for it either.
     """
-    length, given, items = settings.lists.length, bundle.manifest.k, bundle.manifest.items
-    if _fills_lists(settings) and length > given and items > given:
+    length, most, items = settings.lists.length, bundle.manifest.k, bundle.manifest.items
+    if _fills_lists(settings) and length > most and items > most:
         msg = (
-            f"lists.length={length}, and the model in {bundle.path} returns {given} items at most: set "
-            f"lists.length={given} or less, or train it again with --k {length}"
+            f"lists.length={length}, and the model in {bundle.path} returns {most} items at most: set "
+            f"lists.length={most} or less, or train it again with --k {length}"
         )
         raise ListsTooLongError(msg)
     if _fills_lists(settings) and length > items:
-        told = "lists.length=%d, and the model in %s knows %d items: lists are shorter"
-        _log.warning(told, length, bundle.path, items)
+        message = "lists.length=%d, and the model in %s knows %d items: lists are shorter"
+        _log.warning(message, length, bundle.path, items)
     finished_within(_TRIAL_S, lambda: try_bundle(bundle))

@@ -13,6 +13,7 @@ import pytest
 
 from job.cluster import find, supervisor
 from job.cluster.config import java_options
+from job.cluster.errors import ClusterError
 from job.cluster.layout import Layout
 from job.cluster.plan import read_services, read_spec
 from job.kafka import broker
@@ -89,6 +90,14 @@ def test_what_is_missing_is_not_damaged(tmp_path: Path) -> None:
     assert read_services(Layout(tmp_path)) == {}
     assert read_withdrawn(tmp_path) == ()
     read_journal(tmp_path)
+
+
+@pytest.mark.parametrize("ports", [None, b'{"rest_port": null, "rpc_port": 1, "blob_port": 2, "task_managers": 1}'])
+def test_a_running_cluster_without_its_ports_is_ended_and_started_again(ports: bytes | None, folder: Path) -> None:
+    if ports is not None:
+        (folder / "cluster.json").write_bytes(ports)
+    with pytest.raises(ClusterError, match=r"cluster\.json is .*recloop cluster stop --dir"):
+        find(folder)
 
 
 def supervise(folder: Path) -> "subprocess.Popen[str]":

@@ -12,6 +12,7 @@ from job.cluster.gpus import write_discovery_script
 from job.cluster.java import Java
 from job.cluster.layout import Layout, flink_home
 from job.cluster.plan import read_spec, write_plan
+from job.cluster.ports import with_ports
 
 LISTED = """\
 GPU 0: NVIDIA A100 (UUID: GPU-aaaa)
@@ -24,7 +25,7 @@ def planned(folder: Path, *devices: str, **gpus: Any) -> dict[str, dict[str, Any
     """What the supervisor is told of each process."""
     layout = Layout(folder)
     layout.conf.mkdir()
-    spec = ClusterSpec(folder, task_managers=2, gpus=GpuTaskManagers(devices, **gpus))
+    spec = with_ports(ClusterSpec(folder, task_managers=2, gpus=GpuTaskManagers(devices, **gpus)), {})
     write_plan(spec, Java(Path("/jdk"), 17), flink_home())
     return {entry["name"]: entry for entry in json.loads(layout.plan.read_text())}
 

@@ -9,7 +9,7 @@ import pytest
 from job.deployment import lock, tables_owner
 from job.deployment.checks import try_client
 from job.deployment.history import DeploymentHistory, Shipped
-from job.deployment.submission import DeployError, Target
+from job.deployment.submission import DeployError, Target, worker_python
 from job.settings.given import of_toml
 from job.settings.planned_job import PlannedJob, renumbered
 from model.errors import RecloopError
@@ -46,7 +46,14 @@ def test_a_damaged_file_is_told_with_its_name_and_how_to_mend_it(reader: str, da
     assert str(tmp_path / name) in said
     assert any(mend in said for mend in ("mend", "remove it", "move it away", "give TOML"))
     assert "\n" not in said
+    assert "Error(" not in said
     assert len(said.replace(str(tmp_path), "")) < 400
+
+
+def test_a_claim_that_lacks_a_part_is_told_by_the_name_of_the_part(tmp_path: Path) -> None:
+    (tmp_path / tables_owner.FILE).write_text('{"version": 1, "step": "deployed"}\n')
+    with pytest.raises(DeployError, match=r"no record of deployments \('number' is missing\): mend it"):
+        tables_owner.claims(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -64,6 +71,20 @@ def test_a_lock_whose_holder_cannot_be_read_is_held_by_another_process(
             lock.held(file, "the job a"),
         ):
             pass
+
+
+def test_of_a_python_that_is_configured_twice_the_last_one_counts(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("python.executable: /first\nrest.port: 1\npython.executable: '/last'\n")
+    environment = {"FLINK_CONF_DIR": str(tmp_path)}
+    assert worker_python(Target(rest_url="", environment=environment, folder=tmp_path, checkpoints=None)) == "/last"
+
+
+def test_a_trial_that_prints_nothing_is_told(tmp_path: Path) -> None:
+    entry = tmp_path / "entry.py"
+    entry.touch()
+    target = Target(rest_url="", environment=dict(os.environ), folder=tmp_path, checkpoints=None)
+    with pytest.raises(DeployError, match=r"did not print its operators last \(it printed nothing\)"):
+        try_client(target, Shipped(tmp_path / "none", tmp_path / "none", entry))
 
 
 @pytest.mark.parametrize("printed", ["", "x", "[]", '{"operators": 3}', '{"operators": [1]}', "[" * 100_000])

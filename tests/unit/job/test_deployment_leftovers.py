@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from job.deployment.history import DeploymentHistory, Shipped, Step, as_told
+from job.deployment.history import DeploymentHistory, Shipped, Step, as_fields
 from job.deployment.leftovers import KEPT, remove_old_files
 
 OUTCOMES = st.sampled_from([Step.CONFIRMED, Step.FAILED, None])
@@ -37,8 +37,8 @@ def make_old(file: Path) -> None:
 
 def deployed(folder: Path, job: str, number: int, files: Shipped, outcome: Step | None) -> None:
     history = DeploymentHistory(folder, job)
-    history.write(Step.BEGUN, number, 0, **as_told(files))
-    history.write(Step.SUBMITTING, number, 0, job_id=f"{number}", uri=None, **as_told(files))
+    history.write(Step.BEGUN, number, 0, **as_fields(files))
+    history.write(Step.SUBMITTING, number, 0, job_id=f"{number}", uri=None, **as_fields(files))
     if outcome is not None:
         history.write(outcome, number, 0, job_id=f"{number}")
 

@@ -1,9 +1,12 @@
 """What is asked of TaskManagers that are kept apart: what the smallest of their sort has."""
 
+from typing import Any
+
 import pytest
 
 from job.cluster.records import RegisteredTaskManager, Resources
 from job.deployment.slots import PlacementError, smallest_slot
+from job.settings.job_settings import SettingsError, load
 from job.settings.placement import GPU, STATE
 from job.settings.planned_job import Slot
 
@@ -28,3 +31,13 @@ def test_too_few_of_a_sort_are_refused_with_how_to_start_them(resource: str) -> 
     there = [task_manager(GPU, 400), task_manager(resource, 400)]
     with pytest.raises(PlacementError, match=r"needs 2 .* gpu, 1 are there: .*start -n 2 --gpu DEVICE --gpu DEVICE"):
         smallest_slot(there, GPU, 2)
+
+
+def test_a_plan_without_slots_does_not_share_those_of_a_job_that_is_kept_apart() -> None:
+    from job.topology.placement import reserve_slots
+
+    environment: Any = None  # none is needed before slots are declared
+    reserve_slots(environment, load(overrides=["lists.policy=history"]), None)
+    apart = load(overrides=["placement.scoring=gpu", "scoring.device=cuda", "scoring.bundle=/bundle"])
+    with pytest.raises(SettingsError, match=r"placement\.scoring=gpu .* recloop deploy"):
+        reserve_slots(environment, apart, None)

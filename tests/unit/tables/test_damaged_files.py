@@ -272,12 +272,14 @@ def test_a_table_that_is_a_file_is_an_error(tmp_path: Path) -> None:
 
 ANOTHER_USER = 65_534
 UNREADABLE = (
-    *("user_behavior", "user_behavior/dt=2026-03-01", f"user_behavior/{HOUR}/part-a-0", ".lock", ".swap.json"),
+    *("user_behavior", "user_behavior/dt=2026-03-01", f"user_behavior/{HOUR}/part-a-0"),
+    *(".lock", ".swap.json", ".withdrawn.json"),
     *(f"{table}/{HOUR}" for table in sorted(TABLES)),
 )
 _ASK = """
 import os, sys
 from pathlib import Path
+import numpy  # DuckDB imports it, which the other user cannot where this environment is below a home
 from job.tables import duck
 from job.tables.errors import TablesError
 if os.geteuid() == 0:

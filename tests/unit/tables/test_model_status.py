@@ -1,5 +1,6 @@
 """`recloop status` tells which models are served from the table model_swaps, beside what the registry wants served."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,9 @@ def test_a_registry_that_is_away_is_told_beside_what_is_served(settings: JobSett
 
 def test_where_the_tables_are_not_seen_that_is_told() -> None:
     assert models_text(read_models(None)) == "the job's tables are not seen from here"
+
+
+def test_tables_that_are_not_seen_cost_no_import_of_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("job.tables.duck", raising=False)
+    monkeypatch.setitem(sys.modules, "job.tables.duck", None)  # its import fails
+    assert read_models(None).problem == "the job's tables are not seen from here"
