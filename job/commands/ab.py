@@ -12,7 +12,7 @@ from job.ab_report import AbReport, AbReportError, Question, Verdict, read_repor
 from job.ab_statistics import Estimate
 from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory, stop_on_errors
 from job.commands.output import figure, print_json, print_line
-from job.commands.sql import DEFAULT_TABLES_DIR, console
+from job.commands.tables_output import DEFAULT_TABLES_DIR, console
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
 from job.settings.values import LONGEST_LIST, JobName
 from job.topology.rules import action_table

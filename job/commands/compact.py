@@ -14,7 +14,7 @@ import typer
 from rich.table import Table as RichTable
 
 from job.commands.output import print_line, warn
-from job.commands.sql import DEFAULT_TABLES_DIR, console, no_tables, refuse, stop, to_json
+from job.commands.tables_output import DEFAULT_TABLES_DIR, console, no_tables, refuse, stop, to_json
 from job.tables.compaction import Compactor, Policy
 from job.tables.errors import TablesBusyError, TablesError
 from job.tables.files import has_tables, is_empty

@@ -11,10 +11,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from job.commands.data import find_dataset
-from job.commands.options import DATA_DIR, AsJson, DataFolder, bounded
+from job.commands.options import DATA_DIR, AsJson, DataFolder, bounded, find_dataset
 from job.commands.output import Screen, print_json
-from job.commands.train import TrainingProgress, use_threads
+from job.commands.training import TrainingProgress, use_threads
 from model.bundles.bundle import Bundle
 from model.compression.methods import KINDS, STEPS
 from model.pictures import NO_PICTURES, can_draw

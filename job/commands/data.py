@@ -10,7 +10,16 @@ from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from job.commands.options import DATA_DIR, AsJson, DataFolder, Overrides, Seed, SettingsFile, stop_on_errors
+from job.commands.options import (
+    DATA_DIR,
+    AsJson,
+    DataFolder,
+    Overrides,
+    Seed,
+    SettingsFile,
+    find_dataset,
+    stop_on_errors,
+)
 from job.commands.output import Screen, label, print_json, stop_on
 from model.actions import DEFAULT_ACTIONS, ActionTable
 from model.datasets.action_map import parse_action_map
@@ -169,18 +178,6 @@ def show_command(
         print_json(asdict(dataset.info))
         return
     _print_info(dataset)
-
-
-def find_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
-    """Open a prepared data set by its name in `data_dir`, or by its folder.
-
-    Raises:
-        NotPreparedError: there is no such data set.
-        FolderNameError: the text is neither a folder nor a possible name of one.
-    """
-    if "/" in name or (name.strip() and Path(name).is_dir() and not (data_dir / name).is_dir()):
-        return Dataset.open(Path(name))
-    return Dataset.open(data_dir / checked_name(name, "a data set"))
 
 
 def _source(name: str, path: Path | None) -> Source:

@@ -14,7 +14,7 @@ from job.cluster import RunningCluster
 from job.cluster.running import Progress
 from job.commands.options import fail, stop_on_errors
 from job.commands.output import Screen
-from job.commands.sql import console, show_result
+from job.commands.tables_output import console, show_result
 from job.demo import DemoError, Folders
 from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset

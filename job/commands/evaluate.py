@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from job.commands.data import find_dataset
 from job.commands.options import (
     DATA_DIR,
     LEAST_CUT,
@@ -22,10 +21,11 @@ from job.commands.options import (
     PreparedSet,
     Threads,
     epoch_ms,
+    find_dataset,
     targets_limit,
 )
 from job.commands.output import Screen, figure, print_json, warn
-from job.commands.train import CUT, RECOMMENDERS_HELP, TrainingProgress, use_threads
+from job.commands.training import CUT, RECOMMENDERS_HELP, TrainingProgress, use_threads
 from job.settings.values import LONGEST_LIST
 from model.bundles.bundle import Bundle
 from model.bundles.trial import try_bundle

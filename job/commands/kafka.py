@@ -4,27 +4,23 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
-from job.commands.options import AsJson, Overrides, ReadyWithin, SettingsFile, console, fail, stop_on_errors, tcp_port
+from job.commands.local_broker import BrokerDirectory, connection_of
+from job.commands.options import AsJson, Overrides, ReadyWithin, SettingsFile, console, stop_on_errors, tcp_port
 from job.commands.output import print_line
 from job.kafka import artifacts, broker, topics
-from job.settings.job_settings import JobSettings, SettingsError, load
-from udfs.kafka.connection import KafkaConnection
 from udfs.log.file_log import MOST_PARTITIONS
 
 app = typer.Typer(help="A Kafka broker for development, on loopback; topics and lags.", no_args_is_help=True)
 
-Directory = Annotated[Path, typer.Option("--dir", help="The broker's state folder: topics, log, ports.")]
-
 
 @app.command()
 def start(
-    directory: Directory = broker.DEFAULT_DIRECTORY,
+    directory: BrokerDirectory = broker.DEFAULT_DIRECTORY,
     port: Annotated[int | None, tcp_port("Where clients connect; a free one if not given.")] = None,
     timeout_s: ReadyWithin = 30,
 ) -> None:
@@ -41,7 +37,7 @@ def start(
 
 
 @app.command()
-def stop(directory: Directory = broker.DEFAULT_DIRECTORY) -> None:
+def stop(directory: BrokerDirectory = broker.DEFAULT_DIRECTORY) -> None:
     """End the broker; its topics stay in the folder."""
     running = broker.find(directory)
     if running is not None:
@@ -51,7 +47,7 @@ def stop(directory: Directory = broker.DEFAULT_DIRECTORY) -> None:
 
 @app.command("topics")
 def show_topics(
-    directory: Directory = broker.DEFAULT_DIRECTORY,
+    directory: BrokerDirectory = broker.DEFAULT_DIRECTORY,
     settings_file: SettingsFile = None,
     overrides: Overrides = None,
     create: Annotated[
@@ -84,7 +80,7 @@ def connector() -> None:
 @app.command()
 def lag(
     group: Annotated[str, typer.Argument(help="The consumer group; the job's is log.group.")] = "recloop",
-    directory: Directory = broker.DEFAULT_DIRECTORY,
+    directory: BrokerDirectory = broker.DEFAULT_DIRECTORY,
     settings_file: SettingsFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,
@@ -94,42 +90,6 @@ def lag(
         found = topics.group_lags(connection_of(settings_file, overrides, directory), group)
     rows = [{**asdict(each), "lag": each.lag} for each in found]
     _show(["topic", "partition", "committed", "end", "lag"], rows, as_json=as_json)
-
-
-def settings_of(settings_file: Path | None, overrides: list[str] | None, directory: Path) -> JobSettings:
-    """Return the settings, of which no model is needed.
-
-    Where they read or write a topic and name no brokers, these are the state folder's.
-
-    Raises:
-        SettingsError: settings are unknown or have impossible values.
-        BrokerFailedError: the record of the state folder's broker is needed, and damaged.
-    """
-    try:
-        return load(settings_file, overrides or (), needs_model=False)
-    except SettingsError:
-        # They may lack only the brokers.
-        running = broker.find(directory)
-        if running is None:
-            raise
-    defaults = {"kafka": {"brokers": running.bootstrap}}
-    return load(settings_file, overrides or (), defaults=defaults, needs_model=False)
-
-
-def connection_of(settings_file: Path | None, overrides: list[str] | None, directory: Path) -> KafkaConnection:
-    """Return a connection to the brokers that the settings name, else to the one of the state folder.
-
-    Raises:
-        SettingsError: settings are unknown or have impossible values.
-        BrokerFailedError: the record of the state folder's broker is needed, and damaged.
-    """
-    kafka = settings_of(settings_file, overrides, directory).resolved().kafka
-    if kafka.brokers is None:
-        running = broker.find(directory)
-        if running is None:
-            fail(f"no broker runs in {directory}: recloop kafka start, or --set kafka.brokers=HOST:PORT")
-        kafka = kafka.model_copy(update={"brokers": running.bootstrap})
-    return kafka.connection()
 
 
 def _show(titles: Sequence[str], rows: Sequence[dict[str, Any]], *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from rich.status import Status
 from rich.table import Column, Table
 from rich.text import Text
 
-from job.commands.options import AsJson
+from job.commands.options import DEFAULT_REGISTRY, AsJson, RegistryUrl
 from job.commands.output import Screen, figure, print_json, print_line, stop_on
 from model.bundles.bundle import BundleError, read_manifest
 from model.bundles.manifest import PROTOCOL
@@ -18,7 +18,6 @@ from model.registry.errors import RegistryCorruptError, RegistryError
 from model.registry.pointers import CANDIDATE, CURRENT, Pointers
 from model.registry.registry import Registry
 
-DEFAULT_REGISTRY = ".recloop/registry"
 _MARKS = {CURRENT: Text("current", style="bold green"), CANDIDATE: Text("candidate", style="yellow"), None: Text()}
 
 app = typer.Typer(
@@ -27,9 +26,6 @@ app = typer.Typer(
     help="The registry: bundles under immutable versions, and which of them is current and candidate.",
 )
 
-RegistryUrl = Annotated[
-    str, typer.Option("--registry", envvar="RECLOOP_REGISTRY", help="A folder, or an fsspec URL like s3://BUCKET/DIR.")
-]
 Name = Annotated[str, typer.Argument(help="Name of the model.")]
 
 

@@ -11,10 +11,13 @@ import typer
 
 from job.cluster import DEFAULT_DIRECTORY, NotRunningError, RunningCluster, find
 from job.commands.output import Screen, stop_on
+from model.datasets.prepared import Dataset
 from model.errors import RecloopError
+from model.folders import checked_name
 from model.recommenders.options import BOUNDS
 
 DATA_DIR = Path(".recloop/data")
+DEFAULT_REGISTRY = ".recloop/registry"
 MOST_THREADS = 1_024
 """The most threads or processes that share a machine's cores."""
 LONGEST_S = 86_400
@@ -65,6 +68,9 @@ Threads = Annotated[
     int,
     typer.Option(min=0, max=MOST_THREADS, help="CPU threads; 0 lets torch choose. On small models more only wait."),
 ]
+RegistryUrl = Annotated[
+    str, typer.Option("--registry", envvar="RECLOOP_REGISTRY", help="A folder, or an fsspec URL like s3://BUCKET/DIR.")
+]
 ReadyWithin = Annotated[float, typer.Option("--timeout", min=1, max=LONGEST_S, help="Seconds until it must be ready.")]
 
 
@@ -103,3 +109,15 @@ def running_cluster(directory: Path) -> RunningCluster:
         msg = f"no cluster runs in {directory}: recloop cluster start"
         raise NotRunningError(msg)
     return cluster
+
+
+def find_dataset(name: str, data_dir: Path = DATA_DIR) -> Dataset:
+    """Open a prepared data set by its name in `data_dir`, or by its folder.
+
+    Raises:
+        NotPreparedError: there is no such data set.
+        FolderNameError: the text is neither a folder nor a possible name of one.
+    """
+    if "/" in name or (name.strip() and Path(name).is_dir() and not (data_dir / name).is_dir()):
+        return Dataset.open(Path(name))
+    return Dataset.open(data_dir / checked_name(name, "a data set"))

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
-from job.commands.data import find_dataset
-from job.commands.kafka import Directory, connection_of, settings_of
-from job.commands.options import AsJson, Overrides, PreparedSet, SettingsFile, console, stop_on_errors
+from job.commands.local_broker import BrokerDirectory, connection_of, settings_of
+from job.commands.options import AsJson, Overrides, PreparedSet, SettingsFile, console, find_dataset, stop_on_errors
 from job.commands.output import print_line
 from job.kafka.broker import DEFAULT_DIRECTORY
 from job.replay.files_target import FilesTarget
@@ -63,7 +62,7 @@ def replay(
     log: Annotated[Path | None, typer.Option(help="files: the folder, made if not there; log.folder.")] = None,
     topic: Annotated[str | None, typer.Option(help="kafka: the topic, made if not there; log.topic.")] = None,
     compression: Annotated[Compression, typer.Option(help="kafka: of the batches.")] = Compression.LZ4,
-    directory: Directory = DEFAULT_DIRECTORY,
+    directory: BrokerDirectory = DEFAULT_DIRECTORY,
     settings_file: SettingsFile = None,
     overrides: Overrides = None,
     as_json: AsJson = False,

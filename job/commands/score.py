@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from job.commands.data import find_dataset
 from job.commands.options import (
     DATA_DIR,
     MOST_THREADS,
@@ -18,6 +17,7 @@ from job.commands.options import (
     PreparedSet,
     SettingsFile,
     console,
+    find_dataset,
 )
 from job.commands.output import Screen, print_json, warn
 from job.offline.run import Order, Summary, score_users

@@ -4,25 +4,30 @@ import time
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 from rich.table import Table as RichTable
-from rich.text import Text
 
 from job.commands.options import AsJson
 from job.commands.output import Screen, print_line, shown, warn
-from job.tables.errors import ExportError, QueryFailedError, UnreadableTableError, unreadable
+from job.commands.tables_output import (
+    DEFAULT_TABLES_DIR,
+    PIPE_WIDTH,
+    console,
+    refuse,
+    require_folder,
+    show_result,
+    stop,
+    to_json,
+)
+from job.tables.errors import ExportError, QueryFailedError
 from job.tables.export import check_target, export, new_file
-from job.tables.files import has_tables
 from job.tables.formats import Format, Values, chunks
 from job.tables.query import QueryResult, QueryStream
-from job.tables.schema import TABLES, VIEWS
+from job.tables.schema import VIEWS
 from model.errors import RecloopError
 
-DEFAULT_TABLES_DIR = Path(".recloop/tables")
-_PIPE_WIDTH = 10_000
-_NARROWEST_COLUMN = 9
 _SUFFIXES = {
     ".csv": Format.CSV,
     ".json": Format.JSON,
@@ -129,7 +134,7 @@ def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool)
             show_result(result, console())
         else:
             text = StringIO()
-            show_result(result, Screen(file=text, width=_PIPE_WIDTH))
+            show_result(result, Screen(file=text, width=PIPE_WIDTH))
             export(out, [text.getvalue().encode()], force=force)
     elif out is None:
         stdout = typer.get_binary_stream("stdout")
@@ -140,69 +145,6 @@ def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool)
         export(out, chunks(answer, form, values), force=force)
     for warning in (*answer.warnings(), *values.warnings()):
         warn(warning)
-
-
-def require_folder(tables_dir: Path) -> None:
-    """Refuse a tables folder that is not there; warn if it has no tables."""
-    try:
-        there = tables_dir.is_dir()
-    except OSError as error:
-        stop(unreadable(tables_dir, error))
-    if not there:
-        refuse(f"{tables_dir} is no folder: give --tables-dir, or run a job that writes it")
-    try:
-        if not has_tables(tables_dir):
-            warn(f"{no_tables(tables_dir)}: give --tables-dir, or run a job that writes them")
-    except UnreadableTableError as error:
-        stop(error)
-
-
-def no_tables(tables_dir: Path) -> str:
-    """Return the beginning of a sentence about a folder without tables."""
-    return f"{tables_dir} has no tables (no folder {', '.join([*TABLES][:-1])} or {[*TABLES][-1]})"
-
-
-def stop(error: Exception, hint: str = "") -> NoReturn:
-    """Print an error as one line on stderr, and exit with 1, or with 2 if the folder cannot be read."""
-    print_line(f"error: {' '.join(str(error).split())}{hint}", err=True)
-    raise typer.Exit(2 if isinstance(error, UnreadableTableError) else 1) from error
-
-
-def refuse(message: str) -> NoReturn:
-    """Print a message with advice as one line on stderr, and exit with 2."""
-    print_line(f"error: {message}", err=True)
-    raise typer.Exit(2)
-
-
-def to_json(value: object) -> str:
-    """Return the JSON of any value in a row; times as ISO 8601 in UTC, values that JSON lacks as text."""
-    return Values().json(value).decode()
-
-
-def console() -> Screen:
-    """Return a console that does not fold tables when a program reads its output."""
-    made = Screen()
-    return made if made.is_terminal else Screen(width=_PIPE_WIDTH)
-
-
-def show_result(result: QueryResult, out: Screen) -> None:
-    """Print rows, their count and the time taken."""
-    if len(result.columns) * _NARROWEST_COLUMN > out.width:
-        for row in result.rows:
-            grid = RichTable("column", "value")
-            for name, value in zip(result.columns, row, strict=True):
-                grid.add_row(Text(shown(name)), cell(value))
-            out.print(grid)
-    else:
-        grid = RichTable()
-        for place, name in enumerate(result.columns):
-            numeric = any(isinstance(row[place], int | float) for row in result.rows)
-            grid.add_column(Text(shown(name)), justify="right" if numeric else "left", overflow="fold")
-        for row in result.rows:
-            grid.add_row(*map(cell, row))
-        out.print(grid)
-    plural = "" if len(result.rows) == 1 else "s"
-    out.print(f"{len(result.rows):,} row{plural} in {result.seconds:.2f} s", highlight=False)
 
 
 def show_tables(*, as_json: bool) -> None:
@@ -225,14 +167,3 @@ def show_tables(*, as_json: bool) -> None:
             null = "null" if column.nullable else ""
             grid.add_row(column.name, column.type.value, null, column.doc)
         out.print(grid)
-
-
-def cell(value: object) -> Text:
-    """Return a value as people read it."""
-    if value is None:
-        return Text("null", style="dim")
-    if isinstance(value, float):
-        return Text(f"{value:.6g}")
-    if isinstance(value, list):
-        return Text(", ".join(cell(each).plain for each in value))
-    return Text(shown(str(value)))  # escaped before the table measures it

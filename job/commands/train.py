@@ -9,13 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import TaskID
 from rich.table import Table
 
-from job.commands.data import find_dataset
-from job.commands.models import DEFAULT_REGISTRY, RegistryUrl
 from job.commands.options import (
     DATA_DIR,
+    DEFAULT_REGISTRY,
     LEAST_CUT,
     MOST_THREADS,
     TARGETS_HELP,
@@ -24,18 +22,21 @@ from job.commands.options import (
     Dim,
     HistoryLength,
     PreparedSet,
+    RegistryUrl,
     Seed,
     Threads,
     bounded,
     epoch_ms,
+    find_dataset,
     targets_limit,
 )
 from job.commands.output import Screen, figure, print_json, print_line
+from job.commands.training import CUT, RECOMMENDERS_HELP, TrainingProgress, use_threads
 from model.bundles.bundle_files import BUNDLE
 from model.bundles.manifest import PROTOCOL
 from model.errors import TrainingError
 from model.folders import beside, check_replaceable, checked_name
-from model.recommenders.kinds import DEFAULT_KIND, KINDS, Size, kind_named
+from model.recommenders.kinds import DEFAULT_KIND, Size, kind_named
 from model.recommenders.options import BOUNDS
 from model.registry.pointers import CANDIDATE
 from model.registry.registry import Registry
@@ -45,14 +46,11 @@ from model.training.train_config import CHECKPOINT, Checkpoints
 if TYPE_CHECKING:
     from model.datasets.prepared import Dataset
     from model.fit import FitConfig, Fitted
-    from model.training.train import EpochDone, TrainConfig
+    from model.training.train import TrainConfig
 
 _MODELS_DIR = Path(".recloop/models")
-CUT = 0.8
 _CUT_OFF_HELP = "Train on what is older than this, epoch milliseconds; replaces --cut."
 _REGISTER_HELP = "Register it: the model's candidate from then on, or current if there was none."
-_OPTIONS_HELP = "Its options may stand behind a name, als:dim=32:decay=0.8; the message on a wrong one lists them."
-RECOMMENDERS_HELP = f"{_OPTIONS_HELP} One of: " + "; ".join(f"{name}: {kind.summary}" for name, kind in KINDS.items())
 _EPOCHS_HELP = "Passes over the data; by default what suits the recommender."
 _PROCESSES_HELP = (
     "Processes of this machine that share each step; with --device cuda each has a GPU. When one is killed, all go on "
@@ -213,14 +211,6 @@ def _print(fitted: Fitted) -> None:
     console.print(f"Trained in {fitted.train_s:.1f} s, evaluated in {fitted.evaluate_s:.1f} s.")
 
 
-def use_threads(threads: int) -> None:
-    """Set torch's threads; 0 lets it choose."""
-    if threads:
-        import torch
-
-        torch.set_num_threads(threads)
-
-
 def training_of(
     recommender: str, epochs: int | None, seed: int, device: str, negatives: int | None = None
 ) -> TrainConfig:
@@ -247,26 +237,3 @@ def training_of(
     usual = kind.recipe().SETTINGS
     drawn = usual.negatives if negatives is None else negatives
     return replace(usual, epochs=epochs or usual.epochs, seed=seed, device=device, negatives=drawn)
-
-
-class TrainingProgress:
-    """A progress bar of stages and epochs on standard error."""
-
-    def __init__(self) -> None:
-        self._bar = Screen(stderr=True).bar(transient=True)
-        self._task: TaskID = self._bar.add_task("starting", total=None)
-
-    def __enter__(self) -> TrainingProgress:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def __call__(self, news: EpochDone | str) -> None:
-        """Show a stage or a finished epoch."""
-        if isinstance(news, str):
-            self._bar.reset(self._task, description=news, total=None)
-        else:
-            stage = f"training, loss {news.loss:.3f}"
-            self._bar.update(self._task, completed=news.epoch, total=news.epochs, description=stage)

@@ -72,8 +72,9 @@ def sets(tmp_path_factory: pytest.TempPathFactory) -> Sets:
 
 
 def assert_linear(once: Cost, twice: Cost) -> None:
+    """Assert that twice the items cost about twice as much, above what processes differ by from run to run."""
     assert twice.cpu_s < 2.6 * max(once.cpu_s, 1.0)
-    assert twice.mb < 2.6 * max(once.mb, 50.0)
+    assert twice.mb < 2.6 * max(once.mb, 200.0)
 
 
 SMALL = ("--dim", "16", "--epochs", "1")

@@ -7,7 +7,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from job.commands.kafka import connection_of, settings_of
+from job.commands.local_broker import connection_of, settings_of
 from job.kafka import broker
 from job.kafka.errors import BrokerFailedError
 from job.settings.given import SettingsError
