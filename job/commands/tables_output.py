@@ -1,4 +1,4 @@
-"""What the commands that read the output tables print, and the folders that they refuse."""
+"""The output of the commands that read the tables, and the folders that they refuse."""
 
 from pathlib import Path
 from typing import NoReturn

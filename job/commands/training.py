@@ -1,4 +1,4 @@
-"""What the commands that train share: the recommenders to choose from, torch's threads, and progress."""
+"""The options of the commands that train: recommenders, torch's threads, and a progress bar."""
 
 from __future__ import annotations
 
