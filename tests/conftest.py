@@ -20,8 +20,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("recloop", max_examples=50, deadline=None)
-settings.load_profile("recloop")
+settings.register_profile("while-you-write", max_examples=10, deadline=None)
 _HEAVY = re.compile(r"^pytestmark = .*\bpytest\.mark\.heavy\b", re.MULTILINE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Try fewer examples of each property in `make test-unit`."""
+    settings.load_profile("while-you-write" if "not heavy" in config.option.markexpr else "recloop")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

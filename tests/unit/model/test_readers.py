@@ -275,7 +275,7 @@ def test_reasons_and_words_are_bounded(tmp_path: Path) -> None:
 CR_ALONE = r"CR alone; end them with LF: tr '\\r' '\\n' < log\.jsonl > "
 
 
-@pytest.mark.parametrize("lines", [1, 2, 20_000])
+@pytest.mark.parametrize("lines", [1, 2, pytest.param(20_000, marks=pytest.mark.heavy)])
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
 def test_json_lines_that_end_with_cr_alone_are_refused_as_such(lines: int, encoding: str, tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"

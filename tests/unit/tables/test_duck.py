@@ -12,6 +12,8 @@ from job.tables.errors import NotAQueryError, QueryFailedError
 from job.tables.withdrawn import write_withdrawn
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list, minute
 
+pytestmark = pytest.mark.heavy
+
 
 def test_of_equal_rows_the_highest_epoch_counts(tmp_path: Path) -> None:
     folder = tmp_path / "user_behavior" / HOUR

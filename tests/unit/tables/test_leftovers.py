@@ -9,6 +9,8 @@ from job.tables import duck
 from job.tables.compaction import Compactor
 from tests.unit.tables.rows import CLOSED_MS, HOUR, behavior, commit, made_list, minute
 
+pytestmark = pytest.mark.heavy
+
 DAY_MS = 86_400_000
 LATER_MS = CLOSED_MS + 2 * DAY_MS
 LATER_HOUR = "dt=2026-03-01/hour=10"
