@@ -20,9 +20,9 @@ LATEST_PLAUSIBLE_S = 10**10  # 2286-11-20
 LATEST_MS: EpochMs = 253_402_300_799_999
 """The end of the year 9999, the last one that tables and programming languages can express."""
 MAX_AHEAD_MS = 86_400_000
-"""How far an event time may lie after its record was appended, unless the settings say otherwise."""
+"""The longest time by which an event may lie after its record was appended, unless the settings say otherwise."""
 ALLOWED_LATENESS_MS = 7 * 86_400_000
-"""How far it may lie before its partition's newest one, unless the settings say otherwise."""
+"""The longest time by which it may lie before its partition's newest one, unless the settings say otherwise."""
 
 ISO = "ISO 8601"
 ISO_WITHOUT_ZONE = "ISO 8601 without an offset, taken as UTC"

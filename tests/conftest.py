@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""The options and fixtures of all tests."""
 
 import re
 import signal

@@ -29,7 +29,7 @@ _LONGEST = 600
 _NO_PROGRAM = re.compile(r'Cannot run program "([^"]*)"[^:\n]*: (?:error=(\d+), )?(.*)')
 _EXIT = re.compile(r"Python process exits with code: (\d+)")
 _SIGNALLED = 128
-"""What is added to a signal's number in the exit code of a process that it ended."""
+"""Added to a signal's number in the exit code of a process that it ended."""
 _JAVA_ERROR = re.compile(r"(?:^|: )((?:[a-z][\w$]*\.)+\w*(?:Exception|Error)\b.*)")
 _CAUSED_BY = "Caused by: "
 _STACK = re.compile(r"^(\s+at |\s*\.\.\. \d+ |Caused by: )")

@@ -17,7 +17,7 @@ Number = Annotated[int, Meta(ge=0, le=2**63 // EPOCHS_A_DEPLOYMENT - 1)]
 """A deployment's number; epochs are counted within each, and a column of 64 bits holds them all."""
 
 _DAMAGES = (OSError, ValueError, TypeError, AttributeError, RecursionError, msgspec.MsgspecError)
-"""What reading a file raises that is not there, no JSON, or JSON of another shape."""
+"""Errors from reading a file that is not there, no JSON, or JSON of another shape."""
 
 
 class Slot(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -28,12 +28,9 @@ def recommendation_list_row(
     """
     behavior = scored.behavior
     scoring_model = None if scored.candidates is None else model
+    source = "fallback" if scored.candidates is None else "scored"
     if policy is Policy.HISTORY:
         source = "rules"
-    elif scored.candidates is None:
-        source = "fallback"
-    else:
-        source = "scored"
     return RecommendationListRow(
         user_id=behavior.user_id,
         items=user_list.items,
