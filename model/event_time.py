@@ -15,8 +15,8 @@ from functools import lru_cache
 from model.errors import RecloopError
 from model.records import EpochMs
 
-EARLIEST_PLAUSIBLE_S = 10**8  # 1973-03-03
-LATEST_PLAUSIBLE_S = 10**10  # 2286-11-20
+_EARLIEST_PLAUSIBLE_S = 10**8  # 1973-03-03
+_LATEST_PLAUSIBLE_S = 10**10  # 2286-11-20
 LATEST_MS: EpochMs = 253_402_300_799_999
 """The end of the year 9999, the last one that tables and programming languages can express."""
 MAX_AHEAD_MS = 86_400_000
@@ -62,7 +62,7 @@ class Unit(Enum):
         return value * 1000 // self.per_second
 
 
-_RANGES = tuple((EARLIEST_PLAUSIBLE_S * unit.value, LATEST_PLAUSIBLE_S * unit.value, unit) for unit in Unit)
+_RANGES = tuple((_EARLIEST_PLAUSIBLE_S * unit.value, _LATEST_PLAUSIBLE_S * unit.value, unit) for unit in Unit)
 UNITS = {"s": Unit.SECONDS, "ms": Unit.MILLISECONDS, "us": Unit.MICROSECONDS, "ns": Unit.NANOSECONDS}
 """The units by the names that a user gives."""
 

@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-Handle = int | IO[Any]
+_Handle = int | IO[Any]
 """An open file or folder, or its descriptor; the lock is freed when it is closed."""
 
 
-def lock(handle: Handle, *, shared: bool = False) -> None:
+def lock(handle: _Handle, *, shared: bool = False) -> None:
     """Wait for the lock, and take it; a shared lock keeps out exclusive ones only."""
     fcntl.flock(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
 
 
-def try_lock(handle: Handle, *, shared: bool = False) -> bool:
+def try_lock(handle: _Handle, *, shared: bool = False) -> bool:
     """Take the lock if it is free, and return True if it was; a shared lock keeps out exclusive ones only."""
     try:
         fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 _Answer = TypeVar("_Answer")
-Passing = type[Exception] | tuple[type[Exception], ...]
+_Passing = type[Exception] | tuple[type[Exception], ...]
 
 
 def polls(*, timeout_s: float, poll_s: float) -> Iterator[None]:
@@ -35,7 +35,7 @@ def wait_until(ask: Callable[[], _Answer], *, timeout_s: float, poll_s: float) -
     return answer
 
 
-def retry(call: Callable[[], _Answer], passing: Passing, *, timeout_s: float, poll_s: float) -> _Answer:
+def retry(call: Callable[[], _Answer], passing: _Passing, *, timeout_s: float, poll_s: float) -> _Answer:
     """Return the result of a call, which is repeated while it raises one of the errors `passing`.
 
     Raises:

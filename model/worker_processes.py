@@ -21,14 +21,14 @@ from typing import Any
 from model.errors import RecloopError
 from model.parent_watch import ORPHANED, end_with
 
-RESTARTS = 3
+_RESTARTS = 3
 _GRACE_S = 1.0
 """Time to wait for a killed process once a failure is reported, as its partners' failures may come first."""
 _RAISED = 71
 """Exit status of a process that has reported its exception."""
 _log = logging.getLogger(__name__)
 
-OnMessage = Callable[[Any], None]
+_OnMessage = Callable[[Any], None]
 
 
 class WorkerError(RecloopError):
@@ -62,10 +62,10 @@ class Worker:
     rank: int
     size: int
     attempt: int
-    tell: OnMessage
+    tell: _OnMessage
 
 
-Work = Callable[[Worker], None]
+_Work = Callable[[Worker], None]
 """The work of each process; it is pickled, and so is all that it holds."""
 
 
@@ -74,7 +74,7 @@ class _Raised:
     trace: str
 
 
-def run_workers(work: Work, processes: int, on_message: OnMessage, *, restarts: int = RESTARTS) -> None:
+def run_workers(work: _Work, processes: int, on_message: _OnMessage, *, restarts: int = _RESTARTS) -> None:
     """Run the work in several processes, and return when all have done it.
 
     Args:
@@ -99,7 +99,7 @@ def run_workers(work: Work, processes: int, on_message: OnMessage, *, restarts: 
             return
 
 
-def _run(work: Work, processes: int, attempt: int, on_message: OnMessage) -> None:
+def _run(work: _Work, processes: int, attempt: int, on_message: _OnMessage) -> None:
     workers: dict[Connection, SpawnProcess] = {}
     context = multiprocessing.get_context("spawn")
     try:
@@ -123,7 +123,7 @@ def _run(work: Work, processes: int, attempt: int, on_message: OnMessage) -> Non
             receiver.close()
 
 
-def _listen(workers: dict[Connection, SpawnProcess], on_message: OnMessage) -> None:
+def _listen(workers: dict[Connection, SpawnProcess], on_message: _OnMessage) -> None:
     """Pass on the processes' messages until all have done their work.
 
     Raises:
@@ -158,7 +158,7 @@ def _check_ends(processes: Collection[SpawnProcess]) -> None:
             raise WorkerKilledError(msg)
 
 
-def _enter(work: Work, place: tuple[int, int, int], sender: Connection, parent: int) -> None:
+def _enter(work: _Work, place: tuple[int, int, int], sender: Connection, parent: int) -> None:
     """Run the work in a started process, and report its exception."""
     end_with([parent])
     if os.getppid() != parent:  # the parent is gone already, and another process may have its id

@@ -33,7 +33,7 @@ from model.waiting import polls
 from udfs.hashing import stable_hash
 from udfs.kafka.connection import KafkaConnection
 
-Form = Literal["documented", "batched"]
+_Form = Literal["documented", "batched"]
 _PROCESSES = 2
 _START_S = 60.0
 _FIRST_LIST_S = 120.0
@@ -108,14 +108,14 @@ def measure_plain_loop(workload: Workload) -> PeerSpeed:
 def _measure(workload: Workload, python: Path, program: str) -> PeerSpeed:
     with bench_broker(workload) as connection:
         workload.report("filling the topic")
-        fill_topic(connection, workload)
+        _fill_topic(connection, workload)
         return PeerSpeed(
             _speed(workload, connection, python, program, "documented"),
             _speed(workload, connection, python, program, "batched"),
         )
 
 
-def fill_topic(connection: KafkaConnection, workload: Workload) -> None:
+def _fill_topic(connection: KafkaConnection, workload: Workload) -> None:
     """Write every user's history, then the timed behaviours, to the topic; a user is always in one partition."""
     create_topic(connection, _INPUT, PARTITIONS)
     producer = KafkaProducer(bootstrap_servers=connection.brokers, linger_ms=20, batch_size=1 << 17)
@@ -133,7 +133,7 @@ def _topic(connection: KafkaConnection, workload: Workload) -> TopicTarget:
     return TopicTarget(connection, _INPUT, PARTITIONS, replays=workload.folder / "broker" / "replays")
 
 
-def _speed(workload: Workload, connection: KafkaConnection, python: Path, program: str, form: Form) -> float:
+def _speed(workload: Workload, connection: KafkaConnection, python: Path, program: str, form: _Form) -> float:
     """Return a peer's lists a second, as counted by the broker."""
     name, scale = f"{program}-{form}", workload.scale
     create_topic(connection, name, PARTITIONS)
@@ -160,7 +160,7 @@ def _speed(workload: Workload, connection: KafkaConnection, python: Path, progra
 
 @contextmanager
 def _running(
-    workload: Workload, connection: KafkaConnection, python: Path, program: str, form: Form
+    workload: Workload, connection: KafkaConnection, python: Path, program: str, form: _Form
 ) -> Iterator[list[subprocess.Popen[bytes]]]:
     """Start both processes, with their output in files; end them after the block."""
     name = f"{program}-{form}"

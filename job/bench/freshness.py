@@ -17,7 +17,7 @@ from job.bench.workload import Workload
 from model.records import UserBehavior
 from model.waiting import polls
 
-IDLE_PER_S = 5.0
+_IDLE_PER_S = 5.0
 SHARES = (0.1, 0.5, 0.9)
 _HALF = 0.5
 _SLICE_S = 0.005
@@ -73,8 +73,8 @@ def measure_freshness(workload: Workload, capacity_per_s: float) -> Freshness:
     scale = workload.scale
     with scoring_job(workload, "freshness", workload.past()) as live:
         behaviors = workload.timed()
-        append_steadily(live, list(islice(behaviors, _WARM)), 2 * IDLE_PER_S)
-        loads = [_load(live, "idle", IDLE_PER_S, behaviors, scale.idle_samples)[0]]
+        _append_steadily(live, list(islice(behaviors, _WARM)), 2 * _IDLE_PER_S)
+        loads = [_load(live, "idle", _IDLE_PER_S, behaviors, scale.idle_samples)[0]]
         half: tuple[Stalls | None, npt.NDArray[np.int64], list[Stretch]] = (None, np.zeros((0, 2), np.int64), [])
         for share in SHARES:
             rate = share * capacity_per_s
@@ -101,7 +101,7 @@ def _load(
 ) -> tuple[Load, npt.NDArray[np.int64], list[Stretch]]:
     live.workload.report(f"{name}: {count:,} behaviours at {per_s:,.0f} a second")
     begin_ms = now_ms()
-    appended = append_steadily(live, list(islice(behaviors, count)), per_s)
+    appended = _append_steadily(live, list(islice(behaviors, count)), per_s)
     if not appended:
         msg = f"no behaviours were left for {name}: the job is quicker than this size of bench allows for"
         raise BenchError(msg)
@@ -116,7 +116,7 @@ def _load(
     return Load(name, appended / seconds, len(took), float(p50), float(p99), float(took.max())), waits, during
 
 
-def append_steadily(live: Live, behaviors: Sequence[UserBehavior], per_s: float) -> int:
+def _append_steadily(live: Live, behaviors: Sequence[UserBehavior], per_s: float) -> int:
     """Append behaviours at a steady rate, all that are due every 5 ms, and return their number."""
     began, done = time.monotonic(), 0
     while done < len(behaviors):

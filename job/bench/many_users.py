@@ -14,7 +14,7 @@ from job.bench.whole_job import time_job
 from job.bench.workload import Workload
 from model.records import UserBehavior
 
-FILLS = 2
+_FILLS = 2
 """The behaviours of each user before timing."""
 _START_MS = 1_704_067_200_000
 _GAP_MS = 10
@@ -51,8 +51,8 @@ def measure_users(workload: Workload) -> ManyUsers:
 
 def _cost(workload: Workload, users: int) -> CostAt:
     scale = workload.scale
-    past = rounds(users, scale.items, FILLS)
-    timed = returns(users, scale.items, min(scale.timed, 400_000), _START_MS + FILLS * users * _GAP_MS)
+    past = rounds(users, scale.items, _FILLS)
+    timed = returns(users, scale.items, min(scale.timed, 400_000), _START_MS + _FILLS * users * _GAP_MS)
     with scoring_job(workload, f"users-{users}", past, timed) as live:
         job = time_job(live)
     return CostAt(users, job.cpu_ms_per_event, job.events_per_s, job.checkpoint_mb, job.fallback_share)

@@ -65,12 +65,12 @@ class PlainPyFlink:
 def measure_plain_pyflink(workload: Workload) -> PlainPyFlink:
     """Measure each form on its own cluster."""
     source = workload.folder / "behaviors.jsonl"
-    write_file(workload, source)
+    _write_file(workload, source)
     forms = _FORMS if workload.scale.variants else _QUICK_FORMS
     return PlainPyFlink(tuple(PyFlinkSpeed(call, slots, _run(workload, source, call, slots)) for call, slots in forms))
 
 
-def write_file(workload: Workload, path: Path) -> None:
+def _write_file(workload: Workload, path: Path) -> None:
     """Write every user's history, then the timed behaviours, one JSON object a line."""
     with path.open("wb") as out:
         out.writelines(line + b"\n" for line in prepared_records(workload))
@@ -104,14 +104,14 @@ def _run(workload: Workload, source: Path, call: Call, parallelism: int) -> floa
         time.sleep(scale.warm_s)
         begin_ms = now_ms()
         time.sleep(scale.timed_s)
-        made = [at for at in times_of_lists(out) if begin_ms <= at < begin_ms + scale.timed_s * 1000]
+        made = [at for at in _times_of_lists(out) if begin_ms <= at < begin_ms + scale.timed_s * 1000]
     if not made:
         msg = f"plain PyFlink ({call}, {parallelism}) made no list while it was timed"
         raise BenchError(msg)
     return len(made) / scale.timed_s
 
 
-def times_of_lists(out: Path) -> list[int]:
+def _times_of_lists(out: Path) -> list[int]:
     """Return when each list was made, epoch ms.
 
     Files in progress are read too, without their last line, which may be incomplete.

@@ -22,7 +22,7 @@ _OUT = FolderKind("a bench's folder", "bench.txt", frozenset(), ())
 """Folders of versions that wrote no marker are recognised by bench.txt."""
 _CORES = 2
 """The cores of all contenders."""
-Done = Callable[[str, float], None]
+_Done = Callable[[str, float], None]
 """A callback that gets a part's name and its duration in seconds."""
 
 
@@ -43,7 +43,7 @@ class Bench:
     overrides: tuple[str, ...] = ()
 
 
-def run_bench(bench: Bench, report: Progress, done: Done) -> tuple[Results, dict[str, Kept]]:
+def run_bench(bench: Bench, report: Progress, done: _Done) -> tuple[Results, dict[str, Kept]]:
     """Run the parts, and return the results of all parts, with those of earlier runs.
 
     Raises:

@@ -15,7 +15,7 @@ from job.bench.live import Live, scoring_job, wait_for_checkpoint, wait_for_list
 from job.bench.many_users import rounds
 from job.bench.workload import Workload
 
-OPERATORS = ("track-users", "update-lists")
+_OPERATORS = ("track-users", "update-lists")
 _READ_S = 300.0
 
 
@@ -79,7 +79,7 @@ def read_checkpoint(live: Live, path: Path) -> tuple[Family, ...]:
         BenchError: the checkpoint could not be read.
     """
     folder = live.cluster.directory.parent / "read"
-    command = [sys.executable, "-m", "job.bench.read_state", str(path), str(folder), *OPERATORS]
+    command = [sys.executable, "-m", "job.bench.read_state", str(path), str(folder), *_OPERATORS]
     done = subprocess.run(
         command, env=live.cluster.environment(), capture_output=True, text=True, timeout=_READ_S, check=False
     )

@@ -102,7 +102,7 @@ def in_each_form(workload: Workload, timed: Callable[[tuple[str, ...]], TimedJob
 def time_job(live: Live) -> TimedJob:
     """Time the running job while its log has more to read."""
     scale = live.workload.scale
-    wait_for_first_list(live)
+    _wait_for_first_list(live)
     live.workload.report(f"warming up for {scale.warm_s:g} s")
     time.sleep(scale.warm_s)
     before, begin_ms = usage(live.cluster), now_ms()
@@ -133,7 +133,7 @@ def time_job(live: Live) -> TimedJob:
     )
 
 
-def wait_for_first_list(live: Live) -> None:
+def _wait_for_first_list(live: Live) -> None:
     """Wait until the job has made a list since it began to score, for a minute at most."""
     wait_until(live.lists, timeout_s=_FIRST_LIST_S, poll_s=_POLL_S)
 

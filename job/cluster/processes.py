@@ -98,7 +98,7 @@ def start_supervisor(layout: Layout, environ: Mapping[str, str]) -> None:
         )
 
 
-def stop_supervisor(layout: Layout) -> None:
+def _stop_supervisor(layout: Layout) -> None:
     """Ask the supervisor to end everything and wait for it; the sweep that follows ends what it did not."""
     try:
         state = read_state(layout)
@@ -145,7 +145,7 @@ def end_all(layout: Layout) -> int:
         The number of processes.
     """
     count = len(marked(layout))
-    stop_supervisor(layout)
+    _stop_supervisor(layout)
     sweep(layout)
     layout.state.unlink(missing_ok=True)
     return count

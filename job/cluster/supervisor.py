@@ -78,7 +78,7 @@ class Member:
         """End what is left of its group, reap it, and set the time of the next start."""
         if self.process is None:
             return
-        end_group(self.process.pid, signal.SIGKILL)
+        _end_group(self.process.pid, signal.SIGKILL)
         exit_status = self.process.wait()
         self.process = None
         self._died(exit_status)
@@ -105,7 +105,7 @@ class Member:
         }
 
 
-class Supervisor:
+class _Supervisor:
     """The loop that keeps the members of a plan running until a signal stops it."""
 
     def __init__(self, directory: Path) -> None:
@@ -205,7 +205,7 @@ class Supervisor:
         scratch.replace(path)
 
 
-def end_group(group: int, number: int) -> None:
+def _end_group(group: int, number: int) -> None:
     """Send a signal to a process group; do nothing if it is gone."""
     try:
         os.killpg(group, number)
@@ -234,7 +234,7 @@ def main(directory: Path) -> NoReturn:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             sys.exit("another supervisor holds this folder")
-        Supervisor(directory).run()
+        _Supervisor(directory).run()
     sys.exit(0)
 
 

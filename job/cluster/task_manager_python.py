@@ -17,7 +17,7 @@ import psutil
 
 from job.cluster.records import RegisteredTaskManager
 
-NEEDED = ("pyflink", "pemja", "msgspec", "numpy")
+_NEEDED = ("pyflink", "pemja", "msgspec", "numpy")
 """The modules that an operator in thread mode imports, beside our own packages and the standard library."""
 
 _ASK = (
@@ -68,7 +68,7 @@ def ask(program: str, environ: Mapping[str, str]) -> FoundPython | None:
     """Return the version and missing modules of a Python in an environment; None if it cannot be run."""
     try:
         done = subprocess.run(
-            [program, "-c", _ASK, *NEEDED],
+            [program, "-c", _ASK, *_NEEDED],
             env=dict(environ),
             cwd="/",
             stdin=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from job.deployment.cluster_checks import advice
 
 app = typer.Typer(help="A local Flink cluster: a JobManager and TaskManagers, supervised.", no_args_is_help=True)
 
-Directory = Annotated[Path, typer.Option("--dir", help="State folder: logs, checkpoints, ports.")]
+_Directory = Annotated[Path, typer.Option("--dir", help="State folder: logs, checkpoints, ports.")]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Status:
 
 @app.command()
 def start(
-    directory: Directory = cluster.DEFAULT_DIRECTORY,
+    directory: _Directory = cluster.DEFAULT_DIRECTORY,
     task_managers: Annotated[int, typer.Option("--task-managers", "-n", min=1, max=1_000, help="One slot each.")] = 1,
     gpu: Annotated[
         list[str] | None,
@@ -92,7 +92,7 @@ def start(
 
 @app.command()
 def status(
-    directory: Directory = cluster.DEFAULT_DIRECTORY,
+    directory: _Directory = cluster.DEFAULT_DIRECTORY,
     as_json: AsJson = False,
 ) -> None:
     """Show the processes that run; exit with 1 if no cluster does."""
@@ -107,7 +107,7 @@ def status(
 
 
 @app.command()
-def stop(directory: Directory = cluster.DEFAULT_DIRECTORY) -> None:
+def stop(directory: _Directory = cluster.DEFAULT_DIRECTORY) -> None:
     """End every process of the cluster; checkpoints and logs stay."""
     console = Screen(stderr=True)
     with _stop_on_error(console):

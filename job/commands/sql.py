@@ -65,7 +65,7 @@ def sql(
     --out FILE ends in .csv, .json, .jsonl, .parquet or .txt (the table), unless --format names the format.
     """
     if list_tables:
-        show_tables(as_json=as_json)
+        _show_tables(as_json=as_json)
         return
     if statement is None:
         refuse('give a query, such as "select count(*) from user_behavior", or --tables')
@@ -147,7 +147,7 @@ def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool)
         warn(warning)
 
 
-def show_tables(*, as_json: bool) -> None:
+def _show_tables(*, as_json: bool) -> None:
     """Print every view with its columns and their meaning."""
     if as_json:
         records = []

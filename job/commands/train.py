@@ -107,7 +107,7 @@ def train(
     prepared = find_dataset(dataset, data_dir)
     bundle = out or _MODELS_DIR / checked_name(prepared.info.name, "a model")
     check_replaceable(bundle, BUNDLE)
-    training = training_of(recommender, epochs, seed, device, negatives)
+    training = _training_of(recommender, epochs, seed, device, negatives)
     use_threads(threads)
     from model.fit import FitConfig
 
@@ -211,7 +211,7 @@ def _print(fitted: Fitted) -> None:
     console.print(f"Trained in {fitted.train_s:.1f} s, evaluated in {fitted.evaluate_s:.1f} s.")
 
 
-def training_of(
+def _training_of(
     recommender: str, epochs: int | None, seed: int, device: str, negatives: int | None = None
 ) -> TrainConfig:
     """Return the training settings of a recommender, with the given ones laid over them; imports torch.

@@ -94,7 +94,7 @@ def exit_in_one_sentence() -> Iterator[None]:
         if isinstance(error, RuntimeError) and not is_known:
             raise
         _forget_output()
-        _print_error(f"Error: {sentence_of(error)}", color=typer.colors.RED)
+        _print_error(f"Error: {_sentence_of(error)}", color=typer.colors.RED)
         raise typer.Exit(1) from error
 
 
@@ -120,7 +120,7 @@ def _whole_output() -> Iterator[None]:
         sys.exit(_NO_READER)
     except OSError as error:
         _forget_output()
-        _print_error(f"Error: {sentence_of(error)}", color=typer.colors.RED)
+        _print_error(f"Error: {_sentence_of(error)}", color=typer.colors.RED)
         sys.exit(1)
 
 
@@ -152,7 +152,7 @@ def _print_error(text: str, color: str | None = None) -> None:
         print_line(text, err=True, color=color)
 
 
-def sentence_of(error: Exception) -> str:
+def _sentence_of(error: Exception) -> str:
     """Return the fault and the advice for an error; on one line unless it is one of ours."""
     if isinstance(error, RecloopError):
         return str(error)

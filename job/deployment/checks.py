@@ -20,8 +20,8 @@ from job.deployment.submission import DeployError, Target
 from job.settings.job_settings import JobSettings
 from model.waiting import polls
 
-ClusterCheck = Callable[[FlinkRest, JobSettings], None]
-CLUSTER_CHECKS: tuple[ClusterCheck, ...] = (check_cluster,)
+_ClusterCheck = Callable[[FlinkRest, JobSettings], None]
+CLUSTER_CHECKS: tuple[_ClusterCheck, ...] = (check_cluster,)
 """The checks of every cluster before a deployment touches it; each raises a ClusterError."""
 
 _UID = re.compile(r"[a-z]+(?:-[a-z]+)+")

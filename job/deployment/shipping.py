@@ -60,12 +60,12 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
         ShippingError: a module is not Python, or imports one of the packages in a form that can't be rewritten.
     """
     sources = read_sources(root)
-    name = f"recloop_{code_hash(sources)[:12]}"
+    name = f"recloop_{_code_hash(sources)[:12]}"
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"{name}.zip"
     # Written atomically, because an earlier deployment with the same code may have to be submitted again.
     with whole_file(archive, many_writers=True) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
-        out.writestr(zipfile.ZipInfo(f"{name}/__init__.py", _EPOCH), import_all(sources))
+        out.writestr(zipfile.ZipInfo(f"{name}/__init__.py", _EPOCH), _import_all(sources))
         for path, text in sources.items():
             out.writestr(zipfile.ZipInfo(f"{name}/{path}", _EPOCH), rename_imports(text, name, path))
     entry = folder / f"{name}_main.py"
@@ -73,7 +73,7 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
     return Shipment(name, archive, entry)
 
 
-def import_all(sources: dict[str, str]) -> str:
+def _import_all(sources: dict[str, str]) -> str:
     """Return the outer package's own code, which imports every shipped module of udfs except in a worker process.
 
     Modules that need torch are left out: only worker processes score.
@@ -99,7 +99,7 @@ def read_sources(root: Path) -> dict[str, str]:
     return reached(root, _ENTRY)
 
 
-def code_hash(sources: dict[str, str]) -> str:
+def _code_hash(sources: dict[str, str]) -> str:
     """Return the SHA-256 over all paths and texts, in hex."""
     digest = hashlib.sha256()
     for path, text in sources.items():

@@ -27,7 +27,7 @@ ENDED = frozenset({"FINISHED", "CANCELED", "FAILED"})
 
 WAIT_S = 300.0
 """The time in which a new job has to settle: all its tasks run, and its first checkpoint is complete."""
-SAVEPOINT_S = 600.0
+_SAVEPOINT_S = 600.0
 """The time that Flink itself allows a checkpoint."""
 
 Progress = Callable[[str], None]
@@ -80,7 +80,7 @@ class DeployRequest:
     start_from: str | None = None
     code: Path = PROJECT
     wait_s: float = WAIT_S
-    savepoint_s: float = SAVEPOINT_S
+    savepoint_s: float = _SAVEPOINT_S
     take_over: bool = False
     retry: str = "recloop deploy"
     on_progress: Progress = _no_progress

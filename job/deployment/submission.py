@@ -18,7 +18,7 @@ from job.cluster.jvm import utf8_locale
 from job.cluster.layout import flink_home
 from model.errors import RecloopError
 
-PYTHON_KEY = "python.executable"
+_PYTHON_KEY = "python.executable"
 _SUBMITTED = re.compile(r"JobID ([0-9a-f]{32})")
 _SUBMIT_TIMEOUT_S = 300.0
 _FOLDERS = tuple(
@@ -174,12 +174,12 @@ def worker_python(target: Target) -> str:
     configured = None
     for line in file.read_text().splitlines() if file.is_file() else ():
         key, _, value = line.partition(": ")
-        if key == PYTHON_KEY:  # the last one counts
+        if key == _PYTHON_KEY:  # the last one counts
             configured = value.strip().strip("\"'")
     if configured is not None:
         return configured
     try:
         with FlinkRest(target.rest_url) as rest:
-            return rest.configuration().get(PYTHON_KEY, "python3")
+            return rest.configuration().get(_PYTHON_KEY, "python3")
     except RestError:
         return "python3"

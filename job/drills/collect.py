@@ -22,7 +22,7 @@ from job.tables import duck
 from job.tables.schema import TABLES
 from udfs.log.file_log import FileLogReader, partition_file
 
-IDLE_MS = 500
+_IDLE_MS = 500
 """A job has caught up with its log when records are processed within this time after they were appended."""
 _JUDGED = ("user_behavior", "recommendation_lists", "prediction_results", "dead_letters")
 
@@ -41,7 +41,7 @@ _REPEATS = "SELECT {key} AS k, list(epoch ORDER BY epoch) FROM {table}_all GROUP
 _LETTERS = "SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters"
 
 
-def log_ends(log: Path) -> dict[int, int]:
+def _log_ends(log: Path) -> dict[int, int]:
     """Return the number of records of each partition."""
     partitions = range(FileLogReader(log).partitions())
     return {partition: count_lines(partition_file(log, partition)) for partition in partitions}
@@ -56,7 +56,7 @@ def read_output(log: Path, tables: Path) -> Output:
             return list(duck.run(connection, sql).rows)
 
         return Output(
-            ends=log_ends(log),
+            ends=_log_ends(log),
             behaviors=tuple(SeenBehavior(*row) for row in rows(_BEHAVIORS)),
             lists=tuple(map(_list, rows(_LISTS + "recommendation_lists"))),
             latest=tuple(map(_list, rows(_LISTS + "latest_recommendation_lists"))),
@@ -97,13 +97,13 @@ def count_reprocessed(tables: Path, output: Output, injected_ms: int) -> int:
 def caught_up_ms(fed: Sequence[Fed], output: Output, restarted_ms: int | None) -> int | None:
     """Return when the job had caught up with its log after a restart, epoch ms.
 
-    That is the time at which a growth of the log was first processed within `IDLE_MS` of being appended, at or after
+    That is the time at which a growth of the log was first processed within `_IDLE_MS` of being appended, at or after
     the restart; if there is none, the time at which the last record was processed. None without a restart.
     """
     if restarted_ms is None:
         return None
     done = _done_by_growth(fed, output)
-    level = (end for at, end in done if end >= restarted_ms and end - at <= IDLE_MS)
+    level = (end for at, end in done if end >= restarted_ms and end - at <= _IDLE_MS)
     return next(level, max((end for _, end in done), default=None))
 
 

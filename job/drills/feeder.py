@@ -25,7 +25,7 @@ class Fed:
     ends: tuple[int, ...]
 
 
-def read_partitions(log: Path) -> list[list[bytes]]:
+def _read_partitions(log: Path) -> list[list[bytes]]:
     """Return the lines of each partition, without line ends."""
     files = sorted(log.glob("partition-*.jsonl"))
     return [file.read_bytes().split(b"\n")[:-1] for file in files]
@@ -34,7 +34,7 @@ def read_partitions(log: Path) -> list[list[bytes]]:
 def copy_log(source: Path, target: Path) -> list[Fed]:
     """Copy the whole log at once."""
     shutil.copytree(source, target)
-    return [Fed(int(time.time() * 1000), tuple(map(len, read_partitions(source))))]
+    return [Fed(int(time.time() * 1000), tuple(map(len, _read_partitions(source))))]
 
 
 class Feeder:
@@ -42,7 +42,7 @@ class Feeder:
 
     def __init__(self, source: Path, target: Path, rate: float) -> None:
         """Make the target log; `rate` is in records a second over all partitions."""
-        self._lines = read_partitions(source)
+        self._lines = _read_partitions(source)
         self._target = target
         create_log(target, len(self._lines))
         self._seconds = sum(map(len, self._lines)) / rate

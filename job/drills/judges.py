@@ -16,7 +16,7 @@ from job.drills.same_lists import difference
 from model.actions import ActionTable, Kind
 
 _NO_FAULT = "nothing was broken"
-MOST_FALLBACKS = 0.01
+_MOST_FALLBACKS = 0.01
 """The largest share of lists made without scores.
 
 A drill's job has no deadline and sheds nothing, so each of them means that the model failed.
@@ -186,7 +186,7 @@ def came_back(recovery: Recovery | None, expected: Expectation) -> Finding:
 def scored(output: Output) -> Finding:
     """Judge I8: a model scored the lists; if it fails in both runs, their lists are equal but prove nothing."""
     fallbacks = [row for row in output.lists if row.source != "scored"]
-    if len(fallbacks) <= MOST_FALLBACKS * len(output.lists):
+    if len(fallbacks) <= _MOST_FALLBACKS * len(output.lists):
         return Finding.of([] if output.lists else ["no list was made"])
     reasons = Counter(row.fallback_reason or row.source for row in fallbacks).most_common()
     counts = ", ".join(f"{reason} {count:,}" for reason, count in reasons)

@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 from job.cluster.java import find_java
 from job.kafka.errors import FetchFailedError, NoMavenError
 
-Artifacts = tuple[tuple[str, str, str], ...]
+_Artifacts = tuple[tuple[str, str, str], ...]
 """The group, name and version of each artifact."""
 VERSION = "4.1.0"
 CACHE = Path(".recloop/cache")
@@ -57,7 +57,7 @@ def connector_jar(cache: Path = CACHE, on_progress: Callable[[str], None] = lamb
     return _fetched(cache.absolute() / f"{name}-{version}", (_CONNECTOR,), on_progress) / f"{name}-{version}.jar"
 
 
-def _fetched(folder: Path, artifacts: Artifacts, on_progress: Callable[[str], None]) -> Path:
+def _fetched(folder: Path, artifacts: _Artifacts, on_progress: Callable[[str], None]) -> Path:
     if folder.is_dir():
         return folder
     if not has_maven():
@@ -73,7 +73,7 @@ def _fetched(folder: Path, artifacts: Artifacts, on_progress: Callable[[str], No
     return folder
 
 
-def _copy_dependencies(staged: Path, artifacts: Artifacts) -> Path:
+def _copy_dependencies(staged: Path, artifacts: _Artifacts) -> Path:
     """Fetch the jars of the artifacts and of all that they need, and return their folder."""
     names = " and ".join(f"{name} {version}" for _, name, version in artifacts)
     jars, pom = staged / "jars", staged / "pom.xml"

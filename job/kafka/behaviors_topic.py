@@ -8,7 +8,7 @@ from job.kafka.errors import TopicError
 from job.kafka.topics import topic_configs
 from udfs.kafka.connection import KafkaConnection
 
-SHORT = timedelta(days=1)
+_SHORT = timedelta(days=1)
 """The retention below which a warning is logged: a job that is away for longer than it loses behaviours."""
 _log = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ def topic_advice(topic: str, configs: Mapping[str, str | None], *, replayable: b
         replayable: whether the job has preset=replayable, in which no clock judges the records' times.
     """
     kept_ms = int(configs.get("retention.ms") or -1)
-    if 0 <= kept_ms < SHORT.total_seconds() * 1000:
+    if 0 <= kept_ms < _SHORT.total_seconds() * 1000:
         yield (
             f"topic {topic} keeps records for {kept_ms / 3_600_000:g} h (retention.ms): a job that is away for longer "
             "loses behaviours"

@@ -26,8 +26,8 @@ from model.files import replace_file, whole_file
 from model.folders import FolderKind, beside, check_replaceable, whole_folder
 from model.worker_processes import Worker, run_workers
 
-SUMMARY = "scores.json"
-SCORES = FolderKind("a folder of scores", SUMMARY, frozenset({"model_hash", "parts"}), (SUMMARY, "part-*.jsonl"))
+_SUMMARY = "scores.json"
+SCORES = FolderKind("a folder of scores", _SUMMARY, frozenset({"model_hash", "parts"}), (_SUMMARY, "part-*.jsonl"))
 _PLAN = "plan.json"
 _LOCK = ".lock"
 _LONGEST_LINE = 1 << 24  # bytes; a line has one user's items
@@ -217,4 +217,4 @@ def _put_together(out: Path, draft: Path, summary: Summary) -> None:
     with whole_folder(out, SCORES) as folder:
         for part in parts:
             part.rename(folder / part.name)
-        (folder / SUMMARY).write_bytes(msgspec.json.format(msgspec.json.encode(asdict(summary))) + b"\n")
+        (folder / _SUMMARY).write_bytes(msgspec.json.format(msgspec.json.encode(asdict(summary))) + b"\n")

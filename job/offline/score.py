@@ -29,7 +29,7 @@ class BundleReplacedError(RecloopError):
     """The bundle in the folder was replaced during the run: run the command again."""
 
 
-class UserItems(msgspec.Struct, gc=False):
+class _UserItems(msgspec.Struct, gc=False):
     """A line of the result: a user's items, best first, and the model that scored them."""
 
     user_id: str
@@ -77,7 +77,7 @@ class ScoreParts:
         settings = JobSettings(**json.loads(self.settings))
         torch.set_num_threads(settings.scoring.threads)
         device = own_device(device_rules(settings), worker.rank, torch.cuda.device_count())
-        scorer = PartScorer(settings, self.bundle_hash, self.now, device)
+        scorer = _PartScorer(settings, self.bundle_hash, self.now, device)
         for part in self.parts[worker.rank :: worker.size]:
             target = scored_file(self.folder, part)
             if target.exists():
@@ -97,7 +97,7 @@ def own_device(rules: DeviceRules, rank: int, gpus: int) -> DeviceRules:
     return replace(rules, name=f"cuda:{rank % gpus}")
 
 
-class PartScorer:
+class _PartScorer:
     """A loaded bundle and the rules by which users are scored."""
 
     def __init__(self, settings: JobSettings, bundle_hash: str, now: EpochMs, device: DeviceRules) -> None:
@@ -141,7 +141,7 @@ class PartScorer:
 
     def _line(self, user_id: str, found: Candidates) -> bytes:
         scores = [round(score, 6) for score in found.scores()]
-        return self._encode(UserItems(user_id, found.items, scores, *self._made_by)) + b"\n"
+        return self._encode(_UserItems(user_id, found.items, scores, *self._made_by)) + b"\n"
 
 
 def profiles_after(behaviors: Iterable[UserBehavior], rules: ProfileRules) -> dict[str, UserProfile]:

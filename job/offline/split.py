@@ -10,7 +10,7 @@ from model.actions import ActionTable
 from model.datasets.prepared import Dataset
 from udfs.hashing import stable_hash
 
-USERS_A_PART = 10_000
+_USERS_A_PART = 10_000
 """A user's profile takes some kilobytes, so a part takes some ten megabytes."""
 FEWEST_PARTS, MOST_PARTS = 32, 512
 """Enough parts to share among processes, and not too many files open at once."""
@@ -24,7 +24,7 @@ class _Line(msgspec.Struct, gc=False):
 
 def parts_of(dataset: Dataset) -> int:
     """Return the number of parts of a data set; it does not depend on the number of processes."""
-    return min(MOST_PARTS, max(FEWEST_PARTS, dataset.info.users // USERS_A_PART))
+    return min(MOST_PARTS, max(FEWEST_PARTS, dataset.info.users // _USERS_A_PART))
 
 
 def behaviors_file(folder: Path, part: int) -> Path:

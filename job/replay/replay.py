@@ -71,7 +71,7 @@ class Clock(Protocol):
         """Wait for so many seconds."""
 
 
-class WallClock:
+class _WallClock:
     """The machine's own clock."""
 
     def now(self) -> float:
@@ -126,7 +126,7 @@ def replay(
     pace: Pace = Pace(),
     limit: int | None = None,
     on_progress: Callable[[int], None] = lambda _: None,
-    clock: Clock = WallClock(),  # noqa: B008 - stateless
+    clock: Clock = _WallClock(),  # noqa: B008 - stateless
 ) -> Replayed:
     """Append the data set's first `limit` behaviours to a log, continuing after an earlier run.
 

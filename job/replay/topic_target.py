@@ -28,7 +28,7 @@ from udfs.hashing import stable_hash
 from udfs.kafka.client import connect
 from udfs.kafka.connection import KafkaConnection
 
-REPLAYS = Path(".recloop/replays")
+_REPLAYS = Path(".recloop/replays")
 _ANSWER_MS = 10_000
 _ACKNOWLEDGE_S = 60.0
 _CLOSE_S = 5.0
@@ -62,7 +62,7 @@ class TopicTarget:
         *,
         new: int = DEFAULT_PARTITIONS,
         compression: str | None = "lz4",
-        replays: Path = REPLAYS,
+        replays: Path = _REPLAYS,
     ) -> None:
         """Connect to the topic, and make it if there is none.
 

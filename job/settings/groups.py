@@ -50,7 +50,7 @@ def _start(value: object) -> object:
 
 
 Start = Literal["earliest", "latest", "committed"] | datetime
-GivenStart = Annotated[Literal["earliest", "latest", "committed"] | AwareDatetime, BeforeValidator(_start)]
+_GivenStart = Annotated[Literal["earliest", "latest", "committed"] | AwareDatetime, BeforeValidator(_start)]
 
 
 class LogSettings(SettingsGroup):
@@ -59,7 +59,7 @@ class LogSettings(SettingsGroup):
     kind: Literal["files", "kafka"] = Field("files", description="the embedded log, or a Kafka topic")
     folder: Folder = Field(Path(".recloop/log"), description="the embedded log: a folder of JSON-lines files")
     topic: Topic = Field("behaviors", description="the Kafka topic")
-    start: GivenStart = Field(
+    start: _GivenStart = Field(
         "earliest",
         description="where reading begins: earliest, latest, committed (by log.group), or a time, 2026-01-31T12:00Z",
     )

@@ -19,7 +19,7 @@ def _place(value: object) -> object:
     return value
 
 
-SecretPlace = Annotated[str, BeforeValidator(_place)]
+_SecretPlace = Annotated[str, BeforeValidator(_place)]
 
 
 class KafkaSettings(SettingsGroup):
@@ -38,11 +38,11 @@ class KafkaSettings(SettingsGroup):
         None, description="of SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
     )
     username: Name | None = Field(None, description="of SASL")
-    password: SecretPlace | None = Field(None, description="of SASL: file:PATH or env:NAME, on every TaskManager")
+    password: _SecretPlace | None = Field(None, description="of SASL: file:PATH or env:NAME, on every TaskManager")
     ca_file: File | None = Field(None, description="who may have signed the brokers' certificates; none: the system's")
     certificate_file: File | None = Field(None, description="the client's certificate, where brokers want one")
     key_file: File | None = Field(None, description="its key")
-    key_password: SecretPlace | None = Field(None, description="of that key: file:PATH or env:NAME")
+    key_password: _SecretPlace | None = Field(None, description="of that key: file:PATH or env:NAME")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -25,7 +25,7 @@ _ATTEMPT = ("generation", "epoch")
 
 
 @dataclass(frozen=True, slots=True)
-class Leftover:
+class _Leftover:
     """An old hidden file of a table."""
 
     table: Table
@@ -48,9 +48,9 @@ def remove(tables_dir: Path, now_ms: EpochMs, after_s: float) -> int:
     return len(written_again)
 
 
-def _untouched(tables_dir: Path, since_ms: float) -> Iterator[Leftover]:
+def _untouched(tables_dir: Path, since_ms: float) -> Iterator[_Leftover]:
     hidden = (
-        Leftover(table=table, path=path)
+        _Leftover(table=table, path=path)
         for table in TABLES.values()
         for folder in hour_folders(tables_dir, table.name)
         for path in sorted(folder.glob(_HIDDEN))
@@ -61,7 +61,7 @@ def _untouched(tables_dir: Path, since_ms: float) -> Iterator[Leftover]:
                 yield each
 
 
-def _written_again(tables_dir: Path, table: Table, found: Sequence[Leftover]) -> list[Path]:
+def _written_again(tables_dir: Path, table: Table, found: Sequence[_Leftover]) -> list[Path]:
     """Return the table's hidden files whose every row is replaced by a shown row of a later attempt."""
     hidden = [each.path for each in found if each.table is table]
     if not hidden:

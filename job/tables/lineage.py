@@ -52,7 +52,7 @@ class Lineage:
         return self.root is None or self.goes_on
 
 
-def lineage_of(attempts: Iterable[AttemptRow]) -> Lineage:
+def _lineage_of(attempts: Iterable[AttemptRow]) -> Lineage:
     """Compute the lineage: follow the parents of the newest attempt back to the root.
 
     Each attempt's parent is earlier.
@@ -90,7 +90,7 @@ def read_lineage(files: Iterable[Path]) -> Lineage:
         except (OSError, msgspec.DecodeError, UnicodeError, RecursionError) as error:
             msg = f"{path} cannot be read ({error}): which rows count depends on it; restore it, or move it away"
             raise TablesError(msg) from error
-    return lineage_of(rows)
+    return _lineage_of(rows)
 
 
 _decode = msgspec.json.Decoder(AttemptRow).decode

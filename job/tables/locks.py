@@ -14,8 +14,8 @@ from model.file_lock import try_lock
 from model.waiting import wait_until
 
 LOCK_NAME = ".lock"
-GATE_NAME = ".gate"
-COMPACTOR_LOCK_NAME = ".compactor.lock"
+_GATE_NAME = ".gate"
+_COMPACTOR_LOCK_NAME = ".compactor.lock"
 READER_PATIENCE_S = 60.0
 _POLL_S = 0.005
 
@@ -30,7 +30,7 @@ def shared(tables_dir: Path, patience_s: float = READER_PATIENCE_S) -> Iterator[
         TablesBusyError: a compactor held the lock, or waited for it, for `patience_s` seconds.
     """
     busy = f"a compactor holds {tables_dir / LOCK_NAME}"
-    lock, gate = (_open_to_read(tables_dir / name) for name in (LOCK_NAME, GATE_NAME))
+    lock, gate = (_open_to_read(tables_dir / name) for name in (LOCK_NAME, _GATE_NAME))
     with _closing(lock):
         with _closing(gate):
             _take(gate, patience_s, busy, shared=True)
@@ -46,7 +46,7 @@ def exclusive(tables_dir: Path, patience_s: float) -> Iterator[None]:
         TablesBusyError: readers held the lock for `patience_s` seconds.
     """
     busy = f"a query is reading {tables_dir}"
-    lock, gate = (_open_to_write(tables_dir / name) for name in (LOCK_NAME, GATE_NAME))
+    lock, gate = (_open_to_write(tables_dir / name) for name in (LOCK_NAME, _GATE_NAME))
     with _closing(lock, gate):
         _take(gate, patience_s, busy)
         _take(lock, patience_s, busy)
@@ -60,7 +60,7 @@ def sole_compactor(tables_dir: Path) -> Iterator[None]:
     Raises:
         TablesBusyError: another compactor is at work there.
     """
-    lock = _open_to_write(tables_dir / COMPACTOR_LOCK_NAME)
+    lock = _open_to_write(tables_dir / _COMPACTOR_LOCK_NAME)
     with _closing(lock):
         _take(lock, 0.0, f"another compactor is at work in {tables_dir}")
         yield

@@ -104,7 +104,7 @@ USER_BEHAVIOR = Table(
     ("log_partition", "log_offset"),
 )
 
-RECOMMENDATION_LISTS = Table(
+_RECOMMENDATION_LISTS = Table(
     "recommendation_lists",
     "every list that was made, one row each, with what it was made from",
     RecommendationListRow,
@@ -125,7 +125,7 @@ DEAD_LETTERS = Table(
     ("log_partition", "log_offset"),
 )
 
-FEEDBACK_METRICS = Table(
+_FEEDBACK_METRICS = Table(
     "feedback_metrics",
     "counts and freshness of every minute of the job",
     FeedbackMetricsRow,
@@ -166,10 +166,10 @@ TABLES: Mapping[str, Table] = MappingProxyType(
         table.name: table
         for table in (
             USER_BEHAVIOR,
-            RECOMMENDATION_LISTS,
+            _RECOMMENDATION_LISTS,
             PREDICTION_RESULTS,
             DEAD_LETTERS,
-            FEEDBACK_METRICS,
+            _FEEDBACK_METRICS,
             TREND_SNAPSHOTS,
             MODEL_SWAPS,
             ATTEMPTS,
@@ -183,7 +183,7 @@ VIEWS: tuple[View, ...] = (
     View(
         "latest_recommendation_lists",
         "the list each user is shown now, one row a user",
-        RECOMMENDATION_LISTS,
+        _RECOMMENDATION_LISTS,
         ("user_id",),
         ("epoch", "list_version", "written_at"),
         hides_withdrawn=True,

@@ -14,11 +14,11 @@ FILES_SCHEMA = "files"
 LINEAGE = "lineage"
 _PARTITION_NAMES = tuple(column.name for column in PARTITIONS)
 _LINEAGE = f"{FILES_SCHEMA}.{quoted(LINEAGE)}"
-Hide = Callable[[str, Sequence[str]], str]
+_Hide = Callable[[str, Sequence[str]], str]
 """A function from a SELECT of lists and its columns to the engine's SELECT of these lists without withdrawn items."""
 
 
-def create_views(lineage: Lineage, hide: Hide | None = None) -> list[str]:
+def create_views(lineage: Lineage, hide: _Hide | None = None) -> list[str]:
     """Return a CREATE VIEW for each view, ordered so that each one's sources exist before it.
 
     Args:

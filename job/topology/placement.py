@@ -10,7 +10,7 @@ from job.settings.job_settings import JobSettings, SettingsError
 from job.settings.placement import GPU, STATE
 from job.settings.planned_job import Slot, Slots
 
-SCORING_GROUP = "scoring"
+_SCORING_GROUP = "scoring"
 _DEFAULT_GROUP = "default"
 """Flink's name of the group of every operator without a group of its own, and of a union of several streams."""
 
@@ -25,13 +25,13 @@ def reserve_slots(env: StreamExecutionEnvironment, settings: JobSettings, slots:
         msg = f"placement.scoring={settings.placement.scoring} needs slots in the plan: recloop deploy finds them out"
         raise SettingsError(msg)
     if slots is not None:
-        env.register_slot_sharing_group(_group(SCORING_GROUP, slots.gpu, GPU))
+        env.register_slot_sharing_group(_group(_SCORING_GROUP, slots.gpu, GPU))
         env.register_slot_sharing_group(_group(_DEFAULT_GROUP, slots.state, STATE))
 
 
 def kept_apart(scored: DataStream, slots: Slots | None) -> DataStream:
     """Return the scoring operator, put into its own group if scoring is kept apart."""
-    return scored if slots is None else scored.slot_sharing_group(SCORING_GROUP)
+    return scored if slots is None else scored.slot_sharing_group(_SCORING_GROUP)
 
 
 def _group(name: str, slot: Slot, resource: str) -> SlotSharingGroup:

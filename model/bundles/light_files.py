@@ -18,14 +18,14 @@ from model.ids import MAX_ID_BYTES
 from model.records import ItemId
 
 Popular = tuple[tuple[ItemId, int], ...]
-Texts = tuple[str, ...]
+_Texts = tuple[str, ...]
 
 
 class _Catalog(msgspec.Struct, frozen=True):
     """The content of catalog.json, parallel to the vocabulary."""
 
-    titles: Texts
-    groups: Texts
+    titles: _Texts
+    groups: _Texts
 
 
 def read_vocabulary(folder: Path, content: bytes, items: int) -> tuple[ItemId, ...]:
@@ -45,7 +45,7 @@ def read_vocabulary(folder: Path, content: bytes, items: int) -> tuple[ItemId, .
     return vocabulary
 
 
-def read_catalog(folder: Path, content: bytes, items: int) -> tuple[Texts, Texts]:
+def read_catalog(folder: Path, content: bytes, items: int) -> tuple[_Texts, _Texts]:
     """Return the titles and the groups, after checking their numbers.
 
     Raises:

@@ -15,7 +15,7 @@ from model.bundles.bundle_files import MODEL, BundleFiles
 from model.bundles.manifest import BundleDeviceError, Manifest
 
 Run = Callable[..., tuple[Array, ...]]
-"""A call of a model, or of one of its methods, with arrays: `udfs.scoring.device.Runner.run`, or `on_this_cpu`."""
+"""A call of a model, or of one of its methods, with arrays: `udfs.scoring.device.Runner.run`, or `_on_this_cpu`."""
 
 STEP_METHODS = ("state_after", "step", "score")
 """The methods that a model exports if it can continue from a kept state."""
@@ -66,7 +66,7 @@ def _try_file(manifest: Manifest, load: Callable[[], Any]) -> None:
         return
     except RuntimeError as error:  # the file is no TorchScript
         raise _refusal(manifest, f"its model cannot be loaded: {_first_line(error)}") from error
-    try_module(module, manifest, on_this_cpu)
+    try_module(module, manifest, _on_this_cpu)
 
 
 def try_module(module: Any, manifest: Manifest, run: Run, *, steps: bool = True) -> None:
@@ -95,7 +95,7 @@ def try_module(module: Any, manifest: Manifest, run: Run, *, steps: bool = True)
         raise _refusal(manifest, f"the model fails: {_first_line(error)}; train it again or serve another") from error
 
 
-def on_this_cpu(call: Callable[..., Any], *inputs: Array) -> tuple[Array, ...]:
+def _on_this_cpu(call: Callable[..., Any], *inputs: Array) -> tuple[Array, ...]:
     """Call a model on the CPU, without gradients."""
     import torch  # takes seconds
 

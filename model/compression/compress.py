@@ -31,7 +31,7 @@ from model.recommenders.kinds import Progress
 
 REPORT = "compression.json"
 PICTURE = "compression.png"
-COMPRESSED = FolderKind(
+_COMPRESSED = FolderKind(
     "a folder of compressed bundles",
     REPORT,
     frozenset({"outcomes", "max_loss"}),
@@ -119,7 +119,7 @@ def _refuse(bundle: Bundle, dataset: Dataset, out: Path, wanted: Compressing) ->
             f"{trained_on.dataset} as it was then, or train the model again"
         )
         raise CompressionError(msg)
-    check_replaceable(out, COMPRESSED)
+    check_replaceable(out, _COMPRESSED)
 
 
 def _write(
@@ -132,7 +132,7 @@ def _write(
 ) -> None:
     """Write the report, its picture and the kept bundles, which share with `bundle` all but model and manifest."""
     original = bundle.manifest
-    with whole_folder(out, COMPRESSED) as folder:
+    with whole_folder(out, _COMPRESSED) as folder:
         for outcome in report.kept:
             contents = Contents(
                 model=scripts[outcome.way],

@@ -49,14 +49,14 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class PruneGroup:
+class _PruneGroup:
     """A set of units that can be cut out, each from all its parts at once."""
 
     units: int
     parts: tuple[Part, ...]
 
 
-def _groups_of(config: SequenceConfig) -> tuple[PruneGroup, ...]:
+def _groups_of(config: SequenceConfig) -> tuple[_PruneGroup, ...]:
     """Return the groups of units that can be cut out of a model of a size.
 
     Raises:
@@ -68,7 +68,7 @@ def _groups_of(config: SequenceConfig) -> tuple[PruneGroup, ...]:
     if isinstance(config, GRUConfig):
         gates = [Part(f"gru.{part}_l0", chunks=3) for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
         state = (*gates, Part("gru.weight_hh_l0", axis=1), Part("project.weight", axis=1))
-        return (PruneGroup(config.state, state),)
+        return (_PruneGroup(config.state, state),)
     if isinstance(config, LinearRecurrenceConfig):
         return tuple(g for layer in range(config.layers) for g in _recurrent_layer(config, f"layers.{layer}"))
     msg = f"nothing is known to cut out of {type(config).__name__}"
@@ -130,7 +130,7 @@ def cut(sized: Sized, keep: float, batches: Iterable[Tensor], negatives: int = 0
 
 
 def _importance(
-    sized: Sized, groups: tuple[PruneGroup, ...], batches: Iterable[Tensor], negatives: int = 0
+    sized: Sized, groups: tuple[_PruneGroup, ...], batches: Iterable[Tensor], negatives: int = 0
 ) -> list[Tensor]:
     """Return each unit's importance: its (gradient x weight), squared and summed over batches. (units,) per group."""
     sums = [torch.zeros(group.units) for group in groups]
@@ -144,7 +144,7 @@ def _importance(
     return sums
 
 
-def _first_order(group: PruneGroup, weights: Mapping[str, Tensor]) -> Tensor:
+def _first_order(group: _PruneGroup, weights: Mapping[str, Tensor]) -> Tensor:
     """Return the first-order change of the loss without each unit, except for its sign. (units,)."""
     change = torch.zeros(group.units)
     for part in group.parts:
@@ -154,16 +154,16 @@ def _first_order(group: PruneGroup, weights: Mapping[str, Tensor]) -> Tensor:
     return change
 
 
-def _transformer_block(config: SASRecConfig, at: str) -> tuple[PruneGroup, ...]:
+def _transformer_block(config: SASRecConfig, at: str) -> tuple[_PruneGroup, ...]:
     heads = (
         Part(f"{at}.attention.project_in.weight", chunks=3),
         Part(f"{at}.attention.project_in.bias", chunks=3),
         Part(f"{at}.attention.project_out.weight", axis=1),
     )
-    return PruneGroup(config.heads, heads), _feed(config.feed_width, at)
+    return _PruneGroup(config.heads, heads), _feed(config.feed_width, at)
 
 
-def _hstu_block(config: SASRecConfig, at: str) -> tuple[PruneGroup, ...]:
+def _hstu_block(config: SASRecConfig, at: str) -> tuple[_PruneGroup, ...]:
     heads = (
         Part(f"{at}.project_in.weight", chunks=4),
         Part(f"{at}.project_in.bias", chunks=4),
@@ -172,19 +172,19 @@ def _hstu_block(config: SASRecConfig, at: str) -> tuple[PruneGroup, ...]:
         Part(f"{at}.norm_out.bias"),
         Part(f"{at}.project_out.weight", axis=1),
     )
-    return (PruneGroup(config.heads, heads),)
+    return (_PruneGroup(config.heads, heads),)
 
 
-def _recurrent_layer(config: LinearRecurrenceConfig, at: str) -> tuple[PruneGroup, ...]:
+def _recurrent_layer(config: LinearRecurrenceConfig, at: str) -> tuple[_PruneGroup, ...]:
     state = (
         Part(f"{at}.project_in.weight", chunks=4),
         Part(f"{at}.project_in.bias", chunks=4),
         Part(f"{at}.decay"),
         Part(f"{at}.project_out.weight", axis=1),
     )
-    return PruneGroup(config.state, state), _feed(config.feed_width, at)
+    return _PruneGroup(config.state, state), _feed(config.feed_width, at)
 
 
-def _feed(width: int, at: str) -> PruneGroup:
+def _feed(width: int, at: str) -> _PruneGroup:
     parts = (Part(f"{at}.feed.0.weight"), Part(f"{at}.feed.0.bias"), Part(f"{at}.feed.2.weight", axis=1))
-    return PruneGroup(width, parts)
+    return _PruneGroup(width, parts)

@@ -25,7 +25,7 @@ from model.recommenders.hybrid import Hybrid
 
 TOLERANCE = 1e-3
 """The largest difference between scores of the rebuilt model and the bundle's: machines add in different orders."""
-Weights = Mapping[str, Tensor]
+_Weights = Mapping[str, Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ class _Read:
 
     bundle: Bundle
     script: Any
-    weights: Weights
+    weights: _Weights
 
     def shape(self, name: str, axis: int = 0) -> int:
         """Return the size of a tensor along an axis."""

@@ -25,7 +25,7 @@ _LOWERED: Mapping[str, Callable[[SequenceRecommender], Recommender]] = {
     "bf16": lambda model: halved(model, torch.bfloat16),
     "fp16": lambda model: halved(model, torch.float16),
 }
-KEEP = 0.5
+_KEEP = 0.5
 """The share of the units, or of the layers, that is kept by default."""
 
 
@@ -34,7 +34,7 @@ class Shrinking:
     """The options of the steps that train.
 
     Attributes:
-        keep: share of the units, or of the layers, that is kept; `KEEP` if None.
+        keep: share of the units, or of the layers, that is kept; `_KEEP` if None.
         epochs: epochs of a distilled model's training. If None they are those of the bundle's kind, or of the options
             behind its name; what the bundle itself was trained with is not known. A pruned model trains for a share.
         seed: seed of everything random; 0 if None.
@@ -61,7 +61,7 @@ class Compressor:
             teacher=found.layers.model,
             training=training,
             settings=replace(settings, epochs=shrinking.epochs or settings.epochs, seed=shrinking.seed or 0),
-            keep=KEEP if shrinking.keep is None else shrinking.keep,
+            keep=_KEEP if shrinking.keep is None else shrinking.keep,
             on_epoch=progress,
         )
         self._progress = progress

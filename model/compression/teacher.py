@@ -53,14 +53,14 @@ def train_student(sized: Sized, distillation: Distillation) -> Sized:
     windows = windows_of(distillation.training, sized.config.history_length, settings.seed)
     torch.manual_seed(settings.seed)
     negatives = negatives_for(sized.config.items, settings.negatives)
-    objective = DistillationObjective(student, distillation, negatives)
+    objective = _DistillationObjective(student, distillation, negatives)
     loop = TrainingLoop(student, windows, negatives, settings, alone("cpu"), objective)
     loop.run(distillation.on_epoch, between=lambda: None)
     student.eval()
     return sized
 
 
-class DistillationObjective(nn.Module):  # type: ignore[misc]  # torch is untyped here
+class _DistillationObjective(nn.Module):  # type: ignore[misc]  # torch is untyped here
     """The distillation loss of a student as a module, as the training loop expects it."""
 
     def __init__(self, student: SequenceRecommender, distillation: Distillation, negatives: int) -> None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from model.evaluation.evaluate import Targets, pad_right
 
-ROUNDS = 9
+_ROUNDS = 9
 USERS = 512
 """The number of users in a round of batches; one by one, an eighth of it."""
 EXCLUDE_STEP = 64
@@ -40,7 +40,7 @@ class Throughput:
 
 
 def throughput(
-    models: Mapping[str, nn.Module], targets: Targets, batch_size: int, *, rounds: int = ROUNDS, seed: int = 0
+    models: Mapping[str, nn.Module], targets: Targets, batch_size: int, *, rounds: int = _ROUNDS, seed: int = 0
 ) -> dict[str, Throughput]:
     """Time the models on real histories.
 

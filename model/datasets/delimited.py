@@ -18,11 +18,11 @@ from model.datasets.errors import SourceError
 from model.datasets.reading import ReadReport
 from model.datasets.text_files import counted, line_problem, open_lines
 
-QUOTE = '"'
-LONGEST_ROW_LINES = 100
+_QUOTE = '"'
+_LONGEST_ROW_LINES = 100
 """The most lines of one row whose quoted cell goes on over several."""
 _WIDTH_LINES = 50
-DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+_DELIMITERS = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
 """Names of delimiters, some of which are hard to write in a shell."""
 _COMMON = (",", "\t", ";", "|", "::", " ")
 _JSON = (
@@ -47,7 +47,7 @@ class Dialect:
 
     def split(self, line: str) -> list[str]:
         """Return the cells of a line; a quote that is not closed stays as it is."""
-        if QUOTE not in line or not self.quotes:
+        if _QUOTE not in line or not self.quotes:
             return line.split(self.delimiter)
         return self.split_whole([line]) or self._split_loosely(line)
 
@@ -70,7 +70,7 @@ class Dialect:
             quoted = self._quoted.match(line, at)
             end = quoted.end() if quoted else line.find(self.delimiter, at)
             end = len(line) if end < 0 else end
-            cells.append(quoted[1].replace(QUOTE * 2, QUOTE) if quoted else line[at:end])
+            cells.append(quoted[1].replace(_QUOTE * 2, _QUOTE) if quoted else line[at:end])
             at = end + len(self.delimiter)
         return cells
 
@@ -85,8 +85,8 @@ def dialect_of(delimiter: str | None, encoding: str | None) -> Dialect:
     Raises:
         SourceError: the delimiter cannot stand between two cells.
     """
-    text = "," if delimiter is None else DELIMITERS.get(delimiter, delimiter)
-    if not text or QUOTE in text or "\n" in text or "\r" in text:
+    text = "," if delimiter is None else _DELIMITERS.get(delimiter, delimiter)
+    if not text or _QUOTE in text or "\n" in text or "\r" in text:
         msg = f"--delimiter {delimiter!r} can't stand between two cells; give for example ';', tab or '::'"
         raise SourceError(msg)
     return Dialect(text, encoding=encoding)
@@ -152,7 +152,7 @@ class _Rows:
         if self._first.lstrip().startswith(("{", "[")):
             return f"{lacking}: it looks like JSON; {_JSON}"
         for delimiter in _COMMON:
-            names = [cell.strip().strip(QUOTE) for cell in self._first.split(delimiter)]
+            names = [cell.strip().strip(_QUOTE) for cell in self._first.split(delimiter)]
             if delimiter != self._dialect.delimiter and all(name in names for name in missing):
                 return f"{lacking} between {self._dialect.delimiter!r}; it has with --delimiter {delimiter!r}"
         return f"{lacking}; is it of another format? Its columns are {', '.join(header)[:200]}"
@@ -176,7 +176,7 @@ class _Rows:
             if (not line.isascii() or "\0" in line) and (problem := line_problem(line, encoding)):
                 report.skip(problem)
                 continue
-            plain = not quotes or QUOTE not in line
+            plain = not quotes or _QUOTE not in line
             cells = line.split(delimiter) if plain else self._quoted(line, width)
             if len(cells) > width and not any(cells[width:]):
                 cells = cells[:width]
@@ -195,11 +195,11 @@ class _Rows:
     def _over_lines(self, line: str, width: int) -> list[str] | None:
         """Return the cells of the row that begins in this line and ends in a later one, or None if there is none."""
         row, is_row = [line], len(self._dialect.split(line)) == width
-        while len(row) < LONGEST_ROW_LINES and self._read_ahead(len(row)):
+        while len(row) < _LONGEST_ROW_LINES and self._read_ahead(len(row)):
             after = self._ahead[len(row) - 1]
             if line_problem(after, self._dialect.encoding):
                 return None
-            if len(self._dialect.split(after)) == width and (is_row or after.count(QUOTE) % 2 == 0):
+            if len(self._dialect.split(after)) == width and (is_row or after.count(_QUOTE) % 2 == 0):
                 return None
             row.append(after)
             cells = self._dialect.split_whole(row)

@@ -15,18 +15,18 @@ from pathlib import Path
 from model.datasets.errors import DownloadError
 from model.folders import FolderKind, whole_folder
 
-REQUIREMENT = "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407\n"
-INSIDE_WHEEL = Path("recbole/dataset_example/ml-100k")
-SHA256 = {
+_REQUIREMENT = "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407\n"
+_INSIDE_WHEEL = Path("recbole/dataset_example/ml-100k")
+_SHA256 = {
     "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
     "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
 }
 TIMEOUT_S = 300
-FETCHED = FolderKind("the fetched MovieLens-100K", "ml-100k.inter", frozenset(), tuple(SHA256))
+_FETCHED = FolderKind("the fetched MovieLens-100K", "ml-100k.inter", frozenset(), tuple(_SHA256))
 
 
 def fetch_ml_100k(cache: Path) -> Path:
-    """Return a folder with the files of `SHA256`, fetched unless it is already there.
+    """Return a folder with the files of `_SHA256`, fetched unless it is already there.
 
     Args:
         cache: where the folder `ml-100k` is kept.
@@ -37,9 +37,9 @@ def fetch_ml_100k(cache: Path) -> Path:
     folder = cache / "ml-100k"
     if _problem(folder) is None:
         return folder
-    with tempfile.TemporaryDirectory() as scratch, whole_folder(folder, FETCHED) as draft:
-        source = _fetch_wheel(Path(scratch)) / INSIDE_WHEEL
-        for name in SHA256:
+    with tempfile.TemporaryDirectory() as scratch, whole_folder(folder, _FETCHED) as draft:
+        source = _fetch_wheel(Path(scratch)) / _INSIDE_WHEEL
+        for name in _SHA256:
             shutil.copyfile(source / name, draft / name)
         if problem := _problem(draft):
             raise DownloadError(problem)
@@ -47,7 +47,7 @@ def fetch_ml_100k(cache: Path) -> Path:
 
 
 def _problem(folder: Path) -> str | None:
-    for name, expected in SHA256.items():
+    for name, expected in _SHA256.items():
         file = folder / name
         if not file.is_file():
             return f"{file} is missing"
@@ -59,7 +59,7 @@ def _problem(folder: Path) -> str | None:
 def _fetch_wheel(scratch: Path) -> Path:
     """Try each client in turn, and return a folder with the wheel's content."""
     requirements = scratch / "requirements.txt"
-    requirements.write_text(REQUIREMENT)
+    requirements.write_text(_REQUIREMENT)
     content = scratch / "content"
     failures = []
     for command in _commands(requirements, content):

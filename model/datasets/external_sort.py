@@ -10,7 +10,7 @@ from model.datasets.json_lines import encode_behavior
 from model.records import EpochMs, UserBehavior
 
 CHUNK_ROWS = 500_000  # about 100 MB of rows in memory
-Keyed = tuple[EpochMs, bytes]
+_Keyed = tuple[EpochMs, bytes]
 _TIME = itemgetter(0)
 
 
@@ -23,7 +23,7 @@ def sorted_lines(behaviors: Iterable[UserBehavior], scratch: Path, *, chunk_rows
         chunk_rows: rows held in memory at once.
     """
     keyed = ((behavior.timestamp, encode_behavior(behavior) + b"\n") for behavior in behaviors)
-    last: list[Keyed] = []
+    last: list[_Keyed] = []
     runs: list[Path] = []
     while chunk := sorted(islice(keyed, chunk_rows), key=_TIME):
         if last:
@@ -35,7 +35,7 @@ def sorted_lines(behaviors: Iterable[UserBehavior], scratch: Path, *, chunk_rows
         yield line
 
 
-def _read_run(path: Path) -> Iterator[Keyed]:
+def _read_run(path: Path) -> Iterator[_Keyed]:
     with path.open("rb") as lines:
         for row in lines:
             time, _, line = row.partition(b" ")

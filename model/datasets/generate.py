@@ -19,10 +19,10 @@ from model.folders import whole_folder
 CHUNK_ROWS = 200_000
 START_MS = 1_704_067_200_000  # 2024-01-01 UTC
 MOST_DAYS = 2_000_000  # so that the data end before the year 9999
-ACTION_MIX = {"view": 0.5, "click": 0.33, "favorite": 0.07, "cart": 0.06, "buy": 0.03, "dislike": 0.01}
-FIRST_TASTE_SHARE = 0.6
-SECOND_TASTE_SHARE = 0.3
-ACTIVITY_SIGMA = 1.0  # of the log-normal number of behaviours a user
+_ACTION_MIX = {"view": 0.5, "click": 0.33, "favorite": 0.07, "cart": 0.06, "buy": 0.03, "dislike": 0.01}
+_FIRST_TASTE_SHARE = 0.6
+_SECOND_TASTE_SHARE = 0.3
+_ACTIVITY_SIGMA = 1.0  # of the log-normal number of behaviours a user
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ class Synthetic:
             raise ValueError(msg)
 
 
-class World:
+class _World:
     """The items' popularity and the users' tastes from which rows are drawn."""
 
     def __init__(self, shape: Synthetic) -> None:
@@ -75,7 +75,7 @@ class World:
         self._mass = np.concatenate([[0.0], np.cumsum(rank**-shape.zipf)])
         self._taste_start = np.searchsorted(taste, np.arange(shape.tastes + 1))
         self._user_tastes = self.random.integers(0, shape.tastes, (shape.users, 2), dtype=np.int32)
-        self._activity = np.cumsum(self.random.lognormal(0.0, ACTIVITY_SIGMA, shape.users))
+        self._activity = np.cumsum(self.random.lognormal(0.0, _ACTIVITY_SIGMA, shape.users))
 
     def draw_users(self, rows: int) -> Ints:
         """Draw user numbers (rows,); some users are more active than others."""
@@ -86,9 +86,9 @@ class World:
     def draw_items(self, users: Ints, off_taste: npt.NDArray[np.bool_]) -> Ints:
         """Draw item numbers (rows,) by each user's tastes; from all items where `off_taste`."""
         lean = self.random.random(len(users))
-        second = (lean >= FIRST_TASTE_SHARE).astype(np.int64)
+        second = (lean >= _FIRST_TASTE_SHARE).astype(np.int64)
         taste = self._user_tastes[users, second]
-        anywhere = off_taste | (lean >= FIRST_TASTE_SHARE + SECOND_TASTE_SHARE)
+        anywhere = off_taste | (lean >= _FIRST_TASTE_SHARE + _SECOND_TASTE_SHARE)
         low = np.where(anywhere, 0.0, self._mass[self._taste_start[taste]])
         high = np.where(anywhere, self._mass[-1], self._mass[self._taste_start[taste + 1]])
         at = low + self.random.random(len(users)) * (high - low)
@@ -105,7 +105,7 @@ def generate(shape: Synthetic, out: Path, name: str, progress: Callable[[int], N
         name: of the data set.
         progress: called with the number of rows written so far.
     """
-    world = World(shape)
+    world = _World(shape)
     writer = _Writer(world, progress)
     with whole_folder(out, DATASET) as folder:
         fingerprint = write_behaviors(folder, writer.blocks())
@@ -118,13 +118,13 @@ def generate(shape: Synthetic, out: Path, name: str, progress: Callable[[int], N
 class _Writer:
     """Rows drawn chunk by chunk, and the figures that the summary needs."""
 
-    def __init__(self, world: World, progress: Callable[[int], None]) -> None:
+    def __init__(self, world: _World, progress: Callable[[int], None]) -> None:
         self._world = world
         self._progress = progress
         self._seen = np.zeros(world.shape.users, dtype=np.bool_)
         self._first = self._last = START_MS
-        self._names = np.array(list(ACTION_MIX))
-        self._action_mass = np.cumsum(list(ACTION_MIX.values()))
+        self._names = np.array(list(_ACTION_MIX))
+        self._action_mass = np.cumsum(list(_ACTION_MIX.values()))
 
     def blocks(self) -> Iterator[bytes]:
         """Yield chunks of whole lines, oldest first."""

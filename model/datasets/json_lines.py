@@ -17,8 +17,8 @@ from model.records import ItemId, UserBehavior
 
 Row = TypeVar("Row")
 NOT_JSON = "the line is no JSON"
-Position = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-AppendedMs = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
+_Position = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+_AppendedMs = Annotated[int, msgspec.Meta(ge=0, le=LATEST_MS)]
 _ARRAY = re.compile(r"\s*\[\s*(?:$|[{\[])")
 BEHAVIOR = msgspec.json.Decoder(UserBehavior)
 _ENCODER = msgspec.json.Encoder()
@@ -82,8 +82,8 @@ class _Line(msgspec.Struct, gc=False):
     timestamp: int | float | str
     event_id: str | int | float | None = None
     request_id: str | int | float | None = None
-    position: Position | None = None
-    appended_at: AppendedMs | None = None
+    position: _Position | None = None
+    appended_at: _AppendedMs | None = None
 
 
 class JsonLinesReader:

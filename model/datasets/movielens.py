@@ -42,7 +42,7 @@ PACKED_100K = Layout(
     item_columns=("item_id:token", "movie_title:token_seq", "class:token_seq"),
     genre_separator=" ",
 )
-CSV_FOLDER = Layout(
+_CSV_FOLDER = Layout(
     ratings="ratings.csv",
     movies="movies.csv",
     dialect=Dialect(),
@@ -50,7 +50,7 @@ CSV_FOLDER = Layout(
     item_columns=("movieId", "title", "genres"),
     genre_separator="|",
 )
-DAT_FOLDER = Layout(
+_DAT_FOLDER = Layout(
     ratings="ratings.dat",
     movies="movies.dat",
     dialect=Dialect("::", quotes=False, encoding="latin-1"),
@@ -107,7 +107,7 @@ def movielens_reader(path: Path, actions: ActionMap, form: Format = PLAIN) -> Mo
     Raises:
         SourceError: the folder has neither.
     """
-    for layout in (CSV_FOLDER, DAT_FOLDER):
+    for layout in (_CSV_FOLDER, _DAT_FOLDER):
         if (path / layout.ratings).is_file():
             return MovieLensReader(path, actions, form, layout=layout)
     msg = f"{path} has no ratings.csv and no ratings.dat; say with --path where a MovieLens folder lies"

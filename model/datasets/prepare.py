@@ -22,10 +22,10 @@ from model.datasets.tables import read_items
 from model.folders import whole_folder
 from model.records import EpochMs, ItemId, UserBehavior, UserId
 
-OnBehaviors = Callable[[int], None]
+_OnBehaviors = Callable[[int], None]
 """A callback that gets the number of behaviours read so far."""
-PROGRESS_EVERY = 10_000
-READERS_VERSION = "3"
+_PROGRESS_EVERY = 10_000
+_READERS_VERSION = "3"
 """Version of the readers' output: a set of another version is prepared anew."""
 
 
@@ -63,7 +63,7 @@ class Request:
             "kind": self.source,
             "path": str(self.path),
             "content": _signature(self.path),
-            "readers": READERS_VERSION,
+            "readers": _READERS_VERSION,
             "form": repr(self.form) if self.form != PLAIN else "",
             "items": f"{self.items} {_signature(self.items)} {self.item_form!r}" if self.items else "",
             "log": repr(self.log) if self.log != LogRules() else "",
@@ -88,7 +88,7 @@ class Outcome:
 class _Tally:
     """Counts of the behaviours that stream by."""
 
-    progress: OnBehaviors
+    progress: _OnBehaviors
     behaviors: int = 0
     users: set[UserId] = field(default_factory=set)
     items: set[ItemId] = field(default_factory=set)
@@ -102,7 +102,7 @@ class _Tally:
             self.items.add(behavior.item_id)
             self.first = min(self.first, behavior.timestamp)
             self.last = max(self.last, behavior.timestamp)
-            if self.behaviors % PROGRESS_EVERY == 0:
+            if self.behaviors % _PROGRESS_EVERY == 0:
                 self.progress(self.behaviors)
             yield behavior
 
@@ -112,7 +112,7 @@ def prepare(
     out: Path,
     *,
     force: bool = False,
-    progress: OnBehaviors = lambda _: None,
+    progress: _OnBehaviors = lambda _: None,
     now_ms: EpochMs | None = None,
 ) -> Outcome:
     """Prepare `request` into the folder `out`, unless that is up to date.
@@ -151,7 +151,7 @@ def _check_there(option: str, path: Path) -> None:
 class _Preparation:
     """One run over a source."""
 
-    def __init__(self, request: Request, progress: OnBehaviors, now_ms: EpochMs) -> None:
+    def __init__(self, request: Request, progress: _OnBehaviors, now_ms: EpochMs) -> None:
         self.report = ReadReport()
         self._request = request
         self._tally = _Tally(progress)

@@ -12,7 +12,7 @@ from model.records import EpochMs, ItemId, UserBehavior
 
 MAX_REASONS = 50
 MAX_WORDS = 200
-OTHER_REASONS = "other reasons"
+_OTHER_REASONS = "other reasons"
 _ID_NAMES = ("user_id", "item_id", "event_id", "request_id")
 _SURELY_SHORT = MAX_ID_BYTES // 4  # characters: UTF-8 has 4 bytes each at most
 
@@ -94,7 +94,7 @@ class ReadReport:
     def skip(self, reason: str, *, intended: bool = False) -> None:
         """Count the current row as not used; reasons beyond `MAX_REASONS` are counted as one."""
         if reason not in self.skipped and len(self.skipped) >= MAX_REASONS:
-            reason = OTHER_REASONS
+            reason = _OTHER_REASONS
         self.skipped[reason] += 1
         self.intended += intended
         if reason not in self.examples:
@@ -165,7 +165,7 @@ class BehaviorMaker:
 
     def make(self, raw: Raw, report: ReadReport) -> UserBehavior | None:
         """Return the row's behaviour, or count the row as skipped and return None."""
-        if problem := problem_with_ids(raw):
+        if problem := _problem_with_ids(raw):
             report.skip(problem)
             return None
         action = self._action(raw.action, report)
@@ -198,7 +198,7 @@ class BehaviorMaker:
         return action
 
 
-def problem_with_ids(raw: Raw) -> str | None:
+def _problem_with_ids(raw: Raw) -> str | None:
     """Return the problem with the first id that is not valid, or None if all are."""
     usual = raw.event_id is None and raw.request_id is None
     if usual and 0 < len(raw.user_id) <= _SURELY_SHORT and 0 < len(raw.item_id) <= _SURELY_SHORT:

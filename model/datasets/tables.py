@@ -52,7 +52,7 @@ class TableReader:
         parts = tuple(part for part in BEHAVIOR_PARTS if part in self._columns)
         for row in self._rows(parts, report):
             cells = dict(zip(parts, row, strict=True))
-            user_id, item_id = cell_text(cells[USER], report), cell_text(cells[ITEM], report)
+            user_id, item_id = _cell_text(cells[USER], report), _cell_text(cells[ITEM], report)
             if not (user_id and item_id):
                 name, cell = ("item_id", cells[ITEM]) if user_id else ("user_id", cells[USER])
                 report.skip(f"{name} {_why_no_id(cell)}")
@@ -65,7 +65,7 @@ class TableReader:
                 item_id=item_id,
                 action=_word(cells.get(ACTION)),
                 time=time,
-                event_id=cell_text(cells[EVENT], report) or None if EVENT in cells else None,
+                event_id=_cell_text(cells[EVENT], report) or None if EVENT in cells else None,
             )
             if (behavior := self._maker.make(raw, report)) is not None:
                 yield behavior
@@ -76,7 +76,7 @@ class TableReader:
 
     def _rows(self, parts: tuple[str, ...], report: ReadReport) -> Iterator[Row]:
         dialect = dialect_of(self._form.delimiter, self._form.encoding)
-        return read_delimited(self._path, self._columns, parts, dialect, report)
+        return _read_delimited(self._path, self._columns, parts, dialect, report)
 
 
 class ParquetReader(TableReader):
@@ -86,7 +86,7 @@ class ParquetReader(TableReader):
         return read_parquet(self._path, [self._columns[part] for part in parts], report)
 
 
-def read_delimited(
+def _read_delimited(
     path: Path, columns: Mapping[str, str], parts: Sequence[str], dialect: Dialect, report: ReadReport
 ) -> Iterator[Row]:
     """Yield the cells of `parts` in each row.
@@ -129,10 +129,10 @@ def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Ite
     if path.is_dir() or path.suffix == ".parquet" or is_parquet(path):
         rows = read_parquet(path, [columns[part] for part in parts], report)
     else:
-        rows = read_delimited(path, columns, parts, dialect_of(form.delimiter, form.encoding), report)
+        rows = _read_delimited(path, columns, parts, dialect_of(form.delimiter, form.encoding), report)
     for row in rows:
         cells = dict(zip(parts, row, strict=True))
-        item_id = cell_text(cells[ITEM], report)
+        item_id = _cell_text(cells[ITEM], report)
         if not item_id:
             report.skip(f"item_id {_why_no_id(cells[ITEM])}")
         elif len(item_id.encode()) > MAX_ID_BYTES:
@@ -144,7 +144,7 @@ def read_items(path: Path, form: Format, report: ReadReport) -> dict[ItemId, Ite
     return found
 
 
-def cell_text(value: object, report: ReadReport) -> str:
+def _cell_text(value: object, report: ReadReport) -> str:
     """Return a cell's id as text, "" if it has none, and count ids that were written as 12.0."""
     if isinstance(value, str):
         text = cell_id(value)

@@ -21,7 +21,7 @@ from model.datasets.reading import ReadReport
 
 LONGEST_LINE = 1 << 20
 """The most characters of a line; a longer one is a bad row, and its end is not kept in memory."""
-UTF_8 = "utf-8"
+_UTF_8 = "utf-8"
 _UNDECODABLE = "\udcff"
 _CUT_OFF = {"utf-16-le": "\udcf1", "utf-16-be": "\udcf2", "utf-32-le": "\udcf3", "utf-32-be": "\udcf4"}
 """Marks of undecodable bytes in encodings that a byte order mark names."""
@@ -48,7 +48,7 @@ _TAR = slice(257, 262), b"ustar"
 _MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
-    (codecs.BOM_UTF8, UTF_8),
+    (codecs.BOM_UTF8, _UTF_8),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
@@ -105,7 +105,9 @@ def line_problem(line: str, encoding: str | None = None) -> str | None:
     if _TOO_LONG in line:
         return f"the line has over {LONGEST_LINE:,} characters"
     if _UNDECODABLE in line:
-        return f"the line holds bytes that are not {encoding or UTF_8} (--encoding says what they are: latin-1, cp1252)"
+        return (
+            f"the line holds bytes that are not {encoding or _UTF_8} (--encoding says what they are: latin-1, cp1252)"
+        )
     for wide, mark in _CUT_OFF.items():
         if mark in line:
             return f"the line holds bytes that are not {wide}; was the file cut off?"
@@ -156,7 +158,7 @@ def _encoding(path: Path, head: bytes, given: str | None) -> str:
     if given is None and head.count(0) * 3 > len(head):
         wide = "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
         _refuse(path, f"looks like UTF-16 without a byte order mark; if it is, say so: --encoding {wide}")
-    return _WITHOUT_MARK.get(codecs.lookup(given).name, given) if given else UTF_8
+    return _WITHOUT_MARK.get(codecs.lookup(given).name, given) if given else _UTF_8
 
 
 def _lines(path: Path, text: TextIOWrapper) -> Iterator[str]:

@@ -18,7 +18,7 @@ from model.recommenders.learn import learn, training_set, vocabulary_of
 from model.records import ItemId
 from model.training.train import TrainConfig
 
-BASELINE = "popularity"
+_BASELINE = "popularity"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +123,7 @@ def compare(
             kind_named(contender).refuse_unknown_options()
         else:
             refuse_older(split, contender.manifest.training.cut_off, str(contender.path))
-    named = contenders if BASELINE in contenders else [*contenders, BASELINE]
+    named = contenders if _BASELINE in contenders else [*contenders, _BASELINE]
     runs = [_run(split, catalogue, contender, trial, progress) for contender in named]
     progress("resampling")
     user = split.log.user[split.rows]

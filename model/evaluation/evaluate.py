@@ -19,7 +19,7 @@ from model.records import EpochMs
 
 Gains = npt.NDArray[np.float64]
 TOP = 10
-SHARE = 0.1
+_SHARE = 0.1
 """The largest share of all targets for one user; or three times the median user's number, if that is more."""
 _CELLS = 1 << 21
 """The most scores, and the most excluded items with pads, in a batch: 8 and 16 MB, of which a few exist at once."""
@@ -162,10 +162,10 @@ def shared(log: Interactions, rows: Ints, per_user: int | None = None) -> Ints:
 def fair_limit(counts: Ints) -> int:
     """Return the limit of one user's targets, given the users' `counts` of targets.
 
-    It is the most that is a `SHARE` of the targets left under it, but at least 1 and three times the median count.
+    It is the most that is a `_SHARE` of the targets left under it, but at least 1 and three times the median count.
     """
     limit = int(counts.max(initial=0))
-    while (allowed := int(SHARE * np.minimum(counts, limit).sum())) < limit:
+    while (allowed := int(_SHARE * np.minimum(counts, limit).sum())) < limit:
         limit = allowed
     return max(limit, 1, int(3 * np.median(counts)) if len(counts) else 0)
 

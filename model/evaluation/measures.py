@@ -10,7 +10,7 @@ import numpy.typing as npt
 from model.datasets.interactions import Ints
 from model.evaluation.evaluate import Gains, Ranking
 
-RESAMPLES = 2_000
+_RESAMPLES = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def paired_bootstrap(first: Gains, second: Gains, user: Ints, *, seed: int = 0) 
     gained = np.bincount(number, first - second, users)  # (U,)
     targets = np.bincount(number, minlength=users)  # (U,)
     random = np.random.default_rng(seed)
-    draws = (random.integers(users, size=users) for _ in range(RESAMPLES))
+    draws = (random.integers(users, size=users) for _ in range(_RESAMPLES))
     means = [gained[drawn].sum() / targets[drawn].sum() for drawn in draws]
     low, high = np.percentile(means, [2.5, 97.5])
     return Interval(float((first - second).mean()), float(low), float(high))

@@ -11,9 +11,9 @@ from torch import Tensor
 
 from model.networks.sequence import SequenceRecommender
 
-FULL_SOFTMAX_ITEMS = 20_000
+_FULL_SOFTMAX_ITEMS = 20_000
 """Above so many items negatives are drawn by default: a batch of full logits would take gigabytes."""
-NEGATIVES = 4_096
+_NEGATIVES = 4_096
 
 
 def negatives_for(items: int, negatives: int | None) -> int:
@@ -24,7 +24,7 @@ def negatives_for(items: int, negatives: int | None) -> int:
         negatives: as asked for; None chooses by the size of the vocabulary.
     """
     if negatives is None:
-        return 0 if items <= FULL_SOFTMAX_ITEMS else NEGATIVES
+        return 0 if items <= _FULL_SOFTMAX_ITEMS else _NEGATIVES
     return min(negatives, items)
 
 

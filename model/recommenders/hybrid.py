@@ -18,7 +18,7 @@ from model.recommenders.kinds import Learned, Progress, Size, TrainingSet
 from model.recommenders.next_item import GRU
 from model.training.train import TrainConfig
 
-SPREAD = 100
+_SPREAD = 100
 SETTINGS = GRU.SETTINGS
 
 
@@ -48,7 +48,7 @@ class Hybrid(Recommender):
     def __init__(self, items: int, k: int, members: Mapping[Recommender, float]) -> None:
         """Combine recommenders of the same n = `items` items, each with the weight of its scores."""
         super().__init__(items, k)
-        self.spread = min(SPREAD, items)
+        self.spread = min(_SPREAD, items)
         self.members = nn.ModuleList(members)
         self.register_buffer("shares", torch.tensor(list(members.values())))
 

@@ -23,7 +23,7 @@ from model.registry.pointers import CANDIDATE, CURRENT, Pointers, Version
 from model.registry.registry import Registry
 
 _log = logging.getLogger(__name__)
-Loaded = TypeVar("Loaded")
+_Loaded = TypeVar("_Loaded")
 
 
 class BundleChangedError(RecloopError):
@@ -45,7 +45,7 @@ class FromFolder:
     bundle_hash: str | None = None
     cache: Path | None = field(default=None, compare=False)
 
-    def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
+    def load_first(self, load: Callable[[Bundle], _Loaded]) -> _Loaded:
         """Load the bundle, and return the result of `load`.
 
         Raises:
@@ -133,7 +133,7 @@ class FromRegistry:
             hold(folder)
         return Bundle.load(folder)
 
-    def load_first(self, load: Callable[[Bundle], Loaded]) -> Loaded:
+    def load_first(self, load: Callable[[Bundle], _Loaded]) -> _Loaded:
         """Load the version to serve now, or else the one that this machine served last; return the result of `load`.
 
         Raises:

@@ -15,7 +15,7 @@ CANDIDATE = "candidate"
 PREVIOUS_LIMIT = 50
 """The most rollbacks possible in a row; the oldest version is dropped beyond it."""
 
-Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
 """A sha256 in hex; checked when it is decoded, since it becomes the name of a folder."""
 
 
@@ -29,7 +29,7 @@ class Version:
     """
 
     id: str
-    hash: Sha256
+    hash: _Sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,7 +83,7 @@ def open_store(url: str | Path) -> Store:
         raise _access_error(msg, error, url) from None
     if isinstance(filesystem, LocalFileSystem):
         return FolderStore(Path(root))
-    return UrlStore(filesystem, root, url)
+    return _UrlStore(filesystem, root, url)
 
 
 def _access_error(problem: str, error: Exception, url: str) -> RegistryAccessError:
@@ -162,7 +162,7 @@ def _matching(folder: Path, before: str, parts: list[str]) -> Iterator[str]:
             yield from _matching(folder / name, f"{before}{name}/", others)
 
 
-class UrlStore:
+class _UrlStore:
     """A store at a URL that fsspec can open, such as an object store or a server; it has no locks."""
 
     def __init__(self, filesystem: Any, root: str, url: str) -> None:

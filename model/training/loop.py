@@ -68,7 +68,7 @@ class TrainingLoop:
         self._optimizer = torch.optim.AdamW(
             model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
-        self._schedule = schedule_of(self._optimizer, windows, settings)
+        self._schedule = _schedule_of(self._optimizer, windows, settings)
         self.epoch, self.step = 1, 0
         self._epoch_windows = windows.state
         self._losses: list[Tensor] = []
@@ -158,7 +158,7 @@ class TrainingLoop:
         return torch.cat([self._earlier, self._group.sum(torch.stack(self._losses).double())])
 
 
-def schedule_of(
+def _schedule_of(
     optimizer: torch.optim.Optimizer, windows: WindowSource, settings: TrainConfig
 ) -> torch.optim.lr_scheduler.OneCycleLR:
     """Schedule the learning rate over a whole training: it rises for a tenth of the steps, then falls to zero.

@@ -23,7 +23,7 @@ from model.training.process_group import ProcessGroup
 from model.training.train_config import Checkpoints, OnEpoch, TooLittleDataError, TrainConfig
 from model.training.windows import WindowSource
 
-STEPS_PER_CHECK = 16
+_STEPS_PER_CHECK = 16
 """Steps between two checks of the clock: the processes have to agree on the result, which takes about 1 ms."""
 _FREE = frozenset({"device", "processes", "precision", "checkpoints"})
 """The fields of `TrainConfig` that may differ when a training is resumed."""
@@ -120,7 +120,7 @@ class _CheckpointWriter:
     def write_if_due(self) -> None:
         """Write a checkpoint if one is due; to be called after each step and each epoch."""
         if self._loop.step:  # else an epoch has ended, after which one is always due
-            if self._loop.step % STEPS_PER_CHECK:
+            if self._loop.step % _STEPS_PER_CHECK:
                 return
             is_long_ago = time.monotonic() - self._written_at >= 60 * self._checkpoints.every_minutes
             if not self._group.as_led(yes=is_long_ago):

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-CLIP = 1.0
+_CLIP = 1.0
 """Largest norm of a step's gradient (Pascanu et al. 2013)."""
 
 
@@ -38,7 +38,7 @@ class Precision:
     def step(self, optimizer: torch.optim.Optimizer, parameters: Iterable[Tensor]) -> None:
         """Clip the gradients and take the step, unless float16 could not hold them."""
         self._scaler.unscale_(optimizer)
-        torch.nn.utils.clip_grad_norm_(parameters, CLIP)
+        torch.nn.utils.clip_grad_norm_(parameters, _CLIP)
         self._scaler.step(optimizer)
         self._scaler.update()
 

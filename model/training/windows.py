@@ -38,7 +38,7 @@ class WindowSource:
         self._random.bit_generator.state = state
 
 
-def targets_in(windows: Ints) -> int:
+def _targets_in(windows: Ints) -> int:
     """Count the targets of the windows, one at each real input. windows: (W, length + 1)."""
     return int((windows[:, :-1] > 0).sum())
 
@@ -58,7 +58,7 @@ def own_share(windows: Ints, rank: int, size: int) -> tuple[Ints, float]:
     own = windows[rank::size]
     if not len(own):
         return windows[:1], 0.0
-    return own, targets_in(own) / targets_in(windows)
+    return own, _targets_in(own) / _targets_in(windows)
 
 
 def draw_windows(sequences: list[Ints], length: int, random: np.random.Generator) -> Ints:

@@ -7,7 +7,7 @@ from udfs.lists.list_codec import decode_list
 from udfs.lists.user_list import Fallbacks, ListRules, Policy, UserList, reason_text, swept
 from udfs.rows import RecommendationListRow
 
-WITHDRAWN = "withdrawn"
+_WITHDRAWN = "withdrawn"
 """The cause of a list that was swept, in place of an action."""
 
 
@@ -44,7 +44,7 @@ def swept_list_row(
         reasons=[reason_text(reason) for reason in made.reasons],
         list_version=made.list_version,
         user_seq=made.user_seq,
-        action=WITHDRAWN,
+        action=_WITHDRAWN,
         item_id=swept_list.item_id,
         log_partition=begun.log_partition,
         log_offset=begun.log_offset,

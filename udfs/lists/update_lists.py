@@ -20,7 +20,7 @@ from udfs.lists.sweep_lists import sweep_list, swept_list_row
 from udfs.lists.user_list import Fallbacks, ListRules, UserList, update
 from udfs.rows import PredictionResultRow, RecommendationListRow, to_lines
 
-FEEDBACK_KEY = 0
+_FEEDBACK_KEY = 0
 """The only key of measure-feedback, which adds up all buckets' minutes."""
 
 
@@ -118,7 +118,7 @@ class UpdateLists(KeyedProcessFunction):
         """Hand on the counts of a minute that is over."""
         if state := self._minute.value():
             self._minute.clear()
-            yield FEEDBACK, Row(FEEDBACK_KEY, state)
+            yield FEEDBACK, Row(_FEEDBACK_KEY, state)
 
     def _sweep(self, sweep: Sweep, epoch: int, context: Any) -> Iterator[str]:
         """Make those of these users' lists anew that hold a withdrawn item."""
@@ -181,7 +181,7 @@ class UpdateLists(KeyedProcessFunction):
         state = self._minute.value()
         minute = Minute(minute_of(now_ms)) if state is None else decode_minute(state)
         if minute.minute != minute_of(now_ms):
-            yield FEEDBACK, Row(FEEDBACK_KEY, state)
+            yield FEEDBACK, Row(_FEEDBACK_KEY, state)
             state, minute = None, Minute(minute_of(now_ms))
         if state is None:
             context.timer_service().register_processing_time_timer(minute.minute + MINUTE_MS)

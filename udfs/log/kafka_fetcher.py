@@ -55,7 +55,7 @@ logging.getLogger("kafka").setLevel(logging.WARNING)
 _log = logging.getLogger(__name__)
 
 
-class Wanted(NamedTuple):
+class _Wanted(NamedTuple):
     """A partition, and the place from which it is to be read on.
 
     Attributes:
@@ -91,8 +91,8 @@ class KafkaFetcher:
         self._topic = topic
         self._skip_gone = skip_gone
         self._asked: set[int] = set()
-        self._queue: SimpleQueue[Wanted] = SimpleQueue()
-        self._waiting: list[Wanted] = []
+        self._queue: SimpleQueue[_Wanted] = SimpleQueue()
+        self._waiting: list[_Wanted] = []
         self._last_report = time.monotonic()
         self._topic_id: bytes | None = None
         self._made_anew = False
@@ -106,7 +106,7 @@ class KafkaFetcher:
         """Ask for a partition; asking again changes nothing."""
         if partition not in self._asked:
             self._asked.add(partition)
-            self._queue.put(Wanted(partition=partition, next_offset=next_offset, cursor=cursor))
+            self._queue.put(_Wanted(partition=partition, next_offset=next_offset, cursor=cursor))
 
     def raise_failure(self) -> None:
         """Raise what ended the thread, if something did."""
@@ -238,7 +238,7 @@ class KafkaFetcher:
         self.buffers.update(buffers)
         self._waiting = [wanted for wanted in self._waiting if wanted not in ready]
 
-    def _buffer_for(self, wanted: Wanted, topic_id: bytes, begin: int, end: int) -> PartitionBuffer:
+    def _buffer_for(self, wanted: _Wanted, topic_id: bytes, begin: int, end: int) -> PartitionBuffer:
         """Return a buffer that begins where the partition is to be read on, if that is there."""
         if not wanted.cursor:
             return PartitionBuffer(begin, topic_id)

@@ -104,7 +104,7 @@ class ParsingRules:
 
 
 Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
-Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 class _Line(msgspec.Struct, gc=False):
@@ -116,11 +116,11 @@ class _Line(msgspec.Struct, gc=False):
     user_id: str
     action: str
     item_id: str
-    timestamp: Int64
+    timestamp: _Int64
     event_id: str | None = None
     request_id: str | None = None
     position: Int32 | None = None
-    appended_at: Int64 | None = None
+    appended_at: _Int64 | None = None
 
 
 _decode = msgspec.json.Decoder(_Line).decode

@@ -10,7 +10,7 @@ from threading import Lock
 from udfs.log.parsing import LogRecord
 from udfs.log.reader import Poll
 
-MAX_RECORDS = 8_192
+_MAX_RECORDS = 8_192
 MAX_BYTES = 8 << 20
 """A buffer is full at either; a fetch that began before may fill it beyond."""
 
@@ -34,7 +34,7 @@ class PartitionBuffer:
     @property
     def is_full(self) -> bool:
         """Return whether more records have to wait."""
-        return len(self._records) >= MAX_RECORDS or self._bytes >= MAX_BYTES
+        return len(self._records) >= _MAX_RECORDS or self._bytes >= MAX_BYTES
 
     def put(self, records: Sequence[LogRecord], next_offset: int) -> None:
         """Append what was fetched, in offset order."""

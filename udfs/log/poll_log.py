@@ -23,7 +23,7 @@ from udfs.log.poll_times import PollTimes
 from udfs.log.reader import Log
 from udfs.log.sort_records import LogPositions, SortRecords
 
-ENOUGH_QUEUED_BYTES = 2_048
+_ENOUGH_QUEUED_BYTES = 2_048
 """While more is queued for a reader, nothing is polled: about 20 behaviours. Others wait in the log, where the next
 poll finds them together, so elements are as large as the load asks for, and few where they are large."""
 
@@ -117,7 +117,7 @@ class PollLog(KeyedProcessFunction):
         now = timers.current_processing_time()
         if not self._times.fires(key, timestamp, now):
             return
-        if now >= self._pause.until_ms and self._output.longest() > ENOUGH_QUEUED_BYTES:
+        if now >= self._pause.until_ms and self._output.longest() > _ENOUGH_QUEUED_BYTES:
             self._pause.full(now, self._rules.interval_ms)
         if now < self._pause.until_ms:
             timers.register_processing_time_timer(self._times.arm(key, self._pause.turn(key)))

@@ -17,7 +17,7 @@ from udfs.users.profile import Applied, ProfileRules, UserProfile, apply, snapsh
 from udfs.users.profile_codec import decode_profile, encode_profile
 from udfs.users.sweep_users import SweepUsers
 
-TRENDS_KEY = 0
+_TRENDS_KEY = 0
 """The only key of find-trends."""
 
 
@@ -70,7 +70,7 @@ class TrackUsers(KeyedProcessFunction):
         if rows:
             yield USER_BEHAVIOR, to_lines(rows)
         if self._with_trends and (weights := self._weights(tracked)):
-            yield TREND_PARTS, Row(TRENDS_KEY, encode(TrendPart(epoch=self._epoch, weights=weights)))
+            yield TREND_PARTS, Row(_TRENDS_KEY, encode(TrendPart(epoch=self._epoch, weights=weights)))
         key = context.get_current_key()
         if element.begun is not None and self._sweep.begin(key, element.begun):
             self._sweep_on(key, context)
