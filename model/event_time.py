@@ -49,7 +49,7 @@ class Unit(Enum):
     MICROSECONDS = 10**6
     NANOSECONDS = 10**9
 
-    # Used once a row each, for which Enum's own `value` and hash, functions in Python, are slow.
+    # Used once per row each, for which Enum's own `value` and hash, functions in Python, are slow.
     __hash__ = object.__hash__
 
     def __init__(self, per_second: int) -> None:

@@ -45,7 +45,7 @@ class WorkerFailedError(WorkerError):
 
 
 class WorkerKilledError(WorkerError):
-    """A process that ended without a message: by a signal, or for want of memory."""
+    """A process that ended without a message: by a signal, or for lack of memory."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Flink hashes a key into one of `max_parallelism` key groups and gives each subtask a contiguous range of groups.
 With a bucket number as the key, several buckets would share a group and others stay empty. Here bucket b has
-the integer key whose key group is b, so that every parallelism gets the same number of buckets a subtask, give
+the integer key whose key group is b, so that every parallelism gets the same number of buckets per subtask, give
 or take one. Checked against Flink's own classes in tests/contract.
 """
 

@@ -59,7 +59,7 @@ class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
     items: Annotated[list[str], Meta(description="item ids, best first")]
     scores: Annotated[list[float], Meta(description="score of each item, on the scale of its reason")]
     reasons: Annotated[list[str], Meta(description="why each item is there")]
-    list_version: Annotated[int, Meta(description="rises by one a list, per user")]
+    list_version: Annotated[int, Meta(description="rises by one per list, per user")]
     user_seq: Annotated[
         int,
         Meta(

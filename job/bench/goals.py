@@ -42,11 +42,11 @@ GOALS = (
     Goal("checkpoint_stall_ms", "a checkpoint holds events back by", (50,), at_least=False, unit=" ms"),
     Goal(
         "cost_ratio_million_over_thousand_users",
-        "cost an event, many users over a thousand",
+        "cost per event, many users over a thousand",
         (1.2,),
         at_least=False,
     ),
-    Goal("state_bytes_per_user", "state a user", (800,), at_least=False, unit=" bytes"),
+    Goal("state_bytes_per_user", "state per user", (800,), at_least=False, unit=" bytes"),
     Goal("full_cpu_over_step_cpu", "CPU of scoring by a full pass over by a step", (5,), at_least=True),
     Goal("job_events_per_s_incremental", "lists a second by steps", (10_000,), at_least=True),
 )

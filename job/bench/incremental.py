@@ -35,8 +35,8 @@ class Incremental:
         stepped: the job that keeps states.
         passed: the job that keeps none.
         stepped_share: the share of the former's scored histories that took one step.
-        step_cpu_us: CPU microseconds a behaviour of the scorer alone, including its few full passes.
-        pass_cpu_us: CPU microseconds a behaviour of the scorer alone, without kept states.
+        step_cpu_us: CPU microseconds per behaviour of the scorer alone, including its few full passes.
+        pass_cpu_us: CPU microseconds per behaviour of the scorer alone, without kept states.
     """
 
     stepped: TimedJob
@@ -64,7 +64,7 @@ def _timed(workload: Workload, name: str, *overrides: str) -> tuple[TimedJob, fl
 
 
 def _scorer_alone(workload: Workload) -> tuple[float, float]:
-    """Return CPU microseconds a behaviour with kept states and without, timed in turns on one thread, as in the job."""
+    """Return CPU microseconds per behaviour with kept states and without, in turns on one thread, as in the job."""
     import torch
 
     from udfs.scoring.scorer import Scorer

@@ -40,7 +40,7 @@ class ManyUsers:
 
     @property
     def ratio(self) -> float:
-        """CPU time an event with many users divided by that with few."""
+        """CPU time per event with many users divided by that with few."""
         return self.many.cpu_ms_per_event / self.few.cpu_ms_per_event
 
 

@@ -71,14 +71,14 @@ def measure_plain_pyflink(workload: Workload) -> PlainPyFlink:
 
 
 def _write_file(workload: Workload, path: Path) -> None:
-    """Write every user's history, then the timed behaviours, one JSON object a line."""
+    """Write every user's history, then the timed behaviours, one JSON object per line."""
     with path.open("wb") as out:
         out.writelines(line + b"\n" for line in prepared_records(workload))
         out.writelines(encode_behavior(behavior) + b"\n" for behavior in workload.timed())
 
 
 def prepared_records(workload: Workload) -> Iterator[bytes]:
-    """Yield one record a user, with the user's history after the past."""
+    """Yield one record per user, with the user's history after the past."""
     for user_id, history in histories_after(workload.past()).items():
         yield msgspec.json.encode({"user_id": user_id, "history": history})
 

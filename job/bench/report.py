@@ -142,7 +142,7 @@ def _size(results: Results) -> Grid:
             rows.append((f"an event with {cost.users:,} users", f"{cost.cpu_ms_per_event:.3f} ms of CPU"))
     if (state := results.state) is not None:
         size = f"{state.users:,} users, {state.behaviors} behaviours each"
-        rows.append((f"state a user, uncompressed ({size})", f"{state.bytes_per_user:,.0f} bytes"))
+        rows.append((f"state per user, uncompressed ({size})", f"{state.bytes_per_user:,.0f} bytes"))
         rows += [
             (f"of it {each.operator}: {each.name}", f"{(each.key_bytes + each.value_bytes) / state.users:,.0f} bytes")
             for each in state.families

@@ -27,14 +27,14 @@ class TimedJob:
 
     Attributes:
         scorers: subtasks of score-candidates.
-        events_per_s: lists made a second, one a behaviour.
+        events_per_s: lists made a second, one per behaviour.
         lists: the number of lists that were timed.
         fallback_share: the share of these that are fallback lists.
         cache_hit_share: the share of these whose scores came from a cache.
         shortcuts: the settings that avoid scoring a history, and their values.
         batch_size_mean: histories in a call of the model.
         shortest_list: items in the shortest list.
-        cpu_ms_per_event: CPU milliseconds a list, of all processes.
+        cpu_ms_per_event: CPU milliseconds per list, of all processes.
         cpu_s_per_1000: part -> CPU seconds for 1,000 lists.
         rss_mb: kind of process -> resident megabytes at the end.
         checkpoints: the number of checkpoints completed while timing.

@@ -109,7 +109,7 @@ def flink_configuration(spec: ClusterSpec, home: Path | None = None) -> dict[str
 
 
 def render(configuration: dict[str, str]) -> str:
-    """Return settings as the text of a config.yaml, one quoted value a line."""
+    """Return settings as the text of a config.yaml, one quoted value per line."""
     return "".join(f"{key}: {json.dumps(value)}\n" for key, value in sorted(configuration.items()))
 
 

@@ -50,7 +50,7 @@ def targets_limit(text: str) -> Any:
 
 
 SettingsFile = Annotated[
-    Path | None, typer.Option("--settings", "-s", help="A TOML file, one table a group: [lists] length = 20.")
+    Path | None, typer.Option("--settings", "-s", help="A TOML file, one table per group: [lists] length = 20.")
 ]
 Overrides = Annotated[
     list[str] | None,

@@ -58,7 +58,7 @@ _PROCESSES_HELP = (
 )
 _PRECISION_HELP = "mixed: a GPU multiplies in 16 bits where that costs no accuracy."
 _RESUME_HELP = "Go on from the checkpoint of the same command, whatever ended it. Left out, a checkpoint is removed."
-_NEGATIVES_HELP = "Items drawn a step to compare the next one with; 0: all of them, as it is up to 20,000 items."
+_NEGATIVES_HELP = "Items drawn per step to compare the next one with; 0: all of them, as it is up to 20,000 items."
 EXAMPLES = """
 Examples:
 

@@ -17,7 +17,7 @@ class SettingsError(RecloopError):
 
 
 def of_toml(file: Path | None) -> dict[str, Any]:
-    """Return the values of a TOML file, one table a group; none without a file.
+    """Return the values of a TOML file, one table per group; none without a file.
 
     Raises:
         SettingsError: there is no such file, or it is not TOML.
@@ -30,7 +30,7 @@ def of_toml(file: Path | None) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_bytes().decode("utf-8-sig"))
     except (ValueError, RecursionError) as error:
-        msg = f"{file} is no TOML file: {error}; give TOML in UTF-8, one table a group, as [lists] length = 20"
+        msg = f"{file} is no TOML file: {error}; give TOML in UTF-8, one table per group, as [lists] length = 20"
         raise SettingsError(msg) from error
 
 

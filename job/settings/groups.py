@@ -134,7 +134,9 @@ class ScoringSettings(SettingsGroup):
     neighbors_of_disliked: Annotated[int, Between(0, 10_000)] = Field(
         5, description="neighbours of a disliked item that are kept out"
     )
-    disliked_neighborhoods: Annotated[int, Between(0, 10_000)] = Field(10, description="of how many newest dislikes")
+    disliked_neighborhoods: Annotated[int, Between(0, 10_000)] = Field(
+        10, description="number of newest dislikes whose neighbourhoods are excluded"
+    )
     fixed_batch: bool = Field(False, description="pad every call to batch_max_size")
     kept_users: Annotated[int, Between(0, 1_000_000_000)] = Field(
         10_000,

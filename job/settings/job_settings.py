@@ -197,7 +197,7 @@ def load(
     """Return the settings from all sources.
 
     Args:
-        file: a TOML file with a table a group.
+        file: a TOML file with a table per group.
         overrides: "group.name=value", value as JSON or a plain word.
         defaults: values that replace the defaults here, below all other sources.
         needs_model: False for commands that use no model: settings without one are then taken, as lists.policy=history.

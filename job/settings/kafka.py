@@ -35,14 +35,18 @@ class KafkaSettings(SettingsGroup):
         DEFAULT_SECURITY, description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL"
     )
     mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
-        None, description="of SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
+        None, description="SASL mechanism: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512"
     )
-    username: Name | None = Field(None, description="of SASL")
-    password: _SecretPlace | None = Field(None, description="of SASL: file:PATH or env:NAME, on every TaskManager")
-    ca_file: File | None = Field(None, description="who may have signed the brokers' certificates; none: the system's")
+    username: Name | None = Field(None, description="SASL user name")
+    password: _SecretPlace | None = Field(
+        None, description="SASL password: file:PATH or env:NAME, on every TaskManager"
+    )
+    ca_file: File | None = Field(
+        None, description="certificates of the brokers' authorities, as PEM; none: the system's"
+    )
     certificate_file: File | None = Field(None, description="the client's certificate, where brokers want one")
-    key_file: File | None = Field(None, description="its key")
-    key_password: _SecretPlace | None = Field(None, description="of that key: file:PATH or env:NAME")
+    key_file: File | None = Field(None, description="private key of the client's certificate")
+    key_password: _SecretPlace | None = Field(None, description="password of that key: file:PATH or env:NAME")
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -113,7 +113,7 @@ _RECOMMENDATION_LISTS = Table(
 
 PREDICTION_RESULTS = Table(
     "prediction_results",
-    "what the model said, one row an item",
+    "what the model said, one row per item",
     PredictionResultRow,
     ("user_id", "user_seq", "rank"),
 )
@@ -137,7 +137,7 @@ _FEEDBACK_METRICS = Table(
 
 MODEL_SWAPS = Table(
     "model_swaps",
-    "which model each scorer serves from when on, and what did not load",
+    "which model each scorer serves and since when, and what did not load",
     ModelSwapRow,
     ("scorer", "variant", "model_hash", "timestamp"),
     time_view_column="swap_time",
@@ -182,7 +182,7 @@ VIEWS: tuple[View, ...] = (
     *(View(table.name, table.doc, table, table.key, table.newest_first) for table in TABLES.values()),
     View(
         "latest_recommendation_lists",
-        "the list each user is shown now, one row a user",
+        "the list each user is shown now, one row per user",
         _RECOMMENDATION_LISTS,
         ("user_id",),
         ("epoch", "list_version", "written_at"),

@@ -45,7 +45,7 @@ def duckdb_hides(select: str, columns: Sequence[str], items: Collection[str]) ->
     """Return DuckDB's SELECT of the same lists without the items.
 
     Args:
-        select: the lists, one row a user.
+        select: the lists, one row per user.
         columns: the columns of `select`.
         items: the withdrawn items.
     """
@@ -63,7 +63,7 @@ def flink_hides(select: str, columns: Sequence[str], withdrawn: str) -> str:
     aggregated in their order, which only a window preserves: its last row has all of them.
 
     Args:
-        select: the lists, one row a user.
+        select: the lists, one row per user.
         columns: the columns of `select`.
         withdrawn: the name in SQL of a table of the items; its column is `item_id`.
     """

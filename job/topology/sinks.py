@@ -1,7 +1,7 @@
 """The sinks of rows: tables, exactly once, and Kafka topics, at least once.
 
 Tables are JSON lines in folders by day and hour of writing. A file becomes visible when the checkpoint that holds its
-rows completes. There is one small file a checkpoint and subtask; `recloop compact` merges them, apart from the job.
+rows completes. There is one small file per checkpoint and subtask; `recloop compact` merges them, apart from the job.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Delimited text as rows of cells: one row a line, and a quote that is not closed swallows no other row.
+"""Delimited text as rows of cells: one row per line, and a quote that is not closed swallows no other row.
 
 A cell that begins with a quote ends at the quote before the next delimiter or the line's end. Without one it goes on
 in the next lines only if these make one row of the right width, and none of them is such a row by itself (unless it

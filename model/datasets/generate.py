@@ -22,7 +22,7 @@ MOST_DAYS = 2_000_000  # so that the data end before the year 9999
 _ACTION_MIX = {"view": 0.5, "click": 0.33, "favorite": 0.07, "cart": 0.06, "buy": 0.03, "dislike": 0.01}
 _FIRST_TASTE_SHARE = 0.6
 _SECOND_TASTE_SHARE = 0.3
-_ACTIVITY_SIGMA = 1.0  # of the log-normal number of behaviours a user
+_ACTIVITY_SIGMA = 1.0  # of the log-normal number of behaviours per user
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]

@@ -107,7 +107,7 @@ class JsonLinesReader:
             for line in counted(lines, report):
                 if report.rows == 0 and _ARRAY.match(line):
                     msg = (
-                        f"{self._path} is a JSON array, not a JSON object a line; make it such: "
+                        f"{self._path} is a JSON array, not a JSON object per line; make it such: "
                         f"jq -c '.[]' {self._path.name} > lines.jsonl"
                     )
                     raise SourceError(msg)

@@ -126,7 +126,7 @@ class Reader(Protocol):
         """Return the catalogue; it is complete once `behaviors` is exhausted."""
 
 
-@dataclass(slots=True, kw_only=True)  # not frozen: made once a row, in half the time
+@dataclass(slots=True, kw_only=True)  # not frozen: made once per row, in half the time
 class Raw:
     """A row's parts as the source writes them.
 

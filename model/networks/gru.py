@@ -1,7 +1,7 @@
 """A gated recurrent unit over a user's history (Cho et al. 2014; for recommendation Hidasi et al. 2016).
 
 Beside the papers: items are predicted with the embeddings they are read with, by the full softmax of the next
-item. A kept state costs 0.5 KB a user.
+item. A kept state costs 0.5 KB per user.
 """
 
 from dataclasses import dataclass

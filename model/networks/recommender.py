@@ -14,7 +14,7 @@ L and E may have any value, 0 included. A model may ignore an input.
 A model that reads a history item by item may export four more methods in the same TorchScript module;
 `hasattr(module, "step")` is true if it does:
 
-- `initial_state(batch: int) -> state`: of users without history. float32 (B, S), a row a user.
+- `initial_state(batch: int) -> state`: of users without history. float32 (B, S), a row per user.
 - `state_after(history, weight) -> state`: after a whole history. (B, L) x 2 -> (B, S).
 - `step(state, item, weight, age_s) -> state`: after one more item. (B, S), (B,) x 3 -> (B, S); item 0 changes nothing.
 - `score(state, exclude) -> (items, scores)`: as `forward` returns them for the history that led to the state.

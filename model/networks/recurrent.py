@@ -1,4 +1,4 @@
-"""The base of recurrent models: a whole history in one pass, or a kept state and one step a behaviour."""
+"""The base of recurrent models: a whole history in one pass, or a kept state and one step per behaviour."""
 
 import torch
 from torch import Tensor
@@ -15,7 +15,7 @@ class RecurrentRecommender(SequenceRecommender, StepRecommender):
     """
 
     def __init__(self, config: SequenceConfig, counts: Ints, state_size: int) -> None:
-        """Make the untrained model, with S = `state_size` numbers a user; counts as in `SequenceRecommender`."""
+        """Make the untrained model, with S = `state_size` numbers per user; counts as in `SequenceRecommender`."""
         super().__init__(config, counts)
         self.register_buffer("start", torch.zeros(state_size), persistent=False)
 

@@ -2,7 +2,7 @@
 
 Positions are counted from the oldest item, so an item's keys and values stay the same while the history grows: one
 step computes the newest item alone. The result is that of a full pass, for more memory than any other model that
-steps: 2 x layers x L x width numbers a user.
+steps: 2 x layers x L x width numbers per user.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class SteppingSASRecConfig(SASRecConfig):
 
 
 class SteppingSASRec(SASRec, StepRecommender):
-    """A SASRec that takes one step a behaviour.
+    """A SASRec that takes one step per behaviour.
 
     A user's state is the number of items, the output after the newest, and each block's keys and values.
     """

@@ -280,7 +280,7 @@ KINDS: Mapping[str, RecommenderSpec] = MappingProxyType(
             takes=_DEEP | _TRAINED,
             bounds={"layers": Bounds(0, BOUNDS["layers"].most)},
         ),
-        "text": RecommenderSpec(file="text", summary="items with titles of the like meaning", whole_catalogue=True),
+        "text": RecommenderSpec(file="text", summary="items with titles of a similar meaning", whole_catalogue=True),
     }
 )
 

@@ -39,10 +39,10 @@ class TrainConfig:
 
     Attributes:
         epochs: passes over the data.
-        batch_size: windows a step, over all processes; 32 took less time than 64 on CPU and needs fewer epochs.
+        batch_size: windows per step, over all processes; 32 took less time than 64 on CPU and needs fewer epochs.
         learning_rate: AdamW's peak learning rate; it rises for a tenth of the steps and then falls to zero.
         weight_decay: of AdamW (Loshchilov and Hutter 2019).
-        negatives: items drawn a step to compare the next one with; 0 compares with all (full softmax), None
+        negatives: items drawn per step to compare the next one with; 0 compares with all (full softmax), None
             does so up to 20,000 items and draws 4,096 above.
         seed: of initial weights, order, windows and dropout.
         device: cpu or cuda.

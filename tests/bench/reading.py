@@ -65,7 +65,7 @@ class Sample(NamedTuple):
 
 
 class Speed(NamedTuple):
-    """Events a second, and microseconds of CPU an event."""
+    """Events a second, and microseconds of CPU per event."""
 
     events_per_s: float
     cpu_us: float

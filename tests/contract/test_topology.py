@@ -70,6 +70,6 @@ def operators(settings: JobSettings, plan: JobPlan = PLAN) -> Any:
 
 
 def told(node: Any) -> str:
-    """One line an operator."""
+    """One line per operator."""
     parallelisms = f"parallelism {node.getParallelism()} of {node.getMaxParallelism()}"
     return f"{node.getTransformationUID()} | {node.getOperatorName()} | {parallelisms}"

@@ -69,7 +69,7 @@ class Level:
 
 
 def counters_by(context: Any, metric: Metric, label: str, values: Iterable[str]) -> dict[str, Counter]:
-    """Return one counter a value of the label, each in a group of its own."""
+    """Return one counter per value of the label, each in a group of its own."""
     group = context.get_metrics_group()
     return {value: group.add_group(label, value).counter(metric.value) for value in values}
 

@@ -24,7 +24,7 @@ _LOGGED_S = 0.5
 def end_with_task_manager() -> None:
     """Have this process end at once when the JVM it belongs to does, or any process between the two.
 
-    Every operator that runs in a worker calls it when it is opened; it watches once a process. It does nothing in a
+    Every operator that runs in a worker calls it when it is opened; it watches once per process. It does nothing in a
     process that no JVM started.
     """
     ancestors = psutil.Process().parents()

@@ -10,7 +10,7 @@ from udfs.state_bytes import VERSION_1, fields_1, pack_fields
 
 
 def encode_list(user_list: UserList) -> bytes:
-    """Return a list's state: about 14 bytes an item."""
+    """Return a list's state: about 14 bytes per item."""
     return VERSION_1 + pack_fields(
         (
             user_list.list_version,

@@ -62,7 +62,7 @@ class UpdateLists(KeyedProcessFunction):
         self._stepped, self._cached = counters(context, Metric.HISTORIES_STEPPED, Metric.SCORE_CACHE_HITS)
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
-        """Update one list a behaviour, or store what is trending.
+        """Update one list per behaviour, or store what is trending.
 
         Raises:
             SequenceGapError: a behaviour was lost or doubled on the way.

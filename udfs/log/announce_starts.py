@@ -20,7 +20,7 @@ class AnnounceStarts:
         self._announced: set[int] = set()
 
     def announce(self, position: LogPosition) -> Iterator[Row]:
-        """Yield an element a bucket at the first call for a partition; then nothing."""
+        """Yield an element per bucket at the first call for a partition; then nothing."""
         if position.partition in self._announced:
             return
         self._announced.add(position.partition)

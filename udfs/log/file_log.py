@@ -1,6 +1,6 @@
 """The embedded behaviour log: a folder of JSON-lines files.
 
-`log.json` holds the number of partitions, `partition-0000.jsonl` and so on hold one record a line. Files only grow. A
+`log.json` holds the number of partitions, `partition-0000.jsonl` and so on hold one record per line. Files only grow. A
 last line without its newline does not count yet. A file that shrank, or whose content before the read position
 changed, is an error that names it: offsets would mean something else.
 """

@@ -1,4 +1,4 @@
-"""poll-log: the operator that reads the behaviour log, one key a partition, and sends one element a user bucket.
+"""poll-log: the operator that reads the behaviour log, one key per partition, and sends one element per user bucket.
 
 PyFlink can't define a source in Python, so a keyed function polls: a processing-time timer arms itself again after
 every poll, and the next offset is in managed keyed state, in the same checkpoint as everything made of the records.
@@ -48,7 +48,7 @@ class PollRules:
 
 
 class FindPartitions(ProcessFunction):
-    """The operator find-partitions: at every tick one empty element a partition, which arms the partition's polling."""
+    """The operator find-partitions: one empty element per partition at every tick, which arms its polling."""
 
     def __init__(self, log: Log, max_parallelism: int) -> None:
         self._log = log

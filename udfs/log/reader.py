@@ -71,4 +71,4 @@ class Log(Protocol):
     """The place of a log: small, and pickled into the job."""
 
     def open(self) -> LogReader:
-        """Open a reader, one a subtask."""
+        """Open a reader, one per subtask."""

@@ -72,7 +72,7 @@ class SortRecords:
         self._gone.inc(offsets)
 
     def sort(self, records: list[LogRecord], position: LogPosition) -> Iterator[Any]:
-        """Yield the dead letters to the side, and the behaviours, one element a bucket."""
+        """Yield the dead letters to the side, and the behaviours, one element per bucket."""
         now_ms = _now_ms()
         buckets: dict[int, list[LoggedBehavior]] = {}
         letters = []

@@ -19,7 +19,7 @@ from model.records import UserId
 from model.registry.bundle_source import BundleSource
 
 _USERS_REMEMBERED = 65_536
-"""Users whose variant is not drawn again: a draw hashes once a variant."""
+"""Users whose variant is not drawn again: a draw hashes once per variant."""
 _HASHES = 2.0**64
 """Number of values of an 8-byte digest."""
 

@@ -155,7 +155,7 @@ class Scorer:
         return ModelAnswers(items=items, scores=scores, faults=faults)
 
     def _step(self, stepper: Stepper, tracked: Sequence[TrackedBehavior]) -> _Answer:
-        """Score by one step a behaviour, where that leads to its history."""
+        """Score by one step per behaviour, where that leads to its history."""
         reached = stepper.reach(tracked)
         exclude = self._inputs.exclude(tracked, reached.known, len(tracked))
         found = self._checked(self._device.run(self._module.score, reached.states, exclude), exclude)

@@ -1,4 +1,4 @@
-"""(d) A plain kafka-python loop with RocksDB: one call an event, or the records of a poll in batches.
+"""(d) A plain kafka-python loop with RocksDB: one call per event, or the records of a poll in batches.
 
 Two processes of one consumer group use both cores.
 """
@@ -48,7 +48,7 @@ class Users:
 
 
 def documented(consumer: Any, producer: Any, topic: str, users: Users, recommend: Recommend) -> None:
-    """Loop as the client's own documentation does, one call an event."""
+    """Loop as the client's own documentation does, one call per event."""
     for record in consumer:
         behavior = msgspec.json.decode(record.value)
         history = users.history(behavior)

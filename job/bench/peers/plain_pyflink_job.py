@@ -1,4 +1,4 @@
-"""(c) The job's work in the style of PyFlink's own examples: process mode, one event an element, one call an event.
+"""(c) The job's work in the style of PyFlink's own examples: process mode, one event per element, one call per event.
 
 It follows `word_count.py` (files in and out), `process_json_data.py` (map), `state_access.py` (a keyed process function
 with a value state) and `asyncio/remote_model_inference.py` (an async function) of pyflink/examples/datastream.
@@ -27,7 +27,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 class TrackUser(KeyedProcessFunction):  # type: ignore[misc]  # PyFlink is untyped
     """The histories, keyed by user.
 
-    Input: behaviours, and one record a user with the earlier history. Output: each behaviour with its user's history.
+    Input: behaviours, and one record per user with the earlier history. Output: each behaviour with its user's history.
     """
 
     def open(self, runtime_context: RuntimeContext) -> None:

@@ -1,4 +1,4 @@
-"""Tune on the validation, run the test once a seed, and judge every list by `model.evaluation.evaluate`."""
+"""Tune on the validation, run the test once per seed, and judge every list by `model.evaluation.evaluate`."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass

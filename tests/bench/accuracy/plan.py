@@ -1,6 +1,6 @@
 """Who is compared with whom, and the settings each may choose from: the tuning budget, written down.
 
-A contender's choices are tried on the validation with seed 0; the best NDCG@10 is what runs on the test, once a seed.
+A contender's choices are tried on the validation with seed 0; the best NDCG@10 is what runs on the test, once per seed.
 Recommenders in closed form, and ALS, may choose from up to eight settings, other trained ones from up to three. A
 trained peer also chooses its number of epochs among several points of one training, which ours, with their falling
 rate, cannot. First in each list of choices stands what is worth trying where there is time for one only (`--choices

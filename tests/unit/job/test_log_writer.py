@@ -1,4 +1,4 @@
-"""The embedded log's writers: one a partition, whole lines only, each user in one partition."""
+"""The embedded log's writers: one per partition, whole lines only, each user in one partition."""
 
 import json
 import resource

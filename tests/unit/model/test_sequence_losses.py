@@ -79,7 +79,7 @@ class LargestTensor(TorchDispatchMode):  # type: ignore[misc]  # torch is untype
 def largest_in_a_step(items: int, negatives: int) -> int:
     model = a_model(items)
     windows = torch.randint(1, items + 1, (30, 7))  # 180 positions
-    weights = {(items + 1, 8), (items + 1,)}  # and their gradients: once, not once a position
+    weights = {(items + 1, 8), (items + 1,)}  # and their gradients: once, not once per position
     largest = LargestTensor(weights)
     with largest:
         next_item_loss(model, windows, negatives).backward()

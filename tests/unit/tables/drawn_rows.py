@@ -64,7 +64,7 @@ def expected(lines: Sequence[str]) -> list[dict[str, object]]:
 
 
 def write(tables_dir: Path, rows: Mapping[str, Sequence[str]]) -> None:
-    """In two files a table, as two checkpoints would."""
+    """In two files per table, as two checkpoints would."""
     for table, lines in rows.items():
         folder = tables_dir / table / HOUR
         folder.mkdir(parents=True)

@@ -69,7 +69,7 @@ def test_a_missing_folder_says_what_to_give(tmp_path: Path) -> None:
 
 
 def test_tables_are_listed_with_their_columns() -> None:
-    assert "rises by one a list, per user" in call("sql", "--tables").output
+    assert "rises by one per list, per user" in call("sql", "--tables").output
     listed = json.loads(call("sql", "--tables", "--json").output)
     assert {"user_behavior", "user_behavior_all", "latest_recommendation_lists"} <= {view["name"] for view in listed}
 

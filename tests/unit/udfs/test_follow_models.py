@@ -39,7 +39,7 @@ class Scorer:
 
 
 class Bench:
-    """A registry, and a follower with one worker a variant."""
+    """A registry, and a follower with one worker per variant."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -201,7 +201,7 @@ def test_the_user_scored_longest_ago_is_forgotten_first(gru: Bundle) -> None:
 
 
 def test_large_states_are_kept_of_as_many_users_as_there_is_room_for(tmp_path: Path) -> None:
-    bundle = write(tmp_path / "large", attending("transformer", length=99, dim=64), 99)  # 102 KB a user
+    bundle = write(tmp_path / "large", attending("transformer", length=99, dim=64), 99)  # 102 KB per user
     scorer, users = Scorer(bundle, replace(RULES, kept_mb=1)), Users()
     names = [f"u{number}" for number in range(11)]  # ten of them are 1 MiB
     scorer.score(users.do(*((name, "click", "i1") for name in names)))

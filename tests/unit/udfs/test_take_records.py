@@ -105,7 +105,7 @@ class _Metrics:
 
 
 def begun_in(out: Iterable[Any]) -> list[Begun]:
-    """What was announced, once a bucket; rows to the side and behaviours are passed over."""
+    """What was announced, once per bucket; rows to the side and behaviours are passed over."""
     sent = [(row[0], decode_polled(row[1]).begun) for row in out if not isinstance(row, tuple)]
     begun = [each for _, each in sent if each is not None]
     assert sorted(key for key, each in sent if each) == sorted(bucket_keys(BUCKETS) * (len(begun) // BUCKETS))
@@ -139,7 +139,7 @@ def test_a_restored_partition_is_begun_within_a_second_though_no_record_comes(
     assert {each.log_partition for each in later} == {
         partition for partition, _ in after if partition is not None
     } - read
-    assert len(second.timers) == len({key for _, key in second.timers}), "one timer a partition, whatever comes"
+    assert len(second.timers) == len({key for _, key in second.timers}), "one timer per partition, whatever comes"
 
 
 def order(begun: Begun) -> int:
