@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from job.commands.live_evaluation import LIVE_OUT, Asked, evaluate_through_job
 from job.commands.options import (
     DATA_DIR,
     LEAST_CUT,
@@ -18,7 +19,9 @@ from job.commands.options import (
     DataFolder,
     Dim,
     HistoryLength,
+    Overrides,
     PreparedSet,
+    SettingsFile,
     Threads,
     epoch_ms,
     find_dataset,
@@ -41,6 +44,13 @@ _CUT_HELP = f"time-split: share of the behaviours to train on; {CUT:g} by defaul
 _CUT_OFF_HELP = (
     "time-split: test on what is later than this, epoch milliseconds, in place of --cut; a bundle's own by default."
 )
+_LIVE_HELP = (
+    "Run the job on a cluster of its own, and look for each behaviour after the bundle's cut-off in the list that its "
+    "user had just before it: with lists refreshed at every behaviour, minute, hour, day, and never."
+)
+_LIVE_ONLY = frozenset({"no_trends", "out", "settings_file", "overrides"})
+_ALWAYS = frozenset({"dataset", "live", "bundle", "top", "targets_per_user", "data_dir", "as_json"})
+"""Options by their parameters' names: those that need --live, and those that have an effect with it and without."""
 _NAMES_HELP = f"Names, with commas between, to train and measure. {RECOMMENDERS_HELP}"
 EXAMPLES = """
 Examples:
@@ -52,6 +62,8 @@ recloop evaluate ml-100k --recommender ease,ease:l2=500,ease:l2=100 --on validat
 recloop evaluate ml-100k --recommender sasrec,ease --seeds 3 --protocol time-split
 
 recloop evaluate ml-100k --bundle .recloop/models/ml-100k --bundle .recloop/models/ease
+
+recloop evaluate ml-100k --live
 """
 
 
@@ -70,6 +82,7 @@ class Part(StrEnum):
 
 
 def evaluate(
+    context: typer.Context,
     dataset: PreparedSet,
     recommender: Annotated[str | None, typer.Option(help=_NAMES_HELP)] = None,
     bundle: Annotated[list[Path] | None, typer.Option(help="A bundle's folder, measured as it is; repeatable.")] = None,
@@ -83,6 +96,13 @@ def evaluate(
     dim: Dim = 64,
     threads: Threads = 1,
     targets_per_user: Annotated[int | None, targets_limit(f"time-split: {TARGETS_HELP}")] = None,
+    live: Annotated[bool, typer.Option("--live", help=_LIVE_HELP)] = False,
+    no_trends: Annotated[
+        bool, typer.Option("--no-trends", help="--live: leave out the run with trends, which takes longer.")
+    ] = False,
+    out: Annotated[Path, typer.Option(help="--live: folder of the figures and the picture.")] = LIVE_OUT,
+    settings_file: SettingsFile = None,
+    overrides: Overrides = None,
     data_dir: DataFolder = DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
@@ -90,7 +110,26 @@ def evaluate(
 
     A bundle is measured only on behaviours later than its cut-off. The first row is compared with each other one:
     users are resampled, and an interval without 0 is a difference that is not chance.
+
+    With --live it measures what fresh lists are worth, through the job, whose settings are given as for deploy; the
+    bundle is .recloop/models/DATASET by default.
     """
+    _refuse_other_mode(context, live=live)
+    if live:
+        evaluate_through_job(
+            Asked(
+                dataset=find_dataset(dataset, data_dir),
+                bundles=tuple(bundle or ()),
+                top=top,
+                per_user=targets_per_user,
+                trends=not no_trends,
+                out=out,
+                settings_file=settings_file,
+                overrides=tuple(overrides or ()),
+            ),
+            as_json=as_json,
+        )
+        return
     chosen = protocol or (Protocol.TIME_SPLIT if bundle else Protocol.LEAVE_ONE_OUT)
     of_time_split = {"--cut": cut, "--cut-off": cut_off, "--targets-per-user": targets_per_user}
     given = [name for name, value in of_time_split.items() if value is not None]
@@ -117,6 +156,18 @@ def evaluate(
     if top > log.items:
         warn(f"there are {log.items:,} items, so no list has {top:,} (--top)")
     print_json(asdict(comparison)) if as_json else _print(comparison)
+
+
+def _refuse_other_mode(context: typer.Context, *, live: bool) -> None:
+    """Refuse the options that have an effect only with --live, or only without it."""
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        source = context.get_parameter_source(name)
+        if name in _ALWAYS or source is None or source.name != "COMMANDLINE":
+            continue
+        if live != (name in _LIVE_ONLY):
+            msg = f"{parameter.opts[0]} has no effect {'with' if live else 'without'} --live: leave it out"
+            raise typer.BadParameter(msg)
 
 
 def _refuse_unused(given: list[str], protocol: Protocol, on: Part, *, bundles: bool) -> None:

@@ -1,0 +1,1 @@
+"""`recloop evaluate --live`: what freshness is worth, through the job on a cluster."""
