@@ -24,6 +24,7 @@ PLACES = {
     "job/deployment/leftovers.py": "files that a line of a history names, in the folder of deployments",
     "job/drills/drill.py": MARKED,
     "job/drills/run.py": MARKED,
+    "job/freshness/evaluation.py": MARKED,
     "job/kafka/artifacts.py": DRAFT,
     "job/offline/run.py": DRAFT,
     "job/tables/compaction.py": "files that Flink's sink or compaction named, which the journal names",
