@@ -1,7 +1,7 @@
 """The traces of users in the tables of a run: what they did, and the lists that the job made of it."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ SELECT user_id, item_id, "action", "timestamp" FROM user_behavior
 WHERE outcome = 'applied' ORDER BY user_id, user_seq"""
 _LISTS = """
 WITH judged AS (
-  SELECT user_id, user_seq, "timestamp", items FROM recommendation_lists WHERE "timestamp" >= $cut_off
+  SELECT user_id, user_seq, "timestamp", items FROM recommendation_lists WHERE "timestamp" >= ?
   UNION ALL
   SELECT user_id, max(user_seq), arg_max("timestamp", user_seq), arg_max(items, user_seq)
-  FROM recommendation_lists WHERE "timestamp" < $cut_off GROUP BY user_id
+  FROM recommendation_lists WHERE "timestamp" < ? GROUP BY user_id
 )
 SELECT user_id, "timestamp", items FROM judged ORDER BY user_id, user_seq"""
 _FALLBACKS = """
@@ -36,11 +36,11 @@ def read_traces(tables: Path, cut_off: EpochMs, actions: ActionTable) -> tuple[l
 
     with duck.connect(tables) as connection:
         acts = _acts(duck.run(connection, _ACTS).rows, actions)
-        lists = duck.run(connection, _LISTS.replace("$cut_off", str(int(cut_off)))).rows
+        lists: Any = duck.run(connection, _LISTS, [cut_off, cut_off]).rows
         fallbacks = int(str(duck.run(connection, _FALLBACKS, [cut_off]).rows[0][0]))
     times: dict[UserId, list[EpochMs]] = defaultdict(list)
     items: dict[UserId, list[tuple[ItemId, ...]]] = defaultdict(list)
-    for user_id, timestamp, listed in _rows(lists):
+    for user_id, timestamp, listed in lists:
         times[user_id].append(timestamp)
         items[user_id].append(tuple(listed))
     return [Trace(tuple(of_user), times[user_id], items[user_id]) for user_id, of_user in acts.items()], fallbacks
@@ -51,10 +51,6 @@ def _acts(rows: Any, actions: ActionTable) -> Mapping[UserId, list[Act]]:
     entering = history_actions(actions)
     showing = {name for name, action in actions.items() if action.kind is Kind.EXPOSURE}
     acts: dict[UserId, list[Act]] = defaultdict(list)
-    for user_id, item_id, action, timestamp in _rows(rows):
+    for user_id, item_id, action, timestamp in rows:
         acts[user_id].append(Act(item_id, timestamp, action in entering, action not in showing))
     return acts
-
-
-def _rows(rows: Any) -> Iterator[Any]:
-    return iter(rows)

@@ -1,5 +1,6 @@
 """Users' traces from the tables, and the settings of the job that writes them."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -87,9 +88,7 @@ def test_lists_of_what_users_have_had_are_refused() -> None:
 def test_actions_of_a_data_set_are_those_of_the_job(tmp_path: Path) -> None:
     dataset = generate(Synthetic(users=3, items=9, behaviors=20, tastes=2), tmp_path / "set", "set")
     assert actions_of(dataset) == {}
-    import dataclasses
-
     gaze = Action(40, Kind.POSITIVE, 0.25, 90.0)
-    own = Dataset(dataset.path, dataclasses.replace(dataset.info, action_table={"gaze": gaze}))
+    own = Dataset(dataset.path, replace(dataset.info, action_table={"gaze": gaze}))
     settings = load(None, [], defaults={"actions": actions_of(own)}, needs_model=False)
     assert action_table(settings)["gaze"] == gaze
