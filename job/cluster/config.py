@@ -104,7 +104,20 @@ def flink_configuration(spec: ClusterSpec, home: Path | None = None) -> dict[str
         **_PYTHON,
         "env.java.opts.all": java_options(home or flink_home()),
         "metrics.fetcher.update-interval": "1 s",
+        **(_ha_configuration(layout, spec.zookeeper_port or 0) if spec.high_availability else {}),
         **spec.extra_config,
+    }
+
+
+def _ha_configuration(layout: Layout, zookeeper_port: int) -> dict[str, str]:
+    """Return the settings by which a JobManager that died is replaced in seconds, by one that stands by."""
+    return {
+        "high-availability.type": "zookeeper",
+        "high-availability.zookeeper.quorum": f"{LOOPBACK}:{zookeeper_port}",
+        "high-availability.storageDir": file_uri(layout.ha_storage),
+        "high-availability.cluster-id": "/recloop",
+        "high-availability.zookeeper.client.session-timeout": "4 s",
+        "high-availability.zookeeper.client.connection-timeout": "4 s",
     }
 
 

@@ -14,22 +14,25 @@ from pathlib import Path
 
 from job.cluster.errors import SettingRefusedError
 from job.cluster.java import Java
-from job.cluster.layout import JOB_MANAGER, LOG_FILE, Layout
+from job.cluster.layout import JOB_MANAGER, LOG_FILE, ZOOKEEPER, Layout
 
 MARK = "RECLOOP_CLUSTER"
 INCARNATION = "{incarnation}"
 _JOB_MANAGER_CLASS = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+_ZOOKEEPER_CLASS = "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer"
 _TASK_MANAGER_CLASS = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _SIZE = re.compile(r"(\d+)\s*(b|k|kb|m|mb|g|gb)?", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
-def job_manager_command(java: Java, layout: Layout, configuration: Mapping[str, str]) -> list[str]:
-    """Return the JobManager's command line."""
+def job_manager_command(
+    java: Java, layout: Layout, configuration: Mapping[str, str], name: str = JOB_MANAGER
+) -> list[str]:
+    """Return a JobManager's command line."""
     heap = size_bytes(configuration, "jobmanager.memory.heap.size")
     metaspace = size_bytes(configuration, "jobmanager.memory.jvm-metaspace.size")
     return [
-        *_java(java, layout, configuration, JOB_MANAGER),
+        *_java(java, layout, configuration, name),
         *(
             "-XX:TieredStopAtLevel=1",
             "-XX:+UseSerialGC",
@@ -39,7 +42,16 @@ def job_manager_command(java: Java, layout: Layout, configuration: Mapping[str, 
         ),
         *shlex.split(configuration.get("env.java.opts.jobmanager", "")),
         *(_JOB_MANAGER_CLASS, "--configDir", str(layout.conf)),
-        *_scratch(layout, JOB_MANAGER),
+        *_scratch(layout, name),
+    ]
+
+
+def zookeeper_command(java: Java, layout: Layout, configuration: Mapping[str, str]) -> list[str]:
+    """Return the command line of a ZooKeeper server."""
+    return [
+        *_java(java, layout, configuration, ZOOKEEPER),
+        *("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xmx64m", "-Dzookeeper.jmx.log4j.disable=true"),
+        *(_ZOOKEEPER_CLASS, "--zkConfigFile", str(layout.zoo_cfg), "--peerId", "1"),
     ]
 
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from job.cluster.errors import ClusterError
 
 JOB_MANAGER = "jobmanager"
+STANDBY = "jobmanager-standby"
+ZOOKEEPER = "zookeeper"
 _TASK_MANAGER = "taskmanager-"
 _GPU_TASK_MANAGER = f"{_TASK_MANAGER}gpu-"
 _KEPT_LOGS = 3
@@ -87,6 +89,21 @@ class Layout:
     def conf(self) -> Path:
         """Flink's configuration folder."""
         return self.root / "conf"
+
+    @property
+    def zoo_cfg(self) -> Path:
+        """ZooKeeper's configuration, of a cluster with high availability."""
+        return self.conf / "zoo.cfg"
+
+    @property
+    def zookeeper(self) -> Path:
+        """ZooKeeper's data; removed at every start."""
+        return self.root / "zookeeper"
+
+    @property
+    def ha_storage(self) -> Path:
+        """Flink's own files for high availability; removed at every start."""
+        return self.root / "high-availability"
 
     @property
     def gpu_discovery(self) -> Path:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from job.cluster.errors import StartFailedError
 from job.cluster.gpus import write_discovery_script
+from job.cluster.high_availability import prepare_zookeeper
 from job.cluster.java import find_java
 from job.cluster.jvm import environment
 from job.cluster.layout import Layout, flink_home
@@ -70,6 +71,8 @@ def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Pro
     chosen = with_ports(spec, remembered_ports(layout))
     layout.prepare(home, spec.jars)
     write_discovery_script(layout.gpu_discovery, spec.gpus)
+    if chosen.high_availability:
+        prepare_zookeeper(layout, chosen.zookeeper_port or 0)
     layout.services.unlink(missing_ok=True)
     write_plan(chosen, java, home)
     start_supervisor(layout, environment(java, layout, home))

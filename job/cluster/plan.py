@@ -10,10 +10,11 @@ from msgspec import Struct, field
 from job.cluster.config import flink_configuration, render
 from job.cluster.errors import ClusterError
 from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment, state_configuration
+from job.cluster.high_availability import ha_commands
 from job.cluster.java import Java
 from job.cluster.jvm import job_manager_command, task_manager_command
 from job.cluster.layout import JOB_MANAGER, Layout, gpu_task_manager_name, task_manager_name
-from job.cluster.ports import PORT_NAMES
+from job.cluster.ports import HA_PORT_NAMES, PORT_NAMES
 from job.cluster.spec import ClusterSpec
 from job.cluster.state_files import read_state_file, state_file_error
 from model.files import replace_file
@@ -29,6 +30,9 @@ class StartedSpec(Struct, frozen=True):
     extra_config: dict[str, str] = field(default_factory=dict)
     jars: tuple[str, ...] = ()
     gpus: GpuTaskManagers = field(default_factory=GpuTaskManagers)
+    high_availability: bool = False
+    standby_port: int | None = None
+    zookeeper_port: int | None = None
 
 
 def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
@@ -44,7 +48,7 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
         **{gpu_task_manager_name(index): with_gpu for index in range(len(spec.gpus.devices))},
     }
     commands = {
-        JOB_MANAGER: job_manager_command(java, layout, configuration),
+        **_job_managers(java, layout, configuration, spec),
         **{name: task_manager_command(java, layout, configuration, name, own) for name, own in task_managers.items()},
         **read_services(layout),
     }
@@ -62,9 +66,18 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
         for name, argv in commands.items()
     ]
     replace_file(layout.plan, json.dumps(plan, indent=1).encode())
-    settings = {name: getattr(spec, name) for name in (*PORT_NAMES, "task_managers")}
+    remembered = (*PORT_NAMES, *HA_PORT_NAMES, "task_managers", "high_availability")
+    settings = {name: getattr(spec, name) for name in remembered}
     others = {"extra_config": dict(spec.extra_config), "jars": list(map(str, spec.jars)), "gpus": asdict(spec.gpus)}
     replace_file(layout.settings, json.dumps(settings | others, indent=1).encode())
+
+
+def _job_managers(
+    java: Java, layout: Layout, configuration: Mapping[str, str], spec: ClusterSpec
+) -> dict[str, list[str]]:
+    if not spec.high_availability:
+        return {JOB_MANAGER: job_manager_command(java, layout, configuration)}
+    return ha_commands(java, layout, configuration, spec.standby_port or 0)
 
 
 def read_services(layout: Layout) -> dict[str, list[str]]:
@@ -98,6 +111,9 @@ def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
         extra_config=started.extra_config,
         jars=tuple(map(Path, started.jars)),
         gpus=started.gpus,
+        high_availability=started.high_availability,
+        standby_port=started.standby_port,
+        zookeeper_port=started.zookeeper_port,
     )
 
 
@@ -122,4 +138,5 @@ def remembered_ports(layout: Layout) -> Mapping[str, int]:
         started = read_started_spec(layout)
     except ClusterError:
         return {}
-    return {name: getattr(started, name) for name in PORT_NAMES}
+    ports = {name: getattr(started, name) for name in (*PORT_NAMES, *HA_PORT_NAMES)}
+    return {name: port for name, port in ports.items() if port is not None}

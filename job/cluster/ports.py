@@ -14,6 +14,7 @@ from job.cluster.errors import StartFailedError
 from job.cluster.spec import ClusterSpec
 
 PORT_NAMES = ("rest_port", "rpc_port", "blob_port")
+HA_PORT_NAMES = ("standby_port", "zookeeper_port")
 _LOWEST, _HIGHEST = 18_000, 32_000
 _ATTEMPTS = 200
 
@@ -28,7 +29,7 @@ def with_ports(
     """
     check = is_free or port_is_free
     chosen: dict[str, int] = {}
-    for name in PORT_NAMES:
+    for name in (*PORT_NAMES, *(HA_PORT_NAMES if spec.high_availability else ())):
         port: int | None = getattr(spec, name)
         if port is None:
             drawn = random.sample(range(_LOWEST, _HIGHEST + 1), _ATTEMPTS)

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from job.cluster.config import LOOPBACK
 from job.cluster.errors import NotRunningError, RestError, StartFailedError
+from job.cluster.high_availability import leader
 from job.cluster.java import find_java
 from job.cluster.jvm import environment
-from job.cluster.layout import JOB_MANAGER, Layout, flink_home, has_gpu, is_task_manager
+from job.cluster.layout import JOB_MANAGER, STANDBY, Layout, flink_home, has_gpu, is_task_manager
 from job.cluster.logs import first_error
 from job.cluster.plan import add_service, read_spec, read_started_spec, write_plan
 from job.cluster.processes import Supervised, SupervisorState, end_all, exclusive, read_state
@@ -66,8 +67,7 @@ class RunningCluster:
     @property
     def job_manager_pid(self) -> int | None:
         """The JobManager's process id; None while it is down."""
-        member = self._state().member(JOB_MANAGER)
-        return member.pid if member else None
+        return _pid(self._state(), JOB_MANAGER)
 
     def rest(self) -> FlinkRest:
         """Return a client of the REST interface; close it, or use it in a with statement."""
@@ -112,6 +112,22 @@ class RunningCluster:
         os.kill(killed, signal)
         if signal == _KILL:
             self._await(lambda state: (state.member(member.name) or member).pid != killed)
+        return killed
+
+    def kill_job_manager(self) -> int:
+        """End the leading JobManager with SIGKILL, and return its process id; the supervisor starts another.
+
+        Raises:
+            NotRunningError: it is down.
+        """
+        state = self._state()
+        job_managers = [pid for name in (JOB_MANAGER, STANDBY) if (pid := _pid(state, name)) is not None]
+        killed = leader(job_managers, [each.pid for each in _task_managers(state) if each.pid])
+        if killed is None:
+            msg = f"no JobManager of {self.directory} leads"
+            raise NotRunningError(msg)
+        os.kill(killed, _KILL)
+        self._await(lambda state: killed not in (_pid(state, JOB_MANAGER), _pid(state, STANDBY)))
         return killed
 
     def wait_until_ready(self, *, timeout_s: float = 60.0, on_progress: Progress | None = None) -> None:
@@ -216,6 +232,11 @@ def find(directory: Path) -> RunningCluster | None:
         return None
     url = f"http://{LOOPBACK}:{read_started_spec(layout).rest_port}"
     return RunningCluster(directory=layout.root, rest_url=url, supervisor_pid=state.pid)
+
+
+def _pid(state: SupervisorState, name: str) -> int | None:
+    member = state.member(name)
+    return member.pid if member else None
 
 
 def _task_managers(state: SupervisorState) -> list[Supervised]:

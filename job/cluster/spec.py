@@ -43,6 +43,9 @@ class ClusterSpec:
         extra_config: Flink settings that are added to ours or replace them.
         jars: connectors and the like, loaded by every process.
         gpus: further TaskManagers, each with a GPU.
+        high_availability: a second JobManager, which takes over when the first dies, and a ZooKeeper for both.
+        standby_port: port of the second JobManager's REST interface; None as above.
+        zookeeper_port: port of the ZooKeeper; None as above.
 
     Raises:
         SettingRefusedError: for a number or a key that cannot work.
@@ -56,6 +59,9 @@ class ClusterSpec:
     extra_config: Mapping[str, str] = field(default_factory=dict)
     jars: tuple[Path, ...] = ()
     gpus: GpuTaskManagers = field(default_factory=GpuTaskManagers)
+    high_availability: bool = False
+    standby_port: int | None = None
+    zookeeper_port: int | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directory", Path(self.directory).absolute())

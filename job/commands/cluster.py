@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from rich.table import Table
@@ -59,6 +59,10 @@ def start(
     rest_port: Annotated[int | None, tcp_port("The web page's port; a free one if not given.")] = None,
     rpc_port: Annotated[int | None, tcp_port("Where TaskManagers reach the JobManager; as above.")] = None,
     blob_port: Annotated[int | None, tcp_port("Where code is fetched from; as above.")] = None,
+    ha: Annotated[
+        Literal["zookeeper"] | None,
+        typer.Option(help="A second JobManager takes over when the first dies; ZooKeeper knows who leads."),
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A Flink setting; repeatable.")
     ] = None,
@@ -75,8 +79,9 @@ def start(
     with _stop_on_error(console):
         extra_config = parse_settings(setting or [])
         gpus = cluster.GpuTaskManagers(tuple(gpu or ()), stand_in_gpus, parse_settings(gpu_setting or []))
+        ports = (rest_port, rpc_port, blob_port)
         spec = cluster.ClusterSpec(
-            directory, task_managers, rest_port, rpc_port, blob_port, extra_config, tuple(jar or ()), gpus
+            directory, task_managers, *ports, extra_config, tuple(jar or ()), gpus, high_availability=ha is not None
         )
         if (running := cluster.find(directory)) is not None:
             console.print(f"A cluster already runs in {directory}: {running.rest_url}")

@@ -26,6 +26,7 @@ from job.commands.output import print_line
 from job.deployment.compacting import keep_compacted
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, WAIT_S, DeployRequest, Target
 from job.deployment.deploy import deploy as deploy_job
+from job.deployment.keep_running import keep_running
 from job.settings.job_settings import load
 from job.settings.settings_table import settings_table
 
@@ -65,7 +66,8 @@ def deploy(
     """Deploy the job to a cluster; one of the same name is stopped, and the new one goes on from its state.
 
     Everything that can be checked is checked while the old job runs; if the new one does not come up, the old one
-    goes on. On a cluster of `recloop cluster start` a compactor keeps the tables in few files from then on.
+    goes on. On a cluster of `recloop cluster start` a compactor keeps the tables in few files from then on, and
+    the job is submitted again if its JobManager dies.
     """
     with stop_on_errors(), console.status("reading the settings") as spinner:
         settings = load(settings_file, overrides or ())
@@ -85,6 +87,7 @@ def deploy(
         done = deploy_job(request)
         if cluster is not None:
             keep_compacted(cluster, settings.tables.folder)
+            keep_running(cluster, settings.job_name)
     if as_json:
         print_line(json.dumps(asdict(done), default=str))
         return

@@ -26,10 +26,11 @@ _BROKEN_OFF = 130
 
 
 def drill(
-    smoke: Annotated[bool, typer.Option("--smoke", help="The control run, and a TaskManager killed.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="The control run, and three faults: a few minutes.")] = False,
     fault: Annotated[
         list[str] | None, typer.Option("--fault", metavar="NAME", help="A fault from --list; repeatable.")
     ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All faults there are: up to 40 minutes.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for all that it makes; an earlier drill's is replaced.")] = Path(
         ".recloop/drill"
     ),
@@ -37,6 +38,8 @@ def drill(
     as_json: AsJson = False,
 ) -> None:
     """Run the job undisturbed and with faults over the same log, on clusters of its own, and compare the outcomes.
+
+    The folder gets verdict.json, report.html with a timeline of each fault, junit.xml, and the clusters' logs.
 
     Exit code 0: everything holds. 1: something does not. 2: the drill could not be run.
     """
@@ -49,9 +52,9 @@ def drill(
             table.add_row(each.name, each.doc)
         console.print(table)
         return
-    names = dict.fromkeys([*(SMOKE_FAULTS if smoke else ()), *(fault or ())])
+    names = dict.fromkeys([*(SMOKE_FAULTS if smoke else ()), *(fault or ()), *(FAULTS if every else ())])
     if not names:
-        _fail("say what to run: --smoke, or --fault NAME (--list shows the names)")
+        _fail("say what to run: --smoke, --all, or --fault NAME (--list shows the names)")
     if unknown := [name for name in names if name not in FAULTS]:
         _fail(f"there is no fault {unknown[0]!r}; there are: {', '.join(FAULTS)}")
     began = time.monotonic()
@@ -116,4 +119,4 @@ def _show(verdict: Verdict, out: Path, seconds: float) -> None:
     for line in (line for run in runs for line in complaints(run)):
         console.print(line, style="red")
     answer = ("Everything holds", "green") if verdict.ok else ("Not everything holds", "red")
-    console.print(Text.assemble(answer, f", in {seconds:.0f} s; {out / 'verdict.json'} has it all"))
+    console.print(Text.assemble(answer, f", in {seconds:.0f} s; {out / 'report.html'} has it all"))

@@ -120,8 +120,13 @@ class RestorePoints:
 
     def newest(self) -> RestorePoint | None:
         """Return the newest state that exists, or that may exist out of this machine's sight; None if there is none."""
-        there = (each for each in self._all() if exists(each.uri, is_local=self._is_local) is not False)
-        return max(there, key=lambda point: point.rank, default=None)
+        return next(iter(self.newest_first()), None)
+
+    def newest_first(self) -> list[RestorePoint]:
+        """Return all states that exist, or that may exist out of this machine's sight, each once."""
+        there = [each for each in self._all() if exists(each.uri, is_local=self._is_local) is not False]
+        ordered = sorted(there, key=lambda point: point.rank, reverse=True)
+        return list({each.uri: each for each in reversed(ordered)}.values())[::-1]
 
     def ran_before(self) -> str | None:
         """Return the id of the newest job that may have had state; None if there is none."""

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from job.cluster import FlinkRest
+from job.cluster.uris import as_uri
 from job.drills.evidence import (
     CompletedCheckpoint,
     Offset,
@@ -22,7 +23,7 @@ from job.tables import duck
 from job.tables.schema import TABLES
 from udfs.log.file_log import FileLogReader, partition_file
 
-_IDLE_MS = 500
+IDLE_MS = 500
 """A job has caught up with its log when records are processed within this time after they were appended."""
 _JUDGED = ("user_behavior", "recommendation_lists", "prediction_results", "dead_letters")
 
@@ -74,14 +75,19 @@ def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheck
     """Return the completed checkpoints in Flink's history, and the newest restore."""
     checkpoints = rest.checkpoints(job_id)
     completed = tuple(
-        CompletedCheckpoint(each.checkpoint_id, each.path or "", each.acknowledged_ms or each.completed_ms)
+        CompletedCheckpoint(each.checkpoint_id, _uri(each.path), each.acknowledged_ms or each.completed_ms)
         for each in checkpoints.history
         if each.status == "COMPLETED"
     )
     restored = checkpoints.newest.restored
     if restored is None:
         return completed, None
-    return completed, Restore(restored.checkpoint_id, restored.path or "", restored.at_ms)
+    return completed, Restore(restored.checkpoint_id, _uri(restored.path), restored.at_ms)
+
+
+def _uri(path: str | None) -> str:
+    """Return the location of a checkpoint in one form, as Flink has several for a file; empty if it names none."""
+    return as_uri(path) if path else ""
 
 
 def count_reprocessed(tables: Path, output: Output, injected_ms: int) -> int:
@@ -94,16 +100,16 @@ def count_reprocessed(tables: Path, output: Output, injected_ms: int) -> int:
     return sum(row.written_at > injected_ms and row.at in before for row in output.behaviors)
 
 
-def caught_up_ms(fed: Sequence[Fed], output: Output, restarted_ms: int | None) -> int | None:
-    """Return when the job had caught up with its log after a restart, epoch ms.
+def caught_up_ms(fed: Sequence[Fed], output: Output, since_ms: int | None) -> int | None:
+    """Return when the job had caught up with its log after a moment, such as a restart, epoch ms.
 
-    That is the time at which a growth of the log was first processed within `_IDLE_MS` of being appended, at or after
-    the restart; if there is none, the time at which the last record was processed. None without a restart.
+    That is the time at which a growth of the log since then was first processed within `IDLE_MS` of being appended; if
+    there is none, the time at which the last record was processed. None without the moment.
     """
-    if restarted_ms is None:
+    if since_ms is None:
         return None
     done = _done_by_growth(fed, output)
-    level = (end for at, end in done if end >= restarted_ms and end - at <= _IDLE_MS)
+    level = (end for at, end in done if at >= since_ms and end - at <= IDLE_MS)
     return next(level, max((end for _, end in done), default=None))
 
 

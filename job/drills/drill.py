@@ -1,32 +1,48 @@
-"""A whole drill: a log and a bundle, the control run, a run for each fault, and the verdict."""
+"""A whole drill: a log and a bundle, the control run, runs with the faults, and the verdict."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from job.cluster import stop
 from job.cluster.running import Progress
+from job.deployment.shipping import PROJECT
 from job.drills.drill_log import SMOKE, Scale, make_dataset, train_bundle, write_log
-from job.drills.faults import FAULTS, Fault
-from job.drills.live import Setup
-from job.drills.report import write_report
-from job.drills.run import run_control, run_fault
-from job.drills.verdict import CONTROL, Verdict, judge_control, judge_fault
+from job.drills.environment import environment
+from job.drills.evidence import Output
+from job.drills.faults import Fault
+from job.drills.gate import Gate
+from job.drills.plan import Plan, plan
+from job.drills.report import FILES, write_reports
+from job.drills.run import FaultRun, run_control, run_faults
+from job.drills.site import Setup
+from job.drills.timeline import timeline
+from job.drills.verdict import CONTROL, Case, Judged, Verdict, judge, not_injected
+from model.errors import RecloopError
 from model.folders import FolderKind, claim_folder
 
 _OUT = FolderKind("a drill's folder", "drill.txt", frozenset(), ())
 """Folders of versions that wrote no marker are recognised by drill.txt."""
-_SETUP, _VERDICT, _REPORT = "setup", "verdict.json", "report.md"
+_SETUP = "setup"
+_RUN = "run-"
 
 
-def run_drill(faults: Sequence[Fault], out: Path, report: Progress, scale: Scale = SMOKE) -> Verdict:
-    """Run the control and each fault one after the other, and write verdict.json and report.md.
+def run_drill(
+    faults: Sequence[Fault], out: Path, report: Progress, scale: Scale = SMOKE, code: Path = PROJECT
+) -> Verdict:
+    """Run the control, and then inject the faults one after the other, and write the verdict and its reports.
+
+    Faults share a job as long as it recovers from each; after one that it does not recover from, the next ones get a
+    new cluster.
 
     Args:
-        faults: the faults to inject, each in its own run.
+        faults: the faults to inject.
         out: the folder of all files; the results of an earlier drill are replaced.
         report: called at each step with a few words.
         scale: the sizes of the drill.
+        code: the folder that holds the packages of the deployed job.
 
     Raises:
         DrillError: the drill did not reach a verdict.
@@ -35,27 +51,29 @@ def run_drill(faults: Sequence[Fault], out: Path, report: Progress, scale: Scale
     """
     out = out.absolute()
     make_room(out)
-    setup = prepare(scale, out / _SETUP, report)
+    planned = plan(faults)
+    setup = replace(prepare(scale, planned, out / _SETUP, report), code=code)
     control = run_control(setup, out / CONTROL, _about(CONTROL, report))
-    judged = []
-    for fault in faults:
-        run = run_fault(setup, out / fault.name, fault, _about(fault.name, report))
-        outputs = (run.output, control)
-        judged.append(judge_fault(fault.name, run.injected.description, outputs, run.recovery, fault.expects))
-    verdict = Verdict(judge_control(control), judged)
-    verdict.to_file(out / _VERDICT)
-    write_report(verdict, out / _REPORT)
+    judged = list(_judged(setup, planned, control, out, report))
+    verdict = Verdict(judge(Case(output=control, planted=setup.log.planted)), judged, environment(scale))
+    write_reports(verdict, out)
     return verdict
 
 
-def prepare(scale: Scale, folder: Path, report: Progress) -> Setup:
+def prepare(scale: Scale, planned: Plan, folder: Path, report: Progress) -> Setup:
     """Make the log that every run gets a copy of, and the bundle that they all serve."""
+    # Imported here: torch takes seconds.
+    from job.drills.gated_model import write_gated
+
     report("making a log")
-    dataset = make_dataset(scale, folder / "data")
-    records = write_log(dataset, scale, folder / "log")
+    dataset = make_dataset(scale, folder / "data", planned.segments)
+    log = write_log(dataset, scale, folder / "log", planned.segments, planned.flooded)
     report("training a small bundle")
-    train_bundle(dataset, folder / "bundle")
-    return Setup(scale, folder / "log", records, folder / "bundle")
+    gate = Gate(folder / "gate")
+    gate.open()
+    trained = train_bundle(dataset, folder / "trained")
+    bundle = write_gated(trained, folder / "bundle", gate.path)
+    return Setup(scale, log, bundle.path, trained.path, gate)
 
 
 def make_room(out: Path) -> None:
@@ -65,11 +83,49 @@ def make_room(out: Path) -> None:
         NotOursError: it is no drill's folder.
     """
     claim_folder(out, _OUT)
-    for name in (_SETUP, CONTROL, *FAULTS):
-        stop(out / name / "cluster")
-        shutil.rmtree(out / name, ignore_errors=True)
-    for name in (_VERDICT, _REPORT):
+    for folder in (out / _SETUP, out / CONTROL, *out.glob(f"{_RUN}*"), *out.glob("kill-task-manager")):
+        stop(folder / "cluster")
+        shutil.rmtree(folder, ignore_errors=True)
+    for name in FILES:
         (out / name).unlink(missing_ok=True)
+
+
+def _judged(setup: Setup, planned: Plan, control: Output, out: Path, report: Progress) -> Iterator[Judged]:
+    """Yield the judgement on each fault; a job that broke is left, and the faults after it get another."""
+    waiting = list(planned.runs)
+    number = 0
+    while waiting:
+        faults, number, done = waiting.pop(0), number + 1, 0
+        name = f"{_RUN}{number}"
+        runs = run_faults(setup, out / name, faults, _about(name, report))
+        try:
+            with closing(runs):
+                for run in runs:
+                    judged = judge(_case(setup, control, run, faults[done][1]))
+                    done += 1
+                    yield judged
+                    if not judged.ok:
+                        break
+        except RecloopError as error:
+            if done < len(faults):
+                yield not_injected(faults[done][0].name, str(error))
+                done += 1
+        if done < len(faults):
+            waiting.insert(0, faults[done:])
+
+
+def _case(setup: Setup, control: Output, run: FaultRun, segment: int) -> Case:
+    starts = setup.log.start(segment)
+    return Case(
+        name=run.fault.name,
+        description=run.injected.description,
+        output=run.output,
+        control=control.up_to(run.ends),
+        planted=setup.log.planted,
+        recovery=run.recovery,
+        expected=run.fault.expects,
+        moments=timeline(run.output, run.fed, run.samples, starts, run.recovery.injected_ms),
+    )
 
 
 def _about(name: str, report: Progress) -> Progress:

@@ -3,8 +3,8 @@
 Moments are epoch milliseconds UTC, all by the clock of the machine that a drill runs on.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 Offset = tuple[int, int]
 """(log partition, offset in it)."""
@@ -106,6 +106,24 @@ class Output:
     predictions: tuple[SeenList, ...] = ()
     repeats: tuple[Repeat, ...] = ()
 
+    def up_to(self, ends: Sequence[int]) -> "Output":
+        """Return the rows of the records before an offset of each partition, as a run over those alone would give."""
+
+        def kept(lists: tuple[SeenList, ...]) -> tuple[SeenList, ...]:
+            return tuple(row for row in lists if row.offset < ends[row.partition])
+
+        lists = kept(self.lists)
+        latest = {row.user_id: row for row in sorted(lists, key=lambda row: row.list_version)}
+        return replace(
+            self,
+            ends=dict(enumerate(ends)),
+            behaviors=tuple(row for row in self.behaviors if row.offset < ends[row.partition]),
+            lists=lists,
+            latest=tuple(latest.values()),
+            letters=tuple(row for row in self.letters if row.offset < ends[row.partition]),
+            predictions=kept(self.predictions),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CompletedCheckpoint:
@@ -126,6 +144,21 @@ class Restore:
 
 
 @dataclass(frozen=True, slots=True)
+class Footprint:
+    """The use of the machine by a cluster, while its job runs.
+
+    Attributes:
+        processes: kind of process -> number of them.
+        ports: the number of ports that they listen at.
+        memory_mb: the memory of all of them that nobody shares, MiB.
+    """
+
+    processes: Mapping[str, int]
+    ports: int
+    memory_mb: float
+
+
+@dataclass(frozen=True, slots=True)
 class Recovery:
     """The recovery of the job from a fault; a moment that was never reached is None.
 
@@ -137,6 +170,10 @@ class Recovery:
         checkpoints: all checkpoints completed, before and after the fault.
         restored: the newest restore, or None.
         reprocessed: behaviours that were processed before the fault and again after it.
+        evidence: a description of the fault's effect; None if it was not seen to have any.
+        spoiled: URIs of the checkpoints that the fault made unusable.
+        before: the cluster's footprint before the fault; None if it was not taken.
+        after: the same after the recovery.
     """
 
     injected_ms: int
@@ -146,6 +183,10 @@ class Recovery:
     checkpoints: tuple[CompletedCheckpoint, ...]
     restored: Restore | None
     reprocessed: int
+    evidence: str | None
+    spoiled: frozenset[str] = frozenset()
+    before: Footprint | None = None
+    after: Footprint | None = None
 
     def seconds(self, moment_ms: int | None) -> float | None:
         """Return the seconds from the fault to a moment; None if it was never reached."""
@@ -162,8 +203,13 @@ class Expectation:
             nothing, and the run does not count.
         falls_back: the job may restore an older checkpoint than its newest: rows that were committed after that one
             are then there a second time, in a higher epoch.
+        scores: a model goes on to score; if it does not, lists are fallback lists meanwhile, and cannot be the
+            control's.
+        stands: the job's parallelism stays, and with it the number of its processes.
     """
 
     restarts: bool = True
     reprocesses: bool = True
     falls_back: bool = False
+    scores: bool = True
+    stands: bool = True

@@ -1,16 +1,18 @@
 """A feeder that appends a finished log to another one little by little, so that a fault comes in the middle of work.
 
-All partitions grow evenly. At the end both logs have the same bytes.
+All partitions grow evenly. Both logs have the same bytes as far as it came.
 """
 
-import shutil
 import threading
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from job.drills.drill_log import DrillLog
 from job.replay.log_writer import PartitionWriter, create_log
 from udfs.log.file_log import partition_file
 
@@ -31,23 +33,19 @@ def _read_partitions(log: Path) -> list[list[bytes]]:
     return [file.read_bytes().split(b"\n")[:-1] for file in files]
 
 
-def copy_log(source: Path, target: Path) -> list[Fed]:
-    """Copy the whole log at once."""
-    shutil.copytree(source, target)
-    return [Fed(int(time.time() * 1000), tuple(map(len, _read_partitions(source))))]
-
-
 class Feeder:
-    """A thread that copies a log at a rate, from `start` to the log's end; leaving the block stops it."""
+    """A writer that copies a log segment by segment at a rate, on a thread; leaving the block stops it."""
 
-    def __init__(self, source: Path, target: Path, rate: float) -> None:
+    def __init__(self, source: DrillLog, target: Path, rate: float) -> None:
         """Make the target log; `rate` is in records a second over all partitions."""
-        self._lines = _read_partitions(source)
+        self._source = source
+        self._lines = _read_partitions(source.folder)
         self._target = target
         create_log(target, len(self._lines))
-        self._seconds = sum(map(len, self._lines)) / rate
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="feeder", daemon=True)
+        self._rate = rate
+        self._at = list(source.start(0))
+        self._hurry, self._stop = threading.Event(), threading.Event()
+        self._thread: threading.Thread | None = None
         self._error: Exception | None = None
         self.fed: list[Fed] = []
 
@@ -58,41 +56,65 @@ class Feeder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stop.set()
-        if self._thread.is_alive():
+        self._hurry.set()
+        if self._thread is not None:
             self._thread.join()
 
-    def start(self) -> None:
-        """Start the thread."""
+    @property
+    def appended(self) -> int:
+        """The number of records that were appended."""
+        return sum(self._at)
+
+    def begin(self, segment: int) -> None:
+        """Start to feed a segment; the one before is finished."""
+        self._hurry.clear()
+        self._thread = threading.Thread(target=self._run, args=(segment,), name="feeder", daemon=True)
         self._thread.start()
 
+    def hurry(self) -> None:
+        """Append what is left of the segment at once."""
+        self._hurry.set()
+
     def finish(self) -> None:
-        """Wait until the whole log is copied; raise the error that stopped the thread, if any."""
-        self._thread.join()
+        """Wait until the segment is copied; raise the error that stopped the thread, if any."""
+        if self._thread is not None:
+            self._thread.join()
         if self._error is not None:
             raise self._error
 
-    def _run(self) -> None:
+    def _run(self, segment: int) -> None:
         try:
-            self._feed()
+            self._feed(self._source.ends[segment])
         except Exception as error:  # raised by finish()
             self._error = error
 
-    def _feed(self) -> None:
-        writers = [PartitionWriter(self._target, partition) for partition in range(len(self._lines))]
-        ends = [0] * len(writers)
-        share, began = 0.0, time.monotonic()
-        while share < 1 and not self._stop.wait(_TICK_S):
-            share = min(1.0, (time.monotonic() - began) / self._seconds)
-            for partition, (writer, lines) in enumerate(zip(writers, self._lines, strict=True)):
-                end = round(share * len(lines))
-                writer.append(lines[ends[partition] : end])
-                ends[partition] = end
-            self.fed.append(Fed(int(time.time() * 1000), tuple(ends)))
-        for writer in writers:
-            writer.close()
+    def _feed(self, ends: Sequence[int]) -> None:
+        starts, began = list(self._at), time.monotonic()
+        seconds = (sum(ends) - sum(starts)) / self._rate
+        with ExitStack() as stack:
+            writers = [
+                stack.enter_context(closing(PartitionWriter(self._target, partition)))
+                for partition in range(len(self._lines))
+            ]
+            share = 0.0
+            while share < 1:
+                share = 1.0 if self._hurry.wait(_TICK_S) else min(1.0, (time.monotonic() - began) / seconds)
+                if self._stop.is_set():
+                    return
+                self._grow(
+                    writers, [start + round(share * (end - start)) for start, end in zip(starts, ends, strict=True)]
+                )
+
+    def _grow(self, writers: Sequence[PartitionWriter], ends: Sequence[int]) -> None:
+        for partition, (writer, lines) in enumerate(zip(writers, self._lines, strict=True)):
+            writer.append(lines[self._at[partition] : ends[partition]])
+            self._at[partition] = ends[partition]
+        self.fed.append(Fed(int(time.time() * 1000), tuple(ends)))
 
 
-def same_bytes(log: Path, other: Path) -> bool:
-    """Return whether two logs have the same bytes."""
+def has_same_bytes(log: Path, start: Path) -> bool:
+    """Return whether a log begins with the bytes of another."""
     partitions = range(len(list(log.glob("partition-*.jsonl"))))
-    return all(partition_file(log, n).read_bytes() == partition_file(other, n).read_bytes() for n in partitions)
+    return all(
+        partition_file(log, n).read_bytes().startswith(partition_file(start, n).read_bytes()) for n in partitions
+    )

@@ -1,27 +1,26 @@
-"""The judges of a run's output after a fault: each rule that has to hold is a pure function over rows.
+"""The judges of a run's tables: each rule that has to hold is a pure function over rows.
 
-I1 every record of the log is accounted for, once    I5 nothing bought or disliked is shown
-I2 user_seq has no gap and no repeat                 I6 restored from the newest checkpoint, and a new one completed
-I3 lists and tables are those of the control run     I7 detected, restarted, caught up, and work was repeated
-I4 list_version rises by one                         I8 a model scored the lists, in the control too
+I1 every record of the log is accounted for, once    I4 list_version rises by one
+I2 user_seq has no gap and no repeat                 I5 nothing bought or disliked is shown
+I3 lists and tables are those of the control run, and a model scored them
 """
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 
-from job.drills.evidence import Expectation, Offset, Output, Recovery, SeenBehavior, SeenList
+from job.drills.evidence import Offset, Output, SeenBehavior, SeenList
 from job.drills.findings import Finding
 from job.drills.same_lists import difference
 from model.actions import ActionTable, Kind
 
-_NO_FAULT = "nothing was broken"
+_APPLIED = "applied"
+_SCORED = "scored"
 _MOST_FALLBACKS = 0.01
 """The largest share of lists made without scores.
 
 A drill's job has no deadline and sheds nothing, so each of them means that the model failed.
 """
-_NO_RESTART = "this fault restarts no task"
 
 
 def lost(output: Output) -> list[str]:
@@ -49,15 +48,27 @@ def doubled(output: Output, *, falls_back: bool = False) -> list[str]:
     ]
 
 
-def every_record_once(output: Output, *, falls_back: bool = False) -> Finding:
-    """Judge I1: every offset is applied, a duplicate or a dead letter, sums agree, and each applied one made a list."""
+def every_record_once(output: Output, planted: Mapping[Offset, str], *, falls_back: bool = False) -> Finding:
+    """Judge I1: every offset is applied, a duplicate or a dead letter, as it was made to be; sums and lists agree.
+
+    Args:
+        output: the run's tables.
+        planted: the outcome of each record of the log that is not to be applied.
+        falls_back: whether rows may have been committed again in a higher epoch.
+    """
     applied, others = len(_applied(output)), len(output.behaviors) - len(_applied(output))
     rows, records = applied + others + len(output.letters), sum(output.ends.values())
     sums = f"{applied} applied + {others} duplicates + {len(output.letters)} dead letters are not {records} records"
     wrong = [
         f"{_place(row.at)} has outcome {row.outcome!r}"
         for row in output.behaviors
-        if row.outcome != ("duplicate" if row.user_seq is None else "applied")
+        if row.outcome != ("duplicate" if row.user_seq is None else _APPLIED)
+    ]
+    found = [*((row.at, row.outcome) for row in output.behaviors), *((row.at, row.reason) for row in output.letters)]
+    wrong += [
+        f"record {_place(at)} is {outcome} in place of {planted.get(at, _APPLIED)}"
+        for at, outcome in found
+        if outcome != planted.get(at, _APPLIED)
     ]
     return Finding.of(
         [*([sums] if rows != records else []), *lost(output), *doubled(output, falls_back=falls_back), *wrong]
@@ -73,10 +84,19 @@ def user_seq_unbroken(output: Output) -> Finding:
     return Finding.of(broken)
 
 
-def as_control(output: Output, control: Output | None) -> Finding:
-    """Judge I3: each user's final list, and the rows of all tables, are those of the run without a fault."""
+def as_control(output: Output, control: Output | None, *, scores: bool = True) -> Finding:
+    """Judge I3: each user's final list, and the rows of all tables, are those of the run without a fault.
+
+    A model scored the lists, in the control too: if it fails in both runs, their lists are equal but prove nothing.
+
+    Args:
+        output: the run's tables.
+        control: those of the run without a fault over the same records; None if this is it.
+        scores: whether a model scored all the time; if not, only lists with scores are compared.
+    """
+    unscored = _unscored(output) if scores else []
     if control is None:
-        return Finding.not_applicable("this is the control")
+        return Finding.of(unscored)
     tables = (
         ("user_behavior", _behavior_rows(output), _behavior_rows(control)),
         ("dead_letters", _letter_rows(output), _letter_rows(control)),
@@ -85,15 +105,24 @@ def as_control(output: Output, control: Output | None) -> Finding:
     for table, mine, theirs in tables:
         rows += [f"{table}: {row} is not in the control" for row in mine - theirs]
         rows += [f"{table}: {row} is only in the control" for row in theirs - mine]
-    latest = [f"final list of {each}" for each in _different(_latest(output), _latest(control))]
-    different = _different(_by_version(output.predictions), _by_version(control.predictions))
-    predictions = [f"predictions of {each}" for each in different]
-    return Finding.of([*latest, *wrong_lists(output, control), *predictions, *rows])
+    different = wrong_lists(output, control, scores=scores)
+    if scores:
+        different += [f"final list of {each}" for each in _different(_latest(output), _latest(control))]
+        predictions = _different(_by_version(output.predictions), _by_version(control.predictions))
+        different += [f"predictions of {each}" for each in predictions]
+    return Finding.of([*unscored, *different, *rows])
 
 
-def wrong_lists(output: Output, control: Output) -> list[str]:
-    """Return the lists, of all versions, that are missing, superfluous or different from the control's."""
-    return list(_different(_by_version(output.lists), _by_version(control.lists)))
+def wrong_lists(output: Output, control: Output, *, scores: bool = True) -> list[str]:
+    """Return the lists, of all versions, that are missing, superfluous or different from the control's.
+
+    Without `scores` those are left out that no model scored.
+    """
+    mine, theirs = _by_version(output.lists), _by_version(control.lists)
+    if not scores:
+        mine = {key: row for key, row in mine.items() if row.source == _SCORED or key not in theirs}
+        theirs = {key: row for key, row in theirs.items() if key in mine}
+    return list(_different(mine, theirs))
 
 
 def list_version_unbroken(output: Output) -> Finding:
@@ -140,63 +169,18 @@ def nothing_unwanted_shown(output: Output, actions: ActionTable) -> Finding:
     return Finding.of(broken)
 
 
-def restored_from_newest(recovery: Recovery | None, expected: Expectation) -> Finding:
-    """Judge I6: the job was restored from the newest complete checkpoint, and completed another one since."""
-    if recovery is None or not expected.restarts:
-        return Finding.not_applicable(_NO_FAULT if recovery is None else _NO_RESTART)
-    restored = recovery.restored
-    if restored is None:
-        return Finding.of(["the job was not restored from any checkpoint"])
-    older = [each for each in recovery.checkpoints if each.completed_ms <= restored.restored_ms]
-    newest = max(older, key=lambda each: each.checkpoint_id, default=None)
-    broken = []
-    if newest is None or (restored.checkpoint_id, restored.path) != (newest.checkpoint_id, newest.path):
-        there = "none" if newest is None else f"{newest.checkpoint_id} in {newest.path}"
-        broken.append(f"restored from {restored.checkpoint_id} in {restored.path}; the newest complete one was {there}")
-    if not any(each.completed_ms > restored.restored_ms for each in recovery.checkpoints):
-        broken.append("no checkpoint completed after the restore")
-    return Finding.of(broken)
-
-
-def came_back(recovery: Recovery | None, expected: Expectation) -> Finding:
-    """Judge I7: the fault came in the middle of work, was detected, and the job caught up.
-
-    A fault before any completed checkpoint, or after which nothing had to be processed again, proves nothing and does
-    not count.
-    """
-    if recovery is None:
-        return Finding.not_applicable(_NO_FAULT)
-    broken = []
-    if expected.restarts:
-        moments = {
-            "detected": recovery.detected_ms,
-            "restarted": recovery.restarted_ms,
-            "caught up": recovery.caught_up_ms,
-        }
-        broken += [f"never {stage}" for stage, moment_ms in moments.items() if moment_ms is None]
-        if not any(each.completed_ms < recovery.injected_ms for each in recovery.checkpoints):
-            broken.append("does not count: no checkpoint was complete when the fault struck")
-    elif recovery.caught_up_ms is None:
-        broken.append("never caught up")
-    if expected.reprocesses and recovery.reprocessed < 1:
-        broken.append("does not count: no behaviour had to be processed again")
-    return Finding.of(broken)
-
-
-def scored(output: Output) -> Finding:
-    """Judge I8: a model scored the lists; if it fails in both runs, their lists are equal but prove nothing."""
-    fallbacks = [row for row in output.lists if row.source != "scored"]
+def _unscored(output: Output) -> list[str]:
+    """Return a complaint if too many lists were made without scores."""
+    fallbacks = [row for row in output.lists if row.source != _SCORED]
     if len(fallbacks) <= _MOST_FALLBACKS * len(output.lists):
-        return Finding.of([] if output.lists else ["no list was made"])
+        return [] if output.lists else ["no list was made"]
     reasons = Counter(row.fallback_reason or row.source for row in fallbacks).most_common()
     counts = ", ".join(f"{reason} {count:,}" for reason, count in reasons)
-    return Finding.of(
-        [f"{len(fallbacks):,} of {len(output.lists):,} lists were made without a model's scores: {counts}"]
-    )
+    return [f"{len(fallbacks):,} of {len(output.lists):,} lists were made without a model's scores: {counts}"]
 
 
 def _applied(output: Output) -> list[SeenBehavior]:
-    return [row for row in output.behaviors if row.outcome == "applied"]
+    return [row for row in output.behaviors if row.outcome == _APPLIED]
 
 
 def _offsets(output: Output) -> Iterator[Offset]:

@@ -1,11 +1,17 @@
-"""The verdict as a page of Markdown: a table, and the violations that were found."""
+"""The files of a verdict, and its cells for a table: JSON, a page for people, JUnit XML for CI, and their checksums."""
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
+from xml.etree import ElementTree
 
+from job.drills.page import page
 from job.drills.verdict import QUESTIONS, Judged, Verdict
 
 COLUMNS = ("run", "reprocessed", "detected", "restarted", "caught up", "lost", "doubled", "wrong lists", *QUESTIONS)
+_VERDICT, _PAGE, _JUNIT, _SUMS = "verdict.json", "report.html", "junit.xml", "SHA256SUMS"
+FILES = (_VERDICT, _PAGE, _JUNIT, _SUMS, "report.md")
+"""The files of a drill's folder; the last one is of earlier versions."""
 _MARKS = {True: "yes", False: "NO", None: "n/a"}
 
 
@@ -16,7 +22,9 @@ def cells(judged: Judged) -> list[str]:
     if recovery is not None:
         moments = (recovery.detected_ms, recovery.restarted_ms, recovery.caught_up_ms)
         seconds = (recovery.seconds(moment) for moment in moments)
-        times = [f"{recovery.reprocessed:,}", *("never" if each is None else f"{each:.1f} s" for each in seconds)]
+        # The tasks of a fault that restarts nothing go on all the time.
+        never = "never" if judged.findings["I6"].holds is not None else ""
+        times = [f"{recovery.reprocessed:,}", *(never if each is None else f"{each:.1f} s" for each in seconds)]
     counts = [f"{count:,}" for count in (judged.lost, judged.doubled, judged.wrong_lists)]
     return [judged.name, *times, *counts, *(_MARKS[finding.holds] for finding in judged.findings.values())]
 
@@ -33,26 +41,36 @@ def complaints(judged: Judged) -> Iterator[str]:
             yield f"{judged.name} {name}, {QUESTIONS[name]}: {'; '.join(finding.examples)}{more}"
 
 
-def write_report(verdict: Verdict, path: Path) -> None:
-    """Write the page."""
+def write_reports(verdict: Verdict, out: Path) -> None:
+    """Write all files of a verdict; SHA256SUMS is the input of `sha256sum --check`."""
+    verdict.to_file(out / _VERDICT)
+    (out / _JUNIT).write_bytes(junit(verdict))
     runs = [verdict.control, *verdict.faults]
-    lines = [
-        "# Recovery drill",
-        "",
-        "Everything holds." if verdict.ok else "**Not everything holds.**",
-        "",
-        _row(COLUMNS),
-        _row(["---"] * len(COLUMNS)),
-        *(_row(cells(run)) for run in runs),
-        "",
-        *(f"- {name}: {question}" for name, question in QUESTIONS.items()),
-        "",
-        *(f"- {run.name}: {run.description}" for run in verdict.faults),
-    ]
-    if broken := [f"- {line}" for run in runs for line in complaints(run)]:
-        lines += ["", "## What does not hold", "", *broken]
-    path.write_text("\n".join(lines) + "\n")
+    table = [COLUMNS, *map(cells, runs)]
+    broken = [line for run in runs for line in complaints(run)]
+    (out / _PAGE).write_text(page(verdict, table, broken, _sums(out, _VERDICT, _JUNIT)))
+    (out / _SUMS).write_text(_sums(out, _VERDICT, _JUNIT, _PAGE))
 
 
-def _row(row: list[str] | tuple[str, ...]) -> str:
-    return f"| {' | '.join(row)} |"
+def junit(verdict: Verdict) -> bytes:
+    """Return the verdict as JUnit XML: a test case for each question to each run."""
+    suites = ElementTree.Element("testsuites", name="recloop drill")
+    for run in (verdict.control, *verdict.faults):
+        findings = run.findings.items()
+        failures = sum(finding.holds is False for _, finding in findings)
+        skipped = sum(finding.holds is None for _, finding in findings)
+        counts = {"tests": len(findings), "failures": failures, "skipped": skipped}
+        suite = ElementTree.SubElement(suites, "testsuite", {"name": run.name})
+        suite.attrib |= {name: str(count) for name, count in counts.items()}
+        for name, finding in findings:
+            case = ElementTree.SubElement(suite, "testcase", classname=run.name, name=f"{name} {QUESTIONS[name]}")
+            if finding.holds is False:
+                ElementTree.SubElement(case, "failure", message="; ".join(finding.examples))
+            elif finding.holds is None:
+                ElementTree.SubElement(case, "skipped", message=finding.reason)
+    ElementTree.indent(suites)
+    return bytes(ElementTree.tostring(suites, encoding="utf-8", xml_declaration=True))
+
+
+def _sums(out: Path, *names: str) -> str:
+    return "".join(f"{hashlib.sha256((out / name).read_bytes()).hexdigest()}  {name}\n" for name in names)

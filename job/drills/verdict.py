@@ -2,60 +2,66 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 
-from job.drills.evidence import Expectation, Output, Recovery
+from job.drills.evidence import Expectation, Offset, Output, Recovery
 from job.drills.findings import Finding
 from job.drills.judges import (
     as_control,
-    came_back,
     doubled,
     every_record_once,
     list_version_unbroken,
     lost,
     nothing_unwanted_shown,
-    restored_from_newest,
-    scored,
     user_seq_unbroken,
     wrong_lists,
 )
+from job.drills.recovery_judges import came_back, nothing_left, restored_from_newest
+from job.drills.timeline import Moment
 from model.actions import DEFAULT_ACTIONS
 
 QUESTIONS: Mapping[str, str] = {
-    "I1": "every record applied, a duplicate or a dead letter; the sums agree",
+    "I1": "every record applied, a duplicate or a dead letter, as it was made; the sums agree",
     "I2": "user_seq without gap or repeat",
-    "I3": "final lists and tables equal to the control's",
+    "I3": "final lists and tables equal to the control's, lists scored by a model",
     "I4": "list_version rises by one",
     "I5": "nothing bought or disliked in a later list",
-    "I6": "restored from the newest checkpoint, and a new one completed",
-    "I7": "detected, restarted, caught up; behaviours processed again",
-    "I8": "lists scored by a model",
+    "I6": "restored from the newest usable checkpoint, and a new one completed",
+    "I7": "detected, restarted, caught up; the fault had an effect",
+    "I8": "published lists equal to the view",
+    "I9": "processes, ports and memory as before",
 }
 CONTROL = "control"
+_NOT_PUBLISHED = "the drill's job publishes to no topic"
 
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The judgement on a run.
+    """The judgement on a fault, or on the control.
 
     Attributes:
         name: the fault's name, or "control".
         description: of what the fault hit.
         recovery: None for the control.
+        rows: table -> number of rows that were judged.
         lost: the number of records without a row and behaviours without a list.
         doubled: the number of superfluous rows.
         wrong_lists: the number of lists, of all versions, that differ from the control's.
         findings: question's name -> finding.
+        moments: the fault's timeline.
     """
 
     name: str
     description: str
     recovery: Recovery | None
+    rows: Mapping[str, int]
     lost: int
     doubled: int
     wrong_lists: int
     findings: Mapping[str, Finding]
+    moments: tuple[Moment, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -78,6 +84,8 @@ class Judged:
         if recovery is None:
             return {}
         return {
+            "injected_at": datetime.fromtimestamp(recovery.injected_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+            "evidence": recovery.evidence,
             "reprocessed": recovery.reprocessed,
             "detected_s": recovery.seconds(recovery.detected_ms),
             "restarted_s": recovery.seconds(recovery.restarted_ms),
@@ -87,10 +95,11 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The judgements on all runs of a drill."""
+    """The judgements on all runs of a drill, and the names and values of its environment."""
 
     control: Judged
     faults: Sequence[Judged]
+    environment: Sequence[tuple[str, str]] = ()
 
     @property
     def ok(self) -> bool:
@@ -98,11 +107,12 @@ class Verdict:
         return self.control.ok and all(fault.ok for fault in self.faults)
 
     def to_json(self) -> dict[str, object]:
-        """Return {"ok", "faults": one object a fault, "control": the same without times}."""
+        """Return {"ok", "faults": one object a fault, "control": the same without times, "environment"}."""
         return {
             "ok": self.ok,
             "faults": [fault.to_json() for fault in self.faults],
             "control": self.control.to_json(),
+            "environment": dict(self.environment),
         }
 
     def to_file(self, path: Path) -> None:
@@ -110,38 +120,65 @@ class Verdict:
         path.write_text(json.dumps(self.to_json(), indent=2) + "\n")
 
 
-def judge_control(control: Output) -> Judged:
-    """Judge a run without a fault, by itself."""
-    return _judge(CONTROL, "nothing", (control, None), None, Expectation())
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """All that a run is judged by.
+
+    Attributes:
+        name: the fault's name.
+        description: of what the fault hit.
+        output: the run's tables.
+        control: those of the control over the same records; None if this is it.
+        planted: the outcome of each record of the log that is not to be applied.
+        recovery: the job's recovery; None for the control.
+        expected: the fault's effect on a job that recovers correctly.
+        moments: the fault's timeline.
+    """
+
+    name: str = CONTROL
+    description: str = "nothing"
+    output: Output
+    control: Output | None = None
+    planted: Mapping[Offset, str]
+    recovery: Recovery | None = None
+    expected: Expectation = field(default_factory=Expectation)
+    moments: tuple[Moment, ...] = ()
 
 
-def judge_fault(
-    name: str, description: str, outputs: tuple[Output, Output], recovery: Recovery, expected: Expectation
-) -> Judged:
-    """Judge a run with a fault; `outputs` are that run's and the control's."""
-    return _judge(name, description, outputs, recovery, expected)
+def not_injected(name: str, why: str) -> Judged:
+    """Return the judgement on a fault that could not be injected, or whose job did not start: it does not count."""
+    skipped = Finding.not_applicable("the fault was not injected")
+    findings = dict.fromkeys(QUESTIONS, skipped) | {"I7": Finding.of([f"does not count: {why}"])}
+    return Judged(name, why, None, {}, 0, 0, 0, findings)
 
 
-def _judge(
-    name: str, description: str, outputs: tuple[Output, Output | None], recovery: Recovery | None, expected: Expectation
-) -> Judged:
-    output, control = outputs
-    falls_back = expected.falls_back
+def judge(case: Case) -> Judged:
+    """Judge a run."""
+    output, control, expected, recovery = case.output, case.control, case.expected, case.recovery
+    falls_back, scores = expected.falls_back, expected.scores
     return Judged(
-        name=name,
-        description=description,
+        name=case.name,
+        description=case.description,
         recovery=recovery,
+        rows={
+            "user_behavior": len(output.behaviors),
+            "recommendation_lists": len(output.lists),
+            "prediction_results": len(output.predictions),
+            "dead_letters": len(output.letters),
+        },
         lost=len(lost(output)),
         doubled=len(doubled(output, falls_back=falls_back)),
-        wrong_lists=len(wrong_lists(output, control)) if control else 0,
+        wrong_lists=len(wrong_lists(output, control, scores=scores)) if control else 0,
         findings={
-            "I1": every_record_once(output, falls_back=falls_back),
+            "I1": every_record_once(output, case.planted, falls_back=falls_back),
             "I2": user_seq_unbroken(output),
-            "I3": as_control(output, control),
+            "I3": as_control(output, control, scores=scores),
             "I4": list_version_unbroken(output),
             "I5": nothing_unwanted_shown(output, DEFAULT_ACTIONS),
             "I6": restored_from_newest(recovery, expected),
             "I7": came_back(recovery, expected),
-            "I8": scored(output),
+            "I8": Finding.not_applicable(_NOT_PUBLISHED),
+            "I9": nothing_left(recovery, expected),
         },
+        moments=case.moments,
     )

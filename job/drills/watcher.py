@@ -3,12 +3,13 @@
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from types import TracebackType
 from typing import Self
 
-from job.cluster import FlinkRest, RefusedError, RestError
+from job.cluster import FlinkRest, NotFoundError, RefusedError, RestError
 
 _POLL_S = 0.05
 
@@ -37,13 +38,19 @@ def outage(samples: Sequence[Sample], since_ms: int) -> tuple[int | None, int | 
 
 
 class Watcher:
-    """A thread that polls a job, from entering the block to leaving it."""
+    """A thread that polls the newest job of a name, from entering the block to leaving it.
 
-    def __init__(self, rest_url: str, job_id: str) -> None:
+    Attributes:
+        job_id: Flink's id of the job; another one once it was submitted again.
+        samples: all polls so far.
+    """
+
+    def __init__(self, rest_url: str, job_name: str, job_id: str) -> None:
         self._rest_url = rest_url
-        self._job_id = job_id
+        self._job_name = job_name
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+        self.job_id = job_id
         self.samples: list[Sample] = []
 
     def __enter__(self) -> Self:
@@ -56,6 +63,10 @@ class Watcher:
         self._stop.set()
         self._thread.join()
 
+    def outage(self, since_ms: int) -> tuple[int | None, int | None]:
+        """Return when the job went down after a moment, and when it was up again for good; None if never."""
+        return outage(list(self.samples), since_ms)
+
     def _run(self) -> None:
         with FlinkRest(self._rest_url) as rest:
             while not self._stop.wait(_POLL_S):
@@ -66,8 +77,21 @@ class Watcher:
     def _all_running(self, rest: FlinkRest) -> bool | None:
         """Return whether all tasks run; None if Flink refuses to answer, as it does while tasks are being cancelled."""
         try:
-            return rest.job(self._job_id).all_running
+            job = rest.job(self.job_id)
+            if not job.is_over:
+                return job.all_running
+        except NotFoundError:
+            pass
         except RefusedError:
             return None
         except RestError:
             return False
+        self._find_again(rest)
+        return False
+
+    def _find_again(self, rest: FlinkRest) -> None:
+        """Take the newest job of the name: after a restart without high availability another one takes over."""
+        with suppress(RestError):
+            named = [job for job in rest.jobs() if job.name == self._job_name]
+            if named:
+                self.job_id = named[0].job_id

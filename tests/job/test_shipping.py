@@ -185,7 +185,7 @@ def test_every_operator_is_shipped_and_nothing_that_only_commands_run() -> None:
     ("file", "renames"),
     [
         ("job/bench/pictures.py", False),
-        ("job/drills/faults.py", False),
+        ("job/drills/faults/processes.py", False),
         ("job/demo.py", False),
         ("job/commands/sql.py", False),
         ("model/recommenders/als.py", False),

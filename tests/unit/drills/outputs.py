@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from job.drills.evidence import (
     CompletedCheckpoint,
+    Footprint,
     Output,
     Recovery,
     Restore,
@@ -13,6 +14,9 @@ from job.drills.evidence import (
 )
 
 INJECTED_MS = 10_000
+PLANTED = {(0, 2): "duplicate", (0, 4): "not_json"}
+"""The outcome that the records of `good_output` have to have, but for the applied ones."""
+FOOTPRINT = Footprint(processes={"TaskManager": 2, "JobManager": 1}, ports=9, memory_mb=2_000.0)
 
 
 def behavior(offset: int, action: str, item: str, seq: int | None, user: str = "u1") -> SeenBehavior:
@@ -79,4 +83,7 @@ def good_recovery() -> Recovery:
         ),
         restored=Restore(2, "file:/chk-2", 11_000),
         reprocessed=40,
+        evidence="tasks stopped",
+        before=FOOTPRINT,
+        after=FOOTPRINT,
     )

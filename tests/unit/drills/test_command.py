@@ -8,9 +8,9 @@ import typer
 from typer.testing import CliRunner
 
 from job.commands import drill
-from job.drills.evidence import Expectation, Output
-from job.drills.verdict import Verdict, judge_control, judge_fault
-from tests.unit.drills.outputs import good_output, good_recovery, without_behavior
+from job.drills.evidence import Output
+from job.drills.verdict import Case, Verdict, judge
+from tests.unit.drills.outputs import PLANTED, good_output, good_recovery, without_behavior
 
 app = typer.Typer()
 app.command()(drill.drill)
@@ -38,8 +38,9 @@ def test_what_cannot_be_run_ends_with_2(arguments: list[str], said: str) -> None
 def test_the_verdict_decides_the_exit_code(
     output: Output, code: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    judged = judge_fault("kill", "", (output, good_output()), good_recovery(), Expectation())
-    verdict = Verdict(judge_control(good_output()), [judged])
+    control = Case(output=good_output(), planted=PLANTED)
+    fault = Case(name="kill", output=output, control=good_output(), planted=PLANTED, recovery=good_recovery())
+    verdict = Verdict(judge(control), [judge(fault)])
     monkeypatch.setattr(drill, "run_drill", lambda *_: verdict)
     ended = runner.invoke(app, ["--smoke", "--json", "--out", str(tmp_path)])
     assert ended.exit_code == code

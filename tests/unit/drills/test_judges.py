@@ -4,26 +4,22 @@ from dataclasses import replace
 
 import pytest
 
-from job.drills.evidence import CompletedCheckpoint, Expectation, Output, Recovery, Repeat, Restore, SeenLetter
+from job.drills.evidence import Output, Repeat, SeenLetter
 from job.drills.judges import (
     as_control,
-    came_back,
     doubled,
     every_record_once,
     list_version_unbroken,
     lost,
     nothing_unwanted_shown,
-    restored_from_newest,
-    scored,
     user_seq_unbroken,
     wrong_lists,
 )
 from model.actions import DEFAULT_ACTIONS
 from tests.unit.drills.outputs import (
-    INJECTED_MS,
+    PLANTED,
     behavior,
     good_output,
-    good_recovery,
     made_list,
     with_behavior,
     with_list,
@@ -31,21 +27,17 @@ from tests.unit.drills.outputs import (
 )
 
 GOOD = good_output()
-BACK = good_recovery()
-EXPECTED = Expectation()
 
 
 def test_a_right_output_passes_every_judge() -> None:
     findings = [
-        every_record_once(GOOD),
+        every_record_once(GOOD, PLANTED),
         user_seq_unbroken(GOOD),
         as_control(GOOD, good_output()),
         list_version_unbroken(GOOD),
         nothing_unwanted_shown(GOOD, DEFAULT_ACTIONS),
-        restored_from_newest(BACK, EXPECTED),
-        came_back(BACK, EXPECTED),
     ]
-    assert [finding.holds for finding in findings] == [True] * 7
+    assert [finding.holds for finding in findings] == [True] * 5
     assert (lost(GOOD), doubled(GOOD), wrong_lists(GOOD, GOOD)) == ([], [], [])
 
 
@@ -54,6 +46,12 @@ def without_list(output: Output) -> Output:
 
 
 BROKEN_RECORDS = {
+    "a repeat that was applied": with_behavior(GOOD, 2, outcome="applied", user_seq=3),
+    "a behaviour taken for a repeat": with_behavior(GOOD, 1, outcome="duplicate", user_seq=None),
+    "a behaviour that is a dead letter": replace(
+        without_behavior(GOOD, 0), lists=GOOD.lists[1:], letters=(*GOOD.letters, SeenLetter(0, 0, "late", 1, 1))
+    ),
+    "a dead letter for another reason": replace(GOOD, letters=(SeenLetter(0, 4, "late", 1, 5_004),)),
     "a lost behaviour": without_behavior(GOOD, 2),
     "a lost dead letter": replace(GOOD, letters=()),
     "a behaviour without a list": without_list(GOOD),
@@ -70,7 +68,16 @@ BROKEN_RECORDS = {
 
 @pytest.mark.parametrize("output", BROKEN_RECORDS.values(), ids=BROKEN_RECORDS)
 def test_i1_fails_on(output: Output) -> None:
-    assert every_record_once(output).holds is False
+    assert every_record_once(output, PLANTED).holds is False
+
+
+def test_a_run_over_the_beginning_of_the_log_is_compared_with_that_of_the_control() -> None:
+    start = GOOD.up_to([4])
+    assert (start.ends, len(start.behaviors), len(start.letters)) == ({0: 4}, 4, 0)
+    assert [(row.user_id, row.list_version) for row in start.latest] == [("u1", 3)]
+    assert every_record_once(start, PLANTED).holds
+    assert as_control(start, GOOD).holds is False
+    assert GOOD.up_to([7]) == GOOD
 
 
 def test_lost_and_doubled_are_counted() -> None:
@@ -81,8 +88,8 @@ def test_lost_and_doubled_are_counted() -> None:
 def test_a_fall_back_may_commit_a_row_again_in_a_higher_epoch_only() -> None:
     again = replace(GOOD, repeats=(Repeat("user_behavior", "0/1", (1, 2)),))
     twice = replace(GOOD, repeats=(Repeat("user_behavior", "0/1", (2, 2)),))
-    assert every_record_once(again, falls_back=True).holds
-    assert not every_record_once(twice, falls_back=True).holds
+    assert every_record_once(again, PLANTED, falls_back=True).holds
+    assert not every_record_once(twice, PLANTED, falls_back=True).holds
 
 
 @pytest.mark.parametrize(
@@ -128,23 +135,33 @@ FAILED = {"source": "fallback", "fallback_reason": "model_error"}
 ALL_FAILED = replace(GOOD, lists=tuple(replace(row, **FAILED) for row in GOOD.lists))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    "output", [ALL_FAILED, with_list(GOOD, 2, **FAILED), replace(GOOD, lists=())], ids=["all", "one of five", "no list"]
-)
-def test_i8_fails_on(output: Output) -> None:
-    assert scored(output).holds is False
+UNSCORED = {
+    "all": ALL_FAILED,
+    "one of five": with_list(GOOD, 2, **FAILED),
+    "no list": replace(GOOD, lists=()),
+}
 
 
-def test_i8_says_why_there_were_no_scores_and_bears_one_list_in_a_hundred() -> None:
-    assert scored(ALL_FAILED).examples == ("5 of 5 lists were made without a model's scores: model_error 5",)
+@pytest.mark.parametrize("output", UNSCORED.values(), ids=UNSCORED)
+def test_i3_fails_without_scores_even_if_the_control_has_none_either(output: Output) -> None:
+    assert as_control(output, None).holds is False
+    assert as_control(output, output).holds is False
+
+
+def test_i3_says_why_there_were_no_scores_and_bears_one_list_in_a_hundred() -> None:
+    assert as_control(ALL_FAILED, None).examples == ("5 of 5 lists were made without a model's scores: model_error 5",)
     many = replace(
         GOOD, lists=(*GOOD.lists * 20, replace(GOOD.lists[0], source="fallback", fallback_reason="deadline"))
     )
-    assert scored(many).holds
+    assert as_control(many, None).holds
 
 
-def test_i3_is_not_asked_of_the_control() -> None:
-    assert as_control(GOOD, None).verdict == "n/a: this is the control"
+def test_where_the_model_fails_for_a_while_only_lists_with_scores_are_compared() -> None:
+    meanwhile = with_list(GOOD, 2, items=("x",), scores=(0.0,), reasons=("popular",), **FAILED)
+    assert as_control(meanwhile, GOOD, scores=False).holds
+    assert wrong_lists(meanwhile, GOOD, scores=False) == []
+    assert as_control(with_list(meanwhile, 3, items=("d", "e", "x")), GOOD, scores=False).holds is False
+    assert as_control(without_behavior(meanwhile, 1), GOOD, scores=False).holds is False
 
 
 def test_epoch_and_time_of_writing_may_differ_from_the_control() -> None:
@@ -175,61 +192,3 @@ def test_i4_fails_on(output: Output) -> None:
 )
 def test_i5_fails_on(output: Output) -> None:
     assert nothing_unwanted_shown(output, DEFAULT_ACTIONS).holds is False
-
-
-def restored(checkpoint_id: int, path: str) -> Recovery:
-    return replace(BACK, restored=Restore(checkpoint_id, path, 11_000))
-
-
-@pytest.mark.parametrize(
-    "recovery",
-    [
-        restored(1, "file:/chk-1"),
-        restored(2, "file:/elsewhere/chk-2"),
-        replace(BACK, restored=None),
-        replace(BACK, checkpoints=BACK.checkpoints[1:]),
-        replace(BACK, checkpoints=BACK.checkpoints[:1]),
-    ],
-    ids=["an older checkpoint", "another folder", "no restore", "no new checkpoint", "none complete before"],
-)
-def test_i6_fails_on(recovery: Recovery) -> None:
-    assert restored_from_newest(recovery, EXPECTED).holds is False
-
-
-def test_a_checkpoint_that_completed_between_fault_and_restore_is_the_newest() -> None:
-    late = CompletedCheckpoint(3, "file:/chk-3", INJECTED_MS + 100)
-    recovery = replace(BACK, checkpoints=(CompletedCheckpoint(4, "file:/chk-4", 17_000), late, *BACK.checkpoints[1:]))
-    assert restored_from_newest(recovery, EXPECTED).holds is False
-    assert restored_from_newest(replace(recovery, restored=Restore(3, "file:/chk-3", 11_000)), EXPECTED).holds
-
-
-@pytest.mark.parametrize(
-    "recovery",
-    [
-        replace(BACK, detected_ms=None),
-        replace(BACK, restarted_ms=None),
-        replace(BACK, caught_up_ms=None),
-        replace(BACK, reprocessed=0),
-        replace(BACK, checkpoints=BACK.checkpoints[:1]),
-    ],
-    ids=["not detected", "not restarted", "not caught up", "nothing processed again", "no checkpoint before"],
-)
-def test_i7_fails_on(recovery: Recovery) -> None:
-    assert came_back(recovery, EXPECTED).holds is False
-
-
-def test_a_fault_without_reprocessing_does_not_count() -> None:
-    assert "does not count" in came_back(replace(BACK, reprocessed=0), EXPECTED).examples[0]
-
-
-def test_a_fault_that_restarts_nothing_is_judged_by_catching_up_alone() -> None:
-    gentle = Expectation(restarts=False, reprocesses=False)
-    recovery = replace(BACK, detected_ms=None, restarted_ms=None, restored=None, reprocessed=0)
-    assert restored_from_newest(recovery, gentle).verdict == "n/a: this fault restarts no task"
-    assert came_back(recovery, gentle).holds
-    assert not came_back(replace(recovery, caught_up_ms=None), gentle).holds
-
-
-def test_the_control_has_nothing_to_recover_from() -> None:
-    assert restored_from_newest(None, EXPECTED).holds is None
-    assert came_back(None, EXPECTED).holds is None

@@ -1,17 +1,20 @@
 """When a job was down, when it caught up, and what it did again."""
 
 import json
+import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
 
 from job.drills.collect import caught_up_ms, count_reprocessed
+from job.drills.drill_log import DrillLog
 from job.drills.evidence import Output
-from job.drills.feeder import Fed, Feeder, copy_log, same_bytes
+from job.drills.feeder import Fed, Feeder, has_same_bytes
 from job.drills.uncommitted import uncommitted_behaviors
 from job.drills.watcher import Sample, outage
 from job.replay.log_writer import PartitionWriter, create_log
 from tests.unit.drills.outputs import behavior, good_output
+from udfs.log.file_log import partition_file
 
 
 def samples(*seen: tuple[int, bool]) -> list[Sample]:
@@ -74,31 +77,46 @@ def test_only_hidden_rows_of_the_killed_attempt_that_are_there_anew_were_reproce
     assert count_reprocessed(tmp_path, early, 100) == 0
 
 
-def make_log(folder: Path) -> Path:
+def make_log(folder: Path) -> DrillLog:
     create_log(folder, 2)
     for partition in range(2):
         writer = PartitionWriter(folder, partition)
         writer.append(b"%d" % n for n in range(40 * (partition + 1)))
         writer.close()
-    return folder
+    return DrillLog(folder, ((10, 20), (40, 80)), {})
 
 
-def test_a_fed_log_ends_with_the_same_bytes(tmp_path: Path) -> None:
+def test_a_fed_log_ends_with_the_same_bytes_and_stops_at_the_end_of_each_segment(tmp_path: Path) -> None:
     source = make_log(tmp_path / "source")
     with Feeder(source, tmp_path / "target", rate=2_000) as feeder:
-        feeder.start()
+        feeder.begin(0)
         feeder.finish()
-    assert same_bytes(source, tmp_path / "target")
+        assert (feeder.appended, feeder.fed[-1].ends) == (30, (10, 20))
+        feeder.begin(1)
+        feeder.finish()
+    assert has_same_bytes(source.folder, tmp_path / "target")
+    assert partition_file(tmp_path / "target", 1).read_bytes() == partition_file(source.folder, 1).read_bytes()
     assert feeder.fed[-1].ends == (40, 80)
+
+
+def test_a_feeder_in_a_hurry_appends_the_rest_at_once(tmp_path: Path) -> None:
+    with Feeder(make_log(tmp_path / "source"), tmp_path / "target", rate=0.001) as feeder:
+        feeder.begin(0)
+        feeder.hurry()
+        feeder.finish()
+        assert feeder.appended == 30
 
 
 def test_a_feeder_that_is_left_early_stops(tmp_path: Path) -> None:
     with Feeder(make_log(tmp_path / "source"), tmp_path / "target", rate=1) as feeder:
-        feeder.start()
+        feeder.begin(0)
     assert "feeder" not in [thread.name for thread in threading.enumerate()]
+    assert feeder.appended < 30
 
 
-def test_a_copied_log_is_there_at_once(tmp_path: Path) -> None:
+def test_a_log_with_other_bytes_is_found_out(tmp_path: Path) -> None:
     source = make_log(tmp_path / "source")
-    assert [fed.ends for fed in copy_log(source, tmp_path / "target")] == [(40, 80)]
-    assert same_bytes(source, tmp_path / "target")
+    shutil.copytree(source.folder, tmp_path / "target")
+    assert has_same_bytes(source.folder, tmp_path / "target")
+    partition_file(tmp_path / "target", 1).write_bytes(b"0\n2\n")
+    assert not has_same_bytes(source.folder, tmp_path / "target")

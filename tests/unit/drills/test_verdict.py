@@ -1,45 +1,66 @@
 """verdict.json, the report, and the log that a drill is run over."""
 
+import hashlib
 import json
+import re
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from random import Random
+from xml.etree import ElementTree
 
 import pytest
 
+from job.deployment.shipping import PROJECT
 from job.drills.collect import read_output
 from job.drills.drill import make_room
-from job.drills.drill_log import Scale, make_dataset, mixed, write_log
-from job.drills.evidence import Expectation, Output
+from job.drills.drill_log import Scale, make_dataset, write_log
+from job.drills.evidence import Output
 from job.drills.faults import FAULTS
-from job.drills.report import COLUMNS, cells, complaints, write_report
-from job.drills.verdict import Judged, Verdict, judge_control, judge_fault
+from job.drills.feeder import Fed
+from job.drills.plan import plan
+from job.drills.report import COLUMNS, FILES, cells, complaints, write_reports
+from job.drills.timeline import Moment, timeline
+from job.drills.verdict import Case, Judged, Verdict, judge, not_injected
+from job.drills.watcher import Sample
 from job.replay.log_writer import create_log
+from job.settings.groups import ListSettings
+from job.settings.job_settings import JobSettings
+from job.topology.rules import action_table, parsing_rules
 from model.folders import MARKER, NotOursError
-from model.records import UserBehavior
-from tests.unit.drills.outputs import good_output, good_recovery, without_behavior
+from tests.unit.drills.outputs import PLANTED, good_output, good_recovery, without_behavior
 from tests.unit.tables.rows import HOUR, commit
 from tests.unit.tables.rows import behavior as behavior_row
 from tests.unit.tables.rows import made_list as list_row
+from udfs.lists.user_list import Policy
 from udfs.log.file_log import partition_file
+from udfs.log.parsing import DeadLetter, LogRecord, newest_after, parse
 
-CONTROL = judge_control(good_output())
-FIELDS = ["name", "reprocessed", "detected_s", "restarted_s", "caught_up_s", "lost", "doubled", "wrong_lists"]
+MOMENTS = (Moment(-0.5, 200, 40, True), Moment(0.0, 0, None, False), Moment(0.5, 400, 700, True))
+TIMES = ["detected_s", "restarted_s", "caught_up_s"]
+FIELDS = ["name", "injected_at", "evidence", "reprocessed", *TIMES, "lost", "doubled", "wrong_lists"]
 
 
 def judged(output: Output) -> Judged:
-    return judge_fault("kill", "a process", (output, good_output()), good_recovery(), Expectation())
+    return judge(fault(output))
+
+
+def fault(output: Output) -> Case:
+    return Case(name="kill", output=output, control=good_output(), planted=PLANTED, recovery=good_recovery())
+
+
+CONTROL = judge(Case(output=good_output(), planted=PLANTED))
 
 
 def test_a_good_run_has_a_good_verdict(tmp_path: Path) -> None:
     Verdict(CONTROL, [judged(good_output())]).to_file(tmp_path / "verdict.json")
     told = json.loads((tmp_path / "verdict.json").read_text())
     assert told["ok"] is True
-    assert list(told["faults"][0]) == [*FIELDS, "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8"]
-    assert told["faults"][0] == {
-        **dict(zip(FIELDS, ["kill", 40, 0.2, 5.0, 6.0, 0, 0, 0], strict=True)),
-        **{f"I{n}": True for n in range(1, 9)},
-    }
+    mine = told["faults"][0]
+    assert list(mine) == [*FIELDS, *(f"I{n}" for n in range(1, 10))]
+    began = "1970-01-01T00:00:10.000+00:00"
+    assert [mine[name] for name in FIELDS] == ["kill", began, "tasks stopped", 40, 0.2, 5.0, 6.0, 0, 0, 0]
+    assert [mine[f"I{n}"] for n in (1, 2, 3, 4, 5, 6, 7, 9)] == [True] * 8
+    assert mine["I8"].startswith("n/a: ")
     assert told["control"]["I7"] == "n/a: nothing was broken"
 
 
@@ -51,17 +72,82 @@ def test_one_thing_that_does_not_hold_spoils_the_verdict() -> None:
 
 
 def test_a_control_that_does_not_hold_spoils_the_verdict() -> None:
-    assert not Verdict(judge_control(without_behavior(good_output(), 2)), [judged(good_output())]).ok
+    assert not Verdict(
+        judge(Case(output=without_behavior(good_output(), 2), planted=PLANTED)), [judged(good_output())]
+    ).ok
 
 
-def test_the_report_tells_what_does_not_hold(tmp_path: Path) -> None:
-    write_report(Verdict(CONTROL, [judged(without_behavior(good_output(), 2))]), tmp_path / "report.md")
-    assert "record 0/2 is in no table" in (tmp_path / "report.md").read_text()
+def test_the_reports_tell_what_does_not_hold(tmp_path: Path) -> None:
+    lost = replace(judged(without_behavior(good_output(), 2)), moments=MOMENTS, description="<process>")
+    write_reports(Verdict(CONTROL, [lost], [("system", "Linux")]), tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    assert "record 0/2 is in no table" in page
+    assert "<svg" in page
+    assert "&lt;process&gt;" in page
+    assert not re.search(r"(src|href)=|https?://", page), "it needs no other file"
+    suites = ElementTree.parse(tmp_path / "junit.xml").getroot()
+    counts = {suite.get("name"): (suite.get("tests"), suite.get("failures")) for suite in suites}
+    assert counts == {"control": ("9", "0"), "kill": ("9", "2")}
+    assert len(suites.findall("testsuite/testcase/failure")) == 2
+
+
+def test_the_files_of_a_verdict_can_be_checked(tmp_path: Path) -> None:
+    write_reports(Verdict(CONTROL, [judged(good_output())]), tmp_path)
+    lines = (tmp_path / "SHA256SUMS").read_text().splitlines()
+    sums = {name: digest for digest, name in (line.split("  ") for line in lines)}
+    assert set(sums) == set(FILES) - {"SHA256SUMS", "report.md"}
+    for name, digest in sums.items():
+        assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
+    assert f"{sums['verdict.json']}  verdict.json" in (tmp_path / "report.html").read_text()
+
+
+def test_a_fault_that_was_not_injected_spoils_the_verdict() -> None:
+    missing = not_injected("kill", "no TaskManager")
+    assert not Verdict(CONTROL, [missing]).ok
+    assert missing.to_json()["I1"] == "n/a: the fault was not injected"
+    assert len(cells(missing)) == len(COLUMNS)
+
+
+def test_a_timeline_shows_work_age_and_outage() -> None:
+    written = zip(good_output().lists, (900, 1_000, 1_700, 3_100, 3_200), strict=True)
+    output = replace(good_output(), lists=tuple(replace(row, written_at=at) for row, at in written), letters=())
+    fed = [Fed(800, (1,)), Fed(990, (7,))]
+    seen = [Sample(1_500, False), Sample(2_900, True)]
+    moments = timeline(output, fed, seen, (0,), 1_000)
+    assert [(each.at_s, each.processed, each.freshness_ms, each.is_running) for each in moments] == [
+        (-0.5, 1, 100, True),
+        (0.0, 1, 10, True),
+        (0.5, 1, 710, False),
+        (1.0, 0, None, True),
+        (1.5, 0, None, True),
+        (2.0, 2, 2_210, True),
+    ]
 
 
 def test_a_run_has_a_cell_a_column() -> None:
     assert len(cells(CONTROL)) == len(COLUMNS)
     assert list(complaints(CONTROL)) == []
+
+
+def test_faults_that_need_the_same_share_a_job_and_a_flood_comes_last() -> None:
+    faults = [FAULTS[name] for name in ("poison-flood", "kill-task-manager", "kill-python-worker")]
+    planned = plan(faults)
+    assert [[(fault.name, segment) for fault, segment in run] for run in planned.runs] == [
+        [("kill-task-manager", 0), ("kill-python-worker", 1), ("poison-flood", 2)]
+    ]
+    assert (planned.segments, planned.flooded) == (3, 2)
+    every = plan(list(FAULTS.values()))
+    assert sorted(fault.name for run in every.runs for fault, _ in run) == sorted(FAULTS)
+    for run in every.runs:
+        kinds = {(fault.needs, fault.expects.scores, fault.expects.falls_back) for fault, _ in run}
+        assert len(kinds) == 1, "fallback lists and rows of two epochs stay in the tables"
+
+
+def test_the_page_of_the_faults_has_a_line_for_each() -> None:
+    text = (PROJECT / "docs" / "drills.md").read_text()
+    rows = text.partition("## The faults")[2].splitlines()
+    named = [name for row in rows for name in re.findall(r"`([\w-]+)`", row.split("|")[1] if "|" in row else "")]
+    assert sorted(named) == sorted(FAULTS)
 
 
 def test_every_fault_says_what_it_does() -> None:
@@ -71,17 +157,41 @@ def test_every_fault_says_what_it_does() -> None:
 def test_equal_scales_give_equal_logs_with_everything_in_them(tmp_path: Path) -> None:
     scale = Scale(users=20, items=50, behaviors=600)
     dataset = make_dataset(scale, tmp_path / "data")
-    records = write_log(dataset, scale, tmp_path / "one")
-    assert write_log(dataset, scale, tmp_path / "two") == records > 600
+    written = write_log(dataset, scale, tmp_path / "one")
+    assert write_log(dataset, scale, tmp_path / "two").records == written.records > 600
     logs = [b"".join(file.read_bytes() for file in sorted((tmp_path / n).glob("*.jsonl"))) for n in ("one", "two")]
     assert logs[0] == logs[1]
     assert all(word in logs[0] for word in (b'"return"', b'"dislike"', b'"gaze"', b"no text"))
 
 
-def test_named_behaviours_are_repeated_as_they_were() -> None:
-    behaviors = [UserBehavior("u", "view", f"i{n}", 1_000_000_000_000 + n) for n in range(600)]
-    lines = [line for _, line in mixed(iter(behaviors), Random(1)) if line.endswith(b"}") and b"event_id" in line]
-    assert len(set(lines)) < len(lines)
+def test_the_outcome_of_each_record_of_a_log_is_known(tmp_path: Path) -> None:
+    """As the job itself parses them, and drops repeated events."""
+    scale = Scale(users=20, items=50, behaviors=900)
+    log = write_log(make_dataset(scale, tmp_path / "data", 3), scale, tmp_path / "log", 3, flooded=1)
+    outcomes = {
+        (partition, offset): outcome
+        for partition in range(scale.partitions)
+        for offset, outcome in enumerate(parsed(log.folder, partition))
+        if outcome
+    }
+    assert outcomes == log.planted
+    assert set(log.planted.values()) >= {"duplicate", "late", "impossible_time", "unknown_action", "not_json"}
+    sizes = [sum(end) - sum(log.start(segment)) for segment, end in enumerate(log.ends)]
+    assert sizes[1] > 1.2 * max(sizes[0], sizes[2])
+
+
+def parsed(log: Path, partition: int) -> Iterator[str | None]:
+    settings = JobSettings(preset="replayable", lists=ListSettings(policy=Policy.HISTORY))
+    rules, newest_ms, seen = parsing_rules(settings, action_table(settings)), 0, set[tuple[str, str]]()
+    for offset, raw in enumerate(partition_file(log, partition).read_bytes().split(b"\n")[:-1]):
+        found = parse(LogRecord(partition, offset, raw, len(raw)), rules, newest_ms=newest_ms, now_ms=0)
+        if isinstance(found, DeadLetter):
+            yield found.reason
+            continue
+        newest_ms = newest_after(newest_ms, found)
+        key = (found.user_id, found.event_id or "")
+        yield "duplicate" if found.event_id and key in seen else None
+        seen.add(key)
 
 
 def test_a_model_that_fails_alike_in_both_runs_does_not_pass(tmp_path: Path) -> None:
@@ -98,13 +208,13 @@ def test_a_model_that_fails_alike_in_both_runs_does_not_pass(tmp_path: Path) -> 
         outputs.append(read_output(tmp_path / "log", folder))
     good, failing = outputs
     assert {row.model for row in good.lists} == {"7 ab"}
-    assert judge_control(good).ok
-    assert judge_control(failing).findings["I8"].holds is False
-    both = judge_fault("kill", "", (failing, failing), good_recovery(), Expectation())
-    assert (both.findings["I3"].holds, both.ok) == (True, False)
-    one = judge_fault("kill", "", (failing, good), good_recovery(), Expectation())
+    assert judge(Case(output=good, planted={})).ok
+    assert judge(Case(output=failing, planted={})).findings["I3"].holds is False
+    same = Case(name="kill", output=failing, control=failing, planted={}, recovery=good_recovery())
+    assert judge(same).findings["I3"].examples == ("3 of 3 lists were made without a model's scores: model_error 3",)
+    assert not judge(same).ok
     told = "fallback because of model_error, model 7 ab in place of scored, model 7 ab"
-    assert one.findings["I3"].examples[0].endswith(told)
+    assert judge(replace(same, control=good)).findings["I3"].examples[1].endswith(told)
 
 
 def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
@@ -115,9 +225,9 @@ def test_a_folder_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
 
 def test_an_earlier_drill_is_replaced(tmp_path: Path) -> None:
     make_room(tmp_path / "out")
-    for name in ("verdict.json", "report.md", "notes of mine"):
+    for name in (*FILES, "notes of mine"):
         (tmp_path / "out" / name).touch()
-    for name in ("setup", "control", *FAULTS):
+    for name in ("setup", "control", "run-1", "run-12", "kill-task-manager"):
         (tmp_path / "out" / name / "cluster").mkdir(parents=True)
     make_room(tmp_path / "out")
     assert {path.name for path in (tmp_path / "out").iterdir()} == {MARKER, "notes of mine"}
@@ -132,6 +242,6 @@ def test_a_drill_of_a_version_without_markers_is_replaced(tmp_path: Path) -> Non
 
 def test_a_moment_that_never_came_is_null() -> None:
     never = replace(good_recovery(), restarted_ms=None)
-    told = judge_fault("kill", "", (good_output(), good_output()), never, Expectation()).to_json()
+    told = judge(replace(fault(good_output()), recovery=never)).to_json()
     assert told["restarted_s"] is None
     assert told["I7"] is False

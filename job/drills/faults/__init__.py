@@ -1,0 +1,69 @@
+"""All faults that a drill can inject, by name; a file for each family."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from job.drills.faults.deployments import (
+    KillWhileDeploying,
+    KillWhileSaving,
+    RescaleDown,
+    RescaleUp,
+)
+from job.drills.faults.fault import Fault, Injected
+from job.drills.faults.folders import CheckpointFolderGone, KillCompactor
+from job.drills.faults.job_managers import (
+    CorruptCheckpoint,
+    KillJobManager,
+    KillLeader,
+    LoseMetadata,
+    TruncateCheckpoint,
+)
+from job.drills.faults.models import (
+    ModelGivesNan,
+    ModelGivesUnknownItems,
+    ModelGivesWrongShapes,
+    ModelHangs,
+    ModelRaises,
+)
+from job.drills.faults.processes import (
+    FreezeTaskManager,
+    KillAgainAndAgain,
+    KillFullBatch,
+    KillPythonWorker,
+    KillTaskManager,
+)
+from job.drills.faults.records import PoisonFlood
+from job.drills.faults.registries import CorruptBundle, RegistryGone
+
+__all__ = ["FAULTS", "SMOKE_FAULTS", "Fault", "Injected"]
+
+_ALL: tuple[Fault, ...] = (
+    KillTaskManager(),
+    KillPythonWorker(),
+    PoisonFlood(),
+    KillFullBatch(),
+    KillAgainAndAgain(),
+    ModelRaises(),
+    ModelGivesNan(),
+    ModelGivesWrongShapes(),
+    ModelGivesUnknownItems(),
+    ModelHangs(),
+    KillJobManager(),
+    CorruptCheckpoint(),
+    TruncateCheckpoint(),
+    LoseMetadata(),
+    KillCompactor(),
+    CheckpointFolderGone(),
+    KillWhileSaving(),
+    KillWhileDeploying(),
+    RescaleDown(),
+    RescaleUp(),
+    FreezeTaskManager(),
+    CorruptBundle(),
+    RegistryGone(),
+    KillLeader(),
+)
+FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})
+"""All faults by name, in the order in which a drill of all of them injects them."""
+SMOKE_FAULTS = (KillTaskManager.name, KillPythonWorker.name, PoisonFlood.name)
+"""The faults that `recloop drill --smoke` injects."""

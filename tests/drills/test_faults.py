@@ -1,0 +1,19 @@
+"""One fault of each family for real; `recloop drill --all` injects all of them."""
+
+from pathlib import Path
+
+import pytest
+
+from job.drills.drill import run_drill
+from job.drills.faults import FAULTS
+from job.drills.report import complaints
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1_800)]
+
+NAMES = ("freeze-task-manager", "corrupt-checkpoint", "model-raises", "checkpoint-folder-gone", "kill-leader")
+
+
+def test_a_job_comes_back_from_a_fault_of_each_family(tmp_path: Path) -> None:
+    verdict = run_drill([FAULTS[name] for name in NAMES], tmp_path / "drill", lambda _: None)
+    assert verdict.ok, [line for run in (verdict.control, *verdict.faults) for line in complaints(run)]
+    assert sorted(fault.name for fault in verdict.faults) == sorted(NAMES)
