@@ -209,7 +209,12 @@ class TrackedElement(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag="scored"):
-    """An element from score-candidates to update-lists; `swaps` are those since the scorer's element before."""
+    """An element from score-candidates to update-lists.
+
+    Attributes:
+        swaps: those since the scorer's element before.
+        pauses: number and ms of the worker's full garbage collections, likewise.
+    """
 
     epoch: int
     duplicates: int
@@ -217,6 +222,7 @@ class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     behaviors: list[ScoredBehavior]
     swaps: list[Swap] = []
     sweep: Sweep | None = None
+    pauses: tuple[int, int] = (0, 0)
 
 
 class TrendPart(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -10,6 +10,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 from udfs.attempt import DeploymentId, attempt_epoch
 from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, due, encode_minute, forgettable
+from udfs.flink.collector import settle
 from udfs.flink.keyed_state import bytes_map_state
 from udfs.flink.restored import restored_checkpoint
 from udfs.rows import to_lines
@@ -32,6 +33,7 @@ class MeasureFeedback(KeyedProcessFunction):
         self._minutes = bytes_map_state(context, "feedback_minutes")
         self._rows = context.get_state(ValueStateDescriptor("feedback_rows", Types.LONG()))
         self._epoch = attempt_epoch(self._deployment.number, restored_checkpoint(context), None)
+        settle()
 
     def process_element(self, value: bytes, context: Any) -> Iterable[Any]:
         """Add the part to its minute, and have the minute's row written soon."""

@@ -43,6 +43,10 @@ class Metric(StrEnum):
     """update-lists: models that replaced another at a scorer, between two batches; reported with its next element."""
     SWAP_FAILURES = "swap_failures"
     """update-lists: models that did not load at a scorer, which goes on with the one before; reported likewise."""
+    COLLECTIONS = "full_collections"
+    """update-lists, group `interpreter.I`, operators or scorer: full garbage collections, which hold up all lists."""
+    COLLECTION_MS = "full_collection_ms"
+    """update-lists, likewise: the time that they took."""
     NEXT_OFFSET = "next_offset"
     """poll-log, group `partition.N`: the offset that is read next."""
 

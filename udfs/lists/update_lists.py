@@ -10,6 +10,7 @@ from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from udfs.elements import FallbackReason, ScoredBehavior, ScoredBy, ScoredElement, Sweep, TrendSnapshot, decode_update
 from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
+from udfs.flink.collector import pauses, settle
 from udfs.flink.keyed_state import bytes_map_state, bytes_value_state
 from udfs.flink.metrics import Metric, counters, counters_by
 from udfs.flink.tags import FEEDBACK, MODEL_SWAPS, PREDICTION_RESULTS
@@ -20,6 +21,7 @@ from udfs.lists.sweep_lists import sweep_list, swept_list_row
 from udfs.lists.user_list import Fallbacks, ListRules, UserList, update
 from udfs.rows import PredictionResultRow, RecommendationListRow, to_lines
 
+_INTERPRETERS = ("operators", "scorer")
 _FEEDBACK_KEY = 0
 """The only key of measure-feedback, which adds up all buckets' minutes."""
 
@@ -60,6 +62,9 @@ class UpdateLists(KeyedProcessFunction):
         self._fallen_back = counters_by(context, Metric.FALLBACKS, "reason", FallbackReason)
         self._swaps, self._swap_failures = counters(context, Metric.SWAPS, Metric.SWAP_FAILURES)
         self._stepped, self._cached = counters(context, Metric.HISTORIES_STEPPED, Metric.SCORE_CACHE_HITS)
+        self._collections = counters_by(context, Metric.COLLECTIONS, "interpreter", _INTERPRETERS)
+        self._collection_ms = counters_by(context, Metric.COLLECTION_MS, "interpreter", _INTERPRETERS)
+        settle()
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
         """Update one list per behaviour, or store what is trending.
@@ -168,6 +173,10 @@ class UpdateLists(KeyedProcessFunction):
                 self._fallen_back[scored.fallback_reason].inc()
         self._swaps.inc(sum(swap.outcome == "swapped" for swap in swaps))
         self._swap_failures.inc(sum(swap.outcome == "failed" for swap in swaps))
+        for interpreter, (number, ms) in zip(_INTERPRETERS, (pauses(), element.pauses), strict=True):
+            if number:
+                self._collections[interpreter].inc(number)
+                self._collection_ms[interpreter].inc(ms)
 
     def _is_sampled(self, scored: ScoredBehavior) -> bool:
         """Return whether the predictions are written: for the same behaviours in every run over the same log."""

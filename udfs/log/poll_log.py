@@ -14,6 +14,7 @@ from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeCon
 
 from udfs.attempt import DeploymentId
 from udfs.buckets import partition_keys
+from udfs.flink.collector import settle
 from udfs.flink.metrics import Level, Metric, counters
 from udfs.log.announce_starts import AnnounceStarts
 from udfs.log.backpressure import BackpressurePause
@@ -58,6 +59,7 @@ class FindPartitions(ProcessFunction):
         """Open the log."""
         self._reader = self._log.open()
         self._silence = Level(context, Metric.LOG_SILENT_MS)
+        settle()
 
     def close(self) -> None:
         """Close the log."""
@@ -92,6 +94,7 @@ class PollLog(KeyedProcessFunction):
         self._output = OutputQueue(context)
         (self._polls,) = counters(context, Metric.POLLS)
         self._silence = Level(context, Metric.LOG_SILENT_MS)
+        settle()
 
     def close(self) -> None:
         """Close the log."""

@@ -13,6 +13,7 @@ from pyflink.datastream import KeyedProcessFunction, ProcessFunction, RuntimeCon
 
 from udfs.attempt import DeploymentId
 from udfs.buckets import partition_keys
+from udfs.flink.collector import settle
 from udfs.log.announce_starts import AnnounceStarts
 from udfs.log.kafka_records import UNKNOWN_TOPIC_ID, log_record
 from udfs.log.parsing import LogRecord, ParsingRules
@@ -62,6 +63,7 @@ class TakeRecords(KeyedProcessFunction):
         self._starts = AnnounceStarts(self._max_parallelism)
         self._sorter = SortRecords(context, self._rules, self._max_parallelism)
         self._armed: set[int] = set()
+        settle()
 
     def process_element(self, element: bytes, context: Any) -> Iterator[Any]:
         """Sort the records, and count offsets that the connector did not hand on.

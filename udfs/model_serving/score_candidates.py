@@ -17,6 +17,7 @@ from model.bundles.bundle import Bundle
 from model.registry.bundle_source import FromRegistry
 from model.registry.pointers import Version
 from udfs.elements import ModelRef, ScoredBehavior, ScoredElement, Swap, decode_tracked, encode
+from udfs.flink.collector import pauses, settle
 from udfs.flink.worker_life import end_with_task_manager
 from udfs.model_serving.batching import BatchRules
 from udfs.model_serving.follow_models import Followed, ModelFollower
@@ -105,6 +106,7 @@ class ScoreCandidates(AsyncFunction):
         self._follower = ModelFollower(followed, self._load, self._on_swap) if followed else None
         if self._follower is not None:
             self._follower.start(self._serving.poll_s)
+        settle()
 
     def close(self) -> None:
         """Let the threads end, and remove the score cache."""
@@ -126,6 +128,7 @@ class ScoreCandidates(AsyncFunction):
             behaviors=behaviors,
             swaps=swaps,
             sweep=None if element.sweep is None else self._workers.exclude_neighbors(element.sweep),
+            pauses=pauses(),
         )
         return [Row(value[0], encode(scored))]
 
@@ -165,6 +168,7 @@ class ScoreCandidates(AsyncFunction):
     def _on_swap(self, model: ModelRef, problem: str | None) -> None:
         outcome: Literal["failed", "swapped"] = "failed" if problem else "swapped"
         self._report(Swap(scorer=self._scorer, model=model, outcome=outcome, problem=problem, at=_now_ms()))
+        settle()
 
     def _report(self, swap: Swap) -> None:
         """Queue the swap for the next element; log at once that a model is served."""
@@ -185,6 +189,7 @@ class PassUnscored(AsyncFunction):
     def open(self, _context: RuntimeContext) -> None:
         """Have this worker end with its TaskManager; nothing has to be loaded."""
         end_with_task_manager()
+        settle()
 
     async def async_invoke(self, value: Row) -> list[Row]:
         """Turn a TrackedElement into a ScoredElement without candidates."""
@@ -209,6 +214,7 @@ class PassUnscored(AsyncFunction):
             models=[],
             behaviors=behaviors,
             sweep=element.sweep,
+            pauses=pauses(),
         )
         return [Row(value[0], encode(scored))]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from pyflink.datastream import AsyncFunction, RuntimeContext
 
+from udfs.flink.collector import settle
 from udfs.flink.worker_life import end_with_task_manager
 from udfs.kafka.connection import KafkaConnection
 from udfs.publishing.kafka_publisher import KafkaPublisher
@@ -32,6 +33,7 @@ class Publish(AsyncFunction):
         """Make the producer, which connects later: where brokers are away the task begins all the same."""
         end_with_task_manager()
         self._publisher = KafkaPublisher(self._topic, self._connection, self._compression)
+        settle()
 
     def close(self) -> None:
         """Close the producer."""

@@ -10,6 +10,7 @@ from pyflink.datastream.state import ValueStateDescriptor
 
 from udfs.buckets import bucket_keys
 from udfs.elements import TrendSnapshot, decode_trend_part, encode
+from udfs.flink.collector import settle
 from udfs.flink.keyed_state import bytes_map_state
 from udfs.flink.tags import TREND_SNAPSHOTS
 from udfs.rows import TrendSnapshotRow, to_lines
@@ -35,6 +36,7 @@ class FindTrends(KeyedProcessFunction):
         self._is_due = False  # not state: after a restore the next behaviour arms a timer, whatever a checkpoint held
         self._trends: Trends | None = None
         self._epoch = 0
+        settle()
 
     def process_element(self, value: bytes, context: Any) -> Iterable[Any]:
         """Add one element's behaviours, and have a snapshot made soon."""

@@ -8,6 +8,7 @@ from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
 from udfs.elements import TrackedBehavior, TrackedElement, TrendPart, decode_polled, encode
+from udfs.flink.collector import settle
 from udfs.flink.keyed_state import bytes_map_state, bytes_value_state
 from udfs.flink.metrics import Metric, counters
 from udfs.flink.tags import TREND_PARTS, USER_BEHAVIOR
@@ -41,6 +42,7 @@ class TrackUsers(KeyedProcessFunction):
         self._sweep = SweepUsers(self._profiles, swept, self._withdrawn, self._rules)
         self._epoch = 0
         self._applied, self._duplicates = counters(context, Metric.BEHAVIORS_APPLIED, Metric.DUPLICATES)
+        settle()
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
         """Apply the element's behaviours; read and write a user's profile once an element."""
