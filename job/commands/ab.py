@@ -11,8 +11,8 @@ from rich.table import Table
 from job.ab_report import AbReport, AbReportError, Question, Verdict, read_report
 from job.ab_statistics import Estimate
 from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory, stop_on_errors
-from job.commands.output import figure, print_json, print_line
-from job.commands.tables_output import DEFAULT_TABLES_DIR, console
+from job.commands.output import Screen, figure, print_json, print_line
+from job.commands.tables_output import DEFAULT_TABLES_DIR
 from job.deployment.deploy import REMOTE_DEPLOYMENTS, deployed_settings
 from job.settings.values import LONGEST_LIST, JobName
 from job.topology.rules import action_table
@@ -101,7 +101,7 @@ def report(
     if as_json:
         print_json({"top": top, "since": since, "actions": sorted(question.actions), "once": once, **_json(result)})
         return
-    console().print(_table(result, top))
+    Screen().print(_table(result, top))
     for remark in _remarks(result):
         print_line(remark)
     builtin = " (the built-in ones, since no deployment of that job is known here: see --dir)"

@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 from rich.table import Table as RichTable
 
-from job.commands.output import print_line, warn
-from job.commands.tables_output import DEFAULT_TABLES_DIR, console, no_tables, refuse, stop, to_json
+from job.commands.output import Screen, print_line, warn
+from job.commands.tables_output import DEFAULT_TABLES_DIR, no_tables, refuse, stop, to_json
 from job.tables.compaction import Compactor, Policy
 from job.tables.errors import TablesBusyError, TablesError
 from job.tables.files import has_tables, is_empty
@@ -102,4 +102,4 @@ def _pass(compactor: Compactor, stopping: threading.Event, *, as_json: bool, wat
         str(report.leftovers),
         f"{took_s:.2f}",
     )
-    console().print(grid)
+    Screen().print(grid)

@@ -14,7 +14,7 @@ from job.cluster import RunningCluster
 from job.cluster.running import Progress
 from job.commands.options import fail, stop_on_errors
 from job.commands.output import Screen
-from job.commands.tables_output import console, show_result
+from job.commands.tables_output import show_result
 from job.demo import DemoError, Folders
 from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset
@@ -83,7 +83,7 @@ def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bu
     _print_users(folders, bundle)
     for query in _QUERIES:
         _console.print(f'\nrecloop sql "{query}"', highlight=False)
-        show_result(steps.ask(folders, query), console())
+        show_result(steps.ask(folders, query), _console)
     _console.print(f"\nthe tables are {steps.count_files(folders):,} files; a compactor beside the job keeps them few")
     newest = steps.ask(folders, "SELECT user_id FROM user_behavior ORDER BY written_at DESC LIMIT 1").rows[0][0]
     _console.print("\nWhat to try next", style="bold")

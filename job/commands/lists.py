@@ -9,7 +9,7 @@ from rich.text import Text
 
 from job.commands.options import AsJson
 from job.commands.output import Screen, print_line
-from job.commands.tables_output import DEFAULT_TABLES_DIR, cell, console, require_folder, stop, to_json
+from job.commands.tables_output import DEFAULT_TABLES_DIR, cell, require_folder, stop, to_json
 from job.tables.errors import TablesError
 from job.tables.titles import Titles, read_titles
 from job.tables.user_lists import UserLists, look_up
@@ -33,7 +33,7 @@ def lists(
     if as_json:
         print_line(to_json(found.to_json()))
     elif found.known:
-        _show(console(), found, titles)
+        _show(Screen(), found, titles)
     if not found.known:
         print_line(f"nothing of user {user} is in {tables_dir}", err=True)
         raise typer.Exit(1)

@@ -21,6 +21,8 @@ from rich.text import Text
 
 from job.tables.formats import Values
 
+_PIPE_WIDTH = 1_000_000
+"""The width of what goes to a program or a file: no cell is cut, and no line is folded."""
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]|\r(?!\n)")
 
 
@@ -38,10 +40,15 @@ class _PlainStatus(Status):
 
 
 class Screen(Console):
-    """A console that shows text as it is: without markup, and with control characters spelled out."""
+    """A console that shows text as it is: without markup, with control characters spelled out, and whole.
+
+    What a terminal has no room for is folded or cut; to a program or a file all is written as it is.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(markup=False, emoji=False, **options)
+        if "width" not in options and not self.file.isatty():
+            self.width = _PIPE_WIDTH
 
     def status(self, status: RenderableType, **more: Any) -> Status:
         """Return a spinner with a text."""

@@ -13,8 +13,6 @@ from job.commands.options import AsJson
 from job.commands.output import Screen, print_line, shown, warn
 from job.commands.tables_output import (
     DEFAULT_TABLES_DIR,
-    PIPE_WIDTH,
-    console,
     refuse,
     require_folder,
     show_result,
@@ -131,10 +129,10 @@ def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool)
         rows = list(answer.rows)
         result = QueryResult(answer.columns, rows, time.perf_counter() - started)
         if out is None:
-            show_result(result, console())
+            show_result(result, Screen())
         else:
             text = StringIO()
-            show_result(result, Screen(file=text, width=PIPE_WIDTH))
+            show_result(result, Screen(file=text))
             export(out, [text.getvalue().encode()], force=force)
     elif out is None:
         stdout = typer.get_binary_stream("stdout")
@@ -159,7 +157,7 @@ def _show_tables(*, as_json: bool) -> None:
             records.append({"name": view.name, "doc": view.doc, "table": view.table.name, "columns": columns})
         print_line(to_json(records))
         return
-    out = console()
+    out = Screen()
     for view in VIEWS:
         grid = RichTable("column", "type", "null", "meaning", title=f"{view.name}: {view.doc}")
         grid.title_justify = "left"

@@ -46,6 +46,10 @@ def status(
     if as_json:
         print_line(json.dumps({**asdict(found), "lag": found.lag}))
         return
+    _show(found, native=deployed is not None and deployed.reads_natively)
+
+
+def _show(found: JobStatus, *, native: bool) -> None:
     table = Table(title=f"{found.name} {found.job_id}", show_header=False)
     table.add_row("state", f"{found.state}, {found.tasks} tasks, for {found.running_s:,.0f} s")
     table.add_row("lists a second", f"{found.lists_per_s:,.0f}")
@@ -60,7 +64,6 @@ def status(
     last_failure = f" (last: {found.last_failure})" if found.last_failure else ""
     table.add_row("restarts", f"{found.restarts}{last_failure}")
     table.add_row("models", models_text(found.models))
-    native = deployed is not None and deployed.reads_natively
     table.add_row("since the last start", _counts(found, native=native))
     console.print(table)
 

@@ -15,8 +15,6 @@ from job.tables.query import QueryResult
 from job.tables.schema import TABLES
 
 DEFAULT_TABLES_DIR = Path(".recloop/tables")
-PIPE_WIDTH = 10_000
-"""The width of a table that goes to a program or a file: wide enough that no row folds."""
 _NARROWEST_COLUMN = 9
 
 
@@ -55,12 +53,6 @@ def refuse(message: str) -> NoReturn:
 def to_json(value: object) -> str:
     """Return the JSON of any value in a row; times as ISO 8601 in UTC, values that JSON lacks as text."""
     return Values().json(value).decode()
-
-
-def console() -> Screen:
-    """Return a console that does not fold tables when a program reads its output."""
-    made = Screen()
-    return made if made.is_terminal else Screen(width=PIPE_WIDTH)
 
 
 def show_result(result: QueryResult, out: Screen) -> None:
