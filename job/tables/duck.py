@@ -63,13 +63,16 @@ def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 @contextmanager
-def _connected(tables_dir: Path, flaws: Flaws, *written: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def _connected(
+    tables_dir: Path, flaws: Flaws, *written: Path, memory_mb: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Connect as `connect` does, and turn DuckDB's errors in the block into ours.
 
     Args:
         tables_dir: the tables folder.
         flaws: collects what queries could not show.
         written: files that a statement may write.
+        memory_mb: as in `stream`.
     """
     with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
         flaws.register(connection)
@@ -79,6 +82,8 @@ def _connected(tables_dir: Path, flaws: Flaws, *written: Path) -> Iterator[duckd
             names = dict.fromkeys(name for path in paths for name in (str(path.absolute()), _as_pattern(path)))
             connection.execute("SET TimeZone = 'UTC'")
             connection.execute("SET python_enable_replacements = false")
+            if memory_mb is not None:
+                connection.execute(f"SET memory_limit = '{memory_mb}MiB'")
             connection.execute(f"SET allowed_paths = [{', '.join(map(literal, names))}]")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
@@ -110,14 +115,19 @@ def run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[ob
 
 
 @contextmanager
-def stream(tables_dir: Path, sql: str) -> Iterator[QueryStream]:
+def stream(tables_dir: Path, sql: str, *, memory_mb: int | None = None) -> Iterator[QueryStream]:
     """Run one reading statement, and read its rows a few at a time; errors as in `query`.
 
     Compactors wait until the block ends.
+
+    Args:
+        tables_dir: the tables folder.
+        sql: the statement.
+        memory_mb: the most memory that DuckDB may use, MiB; None leaves DuckDB's own bound.
     """
     check_reads_only(sql)
     flaws = Flaws()
-    with _connected(tables_dir, flaws) as connection:
+    with _connected(tables_dir, flaws, memory_mb=memory_mb) as connection:
         try:
             described = connection.execute(f"DESCRIBE (\n{check_reads_only(sql)}\n)").fetchall()
         except duckdb.Error:  # the statement will fail again when it is run

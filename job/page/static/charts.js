@@ -1,0 +1,63 @@
+// Charts with uPlot, in the theme's colours; they follow the theme and the width.
+import { el } from "./dom.js";
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+/** A chart in an element. `series` are {label, colour: "--name", fill, bars}; the first data array is x. */
+export function chart(place, series, { time = true, height = place.clientHeight, labels } = {}) {
+  const nothing = el("span", { className: "nothing", text: "nothing yet" });
+  let plot, data = null;
+  const draw = () => {
+    plot?.destroy();
+    const axis = () => ({
+      stroke: colour("--soft"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false },
+      font: "12px system-ui, sans-serif", gap: 6,
+    });
+    const x = { ...axis(), grid: { show: false }, size: 28 };
+    if (labels) {
+      x.splits = (_, __, low, high) => labels.map((_label, i) => i).filter((i) => i >= low && i <= high);
+      x.values = (_, places) => places.map((i) => short(labels[i]));
+    } else if (time) {
+      x.values = (_, places) => places.map((s) => new Date(s * 1000).toLocaleTimeString("en-GB"));
+      x.space = 90;
+    }
+    plot = new window.uPlot({
+      width: place.clientWidth, height, legend: { show: false }, cursor: { show: false }, padding: [8, 8, 0, 0],
+      scales: { x: { time: false, ...(labels ? { range: [-0.6, labels.length - 0.4] } : {}) }, y: { range: fromZero } },
+      axes: [x, { ...axis(), size: 52, values: (_, marks) => marks.map(compact) }],
+      series: [{}, ...series.map((each) => ({
+        label: each.label, stroke: colour(each.colour), width: 2, points: { show: each.points ?? false, size: 5, fill: colour(each.colour) },
+        fill: each.fill ? colour("--wash") : undefined, spanGaps: each.gaps ?? false,
+        ...(each.bars ? { paths: window.uPlot.paths.bars({ size: [0.7, 48] }), fill: colour(each.colour) } : {}),
+      }))],
+    }, data, place);
+  };
+  if (series.length > 1) {
+    const legend = el("span", { className: "legend", "aria-hidden": "true" });
+    legend.append(...series.map((each, i) => el("span", { className: i ? "second" : "", text: each.label })));
+    place.append(legend);
+  }
+  place.append(nothing);
+  new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height })).observe(place);
+  const redraw = () => { if (data) draw(); };
+  addEventListener("themechange", redraw);
+  return {
+    set(next) {
+      const empty = !next[0].length || next.slice(1).every((values) => values.every((v) => v === null));
+      nothing.hidden = !empty;
+      data = next;
+      if (plot) plot.setData(next);
+      else draw();
+    },
+    remove() {
+      removeEventListener("themechange", redraw);
+      plot?.destroy();
+      place.replaceChildren();
+    },
+  };
+}
+
+const fromZero = (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.12 : 1];
+const short = (text) => (text.length > 12 ? `${text.slice(0, 11)}…` : text);
+const compacted = new Intl.NumberFormat("en-GB", { notation: "compact", maximumFractionDigits: 2 });
+const compact = (value) => compacted.format(value);
