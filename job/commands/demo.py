@@ -1,6 +1,9 @@
 """`recloop demo`: the demonstration, with a report of each step."""
 
+import os
+import sys
 import time
+import webbrowser
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,6 +23,7 @@ from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset
 
 _console = Screen()
+_SCREENS = ("DISPLAY", "WAYLAND_DISPLAY")
 
 _QUERIES = (
     "SELECT action, count(*) AS behaviors, count(DISTINCT user_id) AS users FROM user_behavior"
@@ -29,20 +33,26 @@ _QUERIES = (
 )
 
 _NEXT = """\
+  make demo ARGS=--page      the same, and then the page, on which a click changes a list
   make demo ARGS=--keep      leave the cluster running, then:
   recloop status --dir .recloop/demo/cluster
   recloop lists {user} --tables-dir .recloop/demo/tables --bundle .recloop/demo/bundle
   recloop sql --tables-dir .recloop/demo/tables "SELECT * FROM feedback_metrics"
+  RECLOOP_SERVE_CLUSTER=.recloop/demo/cluster recloop serve --store .recloop/demo/serving \\
+    --set log.folder=.recloop/demo/log --set tables.folder=.recloop/demo/tables \\
+    --set publish.lists_folder=.recloop/demo/lists --set scoring.bundle=.recloop/demo/bundle      the page again
   recloop drill --smoke --out drill      kill a TaskManager, and see that nothing is lost"""
 
 
 def demo(
     keep: Annotated[bool, typer.Option(help="Leave cluster and job running.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="At the end show the page, until Ctrl-C.")] = False,
     root: Annotated[Path, typer.Option(help="Folder for all that it makes.")] = Path(".recloop"),
 ) -> None:
     """Run the whole loop on MovieLens-100K: cluster, data, model, job, 100,000 behaviours, fresh lists.
 
-    It takes minutes, ends by itself, and leaves nothing running unless --keep is given.
+    It takes minutes, ends by itself, and leaves nothing running unless --keep is given. With --page it ends with a page
+    in the browser, on which a click changes a list, and runs until Ctrl-C.
     """
     folders = Folders(root.absolute())
     began = time.monotonic()
@@ -61,6 +71,8 @@ def demo(
                 table.add_row(name, f"{hr:.3f}", f"{ndcg:.3f}")
             _console.print(table)
             _run(cluster, folders, dataset, bundle)
+            if page:
+                steps.serve_page(folders, _open_page)
         except DemoError as error:
             fail(error)
         except KeyboardInterrupt:
@@ -69,6 +81,13 @@ def demo(
     _console.print(
         f"\nDone in {time.monotonic() - began:.0f} s; " + ("the job runs on." if keep else "nothing runs on.")
     )
+
+
+def _open_page(address: str) -> None:
+    """Name the page, and open it where there is a screen."""
+    _console.print(f"\nThe page is {address} Ctrl-C ends it.", style="bold")
+    if any(os.environ.get(name) for name in _SCREENS) or sys.platform == "darwin":
+        webbrowser.open(address)
 
 
 def _run(cluster: RunningCluster, folders: Folders, dataset: Dataset, bundle: Bundle) -> None:

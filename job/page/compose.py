@@ -81,7 +81,7 @@ class ServingBackend:
                 async for event in events:
                     if event.kind == "behavior":
                         yield Change("behavior", _decode(event.payload))
-                    elif event.kind == "list" and (row := self._shown(_decode_list(event.payload))) is not None:
+                    elif event.kind == "list" and (row := self._shown(_list_row(event.payload))) is not None:
                         yield Change("list", row)
 
             yield changes()
@@ -112,3 +112,11 @@ class ServingBackend:
             kept = [place for place, item in enumerate(row.items) if item not in withdrawn]
             columns |= {name: [columns[name][place] for place in kept] for name in ("items", "scores", "reasons")}
         return columns
+
+
+def _list_row(payload: bytes) -> RecommendationListRow | None:
+    """Return a published list's row; None if it lacks columns, as one that another program published may."""
+    try:
+        return _decode_list(payload)
+    except msgspec.DecodeError:
+        return None

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
@@ -67,7 +67,7 @@ class Hub:
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow changes during the block."""
-        follower = asyncio.create_task(self._follow())
+        follower = _begun(self._follow())
         try:
             yield
         finally:
@@ -151,7 +151,7 @@ class Hub:
         if not self._polls:
             sources = [("job", self._job, _JOB_S), ("drill", self._drill, _FACTS_S)]
             sources += [("facts", self._facts, _FACTS_S), ("ab", self._ab, _AB_S)]
-            self._polls = [asyncio.create_task(self._poll(*source)) for source in sources]
+            self._polls = [_begun(self._poll(*source)) for source in sources]
         try:
             yield
         finally:
@@ -198,6 +198,18 @@ def job_shown(view: JobView) -> Shown:
     names = [name for name in JobView.__slots__ if name != "checkpoints"]
     checkpoints = [{"at": each.at, "duration_ms": each.duration_ms} for each in view.checkpoints]
     return {**{name: getattr(view, name) for name in names}, "checkpoints": checkpoints}
+
+
+def _begun(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Return a task whose failure is logged when it happens, as nobody awaits it."""
+    task = asyncio.create_task(work)
+    task.add_done_callback(_report)
+    return task
+
+
+def _report(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        _log.error("the page follows %s no longer", task.get_name(), exc_info=error)
 
 
 def _now_ms() -> int:

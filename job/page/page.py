@@ -84,8 +84,9 @@ class _Guarded:
             if message["type"] == "http.response.start":
                 own = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
                 message["headers"] = [*message["headers"], *own]
-                if not path.startswith("/static"):
-                    message["headers"].append((b"cache-control", b"no-store"))
+                # Scripts are asked for again, as a newer server may have others; mostly the answer is "not modified".
+                stored = b"no-cache" if path.startswith("/static") else b"no-store"
+                message["headers"].append((b"cache-control", stored))
             await send(message)
 
         path = _path(scope)

@@ -127,6 +127,7 @@ class WhatIf:
                 "group": _group(loaded.bundle, item),
                 "score": score,
                 "reason": reason_text(reason),
+                "because": _title(loaded.bundle, reason) if isinstance(reason, str) else "",
             }
             for item, score, reason in rows
         ]

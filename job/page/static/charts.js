@@ -22,7 +22,7 @@ export function chart(place, series, { time = true, height = place.clientHeight,
       x.space = 90;
     }
     plot = new window.uPlot({
-      width: place.clientWidth, height, legend: { show: false }, cursor: { show: false }, padding: [8, 8, 0, 0],
+      width: place.clientWidth, height, legend: { show: false }, cursor: { show: false }, padding: [8, time ? 30 : 8, 0, 0],
       scales: { x: { time: false, ...(labels ? { range: [-0.6, labels.length - 0.4] } : {}) }, y: { range: fromZero } },
       axes: [x, { ...axis(), size: 52, values: (_, marks) => marks.map(compact) }],
       series: [{}, ...series.map((each) => ({
@@ -45,6 +45,7 @@ export function chart(place, series, { time = true, height = place.clientHeight,
     set(next) {
       const empty = !next[0].length || next.slice(1).every((values) => values.every((v) => v === null));
       nothing.hidden = !empty;
+      place.classList.toggle("void", empty);
       data = next;
       if (plot) plot.setData(next);
       else draw();

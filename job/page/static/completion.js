@@ -24,7 +24,9 @@ export function complete(area, list, words) {
   };
   const offer = () => {
     const start = begun().toLowerCase();
-    const found = start ? words.filter((word) => word.toLowerCase().startsWith(start) && word.toLowerCase() !== start).slice(0, MOST) : [];
+    const fits = (word) => word.toLowerCase().startsWith(start) && word.length > start.length;
+    // The shortest first: of user_behavior and user_behavior_all that is the one to type less for.
+    const found = start ? words.filter(fits).sort((one, other) => one.length - other.length).slice(0, MOST) : [];
     chosen = 0;
     list.replaceChildren(...found.map((word, i) => {
       const option = el("li", { role: "option", id: `word-${i}`, text: word });

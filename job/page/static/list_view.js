@@ -5,7 +5,7 @@ const WHYS = { model: "scored by the model", trending: "trending now", popular: 
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const MOVE_MS = 450;
 
-/** Why an item is in the list, in words; `because` reasons name the item of the history. */
+/** Why an item is in the list, in words; a reason that names an item of the history comes with its title. */
 export const why = (entry) => (entry.reason?.startsWith("because:") ? `because of ${entry.because || entry.reason.slice(8)}` : WHYS[entry.reason] ?? entry.reason ?? "");
 
 /** Show a list in an <ol>; rows that stay move to their places. `acts(entry)` gives a row's buttons. */
@@ -19,7 +19,7 @@ export function showList(place, entries, before, acts) {
   for (const each of place.children) {
     const top = old.get(each.dataset.item);
     const distance = top === undefined ? 0 : top - each.getBoundingClientRect().top;
-    if (top === undefined) each.animate([{ opacity: 0 }, { opacity: 1 }], { duration: MOVE_MS, easing: "ease-out" });
+    if (top === undefined) each.animate([{ opacity: 0.2 }, { opacity: 1 }], { duration: MOVE_MS, easing: "ease-out" });
     else if (distance) each.animate([{ transform: `translateY(${distance}px)` }, { transform: "none" }], { duration: MOVE_MS, easing: "ease-in-out" });
   }
 }

@@ -1,7 +1,7 @@
 // Live: what the server's stream says, as it comes.
 import { chart } from "./charts.js";
 import { byId, clock, count, el, root, span, userLink } from "./dom.js";
-import { follow, trouble } from "./net.js";
+import { follow } from "./net.js";
 import { showAb, showDrill, showLetters, showModels } from "./live_cards.js";
 
 const FEED = 10;
@@ -44,7 +44,7 @@ const behaviorRow = (each) => el("tr", {},
 
 const listRow = (each) => el("tr", {},
   el("td", {}, userLink(each.user_id)), el("td", { text: each.first || "empty" }),
-  el("td", { text: each.made_by }), el("td", { className: "n", text: span(each.freshness_ms) }));
+  el("td", { text: each.made_by, title: each.made_by }), el("td", { className: "n", text: span(each.freshness_ms) }));
 
 function showJob(job) {
   const place = byId("job");
@@ -55,8 +55,6 @@ function showJob(job) {
   byId("restarts").title = job.last_failure ?? "";
   lastCheckpoint = job.checkpoints.at(-1)?.at ?? null;
   charts.checkpoint.set([job.checkpoints.map((each) => each.at / 1000), job.checkpoints.map((each) => each.duration_ms)]);
-  const down = !["running", "waiting"].includes(job.state);
-  trouble("job", down ? `${job.sentence} Behaviours that are sent are stored, and applied when it is back.` : null);
   showAge();
 }
 

@@ -1,5 +1,5 @@
 // Requests and streams of events. While the server does not answer the page says so, and goes on by itself afterwards.
-import { byId } from "./dom.js";
+import { byId, root } from "./dom.js";
 
 const RETRY_MS = 1000;
 const troubles = new Map();
@@ -36,6 +36,7 @@ export function follow(url, handlers, onReturn = () => {}) {
       close();
       trouble("stream", "The server does not answer. Trying again every second; what you see is as it was.");
       timer = setTimeout(open, RETRY_MS);
+      signInAgain();
     };
     for (const [name, handle] of Object.entries(handlers)) {
       source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
@@ -46,6 +47,13 @@ export function follow(url, handlers, onReturn = () => {}) {
   document.addEventListener("visibilitychange", () => (document.hidden ? close() : open()));
   addEventListener("pagehide", close);
   addEventListener("pageshow", open);
+}
+
+/** Go to the sign-in where that is why a stream was refused: its time is over, or its key was taken away. */
+async function signInAgain() {
+  try {
+    if ((await fetch(`${root}/items`)).status === 401) location.reload();
+  } catch { /* the server is away */ }
 }
 
 /** Ask the server; a refusal is an Error whose message is a sentence for people. */

@@ -1,11 +1,12 @@
 // A user: history, list, and what the last behaviour moved. Buttons send behaviours; the list comes back by the stream.
 import { byId, el, root, when } from "./dom.js";
 import { showList } from "./list_view.js";
-import { offerItems } from "./items.js";
+import { offerItems, titleOf } from "./items.js";
 import { ask, follow, trouble } from "./net.js";
 
 const SLOW_MS = 5000;
-const HISTORY = 30;
+const HISTORY = 15;
+const CALM_MS = 700;
 const data = JSON.parse(byId("data").textContent);
 const terminal = new Set(data.actions.filter((each) => each.kind === "terminal").map((each) => each.name));
 const reversal = data.actions.find((each) => each.kind === "reversal")?.name;
@@ -14,9 +15,10 @@ const first = (kind, liked) => data.actions.find((each) => each.name === liked)?
 const offered = [first("positive", "click"), first("terminal", "buy"), first("negative", "dislike")].filter(Boolean);
 
 let list = data.list;
-let before = data.before;
 let history = data.behaviors;
 let sent = null;
+let seen = { list: data.list, before: data.before };
+let next = null, shownAt = 0;
 
 const same = (one, other) => one.log_partition === other.log_partition && one.log_offset === other.log_offset;
 const covers = (made, behavior) => made.log_partition === behavior.log_partition && made.log_offset >= behavior.log_offset;
@@ -30,7 +32,18 @@ function acts(entry) {
   }));
 }
 
+/** Show the newest list: at once, or a moment after the one before, so that rows can be read while many come. */
+function showSoon({ now = false } = {}) {
+  clearTimeout(next);
+  const wait = now ? 0 : shownAt + CALM_MS - performance.now();
+  if (wait > 0) next = setTimeout(showCurrent, wait);
+  else showCurrent();
+}
+
 function showCurrent() {
+  shownAt = performance.now();
+  const before = list === seen.list ? seen.before : seen.list;
+  seen = { list, before };
   const entries = list?.entries ?? [];
   showList(byId("list"), entries, before?.entries, acts);
   byId("no-list").hidden = entries.length > 0;
@@ -77,8 +90,10 @@ async function send(action, item, name) {
     sent = { ...place, clicked, action, name };
     if (!history.some((each) => same(each, place))) history.push({ ...place, action, item_id: item, title: name === item ? "" : name, at: place.at, waits: true });
     showHistory();
-    if (list && covers(list, sent)) arrived();
-    else setTimeout(isSlow, SLOW_MS, sent);
+    if (list && covers(list, sent)) {
+      showSoon({ now: true });
+      arrived();
+    } else setTimeout(isSlow, SLOW_MS, sent);
   } catch (error) {
     say("bad", error.message);
   }
@@ -90,7 +105,7 @@ function isSlow(waited) {
 
 function arrived() {
   const ms = Math.round(performance.now() - sent.clicked);
-  const was = new Map((before?.entries ?? []).map((entry, position) => [entry.item_id, position]));
+  const was = new Map((seen.before?.entries ?? []).map((entry, position) => [entry.item_id, position]));
   const fresh = list.entries.filter((entry) => !was.has(entry.item_id)).length;
   const moved = list.entries.filter((entry, position) => was.has(entry.item_id) && was.get(entry.item_id) !== position).length;
   const effect = fresh || moved ? `${fresh} new, ${moved} moved` : "the same items in the same places";
@@ -100,7 +115,6 @@ function arrived() {
 
 function onList(news) {
   if (list?.version && news.version && news.epoch === list.epoch && news.version <= list.version) return;
-  before = list;
   list = news;
   for (const each of history) if (covers(news, each)) each.waits = false;
   const cause = { log_partition: news.log_partition, log_offset: news.log_offset };
@@ -108,26 +122,26 @@ function onList(news) {
     history.push({ ...cause, action: news.action, item_id: news.item_id, title: news.title, at: news.at });
   }
   showHistory();
-  showCurrent();
-  if (sent && covers(news, sent)) arrived();
+  const mine = sent && covers(news, sent);
+  showSoon({ now: mine });
+  if (mine) arrived();
 }
 
 async function reload() {
   const now = await ask(`${root}/user?id=${encodeURIComponent(data.user)}`);
   if (now.list && now.list.version !== list?.version) {
-    before = list;
     list = now.list;
+    showCurrent();
     if (sent && covers(list, sent)) arrived();
   }
   history = now.behaviors;
   showHistory();
-  showCurrent();
 }
 
 byId("act").addEventListener("submit", (event) => {
   event.preventDefault();
   const item = byId("item").value.trim();
-  if (item) send(byId("action").value, item, byId("items").querySelector(`option[value="${CSS.escape(item)}"]`)?.label || item);
+  if (item) send(byId("action").value, item, titleOf(item) || item);
 });
 offerItems(byId("item"), byId("items"));
 showHistory();

@@ -1,12 +1,11 @@
 // What if: a history by hand, and the lists that two bundles make of it.
 import { byId, el, root } from "./dom.js";
-import { offerItems } from "./items.js";
+import { offerItems, titleOf } from "./items.js";
 import { showList } from "./list_view.js";
 import { ask } from "./net.js";
 
 const sides = ["left", "right"];
 const key = "what-if";
-const titles = new Map();
 const shown = { left: null, right: null };
 const running = { left: null, right: null };
 let history = [];
@@ -41,7 +40,6 @@ async function update(side) {
   try {
     const acts = history.map(({ action, item_id }) => ({ action, item_id }));
     const answer = await ask(`${root}/what-if`, { bundle: byId(`${side}-bundle`).value, history: acts }, { signal: mine.signal });
-    for (const entry of answer.entries) entry.because = titles.get(entry.reason?.slice(8));
     const skipped = history.length - answer.known;
     facts.textContent = `${answer.recommender}, version ${answer.version}${skipped ? `; it does not know ${skipped} of the items` : ""}`;
     showList(place, answer.entries, shown[side], null);
@@ -61,8 +59,7 @@ byId("add")?.addEventListener("submit", (event) => {
   const input = byId("item");
   const item = input.value.trim();
   if (!item) return;
-  const title = byId("items").querySelector(`option[value="${CSS.escape(item)}"]`)?.label ?? "";
-  titles.set(item, title);
+  const title = titleOf(item);
   input.value = "";
   input.focus();
   change([...history, { action: byId("action").value, item_id: item, title }]);
@@ -72,7 +69,5 @@ if (byId("add")) {
   for (const side of sides) {
     byId(`${side}-bundle`).addEventListener("change", () => { shown[side] = null; update(side); });
   }
-  const stored = JSON.parse(sessionStorage.getItem(key) ?? "[]");
-  for (const each of stored) titles.set(each.item_id, each.title);
-  change(stored);
+  change(JSON.parse(sessionStorage.getItem(key) ?? "[]"));
 }
