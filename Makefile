@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: setup stream-peers demo lint test-unit test test-all test-gpu bench-accuracy docs wheel requirements clean
+.PHONY: setup browser screenshots stream-peers demo lint test-unit test test-all test-gpu bench-accuracy docs wheel requirements clean
 
 setup: .venv/.ready
 
@@ -35,6 +35,14 @@ requirements: .uv/.ready  ## pin every .in again
 
 demo: setup  ## cluster, data, model, job, replay, queries; ends by itself
 	$(BIN)/recloop demo $(ARGS)
+
+browser:  ## Debian's Chromium, if there is none: what the page is tested in
+	@command -v "$${RECLOOP_CHROMIUM:-chromium}" > /dev/null \
+	  || { apt-get update --quiet && DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends chromium; } \
+	  || echo "There is no Chromium, and none could be installed: the tests in a browser are skipped."
+
+screenshots: setup browser  ## the pictures of docs/page.md, anew
+	$(BIN)/python -m tests.page.screenshots
 
 lint: setup
 	$(BIN)/ruff check .
