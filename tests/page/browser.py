@@ -23,7 +23,9 @@ class Watched:
 
     def faults(self) -> list[str]:
         """What axe-core finds, of any impact."""
-        self.page.wait_for_function("document.getAnimations().length === 0")  # half faded in, a text has no contrast
+        # Half faded in, a text has no contrast.
+        still = "Promise.allSettled(document.getAnimations().map((each) => each.finished)).then(() => null)"
+        self.page.evaluate(still)
         found = Axe().run(self.page).response["violations"]
         return [f"{each['id']} ({each['impact']}): {each['nodes'][0]['html']}" for each in found]
 

@@ -34,23 +34,26 @@ PARTITIONS = 4
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """A running server, its job, and its folder.
+    """A running server.
 
     Attributes:
         url: of the server; the page is below /page.
-        job: makes the lists; may be stopped and started.
         serving: the server's parts.
-        folder: of everything.
     """
 
     url: str
-    job: InProcessJob
     serving: Serving
-    folder: Path
 
     @property
     def page(self) -> str:
         return f"{self.url}/page"
+
+
+@dataclass(frozen=True, slots=True)
+class OwnSite(Site):
+    """A running server over lists that a job in this process makes; it may be stopped and started."""
+
+    job: InProcessJob
 
 
 def recent(dataset: Dataset, count: int) -> Sequence[UserBehavior]:
@@ -79,7 +82,7 @@ def free_port() -> int:
 
 
 @contextmanager
-def site_in(folder: Path, bundle: Bundle, behaviors: Sequence[UserBehavior], **given: Any) -> Iterator[Site]:
+def site_in(folder: Path, bundle: Bundle, behaviors: Sequence[UserBehavior], **given: Any) -> Iterator[OwnSite]:
     """A server over a log with these behaviours, of each of which there is a list."""
     settings = job_settings(folder, bundle)
     with LogWriter(settings.log.folder, PARTITIONS) as log:
@@ -87,15 +90,23 @@ def site_in(folder: Path, bundle: Bundle, behaviors: Sequence[UserBehavior], **g
     job = InProcessJob(settings, folder / "lists")
     job.drain()
     job.start()
-    places = {name: folder / name for name in ("store", "cluster", "drill")}
-    options = serve_settings(**{"port": free_port(), "registry": str(folder / "registry"), **places, **given})
-    port = options.port
     try:
-        with open_serving(settings, options) as serving, served(create_app(serving, page=page_of(serving)), port):
-            wait_until(lambda: not serving.follower.state().behind, timeout_s=60, what="the follower has caught up")
-            yield Site(f"http://127.0.0.1:{port}", job, serving, folder)
+        with site_over(settings, folder, **given) as site:
+            yield OwnSite(site.url, site.serving, job)
     finally:
         job.close()
+
+
+@contextmanager
+def site_over(settings: JobSettings, folder: Path, **given: Any) -> Iterator[Site]:
+    """A server of a job; it has read all lists that were there."""
+    places = {name: folder / name for name in ("store", "cluster", "drill")}
+    options = serve_settings(**{"port": free_port(), "registry": str(folder / "registry"), **places, **given})
+    with open_serving(settings, options) as serving:
+        app = create_app(serving, page=page_of(serving))
+        with served(app, options.port):
+            wait_until(lambda: not serving.follower.state().behind, timeout_s=60, what="the follower has caught up")
+            yield Site(f"http://127.0.0.1:{options.port}", serving)
 
 
 @contextmanager
@@ -113,7 +124,7 @@ def served(app: Any, port: int) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def site(ml_100k: Dataset, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(ml_100k: Dataset, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSite]:
     """The server that most tests share, without keys."""
     folder = tmp_path_factory.mktemp("site")
     registry = Registry(str(folder / "registry"))

@@ -1,5 +1,6 @@
-"""The pictures of docs/page.md: `python -m tests.page.screenshots`, on real data with the job's own functions."""
+"""The pictures of docs/page.md, of a job on a cluster with real data: `python -m tests.page.screenshots`."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,65 +10,96 @@ from threading import Event, Thread
 
 from playwright.sync_api import Browser, Page, expect
 
+from job.cluster import ClusterSpec
 from job.deployment.shipping import PROJECT
-from job.replay.log_writer import LogLockedError, LogWriter
-from model.bundles.bundle import Bundle
+from job.replay.log_writer import LogLockedError, LogWriter, PartitionWriter
+from job.settings.job_settings import JobSettings, load
+from job.trial import accounted, launch, trial_cluster
 from model.datasets.action_map import parse_action_map
 from model.datasets.download import fetch_ml_100k
 from model.datasets.prepare import Request, prepare
 from model.datasets.prepared import Dataset
 from model.datasets.sources import SOURCES
 from model.records import UserBehavior
+from model.registry.pointers import Version
 from model.registry.registry import Registry
 from model.waiting import retry
+from tests.job.fixtures import BAD_LINES
+from tests.job.waiting import wait_until
 from tests.page.browser import PHONE, WIDE, browser_at, watched
-from tests.page.conftest import Site, find_chromium, recent, site_in
+from tests.page.conftest import Site, find_chromium, recent, site_over
 
 IMAGES = PROJECT / "docs/img"
-BEHAVIORS = 3_000
-A_SECOND = 12
-EPOCHS = 4
-LIVE_MS = 20_000
-SETTLED_MS = 2_000
+OLD, NEW = 3_000, 3_000
+A_SECOND = 20
+EPOCHS = 2
+DRILL = Path(".recloop/drill")
+LIVE_MS = 30_000
+SETTLED_MS = 2_500
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(prefix="recloop-") as scratch:
         folder = Path(scratch)
-        dataset, bundle = prepared(folder)
-        behaviors = recent(dataset, BEHAVIORS)
-        old, new = behaviors[: BEHAVIORS // 2], behaviors[BEHAVIORS // 2 :]
-        with (
-            site_in(folder / "site", bundle, old, registry=str(folder / "registry")) as site,
-            browser_at(find_chromium() or "chromium") as browser,
-            sending(site, new),
-        ):
-            for scheme in ("light", "dark"):
-                take(browser, site, scheme)
+        dataset = prepared(folder)
+        versions = registered(folder, dataset)
+        settings = job_settings(folder, versions)
+        behaviors = recent(dataset, OLD + NEW)
+        with LogWriter(settings.log.folder) as log:
+            log.append(behaviors[:OLD])
+        writer = PartitionWriter(settings.log.folder, 0)
+        writer.append(BAD_LINES)
+        writer.close()
+        with trial_cluster(ClusterSpec(folder / "cluster", task_managers=1)) as cluster:
+            launch(cluster, settings)
+            wait_until(
+                lambda: accounted(settings.tables.folder) >= OLD + len(BAD_LINES), timeout_s=240, what="the lists"
+            )
+            with (
+                site_over(settings, folder, bundle=folder / "sasrec", cluster=cluster.directory, drill=DRILL) as site,
+                sending(settings.log.folder, behaviors[OLD:]),
+                browser_at(find_chromium() or "chromium") as browser,
+            ):
+                for scheme in ("light", "dark"):
+                    take(browser, site, scheme)
 
 
-def prepared(folder: Path) -> tuple[Dataset, Bundle]:
+def prepared(folder: Path) -> Dataset:
+    path = fetch_ml_100k(PROJECT / ".recloop/cache")
+    request = Request("ml-100k", "ml-100k", path, parse_action_map("", SOURCES["ml-100k"].actions))
+    return prepare(request, folder / "data").dataset
+
+
+def registered(folder: Path, dataset: Dataset) -> list[Version]:
+    """Two models in a registry, the second current."""
     from model.fit import FitConfig, fit
     from model.training.train import TrainConfig
 
-    path = fetch_ml_100k(PROJECT / ".recloop/cache")
-    request = Request("ml-100k", "ml-100k", path, parse_action_map("", SOURCES["ml-100k"].actions))
-    dataset = prepare(request, folder / "data").dataset
     registry = Registry(str(folder / "registry"))
+    versions = []
     for kind, training in (("item-cf", None), ("sasrec", TrainConfig(epochs=EPOCHS))):
         config = FitConfig(recommender=kind, settings=training)
         bundle = fit(dataset, folder / kind, config, datetime.now(UTC)).bundle
-        registry.promote("ml-100k", registry.register(bundle.path, "ml-100k").id)
-    return dataset, bundle
+        versions.append(registry.register(bundle.path, "ml-100k"))
+        registry.promote("ml-100k", versions[-1].id)
+    return versions
+
+
+def job_settings(folder: Path, versions: Sequence[Version]) -> JobSettings:
+    """Settings of an A/B test of both models."""
+    variants = {name: {"model": each.id, "weight": 1} for name, each in zip(("old", "new"), versions, strict=True)}
+    models = {"url": str(folder / "registry"), "name": "ml-100k", "cache": str(folder / "cache"), "variants": variants}
+    places = {"log.folder": "log", "tables.folder": "tables", "publish.lists_folder": "lists"}
+    overrides = [f"{name}={json.dumps(str(folder / place))}" for name, place in places.items()]
+    return load(overrides=overrides, defaults={"models": models}).resolved()
 
 
 @contextmanager
-def sending(site: Site, behaviors: Sequence[UserBehavior]) -> Iterator[None]:
+def sending(log: Path, behaviors: Sequence[UserBehavior]) -> Iterator[None]:
     """Appends behaviours during the block, as a live log grows."""
     over = Event()
 
     def send() -> None:
-        log = site.folder / "log"
         for each in behaviors:
             if over.wait(1 / A_SECOND):
                 return
@@ -85,11 +117,12 @@ def sending(site: Site, behaviors: Sequence[UserBehavior]) -> Iterator[None]:
 
 def take(browser: Browser, site: Site, scheme: str) -> None:
     """Takes every picture of one theme."""
-    with watched(browser, size=WIDE, color_scheme=scheme, device_scale_factor=1) as seen:
+    with watched(browser, size=WIDE, color_scheme=scheme) as seen:
         seen.page.goto(f"{site.page}/")
+        expect(seen.page.locator("#job")).to_have_attribute("data-state", "running", timeout=60_000)
         seen.page.wait_for_timeout(LIVE_MS)
-        picture(seen.page, f"live-{scheme}")
-        user = str(seen.page.locator("#behaviors a").first.text_content())
+        picture(seen.page, f"live-{scheme}", whole=True)
+        user = next(site.serving.store.users())
         act(seen.page, site, user)
         picture(seen.page, f"user-{scheme}")
         seen.page.goto(f"{site.page}/what-if")
@@ -117,14 +150,14 @@ def act(page: Page, site: Site, user: str) -> None:
     """Clicks on the second item of a user's list, and waits for the list that follows."""
     page.goto(f"{site.page}/users/{user}")
     page.locator('#list li:nth-child(2) button[data-act="click"]').click()
-    expect(page.locator("#effect")).to_have_attribute("data-state", "good")
+    expect(page.locator("#effect")).to_have_attribute("data-state", "good", timeout=60_000)
     page.wait_for_timeout(SETTLED_MS)
 
 
-def picture(page: Page, name: str) -> None:
-    """Takes what a window shows, without what is below it."""
+def picture(page: Page, name: str, *, whole: bool = False) -> None:
+    """Takes what a window shows, or the whole page."""
     IMAGES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled")
+    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", full_page=whole)
 
 
 if __name__ == "__main__":

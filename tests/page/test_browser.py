@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Dialog, expect
 from model.bundles.bundle import Bundle
 from model.datasets.prepared import Dataset
 from tests.page.browser import PHONE, WIDE, Watched, browser_at, watched
-from tests.page.conftest import KEY, Site, free_port, recent, site_in
+from tests.page.conftest import KEY, OwnSite, Site, free_port, recent, site_in
 
 pytestmark = pytest.mark.heavy
 PAGES = ("/", "/users", "/what-if", "/tables", "/models", "/nothing-here")
@@ -118,7 +118,7 @@ def test_the_keyboard_is_enough(site: Site, browser: Browser) -> None:
 
 
 @pytest.mark.slow
-def test_while_the_job_is_down_a_click_is_stored_and_its_list_comes_later(site: Site, browser: Browser) -> None:
+def test_while_the_job_is_down_a_click_is_stored_and_its_list_comes_later(site: OwnSite, browser: Browser) -> None:
     with watched(browser) as seen:
         seen.page.goto(f"{site.page}/users/{user_of(site)}")
         site.job.stop()
