@@ -29,7 +29,7 @@ from tests.job.waiting import wait_until
 from tests.page.browser import PHONE, WIDE, browser_at, watched
 from tests.page.conftest import Site, find_chromium, recent, site_over
 
-IMAGES = PROJECT / "docs/img"
+IMAGES, SHOWN_IN = PROJECT / "docs/img", PROJECT / "docs/page.md"
 OLD, NEW = 3_000, 3_000
 A_SECOND = 20
 EPOCHS = 2
@@ -155,7 +155,9 @@ def act(page: Page, site: Site, user: str) -> None:
 
 
 def picture(page: Page, name: str, *, whole: bool = False) -> None:
-    """Takes what a window shows, or the whole page."""
+    """Takes what a window shows, or the whole page, if docs/page.md shows it."""
+    if f"img/{name}.png" not in SHOWN_IN.read_text():
+        return
     IMAGES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", full_page=whole)
 
