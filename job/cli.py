@@ -18,6 +18,7 @@ from job.commands import (
     models,
     replay,
     score,
+    serve,
     sql,
     status,
     train,
@@ -47,6 +48,7 @@ app.command(epilog=replay.EXAMPLES)(replay.replay)
 app.command()(sql.sql)
 app.command()(lists.lists)
 app.command()(score.score)
+app.command(epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(ab.app, name="ab")
 app.command()(compact.compact)
 app.command()(drill.drill)

@@ -8,7 +8,7 @@ from job.settings.planned_job import JobPlan
 from job.topology.native_kafka import publish_lists
 from job.topology.operators import Operators
 from job.topology.placement import kept_apart, reserve_slots
-from job.topology.sinks import publish, write_table
+from job.topology.sinks import append_lists, publish, write_table
 from job.topology.sources import log_input
 from job.topology.streams import element_type, keyed, side_output, step, use_process_mode, use_thread_mode
 from udfs.flink.tags import (
@@ -84,6 +84,7 @@ def _publish_topics(
     """Publish lists and dead letters to their topics."""
     if settings.publishes_natively:
         publish_lists(env, lists, settings)
+    append_lists(lists, operators.write_lists)
     use_process_mode(env)
     publish(lists, operators.publish_lists, operators.publishing, "publish-lists")
     publish(dead_letters, operators.publish_dead_letters, operators.publishing, "publish-dead-letters")

@@ -49,6 +49,9 @@ GOALS = (
     Goal("state_bytes_per_user", "state per user", (800,), at_least=False, unit=" bytes"),
     Goal("full_cpu_over_step_cpu", "CPU of scoring by a full pass over by a step", (5,), at_least=True),
     Goal("job_events_per_s_incremental", "lists a second by steps", (10_000,), at_least=True),
+    Goal("read_p99_ms_at_500_a_second", "a read at 500 a second, p99", (10,), at_least=False, unit=" ms"),
+    Goal("reads_per_s", "reads a second", (2_000,), at_least=True),
+    Goal("reads_over_bare_asgi", "reads over a bare ASGI application's", (0.5,), at_least=True),
 )
 
 

@@ -12,6 +12,7 @@ from job.bench.many_users import measure_users
 from job.bench.model_alone import measure_model
 from job.bench.plain_pyflink import measure_plain_pyflink
 from job.bench.results import Results
+from job.bench.serving import measure_serving
 from job.bench.state_size import measure_state
 from job.bench.whole_job import measure_job
 from job.bench.workload import Workload
@@ -43,6 +44,7 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "users": _alone(measure_users),
         "state": _alone(measure_state),
         "incremental": _alone(measure_incremental),
+        "serving": _alone(measure_serving),
     }
 )
 """Name -> the function that measures it; the names are the fields of `Results`."""

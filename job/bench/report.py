@@ -19,7 +19,7 @@ class Grid:
 
 def grids(results: Results) -> list[Grid]:
     """Return the tables that have rows, the goals first."""
-    made = (goals_grid(results), _speeds(results), _freshness(results), _cpu(results), _size(results))
+    made = (goals_grid(results), _speeds(results), _freshness(results), _reads(results), _cpu(results), _size(results))
     return [grid for grid in made if grid.rows]
 
 
@@ -115,6 +115,31 @@ def _freshness(results: Results) -> Grid:
         for load in loads
     )
     return Grid("freshness, append to new list", ("load", "a second", "lists", "p50 ms", "p99 ms", "longest ms"), rows)
+
+
+def _reads(results: Results) -> Grid:
+    serving = results.serving
+    loads = (
+        ()
+        if serving is None
+        else (
+            (f"recloop serve, {serving.users:,} users, at a rate", serving.at_rate),
+            ("recloop serve at its limit", serving.at_limit),
+            ("a bare ASGI application at its limit", serving.bare_at_limit),
+        )
+    )
+    rows = tuple(
+        (
+            name,
+            f"{load.per_s:,.0f}",
+            f"{load.bytes_mean:,.0f}",
+            f"{load.p50_ms:.1f}",
+            f"{load.p99_ms:.1f}",
+            f"{load.max_ms:.0f}",
+        )
+        for name, load in loads
+    )
+    return Grid("reads of lists", ("who", "a second", "bytes", "p50 ms", "p99 ms", "longest ms"), rows)
 
 
 def _cpu(results: Results) -> Grid:

@@ -12,6 +12,7 @@ from job.bench.incremental import Incremental
 from job.bench.many_users import ManyUsers
 from job.bench.model_alone import ModelAlone
 from job.bench.plain_pyflink import PlainPyFlink
+from job.bench.serving import ServingSpeed
 from job.bench.state_size import StateSize
 from job.bench.whole_job import TimedJob, WholeJob
 from job.bench.workload import LISTED
@@ -36,6 +37,7 @@ class Results:
     users: ManyUsers | None = None
     state: StateSize | None = None
     incremental: Incremental | None = None
+    serving: ServingSpeed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,7 @@ def figures(results: Results) -> dict[str, float | None]:
         "incremental_over_full": _over(stepped, passed),
         "stepped_share": None if incremental is None else incremental.stepped_share,
         "full_cpu_over_step_cpu": None if incremental is None else incremental.pass_cpu_us / incremental.step_cpu_us,
+        **_serving(results.serving),
     }
 
 
@@ -171,6 +174,15 @@ def _peer(name: str, job: float | None, peer: PeerSpeed | None) -> dict[str, flo
         f"{name}_batched_events_per_s": batched,
         f"job_over_{name}": _over(job, documented),
         f"job_over_{name}_batched": _over(job, batched),
+    }
+
+
+def _serving(serving: ServingSpeed | None) -> dict[str, float | None]:
+    return {
+        "read_p99_ms_at_500_a_second": None if serving is None else serving.at_rate.p99_ms,
+        "reads_per_s": None if serving is None else serving.at_limit.per_s,
+        "reads_over_bare_asgi": None if serving is None else serving.over_bare,
+        "lists_followed_per_s": None if serving is None else serving.filled_per_s,
     }
 
 

@@ -23,6 +23,8 @@ class Scale:
         many_users: users in the large state.
         state_users: users whose state size is measured.
         state_events: behaviours of each of them.
+        served_users: lists in the store that reads are measured on.
+        serving_s: the time for which each load of reads lasts.
         variants: whether contenders are tried in each of their forms; else plain PyFlink is tried in the form that was
             best in full runs, and the job with its own settings.
     """
@@ -42,6 +44,8 @@ class Scale:
     many_users: int = 1_000_000
     state_users: int = 20_000
     state_events: int = 20
+    served_users: int = 100_000
+    serving_s: float = 20.0
     variants: bool = True
 
 
@@ -57,6 +61,7 @@ QUICK = Scale(
     load_s=10.0,
     many_users=50_000,
     state_users=3_000,
+    serving_s=5.0,
     variants=False,
 )
 SMALLEST = Scale(
@@ -75,5 +80,7 @@ SMALLEST = Scale(
     many_users=500,
     state_users=500,
     state_events=20,
+    served_users=500,
+    serving_s=1.0,
     variants=False,
 )

@@ -9,13 +9,17 @@ from udfs.log.file_log import MANIFEST, FileLogReader, partition_file
 
 
 def make_ready(settings: JobSettings) -> None:
-    """Make an empty embedded log if there is none; check that a topic exists.
+    """Make an empty embedded log if there is none, also that of lists; check that a topic exists.
 
     Raises:
         SettingsError: no brokers are given.
+        PartitionCountError: the lists log was made with another flink.buckets.
         TopicError: there is no such topic, or it deletes appended records, or the brokers do not answer.
     """
     log = settings.log
+    if settings.publish.lists_folder is not None:
+        # A partition for each subtask of append-lists that there may ever be.
+        create_log(settings.publish.lists_folder, settings.flink.buckets)
     if log.kind == "kafka":
         check_login(settings.kafka)
         end_offsets(settings.kafka.connection(), log.topic)

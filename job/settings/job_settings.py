@@ -183,7 +183,10 @@ class JobSettings(BaseSettings):
             scoring = scoring.model_copy(update={"bundle": scoring.bundle.absolute()})
         log = self.log.model_copy(update={"folder": self.log.folder.absolute()})
         tables = self.tables.model_copy(update={"folder": self.tables.folder.absolute()})
-        apart = {"kafka": self.kafka.resolved(), "models": self.models.resolved()}
+        publish = self.publish
+        if publish.lists_folder is not None:
+            publish = publish.model_copy(update={"lists_folder": publish.lists_folder.absolute()})
+        apart = {"publish": publish, "kafka": self.kafka.resolved(), "models": self.models.resolved()}
         return self.model_copy(update={"scoring": scoring, "lists": lists, "log": log, "tables": tables, **apart})
 
 
@@ -250,6 +253,10 @@ def _check_new(settings: JobSettings) -> None:
             f"log.allowed_lateness ({log.allowed_lateness}) is below log.max_ahead ({log.max_ahead}): one event ahead "
             "of its time would make the others of its partition late until then; raise the first or lower the second"
         )
+        raise SettingsError(msg)
+    lists_folder = settings.publish.lists_folder
+    if lists_folder is not None and lists_folder.absolute() in {log.folder.absolute(), tables.folder.absolute()}:
+        msg = f"publish.lists_folder is {lists_folder}, which has something else: give lists a folder of their own"
         raise SettingsError(msg)
     if log.kind == "files" and log.folder.absolute() == tables.folder.absolute():
         msg = f"log.folder and tables.folder are both {log.folder}: give the tables a folder of their own"

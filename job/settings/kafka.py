@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from job.settings.given import SettingsError
-from job.settings.values import Brokers, File, Name, Partitions, SettingsGroup, Topic
+from job.settings.values import Brokers, File, Folder, Name, Partitions, SettingsGroup, Topic
 from model.registry.urls import absolute_place
 from udfs.kafka.connection import DEFAULT_SECURITY, KafkaConnection, Secret
 
@@ -80,10 +80,14 @@ class KafkaSettings(SettingsGroup):
 
 
 class PublishSettings(SettingsGroup):
-    """The rows that are also published to Kafka, beside the tables."""
+    """The rows that are also published, beside the tables: to Kafka, or to files that are followed as they grow."""
 
     lists_topic: Topic | None = Field(
         None, description="every new list, keyed by user; `recloop deploy` makes it, compacted"
+    )
+    lists_folder: Folder | None = Field(
+        None,
+        description="every new list, appended to files in this folder, which `recloop serve` follows without Kafka",
     )
     dead_letters_topic: Topic | None = Field(
         None, description="every dead letter, its reason in headers; `recloop deploy` makes it"

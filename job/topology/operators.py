@@ -29,6 +29,7 @@ from udfs.log.reader import Log
 from udfs.log.take_records import KeyRecords, TakeRecords
 from udfs.model_serving.score_candidates import PassUnscored, ScoreCandidates, Serving
 from udfs.model_serving.variants import Variant
+from udfs.publishing.list_files import WriteLists
 from udfs.publishing.publication import OutRecord, dead_letter_record, list_record
 from udfs.publishing.publish import Publish
 from udfs.trends.find_trends import FindTrends
@@ -70,6 +71,7 @@ class Operators:
         self.measure_feedback = MeasureFeedback(deployment)
         lists_topic = None if settings.publishes_natively else publish.lists_topic
         self.publish_lists = _publisher(settings, lists_topic, list_record)
+        self.write_lists = None if publish.lists_folder is None else WriteLists(publish.lists_folder)
         self.publish_dead_letters = _publisher(settings, publish.dead_letters_topic, dead_letter_record)
         # There are never more in flight: an AsyncFunction finishes them at the end of every bundle.
         self.publishing = settings.flink.bundle_size

@@ -11,6 +11,7 @@ from pyflink.datastream import AsyncDataStream, DataStream
 from pyflink.datastream.connectors.file_system import BucketAssigner, FileSink, RollingPolicy
 
 from job.topology.streams import step
+from udfs.publishing.list_files import WriteLists
 from udfs.publishing.publish import Publish
 
 
@@ -35,3 +36,12 @@ def publish(rows: DataStream, function: Publish | None, in_flight: int, uid: str
     if function is not None:
         nothing = AsyncDataStream.unordered_wait(rows, function, Time.seconds(0), in_flight, Types.STRING())
         step(nothing, uid).start_new_chain()
+
+
+def append_lists(lists: DataStream, function: WriteLists | None) -> None:
+    """Append rows of recommendation_lists to the embedded lists log; do nothing without a writer.
+
+    It runs in update-lists' chain and thread: a write to files waits for nobody.
+    """
+    if function is not None:
+        step(lists.flat_map(function, Types.STRING()), "append-lists")

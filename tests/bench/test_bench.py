@@ -91,3 +91,10 @@ def test_a_bench_that_is_broken_off_leaves_no_process(tmp_path: Path, how: signa
     finally:
         process.kill()
     assert running_in(out) == []
+
+
+def test_serving(tmp_path: Path) -> None:
+    told = measured(tmp_path / "bench", "serving")
+    assert told["read_p99_ms_at_500_a_second"] > 0
+    assert 0 < told["reads_over_bare_asgi"] < 1.2
+    assert "| recloop serve at its limit |" in (tmp_path / "bench" / "report.md").read_text()

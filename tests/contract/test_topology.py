@@ -32,6 +32,14 @@ def test_publishing_adds_its_operators_and_changes_no_other(flink: Any, tmp_path
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_lists_in_files_add_their_operator_and_change_no_other(flink: Any, tmp_path: Path) -> None:
+    without, with_it = (
+        own_operators(settings_in(tmp_path, *given)) for given in ((), (f"publish.lists_folder={tmp_path}/lists",))
+    )
+    assert without ^ with_it == {"append-lists | append-lists | parallelism 2 of 32"}
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_scoring_apart_is_alone_in_its_group_and_changes_no_operator(flink: Any, tmp_path: Path) -> None:
     apart = settings_in(tmp_path, "placement.scoring=gpu", "scoring.device=cuda")
     slot = Slot(cpu_cores=1.0, task_heap_mb=400)
