@@ -19,14 +19,14 @@ from job.demo import Folders
 from job.deployment.model_status import ModelStatus
 from job.deployment.status import JobStatus
 from job.drills.faults import FAULTS
-from job.drills.verdict import Verdict, judge_control
+from job.drills.verdict import Case, Verdict, judge
 from model.bundles.bundle import Bundle
 from model.compression.outcomes import Figures, Outcome, Report
 from model.datasets.generate import Synthetic, generate
 from model.evaluation.measures import Interval
 from model.registry.registry import Registry
 from tests.unit.bench.test_results import TIMED
-from tests.unit.drills.outputs import good_output
+from tests.unit.drills.outputs import PLANTED, good_output
 from tests.unit.model.tiny_bundle import write_tiny
 from tests.unit.tables.rows import HOUR, behavior, commit, made_list
 
@@ -73,7 +73,7 @@ def show_compress() -> None:
 
 def show_data() -> None:
     record = {"user_id": "u", "action": "click", "item_id": "i", "timestamp": 1_700_000_000_000}
-    lines = [json.dumps(record | {"timestamp": record["timestamp"] + at}) for at in range(20)]
+    lines = [json.dumps(record | {"timestamp": 1_700_000_000_000 + at}) for at in range(20)]
     Path("log.jsonl").write_text("\n".join([*lines, json.dumps(record | {"action": LONG})]))
     run("data", "prepare", "jsonl", "--path", "log.jsonl", "--name", "made", "--data-dir", ".")
 
@@ -86,7 +86,7 @@ def show_demo() -> None:
 
 def show_drill() -> None:
     run("drill", "--list")
-    drill._show(Verdict(judge_control(good_output()), []), Path(LONG), 1.0)
+    drill._show(Verdict(judge(Case(output=good_output(), planted=PLANTED)), []), Path(LONG), 1.0)
 
 
 def show_models() -> None:
