@@ -20,7 +20,9 @@ _TICK_MS = 500
 """ZooKeeper lets a session end after two ticks at the earliest; by default a tick is 2 s."""
 
 
-def ha_commands(java: Java, layout: Layout, configuration: Mapping[str, str], standby_port: int) -> dict[str, list[str]]:
+def ha_commands(
+    java: Java, layout: Layout, configuration: Mapping[str, str], standby_port: int
+) -> dict[str, list[str]]:
     """Return the command lines of ZooKeeper and both JobManagers, by name."""
     # Flink passes on to a TaskManager where the leader's code is, so that its port may be any.
     own = ["-D", f"rest.port={standby_port}", "-D", "blob.server.port=0"]

@@ -112,9 +112,10 @@ class _Phases:
 
 def _show(verdict: Verdict, out: Path, seconds: float) -> None:
     runs = (verdict.control, *verdict.faults)
-    table = Table(COLUMNS[0], *(cells(run)[0] for run in runs))
-    for name, *answers in list(zip(COLUMNS, *map(cells, runs), strict=True))[1:]:
-        table.add_row(f"{name} {QUESTIONS.get(name, '')}".strip(), *answers)
+    table = Table(*COLUMNS[: -len(QUESTIONS)], "broken")
+    for run in runs:
+        broken = ", ".join(name for name, finding in run.findings.items() if finding.holds is False)
+        table.add_row(*cells(run)[: -len(QUESTIONS)], broken or "none")
     console.print(table)
     for line in (line for run in runs for line in complaints(run)):
         console.print(line, style="red")

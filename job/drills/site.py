@@ -4,9 +4,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 
-from job.cluster import FlinkRest, RunningCluster
+from job.cluster import FlinkRest, RestError, RunningCluster
 from job.cluster.running import Progress
 from job.deployment.deploy import DeployRequest, Target, deploy
 from job.deployment.shipping import PROJECT
@@ -107,10 +108,19 @@ class Site:
         return max(self.checkpoints()[0], key=lambda each: each.checkpoint_id, default=None)
 
     def completes_another(self, *, timeout_s: float) -> bool:
-        """Wait until the job completes a checkpoint that begins from now on."""
-        counted = self.rest.checkpoints(self.job_id)
-        begun = max((each.checkpoint_id for each in counted.history), default=0)
-        return self.wait(lambda: any(each.checkpoint_id > begun for each in self.checkpoints()[0]), timeout_s=timeout_s)
+        """Wait until the job completes a checkpoint that begins from now on; return False if it is not in time."""
+        try:
+            history = self.rest.checkpoints(self.job_id).history
+        except RestError:
+            return False
+        begun = max((each.checkpoint_id for each in history), default=0)
+        return self.wait(partial(self._completed_after, begun), timeout_s=timeout_s)
+
+    def _completed_after(self, checkpoint_id: int) -> bool:
+        try:
+            return any(each.checkpoint_id > checkpoint_id for each in self.checkpoints()[0])
+        except RestError:  # it may answer the next time
+            return False
 
     def uncommitted_since(self, moment_ms: int) -> int:
         """Return how many behaviours were processed after a moment and are in no checkpoint."""

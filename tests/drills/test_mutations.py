@@ -15,15 +15,16 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(900)]
 
 AT_ONCE = '''    from pyflink.common import Types
 
-    from udfs.append_at_once import AppendAtOnce
+    from udfs.show_early import ShowEarly
 
-    rows.map(AppendAtOnce(str(folder.absolute() / table)), Types.STRING()).uid(f"write-{table}")
+    rows.map(ShowEarly(str(folder.absolute() / table)), Types.STRING()).uid(f"write-{table}")
 
 
 def write_table_once(rows: DataStream, table: str, folder: Path) -> None:
     """Write strings'''
-APPEND_AT_ONCE = '''"""A sink that shows each row at once, whatever checkpoint holds it."""
+SHOW_EARLY = '''"""A sink that shows rows once a second, whatever checkpoint holds them: at least once."""
 
+import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -31,23 +32,32 @@ from typing import Any
 from pyflink.datastream import MapFunction, RuntimeContext
 
 
-class AppendAtOnce(MapFunction):
-    """Append rows to a visible file."""
+class ShowEarly(MapFunction):
+    """Append rows to a hidden file, which gets a visible name every second."""
 
     def __init__(self, table: str) -> None:
         self._table = table
 
     def open(self, runtime_context: RuntimeContext) -> None:
-        """Make a file of its own."""
-        folder = Path(self._table) / "dt=2026-01-01" / "hour=00"
-        folder.mkdir(parents=True, exist_ok=True)
-        self._file = folder / f"part-{uuid.uuid4()}-0"
+        self._folder = Path(self._table) / "dt=2026-01-01" / "hour=00"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._hidden = self._folder / f".part-{uuid.uuid4()}-0"
+        self._lock, self._closed = threading.Lock(), threading.Event()
+        threading.Thread(target=self._show, daemon=True).start()
+
+    def close(self) -> None:
+        self._closed.set()
 
     def map(self, value: Any) -> str:
-        """Append."""
-        with self._file.open("a") as file:
+        with self._lock, self._hidden.open("a") as file:
             file.write(value if value.endswith("\\n") else value + "\\n")
         return ""
+
+    def _show(self) -> None:
+        while not self._closed.wait(1.0):
+            with self._lock:
+                if self._hidden.exists():
+                    self._hidden.rename(self._folder / f"part-{uuid.uuid4()}-0")
 '''
 
 
@@ -73,7 +83,7 @@ def broken(verdict: Verdict) -> dict[str, set[str]]:
 
 def test_rows_that_are_shown_before_their_checkpoint(tmp_path: Path) -> None:
     code = mutated(tmp_path / "code", "job/topology/sinks.py", '    """Write strings', f'    """Append."""\n{AT_ONCE}')
-    (code / "udfs" / "append_at_once.py").write_text(APPEND_AT_ONCE)
+    (code / "udfs" / "show_early.py").write_text(SHOW_EARLY)
     found = broken(drilled(code, "kill-task-manager", tmp_path))
     assert found["control"] == set()
     assert "I1" in found["kill-task-manager"]
