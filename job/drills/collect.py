@@ -110,7 +110,8 @@ def caught_up_ms(fed: Sequence[Fed], output: Output, since_ms: int | None) -> in
         return None
     done = _done_by_growth(fed, output)
     level = (end for at, end in done if at >= since_ms and end - at <= IDLE_MS)
-    return next(level, max((end for _, end in done), default=None))
+    last = max((end for _, end in done), default=None)
+    return next(level, None if last is None else max(last, since_ms))
 
 
 def _done_by_growth(fed: Sequence[Fed], output: Output) -> list[tuple[int, int]]:

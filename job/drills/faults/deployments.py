@@ -1,11 +1,10 @@
 """Faults of deployments: a TaskManager dies in the middle of one, and the job goes on with another parallelism."""
 
 import signal
-from contextlib import suppress
 from typing import ClassVar
 
-from job.cluster import NotRunningError
 from job.deployment.deploy import DeployError
+from job.drills.errors import DrillError
 from job.drills.evidence import Expectation
 from job.drills.faults.fault import Fault, Injected
 from job.drills.site import Site, now_ms
@@ -25,12 +24,12 @@ class _KillWhile(Fault):
 
     def inject(self, site: Site) -> Injected:
         """Deploy the job again, and kill the first TaskManager at the step."""
-        at_ms = now_ms()
+        killed: list[int] = []
 
         def kill(step: str) -> None:
-            if step == self.step:
-                with suppress(NotRunningError):
-                    site.cluster.kill_task_manager(0, signal.SIGKILL)
+            if step == self.step and not killed:
+                killed.append(now_ms())
+                site.cluster.kill_task_manager(0, signal.SIGKILL)
 
         outcome = "which succeeded all the same"
         try:
@@ -39,7 +38,10 @@ class _KillWhile(Fault):
             site.cluster.wait_until_ready(timeout_s=_READY_S)
             site.redeploy()
             outcome = "which failed, and was repeated"
-        return Injected(at_ms, f"TaskManager 0 got SIGKILL at the step {self.step!r} of a deployment, {outcome}")
+        if not killed:
+            msg = f"no deployment came to the step {self.step!r}"
+            raise DrillError(msg)
+        return Injected(killed[0], f"TaskManager 0 got SIGKILL at the step {self.step!r} of a deployment, {outcome}")
 
 
 class KillWhileSaving(_KillWhile):
@@ -85,6 +87,11 @@ class RescaleDown(Fault):
 
 
 def _rescale(site: Site, parallelism: int) -> Injected:
-    at_ms, before = now_ms(), site.settings.flink.parallelism
-    site.redeploy(parallelism)
-    return Injected(at_ms, f"the job was deployed with parallelism {parallelism} in place of {before}")
+    before, stopped = site.settings.flink.parallelism, [now_ms()]
+
+    def note(step: str) -> None:
+        if step == "stopping":
+            stopped.append(now_ms())
+
+    site.redeploy(parallelism, on_step=note)
+    return Injected(stopped[-1], f"the job was deployed with parallelism {parallelism} in place of {before}")

@@ -53,6 +53,10 @@ def test_a_job_that_is_always_late_has_caught_up_with_the_last_record() -> None:
     assert caught_up_ms(grown((1_000, 1), (2_000, 2)), output_written_at(8_000, 9_000), 8_000) == 9_000
 
 
+def test_a_job_that_had_nothing_left_to_do_has_caught_up_when_it_is_back() -> None:
+    assert caught_up_ms(grown((1_000, 1)), output_written_at(1_100), 8_000) == 8_000
+
+
 def test_a_job_that_never_restarted_has_not_caught_up() -> None:
     assert caught_up_ms(grown((1_000, 1)), output_written_at(1_100), None) is None
 
