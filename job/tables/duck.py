@@ -84,6 +84,7 @@ def _connected(
             connection.execute("SET python_enable_replacements = false")
             if memory_mb is not None:
                 connection.execute(f"SET memory_limit = '{memory_mb}MiB'")
+                connection.execute("SET temp_directory = ''")  # or it would go on in files of the current folder
             connection.execute(f"SET allowed_paths = [{', '.join(map(literal, names))}]")
             connection.execute("SET enable_external_access = false")
             connection.execute("SET lock_configuration = true")
@@ -123,7 +124,7 @@ def stream(tables_dir: Path, sql: str, *, memory_mb: int | None = None) -> Itera
     Args:
         tables_dir: the tables folder.
         sql: the statement.
-        memory_mb: the most memory that DuckDB may use, MiB; None leaves DuckDB's own bound.
+        memory_mb: the most memory that DuckDB may use, MiB, without files beyond it; None leaves DuckDB's own bounds.
     """
     check_reads_only(sql)
     flaws = Flaws()
