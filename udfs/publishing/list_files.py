@@ -20,6 +20,7 @@ from model.file_lock import try_lock
 from model.files import replace_file
 from model.waiting import wait_until
 from udfs.errors import LogError
+from udfs.flink.subtask import subtask_number
 from udfs.log.file_log import partition_file
 from udfs.publishing.publication import PublishedList
 
@@ -93,9 +94,7 @@ class WriteLists(FlatMapFunction):
 
     def open(self, context: RuntimeContext) -> None:
         """Open the subtask's partition."""
-        # In thread mode PyFlink asks for the index where Flink 2 has it no longer.
-        task: Any = context._runtime_context.getTaskInfo()  # type: ignore[attr-defined]
-        self._file = ListFile(self._folder, task.getIndexOfThisSubtask())
+        self._file = ListFile(self._folder, subtask_number(context))
 
     def close(self) -> None:
         """Close it."""

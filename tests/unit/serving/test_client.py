@@ -15,7 +15,7 @@ pytestmark = pytest.mark.heavy
 
 
 def test_the_client_reads_what_it_wrote_and_what_was_acknowledged_outlives_a_kill(world: World) -> None:
-    world.publish(list_row("u/é", ("a", "b")))
+    world.publish(list_row("u/é", ("a", "b"), log_offset=-1))
     with served(world.folder) as server, Client(server.url) as client:
         sent = BehaviorIn(user_id="u/é", action="click", item_id="a", event_id="e")
         accepted = client.append(sent)

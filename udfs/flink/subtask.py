@@ -1,0 +1,12 @@
+"""The number of a subtask, which PyFlink's own method does not find in thread mode."""
+
+from typing import Any
+
+
+def subtask_number(context: Any) -> int:
+    """Return the number of a function's subtask, from 0.
+
+    Args:
+        context: the runtime context of a function in thread mode; the Java method moved, and PyFlink calls the old one.
+    """
+    return int(context._runtime_context.getTaskInfo().getIndexOfThisSubtask())
