@@ -35,7 +35,9 @@ class QuickRead(BaseRoute):
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         """Return a full match for a request of the simplest form, and none for others."""
         path: str = scope.get("path", "")
-        if scope["type"] != "http" or scope["method"] != "GET" or not path.endswith(_END) or not path.startswith(_BEGIN):
+        if scope["type"] != "http" or scope["method"] != "GET":
+            return Match.NONE, {}
+        if not path.endswith(_END) or not path.startswith(_BEGIN):
             return Match.NONE, {}
         asked = _QUERY.fullmatch(scope["query_string"])
         user_id = path[len(_BEGIN) : -len(_END)]

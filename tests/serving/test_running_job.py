@@ -53,9 +53,7 @@ class Sender:
         self._thread.join()
 
 
-def test_a_read_has_seen_the_write_before_it_and_a_killed_server_loses_nothing(
-    run_job: Deploy, tmp_path: Path
-) -> None:
+def test_a_read_has_seen_the_write_before_it_and_a_killed_server_loses_nothing(run_job: Deploy, tmp_path: Path) -> None:
     job = deployed(run_job, tmp_path)
     with served(tmp_path) as server, Client(server.url) as client:
         assert client.recommendations("nobody").source in {"trending", "popular", "none"}
@@ -84,7 +82,9 @@ def test_a_read_has_seen_the_write_before_it_and_a_killed_server_loses_nothing(
             for number in range(partitions_of(tmp_path / "log"))
         )
         job.wait_for_offsets(offsets, timeout_s=60)
-        applied = job.rows("SELECT event_id, log_partition || ':' || log_offset FROM user_behavior WHERE outcome = 'applied'")
+        applied = job.rows(
+            "SELECT event_id, log_partition || ':' || log_offset FROM user_behavior WHERE outcome = 'applied'"
+        )
         assert sender.acknowledged.items() <= dict(applied).items(), "each where its answer said"
         newest = job.rows("SELECT user_id, list_version, items FROM latest_recommendation_lists")
         assert len(newest) == USERS

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from job.replay.log_writer import PartitionWriter
-from tests.unit.serving.world import Client, World
 from tests.unit.serving.lists import behavior, list_row
+from tests.unit.serving.world import Client, World
 from udfs.hashing import stable_hash
 
 

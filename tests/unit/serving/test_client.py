@@ -7,9 +7,9 @@ import pytest
 
 from job.serving.answers import BehaviorIn
 from job.serving.client import Client, RefusedError
-from tests.unit.serving.world import World
 from tests.serving.process import served
 from tests.unit.serving.lists import list_row
+from tests.unit.serving.world import World
 
 pytestmark = pytest.mark.heavy
 

@@ -18,8 +18,8 @@ from job.serving.history import KEPT, History, Place
 from job.serving.store import ListStore
 from job.serving.trending import Trending
 from model.actions import DEFAULT_ACTIONS
-from tests.unit.serving.world import World
 from tests.unit.serving.lists import behavior, list_row
+from tests.unit.serving.world import World
 from tests.unit.udfs.default_rules import PARSING
 from udfs.elements import LoggedBehavior, without_log
 from udfs.log.file_log import FileLog, partition_file
