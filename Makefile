@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: setup browser screenshots stream-peers demo lint test-unit test test-all test-gpu bench-accuracy docs wheel requirements clean
+.PHONY: setup browser screenshots stream-peers demo lint test-unit test test-all test-gpu bench-accuracy docs wheel requirements sbom clean
 
 setup: .venv/.ready
 
@@ -29,9 +29,14 @@ wheel: .uv/.ready setup  ## build/wheel/recloop-*.whl, for pip install in any Py
 	.uv/bin/uv build --quiet --wheel --no-build-isolation --python $(BIN)/python --out-dir build/wheel .
 
 requirements: .uv/.ready  ## pin every .in again
-	for name in uv base dev docs stream-peers recommender-peers; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
+	for name in uv base dev docs audit stream-peers recommender-peers; do .uv/bin/uv pip compile --quiet --upgrade --generate-hashes --python-version 3.11 \
 	  --override requirements/recommender-peers-without.txt \
 	  --custom-compile-command "make requirements" requirements/$$name.in -o requirements/$$name.txt; done
+
+sbom: .venv-audit/.ready  ## build/sbom/*.cdx.json: the pinned packages, for an audit; see SECURITY.md
+	@mkdir -p build/sbom
+	for name in base dev; do .venv-audit/bin/cyclonedx-py requirements --output-reproducible --output-format JSON \
+	  --output-file build/sbom/$$name.cdx.json requirements/$$name.txt; done
 
 demo: setup  ## cluster, data, model, job, replay, queries; ends by itself
 	$(BIN)/recloop demo $(ARGS)
