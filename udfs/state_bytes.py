@@ -30,7 +30,10 @@ def of_versions(state: bytes, *known: bytes) -> tuple[bytes, memoryview]:
         StateVersionError: it is none of the known.
     """
     if (version := state[:1]) not in known:
-        msg = f"state has version {version.hex() or 'nothing'}; this release reads {', '.join(v.hex() for v in known)}"
+        msg = (
+            f"state has version {version.hex() or 'nothing'}; this release reads {', '.join(v.hex() for v in known)}: "
+            "deploy the release that wrote it or a newer one, or go on from a state of this one, by deploy --from"
+        )
         raise StateVersionError(msg)
     return version, memoryview(state)[1:]
 

@@ -1,5 +1,6 @@
 """State that any release wrote is read for ever: the fixtures are the bytes, and are never changed, only added to."""
 
+import re
 from array import array
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from job.deployment.shipping import PROJECT
 from udfs.elements import TrendSnapshot
 from udfs.feedback.minute import Minute, decode_minute, encode_minute
 from udfs.hashing import HASH_TYPECODE, id_hash
@@ -96,6 +98,17 @@ FORMATS += [
     Format("empty-profile-1", UserProfile(), decode_profile, encode_profile),
     Format("minute-1", MINUTE_1, decode_minute, encode_minute),
 ]
+STATES = {
+    "feedback_minute": "minute",
+    "feedback_minutes": "minute",
+    "log_position": "log-position",
+    "recommendation_list": "list",
+    "trend_snapshot": "trends",
+    "trend_sum": "trend-sum",
+    "user_profile": "profile",
+    "withdrawn_swept": "withdrawn-swept",
+}
+"""Each keyed state of bytes, and the name of its formats."""
 each_format = pytest.mark.parametrize("stored", FORMATS, ids=lambda stored: stored.name)
 
 
@@ -111,6 +124,35 @@ def test_what_this_release_writes_is_frozen(written: Format) -> None:
 
 def test_every_fixture_is_tested() -> None:
     assert {file.stem for file in FIXTURES.glob("*.hex")} == {stored.name for stored in FORMATS}
+
+
+def test_every_state_of_bytes_has_a_format() -> None:
+    made = re.compile(r'bytes_(?:map|value)_state\(context, "(\w+)"\)')
+    found = {name for file in (PROJECT / "udfs").rglob("*.py") for name in made.findall(file.read_text())}
+    assert found == STATES.keys()
+    assert set(STATES.values()) == {kind_of(each) for each in NEWEST if not each.name.startswith("empty-")}
+
+
+@pytest.mark.parametrize("written", NEWEST, ids=lambda written: written.name)
+def test_each_version_that_is_read_has_a_fixture(written: Format) -> None:
+    fixtures = {each.stored[:1] for each in FORMATS if kind_of(each) == kind_of(written)}
+    rest = written.stored[1:]
+    assert {version for version in map(bytes, zip(range(256))) if is_read(written, version + rest)} == fixtures
+
+
+def kind_of(stored: Format) -> str:
+    return stored.name.rpartition("-")[0]
+
+
+def is_read(stored: Format, state: bytes) -> bool:
+    """Return whether the version is known, whatever the reader then makes of bytes of another one."""
+    try:
+        stored.decode(state)
+    except StateVersionError:
+        return False
+    except Exception:
+        return True
+    return True
 
 
 @each_format
