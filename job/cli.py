@@ -8,20 +8,24 @@ from job.commands import (
     cluster,
     compact,
     compress,
+    config,
     data,
     demo,
     deploy,
     drill,
     evaluate,
+    gc,
     kafka,
     lists,
     models,
     replay,
+    savepoint,
     score,
     serve,
     sql,
     status,
     train,
+    upgrade,
 )
 from job.commands.way_out import Root
 
@@ -42,7 +46,11 @@ app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.add_typer(models.app, name="models")
 app.command()(compress.compress)
 app.command(epilog=deploy.EPILOG)(deploy.deploy)
-app.add_typer(deploy.app, name="config")
+app.command(epilog=upgrade.UPGRADE_EXAMPLES)(upgrade.upgrade)
+app.command()(upgrade.rollback)
+app.add_typer(savepoint.app, name="savepoint")
+app.command()(gc.gc)
+app.add_typer(config.app, name="config")
 app.command()(status.status)
 app.command(epilog=replay.EXAMPLES)(replay.replay)
 app.command()(sql.sql)

@@ -154,3 +154,26 @@ class Savepointing(Struct, frozen=True):
         if self.status.id != "COMPLETED" or self.operation is None:
             return None
         return self.operation.failure or self.operation.location
+
+
+class DisposalOutcome(Struct, frozen=True):
+    """The outcome of a savepoint's removal: the reason why it failed, if it did."""
+
+    failure: FailureCause | None = field(name="failure-cause", default=None)
+
+
+class Disposing(Struct, frozen=True):
+    """The progress of a savepoint's removal: /savepoint-disposal/ID."""
+
+    status: OperationStatus
+    operation: DisposalOutcome | None = None
+
+    @property
+    def is_done(self) -> bool:
+        """True if the savepoint is removed, or cannot be."""
+        return self.status.id == "COMPLETED"
+
+    @property
+    def failure(self) -> FailureCause | None:
+        """The reason why it cannot be removed."""
+        return self.operation.failure if self.operation else None

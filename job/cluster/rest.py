@@ -9,7 +9,14 @@ from urllib.parse import quote
 
 import httpx
 
-from job.cluster.checkpoint_records import CheckpointConfig, CheckpointStats, FailureCause, Savepointing, Triggered
+from job.cluster.checkpoint_records import (
+    CheckpointConfig,
+    CheckpointStats,
+    Disposing,
+    FailureCause,
+    Savepointing,
+    Triggered,
+)
 from job.cluster.errors import RefusedError, TimedOutError
 from job.cluster.http_requests import FlinkHttp
 from job.cluster.records import (
@@ -183,7 +190,7 @@ class FlinkRest(FlinkHttp):
         return self._as_flinks(path, self.call("POST", path, json=body), Triggered).trigger
 
     def savepoint_of(self, job_id: str, trigger: str, *, timeout_s: float = 60.0) -> str:
-        """Wait for the savepoint that a stop began, and return its URI; a repeated call does no harm.
+        """Wait for a savepoint that was begun, and return its URI; a repeated call does no harm.
 
         Raises:
             RefusedError: if the savepoint failed; the job goes on.
@@ -200,6 +207,38 @@ class FlinkRest(FlinkHttp):
             msg = f"the savepoint failed: {first_line(savepoint.stack_trace)}"
             raise RefusedError(msg)
         return savepoint
+
+    def begin_savepoint(self, job_id: str, *, directory: str | None = None, format_type: str = "CANONICAL") -> str:
+        """Ask Flink for a savepoint of a job that runs on, and return the id that `savepoint_of` takes.
+
+        Raises:
+            RefusedError: Flink will not.
+        """
+        body = {"cancel-job": False, "formatType": format_type}
+        if directory is not None:
+            body["target-directory"] = directory
+        path = f"/jobs/{job_id}/savepoints"
+        return self._as_flinks(path, self.call("POST", path, json=body), Triggered).trigger
+
+    def dispose_savepoint(self, uri: str, *, timeout_s: float = 60.0) -> None:
+        """Have Flink remove a savepoint with all its files, wherever they are.
+
+        Raises:
+            RefusedError: Flink cannot.
+            TimedOutError: it took too long; it may still end.
+        """
+        body = {"savepoint-path": uri}
+        path = "/savepoint-disposal"
+        trigger = self._as_flinks(path, self.call("POST", path, json=body), Triggered).trigger
+        for _ in polls(timeout_s=timeout_s, poll_s=_POLL_S):
+            if (disposing := self._read(f"{path}/{trigger}", Disposing)).is_done:
+                break
+        else:
+            msg = f"{uri} was not removed in {timeout_s:g} s; it may still be: recloop savepoint list"
+            raise TimedOutError(msg)
+        if disposing.failure is not None:
+            msg = f"Flink could not remove {uri}: {first_line(disposing.failure.stack_trace)}"
+            raise RefusedError(msg)
 
     def begin_checkpoint(self, job_id: str) -> None:
         """Ask Flink for a checkpoint now, whatever the interval is."""

@@ -57,6 +57,9 @@ Overrides = Annotated[
     typer.Option("--set", metavar="GROUP.NAME=VALUE", help="One setting, above the file; repeatable."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+JobManagerUrl = Annotated[
+    str | None, typer.Option("--jobmanager", metavar="URL", help="A cluster elsewhere, as http://jobmanager:8081.")
+]
 ClusterDirectory = Annotated[Path, typer.Option("--dir", help="The cluster's state folder.")]
 DEFAULT_CLUSTER = DEFAULT_DIRECTORY
 PreparedSet = Annotated[str, typer.Argument(help="Name of a prepared data set, or its folder.")]

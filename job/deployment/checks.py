@@ -14,6 +14,7 @@ from job.cluster.gpus import adaptive
 from job.cluster.records import JobDetail
 from job.cluster.uris import as_uri
 from job.deployment.cluster_checks import check_cluster
+from job.deployment.comparison import place_in_log
 from job.deployment.history import Shipped
 from job.deployment.restore_point import exists
 from job.deployment.submission import DeployError, Target
@@ -101,13 +102,14 @@ def check_goes_on(settings: JobSettings, before: JobSettings | None, replaced: S
             f"give flink.buckets={was}, or --fresh to begin anew"
         )
         raise DeployError(msg)
-    if before is not None and (was := _source(before)) != (now := _source(settings)):
+    if before is not None and place_in_log(before) != place_in_log(settings):
+        was, now = _source(before), _source(settings)
         msg = f"the job's state holds its place in {was}, which means nothing in {now}: give the old one, or --fresh"
         raise DeployError(msg)
 
 
-def check_operators(declared: frozenset[str], replaced: Sequence[JobDetail]) -> None:
-    """Make sure that each operator with state in the running job is in the new job too, by its uid.
+def check_operators(declared: frozenset[str], replaced: Sequence[JobDetail]) -> tuple[str, ...]:
+    """Make sure that each operator with state in the running job is in the new job too, by its uid, and return those.
 
     A uid is also the operator's name, and Flink builds the names of vertices from these.
 
@@ -122,6 +124,7 @@ def check_operators(declared: frozenset[str], replaced: Sequence[JobDetail]) -> 
             "code and settings that have it, or begin anew with --fresh"
         )
         raise DeployError(msg)
+    return tuple(sorted(stateful))
 
 
 def try_client(target: Target, shipped: Shipped) -> frozenset[str]:
@@ -157,7 +160,7 @@ def try_client(target: Target, shipped: Shipped) -> frozenset[str]:
 
 
 def _source(settings: JobSettings) -> str:
-    """Return a description of the log's settings that the state depends on."""
+    """Return a description of the log's settings that the state depends on; see `place_in_log`."""
     log = settings.log
     if log.kind == "files":
         return "the embedded log (log.kind=files)"

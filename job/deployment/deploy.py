@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from job.cluster import FlinkRest
+from job.deployment.comparison import Comparison, compare
 from job.deployment.history import DeploymentHistory, newest_stamped
 from job.deployment.lock import held
-from job.deployment.steps import STEPS, WAIT_S, Deployment, DeployRequest
+from job.deployment.shipping import PROJECT, code_name
+from job.deployment.steps import ENDED, STEPS, WAIT_S, Deployment, DeployRequest
 from job.deployment.submission import DeployError, Target, submit
 from job.deployment.tables_owner import LOCK
 from job.deployment.transaction import Transaction
@@ -28,8 +30,10 @@ __all__ = [
     "DeployRequest",
     "Deployment",
     "Target",
+    "compare_with_running",
     "deploy",
     "deployed_settings",
+    "running_job",
     "submit",
 ]
 
@@ -62,6 +66,43 @@ def deploy(request: DeployRequest) -> Deployment:
     except OSError as error:
         msg = f"{error}: deployments are written down in {folder}, which has to be there for reading and writing"
         raise DeployError(msg) from error
+
+
+def compare_with_running(rest: FlinkRest, folder: Path, settings: JobSettings, code: Path = PROJECT) -> Comparison:
+    """Return what a deployment of these settings, and of the code in a folder, would change against the job that runs.
+
+    Args:
+        rest: the cluster.
+        folder: the folder that records deployments.
+        settings: the settings as they were loaded; `job_name` is the job to compare with.
+        code: the folder that holds the packages.
+
+    Raises:
+        DeployError: no such job runs, or another folder has the record of its deployment.
+        SettingsError: its settings are of a release with others.
+    """
+    job_id = running_job(rest, settings.job_name)
+    deployed = DeploymentHistory(folder, settings.job_name).of_job(job_id)
+    if deployed is None:
+        msg = (
+            f"the job {job_id} runs on {rest.url}, and {folder} has no record of its deployment: compare from the "
+            "folder that it was deployed from"
+        )
+        raise DeployError(msg)
+    return compare(job_id, deployed.shipped, settings.resolved(), code_name(code))
+
+
+def running_job(rest: FlinkRest, name: str) -> str:
+    """Return the id of the newest job of a name that runs.
+
+    Raises:
+        DeployError: none does.
+    """
+    running = (job.job_id for job in rest.jobs() if job.name == name and job.state not in ENDED)
+    if (job_id := next(running, None)) is None:
+        msg = f"no job named {name} runs on {rest.url}: recloop deploy begins one"
+        raise DeployError(msg)
+    return job_id
 
 
 def deployed_settings(folder: Path, job_name: str) -> JobSettings | None:

@@ -70,6 +70,7 @@ class Submitted:
         at_ms: the time of submission, epoch milliseconds.
         shipped: its files.
         outcome: CONFIRMED or FAILED; SUBMITTING while it is unknown.
+        again_of: number of the deployment whose code and settings it has again; None if they are its own.
     """
 
     number: int
@@ -79,6 +80,12 @@ class Submitted:
     at_ms: int
     shipped: Shipped
     outcome: Step = Step.SUBMITTING
+    again_of: int | None = None
+
+    @property
+    def original(self) -> int:
+        """The number of the deployment that its code and settings are from."""
+        return self.number if self.again_of is None else self.again_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +148,15 @@ class DeploymentHistory:
         """Return the newest deployment with a job's id, or None."""
         return next((each for each in reversed(self.submitted) if each.job_id == job_id), None)
 
+    def of_number(self, number: int) -> Submitted | None:
+        """Return the deployment with a number, or None."""
+        return next((each for each in self.submitted if each.number == number), None)
+
+    def of_state(self, uri: str) -> Submitted | None:
+        """Return the newest deployment whose job made a state, by the job's id in its URI, or None."""
+        made = (each for each in reversed(self.submitted) if each.job_id in uri or f"-{each.job_id[:6]}-" in uri)
+        return next(made, None)
+
     def write(self, step: Step, number: int, generation: int, **fields: object) -> None:
         """Append one line; it is on disk when this returns."""
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -160,6 +176,7 @@ class DeploymentHistory:
                     began_from=each["uri"],
                     at_ms=_ms(each["at"]),
                     shipped=_shipped(each),
+                    again_of=each.get("again_of"),
                 )
             elif step in (Step.CONFIRMED, Step.FAILED) and number in found:
                 found[number] = replace(found[number], outcome=step)

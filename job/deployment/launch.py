@@ -46,17 +46,23 @@ class Launch:
         self._has_tables = has_tables
         self._tables = request.settings.tables.folder
 
-    def submit(self, which: Numbers, shipped: Shipped, state: str | None) -> str:
+    def submit(self, which: Numbers, shipped: Shipped, state: str | None, again_of: int | None = None) -> str:
         """Submit under an id that is recorded first, wait until the job has settled, and return the id.
+
+        Args:
+            which: the numbers of the deployment.
+            shipped: its files.
+            state: URI of the state to go on from; None begins with empty state.
+            again_of: number of the deployment whose code and settings these are, if they are no new ones.
 
         Raises:
             RecloopError: the job did not come up and was cancelled.
         """
         job_id = uuid.uuid4().hex
         claim = self.claim(which, job_id)
-        self._write(
-            which, Step.SUBMITTING, job_id=job_id, uri=state, cluster=self._request.cluster, **as_fields(shipped)
-        )
+        again = {} if again_of is None else {"again_of": again_of}
+        cluster = self._request.cluster
+        self._write(which, Step.SUBMITTING, job_id=job_id, uri=state, cluster=cluster, **again, **as_fields(shipped))
         if self._has_tables:
             tables_owner.claim(self._tables, claim)
         self._request.on_step("submitting")

@@ -26,21 +26,37 @@ def remove_old_files(folder: Path) -> None:
     Args:
         folder: the folder that records deployments, of any number of jobs.
     """
+    with suppress(DeployError, OSError):
+        for file in old_files(folder):
+            file.unlink()
+
+
+def old_files(folder: Path) -> list[Path]:
+    """Return the files that only old deployments used.
+
+    Raises:
+        DeployError: a history is broken.
+    """
     # A line may name another folder, from before this one was moved.
     written_here = (folder.absolute(), folder.absolute() / "code")
-    with suppress(DeployError, OSError):
-        named: set[Path] = set()
-        needed: set[Path] = set()
-        for file in folder.glob(f"*{_HISTORY}"):
-            history = DeploymentHistory(folder, file.name.removesuffix(_HISTORY))
-            named |= _files(history.shipped)
-            needed |= _files(history.shipped[-KEPT:])
-            if history.newest is not None:  # the one that counts may be older than many failed ones
-                needed |= _files([history.newest.shipped])
-        for file in named - needed:
-            is_ours = file.parent in written_here and file.is_file()
-            if is_ours and time.time() - file.stat().st_mtime > _ANOTHERS_S:
-                file.unlink()
+    named: set[Path] = set()
+    needed: set[Path] = set()
+    for history in histories(folder):
+        named |= _files(history.shipped)
+        needed |= _files(history.shipped[-KEPT:])
+        if history.newest is not None:  # the one that counts may be older than many failed ones
+            needed |= _files([history.newest.shipped])
+    ours = (file for file in sorted(named - needed) if file.parent in written_here and file.is_file())
+    return [file for file in ours if time.time() - file.stat().st_mtime > _ANOTHERS_S]
+
+
+def histories(folder: Path) -> list[DeploymentHistory]:
+    """Return the history of each job in the folder that records deployments.
+
+    Raises:
+        DeployError: one is broken.
+    """
+    return [DeploymentHistory(folder, file.name.removesuffix(_HISTORY)) for file in folder.glob(f"*{_HISTORY}")]
 
 
 def _files(every: Iterable[Shipped]) -> set[Path]:

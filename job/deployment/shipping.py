@@ -60,7 +60,7 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
         ShippingError: a module is not Python, or imports one of the packages in a form that can't be rewritten.
     """
     sources = read_sources(root)
-    name = f"recloop_{_code_hash(sources)[:12]}"
+    name = _name(sources)
     folder.mkdir(parents=True, exist_ok=True)
     archive = folder / f"{name}.zip"
     # Written atomically, because an earlier deployment with the same code may have to be submitted again.
@@ -71,6 +71,19 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
     entry = folder / f"{name}_main.py"
     entry.write_text(f"from {name}.job.main import main\n\nmain()\n")
     return Shipment(name, archive, entry)
+
+
+def code_name(root: Path = PROJECT) -> str:
+    """Return the name that the code would travel under.
+
+    Raises:
+        ShippingError: a module is not Python.
+    """
+    return _name(read_sources(root))
+
+
+def _name(sources: dict[str, str]) -> str:
+    return f"recloop_{_code_hash(sources)[:12]}"
 
 
 def _import_all(sources: dict[str, str]) -> str:

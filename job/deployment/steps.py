@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from job.deployment.comparison import Comparison, OnComparison
+from job.deployment.history import Submitted
 from job.deployment.shipping import PROJECT
 from job.deployment.submission import Target
 from job.settings.job_settings import JobSettings
@@ -56,6 +58,10 @@ def _no_progress(_message: str) -> None:
     """Take a message, and do nothing."""
 
 
+def _no_comparison(_comparison: Comparison) -> None:
+    """Take a comparison, and do nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeployRequest:
     """A request to submit the job in place of the one of the same name.
@@ -68,10 +74,12 @@ class DeployRequest:
         code: the folder that holds the packages.
         wait_s: the time limit for all tasks and the first checkpoint.
         savepoint_s: the time limit for a savepoint of the old job.
+        earlier: the deployment whose code and settings are submitted again, in place of the present code.
         take_over: take the tables folder also from a job on a cluster that does not answer.
         retry: the command that messages name for a further attempt.
         on_progress: called with a message about the work at hand.
         on_step: called with each of STEPS when it is done.
+        on_comparison: called with what changes against the running job, before that is stopped.
     """
 
     target: Target
@@ -81,15 +89,17 @@ class DeployRequest:
     code: Path = PROJECT
     wait_s: float = WAIT_S
     savepoint_s: float = _SAVEPOINT_S
+    earlier: Submitted | None = None
     take_over: bool = False
     retry: str = "recloop deploy"
     on_progress: Progress = _no_progress
     on_step: Progress = _no_progress
+    on_comparison: OnComparison = _no_comparison
 
     @property
     def is_local(self) -> bool:
         """True if the cluster is one of `recloop cluster start`, with all its files here."""
-        return self.target.checkpoints == self.target.folder.parent / "checkpoints"
+        return self.target.is_local
 
     @property
     def cluster(self) -> str:

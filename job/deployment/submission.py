@@ -52,6 +52,11 @@ class Target:
     folder: Path
     checkpoints: Path | None
 
+    @property
+    def is_local(self) -> bool:
+        """True if the cluster is one of `recloop cluster start`, with all its files here."""
+        return self.checkpoints == self.folder.parent / "checkpoints"
+
     @classmethod
     def local(cls, cluster: RunningCluster) -> "Target":
         """Return the target for a cluster started by `recloop cluster start`."""

@@ -1,5 +1,7 @@
 """The steps of a deployment, each recorded before it is done; see `job/deployment/deploy.py`."""
 
+from contextlib import suppress
+
 from job.cluster import FlinkRest, RestError
 from job.deployment import tables_owner
 from job.deployment.behavior_log import first_offsets, make_ready
@@ -11,6 +13,7 @@ from job.deployment.checks import (
     check_slots,
     try_client,
 )
+from job.deployment.comparison import compare
 from job.deployment.hand_over import HandOver
 from job.deployment.history import (
     DeploymentHistory,
@@ -24,11 +27,13 @@ from job.deployment.history import (
 from job.deployment.launch import Launch, Numbers
 from job.deployment.leftovers import remove_old_files
 from job.deployment.restore_point import Folders, RestorePoints
+from job.deployment.rollback import check_bundles
 from job.deployment.shipping import pack
 from job.deployment.slots import requested_slots
 from job.deployment.steps import ENDED, Deployment, DeployRequest
 from job.deployment.submission import DeployError, try_connection
 from job.kafka.published import make_topics_ready
+from job.settings.given import SettingsError
 from job.settings.planned_job import JobPlan, PlannedJob, renumbered
 from job.topology.served_models import pinned
 from model.errors import RecloopError
@@ -82,8 +87,10 @@ class Transaction:
             if not request.is_local:
                 try_connection(request.target)
             declared = try_client(request.target, shipped)
-            if not request.fresh:
-                check_operators(declared, [self._rest.job(job.job_id) for job in self._running])
+            kept: tuple[str, ...] = ()
+            if not request.fresh and request.earlier is None:  # an earlier deployment's state has its own operators
+                kept = check_operators(declared, [self._rest.job(job.job_id) for job in self._running])
+            self._compare(code, kept)
         self._write(Step.BEGUN, **as_fields(shipped))
         self._step("begun")
         try:
@@ -97,7 +104,8 @@ class Transaction:
         try:
             back = self._points().newest() if self._running else None
             state = None if request.fresh else start_from or self._state()
-            job_id = self._launch.submit(self._which, shipped, state)
+            again_of = None if request.earlier is None else request.earlier.original
+            job_id = self._launch.submit(self._which, shipped, state, again_of)
         except (RecloopError, OSError) as error:
             raise self._rolled_back(str(error), back.uri if back else None) from error
         remove_old_files(request.target.folder)
@@ -146,12 +154,15 @@ class Transaction:
         """Return the deployment whose state the new one goes on from; None if it is unknown."""
         if given is None:
             return PlannedJob.of_file(self._before.settings) if self._before else None
-        ids = [each for each in self._history.submitted if each.job_id in given or f"-{each.job_id[:6]}-" in given]
-        return PlannedJob.of_file(ids[-1].shipped.settings) if ids and ids[-1].shipped.settings.is_file() else None
+        made_by = self._history.of_state(given)
+        return PlannedJob.of_file(made_by.shipped.settings) if made_by and made_by.shipped.settings.is_file() else None
 
     def _ship(self, plan: JobPlan) -> tuple[Shipped, str]:
         """Write code and settings as files, and return them with the code's name."""
         request = self._request
+        if request.earlier is not None:
+            check_bundles(request.earlier, plan.bundle_hashes)
+            return self._shipped_again(request.earlier.shipped), request.earlier.shipped.archive.stem
         request.on_progress("packing the code")
         shipment = pack(request.target.folder / "code", request.code)
         file = settings_file(request.target.folder, self._settings.job_name, self._which.number)
@@ -160,6 +171,13 @@ class Transaction:
             sync(written)
         self._step("packed")
         return Shipped(file, shipment.archive, shipment.entry), shipment.name
+
+    def _compare(self, code: str, operators: tuple[str, ...]) -> None:
+        """Report what changes against the running job, as far as its settings can be read here."""
+        if self._before is None:
+            return
+        with suppress(SettingsError):  # those of a release with other settings
+            self._request.on_comparison(compare(self._running[0].job_id, self._before, self._settings, code, operators))
 
     def _end_running(self, start_from: str | None) -> None:
         """End the old job, and any others of its name, which somebody else must have left."""
@@ -232,10 +250,16 @@ class Transaction:
         """Submit the old code and settings as a deployment of its own, and return the job's id."""
         newest = self._history.newest
         self._which = Numbers(self._which.number + 1, newest.generation if newest else 0)
+        return self._launch.submit(
+            self._which, self._shipped_again(before), state, again_of=newest.original if newest else None
+        )
+
+    def _shipped_again(self, before: Shipped) -> Shipped:
+        """Write the settings of an earlier deployment with the numbers of this one, and return its files."""
         file = settings_file(self._request.target.folder, self._settings.job_name, self._which.number)
         file.write_bytes(renumbered(before.settings, **self._which._asdict()))
         sync(file)
-        return self._launch.submit(self._which, Shipped(file, before.archive, before.entry), state)
+        return Shipped(file, before.archive, before.entry)
 
     def _last_shipped(self) -> Shipped | None:
         if (newest := self._history.newest) is not None:

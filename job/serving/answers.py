@@ -30,9 +30,7 @@ class Recommendations(msgspec.Struct, frozen=True, kw_only=True):
     items: Annotated[list[RecommendedItem], Meta(description="best first")]
     source: Annotated[
         Literal["list", "trending", "popular", "none"],
-        Meta(
-            description="'list': the user's own; 'trending', 'popular': one for all others; 'none': no item is known"
-        ),
+        Meta(description="'list': the user's own; 'trending', 'popular': one for all others; 'none': no item is known"),
     ]
     scored: Annotated[str | None, Meta(description="the list's source: scored, fallback or rules")] = None
     fallback_reason: Annotated[str | None, Meta(description="why the list has no scores")] = None

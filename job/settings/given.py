@@ -3,6 +3,8 @@
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,34 @@ from model.errors import RecloopError
 
 class SettingsError(RecloopError):
     """A setting is unknown or has an impossible value; the message names it."""
+
+
+class Origin(StrEnum):
+    """The source that a setting's value comes from."""
+
+    DEFAULT = "default"
+    FILE = "file"
+    ENVIRONMENT = "environment"
+    OPTION = "option"
+    DERIVED = "derived"
+    """From another setting, as scoring.candidates from lists.length."""
+    PRESET = "preset"
+    """Fixed by `preset`, whatever is given."""
+
+
+def of_sources(
+    settings: type[BaseSettings], file: Path | None, overrides: Sequence[str]
+) -> dict[Origin, dict[str, Any]]:
+    """Return the values of each source; each wins over those before it.
+
+    Raises:
+        SettingsError: a source cannot be read.
+    """
+    return {
+        Origin.FILE: of_toml(file),
+        Origin.ENVIRONMENT: of_environment(settings),
+        Origin.OPTION: of_overrides(overrides),
+    }
 
 
 def of_toml(file: Path | None) -> dict[str, Any]:
@@ -44,7 +74,9 @@ def of_environment(settings: type[BaseSettings]) -> dict[str, Any]:
     for name in source.env_vars:
         group, nested, _ = name.removeprefix("recloop_").partition("__")
         if name.startswith("recloop_") and nested and group not in settings.model_fields:
-            msg = f"{group}: there is no such group of settings, but a variable {name.upper()}"
+            meant = get_close_matches(group, settings.model_fields, 1)
+            advice = f": did you mean {meant[0]}?" if meant else ""
+            msg = f"{group}: there is no such group of settings, but a variable {name.upper()}{advice}"
             raise SettingsError(msg)
     try:
         return source()

@@ -184,6 +184,20 @@ class TableSettings(SettingsGroup):
     prediction_sample_rate: Share = Field(0.05, description="share of behaviours whose predictions are kept")
 
 
+class RetentionSettings(SettingsGroup):
+    """The numbers of things that `recloop gc` keeps though nothing needs them."""
+
+    savepoints: Annotated[int, Between(1, 10_000)] = Field(
+        3, description="newest deployments whose savepoints and checkpoints `recloop gc` keeps, to go back to"
+    )
+    versions: Annotated[int, Between(0, 10_000)] = Field(
+        5, description="newest versions that no pointer names and `recloop gc` keeps in the registry"
+    )
+    in_progress: Duration = Field(
+        timedelta(days=1), description="how old a killed attempt's file is when `recloop gc` removes it"
+    )
+
+
 class FlinkSettings(SettingsGroup):
     """The job's execution on Flink."""
 

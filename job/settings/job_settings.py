@@ -5,7 +5,7 @@ operators get plain values. The sources are, the first wins: `--set key=value`, 
 (`RECLOOP_LISTS__LENGTH=20`), a TOML file, the defaults here.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -17,13 +17,14 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from job.settings.given import SettingsError, merge, of_environment, of_overrides, of_toml
+from job.settings.given import SettingsError, merge, of_sources
 from job.settings.groups import (
     ActionSettings,
     FlinkSettings,
     ListSettings,
     LogSettings,
     ProfileSettings,
+    RetentionSettings,
     ScoringSettings,
     TableSettings,
     TrendSettings,
@@ -31,7 +32,7 @@ from job.settings.groups import (
 from job.settings.kafka import KafkaSettings, PublishSettings
 from job.settings.models import ModelsSettings
 from job.settings.placement import PlacementSettings
-from job.settings.refusals import NO_SETTING, refusal
+from job.settings.refusals import no_setting, refusal
 from job.settings.values import JobName, Name
 from model.actions import DEFAULT_ACTIONS
 from udfs.lists.user_list import Policy
@@ -64,6 +65,7 @@ class JobSettings(BaseSettings):
     tables: TableSettings = TableSettings()
     placement: PlacementSettings = PlacementSettings()
     flink: FlinkSettings = FlinkSettings()
+    retention: RetentionSettings = RetentionSettings()
 
     @model_validator(mode="before")
     @classmethod
@@ -164,21 +166,27 @@ class JobSettings(BaseSettings):
         scoring = self.scoring.model_copy(update={"candidates": self.lists.length})
         return self.model_copy(update={"scoring": scoring})
 
+    def with_preset(self) -> "JobSettings":
+        """Return the settings with what the preset fixes."""
+        if self.preset != "replayable":
+            return self
+        fixed = {
+            "score_deadline_ms": None,
+            "shed_after_ms": None,
+            "coalesce": False,
+            "threads": 1,
+            "fixed_batch": True,
+            "kept_users": 0,
+            "score_cache_mb": 0,
+        }
+        scoring = self.scoring.model_copy(update=fixed)
+        lists = self.lists.model_copy(update={"trend_weight": 0.0})
+        return self.model_copy(update={"scoring": scoring, "lists": lists})
+
     def resolved(self) -> "JobSettings":
         """Return the settings with the preset applied and every path absolute."""
-        scoring, lists = self.scoring, self.lists
-        if self.preset == "replayable":
-            fixed = {
-                "score_deadline_ms": None,
-                "shed_after_ms": None,
-                "coalesce": False,
-                "threads": 1,
-                "fixed_batch": True,
-                "kept_users": 0,
-                "score_cache_mb": 0,
-            }
-            scoring = scoring.model_copy(update=fixed)
-            lists = lists.model_copy(update={"trend_weight": 0.0})
+        settings = self.with_preset()
+        scoring = settings.scoring
         if scoring.bundle is not None:
             scoring = scoring.model_copy(update={"bundle": scoring.bundle.absolute()})
         log = self.log.model_copy(update={"folder": self.log.folder.absolute()})
@@ -187,7 +195,7 @@ class JobSettings(BaseSettings):
         if publish.lists_folder is not None:
             publish = publish.model_copy(update={"lists_folder": publish.lists_folder.absolute()})
         apart = {"publish": publish, "kafka": self.kafka.resolved(), "models": self.models.resolved()}
-        return self.model_copy(update={"scoring": scoring, "lists": lists, "log": log, "tables": tables, **apart})
+        return settings.model_copy(update={"scoring": scoring, "log": log, "tables": tables, **apart})
 
 
 def load(
@@ -209,8 +217,9 @@ def load(
         SettingsError: settings are unknown or have impossible values; the text names them.
     """
     values: dict[str, Any] = dict(defaults or {})
-    for source in (of_toml(file), of_environment(JobSettings), of_overrides(overrides)):
-        _check_names(source)
+    sources = of_sources(JobSettings, file, overrides).values()
+    _check_names(sources)
+    for source in sources:
         values = merge(values, source)
     lists = values.get("lists", {})
     if not needs_model and isinstance(lists, Mapping) and lists.get("policy", Policy.RECOMMEND) == Policy.RECOMMEND:
@@ -218,25 +227,29 @@ def load(
     try:
         settings = JobSettings(**values).with_enough_candidates()
     except ValidationError as error:
-        raise SettingsError(refusal(error)) from error
+        raise SettingsError(refusal(error, JobSettings)) from error
     _check_new(settings)
     return settings
 
 
-def _check_names(source: Mapping[str, Any]) -> None:
+def _check_names(sources: Iterable[Mapping[str, Any]]) -> None:
     """Refuse names that are no setting in exactly this spelling, and a group given as one value.
 
     Both would replace the values of other sources or be replaced by them, as BaseSettings takes names in any case.
     """
-    for name, value in source.items():
-        field = JobSettings.model_fields.get(name)
-        if field is None:
-            msg = f"{name}: {NO_SETTING}"
-            raise SettingsError(msg)
-        is_group = name == "actions" or isinstance(field.default, BaseModel)
-        if is_group and not isinstance(value, Mapping):
-            msg = f"{name}: a group of settings, not {value!r}: give {name}.NAME=VALUE"
-            raise SettingsError(msg)
+    given = [pair for source in sources for pair in source.items()]
+    if wrong := dict.fromkeys(line for name, value in given if (line := _wrong_name(name, value))):
+        raise SettingsError("\n".join(wrong))
+
+
+def _wrong_name(name: str, value: object) -> str | None:
+    field = JobSettings.model_fields.get(name)
+    if field is None:
+        return no_setting(name, JobSettings)
+    is_group = name == "actions" or isinstance(field.default, BaseModel)
+    if is_group and not isinstance(value, Mapping):
+        return f"{name}: a group of settings, not {value!r}: give {name}.NAME=VALUE"
+    return None
 
 
 def _check_new(settings: JobSettings) -> None:

@@ -84,7 +84,7 @@ class PlannedJob:
             parts = msgspec.convert(content if "plan" in content else _parted(content), _Parts)
             return cls(JobSettings(**parts.settings), parts.plan)
         except ValidationError as error:
-            problem = refusal(error).splitlines()[0]
+            problem = refusal(error, JobSettings).splitlines()[0]
         except _DAMAGES as error:
             problem = str(error)
         raise _unreadable(path, problem)

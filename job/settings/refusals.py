@@ -1,15 +1,15 @@
 """The sentences with which wrong settings are refused: each names the setting, and says what to give."""
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-NO_SETTING = "there is no such setting (recloop config table lists them all)"
+from job.settings.names import nearest
+
 _GROUP = "a group of settings: give {name}.NAME=VALUE"
 _ANOTHER_FORM = "give a value of another form (recloop config table tells which)"
 _LIST = 'give a list, as ["a", "b"]'
 _OURS = {"value_error", "value", "secret_place", "start"}
 """The kinds of errors that this project raises itself; their messages say what to give."""
 _ADVICE = {
-    "extra_forbidden": NO_SETTING,
     "missing": "give a value, it has no default",
     "tuple_type": _LIST,
     "list_type": _LIST,
@@ -23,11 +23,21 @@ _ADVICE = {
 }
 
 
-def refusal(error: ValidationError) -> str:
+def no_setting(name: str, settings: type[BaseModel]) -> str:
+    """Return the line that refuses a name, with the nearest one that there is."""
+    meant = nearest(name, settings)
+    advice = f"did you mean {meant}? " if meant else ""
+    return f"{name}: there is no such setting; {advice}recloop config table lists them all"
+
+
+def refusal(error: ValidationError, settings: type[BaseModel]) -> str:
     """Return one line for each wrong setting: its name, and what to give."""
     lines = []
     for wrong in error.errors():
         name, kind = ".".join(map(str, wrong["loc"])), wrong["type"]
+        if kind == "extra_forbidden":
+            lines.append(no_setting(name, settings))
+            continue
         if kind in _OURS:
             message = wrong["msg"].removeprefix("Value error, ")
         elif kind in {"literal_error", "enum"}:

@@ -1,13 +1,12 @@
 """The settings as a Markdown table, made from their definitions; docs/settings.md holds a copy that a test compares."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from enum import Enum
 
-from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from job.settings.job_settings import JobSettings
+from job.settings.names import setting_names
 from job.settings.values import bounds_of, duration
 
 _APART = {"actions"}
@@ -16,17 +15,10 @@ _APART = {"actions"}
 def settings_table() -> str:
     """Return a table with a line a setting: its name as `--set` takes it, default, a number's bounds, meaning."""
     lines = ["| setting | default | bounds | meaning |", "| --- | --- | --- | --- |"]
-    for name, field in _fields(JobSettings, ""):
-        lines.append(f"| `{name}` | {_shown(field)} | {bounds_of(field) or ''} | {field.description} |")
+    for name, field in setting_names(JobSettings):
+        if name not in _APART:
+            lines.append(f"| `{name}` | {_shown(field)} | {bounds_of(field) or ''} | {field.description} |")
     return "\n".join(lines)
-
-
-def _fields(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, FieldInfo]]:
-    for name, field in model.model_fields.items():
-        if isinstance(field.default, BaseModel):
-            yield from _fields(type(field.default), f"{prefix}{name}.")
-        elif name not in _APART:
-            yield f"{prefix}{name}", field
 
 
 def _shown(field: FieldInfo) -> str:

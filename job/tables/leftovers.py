@@ -40,12 +40,22 @@ def remove(tables_dir: Path, now_ms: EpochMs, after_s: float) -> int:
     checked = tables_dir / _CHECKED_NAME
     if checked.exists() and now_ms - checked.stat().st_mtime * 1000 < _CHECK_EVERY_MS:
         return 0
-    found = list(_untouched(tables_dir, now_ms - after_s * 1000))
-    written_again = [path for table in TABLES.values() for path in _written_again(tables_dir, table, found)]
-    for path in written_again:
-        path.unlink(missing_ok=True)
+    removed = remove_files(written_again(tables_dir, now_ms, after_s))
     checked.touch()
-    return len(written_again)
+    return removed
+
+
+def written_again(tables_dir: Path, now_ms: EpochMs, after_s: float) -> list[Path]:
+    """Return the hidden files untouched for `after_s` seconds whose rows a later attempt wrote again."""
+    found = list(_untouched(tables_dir, now_ms - after_s * 1000))
+    return [path for table in TABLES.values() for path in _written_again(tables_dir, table, found)]
+
+
+def remove_files(files: Sequence[Path]) -> int:
+    """Remove files that `written_again` returned, and return their number."""
+    for path in files:
+        path.unlink(missing_ok=True)
+    return len(files)
 
 
 def _untouched(tables_dir: Path, since_ms: float) -> Iterator[_Leftover]:

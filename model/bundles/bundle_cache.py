@@ -8,8 +8,8 @@ living process, or is the one last served of a model in a registry.
 import os
 import re
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 from model.bundles.bundle_files import BUNDLE, BundleFiles
@@ -73,22 +73,49 @@ def hold(folder: Path) -> None:
         _held[folder] = handle
 
 
+def unused(cache: Path) -> list[Path]:
+    """Return the cached bundles that no rule of this module keeps; none if the folder cannot be read."""
+    found = []
+    for folder in _not_kept(cache):
+        with suppress(OSError), _left_alone(folder) as is_unused:
+            found += [folder] if is_unused else []
+    return found
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove a bundle that was not kept, unless somebody uses it by now.
+
+    Raises:
+        OSError: it cannot be removed.
+        FolderError: it is no bundle, or something else is in its folder.
+    """
+    with _alone_with(folder), _left_alone(folder) as is_unused:
+        if is_unused:
+            remove_folder(folder, BUNDLE)
+
+
 def _remove_unused(cache: Path) -> None:
     """Remove the bundles that no rule of this module keeps; what cannot be removed stays."""
+    for folder in _not_kept(cache):
+        with suppress(OSError, FolderError):
+            remove_unused(folder)
+
+
+def _not_kept(cache: Path) -> list[Path]:
+    """Return the bundles beyond the newest that were not served last, whether somebody uses them or not."""
     with suppress(OSError):
         served = b"".join(file.read_bytes() for file in cache.glob(SERVED))
         found = sorted((each for each in cache.iterdir() if _HASH.fullmatch(each.name)), key=_used_at, reverse=True)
-        for folder in found[KEPT:]:
-            if folder.name.encode() not in served:
-                with suppress(OSError, FolderError), _alone_with(folder):
-                    _remove_unless_held(folder)
+        return [each for each in found[KEPT:] if each.name.encode() not in served]
+    return []
 
 
-def _remove_unless_held(folder: Path) -> None:
+@contextmanager
+def _left_alone(folder: Path) -> Iterator[bool]:
+    """Yield whether a bundle was not used lately and no process holds it; none can begin to during the block."""
     handle = os.open(folder / MARKER, os.O_RDONLY)
     try:
-        if try_lock(handle) and time.time() - _used_at(folder) > UNUSED_S:
-            remove_folder(folder, BUNDLE)
+        yield try_lock(handle) and time.time() - _used_at(folder) > UNUSED_S
     finally:
         os.close(handle)
 

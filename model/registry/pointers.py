@@ -48,6 +48,11 @@ class Pointers:
     candidate: Version | None = None
     previous: tuple[Version, ...] = ()
 
+    @property
+    def every(self) -> tuple[Version, ...]:
+        """All versions that are named, those that a rollback would return to as well."""
+        return tuple(each for each in (*self.previous, self.current, self.candidate) if each is not None)
+
     def named(self, pointer: str) -> Version | None:
         """Return the version at CURRENT or CANDIDATE."""
         return self.current if pointer == CURRENT else self.candidate

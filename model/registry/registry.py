@@ -37,6 +37,7 @@ from model.registry.errors import (
     RegistryAccessError,
     RegistryCorruptError,
     RegistryMissingError,
+    RegistryMoveError,
     RegistryNameError,
     VersionTakenError,
 )
@@ -170,6 +171,21 @@ class Registry:
             RegistryMissingError: no version was current before.
         """
         return self._move(name, lambda now: now.rolled_back())
+
+    def remove(self, name: str, version: str) -> None:
+        """Remove a version that no pointer names, its manifest first, so that nobody finds a part of it.
+
+        Raises:
+            BundleError: its manifest cannot be understood, so its files are not known.
+            RegistryMoveError: it is current, the candidate, or was current before.
+        """
+        files = self.manifest(name, version).files
+        with self._store.lock(name):
+            if version in {each.id for each in self.pointers(name).every}:
+                msg = f"version {version} of {name} is pointed at, or was current before, so it stays"
+                raise RegistryMoveError(msg)
+            for file in (MANIFEST, *files):
+                self._store.remove(f"{_plain(name)}/{_plain_version(version)}/{file}")
 
     def fetch(self, name: str, which: str | Version, cache: Path) -> Path:
         """Return a local folder with the bundle, copied into `cache` unless it is there; see `bundle_cache`.

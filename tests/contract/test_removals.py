@@ -30,6 +30,7 @@ PLACES = {
     "job/drills/gate.py": MARKED,
     "job/drills/run.py": MARKED,
     "job/freshness/evaluation.py": MARKED,
+    "job/housekeeping/job_state.py": "a folder of Flink's named by the id of a job that a history records",
     "job/kafka/artifacts.py": DRAFT,
     "job/offline/run.py": DRAFT,
     "job/tables/compaction.py": "files that Flink's sink or compaction named, which the journal names",

@@ -90,6 +90,7 @@ class FlinkStandIn(ThreadingHTTPServer):
         self.retains = True
         self.completes_checkpoints = True
         self.savepoint_lasts_s = 0.0
+        self.disposal_failure = ""
         self.savepoints_ready_at: dict[str, float] = {}
         self.configuration = {
             "classloader.parent-first-patterns.additional": "pemja",
@@ -167,11 +168,21 @@ class FlinkStandIn(ThreadingHTTPServer):
         job.kept.insert(0, entry)
         return f"file:{path}"
 
-    def stop(self, job: Job, directory: str | None) -> str:
-        """Ends a job with a savepoint, and deletes its checkpoints, as Flink does."""
+    def take(self, job: Job, directory: str | None) -> str:
+        """Writes a savepoint of a job."""
         base = directory or self.configuration["execution.checkpointing.savepoint-dir"]
         folder = Path(str(local_path(base))) / f"savepoint-{job.job_id[:6]}-{job.checkpoint_id:012x}"
-        uri = self.checkpoint(job, folder, is_savepoint=True)
+        return self.checkpoint(job, folder, is_savepoint=True)
+
+    def dispose(self, uri: str) -> None:
+        """Removes a savepoint."""
+        folder = Path(str(local_path(uri)))
+        (folder / "_metadata").unlink()
+        folder.rmdir()
+
+    def stop(self, job: Job, directory: str | None) -> str:
+        """Ends a job with a savepoint, and deletes its checkpoints, as Flink does."""
+        uri = self.take(job, directory)
         job.state = "FINISHED"
         self._discard(job)
         return uri
@@ -217,8 +228,14 @@ class _Handler(BaseHTTPRequestHandler):
         if self.path == "/submit":
             self.server.submitted(told)
             return self._reply(200, {})
+        if self.path == "/savepoint-disposal":
+            self.server.dispose(told["savepoint-path"])
+            return self._reply(202, {"request-id": "t2"})
         _, job_id, what = self.path.strip("/").split("/")
         job = self.server.jobs[job_id]
+        if what == "savepoints":
+            self.server.take(job, told.get("target-directory"))
+            return self._reply(202, {"request-id": "t3"})
         if what == "checkpoints":
             if not self.server.completes_checkpoints:
                 return self._reply(202, {})
@@ -241,6 +258,10 @@ class _Handler(BaseHTTPRequestHandler):
                 return 200, {"taskmanagers": []}
             case ["jobmanager", "config"]:
                 return 200, [{"key": key, "value": value} for key, value in self.server.configuration.items()]
+            case ["savepoint-disposal", _]:
+                failure = self.server.disposal_failure
+                cause = {"failure-cause": {"stack-trace": failure}} if failure else {}
+                return 200, {"status": {"id": "COMPLETED"}, "operation": cause}
             case ["jobs", "overview"]:
                 return 200, {"jobs": [_detail(job) for job in self.server.jobs.values()]}
             case ["jobs", job_id, *rest] if job_id in self.server.jobs:
@@ -257,6 +278,9 @@ class _Handler(BaseHTTPRequestHandler):
                 return 200, {"externalization": {"enabled": True, "delete_on_cancellation": not self.server.retains}}
             case ["exceptions"]:
                 return 200, {"exceptionHistory": {"entries": _failures(job)}}
+            case ["savepoints", "t3"]:
+                location = next(each["external_path"] for each in job.kept if each["is_savepoint"])
+                return 200, {"status": {"id": "COMPLETED"}, "operation": {"location": location}}
             case ["savepoints", _]:
                 return 200, self._savepoint(job)
         return 404, {"errors": ["Not found"]}

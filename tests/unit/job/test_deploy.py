@@ -6,8 +6,7 @@ import os
 import platform
 import shutil
 import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,8 +17,9 @@ from job.cluster import FlinkRest
 from job.cluster.uris import local_path
 from job.deployment import leftovers, tables_owner
 from job.deployment.checks import check_goes_on
-from job.deployment.deploy import STEPS, DeployError, Deployment, DeployRequest, deploy, deployed_settings
+from job.deployment.deploy import STEPS, DeployError, deployed_settings
 from job.settings.job_settings import JobSettings, SettingsError, load
+from tests.unit.job.conftest import Deploy
 from tests.unit.job.flink_stand_in import (
     FAILS,
     NOT_DECLARED,
@@ -32,37 +32,6 @@ from tests.unit.job.flink_stand_in import (
 from udfs.attempt import attempt_epoch
 
 pytestmark = pytest.mark.heavy
-Deploy = Callable[..., Deployment]
-
-
-@pytest.fixture
-def flink(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlinkStandIn]:
-    monkeypatch.setattr("job.deployment.settling._POLL_S", 0.01)  # it answers at once
-    server = FlinkStandIn(tmp_path / "cluster é %41 #1")
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def put(flink: FlinkStandIn, tmp_path: Path) -> Deploy:
-    """Deploys; the log grows by ten before."""
-
-    def deployed(*overrides: str, is_local: bool = True, **how: Any) -> Deployment:
-        flink.log_length += 10
-        given = [
-            f"log.folder={json.dumps(str(tmp_path / 'log'))}",
-            f"tables.folder={json.dumps(str(tmp_path / 'tables'))}",
-            "lists.policy=history",
-            *overrides,
-        ]
-        target, settings = flink.target(is_local=is_local), load(overrides=given)
-        return deploy(DeployRequest(target=target, settings=settings, code=flink.code, **{"wait_s": 20.0} | how))
-
-    return deployed
 
 
 def runs(flink: FlinkStandIn) -> Job:

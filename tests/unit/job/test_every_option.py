@@ -42,7 +42,15 @@ RIGHT: dict[str, str] = {
     "models rollback": "tiny",
     "compress": "bundle ./set",
     "deploy": "",
+    "upgrade": "",
+    "rollback": "",
+    "gc": "",
+    "savepoint take": "",
+    "savepoint list": "",
+    "savepoint remove": "savepoint",
     "config show": "--set lists.policy=history",
+    "config check": "settings.toml",
+    "config diff": "settings.toml",
     "status": "",
     "replay": "./set --log made",
     "sql": "select(1) --tables-dir tables",
@@ -88,6 +96,7 @@ def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_tiny(tmp_path / "bundle", "1")
     commit(tmp_path / "tables" / "user_behavior" / HOUR, "part-a-0", [behavior(0, user="u", item="i1")])
     (tmp_path / "log.jsonl").write_text('{"user_id":"u","action":"click","item_id":"i","timestamp":1700000000000}\n')
+    (tmp_path / "settings.toml").write_text('[lists]\npolicy = "history"\n')
     (tmp_path / "a file").write_text("x")
     (tmp_path / "a folder").mkdir()
     (tmp_path / "a folder" / "somebody's").write_text("x")

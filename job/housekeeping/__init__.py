@@ -1,0 +1,1 @@
+"""The things that nothing needs any more: found, each with the reason, and removed."""
