@@ -107,9 +107,10 @@ def _judged(setup: Setup, planned: Plan, control: Output, out: Path, report: Pro
                     if not judged.ok:
                         break
         except RecloopError as error:
-            if done < len(faults):
-                yield not_injected(faults[done][0].name, str(error))
-                done += 1
+            if done == len(faults):  # after the last fault, something was found that spoils them all
+                raise
+            yield not_injected(faults[done][0].name, str(error))
+            done += 1
         if done < len(faults):
             waiting.insert(0, faults[done:])
 

@@ -102,9 +102,10 @@ def _run_fault(site: Site, fault: Fault, segment: int) -> FaultRun:
     site.segment = segment
     fault.prepare(site)
     fed_before, sampled_before = len(site.feeder.fed), len(site.watcher.samples)
+    before = footprint(site.cluster.layout)
     site.feeder.begin(segment)
     wait_for_moment(site, partial(fault.is_moment, site))
-    known, before = site.checkpoints()[0], footprint(site.cluster.layout)
+    known, _ = site.checkpoints()  # nothing slow may come between the moment and the fault
     site.report(fault.doc)
     injected = fault.inject(site)
     evidence = _effect(site, fault, injected)
