@@ -10,6 +10,7 @@ import logging
 import math
 import sys
 from pathlib import Path
+from threading import Event
 
 from job.cluster import FlinkRest, RestError, RunningCluster, find
 from job.deployment.resume import resume
@@ -20,6 +21,7 @@ from model.waiting import polls
 
 _log = logging.getLogger(__name__)
 _POLL_S = 0.5
+_LONGEST_PAUSE_S = 60.0
 _HA = "high-availability.type"
 
 
@@ -55,21 +57,24 @@ def main(directory: Path, job_name: str) -> None:
     cluster = find(directory)
     if cluster is None:
         sys.exit(f"no cluster runs in {directory}")
-    keeper = Keeper(job_name)
+    keeper, pause, failures = Keeper(job_name), Event(), 0
     with FlinkRest(cluster.rest_url) as rest:
         for _ in polls(timeout_s=math.inf, poll_s=_POLL_S):
-            if keeper.is_lost(rest):
-                _resume(cluster, job_name)
+            if keeper.is_lost(rest) and not _resume(cluster, job_name):
+                pause.wait(min(2.0**failures, _LONGEST_PAUSE_S))
+                failures += 1
 
 
-def _resume(cluster: RunningCluster, job_name: str) -> None:
+def _resume(cluster: RunningCluster, job_name: str) -> bool:
+    """Submit the job again, and return whether it runs."""
     _log.warning("the cluster lost the job %s: it is submitted again", job_name)
     try:
         job_id = resume(Target.local(cluster), job_name, lambda news: _log.info("%s", news))
-    except (RecloopError, OSError) as error:  # tried again at the next poll
+    except (RecloopError, OSError) as error:  # tried again after a pause
         _log.error("%s", error)
-    else:
-        _log.warning("the job %s runs again as %s", job_name, job_id)
+        return False
+    _log.warning("the job %s runs again as %s", job_name, job_id)
+    return True
 
 
 if __name__ == "__main__":
