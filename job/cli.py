@@ -5,6 +5,7 @@ import typer
 from job.commands import (
     ab,
     bench,
+    checkpoint,
     cluster,
     compact,
     compress,
@@ -55,6 +56,7 @@ app.command()(status.status)
 app.command(epilog=replay.EXAMPLES)(replay.replay)
 app.command()(sql.sql)
 app.command()(lists.lists)
+app.add_typer(checkpoint.app, name="checkpoint")
 app.command()(score.score)
 app.command(epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(ab.app, name="ab")

@@ -169,8 +169,7 @@ def _size(results: Results) -> Grid:
         size = f"{state.users:,} users, {state.behaviors} behaviours each"
         rows.append((f"state per user, uncompressed ({size})", f"{state.bytes_per_user:,.0f} bytes"))
         rows += [
-            (f"of it {each.operator}: {each.name}", f"{(each.key_bytes + each.value_bytes) / state.users:,.0f} bytes")
-            for each in state.families
+            (f"of it {each.operator}: {each.name}", f"{each.bytes / state.users:,.0f} bytes") for each in state.families
         ]
         rows.append(("the checkpoint a user", f"{state.checkpoint_bytes_per_user:,.0f} bytes"))
     if (both := results.incremental) is not None:

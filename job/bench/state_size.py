@@ -3,20 +3,15 @@
 The last behaviour of every user is scored, so that every list comes from the model; those before it need no model.
 """
 
-import json
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from job.bench.errors import BenchError
-from job.bench.live import Live, scoring_job, wait_for_checkpoint, wait_for_lists
+from job.bench.live import scoring_job, wait_for_checkpoint, wait_for_lists
 from job.bench.many_users import rounds
 from job.bench.workload import Workload
-
-_OPERATORS = ("track-users", "update-lists")
-_READ_S = 300.0
+from job.checkpoints.checkpoint import TRACK_USERS, UPDATE_LISTS, open_checkpoint
+from job.checkpoints.overview import state_sizes
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +21,7 @@ class Family:
     operator: str
     name: str
     entries: int
-    key_bytes: int
-    value_bytes: int
+    bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +43,7 @@ class StateSize:
     @property
     def bytes_per_user(self) -> float:
         """The bytes of a user's keys and values, uncompressed."""
-        return sum(each.key_bytes + each.value_bytes for each in self.families) / self.users
+        return sum(each.bytes for each in self.families) / self.users
 
     @property
     def checkpoint_bytes_per_user(self) -> float:
@@ -67,23 +61,20 @@ def measure_state(workload: Workload) -> StateSize:
         path = wait_for_checkpoint(live.rest, live.job_id)
         newest = live.rest.checkpoints(live.job_id).latest
         workload.report("reading the checkpoint")
-        families = read_checkpoint(live, Path(urlsplit(path).path))
+        families = read_checkpoint(Path(urlsplit(path).path))
     size = newest.size_bytes if newest else 0
     return StateSize(scale.state_users, scale.state_events, families, size)
 
 
-def read_checkpoint(live: Live, path: Path) -> tuple[Family, ...]:
-    """Read the state of both operators in a separate program, as it needs a JVM with Flink's classes.
+def read_checkpoint(path: Path) -> tuple[Family, ...]:
+    """Read the sizes of both operators' states.
 
     Raises:
-        BenchError: the checkpoint could not be read.
+        CheckpointError: the checkpoint could not be read.
     """
-    folder = live.cluster.directory.parent / "read"
-    command = [sys.executable, "-m", "job.bench.read_state", str(path), str(folder), *_OPERATORS]
-    done = subprocess.run(
-        command, env=live.cluster.environment(), capture_output=True, text=True, timeout=_READ_S, check=False
-    )
-    if done.returncode:
-        msg = f"the checkpoint {path} could not be read: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}"
-        raise BenchError(msg)
-    return tuple(Family(**each) for each in json.loads(done.stdout.splitlines()[-1]))
+    with open_checkpoint(path) as checkpoint:
+        return tuple(
+            Family(uid, size.name, size.entries, size.bytes)
+            for uid in (TRACK_USERS, UPDATE_LISTS)
+            for size in state_sizes(checkpoint, checkpoint.operator(uid))
+        )

@@ -7,12 +7,16 @@ import typer
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from job.commands.options import AsJson
+from job.checkpoints.checkpoint import open_checkpoint
+from job.checkpoints.found import find_checkpoints, newest_by
+from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory, stop_on_errors
 from job.commands.output import Screen, print_line
-from job.commands.tables_output import DEFAULT_TABLES_DIR, cell, require_folder, stop, to_json
+from job.commands.state_output import show_state
+from job.commands.tables_output import DEFAULT_TABLES_DIR, cell, refuse, require_folder, stop, to_json
 from job.tables.errors import TablesError
 from job.tables.titles import Titles, read_titles
 from job.tables.user_lists import UserLists, look_up
+from model.event_time import EventTimeError, EventTimes
 
 
 def lists(
@@ -20,10 +24,24 @@ def lists(
     *,
     tables_dir: Annotated[Path, typer.Option(help="The job's output folder.")] = DEFAULT_TABLES_DIR,
     bundle: Annotated[Path | None, typer.Option(help="Bundle or prepared data set to take titles from.")] = None,
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="As of then, from a retained checkpoint: 2026-01-31T12:00Z, or epoch ms."),
+    ] = None,
+    checkpoints: Annotated[
+        str, typer.Option(metavar="PATH|JOB", help="With --at: the folder of checkpoints, or a job's name or id.")
+    ] = "recloop",
+    directory: ClusterDirectory = DEFAULT_CLUSTER,
     last: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many behaviours.")] = 10,
     as_json: AsJson = False,
 ) -> None:
-    """Show a user's last behaviours and current list, and the changes in it."""
+    """Show a user's last behaviours and current list, and the changes in it.
+
+    --at shows the profile and the list as the newest checkpoint that was complete by then holds them.
+    """
+    if at is not None:
+        _show_state(user, at, checkpoints, directory, bundle, as_json=as_json)
+        return
     require_folder(tables_dir)
     try:
         titles: Titles = {} if bundle is None else read_titles(bundle)
@@ -37,6 +55,24 @@ def lists(
     if not found.known:
         print_line(f"nothing of user {user} is in {tables_dir}", err=True)
         raise typer.Exit(1)
+
+
+def _show_state(user: str, at: str, checkpoints: str, directory: Path, bundle: Path | None, *, as_json: bool) -> None:
+    """Show a user's state as of a moment."""
+    with stop_on_errors():
+        moment_ms = _moment_ms(at)
+        titles: Titles = {} if bundle is None else read_titles(bundle)
+        found = newest_by(find_checkpoints(checkpoints, directory), moment_ms)
+        with open_checkpoint(found.path) as checkpoint:
+            show_state(found, checkpoint, user, titles, as_json=as_json)
+
+
+def _moment_ms(text: str) -> int:
+    """Return the epoch milliseconds of a time that a user gave."""
+    try:
+        return EventTimes().to_ms(text)
+    except EventTimeError as error:
+        refuse(f"--at {text!r}: {error}; give a time as 2026-01-31T12:00Z, or epoch milliseconds")
 
 
 def _show(out: Screen, found: UserLists, titles: Titles) -> None:

@@ -1,6 +1,7 @@
 """`recloop sql`: a query over the output tables, by DuckDB or by Flink."""
 
 import time
+from dataclasses import dataclass
 from enum import StrEnum
 from io import StringIO
 from pathlib import Path
@@ -19,6 +20,7 @@ from job.commands.tables_output import (
     stop,
     to_json,
 )
+from job.tables.columns import Column, columns_of
 from job.tables.errors import ExportError, QueryFailedError
 from job.tables.export import check_target, export, new_file
 from job.tables.formats import Format, Values, chunks
@@ -48,6 +50,9 @@ def sql(
     *,
     engine: Annotated[Engine, typer.Option(help="flink needs Java and half a minute.")] = Engine.DUCKDB,
     tables_dir: Annotated[Path, typer.Option(help="The job's output folder.")] = DEFAULT_TABLES_DIR,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Query the state in this checkpoint or savepoint instead: users, lists ...")
+    ] = None,
     form: Annotated[Format | None, typer.Option("--format", help="How rows are written; --json is json.")] = None,
     out: Annotated[Path | None, typer.Option(help="To this new file; its ending says how.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file of --out.")] = False,
@@ -60,24 +65,34 @@ def sql(
     in csv. Infinite times are texts everywhere. Lines of the tables' files that are not rows are left out, and values
     that do not fit their column are null. All of that is reported on standard error.
 
+    --checkpoint PATH makes the job's state as of that checkpoint tables: users, lists, log_positions and trends.
+
     --out FILE ends in .csv, .json, .jsonl, .parquet or .txt (the table), unless --format names the format.
     """
     if list_tables:
-        _show_tables(as_json=as_json)
+        _show_tables(_views() if checkpoint is None else _states(), as_json=as_json)
         return
     if statement is None:
         refuse('give a query, such as "select count(*) from user_behavior", or --tables')
     form = _format(form, out, as_json=as_json)
-    require_folder(tables_dir)
+    if checkpoint is None:
+        require_folder(tables_dir)
+    elif engine is Engine.FLINK or form is Format.PARQUET:
+        refuse("the state in a checkpoint is queried by DuckDB, and not written as Parquet: leave out that option")
     if out is not None:
-        if out.resolve().is_relative_to(tables_dir.resolve()):
+        if checkpoint is None and out.resolve().is_relative_to(tables_dir.resolve()):
             refuse(f"{out} is inside the tables: give another --out")
         try:
             check_target(out, force=force)
         except (ExportError, OSError) as error:
             refuse(str(error))
     try:
-        if form is Format.PARQUET:
+        if checkpoint is not None:
+            from job.checkpoints import state_sql
+
+            with state_sql.stream(checkpoint, statement) as answer:
+                _answer(answer, form, out, force=force)
+        elif form is Format.PARQUET:
             _write_parquet(tables_dir, statement, out, engine, force=force)
         elif engine is Engine.FLINK:
             from job.tables import flink
@@ -145,23 +160,43 @@ def _answer(answer: QueryStream, form: Format, out: Path | None, *, force: bool)
         warn(warning)
 
 
-def _show_tables(*, as_json: bool) -> None:
-    """Print every view with its columns and their meaning."""
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A table or view, as --tables shows it."""
+
+    name: str
+    doc: str
+    table: str
+    columns: tuple[Column, ...]
+
+
+def _views() -> list[_Shown]:
+    return [_Shown(each.name, each.doc, each.table.name, each.columns) for each in VIEWS]
+
+
+def _states() -> list[_Shown]:
+    from job.checkpoints.state_rows import STATE_TABLES
+
+    return [_Shown(name, str(row.__doc__), name, columns_of(row)) for name, row in STATE_TABLES.items()]
+
+
+def _show_tables(tables: list[_Shown], *, as_json: bool) -> None:
+    """Print every table with its columns and their meaning."""
     if as_json:
         records = []
-        for view in VIEWS:
+        for table in tables:
             columns = [
                 {"name": each.name, "type": each.type.value, "nullable": each.nullable, "doc": each.doc}
-                for each in view.columns
+                for each in table.columns
             ]
-            records.append({"name": view.name, "doc": view.doc, "table": view.table.name, "columns": columns})
+            records.append({"name": table.name, "doc": table.doc, "table": table.table, "columns": columns})
         print_line(to_json(records))
         return
     out = Screen()
-    for view in VIEWS:
-        grid = RichTable("column", "type", "null", "meaning", title=f"{view.name}: {view.doc}")
+    for table in tables:
+        grid = RichTable("column", "type", "null", "meaning", title=f"{table.name}: {table.doc}")
         grid.title_justify = "left"
-        for column in view.columns:
+        for column in table.columns:
             null = "null" if column.nullable else ""
             grid.add_row(column.name, column.type.value, null, column.doc)
         out.print(grid)

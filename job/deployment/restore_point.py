@@ -185,7 +185,7 @@ class RestorePoints:
             path = local_path(folder)
             for metadata in path.glob(pattern) if path is not None and path.is_dir() else ():
                 uri, at_ms = file_uri(metadata.parent), metadata.stat().st_mtime_ns // 1_000_000
-                yield RestorePoint(uri, job_id, order, _checkpoint_id(metadata), at_ms)
+                yield RestorePoint(uri, job_id, order, checkpoint_number(metadata), at_ms)
 
     def _had_none(self, job_id: str) -> bool:
         """Return whether the job is known never to have completed a checkpoint, nor to have begun from one."""
@@ -203,7 +203,7 @@ class RestorePoints:
         return bool(paths) and not any((path / job_id).exists() for path in paths)
 
 
-def _checkpoint_id(metadata: Path) -> int:
+def checkpoint_number(metadata: Path) -> int:
     """Return Flink's count from the beginning of the file; 0 if the file has no such header."""
     with metadata.open("rb") as file:
         header = file.read(_HEADER.size)

@@ -6,7 +6,7 @@ A connection sees one state of the files, cannot read other files of the machine
 import logging
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -80,17 +80,24 @@ def _connected(
             _create_views(connection, files, read_withdrawn(tables_dir))
             paths = (*written, *(path for of_table in files.values() for path in of_table))
             names = dict.fromkeys(name for path in paths for name in (str(path.absolute()), _as_pattern(path)))
-            connection.execute("SET TimeZone = 'UTC'")
-            connection.execute("SET python_enable_replacements = false")
-            if memory_mb is not None:
-                connection.execute(f"SET memory_limit = '{memory_mb}MiB'")
-                connection.execute("SET temp_directory = ''")  # or it would go on in files of the current folder
-            connection.execute(f"SET allowed_paths = [{', '.join(map(literal, names))}]")
-            connection.execute("SET enable_external_access = false")
-            connection.execute("SET lock_configuration = true")
+            lock_down(connection, names, memory_mb=memory_mb)
             yield connection
         except duckdb.Error as error:
-            raise _failed(error) from error
+            raise failed(error) from error
+
+
+def lock_down(
+    connection: duckdb.DuckDBPyConnection, paths: Iterable[str] = (), *, memory_mb: int | None = None
+) -> None:
+    """Have a connection read no files but these from now on, in bounded memory if asked, and nobody change that."""
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET python_enable_replacements = false")
+    if memory_mb is not None:
+        connection.execute(f"SET memory_limit = '{memory_mb}MiB'")
+        connection.execute("SET temp_directory = ''")  # or it would go on in files of the current folder
+    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
 
 
 def query(tables_dir: Path, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
@@ -129,16 +136,23 @@ def stream(tables_dir: Path, sql: str, *, memory_mb: int | None = None) -> Itera
     check_reads_only(sql)
     flaws = Flaws()
     with _connected(tables_dir, flaws, memory_mb=memory_mb) as connection:
-        try:
-            described = connection.execute(f"DESCRIBE (\n{check_reads_only(sql)}\n)").fetchall()
-        except duckdb.Error:  # the statement will fail again when it is run
-            described = []
-        times = times_among([(name, kind) for name, kind, *_ in described])
-        columns = _execute(connection, with_texts_of(times, sql), ())
-        counted = CountedTexts()
-        rows = counted.merged(times, _fetch(connection))
-        columns = times.names if times.places else columns
-        yield QueryStream(columns, rows, lambda: (*_warnings(connection, flaws), *counted.warnings()))
+        yield streamed(connection, sql, lambda: _warnings(connection, flaws))
+
+
+def streamed(
+    connection: duckdb.DuckDBPyConnection, sql: str, warnings: Callable[[], tuple[str, ...]] = tuple
+) -> QueryStream:
+    """Run one reading statement on an open connection, and read its rows a few at a time; errors as in `query`."""
+    try:
+        described = connection.execute(f"DESCRIBE (\n{check_reads_only(sql)}\n)").fetchall()
+    except duckdb.Error:  # the statement will fail again when it is run
+        described = []
+    times = times_among([(name, kind) for name, kind, *_ in described])
+    columns = _execute(connection, with_texts_of(times, sql), ())
+    counted = CountedTexts()
+    rows = counted.merged(times, _fetch(connection))
+    columns = times.names if times.places else columns
+    return QueryStream(columns, rows, lambda: (*warnings(), *counted.warnings()))
 
 
 def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
@@ -213,7 +227,7 @@ def _execute(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequen
         _check_kind(connection, statement)
         connection.execute(statement, list(parameters))
     except duckdb.Error as error:
-        raise _failed(error) from error
+        raise failed(error) from error
     return tuple(column[0] for column in connection.description or ())
 
 
@@ -222,7 +236,7 @@ def _fetch(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
         try:
             rows = connection.fetchmany(_ROWS_AT_ONCE)
         except duckdb.Error as error:
-            raise _failed(error) from error
+            raise failed(error) from error
         if not rows:
             return
         yield from rows
@@ -287,7 +301,8 @@ def _check_kind(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
         raise NotAQueryError(msg)
 
 
-def _failed(error: duckdb.Error) -> TablesError:
+def failed(error: duckdb.Error) -> TablesError:
+    """Return our error for one of DuckDB's."""
     if isinstance(error, duckdb.OutOfMemoryException):
         # The advice in DuckDB's own text is to change settings, which a query here cannot.
         msg = "the query needs more memory than there is: ask for fewer rows or columns, or take a larger machine"

@@ -14,7 +14,6 @@ OWN_NAME = "a file that only recloop gives that name, in the folder that it keep
 PLACES = {
     "job/bench/brokered.py": MARKED,
     "job/bench/live.py": MARKED,
-    "job/bench/read_state.py": MARKED,
     "job/bench/run.py": MARKED,
     "job/cluster/high_availability.py": MARKED,
     "job/cluster/layout.py": MARKED,

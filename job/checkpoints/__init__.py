@@ -1,0 +1,1 @@
+"""The content of checkpoints and savepoints, read without a jar, a running job or a cluster."""
