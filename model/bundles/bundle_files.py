@@ -133,7 +133,7 @@ def decode(file: str | Path, content: bytes, kind: type[T]) -> T:
     """
     try:
         return msgspec.json.decode(content, type=kind)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         msg = f"{file} cannot be understood: {error}; train the model again"
         raise BundleCorruptError(msg) from error
 

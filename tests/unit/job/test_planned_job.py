@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from job.settings.job_settings import SettingsError, load
 from job.settings.planned_job import JobPlan, PlannedJob, Slot, Slots
@@ -106,3 +108,36 @@ def test_a_damaged_file_is_refused_in_one_sentence_with_what_to_do(content: byte
         PlannedJob.of_file(file)
     assert str(refused.value).startswith(f"{file}, the settings of the last deployment, ")
     assert "\n" not in str(refused.value)
+
+
+values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=60) | values.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_refused_in_a_sentence(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    with pytest.raises(SettingsError, match="the settings of the last deployment, cannot be read"):
+        PlannedJob.of_file(file)
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_file_with_another_value_is_refused_or_read_with_that_value(tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / "job.json"
+    PlannedJob(SETTINGS, PLAN).to_file(path)
+    parts = json.loads(path.read_bytes())
+    part = data.draw(st.sampled_from(["plan", "settings"]))
+    name = data.draw(st.sampled_from(sorted(parts[part])))
+    parts[part][name] = data.draw(values)
+    path.write_text(json.dumps(parts))
+    try:
+        found = PlannedJob.of_file(path)
+    except SettingsError:
+        return
+    assert (found.plan == PLAN) or part == "plan"
+    assert (found.settings == SETTINGS) or part == "settings"
