@@ -16,7 +16,7 @@ from job.checkpoints.overview import Overview, read_overview
 from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory, stop_on_errors
 from job.commands.output import Screen, print_line
 from job.commands.state_output import headline, show_state, time_text
-from job.commands.tables_output import console, to_json
+from job.commands.tables_output import to_json
 from job.tables.titles import Titles, read_titles
 
 app = typer.Typer(help="What checkpoints and savepoints hold, without a running job.", no_args_is_help=True)
@@ -46,7 +46,7 @@ def list_checkpoints(
     for each in found:
         kind = "savepoint" if each.is_savepoint else "checkpoint"
         grid.add_row(str(each.number), kind, time_text(each.at_ms), each.job or "", str(each.path))
-    console().print(grid)
+    Screen().print(grid)
 
 
 @app.command()
@@ -74,7 +74,7 @@ def show(
     if as_json:
         print_line(msgspec.json.encode({"path": str(found.path), **asdict(overview)}).decode())
     else:
-        _show_overview(console(), found, overview)
+        _show_overview(Screen(), found, overview)
 
 
 @app.command()
@@ -104,7 +104,7 @@ def diff(
     if as_json:
         print_line(to_json({"older": str(pair[0].path), "newer": str(pair[1].path), **asdict(difference)}))
     else:
-        _show_difference(console(), pair, difference)
+        _show_difference(Screen(), pair, difference)
 
 
 def _show_overview(out: Screen, found: FoundCheckpoint, overview: Overview) -> None:

@@ -103,4 +103,4 @@ def serve_settings(**given: Any) -> ServeSettings:
     try:
         return ServeSettings(**{name: value for name, value in given.items() if value is not None})
     except ValidationError as error:
-        raise ServingError(refusal(error)) from error
+        raise ServingError(refusal(error, ServeSettings)) from error
