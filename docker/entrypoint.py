@@ -3,6 +3,7 @@
     jobmanager      [--set KEY=VALUE]...
     taskmanager     [--set KEY=VALUE]...
     gpu-taskmanager [--set KEY=VALUE]...    # for scoring alone; CUDA_VISIBLE_DEVICES says which GPU, 0 if nothing
+    metrics-gateway                         # collects the metrics of those three, if METRICS_HOST names it to them
     recloop deploy ... (or whatever else)
 
 Flink's settings and the JVMs' command lines are those of `recloop cluster start`; only the addresses and the folder of
@@ -20,11 +21,19 @@ from pathlib import Path
 from typing import NoReturn
 
 from job.cluster import ClusterError, ClusterSpec
-from job.cluster.config import flink_configuration, render
+from job.cluster.config import flink_configuration, render, reporter_configuration
 from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment, write_discovery_script
 from job.cluster.java import Java, find_java
 from job.cluster.jvm import INCARNATION, environment, job_manager_command, task_manager_command
-from job.cluster.layout import JOB_MANAGER, Layout, flink_home, gpu_task_manager_name, task_manager_name
+from job.cluster.layout import (
+    JOB_MANAGER,
+    METRICS_GATEWAY,
+    Layout,
+    flink_home,
+    gpu_task_manager_name,
+    task_manager_name,
+)
+from job.cluster.plan import gateway_command
 from job.cluster.uris import file_uri
 from job.commands.cluster import parse_settings
 
@@ -37,7 +46,7 @@ _NAMES = {
 }
 STATE = Path("/var/lib/recloop")
 HEALTH = "health.json"
-REST_PORT, RPC_PORT, BLOB_PORT = 8081, 6123, 6124
+REST_PORT, RPC_PORT, BLOB_PORT, METRICS_PORT = 8081, 6123, 6124, 9249
 _EVERYWHERE = "0.0.0.0"  # of the container: compose.yaml says which port the host gets, and on which address
 
 _CONSOLE = """\
@@ -58,12 +67,14 @@ class Container:
         job_manager: the host name of the JobManager.
         state: the folder of what is this container's own.
         shared: the folder that all containers see.
+        metrics: the host name of the gateway that collects metrics; None collects none.
     """
 
     name: str
     job_manager: str
     state: Path
     shared: Path
+    metrics: str | None = None
 
     @property
     def layout(self) -> Layout:
@@ -77,7 +88,8 @@ class Container:
             rest_port=REST_PORT,
             rpc_port=RPC_PORT,
             blob_port=BLOB_PORT,
-            extra_config={**_network(self.job_manager), **_shared(self.shared), **extra},
+            metrics_port=0,
+            extra_config={**_network(self.job_manager), **_shared(self.shared), **_reporter(self.metrics), **extra},
         )
         told = flink_configuration(spec)
         if "taskmanager.host" not in extra:
@@ -112,6 +124,8 @@ def prepare(arguments: Sequence[str], container: Container) -> Execution:
         ClusterError: no Java, no such GPU, or a setting that cannot work.
     """
     role = arguments[0] if arguments else ""
+    if role == METRICS_GATEWAY:
+        return _gateway(arguments[1:])
     java, home, layout = find_java(os.environ), flink_home(), container.layout
     layout.prepare(home)
     extra, seen = _given(role, arguments, layout)
@@ -131,7 +145,8 @@ def prepare(arguments: Sequence[str], container: Container) -> Execution:
 def main() -> NoReturn:
     """Read the command line and the host name of the JobManager, and become the process that is asked for."""
     host = os.environ.get("JOBMANAGER_HOST", JOB_MANAGER)
-    container = Container(platform.node(), host, STATE, Path.cwd() / ".recloop")
+    metrics = os.environ.get("METRICS_HOST")
+    container = Container(platform.node(), host, STATE, Path.cwd() / ".recloop", metrics)
     try:
         execution = prepare(sys.argv[1:], container)
     except ClusterError as error:
@@ -154,6 +169,17 @@ def _shared(folder: Path) -> dict[str, str]:
         "execution.checkpointing.dir": file_uri(folder / "checkpoints"),
         "execution.checkpointing.savepoint-dir": file_uri(folder / "savepoints"),
     }
+
+
+def _reporter(metrics: str | None) -> dict[str, str]:
+    return {} if metrics is None else reporter_configuration(f"http://{metrics}:{METRICS_PORT}")
+
+
+def _gateway(words: Sequence[str]) -> Execution:
+    """Return the gateway, which needs no Flink."""
+    if words:
+        sys.exit(f"nothing may follow {METRICS_GATEWAY}, not {' '.join(words)}")
+    return Execution(gateway_command(_EVERYWHERE, METRICS_PORT), Path.cwd(), dict(os.environ))
 
 
 def _given(role: str, arguments: Sequence[str], layout: Layout) -> tuple[dict[str, str], dict[str, str]]:

@@ -214,6 +214,8 @@ class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     Attributes:
         swaps: those since the scorer's element before.
         pauses: number and ms of the worker's full garbage collections, likewise.
+        gaps: number of times since then that the scorer had nothing under way; see `udfs.model_serving.idle_time`.
+        gap_ms: their length, added up.
     """
 
     epoch: int
@@ -223,6 +225,8 @@ class ScoredElement(msgspec.Struct, array_like=True, frozen=True, gc=False, tag=
     swaps: list[Swap] = []
     sweep: Sweep | None = None
     pauses: tuple[int, int] = (0, 0)
+    gaps: int = 0
+    gap_ms: int = 0
 
 
 class TrendPart(msgspec.Struct, array_like=True, frozen=True, gc=False):

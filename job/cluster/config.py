@@ -11,6 +11,7 @@ from pathlib import Path
 
 from job.cluster.errors import ClusterError
 from job.cluster.layout import Layout, flink_home
+from job.cluster.metrics_gateway import INTERVAL_S
 from job.cluster.spec import ClusterSpec
 from job.cluster.uris import file_uri
 
@@ -71,11 +72,30 @@ _PYTHON = {
 """The settings that make both execution modes use this Python, and load PEMJA's native library once a JVM."""
 
 
+_REPORTER = "metrics.reporter.prometheus"
+
+
+def reporter_configuration(url: str) -> dict[str, str]:
+    """Return the settings by which Flink's Prometheus reporter pushes to a gateway at an address.
+
+    Labels keep their characters, as those of a model's version; the reporter escapes them.
+    """
+    return {
+        "metrics.reporters": "prometheus",
+        f"{_REPORTER}.factory.class": "org.apache.flink.metrics.prometheus.PrometheusPushGatewayReporterFactory",
+        f"{_REPORTER}.interval": f"{INTERVAL_S} s",
+        f"{_REPORTER}.hostUrl": url,
+        f"{_REPORTER}.jobName": "recloop",
+        f"{_REPORTER}.filterLabelValueCharacters": "false",
+    }
+
+
 def flink_configuration(spec: ClusterSpec, home: Path | None = None) -> dict[str, str]:
     """Return all Flink settings of a cluster, the extra ones of its spec included.
 
     Args:
-        spec: the cluster; a port of None is written as 0, which lets Flink take a free one.
+        spec: the cluster; a port of None is written as 0, which lets Flink take a free one. A `metrics_port` of 0
+            leaves the reporter out.
         home: the Flink distribution whose JVM options are taken over; None is the installed one.
     """
     layout = Layout(spec.directory)
@@ -105,6 +125,7 @@ def flink_configuration(spec: ClusterSpec, home: Path | None = None) -> dict[str
         "env.java.opts.all": java_options(home or flink_home()),
         "metrics.fetcher.update-interval": "1 s",
         **(_ha_configuration(layout, spec.zookeeper_port or 0) if spec.high_availability else {}),
+        **({} if spec.metrics_port == 0 else reporter_configuration(f"http://{LOOPBACK}:{spec.metrics_port or 0}")),
         **spec.extra_config,
     }
 

@@ -14,6 +14,7 @@ from job.cluster.errors import ClusterError
 JOB_MANAGER = "jobmanager"
 STANDBY = "jobmanager-standby"
 ZOOKEEPER = "zookeeper"
+METRICS_GATEWAY = "metrics-gateway"
 _TASK_MANAGER = "taskmanager-"
 _GPU_TASK_MANAGER = f"{_TASK_MANAGER}gpu-"
 _KEPT_LOGS = 3
@@ -44,6 +45,24 @@ appender.file.policies.size.size = 20MB
 appender.file.strategy.type = DefaultRolloverStrategy
 appender.file.strategy.max = 3
 """
+_JSON_LOG4J = """\
+rootLogger.appenderRef.json.ref = Json
+appender.json.name = Json
+appender.json.type = RollingFile
+appender.json.append = true
+appender.json.fileName = ${sys:log.file}.jsonl
+appender.json.filePattern = ${sys:log.file}.jsonl.%i
+appender.json.layout.type = PatternLayout
+appender.json.layout.alwaysWriteExceptions = false
+appender.json.layout.pattern = {"time":"%d{yyyy-MM-dd'T'HH:mm:ss.SSS'Z'}{UTC}","level":"%p","logger":"%enc{%c}{JSON}",\
+"thread":"%enc{%t}{JSON}","message":"%enc{%m}{JSON}","error":"%enc{%throwable}{JSON}"}%n
+appender.json.policies.type = Policies
+appender.json.policies.size.type = SizeBasedTriggeringPolicy
+appender.json.policies.size.size = 20MB
+appender.json.strategy.type = DefaultRolloverStrategy
+appender.json.strategy.max = 3
+"""
+"""The same events in a second file, a JSON object a line; the first stays, as people and Flink's web page read it."""
 
 
 def flink_home() -> Path:
@@ -177,18 +196,25 @@ class Layout:
         """Return the path of one process's standard output and error."""
         return self.logs / f"{name}.out"
 
-    def prepare(self, home: Path, jars: Iterable[Path] = ()) -> None:
-        """Make all folders and links afresh; logs are put aside, checkpoints stay."""
+    def prepare(self, home: Path, jars: Iterable[Path] = (), *, json_logs: bool = False) -> None:
+        """Make all folders and links afresh; logs are put aside, checkpoints stay.
+
+        Args:
+            home: the Flink distribution.
+            jars: further jars that every process loads.
+            json_logs: whether each process writes its log a second time, as JSON lines.
+        """
         for folder in (self.conf, self.lib, self.plugins):
             shutil.rmtree(folder, ignore_errors=True)
         for folder in (self.conf, self.lib, self.plugins, self.logs, self.checkpoints, self.savepoints):
             folder.mkdir(parents=True, exist_ok=True)
         self._link(home, jars)
-        (self.conf / "log4j.properties").write_text(_LOG4J.replace("log.file", LOG_FILE))
+        own = f"{_LOG4J}{_JSON_LOG4J if json_logs else ''}"
+        (self.conf / "log4j.properties").write_text(own.replace("log.file", LOG_FILE))
         # These two are read by Flink's own scripts, which set log.file.
         for name in ("log4j-console.properties", "log4j-cli.properties"):
             (self.conf / name).write_text(_LOG4J)
-        for path in (*self.logs.glob("*.log"), *self.logs.glob("*.out")):
+        for path in (each for kind in ("log", "out", "jsonl") for each in self.logs.glob(f"*.{kind}")):
             put_aside(path)
 
     def _link(self, home: Path, more: Iterable[Path]) -> None:

@@ -69,7 +69,7 @@ def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Pro
     java, home = find_java(os.environ), flink_home()
     on_progress(f"Java {java.version} from {java.home}")
     chosen = with_ports(spec, remembered_ports(layout))
-    layout.prepare(home, spec.jars)
+    layout.prepare(home, spec.jars, json_logs=spec.json_logs)
     write_discovery_script(layout.gpu_discovery, spec.gpus)
     if chosen.high_availability:
         prepare_zookeeper(layout, chosen.zookeeper_port or 0)

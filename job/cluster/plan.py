@@ -1,19 +1,21 @@
 """The files in a state folder that precede a start: Flink's configuration, the supervisor's plan, the ports."""
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from msgspec import Struct, field
 
-from job.cluster.config import flink_configuration, render
+from job.cluster import metrics_gateway
+from job.cluster.config import LOOPBACK, flink_configuration, render
 from job.cluster.errors import ClusterError
 from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment, state_configuration
 from job.cluster.high_availability import ha_commands
 from job.cluster.java import Java
 from job.cluster.jvm import job_manager_command, task_manager_command
-from job.cluster.layout import JOB_MANAGER, Layout, gpu_task_manager_name, task_manager_name
+from job.cluster.layout import JOB_MANAGER, METRICS_GATEWAY, Layout, gpu_task_manager_name, task_manager_name
 from job.cluster.ports import HA_PORT_NAMES, PORT_NAMES
 from job.cluster.spec import ClusterSpec
 from job.cluster.state_files import read_state_file, state_file_error
@@ -33,6 +35,7 @@ class StartedSpec(Struct, frozen=True):
     high_availability: bool = False
     standby_port: int | None = None
     zookeeper_port: int | None = None
+    metrics_port: int = 0
 
 
 def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
@@ -50,6 +53,7 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
     commands = {
         **_job_managers(java, layout, configuration, spec),
         **{name: task_manager_command(java, layout, configuration, name, own) for name, own in task_managers.items()},
+        **_gateway(spec),
         **read_services(layout),
     }
     environments = {
@@ -78,6 +82,18 @@ def _job_managers(
     if not spec.high_availability:
         return {JOB_MANAGER: job_manager_command(java, layout, configuration)}
     return ha_commands(java, layout, configuration, spec.standby_port or 0)
+
+
+def _gateway(spec: ClusterSpec) -> dict[str, list[str]]:
+    """Return the command of the gateway that collects the metrics, by its name; nothing if none are collected."""
+    if not spec.metrics_port:
+        return {}
+    return {METRICS_GATEWAY: gateway_command(LOOPBACK, spec.metrics_port)}
+
+
+def gateway_command(host: str, port: int) -> list[str]:
+    """Return the command of a gateway that listens at an address."""
+    return [sys.executable, "-I", "-S", metrics_gateway.__file__, "--host", host, "--port", str(port)]
 
 
 def read_services(layout: Layout) -> dict[str, list[str]]:
@@ -114,6 +130,7 @@ def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
         high_availability=started.high_availability,
         standby_port=started.standby_port,
         zookeeper_port=started.zookeeper_port,
+        metrics_port=started.metrics_port,
     )
 
 

@@ -13,7 +13,7 @@ from job.cluster.config import LOOPBACK
 from job.cluster.errors import StartFailedError
 from job.cluster.spec import ClusterSpec
 
-PORT_NAMES = ("rest_port", "rpc_port", "blob_port")
+PORT_NAMES = ("rest_port", "rpc_port", "blob_port", "metrics_port")
 HA_PORT_NAMES = ("standby_port", "zookeeper_port")
 _LOWEST, _HIGHEST = 18_000, 32_000
 _ATTEMPTS = 200
@@ -23,6 +23,8 @@ def with_ports(
     spec: ClusterSpec, remembered: Mapping[str, int], is_free: Callable[[int], bool] | None = None
 ) -> ClusterSpec:
     """Return the spec with every port set: the requested one, else the remembered one if free, else any free one.
+
+    A port of 0, which is none, stays.
 
     Raises:
         StartFailedError: if a requested port is taken, or no free one is found.
@@ -38,7 +40,7 @@ def with_ports(
             if port is None:
                 msg = f"no free port found on {LOOPBACK} between {_LOWEST} and {_HIGHEST}"
                 raise StartFailedError(msg)
-        elif not check(port):
+        elif port and not check(port):
             msg = f"port {port} is taken by another process: choose another {name} or end that process"
             raise StartFailedError(msg)
         chosen[name] = port

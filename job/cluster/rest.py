@@ -4,7 +4,7 @@ Calls are synchronous and end within a timeout, and every poll has one too. Answ
 that are read of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import quote
 
 import httpx
@@ -38,6 +38,8 @@ from job.cluster.records import (
 from model.waiting import polls
 
 _POLL_S = 0.1
+_LONGEST_LIST = 3_000
+"""Characters of the names that one request asks for: Flink refuses a request whose first line has over 4,096."""
 
 
 class FlinkRest(FlinkHttp):
@@ -251,9 +253,26 @@ class FlinkRest(FlinkHttp):
         return kept.enabled and not kept.delete_on_cancellation
 
     def _metrics(self, path: str, names: tuple[str, ...]) -> dict[str, str]:
-        wanted = ",".join(quote(name, safe="") for name in names)
-        found = self._read(f"{path}?get={wanted}", tuple[Metric, ...])
+        found = (
+            metric
+            for wanted in _in_requests(names)
+            for metric in self._read(f"{path}?get={wanted}", tuple[Metric, ...])
+        )
         return {each.name: each.value for each in found if each.value is not None}
+
+
+def _in_requests(names: Iterable[str]) -> Iterator[str]:
+    """Yield lists of names, each short enough for a request."""
+    wanted = ""
+    for name in names:
+        quoted = quote(name, safe="")
+        if wanted and len(wanted) + len(quoted) >= _LONGEST_LIST:
+            yield wanted
+            wanted = quoted
+        else:
+            wanted = f"{wanted},{quoted}" if wanted else quoted
+    if wanted:
+        yield wanted
 
 
 def _metrics_path(job_id: str, vertex_id: str) -> str:

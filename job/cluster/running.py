@@ -53,11 +53,13 @@ class RunningCluster:
         directory: its state folder.
         rest_url: the address of its REST interface and web page.
         supervisor_pid: the process id of its supervisor.
+        metrics_url: the address that Prometheus reads the metrics at; None if none are collected.
     """
 
     directory: Path
     rest_url: str
     supervisor_pid: int
+    metrics_url: str | None = None
 
     @property
     def layout(self) -> Layout:
@@ -230,8 +232,13 @@ def find(directory: Path) -> RunningCluster | None:
     state = read_state(layout)
     if state is None:
         return None
-    url = f"http://{LOOPBACK}:{read_started_spec(layout).rest_port}"
-    return RunningCluster(directory=layout.root, rest_url=url, supervisor_pid=state.pid)
+    started = read_started_spec(layout)
+    return RunningCluster(
+        directory=layout.root,
+        rest_url=f"http://{LOOPBACK}:{started.rest_port}",
+        supervisor_pid=state.pid,
+        metrics_url=f"http://{LOOPBACK}:{started.metrics_port}/metrics" if started.metrics_port else None,
+    )
 
 
 def _pid(state: SupervisorState, name: str) -> int | None:

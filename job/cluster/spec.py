@@ -46,6 +46,9 @@ class ClusterSpec:
         high_availability: a second JobManager, which takes over when the first dies, and a ZooKeeper for both.
         standby_port: port of the second JobManager's REST interface; None as above.
         zookeeper_port: port of the ZooKeeper; None as above.
+        metrics_port: port that Prometheus reads the metrics at; None takes the one used last here, or a free one; 0: no
+            metrics are collected.
+        json_logs: whether every process of Flink's writes its log also as JSON lines, to `logs/NAME.log.jsonl`.
 
     Raises:
         SettingRefusedError: for a number or a key that cannot work.
@@ -62,6 +65,8 @@ class ClusterSpec:
     high_availability: bool = False
     standby_port: int | None = None
     zookeeper_port: int | None = None
+    metrics_port: int | None = None
+    json_logs: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directory", Path(self.directory).absolute())
@@ -80,6 +85,9 @@ class ClusterSpec:
             if port is not None and not 1 <= port <= 65535:
                 msg = f"{name} is {port}: a port is 1 to 65535"
                 raise SettingRefusedError(msg)
+        if self.metrics_port is not None and not 0 <= self.metrics_port <= 65535:
+            msg = f"metrics_port is {self.metrics_port}: a port is 1 to 65535, and 0 turns metrics off"
+            raise SettingRefusedError(msg)
         if self.gpus.devices and (scheduler := adaptive(self.extra_config)):
             msg = f"{scheduler} and GPU TaskManagers: {ADAPTIVE_IGNORES_GPUS}"
             raise SettingRefusedError(msg)

@@ -30,6 +30,7 @@ class Status:
     state: str  # ready, starting or stopped
     directory: str
     rest_url: str | None
+    metrics_url: str | None
     supervisor_pid: int | None
     job_manager_pid: int | None
     task_managers: list[cluster.TaskManagerProcess]
@@ -63,10 +64,17 @@ def start(
         Literal["zookeeper"] | None,
         typer.Option(help="A second JobManager takes over when the first dies; ZooKeeper knows who leads."),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help="Where Prometheus reads the metrics; as above. 0: none are collected."),
+    ] = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A Flink setting; repeatable.")
     ] = None,
     jar: Annotated[list[Path] | None, typer.Option(help="A connector's jar, for every process; repeatable.")] = None,
+    json_logs: Annotated[
+        bool, typer.Option("--json-logs", help="Write Flink's logs a second time, a JSON object a line: *.log.jsonl.")
+    ] = False,
     timeout_s: ReadyWithin = 60,
 ) -> None:
     """Start a cluster, or report that it runs.
@@ -81,7 +89,15 @@ def start(
         gpus = cluster.GpuTaskManagers(tuple(gpu or ()), stand_in_gpus, parse_settings(gpu_setting or []))
         ports = (rest_port, rpc_port, blob_port)
         spec = cluster.ClusterSpec(
-            directory, task_managers, *ports, extra_config, tuple(jar or ()), gpus, high_availability=ha is not None
+            directory,
+            task_managers,
+            *ports,
+            extra_config,
+            tuple(jar or ()),
+            gpus,
+            high_availability=ha is not None,
+            metrics_port=metrics_port,
+            json_logs=json_logs,
         )
         if (running := cluster.find(directory)) is not None:
             console.print(f"A cluster already runs in {directory}: {running.rest_url}")
@@ -92,6 +108,8 @@ def start(
     console.print(
         f"Ready in {time.monotonic() - began:.1f} s: {started.rest_url} with {task_managers} TaskManager(s){with_gpus}"
     )
+    if started.metrics_url is not None:
+        console.print(f"Metrics for Prometheus: {started.metrics_url}")
     advise(console, started.rest_url)
 
 
@@ -124,7 +142,7 @@ def read_status(directory: Path) -> Status:
     """Return the status of the cluster in a state folder."""
     layout = Layout(Path(directory).absolute())
     if (running := cluster.find(directory)) is None:
-        return Status("stopped", str(layout.root), None, None, None, [], 0, len(marked(layout)))
+        return Status("stopped", str(layout.root), None, None, None, None, [], 0, len(marked(layout)))
     task_managers = running.task_managers()
     jobs_running = 0
     with suppress(cluster.RestError), running.rest() as rest:
@@ -133,6 +151,7 @@ def read_status(directory: Path) -> Status:
         state="ready" if all(each.resource_id for each in task_managers) else "starting",
         directory=str(layout.root),
         rest_url=running.rest_url,
+        metrics_url=running.metrics_url,
         supervisor_pid=running.supervisor_pid,
         job_manager_pid=running.job_manager_pid,
         task_managers=task_managers,
@@ -172,6 +191,8 @@ def _show(found: Status) -> None:
         console.print(f"No cluster runs in {found.directory}{remark}")
         return
     console.print(f"{found.state}: {found.rest_url}, {found.jobs_running} job(s) running")
+    if found.metrics_url is not None:
+        console.print(f"metrics for Prometheus: {found.metrics_url}")
     table = Table("process", "pid", "starts", "registered as")
     table.add_row("jobmanager", str(found.job_manager_pid or "down"), "", "")
     for each in found.task_managers:

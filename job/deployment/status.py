@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from job.cluster import FlinkRest
 from job.cluster.records import JobDetail, JobSummary
 from job.deployment.behavior_log import ends
+from job.deployment.freshness import percentile
 from job.deployment.model_status import ModelStatus, read_models
 from job.kafka.errors import KafkaToolError
 from job.settings.job_settings import JobSettings
 from udfs.errors import LogError
-from udfs.flink.metrics import Metric
+from udfs.flink.metrics import Metric, MetricKind
 
 _SAMPLE_S = 2.0
 _FETCH_S = 1.1
 """Flink fetches metrics at most once a second."""
 _REASON = re.compile(r"\.reason\.(\w+)\.fallbacks$")
+_FRESHNESS = re.compile(r"\.le\.([\w+]+)\.freshness_ms$")
 _PARTITION = re.compile(r"\.partition\.(\d+)\.next_offset$")
 
 
@@ -52,6 +54,8 @@ class JobStatus:
         running_s: seconds since it was submitted.
         tasks: "running/all".
         lists_per_s: lists made a second, over the last two seconds.
+        freshness_p50_ms: time from a behaviour's append to its list, over the same seconds; None if none was measured.
+        freshness_p95_ms: the same.
         scored: histories that a model scored, since the last start.
         stepped: those of them scored by one step from a kept state.
         cached: those of them answered from the score cache.
@@ -80,6 +84,8 @@ class JobStatus:
     running_s: float
     tasks: str
     lists_per_s: float
+    freshness_p50_ms: float | None
+    freshness_p95_ms: float | None
     scored: int
     stepped: int
     cached: int
@@ -118,8 +124,15 @@ def read_status(
     before = fresh_counts(rest, job_id)
     began = time.monotonic()
     time.sleep(sample_s)
-    counts = fresh_counts(rest, job_id)
-    seconds = time.monotonic() - began
+    sample = Sample(before, fresh_counts(rest, job_id), time.monotonic() - began)
+    return status_of(rest, job_id, settings, sample, read_models(settings))
+
+
+def status_of(
+    rest: FlinkRest, job_id: str, settings: JobSettings | None, sample: "Sample", models: ModelStatus
+) -> JobStatus:
+    """Return the status of a job of which a sample was taken, and whose models were read."""
+    before, counts = sample.before, sample.after
     job = rest.job(job_id)
     running = sum(vertex.tasks.get("RUNNING", 0) for vertex in job.vertices)
     checkpoints = rest.checkpoints(job_id)
@@ -134,7 +147,9 @@ def read_status(
         state=job.state,
         running_s=job.duration_ms / 1000,
         tasks=f"{running}/{sum(vertex.parallelism for vertex in job.vertices)}",
-        lists_per_s=max(0.0, lists / seconds),
+        lists_per_s=max(0.0, lists / sample.seconds),
+        freshness_p50_ms=percentile(before.freshness, counts.freshness, 0.50),
+        freshness_p95_ms=percentile(before.freshness, counts.freshness, 0.95),
         scored=counts.total(Metric.HISTORIES_SCORED),
         stepped=counts.total(Metric.HISTORIES_STEPPED),
         cached=counts.total(Metric.SCORE_CACHE_HITS),
@@ -151,7 +166,7 @@ def read_status(
         log_silent_s=counts.total(Metric.LOG_SILENT_MS) / 1000,
         swaps=counts.total(Metric.SWAPS),
         swap_failures=counts.total(Metric.SWAP_FAILURES),
-        models=read_models(settings),
+        models=models,
         log_problem=problem,
         partitions=partitions,
     )
@@ -162,18 +177,29 @@ class Counts:
     """The job's own metrics, over all subtasks.
 
     Attributes:
-        totals: metric -> count since the last start; of `log_silent_ms` the highest level.
+        totals: metric -> count since the last start; of a level the highest.
         next_offsets: log partition -> the offset that is read next.
         fallback_reasons: reason -> number of fallbacks, without zeros.
+        freshness: bound -> lists whose freshness does not exceed it; the last bound, infinity, holds all.
     """
 
     totals: dict[str, int]
     next_offsets: dict[int, int]
     fallback_reasons: dict[str, int]
+    freshness: dict[float, int]
 
     def total(self, metric: Metric) -> int:
         """Return the total of a metric; 0 if nothing was reported yet."""
         return self.totals.get(metric.value, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """The job's own metrics at two times, and the seconds between them."""
+
+    before: Counts
+    after: Counts
+    seconds: float
 
 
 def fresh_counts(rest: FlinkRest, job_id: str) -> Counts:
@@ -189,10 +215,11 @@ def fresh_counts(rest: FlinkRest, job_id: str) -> Counts:
 
 def counted(rest: FlinkRest, job: JobDetail) -> Counts:
     """Read the job's own metrics from all vertices that have any."""
+    wanted = {metric.value: metric for metric in Metric if metric is not Metric.LISTS_BY_MODEL}
     totals: dict[str, int] = {}
     offsets: dict[int, int] = {}
     reasons: Counter[str] = Counter()
-    wanted = {metric.value for metric in Metric}
+    freshness: Counter[float] = Counter()
     for vertex in job.vertices:
         known = rest.vertex_metric_names(job.job_id, vertex.vertex_id)
         names = [name for name in known if name.rpartition(".")[2] in wanted]
@@ -201,13 +228,16 @@ def counted(rest: FlinkRest, job: JobDetail) -> Counts:
         for name, value in rest.vertex_counts(job.job_id, vertex.vertex_id, *names).items():
             if partition := _PARTITION.search(name):
                 offsets[int(partition.group(1))] = value
+            elif bound := _FRESHNESS.search(name):
+                freshness[float(bound.group(1))] += value
             else:
                 if reason := _REASON.search(name):
                     reasons[reason.group(1)] += value
                 metric = name.rpartition(".")[2]
                 before = totals.get(metric, 0)
-                totals[metric] = max(before, value) if metric == Metric.LOG_SILENT_MS else before + value
-    return Counts(totals, offsets, dict(+reasons))
+                is_level = wanted[metric].kind is MetricKind.LEVEL
+                totals[metric] = max(before, value) if is_level else before + value
+    return Counts(totals, offsets, dict(+reasons), dict(sorted(freshness.items())))
 
 
 def lags(settings: JobSettings | None, next_offsets: dict[int, int]) -> tuple[list[PartitionLag], str | None]:

@@ -14,7 +14,7 @@ import pytest
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
 
 from job.cluster import ClusterSpec
-from job.cluster.config import flink_configuration
+from job.cluster.config import flink_configuration, reporter_configuration
 from job.cluster.gpus import gpu_configuration, state_configuration
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
@@ -23,6 +23,7 @@ from job.settings.job_settings import load
 
 OPTION_CLASS = re.compile(r"org/apache/flink/[\w/]*(Options|OptionsInternal|PythonConfig)\.class")
 READ_BY_SCRIPTS = {"env.java.opts.all"}
+REPORTER = "metrics.reporter.prometheus."
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +74,22 @@ def static_options(jvm: Any, class_name: str) -> Iterator[Any]:
 
 def test_every_key_that_is_set_is_one_of_flinks(tmp_path: Path, options: dict[str, Any]) -> None:
     assert len(options) > 500
-    unknown = set(flink_configuration(ClusterSpec(tmp_path))) - set(options) - READ_BY_SCRIPTS
-    assert unknown == set()
+    settings = set(flink_configuration(ClusterSpec(tmp_path)))
+    reporter = {key for key in settings if key.startswith(REPORTER)}
+    of_plugin = {key.removeprefix(REPORTER) for key in reporter} - set(options)
+    assert settings - reporter - set(options) - READ_BY_SCRIPTS == set()
+    assert f"{REPORTER}factory.class" in reporter
+    assert of_plugin == {"hostUrl", "jobName", "filterLabelValueCharacters"} <= reporter_parameters()
+
+
+def reporter_parameters() -> set[str]:
+    """The names in the options of Flink's Prometheus plugin, whose factory is the one that is set."""
+    (jar,) = (flink_home() / "plugins" / "metrics-prometheus").glob("*.jar")
+    factory = reporter_configuration("http://x")[f"{REPORTER}factory.class"].replace(".", "/")
+    with zipfile.ZipFile(jar) as entries:
+        assert f"{factory}.class" in entries.namelist()
+        options = entries.read(factory.replace("Factory", "Options") + ".class")
+    return {found.decode() for found in re.findall(rb"\x01\x00.([A-Za-z]{4,})", options, re.DOTALL)}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # what PyFlink imports warns of itself

@@ -12,7 +12,7 @@ from job.cluster import FlinkRest, RestError
 from job.cluster.config import java_options
 from job.cluster.java import find_java
 from job.cluster.layout import flink_home
-from job.cluster.ports import PORT_NAMES, with_ports
+from job.cluster.ports import with_ports
 from job.cluster.spec import ClusterSpec
 from tests.job.waiting import wait_until
 
@@ -65,7 +65,7 @@ def own_cluster(folder: Path, settings: Mapping[str, str], path: str, *, flink_p
 
 
 def _ports(spec: ClusterSpec) -> list[str]:
-    return [str(getattr(spec, name)) for name in PORT_NAMES]
+    return [str(port) for port in (spec.rest_port, spec.rpc_port, spec.blob_port)]
 
 
 def _is_ready(url: str) -> bool:

@@ -8,20 +8,19 @@ from typing import Any
 from pyflink.common import Row
 from pyflink.datastream import KeyedProcessFunction, RuntimeContext
 
-from udfs.elements import FallbackReason, ScoredBehavior, ScoredBy, ScoredElement, Sweep, TrendSnapshot, decode_update
+from udfs.elements import ScoredBehavior, ScoredElement, Sweep, TrendSnapshot, decode_update
 from udfs.feedback.minute import MINUTE_MS, Minute, decode_minute, encode_minute, minute_of
-from udfs.flink.collector import pauses, settle
+from udfs.flink.collector import settle
 from udfs.flink.keyed_state import bytes_map_state, bytes_value_state
-from udfs.flink.metrics import Metric, counters, counters_by
 from udfs.flink.tags import FEEDBACK, MODEL_SWAPS, PREDICTION_RESULTS
 from udfs.hashing import id_hash
 from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encode_trends
+from udfs.lists.list_metrics import ListMetrics
 from udfs.lists.list_rows import model_swap_row, prediction_result_rows, recommendation_list_row
 from udfs.lists.sweep_lists import sweep_list, swept_list_row
 from udfs.lists.user_list import Fallbacks, ListRules, UserList, update
 from udfs.rows import PredictionResultRow, RecommendationListRow, to_lines
 
-_INTERPRETERS = ("operators", "scorer")
 _FEEDBACK_KEY = 0
 """The only key of measure-feedback, which adds up all buckets' minutes."""
 
@@ -57,13 +56,7 @@ class UpdateLists(KeyedProcessFunction):
         self._trends = bytes_value_state(context, "trend_snapshot")
         self._without_trends = self._load_fallbacks()
         self._fallbacks: dict[int, Fallbacks] = {}
-        (self._lists_swept,) = counters(context, Metric.LISTS_SWEPT)
-        self._lists_made, self._scored = counters(context, Metric.LISTS, Metric.HISTORIES_SCORED)
-        self._fallen_back = counters_by(context, Metric.FALLBACKS, "reason", FallbackReason)
-        self._swaps, self._swap_failures = counters(context, Metric.SWAPS, Metric.SWAP_FAILURES)
-        self._stepped, self._cached = counters(context, Metric.HISTORIES_STEPPED, Metric.SCORE_CACHE_HITS)
-        self._collections = counters_by(context, Metric.COLLECTIONS, "interpreter", _INTERPRETERS)
-        self._collection_ms = counters_by(context, Metric.COLLECTION_MS, "interpreter", _INTERPRETERS)
+        self._metrics = ListMetrics(context)
         settle()
 
     def process_element(self, value: bytes, context: Any) -> Iterator[Any]:
@@ -93,6 +86,7 @@ class UpdateLists(KeyedProcessFunction):
             user_id = scored.behavior.user_id
             previous = users.get(user_id) or self._load(user_id)
             users[user_id] = update(previous, scored, self._rules.lists, fallbacks)
+            self._metrics.count_changes(previous.items, users[user_id].items)
             model = None if scored.model is None else element.models[scored.model]
             row = recommendation_list_row(
                 users[user_id],
@@ -109,7 +103,7 @@ class UpdateLists(KeyedProcessFunction):
                 predictions += prediction_result_rows(scored, candidates, model, now_ms=now_ms, epoch=epoch)
         for user_id, user_list in users.items():
             self._lists.put(user_id, encode_list(user_list))
-        self._count(element)
+        self._metrics.count(element, now_ms)
         if element.behaviors or element.duplicates:
             yield from self._measure(element, now_ms, context)
         if element.swaps:
@@ -121,6 +115,7 @@ class UpdateLists(KeyedProcessFunction):
 
     def on_timer(self, _timestamp: int, context: Any) -> Iterator[Any]:
         """Hand on the counts of a minute that is over."""
+        self._metrics.report(int(time.time() * 1000))
         if state := self._minute.value():
             self._minute.clear()
             yield FEEDBACK, Row(_FEEDBACK_KEY, state)
@@ -143,7 +138,7 @@ class UpdateLists(KeyedProcessFunction):
             )
             rows.append(row)
         if rows:
-            self._lists_swept.inc(len(rows))
+            self._metrics.swept.inc(len(rows))
             yield to_lines(rows)
 
     def _load(self, user_id: str) -> UserList:
@@ -160,23 +155,6 @@ class UpdateLists(KeyedProcessFunction):
 
     def _with(self, snapshot: TrendSnapshot) -> Fallbacks:
         return replace(self._without_trends, trending=snapshot.strengths, snapshot_id=snapshot.snapshot_id)
-
-    def _count(self, element: ScoredElement) -> None:
-        behaviors, swaps = element.behaviors, element.swaps
-        self._lists_made.inc(len(behaviors))
-        scored_by = [scored.candidates.scored_by for scored in behaviors if scored.candidates is not None]
-        self._scored.inc(len(scored_by))
-        self._stepped.inc(scored_by.count(ScoredBy.STEP))
-        self._cached.inc(scored_by.count(ScoredBy.CACHE))
-        for scored in behaviors:
-            if scored.fallback_reason is not None:
-                self._fallen_back[scored.fallback_reason].inc()
-        self._swaps.inc(sum(swap.outcome == "swapped" for swap in swaps))
-        self._swap_failures.inc(sum(swap.outcome == "failed" for swap in swaps))
-        for interpreter, (number, ms) in zip(_INTERPRETERS, (pauses(), element.pauses), strict=True):
-            if number:
-                self._collections[interpreter].inc(number)
-                self._collection_ms[interpreter].inc(ms)
 
     def _is_sampled(self, scored: ScoredBehavior) -> bool:
         """Return whether the predictions are written: for the same behaviours in every run over the same log."""

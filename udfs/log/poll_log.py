@@ -137,5 +137,6 @@ class PollLog(KeyedProcessFunction):
         if (poll.next_offset, poll.cursor) != (position.next_offset, position.cursor):
             self._positions.move(position, poll.next_offset, poll.cursor)
         done = timers.current_processing_time()
+        position.report_lag(done, more=poll.more)
         self._pause.polled(key, now, done)
         timers.register_processing_time_timer(self._times.arm_after_poll(key, done, more=poll.more))

@@ -10,11 +10,11 @@ from udfs.attempt import DeploymentId, attempt_epoch
 from udfs.buckets import bucket_key
 from udfs.elements import LoggedBehavior, PolledElement, encode
 from udfs.flink.keyed_state import bytes_value_state
-from udfs.flink.metrics import Metric, counters
+from udfs.flink.metrics import Level, Metric, counter, counters, counters_by
 from udfs.flink.restored import restored_checkpoint
 from udfs.flink.tags import ATTEMPTS, DEAD_LETTERS
 from udfs.log.log_rows import attempt_row, dead_letter_row
-from udfs.log.parsing import DeadLetter, LogRecord, ParsingRules, newest_after, offsets_gone, parse
+from udfs.log.parsing import DeadLetter, LogRecord, ParsingRules, Reason, newest_after, offsets_gone, parse
 from udfs.log.position import LogPosition
 from udfs.log.position_codec import decode_position, encode_position
 from udfs.rows import to_lines
@@ -39,9 +39,9 @@ class LogPositions:
         before = None if stored is None else position.epoch
         position.epoch = attempt_epoch(self._deployment.number, self._restored, before)
         self._stored.update(encode_position(position))
-        group = self._context.get_metrics_group().add_group("partition", str(position.partition))
-        position.offset_metric = group.counter(Metric.NEXT_OFFSET.value)
+        position.offset_metric = counter(self._context, Metric.NEXT_OFFSET, partition=position.partition)
         position.offset_metric.inc(position.next_offset)
+        position.lag_metric = Level(self._context, Metric.LOG_LAG_MS, partition=position.partition)
         self._positions[key] = position
         generation = self._deployment.generation
         row = attempt_row(position, parent_epoch=before, generation=generation, now_ms=_now_ms())
@@ -65,7 +65,8 @@ class SortRecords:
     def __init__(self, context: Any, rules: ParsingRules, max_parallelism: int) -> None:
         self._rules = rules
         self._max_parallelism = max_parallelism
-        self._dead_letters, self._gone = counters(context, Metric.DEAD_LETTERS, Metric.OFFSETS_GONE)
+        self._dead_letters = counters_by(context, Metric.DEAD_LETTERS, Reason)
+        (self._gone,) = counters(context, Metric.OFFSETS_GONE)
 
     def count_gone(self, offsets: int) -> None:
         """Count offsets that were not there to be read."""
@@ -80,13 +81,14 @@ class SortRecords:
             parsed = parse(record, self._rules, newest_ms=position.newest_ms, now_ms=now_ms)
             if isinstance(parsed, DeadLetter):
                 letters.append(dead_letter_row(parsed, now_ms=now_ms, epoch=position.epoch))
+                self._dead_letters[parsed.reason].inc()
                 self.count_gone(offsets_gone(parsed))
                 continue
             position.newest_ms = newest_after(position.newest_ms, parsed)
+            position.appended_at = parsed.appended_at
             key = bucket_key(parsed.user_id, self._max_parallelism)
             buckets.setdefault(key, []).append(parsed)
         if letters:
-            self._dead_letters.inc(len(letters))
             yield DEAD_LETTERS, to_lines(letters)
         for key, behaviors in buckets.items():
             yield Row(key, encode(PolledElement(epoch=position.epoch, behaviors=behaviors)))

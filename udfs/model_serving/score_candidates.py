@@ -21,6 +21,7 @@ from udfs.flink.collector import pauses, settle
 from udfs.flink.worker_life import end_with_task_manager
 from udfs.model_serving.batching import BatchRules
 from udfs.model_serving.follow_models import Followed, ModelFollower
+from udfs.model_serving.idle_time import IdleTime
 from udfs.model_serving.model_calls import CallRules
 from udfs.model_serving.model_thread import finished_within
 from udfs.model_serving.variant_workers import ModelHangsError, Served, VariantWorker, VariantWorkers, WorkerRules
@@ -89,6 +90,7 @@ class ScoreCandidates(AsyncFunction):
         torch.set_num_threads(self._serving.threads)
         self._scorer = context.get_index_of_this_subtask()
         self._swaps: deque[Swap] = deque()
+        self._idle = IdleTime()
         self._model_errors = 0
         cache = self._serving.cache
         self._cache = ScoreCache(cache) if cache.megabytes else None
@@ -118,9 +120,17 @@ class ScoreCandidates(AsyncFunction):
 
     async def async_invoke(self, value: Row) -> list[Row]:
         """Score one element's behaviours."""
-        element = decode_tracked(value[1])
+        self._idle.begin(time.monotonic())
+        try:
+            return [Row(value[0], await self._score(value[1]))]
+        finally:
+            self._idle.end(time.monotonic())
+
+    async def _score(self, tracked: bytes) -> bytes:
+        element = decode_tracked(tracked)
         models, behaviors = await self._workers.score(element.behaviors)
         swaps = [self._swaps.popleft() for _ in range(len(self._swaps))]
+        gaps, gap_ms = self._idle.take()
         scored = ScoredElement(
             epoch=element.epoch,
             duplicates=element.duplicates,
@@ -129,8 +139,10 @@ class ScoreCandidates(AsyncFunction):
             swaps=swaps,
             sweep=None if element.sweep is None else self._workers.exclude_neighbors(element.sweep),
             pauses=pauses(),
+            gaps=gaps,
+            gap_ms=gap_ms,
         )
-        return [Row(value[0], encode(scored))]
+        return encode(scored)
 
     def _worker(self, variant: Variant) -> VariantWorker:
         try:

@@ -16,6 +16,7 @@ from job.cli import app
 from job.cluster import ClusterSpec
 from job.cluster.config import flink_configuration
 from job.cluster.gpus import gpu_configuration, state_configuration
+from job.cluster.layout import METRICS_GATEWAY
 from job.settings.job_settings import SettingsError, load
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -45,6 +46,8 @@ def version() -> str:
 def command_problem(words: Sequence[str]) -> str | None:
     """Why the entry point could not run this; None if it could."""
     name, *arguments = words
+    if name == METRICS_GATEWAY:
+        return f"nothing may follow {name}" if arguments else None
     if name in FLINK_ROLES:
         return _flink_problem(arguments)
     return _recloop_problem(arguments) if name == "recloop" else f"{name} is neither a role nor recloop"

@@ -19,7 +19,7 @@ entrypoint = script("entrypoint")
 def container(tmp_path: Path) -> Any:
     state = tmp_path / "state"
     state.mkdir()
-    return entrypoint.Container("host-1", "jobmanager", state, tmp_path / "shared")
+    return entrypoint.Container("host-1", "jobmanager", state, tmp_path / "shared", "metrics-gateway")
 
 
 def test_settings_are_those_of_a_local_cluster(container: Any) -> None:
@@ -35,7 +35,24 @@ def test_only_addresses_ports_and_checkpoints_differ_from_a_local_cluster(contai
     ports = {"rest.port", "jobmanager.rpc.port", "blob.server.port"}
     shared = {"execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"}
     bound = {"rest.bind-address", "jobmanager.bind-host", "taskmanager.bind-host"}
-    assert differing == {*ports, *shared, *bound, "rest.address", "jobmanager.rpc.address"}
+    gateway = "metrics.reporter.prometheus.hostUrl"
+    assert differing == {*ports, *shared, *bound, "rest.address", "jobmanager.rpc.address", gateway}
+
+
+def test_metrics_go_to_the_gateway_if_there_is_one(container: Any) -> None:
+    url = "http://metrics-gateway:9249"
+    assert container.settings({})["metrics.reporter.prometheus.hostUrl"] == url
+    alone = entrypoint.Container(container.name, container.job_manager, container.state, container.shared)
+    assert not any(key.startswith("metrics.report") for key in alone.settings({}))
+
+
+def test_the_gateway_takes_the_entry_points_place_without_flink(container: Any) -> None:
+    execution = entrypoint.prepare(["metrics-gateway"], container)
+    assert execution.argv[-4:] == ["--host", "0.0.0.0", "--port", "9249"]
+    assert Path(execution.argv[-5]).name == "metrics_gateway.py"
+    assert not container.layout.conf.exists()
+    with pytest.raises(SystemExit, match="nothing may follow"):
+        entrypoint.prepare(["metrics-gateway", "--port", "1"], container)
 
 
 def test_given_settings_win(container: Any) -> None:

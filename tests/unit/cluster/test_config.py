@@ -154,3 +154,18 @@ def test_the_environment_for_flink_run_has_this_python_first(tmp_path: Path) -> 
     assert (first / "python3").exists()
     assert variables["FLINK_CONF_DIR"] == str(tmp_path / "conf")
     assert variables["JAVA_HOME"] == "/jdk"
+
+
+def test_metrics_are_pushed_to_loopback_unless_they_are_turned_off(tmp_path: Path) -> None:
+    part = "metrics.reporter.prometheus."
+    configuration = flink_configuration(ClusterSpec(tmp_path, metrics_port=20004))
+    assert configuration[f"{part}hostUrl"] == "http://127.0.0.1:20004"
+    assert configuration["metrics.reporters"] == "prometheus"
+    off = flink_configuration(ClusterSpec(tmp_path, metrics_port=0))
+    assert not any(key.startswith("metrics.report") for key in off)
+
+
+@pytest.mark.parametrize("port", [-1, 65_536])
+def test_a_port_for_metrics_that_is_none_is_refused(tmp_path: Path, port: int) -> None:
+    with pytest.raises(SettingRefusedError, match="metrics_port"):
+        ClusterSpec(tmp_path, metrics_port=port)

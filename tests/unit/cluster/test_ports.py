@@ -48,3 +48,8 @@ def test_no_free_port_is_told(tmp_path: Path) -> None:
 def test_a_listening_port_is_not_free() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         assert not port_is_free(server.getsockname()[1])
+
+
+def test_no_port_for_metrics_stays_none_and_is_not_remembered_as_one(tmp_path: Path) -> None:
+    assert with_ports(ClusterSpec(tmp_path, metrics_port=0), {}, lambda _: True).metrics_port == 0
+    assert with_ports(ClusterSpec(tmp_path), {"metrics_port": 0}, lambda _: True).metrics_port not in (None, 0)

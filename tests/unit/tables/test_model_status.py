@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from job.commands.status import models_text
+from job.commands.status_output import models_text
 from job.deployment.model_status import ServedVersion, read_models
 from job.settings.job_settings import JobSettings, load
 from model.registry.registry import Registry
