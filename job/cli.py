@@ -13,6 +13,7 @@ from job.commands import (
     data,
     demo,
     deploy,
+    doctor,
     drill,
     evaluate,
     gc,
@@ -53,6 +54,7 @@ app.add_typer(savepoint.app, name="savepoint")
 app.command()(gc.gc)
 app.add_typer(config.app, name="config")
 app.command()(status.status)
+app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(epilog=replay.EXAMPLES)(replay.replay)
 app.command()(sql.sql)
 app.command()(lists.lists)

@@ -52,6 +52,7 @@ RIGHT: dict[str, str] = {
     "config check": "settings.toml",
     "config diff": "settings.toml",
     "status": "",
+    "doctor": "",
     "replay": "./set --log made",
     "sql": "select(1) --tables-dir tables",
     "lists": "u --tables-dir tables",
