@@ -2,7 +2,8 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: setup browser screenshots stream-peers demo lint test-unit test test-all test-gpu bench-accuracy docs wheel requirements sbom clean
+.PHONY: setup browser screenshots stream-peers demo lint dashboards test-unit test test-all test-gpu bench-accuracy docs wheel \
+  requirements sbom clean
 
 setup: .venv/.ready
 
@@ -57,6 +58,9 @@ lint: setup
 
 docs: .venv-docs/.ready  ## the pages of docs/ as a site, in build/docs; a dead link or a page that is not in mkdocs.yml fails
 	.venv-docs/bin/mkdocs build --strict --quiet
+
+dashboards: setup  ## docker/grafana, docker/prometheus/alerts.yml, docs/runbook.md and docs/metrics.md, from job/watching
+	$(BIN)/python -m job.watching.files
 
 test-unit: setup  ## under 20 s, while you write
 	$(BIN)/pytest -m "not heavy and not slow and not gpu" $(ARGS) tests/unit

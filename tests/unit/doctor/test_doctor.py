@@ -48,7 +48,8 @@ def test_this_environment_is_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("version", "verdict"), [((3, 10), Verdict.FAULT), ((3, 11), Verdict.OK), ((3, 12), Verdict.ADVICE), ((3, 13), Verdict.FAULT)]
+    ("version", "verdict"),
+    [((3, 10), Verdict.FAULT), ((3, 11), Verdict.OK), ((3, 12), Verdict.ADVICE), ((3, 13), Verdict.FAULT)],
 )
 def test_another_python_is_named(version: tuple[int, int], verdict: Verdict) -> None:
     found = software.python_finding(version, "/python")
@@ -75,9 +76,15 @@ def installed(**packages: tuple[str, list[str]]) -> Any:
 
 def test_a_package_that_is_missing_or_of_a_wrong_version_is_named_with_who_needs_it() -> None:
     find = installed(
-        root=("1", ["a>=2", "b; extra == 'more'", "c<5; python_version >= '3'"]), a=("2.1", ["d==1"]), c=("6", ["a"]), d=("2", [])
+        root=("1", ["a>=2", "b; extra == 'more'", "c<5; python_version >= '3'"]),
+        a=("2.1", ["d==1"]),
+        c=("6", ["a"]),
+        d=("2", []),
     )
-    assert list(software.lacking("root", find)) == ["root needs c <5, and 6 is installed", "a needs d ==1, and 2 is installed"]
+    assert list(software.lacking("root", find)) == [
+        "root needs c <5, and 6 is installed",
+        "a needs d ==1, and 2 is installed",
+    ]
     assert list(software.lacking("root", installed(root=("1", ["x"])))) == ["root needs x, which is not installed"]
 
 
@@ -93,7 +100,10 @@ def test_too_little_memory_is_advice() -> None:
 
 
 def test_memory_grows_with_slots_and_with_what_scorers_keep() -> None:
-    base, two = machine.needed_bytes(setup_of().settings), machine.needed_bytes(setup_of("flink.parallelism=2").settings)
+    base, two = (
+        machine.needed_bytes(setup_of().settings),
+        machine.needed_bytes(setup_of("flink.parallelism=2").settings),
+    )
     more = machine.needed_bytes(setup_of("scoring.kept_mb=1256").settings)
     assert two - base > 2 * GIB
     assert more - base == 1_000 * 2**20
@@ -101,7 +111,13 @@ def test_memory_grows_with_slots_and_with_what_scorers_keep() -> None:
 
 @pytest.mark.parametrize(
     ("free", "left", "verdict"),
-    [(9 * GIB, None, Verdict.OK), (9 * GIB, 10**6, Verdict.OK), (2 * GIB, 10**6, Verdict.ADVICE), (10, 10**6, Verdict.FAULT), (9 * GIB, 5, Verdict.FAULT)],
+    [
+        (9 * GIB, None, Verdict.OK),
+        (9 * GIB, 10**6, Verdict.OK),
+        (2 * GIB, 10**6, Verdict.ADVICE),
+        (10, 10**6, Verdict.FAULT),
+        (9 * GIB, 5, Verdict.FAULT),
+    ],
 )
 def test_a_full_disk_is_named(free: int, left: int | None, verdict: Verdict) -> None:
     assert machine.disk_finding(Path("/data"), free, left).verdict is verdict
@@ -229,7 +245,11 @@ def test_a_port_that_others_can_reach_is_seen() -> None:
 
 @pytest.mark.parametrize(
     ("url", "verdict"),
-    [("http://flink.example:8081", Verdict.ADVICE), ("https://flink.example", Verdict.OK), ("localhost:8081", Verdict.OK)],
+    [
+        ("http://flink.example:8081", Verdict.ADVICE),
+        ("https://flink.example", Verdict.OK),
+        ("localhost:8081", Verdict.OK),
+    ],
 )
 def test_an_address_without_a_login_is_advice(url: str, verdict: Verdict) -> None:
     assert only(cluster.check_exposure, setup_of(jobmanager=url)).verdict is verdict
