@@ -85,9 +85,9 @@ def test_a_read_has_seen_the_write_before_it_and_a_killed_server_loses_nothing(r
         applied = job.rows(
             "SELECT event_id, log_partition || ':' || log_offset FROM user_behavior WHERE outcome = 'applied'"
         )
-        assert set(sender.acknowledged.items()) <= set(applied), "each where its answer said"
+        assert sender.acknowledged.items() <= {str(event): str(at) for event, at in applied}.items(), "each where its answer said"
         newest = job.rows("SELECT user_id, list_version, items FROM latest_recommendation_lists")
         assert len(newest) == USERS
-        for user_id, version, items in newest:
-            answer = client.recommendations(str(user_id))
+        for name, version, items in newest:
+            answer = client.recommendations(str(name))
             assert (answer.list_version, [each.item_id for each in answer.items]) == (version, items)

@@ -60,6 +60,7 @@ RIGHT: dict[str, str] = {
     "checkpoint show": "tables",
     "checkpoint diff": "tables tables",
     "score": "./set --bundle bundle --out made",
+    "serve": "--seconds 0.1 --port 0 --set publish.lists_folder=lists --set log.folder=log",
     "ab report": "--tables-dir tables",
     "compact": "tables",
 }

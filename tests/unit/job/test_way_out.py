@@ -65,6 +65,12 @@ TEMPLATES = {
     "sql": ["sql select --tables-dir {bad}", "sql nonsense --tables-dir {folder}"],
     "lists": ["lists u --tables-dir {bad}"],
     "score": ["score {bad} --out x.jsonl", "score {data} --bundle {bad} --out x.jsonl", "score {name} --out x.jsonl"],
+    "serve": [
+        "serve --port 0",
+        "serve --port 0 --settings {bad}",
+        "serve --port 0 --set publish.lists_folder=x --store {file}",
+        "serve --port 0 --set publish.lists_folder=x --bundle {bad}",
+    ],
     "ab report": ["ab report --tables-dir {bad}"],
     "compact": ["compact --tables-dir {bad}"],
     "drill": ["drill --out {file}", "drill --out {full}"],
