@@ -9,7 +9,8 @@ import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from itertools import chain
 from typing import Any, NamedTuple
 
 from job.page.backend import Backend, Change, PagePlaces
@@ -31,6 +32,7 @@ _SHARE = 20
 """A source that took t seconds is asked again after 20 t at the earliest, so it is at work 5 % of the time at most."""
 _TABLES_TIMEOUT_S = 60.0
 _QUEUED = 100
+_END = ("end", None)
 _log = logging.getLogger(__name__)
 
 Event = tuple[str, Any]
@@ -58,6 +60,7 @@ class Hub:
         self._said: dict[str, _Numbered] = {}
         self._watchers = 0
         self._polls: list[asyncio.Task[None]] = []
+        self._over = asyncio.Event()
 
     @property
     def recent_users(self) -> list[str]:
@@ -76,12 +79,20 @@ class Hub:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
+    def end_streams(self) -> None:
+        """End all streams of events, as the server is about to end and waits for them."""
+        self._over.set()
+        for queue in chain.from_iterable(self._users.values()):
+            if queue.full():
+                queue.get_nowait()
+            queue.put_nowait(_END)
+
     async def live(self) -> AsyncIterator[Event]:
         """Yield the events of Live: a tick twice a second, and what the sources say, when it changes."""
         numbers: dict[str, int] = {}
         counted, since_s = 0, 0
         with self._watched():
-            while True:
+            while not self._over.is_set():
                 points = self._window.points(_now_ms(), since_s)
                 since_s = points[-1][0] if points else since_s
                 yield "tick", self._tick(counted, points)
@@ -90,7 +101,8 @@ class Hub:
                     if numbers.get(name) != said.number:
                         numbers[name] = said.number
                         yield name, said.view
-                await asyncio.sleep(_TICK_S)
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._over.wait(), _TICK_S)
 
     async def of_user(self, user_id: str) -> AsyncIterator[Event]:
         """Yield a user's lists as they are published, and the state of the job when it changes."""
@@ -99,7 +111,7 @@ class Hub:
         job: str | None = None
         try:
             with self._watched():
-                while True:
+                while not self._over.is_set():
                     said = self._said.get("job")
                     if said is not None and said.view["state"] != job:
                         job = said.view["state"]

@@ -60,6 +60,10 @@ class Page:
         app = Starlette(routes=[*routes, static], exception_handlers=handlers)
         self.app: ASGIApp = _Guarded(app, keys)
 
+    def end_streams(self) -> None:
+        """End the streams of events, as a server waits for them before it ends; call it in the event loop."""
+        self._hub.end_streams()
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Follow changes during the block, and end the helpers after it."""

@@ -32,9 +32,9 @@ from tests.page.conftest import Site, find_chromium, recent, site_over
 IMAGES, SHOWN_IN = PROJECT / "docs/img", PROJECT / "docs/page.md"
 OLD, NEW = 3_000, 3_000
 A_SECOND = 20
-EPOCHS = 2
+EPOCHS = 1
 DRILL = Path(".recloop/drill")
-LIVE_MS = 30_000
+LIVE_MS = 25_000
 SETTLED_MS = 2_500
 
 
@@ -42,6 +42,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="recloop-") as scratch:
         folder = Path(scratch)
         dataset = prepared(folder)
+        say("training two models")
         versions = registered(folder, dataset)
         settings = job_settings(folder, versions)
         behaviors = recent(dataset, OLD + NEW)
@@ -50,8 +51,8 @@ def main() -> None:
         writer = PartitionWriter(settings.log.folder, 0)
         writer.append(BAD_LINES)
         writer.close()
-        with trial_cluster(ClusterSpec(folder / "cluster", task_managers=1)) as cluster:
-            launch(cluster, settings)
+        with trial_cluster(ClusterSpec(folder / "cluster"), report=say) as cluster:
+            launch(cluster, settings, report=say)
             wait_until(
                 lambda: accounted(settings.tables.folder) >= OLD + len(BAD_LINES), timeout_s=240, what="the lists"
             )
@@ -62,6 +63,11 @@ def main() -> None:
             ):
                 for scheme in ("light", "dark"):
                     take(browser, site, scheme)
+
+
+def say(what: str) -> None:
+    """Prints what is done now, as all of it takes minutes."""
+    print(what, flush=True)
 
 
 def prepared(folder: Path) -> Dataset:
@@ -158,6 +164,7 @@ def picture(page: Page, name: str, *, whole: bool = False) -> None:
     """Takes what a window shows, or the whole page, if docs/page.md shows it."""
     if f"img/{name}.png" not in SHOWN_IN.read_text():
         return
+    say(name)
     IMAGES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", full_page=whole)
 
