@@ -28,8 +28,11 @@ _TICK_S = 0.5
 _JOB_S = 2.0
 _FACTS_S = 10.0
 _AB_S = 30.0
-_SHARE = 20
-"""A source that took t seconds is asked again after 20 t at the earliest, so it is at work 5 % of the time at most."""
+_SHARE, _JOB_SHARE = 20, 3
+"""A source that took t seconds is asked again after 20 t at the earliest, so it is at work 5 % of the time at most; the
+job, which is mostly waited for, after 3 t."""
+_LIVE_MS = 10_000
+"""What was appended or made longer ago is read by a server that catches up: it is not counted as happening now."""
 _TABLES_TIMEOUT_S = 60.0
 _QUEUED = 100
 _END = ("end", None)
@@ -134,11 +137,13 @@ class Hub:
         self._count += 1
         now_ms, row = _now_ms(), change.record
         if change.kind == "behavior":
-            self._window.add_behavior(now_ms)
+            if now_ms - (row.get("appended_at") or now_ms) < _LIVE_MS:
+                self._window.add_behavior(now_ms)
             self._behaviors.append(_Numbered(self._count, {**behavior_view(row, self._backend), "at": now_ms}))
             self._remember(row["user_id"])
             return
-        self._window.add_list(now_ms, freshness_ms(row))
+        if now_ms - row["written_at"] < _LIVE_MS:
+            self._window.add_list(now_ms, freshness_ms(row))
         self._lists.append(_Numbered(self._count, feed_view(row, self._backend)))
         for queue in self._users.get(row["user_id"], ()):
             if queue.full():
@@ -161,8 +166,8 @@ class Hub:
         """Have the sources polled during the block; the polls of all watchers are the same."""
         self._watchers += 1
         if not self._polls:
-            sources = [("job", self._job, _JOB_S), ("drill", self._drill, _FACTS_S)]
-            sources += [("facts", self._facts, _FACTS_S), ("ab", self._ab, _AB_S)]
+            sources = [("job", self._job, _JOB_S, _JOB_SHARE), ("drill", self._drill, _FACTS_S, _SHARE)]
+            sources += [("facts", self._facts, _FACTS_S, _SHARE), ("ab", self._ab, _AB_S, _SHARE)]
             self._polls = [_begun(self._poll(*source)) for source in sources]
         try:
             yield
@@ -173,14 +178,14 @@ class Hub:
                     task.cancel()
                 self._polls = []
 
-    async def _poll(self, name: str, source: Callable[[], Awaitable[Shown]], every_s: float) -> None:
+    async def _poll(self, name: str, source: Callable[[], Awaitable[Shown]], every_s: float, share: int) -> None:
         while True:
             began = time.monotonic()
             view = await source()
             before = self._said.get(name)
             if before is None or before.view != view:
                 self._said[name] = _Numbered(0 if before is None else before.number + 1, view)
-            await asyncio.sleep(max(every_s, _SHARE * (time.monotonic() - began)))
+            await asyncio.sleep(max(every_s, share * (time.monotonic() - began)))
 
     async def _job(self) -> Shown:
         view = await asyncio.to_thread(read_job, self._places.job, self._places.settings)

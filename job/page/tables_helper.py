@@ -24,7 +24,7 @@ MEMORY_MB = 1024
 _LONGEST_TEXT = 32 << 20
 _DEAD_LETTERS = """
 SELECT reason, CAST(count(*) AS BIGINT) AS letters, max(written_at) AS newest, arg_max(detail, written_at) AS detail
-FROM dead_letters GROUP BY reason ORDER BY letters DESC, reason LIMIT 12
+FROM dead_letters GROUP BY reason ORDER BY letters DESC, reason LIMIT 5
 """
 _SWAPS = """
 SELECT variant, model_version, outcome, problem, "timestamp" AS at, scorer

@@ -30,6 +30,9 @@ class MountedPage(Protocol):
     def app(self) -> ASGIApp:
         """The application."""
 
+    def end_streams(self) -> None:
+        """End the streams of events, as the server is about to end and waits for them."""
+
     def running(self) -> AbstractAsyncContextManager[None]:
         """Have what the page follows followed, while the block runs."""
 
@@ -56,7 +59,6 @@ def create_app(serving: Serving, *, page: MountedPage | None = None) -> FastAPI:
     app = FastAPI(title=_TITLE, description=_DESCRIPTION, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.serving = serving
     app.include_router(router)
-    app.router.routes.insert(0, QuickRead(serving, LISTS_PATH, DEFAULT_N))
     if page is not None:
         app.mount("/page", page.app)
     app.add_exception_handler(problems.Problem, problems.answer_problem)
@@ -66,6 +68,7 @@ def create_app(serving: Serving, *, page: MountedPage | None = None) -> FastAPI:
     names = {*_LOCAL, settings.host.lower(), f"[{settings.host.lower()}]", *map(str.lower, settings.host_names)}
     app.add_middleware(
         Guard,
+        quick=QuickRead(serving, LISTS_PATH, DEFAULT_N),
         keys=Keys(settings.read_keys()),
         limit=RateLimit(settings.rate, settings.burst),
         hosts=frozenset(names),

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import math
 import socket
+import time
 from collections.abc import Callable
 
 import uvicorn
@@ -13,6 +15,7 @@ from job.serving.serve_settings import ServeSettings
 from job.serving.serving import Serving, open_serving
 from job.settings.job_settings import JobSettings
 
+_POLL_S = 0.1
 _GRACE_S = 2
 """Seconds that answers under way, such as streams of events, have to end."""
 
@@ -39,8 +42,9 @@ def run(
     """
     # Bound first: a second server says so, before it asks for the store.
     with _bound(settings) as listening, open_serving(job, settings) as serving:
+        mounted = None if page is None else page(serving)
         config = uvicorn.Config(
-            create_app(serving, page=None if page is None else page(serving)),
+            create_app(serving, page=mounted),
             log_level=logging.WARNING,
             access_log=False,
             server_header=False,
@@ -49,7 +53,13 @@ def run(
             ssl_keyfile=settings.tls_key,
             timeout_graceful_shutdown=_GRACE_S,
         )
-        asyncio.run(_serve(uvicorn.Server(config), listening, settings, on_ready, seconds))
+
+        def on_end() -> None:
+            serving.events.finish()
+            if mounted is not None:
+                mounted.end_streams()
+
+        asyncio.run(_serve(uvicorn.Server(config), listening, settings, on_ready, seconds, on_end))
 
 
 async def _serve(
@@ -58,6 +68,7 @@ async def _serve(
     settings: ServeSettings,
     on_ready: Callable[[str], None],
     seconds: float | None,
+    on_end: Callable[[], None],
 ) -> None:
     task = asyncio.ensure_future(server.serve(sockets=[listening]))
     while not server.started and not task.done():
@@ -66,9 +77,13 @@ async def _serve(
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         address = f"{'https' if settings.tls_certificate else 'http'}://{host}:{listening.getsockname()[1]}"
         on_ready(f"Serving at {address}; the page is {address}/page/. Ctrl-C ends it.")
-    if seconds is not None:
-        await asyncio.wait((task,), timeout=seconds)
-        server.should_exit = True
+    ends_at = math.inf if seconds is None else time.monotonic() + seconds
+    while not task.done():
+        await asyncio.wait((task,), timeout=min(_POLL_S, max(0.0, ends_at - time.monotonic())))
+        server.should_exit = server.should_exit or time.monotonic() >= ends_at
+        if server.should_exit:
+            on_end()  # uvicorn waits for streams, and would break them off with a traceback
+            break
     await task
 
 

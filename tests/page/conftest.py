@@ -57,10 +57,12 @@ class OwnSite(Site):
 
 
 def recent(dataset: Dataset, count: int) -> Sequence[UserBehavior]:
-    """The newest behaviours of a data set, moved so that the last was a minute ago."""
+    """The newest behaviours of a data set, as if one had come a second, the last a minute ago."""
     behaviors = list(dataset.behaviors())[-count:]
-    shift = int(time.time() * 1000) - 60_000 - behaviors[-1].timestamp
-    return [replace(each, timestamp=each.timestamp + shift) for each in behaviors]
+    last_ms = int(time.time() * 1000) - 60_000
+    return [
+        replace(each, timestamp=last_ms - 1000 * (count - place)) for place, each in enumerate(behaviors, start=1)
+    ]
 
 
 def job_settings(folder: Path, bundle: Bundle) -> JobSettings:

@@ -23,7 +23,7 @@ export function chart(place, series, { time = true, height = place.clientHeight,
     }
     plot = new window.uPlot({
       width: place.clientWidth, height, legend: { show: false }, cursor: { show: false }, padding: [8, time ? 30 : 8, 0, 0],
-      scales: { x: { time: false, ...(labels ? { range: [-0.6, labels.length - 0.4] } : {}) }, y: { range: fromZero } },
+      scales: { x: { time: false, ...(labels ? { range: [-0.6, labels.length - 0.4] } : {}) }, y: { range: (_, low) => [Math.min(0, low ?? 0), top(data.slice(1))] } },
       axes: [x, { ...axis(), size: 52, values: (_, marks) => marks.map(compact) }],
       series: [{}, ...series.map((each) => ({
         label: each.label, stroke: colour(each.colour), width: 2, points: { show: each.points ?? false, size: 5, fill: colour(each.colour) },
@@ -58,7 +58,13 @@ export function chart(place, series, { time = true, height = place.clientHeight,
   };
 }
 
-const fromZero = (_, low, high) => [Math.min(0, low ?? 0), (high ?? 0) > 0 ? high * 1.12 : 1];
+/** The top of the y axis. A lone spike that would flatten all else runs out of the chart. */
+function top(columns) {
+  const values = columns.flat().filter((value) => value > 0).sort((one, other) => one - other);
+  if (!values.length) return 1;
+  const highest = values.at(-1), usual = values[Math.floor((values.length - 1) * 0.95)];
+  return (highest > 8 * usual ? 3 * usual : highest) * 1.12;
+}
 const short = (text) => (text.length > 12 ? `${text.slice(0, 11)}…` : text);
 const compacted = new Intl.NumberFormat("en-GB", { notation: "compact", maximumFractionDigits: 2 });
 const compact = (value) => compacted.format(value);

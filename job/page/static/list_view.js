@@ -29,7 +29,7 @@ function row(entry, position, was, acts) {
   const name = el("span", { className: "name", text: entry.title || entry.item_id });
   const moved = was ? movement(was.get(entry.item_id), position) : "";
   if (moved) name.append(el("span", { className: isNew ? "moved new" : "moved", text: moved }));
-  const about = [why(entry), entry.group, entry.title && `id ${entry.item_id}`].filter(Boolean).join(" · ");
+  const about = [why(entry), entry.group, entry.title && `id\u00a0${entry.item_id}`].filter(Boolean).join(" · ");
   const made = el("li", { className: isNew && was.size ? "fresh" : "", "data-item": entry.item_id },
     el("span", { className: "place", text: position + 1 }),
     el("span", {}, name, el("span", { className: "why", text: about })),
