@@ -32,14 +32,16 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Changes:
-    """The events of one subscriber, as an asynchronous iterator without an end.
+    """The events of one subscriber, as an asynchronous iterator that ends with the server.
 
     Attributes:
         missed: number of events that were dropped because it read too slowly.
+        over: whether the server ends, so that no more will come.
     """
 
     def __init__(self, user_id: UserId | None) -> None:
         self.missed = 0
+        self.over = False
         self._user_id = user_id
         self._events: deque[Event] = deque()
         self._arrived = asyncio.Event()
@@ -54,8 +56,13 @@ class Changes:
             self.missed += 1
         self._arrived.set()
 
+    def finish(self) -> None:
+        """Wake whoever waits, as no more will come."""
+        self.over = True
+        self._arrived.set()
+
     async def wait(self) -> None:
-        """Return once there is an event."""
+        """Return once there is an event, or none will come."""
         await self._arrived.wait()
 
     def take(self) -> list[Event]:
@@ -66,7 +73,7 @@ class Changes:
         return taken
 
     async def __aiter__(self) -> AsyncIterator[Event]:
-        while True:
+        while not self.over:
             await self.wait()
             for event in self.take():
                 yield event
@@ -90,6 +97,11 @@ class Events:
     def end(self) -> None:
         """Broadcast nothing from now on."""
         self._loop = None
+
+    def finish(self) -> None:
+        """End what all subscribers read; called in the loop, when the server is about to end."""
+        for changes in (*self._of_all, *(each for group in self._of_user.values() for each in group)):
+            changes.finish()
 
     def publish(self, events: list[Event]) -> None:
         """Broadcast events, from any thread."""

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from job.serving.meters import Meters
 from job.serving.problems import Problem
+from job.serving.quick_read import QuickRead
 
 _OPEN = frozenset({"/healthz", "/readyz"})
 _PAGE = "/page"
@@ -76,6 +77,7 @@ class Guard:
         self,
         app: ASGIApp,
         *,
+        quick: QuickRead,
         keys: Keys,
         limit: RateLimit,
         hosts: frozenset[str],
@@ -83,6 +85,7 @@ class Guard:
         meters: Meters,
     ) -> None:
         self._app = app
+        self._quick = quick
         self._hosts = hosts
         self._keys = keys
         self._limit = limit
@@ -110,6 +113,8 @@ class Guard:
             problem = self._refusal(scope, path, on_page=on_page)
             if problem is not None:
                 await problem.response()(scope, receive, send_secured)
+            elif (found := self._quick.find(scope)) is not None:
+                await self._quick.answer(scope, found, send_secured)
             else:
                 await self._app(scope, self._bounded(receive), send_secured)
         except TooLongError:

@@ -210,7 +210,7 @@ def _stream(serving: Serving, user_id: str | None) -> Response:
     async def lines() -> AsyncIterator[bytes]:
         with serving.events.watch(user_id) as changes:
             yield b": following\n\n"
-            while True:
+            while not changes.over:
                 try:
                     async with asyncio.timeout(_PING_S):
                         await changes.wait()

@@ -16,7 +16,7 @@ async def until_seen(store: ListStore, events: Events, user_id: UserId, after: P
             return True
         with suppress(TimeoutError):
             async with asyncio.timeout(wait_s):
-                while True:
+                while not changes.over:
                     await changes.wait()
                     changes.take()
                     if is_seen(store, user_id, after):

@@ -85,7 +85,8 @@ def test_a_read_has_seen_the_write_before_it_and_a_killed_server_loses_nothing(r
         applied = job.rows(
             "SELECT event_id, log_partition || ':' || log_offset FROM user_behavior WHERE outcome = 'applied'"
         )
-        assert sender.acknowledged.items() <= {str(event): str(at) for event, at in applied}.items(), "each where its answer said"
+        places = {str(event): str(at) for event, at in applied}
+        assert sender.acknowledged.items() <= places.items(), "each where its answer said"
         newest = job.rows("SELECT user_id, list_version, items FROM latest_recommendation_lists")
         assert len(newest) == USERS
         for name, version, items in newest:

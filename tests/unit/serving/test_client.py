@@ -3,6 +3,7 @@
 import signal
 import threading
 
+import httpx
 import pytest
 
 from job.serving.answers import BehaviorIn
@@ -62,3 +63,12 @@ def test_events_come_as_they_are_published(world: World) -> None:
         finally:
             published.set()
             thread.join()
+
+
+def test_an_open_stream_ends_with_the_server_and_not_in_a_trace(world: World) -> None:
+    with served(world.folder) as server, httpx.stream("GET", f"{server.url}/events", timeout=60) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == ": following"
+        server.process.send_signal(signal.SIGINT)
+        assert list(lines) == [""]
+        assert server.process.wait(60) in {0, 130}
