@@ -60,9 +60,10 @@ def main(directory: Path, job_name: str) -> None:
     keeper, pause, failures = Keeper(job_name), Event(), 0
     with FlinkRest(cluster.rest_url) as rest:
         for _ in polls(timeout_s=math.inf, poll_s=_POLL_S):
-            if keeper.is_lost(rest) and not _resume(cluster, job_name):
-                pause.wait(min(2.0**failures, _LONGEST_PAUSE_S))
-                failures += 1
+            if not keeper.is_lost(rest):
+                continue
+            failures = 0 if _resume(cluster, job_name) else failures + 1
+            pause.wait(min(2.0**failures, _LONGEST_PAUSE_S) if failures else 0.0)
 
 
 def _resume(cluster: RunningCluster, job_name: str) -> bool:
