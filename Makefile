@@ -2,7 +2,7 @@
 PYTHON ?= python3.11
 BIN := .venv/bin
 .DELETE_ON_ERROR:
-.PHONY: setup browser screenshots stream-peers demo lint dashboards test-unit test test-all test-gpu bench-accuracy docs wheel \
+.PHONY: setup browser screenshots stream-peers demo lint dashboards test-unit test test-all test-gpu check-gpu bench-accuracy docs wheel \
   requirements sbom clean
 
 setup: .venv/.ready
@@ -73,6 +73,9 @@ test-all: setup  ## everything, under 75 minutes
 
 test-gpu: setup  ## what needs a CUDA device
 	$(BIN)/pytest -m gpu $(ARGS)
+
+check-gpu: setup  ## what needs a CUDA device, and recloop bench on it: a verdict in five minutes
+	$(BIN)/python -m tests.gpu $(ARGS)
 
 bench-accuracy: setup .venv-recommender-peers/.ready  ## beside other libraries; hours, and goes on where it was; ARGS=--quick: minutes
 	$(BIN)/python -m tests.bench.accuracy $(ARGS)
