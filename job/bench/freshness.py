@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from job.bench.errors import BenchError
+from job.bench.held_up import Collected, Peak, Phases, collections_noted, peaks, phases_of
 from job.bench.live import Live, scoring_job
 from job.bench.rows import fallback_share, freshness_between, wait_for_rows
 from job.bench.stalls import Stalls, Stretch, stalls
 from job.bench.whole_job import now_ms
 from job.bench.workload import Workload
+from job.cluster.checkpoint_records import Checkpoint
 from model.records import UserBehavior
 from model.waiting import polls
 
@@ -57,7 +59,10 @@ class Freshness:
         loads: idle first.
         stalls: the time that checkpoints added at half load; None if too little was measured.
         half_load: (seconds from the first, ms) of lists at half load, for the picture; thinned to under 8,000.
-        checkpoints_s: when checkpoints were triggered, on the same scale.
+        began_ms: the moment that these seconds count from, epoch ms.
+        checkpoints: the checkpoints at half load, with their phases.
+        collections: the full garbage collections at half load.
+        peaks: the longest waits at half load.
     """
 
     capacity_per_s: float
@@ -65,7 +70,10 @@ class Freshness:
     loads: tuple[Load, ...]
     stalls: Stalls | None
     half_load: tuple[tuple[float, float], ...]
-    checkpoints_s: tuple[float, ...]
+    began_ms: int
+    checkpoints: tuple[Phases, ...]
+    collections: tuple[Collected, ...]
+    peaks: tuple[Peak, ...]
 
 
 def measure_freshness(workload: Workload, capacity_per_s: float) -> Freshness:
@@ -75,30 +83,36 @@ def measure_freshness(workload: Workload, capacity_per_s: float) -> Freshness:
         behaviors = workload.timed()
         _append_steadily(live, list(islice(behaviors, _WARM)), 2 * _IDLE_PER_S)
         loads = [_load(live, "idle", _IDLE_PER_S, behaviors, scale.idle_samples)[0]]
-        half: tuple[Stalls | None, npt.NDArray[np.int64], list[Stretch]] = (None, np.zeros((0, 2), np.int64), [])
         for share in SHARES:
             rate = share * capacity_per_s
-            load, waits, done = _load(live, f"{share:.0%} load", rate, behaviors, int(rate * scale.load_s))
+            with collections_noted(live.rest.url, live.job_id) as noted:
+                load, waits, done = _load(live, f"{share:.0%} load", rate, behaviors, int(rate * scale.load_s))
             loads.append(load)
             if share == _HALF:
-                half = stalls(waits, done), waits, done
+                at_half, collections = waits, noted
+                checkpoints = phases_of(live.rest, live.job_id, done)
         fallbacks = fallback_share(live.tables)
-    stalled, waits, done = half
-    begin_ms = int(waits[0, 0]) if len(waits) else 0
-    thinned = waits[:: max(1, len(waits) // _POINTS)].tolist()
+    began_ms = int(at_half[0, 0])
     return Freshness(
         capacity_per_s=capacity_per_s,
         fallback_share=fallbacks,
         loads=tuple(loads),
-        stalls=stalled,
-        half_load=tuple(((at - begin_ms) / 1000, float(took)) for at, took in thinned),
-        checkpoints_s=tuple(sorted((each.trigger_ms - begin_ms) / 1000 for each in done)) if len(waits) else (),
+        stalls=stalls(at_half, [Stretch(each.trigger_ms, each.duration_ms) for each in checkpoints]),
+        half_load=_thinned(at_half, began_ms),
+        began_ms=began_ms,
+        checkpoints=tuple(checkpoints),
+        collections=tuple(collections),
+        peaks=peaks(at_half, checkpoints, collections),
     )
+
+
+def _thinned(waits: npt.NDArray[np.int64], began_ms: int) -> tuple[tuple[float, float], ...]:
+    return tuple(((at - began_ms) / 1000, float(took)) for at, took in waits[:: max(1, len(waits) // _POINTS)].tolist())
 
 
 def _load(
     live: Live, name: str, per_s: float, behaviors: Iterator[UserBehavior], count: int
-) -> tuple[Load, npt.NDArray[np.int64], list[Stretch]]:
+) -> tuple[Load, npt.NDArray[np.int64], list[Checkpoint]]:
     live.workload.report(f"{name}: {count:,} behaviours at {per_s:,.0f} a second")
     begin_ms = now_ms()
     appended = _append_steadily(live, list(islice(behaviors, count)), per_s)
@@ -108,12 +122,11 @@ def _load(
     end_ms = now_ms()
     waits = _all_waits(live, begin_ms, end_ms + 1, appended)
     history = live.rest.checkpoints(live.job_id).history
-    done = [Stretch(each.trigger_ms, each.duration_ms) for each in history if each.status == "COMPLETED"]
-    during = [each for each in done if begin_ms <= each.trigger_ms < end_ms]
+    done = [each for each in history if each.status == "COMPLETED" and begin_ms <= each.trigger_ms < end_ms]
     took = waits[:, 1]
     p50, p99 = np.quantile(took, (0.5, 0.99))
     seconds = (end_ms - begin_ms) / 1000
-    return Load(name, appended / seconds, len(took), float(p50), float(p99), float(took.max())), waits, during
+    return Load(name, appended / seconds, len(took), float(p50), float(p99), float(took.max())), waits, done
 
 
 def _append_steadily(live: Live, behaviors: Sequence[UserBehavior], per_s: float) -> int:

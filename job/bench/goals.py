@@ -33,12 +33,17 @@ class Goal:
 
 
 GOALS = (
-    Goal("job_over_model", "the job over the model alone", (0.6, 0.8), at_least=True),
+    Goal("job_over_model", "the job over the model alone", (0.4, 0.5), at_least=True),
+    Goal("big_job_over_model", "the job over the model alone, a big model", (0.9,), at_least=True),
     Goal("job_over_plain_pyflink", "the job over plain PyFlink", (12, 20), at_least=True),
-    Goal("job_over_quixstreams", "the job over Quix Streams as documented", (1.0,), at_least=True),
+    Goal("job_over_quixstreams", "the job over Quix Streams as documented", (2.5,), at_least=True),
+    Goal("job_over_quixstreams_batched", "the job over Quix Streams with our batching", (1.0,), at_least=True),
     Goal("job_over_plain_loop", "the job over a plain loop as documented", (1.0,), at_least=True),
-    Goal("freshness_idle_p50_ms", "freshness idle, p50", (40, 20), at_least=False, unit=" ms"),
+    Goal("cores_used", "cores used at the limit", (1.9,), at_least=True),
+    Goal("cpu_beside_model_us", "CPU beside the model, a list", (120,), at_least=False, unit=" µs"),
+    Goal("freshness_idle_p50_ms", "freshness idle, p50", (20,), at_least=False, unit=" ms"),
     Goal("freshness_half_load_p99_ms", "freshness at half load, p99", (100,), at_least=False, unit=" ms"),
+    Goal("freshness_nine_tenths_load_p99_ms", "freshness at 90 % load, p99", (300,), at_least=False, unit=" ms"),
     Goal("checkpoint_stall_ms", "a checkpoint holds events back by", (50,), at_least=False, unit=" ms"),
     Goal(
         "cost_ratio_million_over_thousand_users",

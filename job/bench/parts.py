@@ -4,7 +4,9 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
+from job.bench.big_model import measure_big_model
 from job.bench.brokered import measure_job_from_kafka, measure_plain_loop, measure_quix
+from job.bench.catalogues import measure_catalogues
 from job.bench.errors import BenchError
 from job.bench.freshness import measure_freshness
 from job.bench.incremental import measure_incremental
@@ -45,6 +47,8 @@ PARTS: Mapping[str, Part] = MappingProxyType(
         "state": _alone(measure_state),
         "incremental": _alone(measure_incremental),
         "serving": _alone(measure_serving),
+        "big_model": _alone(measure_big_model),
+        "catalogues": _alone(measure_catalogues),
     }
 )
 """Name -> the function that measures it; the names are the fields of `Results`."""

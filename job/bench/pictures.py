@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from job.bench.freshness import Freshness
 from job.bench.results import Results
 from model.pictures import can_draw
 
@@ -11,6 +12,14 @@ _SIZE = (6.4, 2.8)
 _DPI = 80
 _OURS, _THEIRS = "#2a6f97", "#bbbbbb"
 _SMALL = 0.01
+_COLLECTION = "collection"
+_TRACED = {
+    "barrier": "#e9c46a",
+    "alignment": "#f4a261",
+    "standing still": "#e76f51",
+    "writing": _THEIRS,
+    _COLLECTION: "#6a4c93",
+}
 
 
 def draw(results: Results, out: Path) -> list[Path]:
@@ -29,13 +38,14 @@ def draw(results: Results, out: Path) -> list[Path]:
     drawn = []
     for name, picture in pictures.items():
         figure = Figure(figsize=_SIZE, layout="constrained")
-        if picture(figure.subplots(), results):
+        if picture(figure, results):
             figure.savefig(out / f"{name}.png", dpi=_DPI)
             drawn.append(out / f"{name}.png")
     return drawn
 
 
-def _speed(axes: Any, results: Results) -> bool:
+def _speed(figure: Any, results: Results) -> bool:
+    axes = figure.subplots()
     bars: list[tuple[str, float, str]] = []
     if results.model is not None:
         bars.append(("the model alone", results.model.best.users_per_s, _THEIRS))
@@ -56,9 +66,10 @@ def _speed(axes: Any, results: Results) -> bool:
     return bool(bars)
 
 
-def _freshness(axes: Any, results: Results) -> bool:
+def _freshness(figure: Any, results: Results) -> bool:
     if results.freshness is None:
         return False
+    axes = figure.subplots()
     loads = results.freshness.loads
     places = range(len(loads))
     for name, values, color in (
@@ -72,23 +83,45 @@ def _freshness(axes: Any, results: Results) -> bool:
     return True
 
 
-def _checkpoints(axes: Any, results: Results) -> bool:
+def _checkpoints(figure: Any, results: Results) -> bool:
+    """Draw each wait at half load, and below it, on the same scale, phases of checkpoints and full collections."""
     fresh = results.freshness
     if fresh is None or not fresh.half_load:
         return False
+    axes, trace = figure.subplots(2, sharex=True, height_ratios=(2, 1))
     seconds, waits = zip(*fresh.half_load, strict=True)
     axes.plot(seconds, waits, ".", color=_OURS, markersize=2)
-    for moment in fresh.checkpoints_s:
-        axes.axvline(moment, color=_THEIRS, linewidth=0.8)
-    axes.set_xlabel("seconds at half load; lines: a checkpoint is triggered")
+    for each in fresh.checkpoints:
+        axes.axvline((each.trigger_ms - fresh.began_ms) / 1000, color=_THEIRS, linewidth=0.8)
     axes.set_ylabel("append to new list, ms")
     axes.set_ylim(bottom=0)
+    for place, (name, spans) in enumerate(_trace(fresh).items()):
+        trace.broken_barh(spans, (place - 0.4, 0.8), color=_TRACED[name])
+    trace.set_yticks(range(len(_TRACED)), list(_TRACED), fontsize="small")
+    trace.set_ylim(len(_TRACED) - 0.5, -0.5)
+    trace.set_xlabel("seconds at half load; lines: a checkpoint is triggered")
     return True
 
 
-def _cpu(axes: Any, results: Results) -> bool:
+def _trace(fresh: Freshness) -> dict[str, list[tuple[float, float]]]:
+    """Return (begin, length) in seconds of what may hold lists up; phases of a checkpoint come one after the other."""
+    spans: dict[str, list[tuple[float, float]]] = {name: [] for name in _TRACED}
+    for each in fresh.checkpoints:
+        begin = (each.trigger_ms - fresh.began_ms) / 1000
+        phases = (each.delay_ms, each.alignment_ms, each.sync_ms, each.async_ms)
+        for name, ms in zip(_TRACED, phases, strict=False):
+            spans[name].append((begin, ms / 1000))
+            begin += ms / 1000
+    for found in fresh.collections:
+        took = found.took_ms / 1000
+        spans[_COLLECTION].append(((found.at_ms - fresh.began_ms) / 1000 - took, took))
+    return spans
+
+
+def _cpu(figure: Any, results: Results) -> bool:
     if results.job is None:
         return False
+    axes = figure.subplots()
     by_part = results.job.as_set.cpu_s_per_1000
     total = sum(by_part.values())
     parts = [(name, spent) for name, spent in by_part.items() if spent >= _SMALL * total]

@@ -19,8 +19,8 @@ class Grid:
 
 def grids(results: Results) -> list[Grid]:
     """Return the tables that have rows, the goals first."""
-    made = (goals_grid(results), _speeds(results), _freshness(results), _reads(results), _cpu(results), _size(results))
-    return [grid for grid in made if grid.rows]
+    makers = (goals_grid, _speeds, _freshness, _peaks, _reads, _catalogues, _cpu, _size)
+    return [grid for make in makers if (grid := make(results)).rows]
 
 
 def goals_grid(results: Results) -> Grid:
@@ -90,6 +90,12 @@ def _speeds(results: Results) -> Grid:
         share = f"{both.stepped_share:.1%} by a step"
         rows.append(("the job with a GRU, kept states", f"{both.stepped.events_per_s:,.0f}", f"from files; {share}"))
         rows.append(("the job with a GRU", f"{both.passed.events_per_s:,.0f}", "from files; each history as a whole"))
+    if (big := results.big_model) is not None:
+        best = big.model.best
+        layout = f"{best.processes} process(es), {best.threads} thread(s), batches of {best.batch_size}"
+        rows.append(("a big model alone", f"{best.users_per_s:,.1f}", f"{big.items:,} items; {layout}"))
+        form = f"from files; {big.job.scorers} scorers, batches of {big.job.batch_size_mean:.0f} on the mean"
+        rows.append(("the job with it", f"{big.job.events_per_s:,.1f}", form))
     if flink is not None:
         for tried in flink.tried:
             form = f"from a file; {tried.call}, parallelism {tried.parallelism}"
@@ -142,6 +148,44 @@ def _reads(results: Results) -> Grid:
     return Grid("reads of lists", ("who", "a second", "bytes", "p50 ms", "p99 ms", "longest ms"), rows)
 
 
+def _peaks(results: Results) -> Grid:
+    fresh = results.freshness
+    rows = []
+    for peak in () if fresh is None else fresh.peaks:
+        checkpoint, phases = "none", ""
+        if (found := peak.checkpoint) is not None:
+            at_s = (found.trigger_ms - peak.at_ms) / 1000
+            checkpoint = f"{found.duration_ms} ms, triggered {abs(at_s):.2f} s {'later' if at_s > 0 else 'earlier'}"
+            phases = (
+                f"barrier {found.delay_ms} ({found.slowest}), alignment {found.alignment_ms},"
+                f" standing still {found.sync_ms}, writing {found.async_ms} ms"
+            )
+        collections = f"{peak.collections_ms} ms" if peak.collections_ms else "none"
+        rows.append((f"{peak.wait_ms} ms", checkpoint, phases, collections))
+    columns = ("wait", "checkpoint under way", "its longest phases", "full collections within 2 s")
+    return Grid("the longest waits at half load", columns, tuple(rows))
+
+
+def _catalogues(results: Results) -> Grid:
+    rows = []
+    for each in results.catalogues or ():
+        for scored in (each.exact, *each.in_cells):
+            exact = not scored.probes
+            rows.append(
+                (
+                    f"{each.items:,}",
+                    "all" if exact else f"those of {scored.probes} cells",
+                    f"{scored.cpu_us:,.0f}",
+                    "1" if exact else f"{scored.recall:.3f}",
+                    f"{scored.load_s:.2f}",
+                    f"{scored.resident_mb:,.0f}",
+                    f"neighbours {each.neighbors_s:,.1f}" if exact else f"cells {each.cells_s:,.1f}",
+                )
+            )
+    columns = ("items", "items scored", "CPU a list, µs", "recall", "loaded in s", "memory, MB", "made in s")
+    return Grid("catalogues, the model alone on one thread", columns, tuple(rows))
+
+
 def _cpu(results: Results) -> Grid:
     if results.job is None:
         return Grid("", (), ())
@@ -158,6 +202,15 @@ def _size(results: Results) -> Grid:
     rows: list[tuple[str, ...]] = []
     if results.job is not None:
         job = results.job.as_set
+        rows.append(("cores used at the limit", f"{job.cores:.2f} of 2"))
+        rows.append(("the model's thread works", f"{job.model_busy:.0%} of the time"))
+        rows.append(
+            ("CPU beside it", f"{job.beside_model_us:.0f} µs a list, {job.compiling_us:.0f} in Java's compilers")
+        )
+        rows.append(
+            ("CPU until timing began", f"{job.before_s:.1f} s, {job.compiling_before_s:.1f} in Java's compilers")
+        )
+        rows.append(("bytes a list, to the worker and back", f"{job.sent_bytes:,.0f}, {job.returned_bytes:,.0f}"))
         rows += [(f"memory: {name}", f"{size:,.0f} MB") for name, size in job.rss_mb.items()]
         rows.append(("a checkpoint at the limit", f"{job.checkpoint_mb:.1f} MB in {job.checkpoint_ms:,.0f} ms"))
     if results.freshness is not None and (stall := results.freshness.stalls) is not None:

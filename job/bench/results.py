@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
+from job.bench.big_model import BigModel
 from job.bench.brokered import PeerSpeed
+from job.bench.catalogues import Catalogue
 from job.bench.freshness import Freshness
 from job.bench.incremental import Incremental
 from job.bench.many_users import ManyUsers
@@ -18,7 +20,9 @@ from job.bench.whole_job import TimedJob, WholeJob
 from job.bench.workload import LISTED
 
 _OFF = frozenset({"False", "None", "0", "0.0"})
-_INCREMENTAL = "incremental"
+_INCREMENTAL, _BIG_MODEL = "incremental", "big_model"
+_APART = frozenset({_INCREMENTAL, _BIG_MODEL})
+"""Parts with models of their own, whose figures are no part of the others'."""
 COMPARED = (("model", "job", "plain_pyflink"), ("kafka_job", "quixstreams", "plain_loop"), ("job", "freshness"))
 """Parts whose figures form a ratio, which is only meaningful if they are of one run."""
 
@@ -38,6 +42,8 @@ class Results:
     state: StateSize | None = None
     incremental: Incremental | None = None
     serving: ServingSpeed | None = None
+    big_model: BigModel | None = None
+    catalogues: tuple[Catalogue, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +96,7 @@ def figures(results: Results) -> dict[str, float | None]:
     loads = {} if fresh is None else {load.name: load for load in fresh.loads}
     stall = None if fresh is None else fresh.stalls
     shares = _fallback_shares(results)
-    incremental = results.incremental
+    incremental, big = results.incremental, results.big_model
     stepped = None if incremental is None else incremental.stepped.events_per_s
     passed = None if incremental is None else incremental.passed.events_per_s
     return {
@@ -110,16 +116,25 @@ def figures(results: Results) -> dict[str, float | None]:
         "checkpoint_stall_ms": None if stall is None else stall.median_ms,
         "checkpoint_stall_p90_ms": None if stall is None else stall.p90_ms,
         "cpu_ms_per_event": None if job is None else job.as_set.cpu_ms_per_event,
+        "cores_used": None if job is None else job.as_set.cores,
+        "model_busy": None if job is None else job.as_set.model_busy,
+        "cpu_beside_model_us": None if job is None else job.as_set.beside_model_us,
+        "compiling_us": None if job is None else job.as_set.compiling_us,
+        "sent_bytes": None if job is None else job.as_set.sent_bytes,
+        "returned_bytes": None if job is None else job.as_set.returned_bytes,
         "checkpoint_ms": None if job is None else job.as_set.checkpoint_ms,
         "checkpoint_mb": None if job is None else job.as_set.checkpoint_mb,
         "cost_ratio_million_over_thousand_users": None if users is None else users.ratio,
         "many_users": None if users is None else users.many.users,
         "state_bytes_per_user": None if state is None else state.bytes_per_user,
         "checkpoint_bytes_per_user": None if state is None else state.checkpoint_bytes_per_user,
-        "fallback_share": _largest([share for part, share in shares.items() if part != _INCREMENTAL]),
+        "fallback_share": _largest([share for part, share in shares.items() if part not in _APART]),
         "cache_hit_share": _largest(
-            [each.cache_hit_share for part, each in _that_count(results) if part != _INCREMENTAL]
+            [each.cache_hit_share for part, each in _that_count(results) if part not in _APART]
         ),
+        "big_job_events_per_s": None if big is None else big.job.events_per_s,
+        "big_model_users_per_s": None if big is None else big.model.best.users_per_s,
+        "big_job_over_model": None if big is None else _over(big.job.events_per_s, big.model.best.users_per_s),
         # These figures are separate from the ratios above, and never part of them.
         "job_events_per_s_incremental": stepped,
         "incremental_over_full": _over(stepped, passed),
@@ -151,6 +166,8 @@ def _that_count(results: Results) -> list[tuple[str, TimedJob]]:
     found = [(name, job) for name, part in parts if part is not None for job in part.that_count]
     if (both := results.incremental) is not None:
         found += [(_INCREMENTAL, both.stepped), (_INCREMENTAL, both.passed)]
+    if results.big_model is not None:
+        found.append((_BIG_MODEL, results.big_model.job))
     return found
 
 

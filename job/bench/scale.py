@@ -25,6 +25,10 @@ class Scale:
         state_events: behaviours of each of them.
         served_users: lists in the store that reads are measured on.
         serving_s: the time for which each load of reads lasts.
+        big_users: users of the big model.
+        big_items: its items.
+        big_timed: behaviours in its log when timing begins.
+        catalogues: sizes of catalogues, the smallest first.
         variants: whether contenders are tried in each of their forms; else plain PyFlink is tried in the form that was
             best in full runs, and the job with its own settings.
     """
@@ -46,6 +50,10 @@ class Scale:
     state_events: int = 20
     served_users: int = 100_000
     serving_s: float = 20.0
+    big_users: int = 100
+    big_items: int = 100_000
+    big_timed: int = 30_000
+    catalogues: tuple[int, ...] = (10_000, 100_000, 1_000_000)
     variants: bool = True
 
 
@@ -62,6 +70,7 @@ QUICK = Scale(
     many_users=50_000,
     state_users=3_000,
     serving_s=5.0,
+    catalogues=(10_000, 100_000),
     variants=False,
 )
 SMALLEST = Scale(
@@ -82,5 +91,9 @@ SMALLEST = Scale(
     state_events=20,
     served_users=500,
     serving_s=1.0,
+    big_users=20,
+    big_items=2_000,
+    big_timed=5_000,
+    catalogues=(2_000, 20_000),
     variants=False,
 )

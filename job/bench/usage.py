@@ -6,6 +6,7 @@ Linux keeps 15 characters of a name.
 
 import re
 from collections import Counter, defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from operator import itemgetter
@@ -17,11 +18,14 @@ from job.cluster import RunningCluster
 
 _TICKS_S = 0.01
 """Linux counts a thread's time in hundredths of a second (USER_HZ)."""
+MODEL_THREAD = "worker: busiest thread (the model)"
+"""The part of `spent_by_part` that calls the model."""
+_JIT = "JIT compiler"
 _KINDS = (
     (r"poll-log|Source: tick|find-partitions|track-users|score-candidate", None),
     (r"update-lists|find-trends|measure-feedbac", None),
     (r".*: Writer|.*: Committ|.*Writer.*|.*Committer.*|_stream_key_by_.*|user_behavior.*|recommendation_.*", "tables"),
-    (r"C[12] Compiler.*", "JIT compiler"),
+    (r"C[12] Compiler.*", _JIT),
     (r"GC .*|G1 .*|VM .*", "garbage collection"),
     (r"rocksdb.*", "RocksDB's own threads"),
     (r"grpc.*|default-executo.*|Flink Netty.*|flink-netty.*|epoll.*|netty.*", "network"),
@@ -68,6 +72,11 @@ def cpu_seconds(used: Usage) -> float:
     return sum(used.threads.values())
 
 
+def compiling_s(used: Usage) -> float:
+    """Return the CPU seconds of Java's compilers."""
+    return sum(seconds for (_, _, _, name), seconds in used.threads.items() if _named(name) == _JIT)
+
+
 def spent_by_part(before: Usage, after: Usage) -> dict[str, float]:
     """Return the CPU seconds between two moments by part, the largest first."""
     parts: defaultdict[str, float] = defaultdict(float)
@@ -81,8 +90,13 @@ def spent_by_part(before: Usage, after: Usage) -> dict[str, float]:
             parts[f"{kind}: {_named(name)}"] += spent
     # Python 3.11 does not pass its threads' names to Linux: the model's thread is by far the busiest.
     for place, spent in enumerate(sorted(workers, reverse=True)):
-        parts["worker: busiest thread (the model)" if place == 0 else "worker: other Python threads"] += spent
+        parts[MODEL_THREAD if place == 0 else "worker: other Python threads"] += spent
     return {name: spent for name, spent in sorted(parts.items(), key=itemgetter(1), reverse=True) if spent > 0}
+
+
+def compiling(by_part: Mapping[str, float]) -> float:
+    """Return the share of these times that Java's compilers took, in all processes."""
+    return sum(spent for part, spent in by_part.items() if part.endswith(_JIT))
 
 
 def _named(name: str) -> str:

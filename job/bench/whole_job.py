@@ -5,9 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from job.bench.crossings import crossed
 from job.bench.live import Live, scoring_job
 from job.bench.rows import made_between
-from job.bench.usage import cpu_seconds, spent_by_part, usage
+from job.bench.usage import MODEL_THREAD, compiling, compiling_s, cpu_seconds, spent_by_part, usage
 from job.bench.workload import Workload
 from job.deployment.status import fresh_counts
 from job.settings.job_settings import JobSettings
@@ -40,6 +41,10 @@ class TimedJob:
         checkpoints: the number of checkpoints completed while timing.
         checkpoint_ms: their mean duration.
         checkpoint_mb: the full size of the newest.
+        sent_bytes: bytes a list that reach score-candidates, and so its worker.
+        returned_bytes: bytes a list that it sends on.
+        before_s: CPU seconds of all processes before timing began: starting, the first lists, warming up.
+        compiling_before_s: those of them that Java's compilers took.
     """
 
     scorers: int
@@ -56,6 +61,30 @@ class TimedJob:
     checkpoints: int
     checkpoint_ms: float
     checkpoint_mb: float
+    sent_bytes: float
+    returned_bytes: float
+    before_s: float
+    compiling_before_s: float
+
+    @property
+    def cores(self) -> float:
+        """The cores that are used, of all processes."""
+        return self.events_per_s * self.cpu_ms_per_event / 1000
+
+    @property
+    def model_busy(self) -> float:
+        """The share of the time that the thread which calls the model works."""
+        return self.events_per_s * self.cpu_s_per_1000.get(MODEL_THREAD, 0.0) / 1000
+
+    @property
+    def compiling_us(self) -> float:
+        """CPU microseconds of Java's compilers a list, which become fewer as the job grows older."""
+        return compiling(self.cpu_s_per_1000) * 1000
+
+    @property
+    def beside_model_us(self) -> float:
+        """CPU microseconds a list of everything but the thread which calls the model."""
+        return (self.cpu_ms_per_event - self.cpu_s_per_1000.get(MODEL_THREAD, 0.0)) * 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +134,13 @@ def time_job(live: Live) -> TimedJob:
     _wait_for_first_list(live)
     live.workload.report(f"warming up for {scale.warm_s:g} s")
     time.sleep(scale.warm_s)
+    crossed_before = crossed(live.rest, live.job_id)
     before, begin_ms = usage(live.cluster), now_ms()
     live.workload.report(f"timing for {scale.timed_s:g} s")
     time.sleep(scale.timed_s)
     end_ms, after = now_ms(), usage(live.cluster)
+    crossed_after = crossed(live.rest, live.job_id)
+    sent, returned = crossed_after.each_since(crossed_before)
     hits = fresh_counts(live.rest, live.job_id).total(Metric.SCORE_CACHE_HITS)
     made = made_between(live, begin_ms, end_ms)
     done = [each for each in live.rest.checkpoints(live.job_id).history if begin_ms <= each.trigger_ms < end_ms]
@@ -130,6 +162,10 @@ def time_job(live: Live) -> TimedJob:
         checkpoints=len(done),
         checkpoint_ms=sum(each.duration_ms for each in done) / len(done) if done else 0.0,
         checkpoint_mb=done[0].size_bytes / 1e6 if done else 0.0,
+        sent_bytes=sent,
+        returned_bytes=returned,
+        before_s=cpu_seconds(before),
+        compiling_before_s=compiling_s(before),
     )
 
 

@@ -26,9 +26,11 @@ from model.records import ItemId, UserBehavior, UserId
 if TYPE_CHECKING:
     from model.networks.sequence import SequenceConfig
 
-HISTORY = 50
+HISTORY, BIG_HISTORY = 50, 200
 _DIM = 64
 _BLOCKS = 2
+_BIG_DIM, _BIG_BLOCKS, _BIG_HEADS = 256, 4, 4
+_Kind = Literal["sasrec", "gru", "big"]
 LISTED = 20
 """The items in a list, and in the model's answer."""
 _EXCLUDED = 128
@@ -77,10 +79,10 @@ def make_workload(scale: Scale, folder: Path, overrides: tuple[str, ...], report
     return Workload(scale, folder, dataset, train_briefly(scale, folder, report), overrides, report)
 
 
-def train_briefly(scale: Scale, folder: Path, report: Progress, kind: Literal["sasrec", "gru"] = "sasrec") -> Bundle:
+def train_briefly(scale: Scale, folder: Path, report: Progress, kind: _Kind = "sasrec") -> Bundle:
     """Train a model briefly on every item, and write its bundle.
 
-    A GRU keeps its initial weights, as it is slow to train.
+    A GRU and a big SASRec keep their initial weights, as they are slow to train.
     """
     # Imported here: torch takes seconds.
     from model.bundles.export import contents_of
@@ -110,7 +112,7 @@ def train_briefly(scale: Scale, folder: Path, report: Progress, kind: Literal["s
     now = datetime.now(UTC)
     manifest = Manifest(
         name="bench",
-        recommender=kind,
+        recommender="gru" if kind == "gru" else "sasrec",
         version=now.strftime("%Y%m%dT%H%M%S"),
         created_at=now.isoformat(timespec="seconds"),
         history_length=config.history_length,
@@ -120,12 +122,16 @@ def train_briefly(scale: Scale, folder: Path, report: Progress, kind: Literal["s
     return write_bundle(folder / f"bundle-{kind}", contents_of(learned, training, items), manifest)
 
 
-def _config(kind: Literal["sasrec", "gru"], items: int) -> "SequenceConfig":
+def _config(kind: _Kind, items: int) -> "SequenceConfig":
     from model.networks.gru import GRUConfig
     from model.networks.sasrec import SASRecConfig
 
     if kind == "gru":
         return GRUConfig(items=items, dim=_DIM, state=2 * _DIM, k=LISTED)
+    if kind == "big":
+        return SASRecConfig(
+            items=items, history_length=BIG_HISTORY, dim=_BIG_DIM, layers=_BIG_BLOCKS, heads=_BIG_HEADS, k=LISTED
+        )
     return SASRecConfig(items=items, history_length=HISTORY, dim=_DIM, layers=_BLOCKS, k=LISTED)
 
 

@@ -23,6 +23,39 @@ class Checkpoint(Struct, frozen=True):
         return self.trigger_ms + self.duration_ms
 
 
+class Largest(Struct, frozen=True):
+    """The largest value over the subtasks of a vertex."""
+
+    max: int
+
+
+class Durations(Struct, frozen=True):
+    """The durations of a vertex's snapshots, ms: `sync` while it stands still, `beside` its work."""
+
+    sync: Largest
+    beside: Largest = field(name="async")
+
+
+class Alignment(Struct, frozen=True):
+    """The wait of a vertex for the barriers of all its inputs, ms."""
+
+    duration: Largest
+
+
+class VertexPhases(Struct, frozen=True):
+    """The phases of a checkpoint in a vertex; `delay` is the barrier's way to it, ms."""
+
+    snapshot: Durations = field(name="checkpoint_duration")
+    alignment: Alignment
+    delay: Largest = field(name="start_delay")
+
+
+class VertexCheckpoint(Struct, frozen=True):
+    """A checkpoint as one vertex has taken it: /jobs/ID/checkpoints/details/ID/subtasks/ID."""
+
+    summary: VertexPhases
+
+
 class Restored(Struct, frozen=True):
     """The checkpoint that a job was restored from last, and when."""
 

@@ -16,6 +16,8 @@ from job.cluster.checkpoint_records import (
     FailureCause,
     Savepointing,
     Triggered,
+    VertexCheckpoint,
+    VertexPhases,
 )
 from job.cluster.errors import RefusedError, TimedOutError
 from job.cluster.http_requests import FlinkHttp
@@ -103,6 +105,15 @@ class FlinkRest(FlinkHttp):
     def checkpoints(self, job_id: str) -> CheckpointStats:
         """Return a job's checkpoints: counts, history, and the newest of each kind."""
         return self._read(f"/jobs/{job_id}/checkpoints", CheckpointStats)
+
+    def checkpoint_phases(self, job_id: str, checkpoint_id: int, vertex_id: str) -> VertexPhases:
+        """Return the phases of a completed checkpoint in one vertex, each of the slowest subtask.
+
+        Raises:
+            NotFoundError: if Flink has forgotten the checkpoint.
+        """
+        path = f"/jobs/{job_id}/checkpoints/details/{checkpoint_id}/subtasks/{vertex_id}"
+        return self._read(path, VertexCheckpoint).summary
 
     def exceptions(self, job_id: str) -> list[Failure]:
         """Return the failures of a job, the newest first."""

@@ -18,6 +18,7 @@ from job.bench.run import Bench, run_bench
 from job.bench.scale import FULL, QUICK, SMALLEST
 from job.commands.options import Overrides, console, fail, stop_on_errors, terminated_as_interrupted
 from job.commands.output import Screen
+from job.settings.job_settings import load
 from job.tables.errors import TablesError
 from model.pictures import NO_PICTURES, can_draw
 
@@ -37,6 +38,9 @@ def bench(
             "--json", metavar="FILE", help="The figures, by name; those of each part are in the folder of --out."
         ),
     ] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Where models run, as scoring.device: cuda, or a certain one, cuda:1.")
+    ] = None,
     overrides: Overrides = None,
     size: Annotated[str, typer.Option(hidden=True, help="full, quick or smallest.")] = "full",
 ) -> None:
@@ -50,7 +54,10 @@ def bench(
         fail(f"there is no part {unknown[0]!r}; there are: {', '.join(PARTS)}")
     if size not in _SCALES:
         fail(f"--size is one of {', '.join(_SCALES)}, not {size}")
-    asked = Bench(QUICK if quick else _SCALES[size], out, parts, tuple(overrides or ()))
+    with stop_on_errors():
+        load(overrides=[f"scoring.device={device}"] if device else (), needs_model=False)
+    given = (*([f"scoring.device={device}"] if device else ()), *(overrides or ()))
+    asked = Bench(QUICK if quick else _SCALES[size], out, parts, given)
     began = time.monotonic()
     with _stopped_cleanly(), console.status("bench") as spinner:
         results, kept = run_bench(

@@ -60,9 +60,7 @@ def recent(dataset: Dataset, count: int) -> Sequence[UserBehavior]:
     """The newest behaviours of a data set, as if one had come a second, the last a minute ago."""
     behaviors = list(dataset.behaviors())[-count:]
     last_ms = int(time.time() * 1000) - 60_000
-    return [
-        replace(each, timestamp=last_ms - 1000 * (count - place)) for place, each in enumerate(behaviors, start=1)
-    ]
+    return [replace(each, timestamp=last_ms - 1000 * (count - place)) for place, each in enumerate(behaviors, start=1)]
 
 
 def job_settings(folder: Path, bundle: Bundle) -> JobSettings:

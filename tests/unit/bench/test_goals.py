@@ -13,9 +13,9 @@ def verdicts(**figure: float) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("figure", "value", "verdict"),
     [
-        ("job_over_model", 0.59, "not reached"),
-        ("job_over_model", 0.6, "first step reached"),
-        ("job_over_model", 0.8, "reached"),
+        ("job_over_model", 0.39, "not reached"),
+        ("job_over_model", 0.4, "first step reached"),
+        ("job_over_model", 0.5, "reached"),
         ("job_over_plain_pyflink", 19.9, "first step reached"),
         ("freshness_idle_p50_ms", 41.0, "not reached"),
         ("freshness_idle_p50_ms", 20.0, "reached"),

@@ -6,13 +6,16 @@ from pathlib import Path
 
 import pytest
 
+from job.bench.big_model import BigModel
 from job.bench.brokered import PeerSpeed
+from job.bench.catalogues import Catalogue, Scored
 from job.bench.incremental import Incremental
 from job.bench.many_users import CostAt, ManyUsers
 from job.bench.model_alone import ModelAlone, ModelSpeed
 from job.bench.pictures import draw
 from job.bench.report import goals_grid, grids, notes
 from job.bench.results import Kept, Results, figures, keep, read_kept, void_reasons
+from job.bench.usage import MODEL_THREAD
 from job.bench.whole_job import TimedJob, WholeJob
 
 TIMED = TimedJob(
@@ -25,11 +28,15 @@ TIMED = TimedJob(
     batch_size_mean=50.0,
     shortest_list=20,
     cpu_ms_per_event=2.0,
-    cpu_s_per_1000={"TaskManager: track-users": 1.5, "worker: busiest thread (the model)": 0.5},
+    cpu_s_per_1000={"TaskManager: track-users": 1.5, MODEL_THREAD: 0.5},
     rss_mb={"TaskManager": 900.0},
     checkpoints=5,
     checkpoint_ms=100.0,
     checkpoint_mb=1.0,
+    sent_bytes=1_700.0,
+    returned_bytes=1_100.0,
+    before_s=40.0,
+    compiling_before_s=20.0,
 )
 JOB = WholeJob((TIMED,))
 MODEL = ModelAlone(45.0, (ModelSpeed(2, 1, 32, 900.0), ModelSpeed(1, 2, 64, 1_000.0)))
@@ -60,11 +67,36 @@ def test_the_quickest_form_of_the_job_counts_if_the_model_was_asked_for_every_li
         assert sum("scorer(s)" in row[-1] for grid in grids(results) for row in grid.rows) == 2
 
 
+def test_what_the_cores_do_is_told_apart() -> None:
+    by_part = {MODEL_THREAD: 0.5, "TaskManager: JIT compiler": 0.25, "JobManager: JIT compiler": 0.05, "rest": 1.2}
+    told = figures(Results(job=WholeJob((replace(TIMED, cpu_s_per_1000=by_part),))))
+    assert told["cores_used"] == pytest.approx(1.2)
+    assert told["model_busy"] == pytest.approx(0.3)
+    assert told["cpu_beside_model_us"] == pytest.approx(1_500)
+    assert told["compiling_us"] == pytest.approx(300)
+
+
 def test_peers_that_read_kafka_are_compared_with_the_job_that_reads_kafka() -> None:
     kafka = WholeJob((replace(TIMED, events_per_s=500.0),))
     told = figures(Results(job=JOB, kafka_job=kafka, quixstreams=PeerSpeed(250.0, 1_000.0)))
     assert told["job_over_quixstreams"] == 2.0
     assert told["job_over_quixstreams_batched"] == 0.5
+
+
+def test_a_big_model_is_compared_with_itself_and_catalogues_have_a_row_a_model() -> None:
+    exact = Scored(probes=0, cpu_us=2_000.0, recall=1.0, load_s=0.5, resident_mb=270.0)
+    in_cells = replace(exact, probes=64, cpu_us=300.0, recall=0.98)
+    catalogue = Catalogue(1_000_000, 256.0, 20.0, 200.0, exact, (in_cells,))
+    results = Results(big_model=BigModel(100_000, MODEL, replace(TIMED, events_per_s=950.0)), catalogues=(catalogue,))
+    assert figures(results)["big_job_over_model"] == 0.95
+    assert figures(results)["fallback_share"] is None
+    grid = next(grid for grid in grids(results) if grid.title.startswith("catalogues"))
+    assert [row[:4] for row in grid.rows] == [
+        ("1,000,000", "all", "2,000", "1"),
+        ("1,000,000", "those of 64 cells", "300", "0.980"),
+    ]
+    void = Results(big_model=BigModel(100_000, MODEL, replace(TIMED, fallback_share=0.5)))
+    assert void_reasons(void) == ["big_model: 50.00% of its lists were fallback lists"]
 
 
 def test_steps_are_compared_with_full_passes_alone() -> None:

@@ -70,6 +70,13 @@ GOOD: dict[str, object] = {
     "/jobs/j1/vertices/v1": {"subtasks": [{"taskmanager-id": "tm-1"}]},
     "/jobs/j1/checkpoints": {**CHECKPOINTS, "request-id": "c1"},
     "/jobs/j1/checkpoints/config": {"externalization": {"enabled": True, "delete_on_cancellation": False}},
+    "/jobs/j1/checkpoints/details/3/subtasks/v1": {
+        "summary": {
+            "checkpoint_duration": {"sync": {"max": 1}, "async": {"max": 2}},
+            "alignment": {"duration": {"max": 3}},
+            "start_delay": {"max": 4},
+        }
+    },
     "/jobs/j1/exceptions": {"exceptionHistory": {"entries": [FAILURE]}},
     "/jobs/j1/metrics?get=a": [{"id": "a", "value": "1"}],
     "/jobs/j1/vertices/v1/metrics": [{"id": "0.a"}],
@@ -88,6 +95,7 @@ CALLS: dict[str, Callable[[FlinkRest], object]] = {
     "job": lambda rest: rest.job("j1"),
     "task_managers_of": lambda rest: rest.task_managers_of("j1", "v1"),
     "checkpoints": lambda rest: rest.checkpoints("j1"),
+    "checkpoint_phases": lambda rest: rest.checkpoint_phases("j1", 3, "v1"),
     "retains_checkpoints": lambda rest: rest.retains_checkpoints("j1"),
     "exceptions": lambda rest: rest.exceptions("j1"),
     "job_metrics": lambda rest: rest.job_metrics("j1", "a"),

@@ -56,7 +56,15 @@ def show_compress() -> None:
     figures = Figures(model_bytes=1, users_per_s=1.0, users_per_s_alone=1.0, hr_10=0.1, ndcg_10=0.1)
     same = Interval(0.0, 0.0, 0.0)
     outcome = Outcome(
-        way=LONG, figures=figures, faster=1.0, faster_alone=1.0, hr=same, ndcg=same, ndcg_lost=0.0, refused=False
+        way=LONG,
+        figures=figures,
+        faster=1.0,
+        faster_alone=1.0,
+        hr=same,
+        ndcg=same,
+        ndcg_lost=0.0,
+        recall=1.0,
+        refused=False,
     )
     report = Report(
         bundle="b",
@@ -74,9 +82,9 @@ def show_compress() -> None:
 
 
 def show_data() -> None:
-    record = {"user_id": "u", "action": "click", "item_id": "i", "timestamp": 1_700_000_000_000}
+    record = {"user_id": "u", "action": "click", "item_id": "i"}
     lines = [json.dumps(record | {"timestamp": 1_700_000_000_000 + at}) for at in range(20)]
-    Path("log.jsonl").write_text("\n".join([*lines, json.dumps(record | {"action": LONG})]))
+    Path("log.jsonl").write_text("\n".join([*lines, json.dumps(record | {"action": LONG, "timestamp": 1}), ""]))
     run("data", "prepare", "jsonl", "--path", "log.jsonl", "--name", "made", "--data-dir", ".")
 
 
