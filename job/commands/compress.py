@@ -21,10 +21,10 @@ from model.pictures import NO_PICTURES, can_draw
 if TYPE_CHECKING:
     from model.compression.outcomes import Figures, Report
 
-_METHODS = (*STEPS, "distill+int8", "distill+prune")
+_METHODS = (*(step for step in STEPS if step != "cells"), "distill+int8", "distill+prune")
 _METHODS_HELP = (
-    "A method, repeatable; several with + between go on from each other. By default each alone, distill+int8 and "
-    "distill+prune. " + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
+    "A method, repeatable; several with + between go on from each other. By default each alone but cells, distill+int8 "
+    "and distill+prune. " + "; ".join(f"{name}: {step.summary}" for name, step in STEPS.items())
 )
 _MAX_LOSS_HELP = "Share of NDCG@10 that may be lost; what loses more is refused. Below 0: to gain."
 _KEEP_HELP = "prune, distill: share of the units or layers that is left, by default 0.5."
@@ -94,8 +94,11 @@ def _print(report: Report, folder: Path) -> None:
         speeds = (f"{batched}\n{outcome.faster:.2f} x", f"{alone}\n{outcome.faster_alone:.2f} x")
         gained = (outcome.ndcg.difference, outcome.ndcg.low, outcome.ndcg.high)
         middle, low, high = (100 * value / report.before.ndcg_10 for value in gained)
+        gained_text = f"{middle:+.1f} %\n({low:+.1f} to {high:+.1f})"
         verdict = Text("refused", style="red") if outcome.refused else "kept"
-        table.add_row(outcome.way, size, *speeds, *accuracy, f"{middle:+.1f} %\n({low:+.1f} to {high:+.1f})", verdict)
+        if outcome.recall is not None:
+            gained_text += f"\n{100 * outcome.recall:.1f} % found"
+        table.add_row(outcome.way, size, *speeds, *accuracy, gained_text, verdict)
     console = Screen()
     console.print(table)
     console.print(report.goal)

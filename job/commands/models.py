@@ -13,11 +13,12 @@ from rich.text import Text
 from job.commands.options import DEFAULT_REGISTRY, AsJson, RegistryUrl
 from job.commands.output import Screen, figure, print_json, print_line, stop_on
 from model.bundles.bundle import BundleError, read_manifest
-from model.bundles.manifest import PROTOCOL
+from model.bundles.manifest import LEAST_RECALL, PROTOCOL
 from model.registry.errors import RegistryCorruptError, RegistryError
 from model.registry.pointers import CANDIDATE, CURRENT, Pointers
 from model.registry.registry import Registry
 
+_LEAST_RECALL_HELP = "Share of the ten best items that a bundle with items in cells has to find, as it was measured."
 _MARKS = {CURRENT: Text("current", style="bold green"), CANDIDATE: Text("candidate", style="yellow"), None: Text()}
 
 app = typer.Typer(
@@ -33,6 +34,7 @@ Name = Annotated[str, typer.Argument(help="Name of the model.")]
 def register(
     bundle: Annotated[Path, typer.Argument(help="Folder of the bundle.")],
     name: Annotated[str | None, typer.Option(help="Name of the model; the bundle's own by default.")] = None,
+    least_recall: Annotated[float, typer.Option(min=0, max=1, help=_LEAST_RECALL_HELP)] = LEAST_RECALL,
     registry_url: RegistryUrl = DEFAULT_REGISTRY,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +50,7 @@ def register(
     """
     with stop_on(BundleError, RegistryError), _working():
         registry = Registry(registry_url)
-        version = registry.register(bundle, name)
+        version = registry.register(bundle, name, least_recall=least_recall)
         model = name or read_manifest(bundle).name
     if as_json:
         print_json({"model": model, **asdict(version)})

@@ -7,6 +7,8 @@ from model.errors import RecloopError
 from model.records import EpochMs
 
 CONTRACT_VERSION = 1
+LEAST_RECALL = 0.95
+"""The share of the ten best items that a bundle has to find to be registered, unless another one is asked for."""
 PROTOCOL = (
     "Time split. A target is a behaviour after the cut-off that enters histories and is about an item new "
     "to its user. The model sees the user's history just before it; later behaviours advance the history. "
@@ -26,7 +28,8 @@ class BundleError(RecloopError):
     ├── BundleContractError    it was made for another version of the contract
     ├── BundleEmptyError       it knows no item
     ├── BundleAnswerError      its model's answers break the contract (in `model.bundles.answers`)
-    └── BundleDeviceError      it cannot be computed where it is to be served
+    ├── BundleDeviceError      it cannot be computed where it is to be served
+    └── BundleRecallError      it scores a part of the items, and misses too many of the best
     """
 
 
@@ -48,6 +51,10 @@ class BundleEmptyError(BundleError):
 
 class BundleDeviceError(BundleError):
     """A bundle whose model cannot be computed on this device."""
+
+
+class BundleRecallError(BundleError):
+    """A bundle that scores a part of the items only, and misses too many of the best."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +85,7 @@ class Compression:
         version: version of the original bundle.
         ndcg_lost: lost share of the original's NDCG@10; negative if this bundle is better.
         faster: users per second on one thread in batches of 64, as a multiple of the original's.
+        recall: share of the ten best items that it finds where it scores a part of them; None if it scores all.
     """
 
     how: str
@@ -86,6 +94,22 @@ class Compression:
     version: str
     ndcg_lost: float
     faster: float
+    recall: float | None = None
+
+
+def refuse_recall(manifest: "Manifest", least: float = LEAST_RECALL) -> None:
+    """Refuse a bundle that scores a part of the items and misses too many of the best.
+
+    Raises:
+        BundleRecallError: it finds a smaller share than `least` of the ten best.
+    """
+    found = None if manifest.compression is None else manifest.compression.recall
+    if found is not None and found < least:
+        msg = (
+            f"{manifest.name} {manifest.version} finds {found:.1%} of the ten best items, and {least:.1%} is asked "
+            "for: serve the bundle that it was made of, or give a lower --least-recall"
+        )
+        raise BundleRecallError(msg)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

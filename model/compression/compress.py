@@ -112,6 +112,9 @@ def _refuse(bundle: Bundle, dataset: Dataset, out: Path, wanted: Compressing) ->
     steps = [step for method in wanted.methods for step in steps_of(method)]
     refuse_unused(steps, asdict(wanted.shrinking))
     refuse_kind(kind_of(bundle))
+    if "cells" in steps and kind_of(bundle) == "hybrid":
+        msg = "cells: a hybrid adds up its members' scores of all items, so cells would save nothing; leave it out"
+        raise CompressionError(msg)
     trained_on = bundle.manifest.training
     if dataset.info.fingerprint != trained_on.fingerprint:
         msg = (
@@ -149,6 +152,7 @@ def _write(
                 version=original.version,
                 ndcg_lost=round(outcome.ndcg_lost, 6),
                 faster=round(outcome.faster, 3),
+                recall=None if outcome.recall is None else round(outcome.recall, 6),
             )
             manifest = replace(
                 original,

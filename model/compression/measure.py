@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
+from model.compression.cells import recall
 from model.compression.methods import CompressionError
 from model.compression.outcomes import BATCH, Figures, Outcome
 from model.compression.throughput import throughput
@@ -13,6 +16,9 @@ from model.datasets.interactions import Flags
 from model.evaluation.evaluate import TOP, Evaluation, Gains, Targets, evaluation_of, rank
 from model.evaluation.measures import Interval, paired_bootstrap
 from model.recommenders.kinds import Progress
+
+_RECALLED = 1_000
+"""Targets whose ten best items are compared, at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +94,37 @@ def measure(
             hr=_gained(rankings[method].hits(TOP), rankings[""].hits(TOP), targets),
             ndcg=_gained(rankings[method].gains(TOP), rankings[""].gains(TOP), targets),
             ndcg_lost=(lost := 1.0 - figures[method].ndcg_10 / figures[""].ndcg_10),
+            recall=_recall(compressed[method].module, targets),
             refused=lost > max_loss,
         )
         for method in compressed
     )
     return Measured(figures[""], outcomes, {method: evaluation_of(rankings[method], targets) for method in compressed})
+
+
+def _recall(module: nn.Module, targets: Targets) -> float | None:
+    """Return the share of a model's best items that it finds in its cells; None if it has none."""
+    in_cells: list[Any] = [part for part in module.modules() if hasattr(part, "probes")]
+    if not in_cells:
+        return None
+    some = _some(targets)
+    found = rank(module, some)
+    probes = [part.probes for part in in_cells]
+    try:
+        for part in in_cells:
+            part.probes = 0
+        exact = rank(module, some)
+    finally:
+        for part, before in zip(in_cells, probes, strict=True):
+            part.probes = before
+    return recall(*(torch.from_numpy(each.items[:, :TOP]) for each in (exact, found)))
+
+
+def _some(targets: Targets) -> Targets:
+    """Return some of the targets, drawn once and for all."""
+    rows = np.sort(np.random.default_rng(0).permutation(len(targets))[:_RECALLED])
+    arrays = {name: getattr(targets, name)[rows] for name in ("user", "history", "weight", "age_s", "target", "known")}
+    return Targets(seen=tuple(targets.seen[row] for row in rows.tolist()), items=targets.items, **arrays)
 
 
 def _gained(after: Gains | Flags, before: Gains | Flags, targets: Targets) -> Interval:

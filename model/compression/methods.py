@@ -24,7 +24,7 @@ class MethodStep:
 
     Attributes:
         summary: its description, for --help.
-        trains: true if it learns from the data set. The other steps leave float32, and no step can train after them.
+        trains: true if it learns from the data set. No step can follow one that does not.
     """
 
     summary: str
@@ -36,6 +36,7 @@ STEPS: Mapping[str, MethodStep] = MappingProxyType(
         "int8": MethodStep("8-bit integers for all weights, and for what they are multiplied with"),
         "bf16": MethodStep("bfloat16, half of float32's bits; quick where the processor has it"),
         "fp16": MethodStep("float16, half of float32's bits; for GPUs, slow on most CPUs"),
+        "cells": MethodStep("items in cells of like embeddings, of which a few are scored; for very many items"),
         "prune": MethodStep("the heads, channels and state units that matter least are cut out", trains=True),
         "distill": MethodStep("a smaller model of the same kind learns from the large one", trains=True),
     }
@@ -46,14 +47,14 @@ def steps_of(method: str) -> tuple[str, ...]:
     """Split a written method into its steps.
 
     Raises:
-        CompressionError: there is no such step, or a step follows one that leaves float32.
+        CompressionError: there is no such step, or a step follows one that has to be the last.
     """
     steps = tuple(method.split("+"))
     if unknown := [step for step in steps if step not in STEPS]:
         msg = f"there is no method {unknown[0]!r}; there are {', '.join(STEPS)}, and several with + between"
         raise CompressionError(msg)
     if early := [step for step in steps[:-1] if not STEPS[step].trains]:
-        msg = f"{method}: nothing can follow {early[0]}, which leaves float32; put it last"
+        msg = f"{method}: nothing can follow {early[0]}; put it last"
         raise CompressionError(msg)
     return steps
 

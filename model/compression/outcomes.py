@@ -41,6 +41,7 @@ class Outcome:
         hr: gain of HR@10, with its 95 % interval.
         ndcg: gain of NDCG@10, with its 95 % interval.
         ndcg_lost: lost share of the original's NDCG@10; negative if the compressed model is better.
+        recall: share of the ten best items that it finds where it scores a part of them; None if it scores all.
         refused: true if `ndcg_lost` is above the bound.
     """
 
@@ -51,6 +52,7 @@ class Outcome:
     hr: Interval
     ndcg: Interval
     ndcg_lost: float
+    recall: float | None
     refused: bool
 
     @property

@@ -80,11 +80,12 @@ def _hybrid(bundle: Bundle, members: Mapping[Any, float], member: Any, model: Re
 
 
 def _layers(bundle: Bundle, kind: str, script: Any) -> Sized:
+    if hasattr(getattr(script, "item", None), "centre"):
+        msg = f"{bundle.path} has its items in cells, so nothing can be made of it{_made_from(bundle)}"
+        raise CompressionError(msg)
     weights = {name: weight for name, weight in script.state_dict().items() if name != "start"}  # start is no weight
     if any(weight.dtype != torch.float32 for weight in weights.values()):
-        compression = bundle.manifest.compression
-        made_from = f"; compress {compression.name} {compression.version} instead" if compression else ""
-        msg = f"{bundle.path} holds no float32 weights, so nothing can be made of it{made_from}"
+        msg = f"{bundle.path} holds no float32 weights, so nothing can be made of it{_made_from(bundle)}"
         raise CompressionError(msg)
     config = _Read(bundle, script, weights).config(kind)
     model = config.build(np.zeros(config.items + 1, dtype=np.int64)).eval()
@@ -98,6 +99,11 @@ def _layers(bundle: Bundle, kind: str, script: Any) -> Sized:
         )
         raise CompressionError(msg)
     return Sized(config, model)
+
+
+def _made_from(bundle: Bundle) -> str:
+    compression = bundle.manifest.compression
+    return f"; compress {compression.name} {compression.version} instead" if compression else ""
 
 
 @dataclass(frozen=True, slots=True)

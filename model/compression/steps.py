@@ -7,6 +7,7 @@ import torch
 
 from model.bundles.bundle import Bundle
 from model.bundles.torchscript import save_script
+from model.compression.cells import in_cells
 from model.compression.distill import distilled
 from model.compression.half import halved
 from model.compression.methods import steps_of
@@ -25,6 +26,7 @@ _LOWERED: Mapping[str, Callable[[SequenceRecommender], Recommender]] = {
     "bf16": lambda model: halved(model, torch.bfloat16),
     "fp16": lambda model: halved(model, torch.float16),
 }
+_CELLS = "cells"
 _KEEP = 0.5
 """The share of the units, or of the layers, that is kept by default."""
 
@@ -75,6 +77,10 @@ class Compressor:
             ValueError: no user has two items, so there is nothing to learn from.
         """
         steps = steps_of(method)
+        if steps[-1] == _CELLS:
+            before = self._trained(steps[:-1])
+            made = in_cells(before.model, self._distillation.training, before.config.history_length)
+            return save_script(self._whole(made))
         if lower := _LOWERED.get(steps[-1]):
             return save_script(self._whole(lower(self._trained(steps[:-1]).model)))
         return save_script(self._whole(self._trained(steps).model))

@@ -31,7 +31,7 @@ import msgspec
 from model.bundles.bundle import Bundle
 from model.bundles.bundle_cache import cached
 from model.bundles.bundle_files import MANIFEST, PLAIN_NAME, BundleFiles
-from model.bundles.manifest import BundleCorruptError, Manifest
+from model.bundles.manifest import LEAST_RECALL, BundleCorruptError, Manifest, refuse_recall
 from model.bundles.trial import try_bundle, try_files
 from model.registry.errors import (
     RegistryAccessError,
@@ -119,7 +119,7 @@ class Registry:
         """
         return self._files(name, self.find(name, which)).manifest
 
-    def register(self, bundle: Path, name: str | None = None) -> Version:
+    def register(self, bundle: Path, name: str | None = None, *, least_recall: float = LEAST_RECALL) -> Version:
         """Copy a bundle into the registry; no pointer moves.
 
         Registering the same bundle again changes nothing, except that it repairs missing or changed files.
@@ -127,12 +127,15 @@ class Registry:
         Args:
             bundle: its folder; checked before anything is written.
             name: name of the model; the bundle's own by default.
+            least_recall: share of the ten best items that it has to find, if it scores a part of all items only.
 
         Raises:
-            BundleError: it is missing, corrupt or of another contract, or it fails its trial.
+            BundleError: it is missing, corrupt or of another contract, finds too few, or it fails its trial.
             VersionTakenError: the version is there with other content.
         """
-        try_bundle(Bundle.load(bundle))
+        loaded = Bundle.load(bundle)
+        refuse_recall(loaded.manifest, least_recall)
+        try_bundle(loaded)
         files = BundleFiles.of_folder(bundle)
         name = _plain(name or files.manifest.name)
         version = Version(_plain_version(files.manifest.version), files.hash)

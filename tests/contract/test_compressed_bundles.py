@@ -26,7 +26,7 @@ from model.recommenders.kinds import Size
 from model.training.train import TrainConfig
 
 NOW = datetime(2024, 1, 1, tzinfo=UTC)
-METHODS = ("int8", "prune", "distill+bf16")
+METHODS = ("int8", "prune", "distill+bf16", "cells")
 TRAINED = TrainConfig(epochs=3, learning_rate=1e-2)
 WANTED = Compressing(methods=METHODS, max_loss=1.0, shrinking=Shrinking(epochs=1), created_at=NOW)
 
@@ -100,6 +100,24 @@ def test_what_is_reported_is_what_the_bundles_do(
         assert outcome.figures.model_bytes == (out / outcome.way / "model.pt").stat().st_size
     assert msgspec.json.decode((out / REPORT).read_bytes(), type=Report) == report
     assert (out / PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_only_cells_have_a_recall_and_registration_checks_it(compressed: tuple[Report, Path], tmp_path: Path) -> None:
+    report, out = compressed
+    assert [outcome.way for outcome in report.outcomes if outcome.recall is not None] == ["cells"]
+    manifest = Bundle.load(out / "cells").manifest
+    assert manifest.compression is not None
+    assert manifest.compression.recall == pytest.approx(report.outcomes[-1].recall, abs=1e-6)
+    assert manifest.compression.recall > 0.9
+    registering = ["models", "register", str(out / "cells"), "--registry", str(tmp_path / "registry")]
+    assert CliRunner().invoke(app, [*registering, "--least-recall", "0.5"]).exit_code == 0
+
+
+def test_items_in_cells_cannot_be_compressed_again(
+    compressed: tuple[Report, Path], dataset: Dataset, tmp_path: Path
+) -> None:
+    arguments = ["compress", str(compressed[1] / "cells"), str(dataset.path), "--out", str(tmp_path / "out")]
+    refused([*arguments, "--how", "int8"], "has its items in cells, so nothing can be made of it; compress tiny")
 
 
 def test_pruning_makes_the_tensors_smaller(compressed: tuple[Report, Path]) -> None:
