@@ -106,8 +106,9 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An applied behaviour and the model's candidates after it.
 
     Attributes:
-        history: as in `TrackedBehavior`.
-        excluded: as in `TrackedBehavior`, and the neighbours of the newest dislikes.
+        history: as in `TrackedBehavior`; empty where `excluded` is None.
+        excluded: as in `TrackedBehavior`, and the neighbours of the newest dislikes. None where nobody reads it: the
+            candidates are enough for a list, and none of them is excluded.
         candidates: the model's candidates; None if the list has to be made without scores.
         fallback_reason: why there are no candidates, a `FallbackReason`.
         model: index of the element's model that serves its user, and scored it where there are candidates; None where
@@ -118,7 +119,7 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     behavior: LoggedBehavior
     user_seq: int
     history: bytes
-    excluded: bytes
+    excluded: bytes | None
     shown: list[tuple[int, float]]
     candidates: Candidates | None
     fallback_reason: str | None

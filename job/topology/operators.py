@@ -104,8 +104,15 @@ def _scoring(settings: JobSettings, served: tuple[Variant, ...], actions: Action
         shed_after_ms=scoring.shed_after_ms,
         coalesce=scoring.coalesce,
         cache=cache_rules(settings),
+        enough=_enough(settings),
     )
     return ScoreCandidates(serving, scoring_rules(settings, actions))
+
+
+def _enough(settings: JobSettings) -> int | None:
+    """Return the number of candidates that make a list: its length, unless a list may leave some of them out."""
+    lists = settings.lists
+    return None if lists.max_per_group or lists.max_new_items or lists.withdrawn else lists.length
 
 
 def _publisher(settings: JobSettings, topic: str | None, to_record: Callable[[str], OutRecord]) -> Publish | None:

@@ -172,7 +172,11 @@ def _entries(user_list: UserList) -> Iterator[Entry]:
 
 
 def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
-    kept = _Filter(scored.excluded + scored.history if rules.exclude_seen else scored.excluded, rules)
+    if scored.excluded is None and scored.candidates is not None:
+        ranked = _blend(scored.candidates, scored.shown, rules, fallbacks)
+        return sorted(_pick(ranked, rules, fallbacks), key=_cost)
+    excluded = scored.excluded or b""
+    kept = _Filter(excluded + scored.history if rules.exclude_seen else excluded, rules)
     if scored.candidates is None:
         # The list's items stay, at scores that already include trends and impressions.
         ranked = kept.of(list(_entries(previous)))

@@ -48,6 +48,7 @@ class Serving:
         shed_after_ms: a behaviour that was appended longer ago is not scored; None: all are.
         coalesce: whether a behaviour is left unscored if its element has a newer one of the same user.
         cache: rules for storing the models' answers.
+        enough: number of candidates that make a list without anything else; None: no number does.
     """
 
     variants: tuple[Variant, ...]
@@ -60,6 +61,7 @@ class Serving:
     shed_after_ms: float | None
     coalesce: bool
     cache: CacheRules
+    enough: int | None
 
 
 class ScoreCandidates(AsyncFunction):
@@ -99,7 +101,7 @@ class ScoreCandidates(AsyncFunction):
         self._rules = replace(self._rules, kept_mb=self._rules.kept_mb / len(variants))
         workers = {variant.name: self._worker(variant) for variant in variants}
         assignment = Variants({each.name: each.weight for each in variants}, self._serving.salt)
-        self._workers = VariantWorkers(workers, assignment)
+        self._workers = VariantWorkers(workers, assignment, self._serving.enough)
         followed = [
             Followed(variant=each.name, worker=workers[each.name], source=each.source)
             for each in variants

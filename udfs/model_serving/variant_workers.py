@@ -6,6 +6,7 @@ Pure asyncio: no Flink, no torch.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -144,8 +145,16 @@ class VariantWorker:
 class VariantWorkers:
     """The variant workers of one scorer. Lives on one event loop."""
 
-    def __init__(self, workers: Mapping[str, VariantWorker], variants: Variants) -> None:
+    def __init__(self, workers: Mapping[str, VariantWorker], variants: Variants, enough: int | None = None) -> None:
+        """Take the workers of all variants.
+
+        Args:
+            workers: by the variants' names.
+            variants: the assignment of users.
+            enough: number of candidates that make a list without anything else; None: no number does.
+        """
         self._workers = workers
+        self._enough = math.inf if enough is None else enough
         self._variants = variants
         self._only = next(iter(workers.values())) if len(workers) == 1 else None
 
@@ -160,12 +169,14 @@ class VariantWorkers:
             candidates, served = answered.answer or (None, worker.served)
             model = models.setdefault(served.ref, len(models))
             size = None if candidates is None else answered.batch_size
+            # Both are most of what is sent back, and are read only to fill a list up.
+            is_enough = candidates is not None and len(candidates.items) >= self._enough
             scored.append(
                 ScoredBehavior(
                     behavior=behavior.behavior,
                     user_seq=behavior.user_seq,
-                    history=behavior.history,
-                    excluded=behavior.excluded + served.scorer.disliked_neighbors(behavior.disliked),
+                    history=b"" if is_enough else behavior.history,
+                    excluded=None if is_enough else _excluded(behavior, served),
                     shown=behavior.shown,
                     candidates=candidates,
                     fallback_reason=answered.failure,
@@ -205,3 +216,7 @@ class VariantWorkers:
 
     def _worker_of(self, user_id: str) -> VariantWorker:
         return self._only or self._workers[self._variants.of(user_id)]
+
+
+def _excluded(behavior: TrackedBehavior, served: Served) -> bytes:
+    return behavior.excluded + served.scorer.disliked_neighbors(behavior.disliked)

@@ -145,6 +145,22 @@ def test_the_model_is_asked_as_the_settings_say() -> None:
     assert (asked.candidates, asked.neighbors_of_disliked, asked.exclude_seen) == (4, 2, False)
 
 
+@pytest.mark.parametrize(
+    ("given", "enough"),
+    [
+        ((), 7),
+        (("lists.max_per_group=2",), None),
+        (("lists.max_new_items=2",), None),
+        (('lists.withdrawn=["a"]',), None),
+    ],
+)
+def test_candidates_are_enough_for_a_list_unless_it_may_leave_some_out(
+    given: tuple[str, ...], enough: int | None
+) -> None:
+    serving, _ = scoring("lists.length=7", *given)
+    assert serving.enough == enough
+
+
 def test_kept_states_and_stored_scores_heed_their_settings() -> None:
     stored = ("scoring.score_cache_mb=8", "scoring.scores_kept_for=60")
     serving, asked = scoring("scoring.kept_users=4", "scoring.kept_mb=2", *stored)

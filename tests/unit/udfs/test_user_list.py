@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -85,6 +86,14 @@ def test_an_item_of_the_history_is_left_out() -> None:
 def test_an_item_of_the_history_may_come_again_where_the_rules_say_so() -> None:
     rules = replace(RULES, exclude_seen=False)
     assert made(scored(proposals("a", "b"), history=["a"]), rules=rules).items == ["a", "b"]
+
+
+def test_candidates_that_are_enough_make_the_same_list_without_what_is_excluded() -> None:
+    whole = scored(proposals("a", "b", "c", "d"), history=("x",), excluded=hashes("y"))
+    trending = Fallbacks(trending={"b": 1.0, "z": 0.9}, popular=("y",))
+    lean = msgspec.structs.replace(whole, history=b"", excluded=None)
+    assert made(lean, fallbacks=trending) == made(whole, fallbacks=trending)
+    assert len(made(lean).items) == RULES.length
 
 
 def test_an_excluded_item_is_left_out() -> None:

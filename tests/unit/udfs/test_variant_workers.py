@@ -72,6 +72,7 @@ def versions(results: Results) -> list[str]:
     for each in behaviors:
         assert each.candidates is not None
         assert each.model is not None
+        assert each.excluded is not None
         assert each.excluded.decode() == models[each.model].version == each.candidates.items[0]
     return [each.candidates.items[0] for each in behaviors if each.candidates]
 
@@ -162,6 +163,21 @@ def test_each_user_is_answered_by_his_variant_in_the_elements_order() -> None:
     assert versions(results) == [f"of {variants.of(user)}" for user in users]
     assert [each.user_seq for each in results[1]] == list(range(9))
     assert {model.variant for model in results[0]} == {"a", "b"}
+
+
+@pytest.mark.parametrize(("enough", "sent"), [(None, True), (3, True), (2, False)])
+def test_what_only_fills_a_list_up_is_not_sent_with_enough_candidates(enough: int | None, *, sent: bool) -> None:
+    async def run() -> Results:
+        worker = VariantWorker(served(Model("1")), RULES, lambda _: None)
+        workers = VariantWorkers({"default": worker}, Variants({"default": 1.0}, ""), enough)
+        results = await workers.score([msgspec.structs.replace(tracked(1), history=b"12345678", excluded=b"x")])
+        workers.close()
+        return results
+
+    _, [found] = asyncio.run(run())
+    assert found.candidates is not None
+    assert len(found.candidates.items) == 2
+    assert (found.history, found.excluded) == ((b"12345678", b"x1") if sent else (b"", None))
 
 
 @pytest.mark.parametrize("fails", [False, True])
