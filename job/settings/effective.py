@@ -33,7 +33,7 @@ def effective(file: Path | None = None, overrides: Sequence[str] = ()) -> list[E
     """Return all settings, resolved.
 
     Args:
-        file: a TOML file with a table per group.
+        file: a TOML file with a table a group.
         overrides: "group.name=value".
 
     Raises:
@@ -41,7 +41,7 @@ def effective(file: Path | None = None, overrides: Sequence[str] = ()) -> list[E
     """
     loaded = load(file, overrides)
     sources = of_sources(JobSettings, file, overrides)
-    nothing: Mapping[str, Any] = {}
+    nothing: dict[str, Any] = {}
     as_given = JobSettings(**reduce(merge, sources.values(), nothing))
     adjusted = {
         **dict.fromkeys(changed(as_given, loaded), Origin.DERIVED),
