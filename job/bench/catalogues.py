@@ -92,9 +92,9 @@ def _alone(call: Any, *arguments: object) -> Any:
 def _make(folder: Path, items: int) -> tuple[float, float]:
     """Write the models, and return the seconds for the cells and for the neighbour table."""
     import torch
-    from model.networks.cells import CellItems
 
     from model.bundles.torchscript import save_script
+    from model.networks.cells import CellItems
     from model.networks.sasrec import SASRec, SASRecConfig
     from model.recommenders.neighbors import nearest_neighbors
 
@@ -128,9 +128,9 @@ def _score(folder: Path, items: int, probes: int, seconds: float) -> Scored:
     """Load a model and time its calls, after those that TorchScript specialises in."""
     import torch
     import torch.nn.functional as F
-    from model.compression.cells import recall
 
     from model.bundles.torchscript import load_script
+    from model.compression.cells import recall
 
     torch.set_num_threads(1)
     content = (folder / ("cells.pt" if probes else "exact.pt")).read_bytes()

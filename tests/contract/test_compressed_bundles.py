@@ -107,6 +107,7 @@ def test_only_cells_have_a_recall_and_registration_checks_it(compressed: tuple[R
     assert [outcome.way for outcome in report.outcomes if outcome.recall is not None] == ["cells"]
     manifest = Bundle.load(out / "cells").manifest
     assert manifest.compression is not None
+    assert manifest.compression.recall is not None
     assert manifest.compression.recall == pytest.approx(report.outcomes[-1].recall, abs=1e-6)
     assert manifest.compression.recall > 0.9
     registering = ["models", "register", str(out / "cells"), "--registry", str(tmp_path / "registry")]
