@@ -22,7 +22,6 @@ from job.bench.workload import Workload
 from job.replay.log_writer import create_log
 from job.settings.job_settings import load as load_settings
 from model.waiting import wait_until
-from udfs.publishing.list_files import ListFile
 from udfs.rows import RecommendationListRow, to_lines
 
 _RATE = 500.0
@@ -89,6 +88,9 @@ def measure_serving(workload: Workload) -> ServingSpeed:
 
 def _publish(folder: Path, users: int, items: list[str]) -> None:
     """Write one list of each user, as append-lists writes them."""
+    # Imported here: it loads Flink's Python packages, which few commands need.
+    from udfs.publishing.list_files import ListFile
+
     create_log(folder, 1)
     draw = Random(1)
     file = ListFile(folder, 0)
