@@ -16,6 +16,7 @@ from job.commands import (
     doctor,
     drill,
     evaluate,
+    explain,
     gc,
     kafka,
     lists,
@@ -58,6 +59,7 @@ app.command(epilog=doctor.EXAMPLES)(doctor.doctor)
 app.command(epilog=replay.EXAMPLES)(replay.replay)
 app.command()(sql.sql)
 app.command()(lists.lists)
+app.command(epilog=explain.EXAMPLES)(explain.explain)
 app.add_typer(checkpoint.app, name="checkpoint")
 app.command()(score.score)
 app.command(epilog=serve.EXAMPLES)(serve.serve)

@@ -59,6 +59,7 @@ RIGHT: dict[str, str] = {
     "checkpoint list": "tables",
     "checkpoint show": "tables",
     "checkpoint diff": "tables tables",
+    "explain": "u",
     "score": "./set --bundle bundle --out made",
     "serve": "--seconds 0.1 --port 0 --set publish.lists_folder=lists --set log.folder=log",
     "ab report": "--tables-dir tables",

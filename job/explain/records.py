@@ -1,0 +1,173 @@
+"""The rows of one user that an explanation starts from: a list, the list before it, and the behaviours up to it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from job.tables import duck
+from model.errors import RecloopError
+from udfs.elements import TrendSnapshot
+
+_NAMES = ", ".join(("log_partition", "log_offset", "outcome", "user_seq", "epoch", "user_id", "action", "item_id"))
+_LIST = """
+SELECT * FROM recommendation_lists
+WHERE user_id = ? AND (? IS NULL OR (log_partition = ? AND log_offset <= ?)) ORDER BY list_version DESC LIMIT 1
+"""
+_PREVIOUS = "SELECT * FROM recommendation_lists WHERE user_id = ? AND list_version = ?"
+_BEHAVIORS = f"""
+SELECT {_NAMES}, "timestamp", event_id, request_id, "position", appended_at FROM user_behavior
+WHERE user_id = ? ORDER BY epoch, written_at, log_partition, log_offset
+"""
+_TRENDS = "SELECT items, strengths FROM trend_snapshots WHERE snapshot_id = ?"
+
+
+class ExplainError(RecloopError):
+    """A list that cannot be recomputed; the text says what is missing."""
+
+
+class ListRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of recommendation_lists, as far as it is compared or recomputed from."""
+
+    user_id: str
+    items: tuple[str, ...]
+    scores: tuple[float, ...]
+    reasons: tuple[str, ...]
+    list_version: int
+    user_seq: int
+    action: str
+    item_id: str
+    log_partition: int
+    log_offset: int
+    policy: str
+    source: str
+    fallback_reason: str | None
+    model_version: str | None
+    model_hash: str | None
+    variant: str | None
+    trend_snapshot: int | None
+    batch_size: int | None
+    timestamp: int
+    written_at: int
+    epoch: int
+
+
+class BehaviorRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of user_behavior."""
+
+    log_partition: int
+    log_offset: int
+    outcome: str
+    user_seq: int | None
+    epoch: int
+    user_id: str
+    action: str
+    item_id: str
+    timestamp: int
+    event_id: str | None
+    request_id: str | None
+    position: int | None
+    appended_at: int | None
+
+    @property
+    def at(self) -> tuple[int, int]:
+        """The partition and offset."""
+        return self.log_partition, self.log_offset
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The rows of an explanation.
+
+    Attributes:
+        made: the list to be explained.
+        previous: the list before it; None if it is the user's first.
+        behaviors: the user's behaviours up to the one that the list was made after, in the order of their applying.
+        trends: the trends that were blended in; None if there were none.
+    """
+
+    made: ListRecord
+    previous: ListRecord | None
+    behaviors: tuple[BehaviorRecord, ...]
+    trends: TrendSnapshot | None
+
+
+def read_records(tables: Path, user_id: str, at: tuple[int, int] | None) -> Recorded:
+    """Read the rows, all from one state of the tables.
+
+    Args:
+        tables: the tables folder.
+        user_id: the user.
+        at: partition and offset; the user's newest list by then is explained. None takes the newest list of all.
+
+    Raises:
+        ExplainError: there is no such list, or a row that it was made from is gone.
+        TablesError: see `job.tables.duck.query`.
+    """
+    with duck.connect(tables) as connection:
+
+        def rows(sql: str, *parameters: object) -> list[dict[str, Any]]:
+            return duck.run(connection, sql, parameters).records()
+
+        partition, offset = at or (None, None)
+        made = _lists(rows(_LIST, user_id, partition, partition, offset))
+        if not made:
+            where = f" at {partition}:{offset} or before it in that partition" if at else ""
+            msg = f"user {user_id} has no list in {tables}{where}: recloop lists {user_id} shows what there is"
+            raise ExplainError(msg)
+        of_list = made[0]
+        previous = _lists(rows(_PREVIOUS, user_id, of_list.list_version - 1))
+        behaviors = [_converted(row, BehaviorRecord) for row in rows(_BEHAVIORS, user_id)]
+        trends = rows(_TRENDS, of_list.trend_snapshot) if of_list.trend_snapshot is not None else []
+    if of_list.list_version > 1 and not previous:
+        msg = f"version {of_list.list_version - 1} of user {user_id}'s list is not in the tables: only it is recorded"
+        raise ExplainError(msg)
+    if of_list.trend_snapshot is not None and not trends:
+        msg = f"trend snapshot {of_list.trend_snapshot}, which the list was blended with, is not in the tables"
+        raise ExplainError(msg)
+    return Recorded(
+        made=of_list,
+        previous=previous[0] if previous else None,
+        behaviors=tuple(_up_to(behaviors, of_list)),
+        trends=_snapshot(of_list.trend_snapshot, trends),
+    )
+
+
+def _lists(rows: list[dict[str, Any]]) -> list[ListRecord]:
+    return [_converted(row, ListRecord) for row in rows]
+
+
+def _converted(row: dict[str, Any], kind: type[Any]) -> Any:
+    try:
+        return msgspec.convert(row, kind)
+    except msgspec.ValidationError as error:
+        msg = f"a row of the tables is damaged, so the list cannot be recomputed: {error}"
+        raise ExplainError(msg) from error
+
+
+def _up_to(behaviors: list[BehaviorRecord], made: ListRecord) -> list[BehaviorRecord]:
+    """Return the behaviours up to the list's own; of a list that was swept, up to its newest.
+
+    Raises:
+        ExplainError: the numbers of the applied ones have a gap.
+    """
+    found = []
+    for each in behaviors:
+        if each.user_seq is not None and each.user_seq > made.user_seq:
+            break
+        found.append(each)
+    numbers = [each.user_seq for each in found if each.user_seq is not None]
+    if numbers != list(range(1, made.user_seq + 1)):
+        msg = (
+            f"of the {made.user_seq} behaviours of user {made.user_id} that the list was made after, the tables hold "
+            f"{len(numbers)}: the others may be in other tables, if the job went on from a savepoint of another one"
+        )
+        raise ExplainError(msg)
+    return found
+
+
+def _snapshot(number: int | None, rows: list[dict[str, Any]]) -> TrendSnapshot | None:
+    if number is None:
+        return None
+    return TrendSnapshot(snapshot_id=number, strengths=dict(zip(rows[0]["items"], rows[0]["strengths"], strict=True)))
