@@ -48,7 +48,7 @@ class ListRow(msgspec.Struct, kw_only=True):
 
 
 class PositionRow(msgspec.Struct, kw_only=True):
-    """How far a partition of the log was read."""
+    """The position up to which a partition of the log was read."""
 
     log_partition: Annotated[Int32, Meta(description="number of the partition")]
     next_offset: Annotated[int, Meta(description="offset that is read next: state holds what is before it")]
