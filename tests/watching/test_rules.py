@@ -47,9 +47,10 @@ def series(metric: Metric | FlinkSeries, labels: str = "") -> str:
 
 def freshness(before: float, within_1s: float) -> Series:
     """100 lists a minute, of which so many are made within a second during the fault; all before and after."""
-    name = series(Metric.FRESHNESS_MS, ', le="{}"')
     bounds = {"1000": within_1s, "5000": 100.0, "+Inf": 100.0}
-    return {name.format(bound): by_minute(before, during) for bound, during in bounds.items()}
+    return {
+        series(Metric.FRESHNESS_MS, f', le="{bound}"'): by_minute(before, during) for bound, during in bounds.items()
+    }
 
 
 HEALTHY: Series = {

@@ -79,12 +79,12 @@ def _command(service: Service) -> Iterator[str]:
 
 
 def _ports(service: Service, dockerfile: Dockerfile) -> Iterator[str]:
-    exposed = {each.text for stage in dockerfile.stages for each in stage.every("EXPOSE")}
+    exposed = {port for stage in dockerfile.stages for each in stage.every("EXPOSE") for port in each.words}
     for port in service.get("ports", []):
         address, _, rest = str(port).partition(":")
         if not _is_loopback(address):
             yield f"port {port} is not on loopback only"
-        elif rest.partition(":")[2] not in exposed:
+        elif _is_ours(service) and rest.partition(":")[2] not in exposed:
             yield f"port {port} is none that the image exposes"
 
 

@@ -94,6 +94,8 @@ def _healthy(name: str) -> dict[str, dict[str, str]]:
         (_set("services", "jobmanager", "ports", to=["8081:8081"]), "not on loopback only"),
         (_set("services", "jobmanager", "ports", to=["0.0.0.0:8081:8081"]), "not on loopback only"),
         (_set("services", "jobmanager", "ports", to=["127.0.0.1:80:80"]), "none that the image exposes"),
+        (_set("services", "prometheus", "ports", to=["9090:9090"]), "not on loopback only"),
+        (_set("services", "metrics-gateway", "command", to=["metrics-gateway", "x"]), "nothing may follow"),
         (_set("volumes", to={}), "volume data is not declared"),
         (_set("services", "train", "volumes", to=[]), "/recloop/.recloop is not shared"),
         (_set("services", "deploy", "depends_on", to=_healthy("taskmanagers")), "which is no service"),

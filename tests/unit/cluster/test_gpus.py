@@ -10,7 +10,7 @@ import pytest
 from job.cluster import ClusterSpec, GpuTaskManagers, SettingRefusedError
 from job.cluster.gpus import write_discovery_script
 from job.cluster.java import Java
-from job.cluster.layout import Layout, flink_home
+from job.cluster.layout import METRICS_GATEWAY, Layout, flink_home
 from job.cluster.plan import read_spec, write_plan
 from job.cluster.ports import with_ports
 
@@ -22,12 +22,13 @@ GPU 10: NVIDIA A100 (UUID: GPU-cccc)
 
 
 def planned(folder: Path, *devices: str, **gpus: Any) -> dict[str, dict[str, Any]]:
-    """What the supervisor is told of each process."""
+    """What the supervisor is told of each process of Flink's."""
     layout = Layout(folder)
     layout.conf.mkdir()
     spec = with_ports(ClusterSpec(folder, task_managers=2, gpus=GpuTaskManagers(devices, **gpus)), {})
     write_plan(spec, Java(Path("/jdk"), 17), flink_home())
-    return {entry["name"]: entry for entry in json.loads(layout.plan.read_text())}
+    entries = json.loads(layout.plan.read_text())
+    return {entry["name"]: entry for entry in entries if entry["name"] != METRICS_GATEWAY}
 
 
 def told(entry: dict[str, Any]) -> dict[str, str]:
