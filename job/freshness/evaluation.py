@@ -29,7 +29,7 @@ _OUT = FolderKind("a live evaluation's folder", REPORT, frozenset(), ())
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be measured.
+    """The order of a measurement.
 
     Attributes:
         dataset: a prepared data set.

@@ -105,7 +105,7 @@ REFRESHES = (
 
 
 class Serving(StrEnum):
-    """What a server does with a stored list when it serves it."""
+    """A server's treatment of a stored list when it serves it."""
 
     STORED = "stored"
     """It serves the list as it was stored."""
@@ -115,7 +115,7 @@ class Serving(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is looked up.
+    """The question that is put to a run's lists.
 
     Attributes:
         cut_off: of the bundle; it was trained on what is older.
@@ -169,7 +169,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class LookedUp:
-    """What was found of a run's lists.
+    """The answers of a run's lists.
 
     Attributes:
         user: number of each target's user, (T,).
@@ -222,7 +222,7 @@ def look_up(traces: Sequence[Trace], question: Question) -> LookedUp:
 
 @dataclass(slots=True)
 class _Tally:
-    """What is added up for one rule and way of serving.
+    """The sums of one rule and way of serving.
 
     Attributes:
         ranks: place of each target from 1; 0 where it was not served.

@@ -103,7 +103,7 @@ class Freshness:
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What was measured.
+    """The subject of a measurement.
 
     Attributes:
         dataset: name of the data set.
