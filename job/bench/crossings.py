@@ -16,7 +16,7 @@ _FETCHED_S = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Crossed:
-    """What crossed since the job's start.
+    """The traffic since the job's start.
 
     Attributes:
         lists: lists made.
