@@ -7,8 +7,8 @@ says so meanwhile, and what the store has is served.
 
 import logging
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from threading import Event as Flag
 from threading import Thread
 
@@ -68,6 +68,14 @@ class _Followed:
     problem: str | None = None
     retry_at: float = 0.0
     partitions: int = 0
+    ends: Mapping[int, int] | None = None
+    reached: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def is_read(self) -> bool:
+        """True if all that was there at the start was read; a topic's reader reports nothing while it connects."""
+        ends = self.ends
+        return self.partitions > 0 and ends is not None and all(self.reached.get(p, 0) >= ends[p] for p in ends)
 
     def opened(self) -> LogReader:
         if self.reader is None:
@@ -94,6 +102,7 @@ class Follower:
         trending: Trending,
         events: Events,
         poll_s: float,
+        ends: Callable[[Log], Mapping[int, int]] = lambda _: {},
     ) -> None:
         self._store = store
         self._rules = rules
@@ -101,6 +110,7 @@ class Follower:
         self._trending = trending
         self._events = events
         self._poll_s = poll_s
+        self._ends = ends
         # Behaviours first: a list is never there before the behaviour that it has seen.
         self._followed = (
             _Followed("behaviors", behaviors, self._take_behaviors),
@@ -142,7 +152,7 @@ class Follower:
         problem = next((each.problem for each in self._followed if each.problem), None)
         if problem is None and silent_ms > _SILENT_MS:
             problem = f"Kafka has not answered for {silent_ms // 1000} s: what was read until then is served"
-        caught_up = not more and problem is None and all(each.partitions for each in self._followed)
+        caught_up = not more and problem is None and all(each.is_read for each in self._followed)
         self._state = FollowerState(
             problem=problem,
             lists=self._lists,
@@ -168,6 +178,8 @@ class Follower:
         try:
             reader = followed.opened()
             followed.partitions = reader.partitions()
+            if followed.ends is None:
+                followed.ends = self._ends(followed.log)
             for partition in range(followed.partitions):
                 more = self._poll(followed, reader, partition) or more
         except (RecloopError, OSError) as error:
@@ -190,6 +202,7 @@ class Follower:
             raise
         if poll.records:
             followed.take(partition, poll)
+        followed.reached[partition] = poll.next_offset
         return poll.more
 
     def _begin_anew(self, source: Source, partition: int) -> None:

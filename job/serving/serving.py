@@ -1,10 +1,11 @@
 """A server's parts, put together: the store, the follower that fills it, and what answers are made of."""
 
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
+from job.kafka.topics import end_offsets
 from job.serving.answers import Recommendations
 from job.serving.appending import FilesAppender, LogAppender, TopicAppender
 from job.serving.catalogue import Catalogue
@@ -117,6 +118,7 @@ def open_serving(job: JobSettings, settings: ServeSettings) -> Iterator[Serving]
             trending=trends,
             events=events,
             poll_s=job.log.poll_interval_ms / 1000,
+            ends=_ends,
         )
         appender = _appender(job)
         opened.callback(appender.close)
@@ -160,6 +162,15 @@ def lists_log(job: JobSettings) -> Log:
         "--set publish.lists_folder=.recloop/lists, or with publish.lists_topic"
     )
     raise ServingError(msg)
+
+
+def _ends(log: Log) -> Mapping[int, int]:
+    """Return for each partition of a topic the offset that its next record gets; files are read to their ends at once.
+
+    Raises:
+        TopicError: there is no such topic, or the brokers do not answer.
+    """
+    return end_offsets(log.connection, log.topic) if isinstance(log, KafkaLog) else {}
 
 
 def _topic(job: JobSettings, topic: str) -> Log:

@@ -38,7 +38,7 @@ def test_topics_are_followed_and_written_though_the_broker_dies(own_broker: Brok
     create_topic(connection, "lists", 2, {"cleanup.policy": "compact"})
     given = ("log.kind=kafka", "publish.lists_folder=null", "publish.lists_topic=lists")
     world = World(tmp_path, overrides=(*given, f"kafka.brokers={broker.bootstrap}"))
-    rows = [list_row("u", ("old",), epoch=1, list_version=9), list_row("u", ("new",), epoch=2)]
+    rows = [list_row("u", ("old",), epoch=1, list_version=9), list_row("u", ("new",), epoch=2, log_offset=-1)]
     # As after a rescale: the newer one is in another partition, and there are tombstones and foreign records.
     for partition, row in enumerate(reversed(rows)):
         produce(broker, "lists", partition, [None, b"no list", to_lines([row]).encode()])
