@@ -41,7 +41,7 @@ def answers(tables: Path) -> TablesAnswers:
 
 
 def test_the_test_of_variants_is_that_of_the_report(tables: Path) -> None:
-    report = read_report(tables, Question(actions=history_actions(DEFAULT_ACTIONS)))
+    report = read_report(tables, Question(actions=history_actions(DEFAULT_ACTIONS), known=DEFAULT_ACTIONS.keys()))
     test = answers(tables).ab()["test"]
 
     assert isinstance(test, dict)
