@@ -1,4 +1,4 @@
-"""Who may see the page and change something by it: signed cookies, same-origin requests, and headers for the browser.
+"""Access to the page and to changes by it: signed cookies, same-origin requests, and headers for the browser.
 
 A cookie is a time until which it holds and a signature of it under one of the keys, so a key that is taken away ends
 its cookies, and nothing has to be stored.

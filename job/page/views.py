@@ -1,4 +1,4 @@
-"""What the page's templates and scripts get: rows of tables with titles, without what nobody is shown."""
+"""Values for the page's templates and scripts: rows of tables with titles, without what nobody is shown."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""What if: a history by hand, and the lists that bundles make of it."""
+"""The what-if: a history by hand, and the lists that bundles make of it."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any
