@@ -12,7 +12,7 @@ from rich.text import Text
 from job.commands.options import DEFAULT_CLUSTER, AsJson, ClusterDirectory, stop_on_errors
 from job.commands.output import Screen, print_line
 from job.commands.state_output import time_text
-from job.commands.tables_output import cell, console, refuse, to_json
+from job.commands.tables_output import cell, refuse, to_json
 from job.deployment.deploy import REMOTE_DEPLOYMENTS
 from job.tables.titles import Titles
 from udfs.elements import LoggedBehavior
@@ -65,7 +65,7 @@ def explain(
     if as_json:
         print_line(to_json(_answer(recorded.made, again, items, gone)))
     else:
-        out = console()
+        out = Screen()
         out.print(_headline(recorded.made))
         out.print(_grid(items, _titles(again)))
         if gone:
