@@ -84,7 +84,7 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
     with trial_cluster(ClusterSpec(folder / "cluster", json_logs=True), timeout_s=120) as cluster:
         gate = Gate(folder / "gate")
         bundle = write_hanging_bundle(folder / "hanging", gate)
-        settings = ("scoring.score_cache_mb=16", "lists.trend_weight=0")
+        settings = ("scoring.score_cache_mb=16", "lists.trend_weight=0", "log.max_poll_records=1")
         with (
             jobs_on(cluster, bundle, folder) as run_job,
             reading(str(cluster.metrics_url), folder) as prometheus,
@@ -105,13 +105,22 @@ def story(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Story]:
                     gate.open()
                     gate.close()
                 wait_until(lambda: STALE not in prometheus.firing(), timeout_s=240, what=f"{STALE} resolves")
-                yield Story(prometheus, before, restored(run.deployment.job_id).restored, cluster.layout.logs)
+                restarts = restored(run.deployment.job_id).restored
+            wait_until(lambda: _burst(log, prometheus), timeout_s=120, what="a lag behind the log")
+            yield Story(prometheus, before, restarts, cluster.layout.logs)
 
 
 def _fresh(prometheus: Prometheus) -> bool:
     """Whether for a whole minute nearly all lists have been fresh, so that no alert is left of the start."""
     ages = prometheus.query(f"min(count_over_time({Metric.FRESHNESS_MS.series}[2m]))")
     return bool(ages) and float(ages[0]["value"][1]) > 60 and STALE not in prometheus.firing()
+
+
+def _burst(log: LogWriter, prometheus: Prometheus) -> bool:
+    """Append more than is read at once, a record a poll; return whether the lag was seen."""
+    now_ms = int(time.time() * 1000)
+    log.append(UserBehavior(f"u{number}", "click", ITEMS[number % len(ITEMS)], now_ms) for number in range(300))
+    return bool(prometheus.query(f"sum(changes({Metric.LOG_LAG_MS.series}[15m])) > 0"))
 
 
 @contextmanager
@@ -150,7 +159,10 @@ def _is_ready(http: httpx.Client) -> bool:
 
 @contextmanager
 def feeding(log: LogWriter) -> Iterator[None]:
-    """Appends a few behaviours again and again: new ones, one twice, one of no action that there is."""
+    """Appends a few behaviours again and again: a new one, the same once more, and one of no action that there is.
+
+    A little later comes one that changes nothing that a model is asked: the return of what nobody bought.
+    """
     ended = Event()
 
     def feed() -> None:
@@ -159,8 +171,9 @@ def feeding(log: LogWriter) -> Iterator[None]:
             number += 1
             user, now_ms = f"u{number % 5}", int(time.time() * 1000)
             click = UserBehavior(user, "click", ITEMS[number % len(ITEMS)], now_ms, event_id=f"event-{number}")
-            same = UserBehavior(user, "return", ITEMS[0], now_ms)  # of what nobody bought: no other question
-            log.append([click, click, same, UserBehavior(user, "gaze", ITEMS[0], now_ms)])
+            log.append([click, click, UserBehavior(user, "gaze", ITEMS[0], now_ms)])
+            ended.wait(EVERY_S)
+            log.append([UserBehavior(user, "return", ITEMS[0], now_ms)])
 
     thread = Thread(target=feed)
     thread.start()
