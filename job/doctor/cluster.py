@@ -2,10 +2,9 @@
 
 import time
 from collections.abc import Iterator
-from email.utils import parsedate_to_datetime
+from ipaddress import IPv6Address, ip_address
 from urllib.parse import urlsplit
 
-import httpx
 import psutil
 
 from job.cluster import FlinkRest, NotRunningError, UnfitClusterError, find
@@ -14,7 +13,6 @@ from job.deployment.cluster_checks import advice as slots_advice
 from job.deployment.cluster_checks import check_cluster
 from job.doctor.finding import Finding, Setup, advice, fault, ok
 
-_LOOPBACK = ("127.", "::1", "localhost")
 _CLOCK_S, _WRONG_CLOCK_S = 2.0, 60.0
 _LATE_HEARTBEAT_MS = 10_000
 
@@ -73,21 +71,22 @@ def task_manager_finding(found: RegisteredTaskManager, now_ms: float) -> Finding
 
 
 def check_clock(setup: Setup) -> Iterator[Finding]:
-    """Compare this machine's clock with the JobManager's, whose answers carry its time in whole seconds."""
-    with httpx.Client(trust_env=False, timeout=10.0) as http:
-        date = http.get(f"{url_of(setup)}/overview").headers.get("Date")
-    if date is None:
-        yield ok("the JobManager's answers carry no time")
-        return
-    yield clock_finding(time.time() - parsedate_to_datetime(date).timestamp())
+    """Compare this machine's clock with the JobManager's, by the newest heartbeat that it noted."""
+    with FlinkRest(url_of(setup)) as rest:
+        heard_at_ms = [each.last_heartbeat_ms for each in rest.task_managers()]
+    if heard_at_ms:
+        yield clock_finding(time.time() - max(heard_at_ms) / 1000)
 
 
 def clock_finding(ahead_s: float) -> Finding:
-    """Return the finding about a clock that is ahead of the JobManager's by so many seconds."""
-    text = f"this clock and the JobManager's differ by {abs(ahead_s):.0f} s"
-    if abs(ahead_s) <= _CLOCK_S:
-        return ok(text)
+    """Return the finding about a clock that is so many seconds after the JobManager's time of the newest heartbeat.
+
+    Heartbeats come every second to every ten seconds, so a clock that is a little ahead is not seen.
+    """
+    if -_CLOCK_S <= ahead_s <= _LATE_HEARTBEAT_MS / 1000 + _CLOCK_S:
+        return ok("this clock and the JobManager's agree")
     mend = "have both follow NTP: event times, lateness and freshness are compared with clocks"
+    text = f"this clock is {abs(ahead_s):.0f} s {'ahead of' if ahead_s > 0 else 'behind'} the JobManager's"
     return (fault if abs(ahead_s) > _WRONG_CLOCK_S else advice)(text, mend)
 
 
@@ -97,12 +96,12 @@ def check_exposure(setup: Setup) -> Iterator[Finding]:
     mend = "rest.bind-address: 127.0.0.1, or a proxy with https and a login before it"
     if setup.jobmanager is None:
         open_at = addresses_at(parts.port or 0)
-        exposed = sorted(address for address in open_at if not address.startswith(_LOOPBACK))
+        exposed = sorted(address for address in open_at if not _is_loopback(address))
         if exposed:
             yield fault(f"Flink's REST interface listens at {', '.join(exposed)}, for everybody", mend)
         else:
             yield ok("Flink's REST interface listens on loopback alone")
-    elif parts.scheme != "https" and not str(parts.hostname).startswith(_LOOPBACK):
+    elif parts.scheme != "https" and not _is_loopback(str(parts.hostname)):
         yield advice(f"Flink's REST interface is reached at {parts.hostname} without https or a login", mend)
     else:
         yield ok(f"Flink's REST interface is reached by {parts.scheme} at {parts.hostname}")
@@ -112,6 +111,16 @@ def addresses_at(port: int) -> set[str]:
     """Return the addresses of this machine at which a process listens at a port."""
     listening = (each.laddr for each in psutil.net_connections("tcp") if each.status == psutil.CONN_LISTEN)
     return {address.ip for address in listening if address and address.port == port}
+
+
+def _is_loopback(host: str) -> bool:
+    """Return whether a name or an address, also an IPv4 one that is written as IPv6, is loopback's."""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return (mapped or address).is_loopback
 
 
 def url_of(setup: Setup) -> str:

@@ -217,7 +217,8 @@ def test_a_damaged_bundle_and_a_missing_registry_are_faults() -> None:
 
 
 @pytest.mark.parametrize(
-    ("ahead_s", "verdict"), [(0.9, Verdict.OK), (-1.9, Verdict.OK), (5, Verdict.ADVICE), (-3_600, Verdict.FAULT)]
+    ("ahead_s", "verdict"),
+    [(0.9, Verdict.OK), (11, Verdict.OK), (-1.9, Verdict.OK), (-5, Verdict.ADVICE), (3_600, Verdict.FAULT)],
 )
 def test_a_clock_that_differs_is_named(ahead_s: float, verdict: Verdict) -> None:
     assert cluster.clock_finding(ahead_s).verdict is verdict
@@ -241,6 +242,22 @@ def test_a_port_that_others_can_reach_is_seen() -> None:
     with socket.create_server(("0.0.0.0", 0)) as everywhere, socket.create_server(("127.0.0.1", 0)) as here:
         assert cluster.addresses_at(everywhere.getsockname()[1]) == {"0.0.0.0"}
         assert cluster.addresses_at(here.getsockname()[1]) == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("127.0.0.1", True),
+        ("::1", True),
+        ("::ffff:127.0.0.1", True),
+        ("localhost", True),
+        ("::", False),
+        ("::ffff:10.0.0.1", False),
+        ("flink", False),
+    ],
+)
+def test_loopback_is_known_however_it_is_written(host: str, loopback: bool) -> None:
+    assert cluster._is_loopback(host) is loopback
 
 
 @pytest.mark.parametrize(
