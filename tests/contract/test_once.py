@@ -11,8 +11,13 @@ from job.deployment.shipping import PROJECT
 ROOMS = ("job", "udfs", "model")
 STANDARD_LIBRARY_ONLY = "job/cluster/supervisor.py"
 """It is run by its path, without the project."""
-TIMES = {"udfs/model_serving/follow_models.py"}
-"""Notes when something is due, and waits for nothing."""
+TIMES = {
+    "udfs/model_serving/follow_models.py",
+    "job/serving/follower.py",
+    "job/serving/trending.py",
+    "job/serving/running.py",
+}
+"""They note when something is due; the last waits on an event loop, which `model.waiting` would hold up."""
 
 
 def _waits(node: ast.AST) -> bool:
@@ -29,8 +34,13 @@ def _puts_on_disk(node: ast.AST) -> bool:
 
 
 def _moves_a_draft(node: ast.AST) -> bool:
-    """x.replace(y) of a path: text is replaced by two arguments."""
-    return isinstance(node, ast.Call) and _named(node.func).endswith(".replace") and len(node.args) == 1
+    """x.replace(y) of a path: text is replaced by two arguments, a record's fields by keywords."""
+    return (
+        isinstance(node, ast.Call)
+        and _named(node.func).endswith(".replace")
+        and len(node.args) == 1
+        and not node.keywords
+    )
 
 
 def _watches(node: ast.AST) -> bool:

@@ -82,6 +82,9 @@ GOOD: dict[str, object] = {
     "/jobs/j1/vertices/v1/metrics": [{"id": "0.a"}],
     "/jobs/j1/vertices/v1/metrics?get=0.a": [{"id": "0.a", "value": "1"}],
     "/jobs/j1/stop": {"request-id": "t1"},
+    "/jobs/j1/savepoints": {"request-id": "t1"},
+    "/savepoint-disposal": {"request-id": "d1"},
+    "/savepoint-disposal/d1": {"status": {"id": "COMPLETED"}, "operation": None},
     "/jobs/j1/savepoints/t1": SAVED,
     "/jobs/j1/savepoints/t2": NOT_SAVED,
 }
@@ -109,6 +112,8 @@ CALLS: dict[str, Callable[[FlinkRest], object]] = {
     "begin_stop": lambda rest: rest.begin_stop("j1"),
     "savepoint_of": lambda rest: rest.savepoint_of("j1", "t1", timeout_s=0),
     "savepoint_of one that failed": lambda rest: rest.savepoint_of("j1", "t2", timeout_s=0),
+    "begin_savepoint": lambda rest: rest.begin_savepoint("j1"),
+    "dispose_savepoint": lambda rest: rest.dispose_savepoint("file:/s", timeout_s=0),
     "begin_checkpoint": lambda rest: rest.begin_checkpoint("j1"),
     "get": lambda rest: rest.get("/overview"),
     "call": lambda rest: rest.call("GET", "/overview"),

@@ -54,7 +54,14 @@ def test_the_plan_has_all_processes_and_is_remembered(tmp_path: Path) -> None:
 
     assert read_spec(layout, task_managers=2) == spec
     names = [line.split('"')[3] for line in layout.plan.read_text().splitlines() if '"name"' in line]
-    assert names == ["zookeeper", "jobmanager", "jobmanager-standby", "taskmanager-0", "taskmanager-1"]
+    assert names == [
+        "zookeeper",
+        "jobmanager",
+        "jobmanager-standby",
+        "taskmanager-0",
+        "taskmanager-1",
+        "metrics-gateway",
+    ]
 
 
 def test_the_one_that_task_managers_are_connected_to_leads() -> None:

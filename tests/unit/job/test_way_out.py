@@ -64,6 +64,10 @@ TEMPLATES = {
     "replay": ["replay {bad}", "replay {data} --log {file}", "replay {name}"],
     "sql": ["sql select --tables-dir {bad}", "sql nonsense --tables-dir {folder}"],
     "lists": ["lists u --tables-dir {bad}"],
+    "checkpoint list": ["checkpoint list {bad}", "checkpoint list --dir {bad}"],
+    "checkpoint show": ["checkpoint show {bad}", "checkpoint show {bad} --user u"],
+    "checkpoint diff": ["checkpoint diff {bad} {bad}", "checkpoint diff {bad} {folder}"],
+    "explain": ["explain u --dir {bad}", "explain u --at {bad}"],
     "score": ["score {bad} --out x.jsonl", "score {data} --bundle {bad} --out x.jsonl", "score {name} --out x.jsonl"],
     "serve": [
         "serve --port 0",
@@ -76,7 +80,11 @@ TEMPLATES = {
     "drill": ["drill --out {file}", "drill --out {full}"],
     "bench": ["bench --out {file} --quick", "bench --out {full} --quick"],
 }
-LEFT_OUT = {"config table": "takes nothing", "kafka connector": "takes nothing, and fetches"}
+LEFT_OUT = {
+    "doctor": "reports what is wrong as its result, in as many lines: tests/unit/doctor",
+    "config table": "takes nothing",
+    "kafka connector": "takes nothing, and fetches",
+}
 HARMLESS = {"cluster status", "cluster stop", "kafka stop", "models list"}
 """What is not there is no error for them."""
 
