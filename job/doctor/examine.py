@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import httpx
 
+from job.cluster import NotRunningError
 from job.doctor import cluster, files, machine, software, sources
 from job.doctor.finding import Check, Finding, Setup, fault
 from model.errors import RecloopError
@@ -47,10 +48,13 @@ class Examined:
 
 
 def examine(setup: Setup, checks: Mapping[str, Check]) -> Iterator[Examined]:
-    """Run checks one after the other, and yield what each finds."""
+    """Run checks one after the other, and yield what each finds; those of a cluster that does not run end with one."""
     for name, check in checks.items():
         try:
             found = list(check(setup))
+        except NotRunningError as error:
+            yield Examined(name, fault(str(error)))
+            return
         except (RecloopError, OSError, httpx.HTTPError) as error:
             found = [fault(str(error))]
         yield from (Examined(name, each) for each in found)

@@ -142,6 +142,15 @@ _MODEL = PanelRow(
             {"mean gap": _ratio(Metric.BUNDLE_GAP_MS, Metric.BUNDLE_GAPS), "in a second": _rate(Metric.BUNDLE_GAP_MS)},
         ),
         Panel(
+            "Garbage collection",
+            "Full collections of each Python interpreter, which hold up all lists: their time and their number.",
+            "none",
+            {
+                "{{interpreter}}: ms in a second": _rate(Metric.COLLECTION_MS, "interpreter"),
+                "{{interpreter}}: collections in a second": _rate(Metric.COLLECTIONS, "interpreter"),
+            },
+        ),
+        Panel(
             "Swaps",
             "Models that replaced another at a scorer, or did not load, in the last ten minutes.",
             "none",

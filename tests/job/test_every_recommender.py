@@ -26,7 +26,7 @@ from tests.job.waiting import wait_until
 from tests.unit.model.planted import LIBRARIES
 from udfs.flink.metrics import Metric
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]  # fourteen models on one cluster: minutes
 
 BEHAVIORS, CUT, EPOCHS = 6_000, 0.9, 3
 QUICKEST = "hybrid"

@@ -44,6 +44,8 @@ STILL = {
     Metric.LISTS_SWEPT: "nothing is withdrawn",
     Metric.SWAPS: "the model comes from no registry",
     Metric.SWAP_FAILURES: "the same",
+    Metric.COLLECTIONS: "a full collection comes after minutes, if at all",
+    Metric.COLLECTION_MS: "the same",
     FlinkSeries.CHECKPOINTS_FAILED: "no checkpoint has to fail",
     FlinkSeries.TASK_MANAGERS: "none is lost",
     FlinkSeries.HEAP_MAX: "a setting",

@@ -4,7 +4,7 @@ Only Flink and the model are stood in for. An operator reads its input in order;
 What operators write to tables is committed with a checkpoint; what they publish is there at once.
 """
 
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -18,7 +18,8 @@ from tests.unit.udfs.examples import proposals
 from udfs.attempt import DeploymentId
 from udfs.buckets import partition_keys
 from udfs.elements import ModelRef, ScoredBehavior, ScoredElement, TrackedBehavior, decode_tracked, encode
-from udfs.lists import update_lists
+from udfs.flink import metrics
+from udfs.lists import list_metrics, update_lists
 from udfs.lists.update_lists import UpdateLists, UpdateRules
 from udfs.lists.user_list import Fallbacks
 from udfs.log import sort_records
@@ -322,7 +323,7 @@ def states_in_memory() -> Iterator[pytest.MonkeyPatch]:
         for module in (sort_records, track_users, update_lists):
             for maker in ("bytes_value_state", "bytes_map_state"):
                 patch.setattr(module, maker, _State, raising=False)
-            patch.setattr(module, "counters", lambda context, *metrics: [context] * len(metrics))
-        patch.setattr(update_lists, "counters_by", lambda context, *_: defaultdict(lambda: context))
+        for counting in (metrics, list_metrics, sort_records):  # `counters` and `counters_by` are made of it
+            patch.setattr(counting, "counter", lambda context, *_, **_labels: context)
         patch.setattr(sort_records, "restored_checkpoint", lambda context: context.restored)
         yield patch
