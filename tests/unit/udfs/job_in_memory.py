@@ -146,10 +146,11 @@ class Operator:
 
 @dataclass
 class Checkpoint:
-    """A checkpoint: complete once all operators have stored their part."""
+    """A checkpoint: complete once all operators have stored their part; `line` is the ones that it goes on from."""
 
     number: int
     parts: list[Stored] = field(default_factory=list)
+    line: tuple["Checkpoint", ...] = ()
 
     def rows(self) -> Rows:
         found: Rows = {}
@@ -167,6 +168,8 @@ class Job:
         committed: the rows of each table that readers see.
         published: the values of the lists' topic, in order.
         complete: the checkpoints that can be restored, of all deployments.
+        line: those of them that the present attempt goes on from.
+        went_forward: whether it ever went on from one that had been gone back behind.
     """
 
     def __init__(self) -> None:
@@ -177,11 +180,15 @@ class Job:
         self.deployment = self.generation = 0
         self.taste = 0
         self.numbered = 0
+        self.line: tuple[Checkpoint, ...] = ()
+        self.went_forward = False
         self.start(None)
 
     def start(self, checkpoint: Checkpoint | None) -> None:
         """Begin an attempt; what the restored checkpoint wrote is committed, and all else in flight is gone."""
         self.own = checkpoint
+        self.went_forward |= checkpoint is not None and all(each is not checkpoint for each in self.line)
+        self.line = () if checkpoint is None else (*checkpoint.line, checkpoint)
         self.running: list[Checkpoint] = []
         self.unannounced: list[Checkpoint] = []
         if checkpoint is not None:
@@ -261,6 +268,8 @@ class Job:
         if through:
             done = through[which % len(through)]
             self.running = [each for each in self.running if each.number > done.number]
+            done.line = self.line
+            self.line = (*self.line, done)
             self.complete.append(done)
             self.unannounced.append(done)
             self.own = done
