@@ -5,8 +5,7 @@ The server may be no Flink at all, but a proxy before it or another service. Cal
 
 from collections.abc import Mapping
 from functools import partial
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 
 import httpx
 import msgspec
@@ -15,6 +14,7 @@ from job.cluster.address import rest_address
 from job.cluster.answers import certificates, hint, not_flink, payload_of
 from job.cluster.errors import FaultError, NotFoundError, RefusedError, RestError, UnreachableError
 from job.cluster.records import first_line
+from model.closing import Closing
 from model.waiting import retry
 
 _POLL_S = 0.1
@@ -22,7 +22,7 @@ _Record = TypeVar("_Record")
 _KINDS: Mapping[int, type[RestError]] = {httpx.codes.NOT_FOUND: NotFoundError}
 
 
-class FlinkHttp:
+class FlinkHttp(Closing):
     """The connection to one cluster's REST interface.
 
     Attributes:
@@ -37,14 +37,6 @@ class FlinkHttp:
         self._patience_s = patience_s
         verify = certificates() if self.url.startswith("https:") else False  # http needs none, and loading them is slow
         self._http = httpx.Client(base_url=self.url, timeout=timeout_s, trust_env=False, verify=verify)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the connections."""

@@ -3,17 +3,16 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from job.replay.log_writer import DEFAULT_PARTITIONS, LogWriter, count_lines
+from model.closing import Closing
 from model.records import UserBehavior
 from udfs.log.file_log import partition_file
 
 _LONGEST_LINE = 1 << 16  # bytes
 
 
-class FilesTarget:
+class FilesTarget(Closing):
     """An embedded log, with the locks of all its partitions while it is open.
 
     Attributes:
@@ -61,11 +60,3 @@ class FilesTarget:
     def close(self) -> None:
         """Release the locks."""
         self._writer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

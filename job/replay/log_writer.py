@@ -10,9 +10,9 @@ import time
 from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
+from model.closing import Closing
 from model.datasets.json_lines import encode_behavior
 from model.file_lock import try_lock
 from model.files import replace_file
@@ -89,7 +89,7 @@ class PartitionWriter:
         self._file.close()
 
 
-class LogWriter:
+class LogWriter(Closing):
     """A writer that appends behaviours to partitions by their user's hash, stamped with the time of appending."""
 
     def __init__(self, folder: Path, partitions: int | None = None, *, new: int = DEFAULT_PARTITIONS) -> None:
@@ -123,14 +123,6 @@ class LogWriter:
         """Release the locks."""
         for writer in self._writers:
             writer.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def count_lines(file: Path) -> int:

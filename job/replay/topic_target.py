@@ -8,8 +8,7 @@ sent, so each partition keeps a prefix of its records.
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from zlib import crc32
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
@@ -20,6 +19,7 @@ from job.kafka.no_answer import as_topic_errors
 from job.kafka.topics import create_topic
 from job.replay.log_writer import DEFAULT_PARTITIONS, LogLockedError
 from job.replay.replay import ReplayMismatchError
+from model.closing import Closing
 from model.datasets.json_lines import encode_behavior
 from model.file_lock import try_lock
 from model.records import UserBehavior
@@ -45,7 +45,7 @@ _PRODUCER = {
 }
 
 
-class TopicTarget:
+class TopicTarget(Closing):
     """A producer for a topic, and the topic's end offsets and last records when it was opened.
 
     Attributes:
@@ -138,14 +138,6 @@ class TopicTarget:
         self._producer._sender.force_close()
         self._producer._sender.join(_CLOSE_S)
         self._lock.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _send(self, behavior: UserBehavior) -> Any:
         key = behavior.user_id.encode()

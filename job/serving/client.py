@@ -1,8 +1,7 @@
 """A typed client of the API, for Python programs: `Client("http://localhost:8080").recommendations("7")`."""
 
 from collections.abc import Iterable, Iterator
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -20,6 +19,7 @@ from job.serving.answers import (
     Recommendations,
     SeenBehavior,
 )
+from model.closing import Closing
 from model.errors import RecloopError
 
 __all__ = ["Accepted", "BehaviorIn", "Client", "Recommendations", "RefusedError"]
@@ -40,7 +40,7 @@ class RefusedError(RecloopError):
         self.errors = problem.errors
 
 
-class Client:
+class Client(Closing):
     """A connection to a server; use it as a context manager, or close it."""
 
     def __init__(self, url: str, *, key: str | None = None, timeout_s: float = 10.0, **options: Any) -> None:
@@ -106,14 +106,6 @@ class Client:
     def close(self) -> None:
         """Close the connection."""
         self._http.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _get(self, path: str, answer: type[_Answer], **options: Any) -> _Answer:
         return _decoded(self._http.get(path, params=options), answer)

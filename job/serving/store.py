@@ -6,14 +6,14 @@ where it was, and nothing is taken twice. Writing is for one thread, the followe
 
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import msgspec
 from rocksdict import Options, Rdict, WriteBatch
 
 from job.serving.errors import ServingError
 from job.serving.history import History
+from model.closing import Closing
 from model.records import ItemId, UserId
 from udfs.elements import LoggedBehavior
 from udfs.publishing.publication import PublishedList
@@ -108,7 +108,7 @@ class Write:
         return self.batch
 
 
-class ListStore:
+class ListStore(Closing):
     """The store of one server process; RocksDB's lock keeps others out."""
 
     def __init__(self, folder: Path) -> None:
@@ -185,14 +185,6 @@ class ListStore:
     def close(self) -> None:
         """Close the store, and free it for others."""
         self._db.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _with_prefix(self, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
         for key, value in self._db.items(from_key=prefix):
