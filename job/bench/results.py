@@ -115,15 +115,7 @@ def figures(results: Results) -> dict[str, float | None]:
         "freshness_nine_tenths_load_p99_ms": loads["90% load"].p99_ms if loads else None,
         "checkpoint_stall_ms": None if stall is None else stall.median_ms,
         "checkpoint_stall_p90_ms": None if stall is None else stall.p90_ms,
-        "cpu_ms_per_event": None if job is None else job.as_set.cpu_ms_per_event,
-        "cores_used": None if job is None else job.as_set.cores,
-        "model_busy": None if job is None else job.as_set.model_busy,
-        "cpu_beside_model_us": None if job is None else job.as_set.beside_model_us,
-        "compiling_us": None if job is None else job.as_set.compiling_us,
-        "sent_bytes": None if job is None else job.as_set.sent_bytes,
-        "returned_bytes": None if job is None else job.as_set.returned_bytes,
-        "checkpoint_ms": None if job is None else job.as_set.checkpoint_ms,
-        "checkpoint_mb": None if job is None else job.as_set.checkpoint_mb,
+        **_costs(None if job is None else job.as_set),
         "cost_ratio_million_over_thousand_users": None if users is None else users.ratio,
         "many_users": None if users is None else users.many.users,
         "state_bytes_per_user": None if state is None else state.bytes_per_user,
@@ -142,6 +134,25 @@ def figures(results: Results) -> dict[str, float | None]:
         "full_cpu_over_step_cpu": None if incremental is None else incremental.pass_cpu_us / incremental.step_cpu_us,
         **_serving(results.serving),
     }
+
+
+_COSTS = {
+    "cpu_ms_per_event": "cpu_ms_per_event",
+    "cores_used": "cores",
+    "model_busy": "model_busy",
+    "cpu_beside_model_us": "beside_model_us",
+    "compiling_us": "compiling_us",
+    "sent_bytes": "sent_bytes",
+    "returned_bytes": "returned_bytes",
+    "checkpoint_ms": "checkpoint_ms",
+    "checkpoint_mb": "checkpoint_mb",
+}
+"""Figure -> the attribute of a timed job that it is."""
+
+
+def _costs(job: TimedJob | None) -> dict[str, float | None]:
+    """Return what the job took, with its own settings."""
+    return {name: None if job is None else getattr(job, attribute) for name, attribute in _COSTS.items()}
 
 
 def void_reasons(results: Results) -> list[str]:

@@ -12,8 +12,8 @@ from job.checkpoints.checkpoint import open_checkpoint
 from job.checkpoints.state_rows import STATE_TABLES, StateRow, rows_of
 from job.tables.columns import columns_of
 from job.tables.dialect import DUCKDB_TYPES, literal, quoted
-from job.tables.duck import failed, lock_down, streamed
 from job.tables.query import QueryStream, check_reads_only
+from job.tables.statements import failed, lock_down, streamed
 
 _LONGEST_ROW_BYTES = 64 << 20
 

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -67,18 +67,22 @@ def bench(
         )
     _show(results, kept)
     if json_file is not None:
-        report = {
-            **figures(results),
-            "void": void_reasons(results),
-            "scales": {name: each.scale for name, each in kept.items()},
-            "one_run": len({each.run for each in kept.values()}) == 1,
-        }
-        json_file.parent.mkdir(parents=True, exist_ok=True)
-        json_file.write_text(f"{json.dumps(report, indent=2)}\n")
+        _write_json(json_file, results, kept)
     made = "report.md, pictures" if can_draw() else "report.md"
     console.print(f"In {time.monotonic() - began:.0f} s; {out} has {made} and all figures.")
     if not can_draw():
         console.print(NO_PICTURES)
+
+
+def _write_json(file: Path, results: Results, kept: Mapping[str, Kept]) -> None:
+    report = {
+        **figures(results),
+        "void": void_reasons(results),
+        "scales": {name: each.scale for name, each in kept.items()},
+        "one_run": len({each.run for each in kept.values()}) == 1,
+    }
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(f"{json.dumps(report, indent=2)}\n")
 
 
 @contextmanager

@@ -21,6 +21,32 @@ from job.deployment.cluster_checks import advice
 app = typer.Typer(help="A local Flink cluster: a JobManager and TaskManagers, supervised.", no_args_is_help=True)
 
 _Directory = Annotated[Path, typer.Option("--dir", help="State folder: logs, checkpoints, ports.")]
+_Gpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="DEVICE",
+        help="One more TaskManager, for scoring, that sees this GPU alone: an index or UUID of nvidia-smi -L; "
+        "repeatable.",
+    ),
+]
+_StandInGpus = Annotated[
+    bool, typer.Option("--stand-in-gpus", help="Take it that those GPUs are there, to try placement.")
+]
+_GpuSettings = Annotated[
+    list[str] | None,
+    typer.Option("--gpu-set", metavar="KEY=VALUE", help="A Flink setting of those TaskManagers; repeatable."),
+]
+_Ha = Annotated[
+    Literal["zookeeper"] | None,
+    typer.Option(help="A second JobManager takes over when the first dies; ZooKeeper knows who leads."),
+]
+_MetricsPort = Annotated[
+    int | None,
+    typer.Option(min=0, max=65_535, help="Where Prometheus reads the metrics; as above. 0: none are collected."),
+]
+_JsonLogs = Annotated[
+    bool, typer.Option("--json-logs", help="Write Flink's logs a second time, a JSON object per line: *.log.jsonl.")
+]
 
 
 @dataclass(frozen=True)
@@ -42,39 +68,19 @@ class Status:
 def start(
     directory: _Directory = cluster.DEFAULT_DIRECTORY,
     task_managers: Annotated[int, typer.Option("--task-managers", "-n", min=1, max=1_000, help="One slot each.")] = 1,
-    gpu: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="DEVICE",
-            help="One more TaskManager, for scoring, that sees this GPU alone: an index or UUID of nvidia-smi -L; "
-            "repeatable.",
-        ),
-    ] = None,
-    stand_in_gpus: Annotated[
-        bool, typer.Option("--stand-in-gpus", help="Take it that those GPUs are there, to try placement.")
-    ] = False,
-    gpu_setting: Annotated[
-        list[str] | None,
-        typer.Option("--gpu-set", metavar="KEY=VALUE", help="A Flink setting of those TaskManagers; repeatable."),
-    ] = None,
+    gpu: _Gpus = None,
+    stand_in_gpus: _StandInGpus = False,
+    gpu_setting: _GpuSettings = None,
     rest_port: Annotated[int | None, tcp_port("The web page's port; a free one if not given.")] = None,
     rpc_port: Annotated[int | None, tcp_port("Where TaskManagers reach the JobManager; as above.")] = None,
     blob_port: Annotated[int | None, tcp_port("Where code is fetched from; as above.")] = None,
-    ha: Annotated[
-        Literal["zookeeper"] | None,
-        typer.Option(help="A second JobManager takes over when the first dies; ZooKeeper knows who leads."),
-    ] = None,
-    metrics_port: Annotated[
-        int | None,
-        typer.Option(min=0, max=65_535, help="Where Prometheus reads the metrics; as above. 0: none are collected."),
-    ] = None,
+    ha: _Ha = None,
+    metrics_port: _MetricsPort = None,
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="A Flink setting; repeatable.")
     ] = None,
     jar: Annotated[list[Path] | None, typer.Option(help="A connector's jar, for every process; repeatable.")] = None,
-    json_logs: Annotated[
-        bool, typer.Option("--json-logs", help="Write Flink's logs a second time, a JSON object a line: *.log.jsonl.")
-    ] = False,
+    json_logs: _JsonLogs = False,
     timeout_s: ReadyWithin = 60,
 ) -> None:
     """Start a cluster, or report that it runs.
@@ -87,14 +93,15 @@ def start(
     with _stop_on_error(console):
         extra_config = parse_settings(setting or [])
         gpus = cluster.GpuTaskManagers(tuple(gpu or ()), stand_in_gpus, parse_settings(gpu_setting or []))
-        ports = (rest_port, rpc_port, blob_port)
         spec = cluster.ClusterSpec(
             directory,
             task_managers,
-            *ports,
-            extra_config,
-            tuple(jar or ()),
-            gpus,
+            rest_port=rest_port,
+            rpc_port=rpc_port,
+            blob_port=blob_port,
+            extra_config=extra_config,
+            jars=tuple(jar or ()),
+            gpus=gpus,
             high_availability=ha is not None,
             metrics_port=metrics_port,
             json_logs=json_logs,
@@ -105,9 +112,8 @@ def start(
         with console.status("starting") as spinner:
             started = cluster.start(spec, timeout_s=timeout_s, on_progress=spinner.update)
     with_gpus = f" and {len(gpus.devices)} with a GPU" if gpus.devices else ""
-    console.print(
-        f"Ready in {time.monotonic() - began:.1f} s: {started.rest_url} with {task_managers} TaskManager(s){with_gpus}"
-    )
+    ready_s = time.monotonic() - began
+    console.print(f"Ready in {ready_s:.1f} s: {started.rest_url} with {task_managers} TaskManager(s){with_gpus}")
     if started.metrics_url is not None:
         console.print(f"Metrics for Prometheus: {started.metrics_url}")
     advise(console, started.rest_url)

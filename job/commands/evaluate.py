@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,8 +36,14 @@ from model.bundles.trial import try_bundle
 from model.recommenders.kinds import DEFAULT_KIND, Size, kind_named
 
 if TYPE_CHECKING:
-    from model.evaluation.comparison import Comparison
+    from collections.abc import Callable
+
+    from model.datasets.interactions import Interactions
+    from model.datasets.prepared import Dataset
+    from model.evaluation.comparison import Comparison, Trial
     from model.evaluation.measures import Interval
+    from model.evaluation.splits import Split
+    from model.records import EpochMs
 
 _MEASURES = {"hr": 4, "ndcg": 4, "mrr": 4, "coverage": 4, "novelty": 2}
 """The measures of the table, by their fields' names, with the number of decimal places."""
@@ -65,6 +72,11 @@ recloop evaluate ml-100k --bundle .recloop/models/ml-100k --bundle .recloop/mode
 
 recloop evaluate ml-100k --live
 """
+
+
+_NoTrends = Annotated[
+    bool, typer.Option("--no-trends", help="--live: leave out the run with trends, which takes longer.")
+]
 
 
 class Protocol(StrEnum):
@@ -97,9 +109,7 @@ def evaluate(
     threads: Threads = 1,
     targets_per_user: Annotated[int | None, targets_limit(f"time-split: {TARGETS_HELP}")] = None,
     live: Annotated[bool, typer.Option("--live", help=_LIVE_HELP)] = False,
-    no_trends: Annotated[
-        bool, typer.Option("--no-trends", help="--live: leave out the run with trends, which takes longer.")
-    ] = False,
+    no_trends: _NoTrends = False,
     out: Annotated[Path, typer.Option(help="--live: folder of the figures and the picture.")] = LIVE_OUT,
     settings_file: SettingsFile = None,
     overrides: Overrides = None,
@@ -138,24 +148,42 @@ def evaluate(
     bundles = [_loaded(folder, top) for folder in bundle or ()]
     contenders: list[str | Bundle] = [*bundles, *_names(recommender)] or [DEFAULT_KIND]
     use_threads(threads)
+    from model.evaluation.comparison import Trial
+
+    newest = max((each.manifest.training.cut_off for each in bundles), default=None)
+    since = newest if cut_off is None else cut_off
+    split = partial(_split, chosen, on, cut=cut or CUT, since=since, per_user=targets_per_user)
+    trial = Trial(top=top, seeds=seeds, size=Size(history_length=history_length, dim=dim, k=max(100, top)))
+    comparison = _compared(prepared, split, contenders, trial)
+    print_json(asdict(comparison)) if as_json else _print(comparison)
+
+
+def _compared(
+    prepared: Dataset, split: Callable[[Interactions], Split], contenders: list[str | Bundle], trial: Trial
+) -> Comparison:
+    """Train and measure, and warn of lists that cannot be as long as was asked."""
     from model.datasets.interactions import load_interactions
-    from model.evaluation.comparison import Trial, compare
-    from model.evaluation.splits import leave_one_out, time_split
+    from model.evaluation.comparison import compare
 
     with TrainingProgress() as progress:
         progress("reading")
-        log, validation = load_interactions(prepared), on is Part.VALIDATION
-        if chosen is Protocol.LEAVE_ONE_OUT:
-            split = leave_one_out(log, validation=validation)
-        else:
-            newest = max((each.manifest.training.cut_off for each in bundles), default=None)
-            since = newest if cut_off is None else cut_off
-            split = time_split(log, cut or CUT, since, validation=validation, per_user=targets_per_user)
-        trial = Trial(top=top, seeds=seeds, size=Size(history_length=history_length, dim=dim, k=max(100, top)))
-        comparison = compare(split, prepared.items(), contenders, trial, progress)
-    if top > log.items:
-        warn(f"there are {log.items:,} items, so no list has {top:,} (--top)")
-    print_json(asdict(comparison)) if as_json else _print(comparison)
+        log = load_interactions(prepared)
+        comparison = compare(split(log), prepared.items(), contenders, trial, progress)
+    if trial.top > log.items:
+        warn(f"there are {log.items:,} items, so no list has {trial.top:,} (--top)")
+    return comparison
+
+
+def _split(
+    protocol: Protocol, part: Part, log: Interactions, *, cut: float, since: EpochMs | None, per_user: int | None
+) -> Split:
+    """Hold out what is predicted."""
+    from model.evaluation.splits import leave_one_out, time_split
+
+    validation = part is Part.VALIDATION
+    if protocol is Protocol.LEAVE_ONE_OUT:
+        return leave_one_out(log, validation=validation)
+    return time_split(log, cut, since, validation=validation, per_user=per_user)
 
 
 def _refuse_other_mode(context: typer.Context, *, live: bool) -> None:

@@ -1,5 +1,7 @@
 """`recloop serve`: an API for lists and behaviours, and a page to watch."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -54,12 +56,7 @@ def serve(
     start goes on from where it was. Every option can be a variable too, as RECLOOP_SERVE_PORT.
     """
     with stop_on_errors(), terminated_as_interrupted():
-        try:
-            from job.page.compose import page_of  # the `recloop` command starts without these
-            from job.serving.running import run
-        except ModuleNotFoundError as error:
-            msg = f"{error.name} is not installed: pip install 'recloop[serve]'"
-            raise ServingError(msg) from error
+        run = _server()
         from job.serving.serve_settings import serve_settings
 
         job = load(settings_file, overrides or (), needs_model=False).resolved()
@@ -75,4 +72,15 @@ def serve(
             rate=rate,
             burst=burst,
         )
-        run(job, settings, page=page_of, on_ready=print_line, seconds=seconds)
+        run(job, settings, on_ready=print_line, seconds=seconds)
+
+
+def _server() -> Callable[..., None]:
+    """Return the function that serves, with the page; they are imported here, as other commands start without them."""
+    try:
+        from job.page.compose import page_of
+        from job.serving.running import run
+    except ModuleNotFoundError as error:
+        msg = f"{error.name} is not installed: pip install 'recloop[serve]'"
+        raise ServingError(msg) from error
+    return partial(run, page=page_of)

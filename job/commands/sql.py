@@ -1,6 +1,7 @@
 """`recloop sql`: a query over the output tables, by DuckDB or by Flink."""
 
 import time
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from io import StringIO
@@ -80,34 +81,43 @@ def sql(
     elif engine is Engine.FLINK or form is Format.PARQUET:
         refuse("the state in a checkpoint is queried by DuckDB, and not written as Parquet: leave out that option")
     if out is not None:
-        if checkpoint is None and out.resolve().is_relative_to(tables_dir.resolve()):
-            refuse(f"{out} is inside the tables: give another --out")
-        try:
-            check_target(out, force=force)
-        except (ExportError, OSError) as error:
-            refuse(str(error))
+        _check_target(out, tables_dir if checkpoint is None else None, force=force)
     try:
-        if checkpoint is not None:
-            from job.checkpoints import state_sql
-
-            with state_sql.stream(checkpoint, statement) as answer:
-                _answer(answer, form, out, force=force)
-        elif form is Format.PARQUET:
+        if form is Format.PARQUET:
             _write_parquet(tables_dir, statement, out, engine, force=force)
-        elif engine is Engine.FLINK:
-            from job.tables import flink
-
-            with flink.stream(tables_dir, statement) as answer:
-                _answer(answer, form, out, force=force)
         else:
-            from job.tables import duck
-
-            with duck.stream(tables_dir, statement) as answer:
+            with _stream(statement, engine, tables_dir, checkpoint) as answer:
                 _answer(answer, form, out, force=force)
     except QueryFailedError as error:
         stop(error, hint=" (recloop sql --tables lists tables and columns)")
     except RecloopError as error:
         stop(error)
+
+
+def _check_target(out: Path, tables_dir: Path | None, *, force: bool) -> None:
+    if tables_dir is not None and out.resolve().is_relative_to(tables_dir.resolve()):
+        refuse(f"{out} is inside the tables: give another --out")
+    try:
+        check_target(out, force=force)
+    except (ExportError, OSError) as error:
+        refuse(str(error))
+
+
+def _stream(
+    statement: str, engine: Engine, tables_dir: Path, checkpoint: Path | None
+) -> AbstractContextManager[QueryStream]:
+    """Return the rows of a query; each engine is imported where it is used, as it takes its time."""
+    if checkpoint is not None:
+        from job.checkpoints import state_sql
+
+        return state_sql.stream(checkpoint, statement)
+    if engine is Engine.FLINK:
+        from job.tables import flink
+
+        return flink.stream(tables_dir, statement)
+    from job.tables import duck
+
+    return duck.stream(tables_dir, statement)
 
 
 def _format(form: Format | None, out: Path | None, *, as_json: bool) -> Format:

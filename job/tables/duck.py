@@ -6,7 +6,7 @@ A connection sees one state of the files, cannot read other files of the machine
 import logging
 import re
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,21 +15,19 @@ import duckdb
 
 from job.tables.columns import Column
 from job.tables.dialect import DUCKDB_TYPES, literal, quoted
-from job.tables.errors import NotAQueryError, QueryFailedError, TablesError
 from job.tables.files import Snapshot, reading
 from job.tables.flaws import NOTE_LINE, NOTE_VALUE, Flaws, lines_warning, values_warning
 from job.tables.lineage import read_lineage
 from job.tables.lines import CALENDARS_MS, LISTS, is_misfit, is_no_row, line_type, read_as, shown_value
-from job.tables.query import QueryResult, QueryStream, Row, check_reads_only
+from job.tables.query import QueryResult, QueryStream, check_reads_only
 from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
-from job.tables.times import CountedTexts, times_among, with_texts_of
+from job.tables.statements import check_kind, execute, failed, fetch, lock_down, streamed
 from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
 from job.tables.withdrawn import duckdb_hides, read_withdrawn
 
 _Kinds = Callable[[Column], str]
 """The name of the type in which a column is read."""
 _log = logging.getLogger(__name__)
-_EXPLAIN = re.compile(r"\A\s*explain(\s+analyze)?\s+", re.IGNORECASE)
 # DuckDB's epoch_ms fails for numbers that Flink's function and Python have no time for.
 _SHARED_TIME_FUNCTION = (
     "CREATE MACRO to_timestamp_ltz(epoch, digits) AS "
@@ -37,7 +35,6 @@ _SHARED_TIME_FUNCTION = (
 )
 _GLOB_SIGNS = re.compile(r"[*?\[]")
 _MAX_ROW_BYTES = 64 << 20
-_ROWS_AT_ONCE = 1024
 # The innermost folders of these names, as the path to the tables folder may have such names too.
 _FOLDERS = {"dt": "/dt=([^/]*)/hour=[^/]*/[^/]*$", "hour": "/hour=([^/]*)/[^/]*$"}
 
@@ -86,20 +83,6 @@ def _connected(
             raise failed(error) from error
 
 
-def lock_down(
-    connection: duckdb.DuckDBPyConnection, paths: Iterable[str] = (), *, memory_mb: int | None = None
-) -> None:
-    """Have a connection read no files but these from now on, in bounded memory if asked, and nobody change that."""
-    connection.execute("SET TimeZone = 'UTC'")
-    connection.execute("SET python_enable_replacements = false")
-    if memory_mb is not None:
-        connection.execute(f"SET memory_limit = '{memory_mb}MiB'")
-        connection.execute("SET temp_directory = ''")  # or it would go on in files of the current folder
-    connection.execute(f"SET allowed_paths = [{', '.join(map(literal, paths))}]")
-    connection.execute("SET enable_external_access = false")
-    connection.execute("SET lock_configuration = true")
-
-
 def query(tables_dir: Path, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
     """Run one reading statement over the rows committed now; each `?` in it stands for a parameter.
 
@@ -117,8 +100,8 @@ def query(tables_dir: Path, sql: str, parameters: Sequence[object] = ()) -> Quer
 def run(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object] = ()) -> QueryResult:
     """Run one reading statement on an open connection; errors as in `query`."""
     started = time.perf_counter()
-    columns = _execute(connection, sql, parameters)
-    rows = list(_fetch(connection))
+    columns = execute(connection, sql, parameters)
+    rows = list(fetch(connection))
     return QueryResult(columns, rows, time.perf_counter() - started)
 
 
@@ -139,22 +122,6 @@ def stream(tables_dir: Path, sql: str, *, memory_mb: int | None = None) -> Itera
         yield streamed(connection, sql, lambda: _warnings(connection, flaws))
 
 
-def streamed(
-    connection: duckdb.DuckDBPyConnection, sql: str, warnings: Callable[[], tuple[str, ...]] = tuple
-) -> QueryStream:
-    """Run one reading statement on an open connection, and read its rows a few at a time; errors as in `query`."""
-    try:
-        described = connection.execute(f"DESCRIBE (\n{check_reads_only(sql)}\n)").fetchall()
-    except duckdb.Error:  # the statement will fail again when it is run
-        described = []
-    times = times_among([(name, kind) for name, kind, *_ in described])
-    columns = _execute(connection, with_texts_of(times, sql), ())
-    counted = CountedTexts()
-    rows = counted.merged(times, _fetch(connection))
-    columns = times.names if times.places else columns
-    return QueryStream(columns, rows, lambda: (*warnings(), *counted.warnings()))
-
-
 def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
     """Write the rows of one reading statement to a Parquet file; errors as in `query`.
 
@@ -164,7 +131,7 @@ def write_parquet(tables_dir: Path, sql: str, path: Path) -> tuple[str, ...]:
     statement = check_reads_only(sql)
     flaws = Flaws()
     with _connected(tables_dir, flaws, path) as connection:
-        _check_kind(connection, statement)
+        check_kind(connection, statement)
         target = literal(str(path.absolute()))
         # DuckDB's temporary file beside it would not be among the allowed paths.
         connection.execute(f"COPY (\n{statement}\n) TO {target} (FORMAT parquet, USE_TMP_FILE false)")
@@ -221,27 +188,6 @@ def read_lines(table: Table, files: Sequence[Path], kind: _Kinds = _typed) -> st
     )
 
 
-def _execute(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Sequence[object]) -> tuple[str, ...]:
-    statement = check_reads_only(sql)
-    try:
-        _check_kind(connection, statement)
-        connection.execute(statement, list(parameters))
-    except duckdb.Error as error:
-        raise failed(error) from error
-    return tuple(column[0] for column in connection.description or ())
-
-
-def _fetch(connection: duckdb.DuckDBPyConnection) -> Iterator[Row]:
-    while True:
-        try:
-            rows = connection.fetchmany(_ROWS_AT_ONCE)
-        except duckdb.Error as error:
-            raise failed(error) from error
-        if not rows:
-            return
-        yield from rows
-
-
 def _warnings(connection: duckdb.DuckDBPyConnection, flaws: Flaws) -> tuple[str, ...]:
     """Return a sentence for each table with lines, and each column with values, that were not shown."""
     warnings = [
@@ -290,22 +236,3 @@ def _create_base_view(table: Table, files: Sequence[Path]) -> str:
 def _as_pattern(path: Path) -> str:
     """Return a pattern that matches only the path: DuckDB interprets every path as a pattern."""
     return _GLOB_SIGNS.sub(r"[\g<0>]", str(path.absolute()))
-
-
-def _check_kind(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
-    """Refuse statements that begin like a query but are none, such as WITH ... INSERT or EXPLAIN ANALYZE COPY."""
-    explained = _EXPLAIN.sub("", statement)
-    kinds = [each.type for each in connection.extract_statements(explained)]
-    if kinds != [duckdb.StatementType.SELECT]:
-        msg = "only one query at a time is run here, and nothing that writes: give a single SELECT"
-        raise NotAQueryError(msg)
-
-
-def failed(error: duckdb.Error) -> TablesError:
-    """Return our error for one of DuckDB's."""
-    if isinstance(error, duckdb.OutOfMemoryException):
-        # The advice in DuckDB's own text is to change settings, which a query here cannot.
-        msg = "the query needs more memory than there is: ask for fewer rows or columns, or take a larger machine"
-        return TablesError(msg)
-    text = str(error).split("\n\nLINE ")[0]
-    return QueryFailedError(" ".join(text.split()))

@@ -71,9 +71,8 @@ def measure(
     progress("measuring accuracy")
     rankings = {name: rank(model.module, targets) for name, model in models.items()}
     if not rankings[""].hits(TOP).any():
-        msg = (
-            f"the bundle foresees none of the {len(targets):,} behaviours after its cut-off: what is lost is not known"
-        )
+        later = f"{len(targets):,} behaviours after its cut-off"
+        msg = f"the bundle foresees none of the {later}: what is lost is not known"
         raise CompressionError(msg)
     figures = {
         name: Figures(

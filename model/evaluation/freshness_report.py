@@ -5,9 +5,21 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from model.errors import RecloopError
-from model.evaluation.freshness import PROTOCOL, Found, LookedUp, Question, Serving
+from model.evaluation.freshness import Found, LookedUp, Question, Serving
 from model.evaluation.measures import Interval, paired_bootstrap
 from model.records import EpochMs, ItemId
+
+PROTOCOL = (
+    "Prequential. A target is a behaviour at or after the bundle's cut-off that enters histories and is about an item "
+    "new to its user; it is looked for in the list that its user had just before it. Behaviours of one user with one "
+    "timestamp are simultaneous: none helps to foretell another. A list refreshed every minute, hour or day (UTC) was "
+    "made from what came before that moment, and the first refresh is at the cut-off. Who has no list, and a list that "
+    "is too short, gets what was most popular before the cut-off. An item outside the vocabulary counts as a miss. "
+    "'Filtered' is a server that leaves out of the list what its user has taken since. Churn is the share of a list "
+    "that was not in the one served to the same user before it. No user has more than a tenth of the targets, or three "
+    "times the median user's."
+)
+"""The counting rules, in words."""
 
 _ON, _OFF = "trends on", "trends off"
 
