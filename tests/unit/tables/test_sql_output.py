@@ -25,7 +25,7 @@ from typer.testing import CliRunner, Result
 
 from job.commands import lists, sql
 from job.commands.output import Screen, print_json, print_line, warn
-from job.tables import duck
+from job.tables import duck, statements
 from job.tables.errors import ExportError
 from job.tables.export import export
 from job.tables.formats import Format, Values, chunks
@@ -267,7 +267,7 @@ def test_advice_that_would_be_refused_is_not_given(tables_dir: Path, monkeypatch
         text = "Out of Memory Error: failed\n\nPossible solutions:\n* Reducing the number of threads (SET threads=X)"
         raise duckdb.OutOfMemoryException(text)
 
-    monkeypatch.setattr(duck, "_check_kind", full)
+    monkeypatch.setattr(statements, "check_kind", full)
     done = ask(tables_dir)
     assert (done.exit_code, "SET" in done.stderr, "more memory" in done.stderr) == (1, False, True)
 
