@@ -108,7 +108,7 @@ def caught_up_ms(fed: Sequence[Fed], output: Output, since_ms: int | None) -> in
     """
     if since_ms is None:
         return None
-    done = _done_by_growth(fed, output)
+    done = [(at, end) for at, end in _done_by_growth(fed, output) if end]  # 0: nothing was processed at all
     level = (end for at, end in done if at >= since_ms and end - at <= IDLE_MS)
     last = max((end for _, end in done), default=None)
     return next(level, None if last is None else max(last, since_ms))

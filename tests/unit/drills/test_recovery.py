@@ -124,3 +124,8 @@ def test_a_log_with_other_bytes_is_found_out(tmp_path: Path) -> None:
     assert has_same_bytes(source.folder, tmp_path / "target")
     partition_file(tmp_path / "target", 1).write_bytes(b"0\n2\n")
     assert not has_same_bytes(source.folder, tmp_path / "target")
+
+
+def test_a_job_that_processed_nothing_has_not_caught_up() -> None:
+    nothing = replace(good_output(), behaviors=(), lists=(), letters=(), ends={0: 2})
+    assert caught_up_ms(grown((1_000, 1), (2_000, 2)), nothing, 500) is None
