@@ -20,6 +20,7 @@ from model.file_lock import try_lock
 from model.files import replace_file
 from model.waiting import wait_until
 from udfs.errors import LogError
+from udfs.flink.collector import settle
 from udfs.flink.subtask import subtask_number
 from udfs.log.file_log import partition_file
 from udfs.publishing.publication import PublishedList
@@ -95,6 +96,7 @@ class WriteLists(FlatMapFunction):
     def open(self, context: RuntimeContext) -> None:
         """Open the subtask's partition."""
         self._file = ListFile(self._folder, subtask_number(context))
+        settle()
 
     def close(self) -> None:
         """Close it."""

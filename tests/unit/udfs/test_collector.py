@@ -11,7 +11,7 @@ import pytest
 import udfs
 from udfs.flink.collector import pauses, settle
 
-FUNCTIONS = {"AsyncFunction", "KeyedProcessFunction", "ProcessFunction"}
+FUNCTIONS = {"AsyncFunction", "FlatMapFunction", "KeyedProcessFunction", "ProcessFunction"}
 
 
 @pytest.fixture(autouse=True)
