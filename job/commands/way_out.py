@@ -185,7 +185,8 @@ def _one_line(error: Exception) -> str:
 def _forget_output() -> None:
     """Drop output that a stream does not take; Python flushes it once more at its end, which would fail again.
 
-    The stream's descriptor is closed before /dev/null is opened, as there may be no other one left.
+    /dev/null takes the descriptor over in one step, as a thread that opens a file could get its number in between. Only
+    where no other descriptor is left is it closed first.
     """
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError):
@@ -193,8 +194,11 @@ def _forget_output() -> None:
             continue
         with suppress(OSError, ValueError):
             number = stream.fileno()
-            os.close(number)
-            nowhere = os.open(os.devnull, os.O_WRONLY)
+            try:
+                nowhere = os.open(os.devnull, os.O_WRONLY)
+            except OSError:
+                os.close(number)
+                nowhere = os.open(os.devnull, os.O_WRONLY)
             if nowhere != number:
                 os.dup2(nowhere, number)
                 os.close(nowhere)

@@ -7,6 +7,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from job.cli import app
-from job.commands.way_out import Root, exit_in_one_sentence
+from job.commands.way_out import Root, _forget_output, exit_in_one_sentence
 from job.tables.formats import Format
 from model.datasets.generate import Synthetic, generate
 from model.errors import RecloopError
@@ -244,6 +246,46 @@ def test_output_that_nobody_takes_ends_every_command_with_one_code(
     assert (ended.value.code, errors.getvalue()[: len(said)]) == (code, said)
     assert errors.getvalue().count("\n") == (1 if said else 0)
     sys.stdout.close()
+
+
+def test_dropped_output_never_takes_the_descriptor_of_a_thread_s_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server's threads open files at all times; with the order close, open, this failed each time."""
+    over = threading.Event()
+    taken: list[str] = []
+
+    def open_files() -> None:
+        while not over.is_set():
+            with Path(os.devnull).open("rb") as first, tempfile.TemporaryFile() as second:
+                opened = (os.fstat(first.fileno()).st_rdev, os.fstat(second.fileno()).st_size)
+                second.write(b"x")
+                second.flush()
+                if opened != (Path(os.devnull).stat().st_rdev, 0) or os.fstat(second.fileno()).st_size != 1:
+                    taken.append("another file stands under the number")
+
+    threads = [threading.Thread(target=_guarded(open_files, taken)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(300):
+            monkeypatch.setattr(sys, "stdout", _Broken("full disk").stream)
+            print("x")
+            _forget_output()
+            sys.stdout.close()
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
+    assert not taken
+
+
+def _guarded(work: Callable[[], None], taken: list[str]) -> Callable[[], None]:
+    def run() -> None:
+        try:
+            work()
+        except OSError as error:
+            taken.append(str(error))
+
+    return run
 
 
 @pytest.mark.parametrize(("redirected", "code"), [("| true", 141), (">/dev/full", 1), (">&-", 1), ("2>&-", 0)])
