@@ -123,9 +123,12 @@ def served(app: Any, port: int) -> Iterator[None]:
         thread.join()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def site(ml_100k: Dataset, bundle: Bundle, tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnSite]:
-    """The server that most tests share, without keys."""
+    """The server that most tests of this folder share, without keys.
+
+    It ends with them: other tests take the process's rights or its open files away, which its threads would not bear.
+    """
     folder = tmp_path_factory.mktemp("site")
     registry = Registry(str(folder / "registry"))
     registry.promote("ml-100k", registry.register(bundle.path, "ml-100k").id)
