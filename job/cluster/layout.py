@@ -15,6 +15,7 @@ JOB_MANAGER = "jobmanager"
 STANDBY = "jobmanager-standby"
 ZOOKEEPER = "zookeeper"
 METRICS_GATEWAY = "metrics-gateway"
+PYTHON_WORKERS = "python-workers"
 _TASK_MANAGER = "taskmanager-"
 _GPU_TASK_MANAGER = f"{_TASK_MANAGER}gpu-"
 _KEPT_LOGS = 3

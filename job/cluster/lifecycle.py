@@ -13,6 +13,7 @@ from job.cluster.layout import Layout, flink_home
 from job.cluster.plan import remembered_ports, write_plan
 from job.cluster.ports import with_ports
 from job.cluster.processes import end_all, exclusive, marked, start_supervisor, sweep
+from job.cluster.python_workers import write_runner
 from job.cluster.running import Progress, RunningCluster, find
 from job.cluster.spec import ClusterSpec
 from model.folders import FolderKind, claim_folder, is_of_kind
@@ -71,6 +72,7 @@ def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Pro
     chosen = with_ports(spec, remembered_ports(layout))
     layout.prepare(home, spec.jars, json_logs=spec.json_logs)
     write_discovery_script(layout.gpu_discovery, spec.gpus)
+    write_runner(layout, home)
     if chosen.high_availability:
         prepare_zookeeper(layout, chosen.zookeeper_port or 0)
     layout.services.unlink(missing_ok=True)

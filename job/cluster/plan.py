@@ -15,8 +15,16 @@ from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment
 from job.cluster.high_availability import ha_commands
 from job.cluster.java import Java
 from job.cluster.jvm import job_manager_command, task_manager_command
-from job.cluster.layout import JOB_MANAGER, METRICS_GATEWAY, Layout, gpu_task_manager_name, task_manager_name
+from job.cluster.layout import (
+    JOB_MANAGER,
+    METRICS_GATEWAY,
+    PYTHON_WORKERS,
+    Layout,
+    gpu_task_manager_name,
+    task_manager_name,
+)
 from job.cluster.ports import HA_PORT_NAMES, PORT_NAMES
+from job.cluster.python_workers import RUNNER_FOLDER, server_command
 from job.cluster.spec import ClusterSpec
 from job.cluster.state_files import read_state_file, state_file_error
 from model.files import replace_file
@@ -53,12 +61,12 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
     commands = {
         **_job_managers(java, layout, configuration, spec),
         **{name: task_manager_command(java, layout, configuration, name, own) for name, own in task_managers.items()},
+        PYTHON_WORKERS: server_command(),
         **_gateway(spec),
         **read_services(layout),
     }
-    environments = {
-        gpu_task_manager_name(index): gpu_environment(device) for index, device in enumerate(spec.gpus.devices)
-    }
+    gpus = {gpu_task_manager_name(index): gpu_environment(device) for index, device in enumerate(spec.gpus.devices)}
+    environments = {name: {RUNNER_FOLDER: str(layout.conf), **gpus.get(name, {})} for name in task_managers}
     plan = [
         {
             "name": name,

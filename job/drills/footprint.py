@@ -15,6 +15,8 @@ _KINDS = {
     "ClusterEntrypoint": "JobManager",
     "QuorumPeer": "ZooKeeper",
     "beam_boot": "Python worker",
+    "worker_start.py": "Python worker",
+    "worker_forks": "Python worker",
     "supervisor.py": "supervisor",
 }
 """A part of a command line -> the kind of process; all others count as one kind."""

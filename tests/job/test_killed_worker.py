@@ -8,6 +8,7 @@ import psutil
 import pytest
 
 from job.cluster import FlinkRest, RunningCluster
+from job.drills.footprint import kind_of
 from job.replay.log_writer import LogWriter
 from model.records import UserBehavior
 from tests.job.fixtures import Deploy
@@ -40,7 +41,7 @@ def workers(cluster: RunningCluster) -> list[int]:
         for process in psutil.process_iter()
         if process.status() != psutil.STATUS_ZOMBIE
         and os.getpgid(process.pid) in groups
-        and any("beam_boot" in part for part in process.cmdline())
+        and kind_of(process.cmdline()) == "Python worker"
     ]
     assert found, "score-candidates has a worker"
     return found

@@ -10,7 +10,7 @@ import pytest
 from job.cluster import ClusterSpec, GpuTaskManagers, SettingRefusedError
 from job.cluster.gpus import write_discovery_script
 from job.cluster.java import Java
-from job.cluster.layout import METRICS_GATEWAY, Layout, flink_home
+from job.cluster.layout import METRICS_GATEWAY, PYTHON_WORKERS, Layout, flink_home
 from job.cluster.plan import read_spec, write_plan
 from job.cluster.ports import with_ports
 
@@ -28,7 +28,7 @@ def planned(folder: Path, *devices: str, **gpus: Any) -> dict[str, dict[str, Any
     spec = with_ports(ClusterSpec(folder, task_managers=2, gpus=GpuTaskManagers(devices, **gpus)), {})
     write_plan(spec, Java(Path("/jdk"), 17), flink_home())
     entries = json.loads(layout.plan.read_text())
-    return {entry["name"]: entry for entry in entries if entry["name"] != METRICS_GATEWAY}
+    return {entry["name"]: entry for entry in entries if entry["name"] not in (METRICS_GATEWAY, PYTHON_WORKERS)}
 
 
 def told(entry: dict[str, Any]) -> dict[str, str]:
@@ -57,11 +57,11 @@ def test_each_sort_offers_its_own_resource_once(tmp_path: Path) -> None:
 
 def test_every_gpu_task_manager_sees_its_device_alone_and_the_others_are_not_touched(tmp_path: Path) -> None:
     seen = {name: entry["environment"] for name, entry in planned(tmp_path, "1", "GPU-cccc").items()}
-    order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
+    order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "PYFLINK_UDF_RUNNER_DIR": str(tmp_path / "conf")}
     assert seen["taskmanager-gpu-0"] == {"CUDA_VISIBLE_DEVICES": "1", **order}
     assert seen["taskmanager-gpu-1"] == {"CUDA_VISIBLE_DEVICES": "GPU-cccc", **order}
     assert not seen["jobmanager"]
-    assert not seen["taskmanager-0"]
+    assert not [name for name in seen["taskmanager-0"] if name.startswith("CUDA")]
 
 
 def test_settings_of_gpu_task_managers_reach_their_jvm_and_no_other(tmp_path: Path) -> None:

@@ -60,6 +60,7 @@ def test_the_plan_has_all_processes_and_is_remembered(tmp_path: Path) -> None:
         "jobmanager-standby",
         "taskmanager-0",
         "taskmanager-1",
+        "python-workers",
         "metrics-gateway",
     ]
 

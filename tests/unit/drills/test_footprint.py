@@ -12,6 +12,7 @@ def test_processes_are_told_apart_by_their_command() -> None:
     assert kind_of(["java", "-cp", "x", "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"]) == "TaskManager"
     assert kind_of(["java", "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"]) == "JobManager"
     assert kind_of(["python", "-m", "pyflink.fn_execution.beam.beam_boot"]) == "Python worker"
+    assert kind_of(["python", "-m", "job.cluster.worker_forks"]) == "Python worker"
     assert kind_of(["sh"]) == "other"
 
 
