@@ -1,6 +1,7 @@
 """The collection of a run's evidence: tables by DuckDB, checkpoints by Flink's REST interface."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,16 +9,18 @@ from job.cluster import FlinkRest
 from job.cluster.uris import as_uri
 from job.drills.evidence import (
     CompletedCheckpoint,
-    Offset,
     Output,
     Repeat,
     Restore,
     SeenBehavior,
     SeenLetter,
-    SeenList,
 )
 from job.drills.feeder import Fed
 from job.drills.uncommitted import uncommitted_behaviors
+from job.explain.all_lists import recomputed_lists
+from job.explain.inputs import Deployments
+from job.explain.records import ExplainError
+from job.explain.same_lists import Offset, SeenList
 from job.replay.log_writer import count_lines
 from job.tables import duck
 from job.tables.schema import TABLES
@@ -69,6 +72,20 @@ def read_output(log: Path, tables: Path) -> Output:
                 for key, epochs in rows(_REPEATS.format(key=keys[table], table=table))
             ),
         )
+
+
+def with_made_again(output: Output, tables: Path, deployments: Deployments) -> Output:
+    """Return the output with the lists without scores made again: the control has no such rows to compare them to."""
+    try:
+        made = list(recomputed_lists(tables, deployments, lambda each: each.source != "scored"))
+    except ExplainError as error:
+        return replace(output, unequal=(str(error),))
+    unequal = (
+        f"list {each.list_version} of user {each.user_id}: {found}"
+        for each, differences in made
+        for found in differences
+    )
+    return replace(output, made_again=len(made), unequal=tuple(unequal))
 
 
 def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:

@@ -9,16 +9,18 @@ from pathlib import Path
 from job.cluster import stop
 from job.cluster.running import Progress
 from job.deployment.shipping import PROJECT
+from job.drills.combinations import parse
 from job.drills.drill_log import SMOKE, Scale, make_dataset, train_bundle, write_log
 from job.drills.environment import environment
 from job.drills.evidence import Output
 from job.drills.faults import Fault
 from job.drills.gate import Gate
+from job.drills.judging import judge_run
 from job.drills.plan import Plan, plan
 from job.drills.report import FILES, write_reports
-from job.drills.run import FaultRun, run_control, run_faults
+from job.drills.run import run_control, run_faults
 from job.drills.site import Setup
-from job.drills.timeline import timeline
+from job.drills.smallest import smallest_failing
 from job.drills.verdict import CONTROL, Case, Judged, Verdict, judge, not_injected
 from model.errors import RecloopError
 from model.folders import FolderKind, claim_folder
@@ -27,6 +29,7 @@ _OUT = FolderKind("a drill's folder", "drill.txt", frozenset(), ())
 """Folders of versions that wrote no marker are recognised by drill.txt."""
 _SETUP = "setup"
 _RUN = "run-"
+_SMALLER = "smaller-"
 
 
 def run_drill(
@@ -55,6 +58,7 @@ def run_drill(
     setup = replace(prepare(scale, planned, out / _SETUP, report), code=code)
     control = run_control(setup, out / CONTROL, _about(CONTROL, report))
     judged = list(_judged(setup, planned, control, out, report))
+    judged = [each if each.ok else _with_smallest(each, setup, control, out, report) for each in judged]
     verdict = Verdict(judge(Case(output=control, planted=setup.log.planted)), judged, environment(scale))
     write_reports(verdict, out)
     return verdict
@@ -83,7 +87,9 @@ def make_room(out: Path) -> None:
         NotOursError: it is no drill's folder.
     """
     claim_folder(out, _OUT)
-    for folder in (out / _SETUP, out / CONTROL, *out.glob(f"{_RUN}*"), *out.glob("kill-task-manager")):
+    smaller = list(out.glob(f"{_SMALLER}*"))
+    runs = (*out.glob(f"{_RUN}*"), *out.glob("kill-task-manager"), *(run for each in smaller for run in each.iterdir()))
+    for folder in (out / _SETUP, out / CONTROL, *runs, *smaller):
         stop(folder / "cluster")
         shutil.rmtree(folder, ignore_errors=True)
     for name in FILES:
@@ -101,7 +107,7 @@ def _judged(setup: Setup, planned: Plan, control: Output, out: Path, report: Pro
         try:
             with closing(runs):
                 for run in runs:
-                    judged = judge(_case(setup, control, run, faults[done][1]))
+                    judged = judge_run(setup, control, run, faults[done][1])
                     done += 1
                     yield judged
                     if not judged.ok:
@@ -115,18 +121,15 @@ def _judged(setup: Setup, planned: Plan, control: Output, out: Path, report: Pro
             waiting.insert(0, faults[done:])
 
 
-def _case(setup: Setup, control: Output, run: FaultRun, segment: int) -> Case:
-    starts = setup.log.start(segment)
-    return Case(
-        name=run.fault.name,
-        description=run.injected.description,
-        output=run.output,
-        control=control.up_to(run.ends),
-        planted=setup.log.planted,
-        recovery=run.recovery,
-        expected=run.fault.expects,
-        moments=timeline(run.output, run.fed, run.samples, starts, run.recovery.injected_ms),
-    )
+def _with_smallest(judged: Judged, setup: Setup, control: Output, out: Path, report: Progress) -> Judged:
+    """Return the judgement on what failed, of a combination with the smallest part that does."""
+    combination = parse(judged.name)
+    if len(combination) == 1 or judged.recovery is None:
+        return judged
+    number = 1 + len(list(out.glob(f"{_SMALLER}*")))
+    folder = out / f"{_SMALLER}{number}"
+    found = smallest_failing(setup, control, combination, folder, _about(folder.name, report))
+    return replace(judged, smallest=found)
 
 
 def _about(name: str, report: Progress) -> Progress:

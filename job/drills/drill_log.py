@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from random import Random
 
-from job.drills.evidence import Offset
+from job.explain.same_lists import Offset
 from job.replay.log_writer import PartitionWriter, create_log
 from model.bundles.bundle import Bundle
 from model.datasets.generate import Synthetic, generate
@@ -63,6 +63,8 @@ class Scale:
 
 
 SMOKE = Scale()
+CHAOS = Scale(rate=120.0)
+"""Slower, so that the log grows until the last fault of a combination."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,7 @@ Moments are epoch milliseconds UTC, all by the clock of the machine that a drill
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-Offset = tuple[int, int]
-"""(log partition, offset in it)."""
+from job.explain.same_lists import Offset, SeenList
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,35 +26,6 @@ class SeenBehavior:
     @property
     def at(self) -> Offset:
         """The behaviour's place in the log."""
-        return self.partition, self.offset
-
-
-@dataclass(frozen=True, slots=True)
-class SeenList:
-    """A row of recommendation_lists.
-
-    Attributes:
-        source: "scored", "fallback" or "rules".
-        fallback_reason: why no model scored it, or None.
-        model: version and hash of the bundle that scored it, or None.
-    """
-
-    partition: int
-    offset: int
-    user_id: str
-    list_version: int
-    user_seq: int
-    items: tuple[str, ...]
-    scores: tuple[float, ...]
-    reasons: tuple[str, ...]
-    written_at: int
-    source: str = "scored"
-    fallback_reason: str | None = None
-    model: str | None = None
-
-    @property
-    def at(self) -> Offset:
-        """The place in the log of the behaviour that caused the list."""
         return self.partition, self.offset
 
 
@@ -96,6 +66,8 @@ class Output:
         letters: the view dead_letters.
         predictions: the view prediction_results, with the rows of a behaviour joined into a list.
         repeats: keys that were committed more than once, in any epoch; the views show one row of each.
+        made_again: the number of lists without scores that were made again from what their rows recorded.
+        unequal: descriptions of those that came out as other ones.
     """
 
     ends: Mapping[int, int]
@@ -105,6 +77,8 @@ class Output:
     letters: tuple[SeenLetter, ...]
     predictions: tuple[SeenList, ...] = ()
     repeats: tuple[Repeat, ...] = ()
+    made_again: int = 0
+    unequal: tuple[str, ...] = ()
 
     def up_to(self, ends: Sequence[int]) -> "Output":
         """Return the rows of the records before an offset of each partition, as a run over those alone would give."""

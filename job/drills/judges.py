@@ -9,9 +9,9 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby, pairwise
 
-from job.drills.evidence import Offset, Output, SeenBehavior, SeenList
+from job.drills.evidence import Output, SeenBehavior
 from job.drills.findings import Finding
-from job.drills.same_lists import difference
+from job.explain.same_lists import Offset, SeenList, difference
 from model.actions import ActionTable, Kind
 
 _APPLIED = "applied"
@@ -106,6 +106,9 @@ def as_control(output: Output, control: Output | None, *, scores: bool = True) -
         rows += [f"{table}: {row} is not in the control" for row in mine - theirs]
         rows += [f"{table}: {row} is only in the control" for row in theirs - mine]
     different = wrong_lists(output, control, scores=scores)
+    if not scores:
+        # Every list is judged: those with scores by the control, all others by what their rows recorded.
+        unscored = [*output.unequal, *_not_made_again(output)]
     if scores:
         different += [f"final list of {each}" for each in _different(_latest(output), _latest(control))]
         predictions = _different(_by_version(output.predictions), _by_version(control.predictions))
@@ -167,6 +170,13 @@ def nothing_unwanted_shown(output: Output, actions: ActionTable) -> Finding:
                     if item in unwanted
                 ]
     return Finding.of(broken)
+
+
+def _not_made_again(output: Output) -> list[str]:
+    fallbacks = sum(row.source != _SCORED for row in output.lists)
+    if output.made_again == fallbacks:
+        return []
+    return [f"{output.made_again:,} of {fallbacks:,} lists without scores were made again"]
 
 
 def _unscored(output: Output) -> list[str]:

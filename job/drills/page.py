@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from job.drills.goals import COLUMNS, measured
 from job.drills.timeline import STEP_MS, Moment
 from job.drills.verdict import QUESTIONS, Judged, Verdict
 
@@ -35,7 +36,7 @@ def page(verdict: Verdict, table: Sequence[Sequence[str]], broken: Sequence[str]
 <title>Recovery drill</title><style>{_STYLE}</style></head><body>
 <h1>Recovery drill</h1><p>{answer}</p><ul>{complaints}</ul>
 <div class="scroll">{_table(table)}</div><ul>{questions}</ul>
-{"".join(map(_section, verdict.faults))}
+{_times(verdict)}{"".join(map(_section, verdict.faults))}
 <h2>What was judged</h2>{_table(_rows(verdict))}
 <h2>Environment</h2><table>{settings}</table>
 <h2>Checksums of the other files</h2><pre>{escape(sums)}</pre>
@@ -58,6 +59,13 @@ def _rows(verdict: Verdict) -> list[list[str]]:
     runs = [verdict.control, *verdict.faults]
     tables = list(verdict.control.rows)
     return [["rows of", *tables], *([run.name, *(f"{run.rows.get(each, 0):,}" for each in tables)] for run in runs)]
+
+
+def _times(verdict: Verdict) -> str:
+    times = list(measured(verdict.faults))
+    if not times:
+        return ""
+    return f"<h2>Times to a job that has caught up</h2>{_table([COLUMNS, *(each.cells() for each in times)])}"
 
 
 def _section(fault: Judged) -> str:

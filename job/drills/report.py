@@ -1,10 +1,12 @@
 """The files of a verdict, and its cells for a table: JSON, a page for people, JUnit XML for CI, and their checksums."""
 
 import hashlib
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree
 
+from job.drills.goals import measured
 from job.drills.page import page
 from job.drills.verdict import QUESTIONS, Judged, Verdict
 
@@ -39,11 +41,18 @@ def complaints(judged: Judged) -> Iterator[str]:
                 else ""
             )
             yield f"{judged.name} {name}, {QUESTIONS[name]}: {'; '.join(finding.examples)}{more}"
+    if judged.smallest is not None:
+        yield f"{judged.name}: the smallest part that fails is {judged.smallest}; {judged.repeat}"
+
+
+def to_json(verdict: Verdict) -> dict[str, object]:
+    """Return the object in verdict.json."""
+    return {**verdict.to_json(), "times": [each.to_json() for each in measured(verdict.faults)]}
 
 
 def write_reports(verdict: Verdict, out: Path) -> None:
     """Write all files of a verdict; SHA256SUMS is the input of `sha256sum --check`."""
-    verdict.to_file(out / _VERDICT)
+    (out / _VERDICT).write_text(json.dumps(to_json(verdict), indent=2) + "\n")
     (out / _JUNIT).write_bytes(junit(verdict))
     runs = [verdict.control, *verdict.faults]
     table = [COLUMNS, *map(cells, runs)]

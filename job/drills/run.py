@@ -9,7 +9,7 @@ from pathlib import Path
 
 from job.cluster import RestError
 from job.cluster.running import Progress
-from job.drills.collect import IDLE_MS, caught_up_ms, count_reprocessed, read_output
+from job.drills.collect import IDLE_MS, caught_up_ms, count_reprocessed, read_output, with_made_again
 from job.drills.errors import DrillError
 from job.drills.evidence import CompletedCheckpoint, Footprint, Output, Recovery, Restore
 from job.drills.faults import Fault, Injected
@@ -20,6 +20,7 @@ from job.drills.recovery_judges import growth
 from job.drills.site import Needs, Setup, Site
 from job.drills.uncommitted import uncommitted_behaviors
 from job.drills.watcher import Sample, outage
+from job.explain.inputs import Deployments
 from job.tables.compaction import Compactor, Policy
 from model.waiting import wait_until
 
@@ -115,6 +116,9 @@ def _run_fault(site: Site, fault: Fault, segment: int) -> FaultRun:
     after = _at_rest(site, fault, before) if is_back and settle(site) else None
     fed, samples = site.feeder.fed[fed_before:], site.watcher.samples[sampled_before:]
     output = read_output(site.settings.log.folder, site.tables)
+    if not fault.expects.scores:
+        deployments = Deployments(site.cluster.directory / "deployments", site.settings.job_name)
+        output = with_made_again(output, site.tables, deployments)
     detected_ms, restarted_ms = outage(samples, injected.at_ms)
     now_known, restored = _checkpoints(site)
     recovery = Recovery(

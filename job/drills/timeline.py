@@ -4,9 +4,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from job.drills.evidence import Offset, Output, SeenLetter, SeenList
+from job.drills.evidence import Output, SeenLetter
 from job.drills.feeder import Fed
 from job.drills.watcher import Sample
+from job.explain.same_lists import Offset, SeenList
 
 STEP_MS = 500
 

@@ -1,12 +1,11 @@
 """The verdict on a drill: the judges' findings on each run."""
 
-import json
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
-from job.drills.evidence import Expectation, Offset, Output, Recovery
+from job.drills.evidence import Expectation, Output, Recovery
 from job.drills.findings import Finding
 from job.drills.judges import (
     as_control,
@@ -20,12 +19,13 @@ from job.drills.judges import (
 )
 from job.drills.recovery_judges import came_back, nothing_left, restored_from_newest
 from job.drills.timeline import Moment
+from job.explain.same_lists import Offset
 from model.actions import DEFAULT_ACTIONS
 
 QUESTIONS: Mapping[str, str] = {
     "I1": "every record applied, a duplicate or a dead letter, as it was made; the sums agree",
     "I2": "user_seq without gap or repeat",
-    "I3": "final lists and tables equal to the control's, lists scored by a model",
+    "I3": "lists and tables equal to the control's and scored; lists without scores equal to their recomputation",
     "I4": "list_version rises by one",
     "I5": "nothing bought or disliked in a later list",
     "I6": "restored from the newest usable checkpoint, and a new one completed",
@@ -51,6 +51,7 @@ class Judged:
         wrong_lists: the number of lists, of all versions, that differ from the control's.
         findings: question's name -> finding.
         moments: the fault's timeline.
+        smallest: the smallest part that fails of a combination that does; None of anything else.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Judged:
     wrong_lists: int
     findings: Mapping[str, Finding]
     moments: tuple[Moment, ...] = ()
+    smallest: str | None = None
 
     @property
     def ok(self) -> bool:
@@ -77,7 +79,13 @@ class Judged:
             "doubled": self.doubled,
             "wrong_lists": self.wrong_lists,
             **{name: finding.verdict for name, finding in self.findings.items()},
+            **({} if self.smallest is None else {"smallest": self.smallest, "repeat": self.repeat}),
         }
+
+    @property
+    def repeat(self) -> str:
+        """The command that injects it again, of a combination the smallest part that fails."""
+        return f"recloop drill --fault {shlex.quote(self.smallest or self.name)}"
 
     def _recovery(self) -> dict[str, object]:
         recovery = self.recovery
@@ -114,10 +122,6 @@ class Verdict:
             "control": self.control.to_json(),
             "environment": dict(self.environment),
         }
-
-    def to_file(self, path: Path) -> None:
-        """Write the verdict as JSON."""
-        path.write_text(json.dumps(self.to_json(), indent=2) + "\n")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,6 +169,7 @@ def judge(case: Case) -> Judged:
             "recommendation_lists": len(output.lists),
             "prediction_results": len(output.predictions),
             "dead_letters": len(output.letters),
+            "lists made again": output.made_again,
         },
         lost=len(lost(output)),
         doubled=len(doubled(output, falls_back=falls_back)),

@@ -1,6 +1,6 @@
 """The rules and models that a list was made with: the settings of its own deployment, and the bundle it names."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from udfs.elements import Candidates, TrackedBehavior, TrendSnapshot
 from udfs.lists.fallbacks import BundleFallbacks
 from udfs.lists.user_list import Fallbacks, ListRules
 from udfs.log.parsing import ParsingRules
+from udfs.model_serving.variants import Variant
 from udfs.users.profile import ProfileRules
 
 
@@ -36,6 +37,7 @@ class Deployments:
         self._files = {each.number: each.shipped.settings for each in DeploymentHistory(folder, job_name).submitted}
         self._read: dict[int, PlannedJob] = {}
         self._rules: dict[int, Rules] = {}
+        self._models: dict[int, Models] = {}
 
     def rules_of(self, epoch: int) -> "Rules":
         """Return the rules of the deployment whose attempt has this epoch; errors as in `of_epoch`."""
@@ -43,6 +45,13 @@ class Deployments:
         if number not in self._rules:
             self._rules[number] = Rules.of(self.of_epoch(epoch).settings)
         return self._rules[number]
+
+    def models_of(self, epoch: int) -> "Models":
+        """Return the models of the deployment whose attempt has this epoch; errors as in `of_epoch`."""
+        number = epoch // EPOCHS_A_DEPLOYMENT
+        if number not in self._models:
+            self._models[number] = Models(self.of_epoch(epoch))
+        return self._models[number]
 
     def of_epoch(self, epoch: int) -> PlannedJob:
         """Return the settings and plan of the deployment whose attempt has this epoch.
@@ -94,6 +103,8 @@ class Models:
     def __init__(self, job: PlannedJob) -> None:
         self._job = job
         self._served = variants(job.settings.resolved(), job.plan.bundle_hashes)
+        self._bundles: dict[tuple[str | None, str | None], Bundle] = {}
+        self._popular: Fallbacks | None = None
 
     def fallbacks(self, trends: TrendSnapshot | None) -> Fallbacks:
         """Return the items that filled short lists, and the trends that were blended in.
@@ -101,8 +112,10 @@ class Models:
         The popular items are those of the first variant's model as the job would load it now: where it follows a
         registry, the rows do not name the version that was there when the job began.
         """
-        source = self._served[0].source if self._served else None
-        found = BundleFallbacks(source, with_groups=self._job.settings.lists.max_per_group is not None)()
+        if self._popular is None:
+            source = self._served[0].source if self._served else None
+            self._popular = BundleFallbacks(source, with_groups=self._job.settings.lists.max_per_group is not None)()
+        found = self._popular
         if trends is None:
             return found
         return replace(found, trending=trends.strengths, snapshot_id=trends.snapshot_id)
@@ -116,6 +129,12 @@ class Models:
         mine = [each for each in self._served if each.name == made.variant] or list(self._served)
         if not mine:
             return None
+        key = made.variant, made.model_hash
+        if key not in self._bundles:
+            self._bundles[key] = self._loaded(made, mine)
+        return self._bundles[key]
+
+    def _loaded(self, made: ListRecord, mine: Sequence[Variant]) -> Bundle:
         if made.model_hash is None:
             return mine[0].source.load_first(lambda bundle: bundle)
         for folder in self._folders(made):

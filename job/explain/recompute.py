@@ -4,12 +4,10 @@ from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from job.drills.evidence import SeenList
-from job.drills.same_lists import difference
 from job.explain.inputs import Deployments, Models, Rules
 from job.explain.log_records import Place, read_places
 from job.explain.records import BehaviorRecord, ExplainError, ListRecord, Recorded
-from job.settings.planned_job import PlannedJob
+from job.explain.same_lists import SeenList, difference
 from model.bundles.bundle import Bundle
 from udfs.elements import Candidates, LoggedBehavior, ScoredBehavior, TrackedBehavior
 from udfs.lists.user_list import Fallbacks, Policy, Reason, ReasonCode, UserList, reason_text, swept, update
@@ -65,8 +63,15 @@ class _Replayed:
     not_in_log: list[Place]
 
 
-def recompute(recorded: Recorded, deployments: Deployments) -> Recomputed:
+def recompute(
+    recorded: Recorded, deployments: Deployments, records: Mapping[Place, LogRecord] | None = None
+) -> Recomputed:
     """Make the list again.
+
+    Args:
+        recorded: the rows to start from.
+        deployments: those that the rows are of.
+        records: the records of the log, if they were read before; None reads them.
 
     Raises:
         ExplainError: something that it was made from is gone.
@@ -76,8 +81,10 @@ def recompute(recorded: Recorded, deployments: Deployments) -> Recomputed:
     """
     made = recorded.made
     job = deployments.of_epoch(made.epoch)
-    rules, models = deployments.rules_of(made.epoch), Models(job)
-    replayed = _replay(recorded, deployments, job)
+    rules, models = deployments.rules_of(made.epoch), deployments.models_of(made.epoch)
+    if records is None:
+        records = read_places(job.settings, (each.at for each in recorded.behaviors))
+    replayed = _replay(recorded, deployments, records)
     fallbacks, previous = models.fallbacks(recorded.trends), _stored(recorded.previous)
     bundle = models.bundle(made) if made.policy == Policy.RECOMMEND else None
     if made.action == WITHDRAWN:
@@ -106,9 +113,8 @@ def recompute(recorded: Recorded, deployments: Deployments) -> Recomputed:
     )
 
 
-def _replay(recorded: Recorded, deployments: Deployments, job: PlannedJob) -> _Replayed:
+def _replay(recorded: Recorded, deployments: Deployments, records: Mapping[Place, LogRecord]) -> _Replayed:
     """Apply the user's behaviours from the log, each by the rules of the deployment that applied it."""
-    records = read_places(job.settings, (each.at for each in recorded.behaviors))
     replayed = _Replayed(UserProfile(), [], [], [])
     for row in recorded.behaviors:
         rules = deployments.rules_of(row.epoch)

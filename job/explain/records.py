@@ -1,5 +1,6 @@
 """The rows of one user that an explanation starts from: a list, the list before it, and the behaviours up to it."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,11 @@ SELECT * FROM recommendation_lists
 WHERE user_id = ? AND (? IS NULL OR (log_partition = ? AND log_offset <= ?)) ORDER BY list_version DESC LIMIT 1
 """
 _PREVIOUS = "SELECT * FROM recommendation_lists WHERE user_id = ? AND list_version = ?"
-_BEHAVIORS = f"""
-SELECT {_NAMES}, "timestamp", event_id, request_id, "position", appended_at FROM user_behavior
-WHERE user_id = ? ORDER BY epoch, written_at, log_partition, log_offset
-"""
+_ALL_LISTS = "SELECT * FROM recommendation_lists"
+_ALL_BEHAVIORS = f"""
+SELECT {_NAMES}, "timestamp", event_id, request_id, "position", appended_at FROM user_behavior"""
+_APPLIED_ORDER = "epoch, written_at, log_partition, log_offset"
+_BEHAVIORS = f"{_ALL_BEHAVIORS} WHERE user_id = ? ORDER BY {_APPLIED_ORDER}"
 _TRENDS = "SELECT items, strengths FROM trend_snapshots WHERE snapshot_id = ?"
 
 
@@ -132,6 +134,31 @@ def read_records(tables: Path, user_id: str, at: tuple[int, int] | None) -> Reco
         behaviors=tuple(_up_to(behaviors, of_list)),
         trends=_snapshot(of_list.trend_snapshot, trends),
     )
+
+
+def read_all(tables: Path) -> Iterator[Recorded]:
+    """Yield the rows of every list, all from one state of the tables.
+
+    Raises:
+        ExplainError: a row is damaged, or one that a list was made from is gone.
+        TablesError: see `job.tables.duck.query`.
+    """
+    with duck.connect(tables) as connection:
+        made = _lists(duck.run(connection, f"{_ALL_LISTS} ORDER BY user_id, list_version").records())
+        rows = duck.run(connection, f"{_ALL_BEHAVIORS} ORDER BY {_APPLIED_ORDER}").records()
+        trends = {
+            row["snapshot_id"]: _snapshot(row["snapshot_id"], [row])
+            for row in duck.run(connection, "SELECT snapshot_id, items, strengths FROM trend_snapshots").records()
+        }
+    behaviors: dict[str, list[BehaviorRecord]] = {}
+    for row in rows:
+        behaviors.setdefault(row["user_id"], []).append(_converted(row, BehaviorRecord))
+    previous: dict[str, ListRecord] = {}
+    for each in made:
+        mine = tuple(_up_to(behaviors.get(each.user_id, []), each))
+        snapshot = None if each.trend_snapshot is None else trends[each.trend_snapshot]
+        yield Recorded(each, previous.get(each.user_id), mine, snapshot)
+        previous[each.user_id] = each
 
 
 def _lists(rows: list[dict[str, Any]]) -> list[ListRecord]:

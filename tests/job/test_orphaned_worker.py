@@ -37,7 +37,7 @@ def test_a_worker_without_its_jvm_stops_within_two_seconds(run_job: Deploy, tmp_
 @contextmanager
 def jvm_killed_alone(cluster: RunningCluster, worker: psutil.Process) -> Iterator[None]:
     """Kills the JVM that a worker belongs to, while the supervisor, which would end the rest, is held."""
-    jvm = next(process for process in worker.parents() if process.name() == "java")
+    jvm = psutil.Process(os.getpgid(worker.pid))
     os.kill(cluster.supervisor_pid, signal.SIGSTOP)
     try:
         jvm.kill()

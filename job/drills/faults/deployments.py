@@ -20,6 +20,7 @@ class _KillWhile(Fault):
     """
 
     step: ClassVar[str]
+    combines = False
     mends_within_s: ClassVar[float] = 300.0
 
     def inject(self, site: Site) -> Injected:
@@ -63,6 +64,7 @@ class RescaleUp(Fault):
     """Deploy the job with one subtask more of each operator."""
 
     name = "rescale-up"
+    combines = False
     expects = Expectation(reprocesses=False, stands=False)
 
     def prepare(self, site: Site) -> None:
@@ -79,6 +81,7 @@ class RescaleDown(Fault):
     """Deploy the job with one subtask fewer of each operator."""
 
     name = "rescale-down"
+    combines = False
     expects = Expectation(reprocesses=False, stands=False)
 
     def inject(self, site: Site) -> Injected:

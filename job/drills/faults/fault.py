@@ -33,6 +33,8 @@ class Fault(ABC):
         needs: the cluster and job that it is injected into.
         expects: its effect on a job that recovers correctly.
         flooded: whether its segment of the log has to be the flooded one.
+        combines: whether it can be injected while the job recovers from another one.
+        touches: something that it changes beside processes; no two faults of a combination change the same.
         bites_within_s: the longest time until its effect is seen.
         mends_within_s: the longest time until the job has recovered.
     """
@@ -41,6 +43,8 @@ class Fault(ABC):
     needs: ClassVar[Needs] = Needs.PLAIN
     expects: ClassVar[Expectation] = Expectation()
     flooded: ClassVar[bool] = False
+    combines: ClassVar[bool] = True
+    touches: ClassVar[str | None] = None
     bites_within_s: ClassVar[float] = 60.0
     mends_within_s: ClassVar[float] = 180.0
 

@@ -42,6 +42,7 @@ class CheckpointFolderGone(Fault):
     """Take away the folder of the checkpoints until the job fails for it, and put it back."""
 
     name = "checkpoint-folder-gone"
+    touches = "checkpoints"
 
     def inject(self, site: Site) -> Injected:
         """Move the folder away, and put a file in its place, so that nobody makes another."""

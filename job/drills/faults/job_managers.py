@@ -35,6 +35,7 @@ class _SpoilCheckpoint(Fault):
     """A newest checkpoint that does not restore; then the JobManager dies."""
 
     expects = Expectation(falls_back=True)
+    touches = "checkpoints"
     mends_within_s: ClassVar[float] = 300.0
 
     @abstractmethod

@@ -18,6 +18,7 @@ class _ModelFails(Fault):
     """
 
     expects = Expectation(restarts=False, reprocesses=False, scores=False)
+    touches = "the model"
     misbehavior: ClassVar[Misbehavior]
     _mended_ms = 0
 
@@ -80,6 +81,7 @@ class ModelHangs(Fault):
     """Have a call of the model hang for good: its worker ends itself, and the job is restored."""
 
     name = "model-hangs"
+    touches = "the model"
     bites_within_s: ClassVar[float] = 120.0
 
     def inject(self, site: Site) -> Injected:

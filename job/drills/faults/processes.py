@@ -55,6 +55,7 @@ class FreezeTaskManager(Fault):
     """Stop a TaskManager past its heartbeat, and let it go on when another does its work: it may commit nothing."""
 
     name = "freeze-task-manager"
+    touches = "a frozen TaskManager"
     expects = Expectation(stands=False)
 
     def prepare(self, site: Site) -> None:
@@ -89,6 +90,7 @@ class KillFullBatch(Fault):
     """Kill a TaskManager while a call of the model is out, and more behaviours wait than a batch holds."""
 
     name = "kill-full-batch"
+    combines = False
 
     def is_moment(self, site: Site) -> bool:
         """Have the model hang from the usual moment on, until so much has piled up."""
@@ -110,6 +112,7 @@ class KillAgainAndAgain(Fault):
     """Kill TaskManagers ten times in a row, each as soon as it is back, in every phase of the restart."""
 
     name = "kill-again-and-again"
+    combines = False
     mends_within_s: ClassVar[float] = 300.0
 
     def inject(self, site: Site) -> Injected:

@@ -11,6 +11,7 @@ class PoisonFlood(Fault):
     name = "poison-flood"
     expects = Expectation(restarts=False, reprocesses=False)
     flooded = True
+    combines = False
 
     def inject(self, site: Site) -> Injected:
         """Append the rest of the segment."""

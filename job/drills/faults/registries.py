@@ -21,6 +21,7 @@ class CorruptBundle(Fault):
     """Promote a version whose model's file is damaged: the one before is served on."""
 
     name = "corrupt-bundle"
+    combines = False
     needs = Needs.REGISTRY
     expects = _QUIET
 

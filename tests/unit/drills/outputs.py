@@ -10,8 +10,8 @@ from job.drills.evidence import (
     Restore,
     SeenBehavior,
     SeenLetter,
-    SeenList,
 )
+from job.explain.same_lists import SeenList
 
 INJECTED_MS = 10_000
 PLANTED = {(0, 2): "duplicate", (0, 4): "not_json"}

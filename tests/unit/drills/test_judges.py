@@ -157,11 +157,18 @@ def test_i3_says_why_there_were_no_scores_and_bears_one_list_in_a_hundred() -> N
 
 
 def test_where_the_model_fails_for_a_while_only_lists_with_scores_are_compared() -> None:
-    meanwhile = with_list(GOOD, 2, items=("x",), scores=(0.0,), reasons=("popular",), **FAILED)
+    meanwhile = replace(with_list(GOOD, 2, items=("x",), scores=(0.0,), reasons=("popular",), **FAILED), made_again=1)
     assert as_control(meanwhile, GOOD, scores=False).holds
     assert wrong_lists(meanwhile, GOOD, scores=False) == []
     assert as_control(with_list(meanwhile, 3, items=("d", "e", "x")), GOOD, scores=False).holds is False
     assert as_control(without_behavior(meanwhile, 1), GOOD, scores=False).holds is False
+
+
+def test_where_the_model_fails_for_a_while_the_other_lists_are_equal_to_their_recomputation() -> None:
+    meanwhile = with_list(GOOD, 2, items=("x",), scores=(0.0,), reasons=("popular",), **FAILED)
+    changed = replace(meanwhile, made_again=1, unequal=("list 3 of user u1: another item",))
+    assert as_control(changed, GOOD, scores=False).examples == changed.unequal
+    assert as_control(meanwhile, GOOD, scores=False).examples == ("0 of 1 lists without scores were made again",)
 
 
 def test_epoch_and_time_of_writing_may_differ_from_the_control() -> None:

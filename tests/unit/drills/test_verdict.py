@@ -52,7 +52,7 @@ CONTROL = judge(Case(output=good_output(), planted=PLANTED))
 
 
 def test_a_good_run_has_a_good_verdict(tmp_path: Path) -> None:
-    Verdict(CONTROL, [judged(good_output())]).to_file(tmp_path / "verdict.json")
+    write_reports(Verdict(CONTROL, [judged(good_output())]), tmp_path)
     told = json.loads((tmp_path / "verdict.json").read_text())
     assert told["ok"] is True
     mine = told["faults"][0]

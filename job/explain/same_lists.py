@@ -1,14 +1,46 @@
-"""The comparison of two runs' lists: scores may differ by a tolerance, and items within it may be swapped.
+"""The comparison of two lists, of which scores may differ by a tolerance, and items within it may be swapped.
 
 Only scored items may be swapped: the items that fill a short list have a fixed order. An item that the other list does
 not contain is a difference, however close its score: the rows do not distinguish a tie at the list's end from a wrong
 item.
 """
 
-from job.drills.evidence import SeenList
+from dataclasses import dataclass
+
+Offset = tuple[int, int]
+"""(log partition, offset in it)."""
 
 TOLERANCE = 1e-5
 _FILLS = frozenset({"trending", "popular"})
+
+
+@dataclass(frozen=True, slots=True)
+class SeenList:
+    """A row of recommendation_lists.
+
+    Attributes:
+        source: "scored", "fallback" or "rules".
+        fallback_reason: why no model scored it, or None.
+        model: version and hash of the bundle that scored it, or None.
+    """
+
+    partition: int
+    offset: int
+    user_id: str
+    list_version: int
+    user_seq: int
+    items: tuple[str, ...]
+    scores: tuple[float, ...]
+    reasons: tuple[str, ...]
+    written_at: int
+    source: str = "scored"
+    fallback_reason: str | None = None
+    model: str | None = None
+
+    @property
+    def at(self) -> Offset:
+        """The place in the log of the behaviour that caused the list."""
+        return self.partition, self.offset
 
 
 def difference(mine: SeenList, other: SeenList) -> str | None:

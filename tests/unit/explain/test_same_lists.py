@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from job.drills.evidence import SeenList
-from job.drills.same_lists import difference
+from job.explain.same_lists import SeenList, difference
 
 SCORES = (1.0, 0.500004, 0.5, 0.2)
 LIST = SeenList(0, 1, "u", 3, 3, ("a", "b", "c", "d"), SCORES, ("model", "because:x", "model", "model"), 1)
