@@ -71,6 +71,13 @@ def mutated(folder: Path, file: str, old: str, new: str) -> Path:
     return folder
 
 
+def rows_shown_at_once(tmp_path: Path) -> Path:
+    """The packages with sinks that show rows before their checkpoint is complete."""
+    code = mutated(tmp_path / "code", "job/topology/sinks.py", '    """Write strings', f'    """Append."""\n{AT_ONCE}')
+    (code / "udfs" / "show_early.py").write_text(SHOW_EARLY)
+    return code
+
+
 def drilled(code: Path, fault: str, tmp_path: Path) -> Verdict:
     return run_drill([FAULTS[fault]], tmp_path / "drill", lambda _: None, code=code)
 
@@ -82,9 +89,7 @@ def broken(verdict: Verdict) -> dict[str, set[str]]:
 
 
 def test_rows_that_are_shown_before_their_checkpoint(tmp_path: Path) -> None:
-    code = mutated(tmp_path / "code", "job/topology/sinks.py", '    """Write strings', f'    """Append."""\n{AT_ONCE}')
-    (code / "udfs" / "show_early.py").write_text(SHOW_EARLY)
-    found = broken(drilled(code, "kill-task-manager", tmp_path))
+    found = broken(drilled(rows_shown_at_once(tmp_path), "kill-task-manager", tmp_path))
     assert found["control"] == set()
     assert "I1" in found["kill-task-manager"]
 
