@@ -31,6 +31,7 @@ _PLAIN = re.compile(rf"^\s*import ({_NAMES})\b.*$", re.MULTILINE)
 _TORCH = re.compile(r"^(import|from) (torch|udfs\.scoring\.device)\b", re.MULTILINE)
 _WORKER = "pyflink.fn_execution.beam.beam_boot"
 """The main module of a worker process."""
+_BEAM = Path(__file__).with_name("beam_in_threads.py")
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
@@ -65,6 +66,7 @@ def pack(folder: Path, root: Path = PROJECT) -> Shipment:
     archive = folder / f"{name}.zip"
     # Written atomically, because an earlier deployment with the same code may have to be submitted again.
     with whole_file(archive, many_writers=True) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as out:
+        out.writestr(zipfile.ZipInfo("apache_beam/__init__.py", _EPOCH), _BEAM.read_text())
         out.writestr(zipfile.ZipInfo(f"{name}/__init__.py", _EPOCH), _import_all(sources))
         for path, text in sources.items():
             out.writestr(zipfile.ZipInfo(f"{name}/{path}", _EPOCH), rename_imports(text, name, path))

@@ -153,9 +153,8 @@ def test_packages_without_the_entry_point_are_refused(root: Path) -> None:
 def test_what_is_no_python_does_not_travel(root: Path, tmp_path: Path) -> None:
     (root / "udfs/x.json").write_text("{}")
     packed = pack(tmp_path / "out", root)
-    assert zipfile.ZipFile(packed.archive).namelist() == [
-        f"{packed.name}/{file}" for file in ("__init__.py", "job/main.py", "udfs/x.py")
-    ]
+    own = [f"{packed.name}/{file}" for file in ("__init__.py", "job/main.py", "udfs/x.py")]
+    assert zipfile.ZipFile(packed.archive).namelist() == ["apache_beam/__init__.py", *own]
 
 
 def test_the_entry_runs_the_packed_main(root: Path, tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_all_sizes_faults_and_kinds_of_moments_are_drawn() -> None:
     assert {len(each) for each in drawn} == {1, 2, 3}
     assert {strike.fault for each in drawn for strike in each} == set(TRAITS)
     assert {strike.recovered for each in drawn for strike in each[1:]} == {True, False}
-    assert len(set(drawn)) > 400
+    assert len(set(drawn)) > 250
     assert draw(1, 20, TRAITS) != draw(2, 20, TRAITS)
 
 
