@@ -15,7 +15,6 @@ from model.waiting import retry
 
 _VICTIM_S = 60.0
 _POLL_S = 0.1
-_NOTHING_THERE = (RecloopError, StopIteration)
 TRAITS: Mapping[str, Trait] = MappingProxyType(
     {name: Trait(fault.needs, fault.touches) for name, fault in FAULTS.items() if fault.combines}
 )
@@ -166,7 +165,7 @@ def _insistent(inject: Callable[[], Injected], name: str) -> Injected:
         DrillError: there was nothing for a minute.
     """
     try:
-        return retry(inject, _NOTHING_THERE, timeout_s=_VICTIM_S, poll_s=_POLL_S)
-    except _NOTHING_THERE as error:
+        return retry(inject, RecloopError, timeout_s=_VICTIM_S, poll_s=_POLL_S)
+    except RecloopError as error:
         msg = f"{name} found nothing to break for {_VICTIM_S:g} s: {error}"
         raise DrillError(msg) from error

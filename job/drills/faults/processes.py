@@ -10,6 +10,7 @@ import psutil
 
 from job.cluster import NotRunningError
 from job.cluster.processes import marked
+from job.cluster.running import TaskManagerProcess
 from job.drills.evidence import Expectation
 from job.drills.faults.fault import Fault, Injected
 from job.drills.footprint import kind_of
@@ -27,10 +28,10 @@ class KillTaskManager(Fault):
     name = "kill-task-manager"
 
     def inject(self, site: Site) -> Injected:
-        """Kill the first TaskManager."""
-        at_ms = now_ms()
-        pid = site.cluster.kill_task_manager(0, signal.SIGKILL)
-        return Injected(at_ms, f"TaskManager 0 (process {pid}) got SIGKILL")
+        """Kill the first TaskManager that has tasks."""
+        victim, at_ms = _busy(site), now_ms()
+        pid = site.cluster.kill_task_manager(victim.index, signal.SIGKILL)
+        return Injected(at_ms, f"{victim.name} (process {pid}) got SIGKILL")
 
 
 class KillPythonWorker(Fault):
@@ -40,15 +41,15 @@ class KillPythonWorker(Fault):
 
     def inject(self, site: Site) -> Injected:
         """Kill every worker process of one TaskManager."""
-        group, at_ms = site.cluster.task_managers()[0].pgid, now_ms()
-        workers = [process for process in marked(site.cluster.layout) if _is_worker(process, group)]
+        victim, at_ms = _busy(site), now_ms()
+        workers = [process for process in marked(site.cluster.layout) if _is_worker(process, victim.pgid)]
         if not workers:
-            msg = "score-candidates has no Python worker on TaskManager 0"
+            msg = f"score-candidates has no Python worker on {victim.name}"
             raise NotRunningError(msg)
         for worker in workers:
             with suppress(psutil.NoSuchProcess):
                 worker.kill()
-        return Injected(at_ms, f"the Python worker of TaskManager 0 ({len(workers)} processes) got SIGKILL")
+        return Injected(at_ms, f"the Python worker of {victim.name} ({len(workers)} processes) got SIGKILL")
 
 
 class FreezeTaskManager(Fault):
@@ -65,10 +66,7 @@ class FreezeTaskManager(Fault):
 
     def inject(self, site: Site) -> Injected:
         """Stop the JVM and the workers of a TaskManager that has tasks."""
-        vertices = site.rest.job(site.job_id).vertices
-        busy = {name for each in vertices for name in site.rest.task_managers_of(site.job_id, each.vertex_id)}
-        victim = next(each for each in site.cluster.task_managers() if each.resource_id in busy and each.pgid)
-        at_ms = now_ms()
+        victim, at_ms = _busy(site), now_ms()
         os.killpg(victim.pgid or 0, signal.SIGSTOP)
         self._group = victim.pgid or 0
         return Injected(at_ms, f"{victim.name} (process {victim.pid}) got SIGSTOP, and SIGCONT once the job ran again")
@@ -123,6 +121,22 @@ class KillAgainAndAgain(Fault):
             site.wait(partial(_is_registered, site, kill % number), timeout_s=_REGISTERED_S)
             site.cluster.kill_task_manager(kill % number, signal.SIGKILL)
         return Injected(at_ms, f"{number} TaskManagers in turn got SIGKILL {_KILLS} times")
+
+
+def _busy(site: Site) -> TaskManagerProcess:
+    """Return the first living TaskManager that has tasks: others are spare.
+
+    Raises:
+        NotRunningError: there is none.
+        RestError: the JobManager does not answer.
+    """
+    vertices = site.rest.job(site.job_id).vertices
+    busy = {name for each in vertices for name in site.rest.task_managers_of(site.job_id, each.vertex_id)}
+    found = next((each for each in site.cluster.task_managers() if each.resource_id in busy and each.pgid), None)
+    if found is None:
+        msg = "no TaskManager of the cluster has tasks of the job now"
+        raise NotRunningError(msg)
+    return found
 
 
 def _is_registered(site: Site, index: int) -> bool:
