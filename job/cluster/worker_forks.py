@@ -34,6 +34,7 @@ _IMPORTED = (
 _HANDSHAKE_S = 10.0
 _CREDENTIALS = struct.Struct("3i")
 _BACKLOG = 64
+_NAMESPACES = ("mnt", "net", "pid")
 
 
 def main() -> None:
@@ -76,9 +77,9 @@ def _work(connection: socket.socket) -> None:
     """Become the worker that was asked for."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     pid, user, _ = _CREDENTIALS.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-    if user != os.geteuid():
-        return
     try:
+        if user != os.geteuid() or _namespaces(pid) != _namespaces(os.getpid()):
+            return
         request = _agreed(connection)
         # In the group of its TaskManager, it is ended with it.
         os.setpgid(0, os.getpgid(pid))
@@ -87,6 +88,11 @@ def _work(connection: socket.socket) -> None:
     end_with((pid, request["parent"]))
     _become(request["environment"], request["folder"], request["arguments"])
     runpy.run_module(_WORKER, run_name="__main__", alter_sys=True)
+
+
+def _namespaces(pid: int) -> list[str]:
+    """Return what decides which files and addresses a process sees: a fork sees those of this process."""
+    return [os.readlink(f"/proc/{pid}/ns/{name}") for name in _NAMESPACES]  # noqa: PTH115 - it points nowhere
 
 
 def _agreed(connection: socket.socket) -> Any:

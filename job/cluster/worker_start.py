@@ -1,8 +1,8 @@
 """The start of a Python worker as a fork: `python -I -S worker_start.py FOLDER PYTHON OTHERWISE ARGUMENT...`.
 
 FOLDER is that of the server (`job.cluster.worker_forks`), PYTHON the one that its forks run. Where the job names
-another one, or the server does not answer at once, Flink's own script OTHERWISE starts the worker. This process lives
-as long as the worker, as Flink ends it to end the worker.
+another one, libraries are preloaded, or the server does not answer at once, Flink's own script OTHERWISE starts the
+worker. This process lives as long as the worker, as Flink ends it to end the worker.
 
 It imports only the standard library and is run by its path, so it starts in a few hundredths of a second.
 """
@@ -27,9 +27,10 @@ def main(folder: str, python: str, otherwise: str, *arguments: str) -> None:
         "arguments": arguments,
         "parent": os.getppid(),
     }
-    wanted = os.environ.get("python", python)  # noqa: SIM112 - the name is Flink's
+    # A fork has the libraries that its server was started with. (The name of the variable is Flink's.)
+    is_like_server = os.environ.get("python", python) == python and "LD_PRELOAD" not in os.environ  # noqa: SIM112
     with socket.socket(socket.AF_UNIX) as connection:
-        if wanted == python and _is_taken(connection, folder, json.dumps(request).encode() + b"\n"):
+        if is_like_server and _is_taken(connection, folder, json.dumps(request).encode() + b"\n"):
             connection.settimeout(None)
             connection.recv(1)  # nothing comes until the worker ends
             return

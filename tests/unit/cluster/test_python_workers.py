@@ -100,6 +100,21 @@ def test_a_starter_that_gave_up_gets_no_worker(layout: Layout, server: psutil.Pr
     assert wait_until(lambda: not server.children(), timeout_s=_LONG_S, poll_s=0.05)
 
 
+def test_a_starter_in_another_network_or_with_other_libraries_gets_no_fork(
+    layout: Layout, server: psutil.Process, tmp_path: Path
+) -> None:
+    start(layout, tmp_path / "log", "--id=8", LD_PRELOAD="").wait(_LONG_S)
+    assert (layout.root / "otherwise").read_text() == "--id=8\n"
+    (layout.root / "otherwise").unlink()
+    apart = ["unshare", "--map-root-user", "--net"]
+    if subprocess.run([*apart, "true"], check=False, capture_output=True).returncode:
+        return  # the kernel lets nobody make namespaces here
+    environ = {**os.environ, "BOOT_LOG_DIR": str(tmp_path / "log"), "python": sys.executable}
+    subprocess.run([*apart, layout.conf / "pyflink-udf-runner.sh", "--id=9"], env=environ, check=True)
+    assert (layout.root / "otherwise").read_text() == "--id=9\n"
+    (layout.root / "otherwise").unlink()
+
+
 @pytest.mark.parametrize("python", [sys.executable, "/usr/bin/another-python"])
 def test_flinks_own_script_starts_workers_without_a_server_and_those_of_another_python(
     tmp_path: Path, layout: Layout, server: psutil.Process, python: str
