@@ -20,6 +20,7 @@ PLACES = {
     "job/cluster/lifecycle.py": MARKED,
     "job/cluster/processes.py": MARKED,
     "job/cluster/supervisor.py": MARKED,
+    "job/cluster/worker_forks.py": MARKED,
     "job/demo.py": MARKED,
     "job/deployment/leftovers.py": "files that a line of a history names, in the folder of deployments",
     "job/drills/drill.py": MARKED,

@@ -16,6 +16,8 @@ from job.cluster.layout import PYTHON_WORKERS, Layout
 from job.cluster.python_workers import server_command, write_runner
 from model.waiting import wait_until
 
+pytestmark = pytest.mark.heavy
+
 _LONG_S = 60.0
 
 

@@ -8,6 +8,8 @@ import pytest
 
 from job.deployment.shipping import pack
 
+pytestmark = pytest.mark.heavy
+
 _INSIDE = "_pemja"
 _FLINK = """
 import sys
