@@ -11,17 +11,34 @@ from importlib.machinery import PathFinder
 from importlib.util import module_from_spec
 from pathlib import Path
 
-try:
-    import_module("_pemja")  # only the interpreter inside a TaskManager's JVM has it
-except ImportError:
-    pass
-else:
-    msg = "operators in thread mode run without Apache Beam"
-    raise ImportError(msg)
 
-_installed = PathFinder.find_spec(__name__, [path for path in sys.path if not Path(path).name.startswith("recloop_")])
-if _installed is None or _installed.loader is None:
-    msg = "Apache Beam is not installed here: install apache-flink again"
-    raise ImportError(msg)
-sys.modules[__name__] = module_from_spec(_installed)
-_installed.loader.exec_module(sys.modules[__name__])
+def _become_installed(name: str) -> None:
+    """Put the installed package in the place of this one.
+
+    Raises:
+        ImportError: this is the interpreter of a TaskManager's JVM, or no Beam is installed.
+    """
+    if _is_in_task_manager():
+        msg = "operators in thread mode run without Apache Beam"
+        raise ImportError(msg)
+    # The code of other deployments may be on the path too.
+    paths = [path for path in sys.path if not Path(path).name.startswith("recloop_")]
+    found = PathFinder.find_spec(name, paths)
+    if found is None or found.loader is None:
+        msg = "Apache Beam is not installed here: install apache-flink again"
+        raise ImportError(msg)
+    sys.modules[name] = module_from_spec(found)
+    found.loader.exec_module(sys.modules[name])
+
+
+def _is_in_task_manager() -> bool:
+    """Return whether this interpreter is inside a JVM: only there is PEMJA's own module."""
+    try:
+        import_module("_pemja")
+    except ImportError:
+        return False
+    return True
+
+
+if __name__ == "apache_beam":
+    _become_installed(__name__)
