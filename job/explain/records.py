@@ -1,6 +1,6 @@
 """The rows of one user that an explanation starts from: a list, the list before it, and the behaviours up to it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,8 @@ _ALL_BEHAVIORS = f"""
 SELECT {_NAMES}, "timestamp", event_id, request_id, "position", appended_at FROM user_behavior"""
 _APPLIED_ORDER = "epoch, written_at, log_partition, log_offset"
 _BEHAVIORS = f"{_ALL_BEHAVIORS} WHERE user_id = ? ORDER BY {_APPLIED_ORDER}"
-_TRENDS = "SELECT items, strengths FROM trend_snapshots WHERE snapshot_id = ?"
+_ALL_TRENDS = "SELECT snapshot_id, items, strengths FROM trend_snapshots"
+_TRENDS = f"{_ALL_TRENDS} WHERE snapshot_id = ?"
 
 
 class ExplainError(RecloopError):
@@ -122,18 +123,8 @@ def read_records(tables: Path, user_id: str, at: tuple[int, int] | None) -> Reco
         previous = _lists(rows(_PREVIOUS, user_id, of_list.list_version - 1))
         behaviors = [_converted(row, BehaviorRecord) for row in rows(_BEHAVIORS, user_id)]
         trends = rows(_TRENDS, of_list.trend_snapshot) if of_list.trend_snapshot is not None else []
-    if of_list.list_version > 1 and not previous:
-        msg = f"version {of_list.list_version - 1} of user {user_id}'s list is not in the tables: only it is recorded"
-        raise ExplainError(msg)
-    if of_list.trend_snapshot is not None and not trends:
-        msg = f"trend snapshot {of_list.trend_snapshot}, which the list was blended with, is not in the tables"
-        raise ExplainError(msg)
-    return Recorded(
-        made=of_list,
-        previous=previous[0] if previous else None,
-        behaviors=tuple(_up_to(behaviors, of_list)),
-        trends=_snapshot(of_list.trend_snapshot, trends),
-    )
+    snapshots = {of_list.trend_snapshot: _snapshot(trends[0])} if trends else {}
+    return _recorded(of_list, previous[0] if previous else None, behaviors, snapshots)
 
 
 def read_all(tables: Path) -> Iterator[Recorded]:
@@ -144,21 +135,45 @@ def read_all(tables: Path) -> Iterator[Recorded]:
         TablesError: see `job.tables.duck.query`.
     """
     with duck.connect(tables) as connection:
-        made = _lists(duck.run(connection, f"{_ALL_LISTS} ORDER BY user_id, list_version").records())
-        rows = duck.run(connection, f"{_ALL_BEHAVIORS} ORDER BY {_APPLIED_ORDER}").records()
-        trends = {
-            row["snapshot_id"]: _snapshot(row["snapshot_id"], [row])
-            for row in duck.run(connection, "SELECT snapshot_id, items, strengths FROM trend_snapshots").records()
-        }
-    behaviors: dict[str, list[BehaviorRecord]] = {}
-    for row in rows:
-        behaviors.setdefault(row["user_id"], []).append(_converted(row, BehaviorRecord))
+
+        def rows(sql: str) -> list[dict[str, Any]]:
+            return duck.run(connection, sql).records()
+
+        made = _lists(rows(f"{_ALL_LISTS} ORDER BY user_id, list_version"))
+        behaviors: dict[str, list[BehaviorRecord]] = {}
+        for row in rows(f"{_ALL_BEHAVIORS} ORDER BY {_APPLIED_ORDER}"):
+            behaviors.setdefault(row["user_id"], []).append(_converted(row, BehaviorRecord))
+        with_trends = any(each.trend_snapshot is not None for each in made)
+        trends = {row["snapshot_id"]: _snapshot(row) for row in (rows(_ALL_TRENDS) if with_trends else ())}
     previous: dict[str, ListRecord] = {}
     for each in made:
-        mine = tuple(_up_to(behaviors.get(each.user_id, []), each))
-        snapshot = None if each.trend_snapshot is None else trends[each.trend_snapshot]
-        yield Recorded(each, previous.get(each.user_id), mine, snapshot)
+        yield _recorded(each, previous.get(each.user_id), behaviors.get(each.user_id, []), trends)
         previous[each.user_id] = each
+
+
+def _recorded(
+    made: ListRecord,
+    previous: ListRecord | None,
+    behaviors: list[BehaviorRecord],
+    trends: Mapping[int | None, TrendSnapshot],
+) -> Recorded:
+    """Return the rows of a list, of which none is missing.
+
+    Raises:
+        ExplainError: one is.
+    """
+    if made.list_version != (previous.list_version if previous else 0) + 1:
+        msg = f"version {made.list_version - 1} of user {made.user_id}'s list is not in the tables: only it is recorded"
+        raise ExplainError(msg)
+    if made.trend_snapshot is not None and made.trend_snapshot not in trends:
+        msg = f"trend snapshot {made.trend_snapshot}, which the list was blended with, is not in the tables"
+        raise ExplainError(msg)
+    return Recorded(
+        made=made,
+        previous=previous,
+        behaviors=tuple(_up_to(behaviors, made)),
+        trends=None if made.trend_snapshot is None else trends[made.trend_snapshot],
+    )
 
 
 def _lists(rows: list[dict[str, Any]]) -> list[ListRecord]:
@@ -194,7 +209,6 @@ def _up_to(behaviors: list[BehaviorRecord], made: ListRecord) -> list[BehaviorRe
     return found
 
 
-def _snapshot(number: int | None, rows: list[dict[str, Any]]) -> TrendSnapshot | None:
-    if number is None:
-        return None
-    return TrendSnapshot(snapshot_id=number, strengths=dict(zip(rows[0]["items"], rows[0]["strengths"], strict=True)))
+def _snapshot(row: dict[str, Any]) -> TrendSnapshot:
+    strengths = dict(zip(row["items"], row["strengths"], strict=True))
+    return TrendSnapshot(snapshot_id=row["snapshot_id"], strengths=strengths)
