@@ -149,10 +149,10 @@ def _show(verdict: Verdict, out: Path, seconds: float) -> None:
         table.add_row(*cells(run)[: -len(QUESTIONS)], broken or "none")
     console.print(table)
     if found := list(measured(verdict.faults)):
-        seconds = Table(*TIMES_COLUMNS)
+        times = Table(*TIMES_COLUMNS)
         for each in found:
-            seconds.add_row(*each.cells())
-        console.print(seconds)
+            times.add_row(*each.cells())
+        console.print(times)
     for line in (line for run in runs for line in complaints(run)):
         console.print(line, style="red")
     answer = ("Everything holds", "green") if verdict.ok else ("Not everything holds", "red")

@@ -1,7 +1,8 @@
 """Every list of a job is made again from the log and the rows; one that was changed is found."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,13 @@ from job.settings.job_settings import JobSettings
 from job.settings.planned_job import JobPlan, PlannedJob
 from job.topology.rules import action_table, list_rules, parsing_rules, profile_rules
 from model.records import UserBehavior
-from tests.unit.tables.rows import HOUR, Row, commit
+from tests.unit.tables.rows import HOUR, commit
 from udfs.attempt import EPOCHS_A_DEPLOYMENT
 from udfs.elements import LoggedBehavior, ScoredBehavior
 from udfs.lists.list_rows import recommendation_list_row
 from udfs.lists.user_list import Fallbacks, Policy, UserList, update
 from udfs.log.file_log import FileLogReader
-from udfs.log.parsing import parse
+from udfs.log.parsing import LogRecord, parse
 from udfs.users.behavior_row import user_behavior_row
 from udfs.users.profile import UserProfile, apply, snapshot
 
@@ -56,13 +57,14 @@ class Made:
                 UserBehavior(f"u{n % USERS}", "click", f"i{n * 7 % 11}", 1_700_000_000_000 + n * 1_000)
                 for n in range(BEHAVIORS)
             )
-        self.behaviors, self.lists = self._made(folder / "log")
+        with closing(FileLogReader(folder / "log")) as log:
+            self.behaviors, self.lists = self._made(log.poll(0, 0, b"", 1_000).records)
 
-    def _made(self, log: Path) -> tuple[list[Row], list[dict[str, Any]]]:
+    def _made(self, records: Sequence[LogRecord]) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         actions = action_table(self.settings)
         profiles, lists = dict[str, UserProfile](), dict[str, UserList]()
         behavior_rows, list_rows = [], []
-        for record in FileLogReader(log).poll(0, 0, b"", 1_000).records:
+        for record in records:
             behavior = parse(record, parsing_rules(self.settings, actions), newest_ms=0, now_ms=2**53)
             assert isinstance(behavior, LoggedBehavior)
             user, rules = behavior.user_id, profile_rules(self.settings, actions)
