@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 
 def test_a_job_comes_back_from_faults_that_overlap_and_follow_each_other(tmp_path: Path) -> None:
-    fault = named("model-raises +0.5 kill-python-worker >0.3 kill-task-manager")
+    fault = named("kill-python-worker +0.5 kill-task-manager >0.3 model-raises")
     verdict = run_drill([fault], tmp_path / "drill", lambda _: None, CHAOS)
     assert verdict.ok, [line for run in (verdict.control, *verdict.faults) for line in complaints(run)]
     (judged,) = verdict.faults
@@ -25,7 +25,7 @@ def test_a_job_comes_back_from_faults_that_overlap_and_follow_each_other(tmp_pat
 
 def test_the_part_that_breaks_a_job_is_found(tmp_path: Path) -> None:
     code = rows_shown_at_once(tmp_path)
-    fault = named("model-raises +1.5 kill-task-manager")
+    fault = named("model-raises >0.5 kill-task-manager")
     verdict = run_drill([fault], tmp_path / "drill", lambda _: None, CHAOS, code=code)
     assert not verdict.ok
     (told,) = json.loads((tmp_path / "drill" / "verdict.json").read_text())["faults"]
