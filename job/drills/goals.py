@@ -41,7 +41,7 @@ class Times:
 
     @property
     def reached(self) -> bool:
-        """Whether the goal is reached."""
+        """True if the median is within the goal."""
         return self.median_s <= self.goal_s
 
     def to_json(self) -> dict[str, object]:

@@ -52,7 +52,7 @@ class Made:
             tables=TableSettings(folder=self.tables),
         )
         self.deployments = OnlyDeployment(PlannedJob(self.settings, JobPlan(number=1)))
-        with LogWriter(folder / "log") as writer:
+        with LogWriter(folder / "log", 1) as writer:
             writer.append(
                 UserBehavior(f"u{n % USERS}", "click", f"i{n * 7 % 11}", 1_700_000_000_000 + n * 1_000)
                 for n in range(BEHAVIORS)
