@@ -15,12 +15,9 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 
 def test_a_job_comes_back_from_faults_that_overlap_and_follow_each_other(tmp_path: Path) -> None:
-    fault = named("kill-python-worker +0.5 kill-task-manager >0.3 model-raises")
+    fault = named("kill-compactor +0.5 kill-python-worker >0.3 kill-task-manager")
     verdict = run_drill([fault], tmp_path / "drill", lambda _: None, CHAOS)
     assert verdict.ok, [line for run in (verdict.control, *verdict.faults) for line in complaints(run)]
-    (judged,) = verdict.faults
-    assert judged.rows["lists made again"] > 0
-    assert judged.findings["I3"].holds
 
 
 def test_the_part_that_breaks_a_job_is_found(tmp_path: Path) -> None:
