@@ -4,7 +4,10 @@ from msgspec import Struct, field
 
 
 class Checkpoint(Struct, frozen=True):
-    """A checkpoint; `path` is None until it is complete, `acknowledged_ms` until a task has done its part."""
+    """A checkpoint; `path` is None until it is complete, `acknowledged_ms` until a task has done its part.
+
+    `acknowledged` is the number of subtasks that have done it.
+    """
 
     checkpoint_id: int = field(name="id")
     status: str
@@ -16,6 +19,8 @@ class Checkpoint(Struct, frozen=True):
     failure: str | None = field(name="failure_message", default=None)
     is_discarded: bool = field(name="discarded", default=False)
     acknowledged_ms: int | None = field(name="latest_ack_timestamp", default=None)
+    subtasks: int = field(name="num_subtasks", default=0)
+    acknowledged: int = field(name="num_acknowledged_subtasks", default=0)
 
     @property
     def completed_ms(self) -> int:

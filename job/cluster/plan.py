@@ -25,7 +25,7 @@ from job.cluster.layout import (
 )
 from job.cluster.ports import HA_PORT_NAMES, PORT_NAMES
 from job.cluster.python_workers import RUNNER_FOLDER, server_command
-from job.cluster.spec import ClusterSpec
+from job.cluster.spec import ClusterSpec, ProcessSettings
 from job.cluster.state_files import read_state_file, state_file_error
 from model.files import replace_file
 
@@ -44,6 +44,7 @@ class StartedSpec(Struct, frozen=True):
     standby_port: int | None = None
     zookeeper_port: int | None = None
     metrics_port: int = 0
+    processes: dict[str, ProcessSettings] = field(default_factory=dict)
 
 
 def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
@@ -58,6 +59,7 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
         **{task_manager_name(index): without_gpu for index in range(spec.task_managers)},
         **{gpu_task_manager_name(index): with_gpu for index in range(len(spec.gpus.devices))},
     }
+    task_managers = {name: {**own, **_settings(spec, name).extra_config} for name, own in task_managers.items()}
     commands = {
         **_job_managers(java, layout, configuration, spec),
         **{name: task_manager_command(java, layout, configuration, name, own) for name, own in task_managers.items()},
@@ -70,7 +72,7 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
     plan = [
         {
             "name": name,
-            "argv": argv,
+            "argv": [*_settings(spec, name).before, *argv],
             "environment": environments.get(name, {}),
             "scratch": str(layout.scratch(name)),
             "out": str(layout.out(name)),
@@ -80,8 +82,17 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
     replace_file(layout.plan, json.dumps(plan, indent=1).encode())
     remembered = (*PORT_NAMES, *HA_PORT_NAMES, "task_managers", "high_availability")
     settings = {name: getattr(spec, name) for name in remembered}
-    others = {"extra_config": dict(spec.extra_config), "jars": list(map(str, spec.jars)), "gpus": asdict(spec.gpus)}
+    others = {
+        "extra_config": dict(spec.extra_config),
+        "jars": list(map(str, spec.jars)),
+        "gpus": asdict(spec.gpus),
+        "processes": {name: asdict(each) for name, each in spec.processes.items()},
+    }
     replace_file(layout.settings, json.dumps(settings | others, indent=1).encode())
+
+
+def _settings(spec: ClusterSpec, name: str) -> ProcessSettings:
+    return spec.processes.get(name, ProcessSettings())
 
 
 def _job_managers(
@@ -139,6 +150,7 @@ def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
         standby_port=started.standby_port,
         zookeeper_port=started.zookeeper_port,
         metrics_port=started.metrics_port,
+        processes=started.processes,
     )
 
 

@@ -31,6 +31,19 @@ _REFUSED = {
 
 
 @dataclass(frozen=True)
+class ProcessSettings:
+    """What a single process of a cluster has of its own.
+
+    Attributes:
+        before: words put before its command, of a program that becomes the command: `("nsenter", "--net=PATH")`.
+        extra_config: Flink settings of a TaskManager that override the cluster's.
+    """
+
+    before: tuple[str, ...] = ()
+    extra_config: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class ClusterSpec:
     """The wanted local cluster.
 
@@ -49,6 +62,7 @@ class ClusterSpec:
         metrics_port: port that Prometheus reads the metrics at; None takes the one used last here, or a free one; 0: no
             metrics are collected.
         json_logs: whether every process of Flink's writes its log also as JSON lines, to `logs/NAME.log.jsonl`.
+        processes: what single processes have of their own, by name, such as taskmanager-0.
 
     Raises:
         SettingRefusedError: for a number or a key that cannot work.
@@ -67,6 +81,7 @@ class ClusterSpec:
     zookeeper_port: int | None = None
     metrics_port: int | None = None
     json_logs: bool = False
+    processes: Mapping[str, ProcessSettings] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directory", Path(self.directory).absolute())
