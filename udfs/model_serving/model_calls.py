@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple
 
 from udfs.elements import FallbackReason
-from udfs.flink.worker_life import end_for_hung_call
+from udfs.flink.worker_life import end_for_hung_call, end_for_lack_of_memory
 from udfs.model_serving.circuit import Circuit, CircuitRules
 from udfs.model_serving.model_thread import Answer, ModelThread, Question
+from udfs.model_serving.out_of_memory import OutOfMemory
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +49,8 @@ class ModelCalls(Generic[Question, Answer]):
     hung call may then be in `score` beside its successors, and its late answer is dropped. The circuit's cool-downs
     bound the number of such calls: at most 8 within 30 s.
 
-    `on_failure` is called with the model's own exceptions, `on_hang` when a call hangs.
+    `on_failure` is called with the model's own exceptions, `on_hang` when a call hangs, `on_lack` when the model had
+    memory and finds none any more.
     """
 
     def __init__(
@@ -57,11 +59,14 @@ class ModelCalls(Generic[Question, Answer]):
         rules: CallRules,
         on_failure: Callable[[BaseException], None],
         on_hang: Callable[[], None] = end_for_hung_call,
+        on_lack: Callable[[], None] = end_for_lack_of_memory,
     ) -> None:
         self._score = score
         self._rules = rules
         self._on_failure = on_failure
         self._on_hang = on_hang
+        self._on_lack = on_lack
+        self._memory = OutOfMemory()
         self._circuit = Circuit(rules.circuit)
         self._thread = ModelThread(score)
         self._overdue: asyncio.Future[Sequence[Answer | Exception]] | None = None
@@ -126,7 +131,10 @@ class ModelCalls(Generic[Question, Answer]):
         if self._circuit.is_open:
             _log.warning("the model answers in time again")
         self._circuit.in_time()
-        return FallbackReason.MODEL_ERROR if self._note_failure(call) else call.result()
+        if self._note_failure(call):
+            return FallbackReason.MODEL_ERROR
+        self._memory.answered()
+        return call.result()
 
     def _miss(self, call: "asyncio.Future[Sequence[Answer | Exception]]", deadline_s: float, now: float) -> None:
         """Note that the call is late: its answer is dropped, but its end is watched for."""
@@ -141,4 +149,6 @@ class ModelCalls(Generic[Question, Answer]):
         if call.cancelled() or (error := call.exception()) is None:
             return False
         self._on_failure(error)
+        if self._memory.is_for_good(error):
+            self._on_lack()
         return True

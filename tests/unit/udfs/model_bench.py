@@ -49,7 +49,14 @@ class Bench:
         self.model = Model()
         self.failures: list[BaseException] = []
         self.hangs: list[float] = []
-        self.calls = ModelCalls(self.model, rules, self.failures.append, lambda: self.hangs.append(loop.now_s))
+        self.lacks: list[float] = []
+        self.calls = ModelCalls(
+            self.model,
+            rules,
+            self.failures.append,
+            on_hang=lambda: self.hangs.append(loop.now_s),
+            on_lack=lambda: self.lacks.append(loop.now_s),
+        )
         self.batcher = MicroBatcher(self.calls, batches)
 
     def ask(self, *questions: int) -> "asyncio.Task[list[Answered[int]]]":

@@ -59,6 +59,43 @@ def test_after_an_error_the_model_scores_again() -> None:
     on_a_loop(script)
 
 
+NO_MEMORY = (
+    MemoryError(),
+    RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 16777216 bytes. Error code 12"),
+    RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+)
+
+
+@pytest.mark.parametrize("error", NO_MEMORY)
+def test_a_model_that_had_memory_and_finds_none_three_times_in_a_row_has_its_process_ended(error: Exception) -> None:
+    async def script(bench: Bench) -> None:
+        for row in (2, 3):
+            bench.model.error = None
+            await bench.ask(1)
+            bench.model.error = error
+            for _ in range(row):
+                assert bench.lacks == []
+                assert failures(await bench.ask(2)) == {FallbackReason.MODEL_ERROR}
+        assert len(bench.lacks) == 1
+
+    on_a_loop(script)
+
+
+@pytest.mark.parametrize(("answers", "error"), [(0, MemoryError()), (1, RuntimeError("the shapes do not fit"))])
+def test_another_process_would_not_help_a_model_that_never_had_memory_or_fails_otherwise(
+    answers: int, error: Exception
+) -> None:
+    async def script(bench: Bench) -> None:
+        for _ in range(answers):
+            await bench.ask(1)
+        bench.model.error = error
+        for _ in range(5):
+            assert failures(await bench.ask(2)) == {FallbackReason.MODEL_ERROR}
+        assert bench.lacks == []
+
+    on_a_loop(script)
+
+
 def test_an_error_of_a_late_call_is_reported_too() -> None:
     async def script(bench: Bench) -> None:
         bench.model.error = ValueError("broken")
