@@ -22,7 +22,10 @@ setup(
     license_files=["LICENSE", "NOTICE"],
     python_requires=">=3.11,<3.13",
     packages=find_packages(include=["job*", "udfs*", "model*"]),
-    package_data={"job.page": ["templates/*", "static/*", "static/vendor/*/*"]},
+    package_data={
+        "job.drills": ["shifted_clock.c"],
+        "job.page": ["templates/*", "static/*", "static/vendor/*/*"],
+    },
     install_requires=_requirements("base"),
     extras_require={name: _requirements(name) for name in ("models", "pictures", "serve")},
     entry_points={"console_scripts": ["recloop=job.cli:main"]},

@@ -153,6 +153,8 @@ def _show(verdict: Verdict, out: Path, seconds: float) -> None:
         for each in found:
             times.add_row(*each.cells())
         console.print(times)
+    for run in (run for run in runs if run.is_skipped):
+        console.print(f"{run.name} was left out: {run.description}", style="yellow", highlight=False)
     for line in (line for run in runs for line in complaints(run)):
         console.print(line, style="red")
     answer = ("Everything holds", "green") if verdict.ok else ("Not everything holds", "red")

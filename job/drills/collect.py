@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from job.cluster import FlinkRest
 from job.cluster.uris import as_uri
@@ -26,8 +26,10 @@ from job.tables import duck
 from job.tables.schema import TABLES
 from udfs.log.file_log import FileLogReader, partition_file
 
+_Row = TypeVar("_Row", SeenBehavior, SeenList, SeenLetter)
 IDLE_MS = 500
 """A job has caught up with its log when records are processed within this time after they were appended."""
+_WRONG_CLOCK_MS = 43_200_000
 _JUDGED = ("user_behavior", "recommendation_lists", "prediction_results", "dead_letters")
 
 _BEHAVIORS = """
@@ -86,6 +88,20 @@ def with_made_again(output: Output, tables: Path, deployments: Deployments) -> O
         for found in differences
     )
     return replace(output, made_again=len(made), unequal=tuple(unequal))
+
+
+def by_one_clock(output: Output, injected_ms: int, now_ms: int) -> Output:
+    """Return the tables with the rows of clocks that were a day wrong stamped with the moment of the fault."""
+
+    def stamped(rows: tuple[_Row, ...]) -> tuple[_Row, ...]:
+        wrong = [abs(row.written_at - now_ms) > _WRONG_CLOCK_MS for row in rows]
+        return tuple(
+            replace(row, written_at=injected_ms) if is_wrong else row for row, is_wrong in zip(rows, wrong, strict=True)
+        )
+
+    return replace(
+        output, behaviors=stamped(output.behaviors), lists=stamped(output.lists), letters=stamped(output.letters)
+    )
 
 
 def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:

@@ -21,7 +21,8 @@ from job.drills.report import FILES, write_reports
 from job.drills.run import run_control, run_faults
 from job.drills.site import Setup
 from job.drills.smallest import smallest_failing
-from job.drills.verdict import CONTROL, Case, Judged, Verdict, judge, not_injected
+from job.drills.surroundings import clear
+from job.drills.verdict import CONTROL, Case, Judged, Verdict, judge, not_injected, skipped
 from model.errors import RecloopError
 from model.folders import FolderKind, claim_folder
 
@@ -54,11 +55,13 @@ def run_drill(
     """
     out = out.absolute()
     make_room(out)
-    planned = plan(faults)
+    left_out = [skipped(fault.name, why) for fault in faults if (why := fault.unavailable())]
+    planned = plan([fault for fault in faults if fault.name not in {each.name for each in left_out}])
     setup = replace(prepare(scale, planned, out / _SETUP, report), code=code)
     control = run_control(setup, out / CONTROL, _about(CONTROL, report))
     judged = list(_judged(setup, planned, control, out, report))
     judged = [each if each.ok else _with_smallest(each, setup, control, out, report) for each in judged]
+    judged += left_out
     verdict = Verdict(judge(Case(output=control, planted=setup.log.planted)), judged, environment(scale))
     write_reports(verdict, out)
     return verdict
@@ -91,6 +94,7 @@ def make_room(out: Path) -> None:
     runs = (*out.glob(f"{_RUN}*"), *out.glob("kill-task-manager"), *(run for each in smaller for run in each.iterdir()))
     for folder in (out / _SETUP, out / CONTROL, *runs, *smaller):
         stop(folder / "cluster")
+        clear(folder)
         shutil.rmtree(folder, ignore_errors=True)
     for name in FILES:
         (out / name).unlink(missing_ok=True)

@@ -10,13 +10,14 @@ from job.cluster.layout import Layout
 from job.cluster.processes import marked
 from job.drills.evidence import Footprint
 
+WORKER = "Python worker"
 _KINDS = {
     "TaskManagerRunner": "TaskManager",
     "ClusterEntrypoint": "JobManager",
     "QuorumPeer": "ZooKeeper",
-    "beam_boot": "Python worker",
-    "worker_start.py": "Python worker",
-    "worker_forks": "Python worker",
+    "beam_boot": WORKER,
+    "worker_start.py": WORKER,
+    "worker_forks": WORKER,
     "supervisor.py": "supervisor",
 }
 """A part of a command line -> the kind of process; all others count as one kind."""

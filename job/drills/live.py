@@ -12,6 +12,7 @@ from job.deployment.keep_running import keep_running
 from job.drills.errors import DrillError
 from job.drills.feeder import Feeder
 from job.drills.site import MODEL, Needs, Setup, Site
+from job.drills.surroundings import Surroundings, surroundings
 from job.drills.watcher import Watcher
 from job.settings.groups import FlinkSettings, ListSettings, LogSettings, ScoringSettings, TableSettings
 from job.settings.job_settings import JobSettings
@@ -39,15 +40,10 @@ def live_site(setup: Setup, folder: Path, needs: Needs, report: Progress) -> Ite
     """
     scale = setup.scale
     setup.gate.open()
-    spec = ClusterSpec(
-        folder / "cluster",
-        task_managers=scale.parallelism,
-        extra_config=WATCHED,
-        high_availability=needs is Needs.HIGH_AVAILABILITY,
-    )
     settings = _settings(setup, folder, needs)
     with (
-        trial_cluster(spec, report=report) as cluster,
+        surroundings(needs, folder, scale.parallelism) as around,
+        trial_cluster(_spec(setup, folder, needs, around), report=report) as cluster,
         FlinkRest(cluster.rest_url) as rest,
         Feeder(setup.log, folder / "log", scale.rate) as feeder,
     ):
@@ -55,6 +51,17 @@ def live_site(setup: Setup, folder: Path, needs: Needs, report: Progress) -> Ite
         keep_running(cluster, _JOB_NAME)
         with Watcher(cluster.rest_url, _JOB_NAME, deployed.job_id) as watcher:
             yield Site(cluster, rest, settings, setup, watcher, feeder, report)
+
+
+def _spec(setup: Setup, folder: Path, needs: Needs, around: Surroundings) -> ClusterSpec:
+    return ClusterSpec(
+        folder / "cluster",
+        task_managers=setup.scale.parallelism,
+        extra_config={**WATCHED, **around.extra_config},
+        high_availability=needs is Needs.HIGH_AVAILABILITY,
+        metrics_port=around.metrics_port,
+        processes=around.processes,
+    )
 
 
 def _settings(setup: Setup, folder: Path, needs: Needs) -> JobSettings:

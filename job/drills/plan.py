@@ -43,4 +43,4 @@ def plan(faults: Sequence[Fault]) -> Plan:
         for start, end in pairwise(cuts):
             runs.append(tuple((fault, segment) for segment, fault in enumerate(mine[start:end])))
     flooded = next((segment for run in runs for fault, segment in run if fault.flooded), None)
-    return Plan(tuple(runs), max(map(len, runs)), flooded)
+    return Plan(tuple(runs), max(map(len, runs), default=1), flooded)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from job.cluster import RestError
 from job.cluster.running import Progress
-from job.drills.collect import IDLE_MS, caught_up_ms, count_reprocessed, read_output, with_made_again
+from job.drills.collect import IDLE_MS, by_one_clock, caught_up_ms, count_reprocessed, read_output, with_made_again
 from job.drills.errors import DrillError
 from job.drills.evidence import CompletedCheckpoint, Footprint, Output, Recovery, Restore
 from job.drills.faults import Fault, Injected
@@ -17,7 +17,7 @@ from job.drills.feeder import Fed, has_same_bytes
 from job.drills.footprint import footprint
 from job.drills.live import cause_of_failure, feed_at_once, live_site, settle, wait_for_moment
 from job.drills.recovery_judges import growth
-from job.drills.site import Needs, Setup, Site
+from job.drills.site import Needs, Setup, Site, now_ms
 from job.drills.uncommitted import uncommitted_behaviors
 from job.drills.watcher import Sample, outage
 from job.explain.inputs import Deployments
@@ -115,7 +115,7 @@ def _run_fault(site: Site, fault: Fault, segment: int) -> FaultRun:
     site.feeder.finish()
     after = _at_rest(site, fault, before) if is_back and settle(site) else None
     fed, samples = site.feeder.fed[fed_before:], site.watcher.samples[sampled_before:]
-    output = read_output(site.settings.log.folder, site.tables)
+    output = by_one_clock(read_output(site.settings.log.folder, site.tables), injected.at_ms, now_ms())
     if not fault.expects.scores:
         deployments = Deployments(site.cluster.directory / "deployments", site.settings.job_name)
         output = with_made_again(output, site.tables, deployments)

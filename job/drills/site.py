@@ -34,6 +34,9 @@ class Needs(StrEnum):
     PLAIN = "plain"
     REGISTRY = "registry"
     HIGH_AVAILABILITY = "ha"
+    SMALL_DISKS = "small disks"
+    NETWORK = "network"
+    CLOCKS = "clocks"
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +101,11 @@ class Site:
     def count(self, sql: str) -> int:
         """Return the number that a query over the tables gives."""
         return int(str(duck.query(self.tables, sql).rows[0][0]))
+
+    def in_segment(self) -> str:
+        """Return the SQL condition that rows are of records of the present segment."""
+        starts = enumerate(self.setup.log.start(self.segment))
+        return " OR ".join(f"(log_partition = {partition} AND log_offset >= {start})" for partition, start in starts)
 
     def checkpoints(self) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:
         """Return the present job's completed checkpoints, and its newest restore."""

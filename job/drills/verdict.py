@@ -70,6 +70,11 @@ class Judged:
         """True if no finding is broken."""
         return all(finding.holds is not False for finding in self.findings.values())
 
+    @property
+    def is_skipped(self) -> bool:
+        """True if no question applies, as the machine does not allow the fault."""
+        return all(finding.holds is None for finding in self.findings.values())
+
     def to_json(self) -> dict[str, object]:
         """Return the object in verdict.json; times are seconds from the fault."""
         return {
@@ -154,6 +159,11 @@ def not_injected(name: str, why: str) -> Judged:
     skipped = Finding.not_applicable("the fault was not injected")
     findings = dict.fromkeys(QUESTIONS, skipped) | {"I7": Finding.of([f"does not count: {why}"])}
     return Judged(name, why, None, {}, 0, 0, 0, findings)
+
+
+def skipped(name: str, why: str) -> Judged:
+    """Return the judgement on a fault that the machine does not allow: no question applies."""
+    return Judged(name, why, None, {}, 0, 0, 0, dict.fromkeys(QUESTIONS, Finding.not_applicable(why)))
 
 
 def judge(case: Case) -> Judged:

@@ -29,6 +29,7 @@ PLACES = {
     "job/drills/faults/registries.py": MARKED,
     "job/drills/gate.py": MARKED,
     "job/drills/run.py": MARKED,
+    "job/drills/small_disks.py": MARKED,
     "job/freshness/evaluation.py": MARKED,
     "job/housekeeping/job_state.py": "a folder of Flink's named by the id of a job that a history records",
     "job/kafka/artifacts.py": DRAFT,

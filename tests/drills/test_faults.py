@@ -11,9 +11,18 @@ from job.drills.report import complaints
 pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1_800)]
 
 NAMES = ("freeze-task-manager", "corrupt-checkpoint", "model-raises", "checkpoint-folder-gone", "kill-leader")
+OF_THE_MACHINE = (
+    "kill-committing",
+    "model-leaks",
+    "zookeeper-gone",
+    "tables-disk-full",
+    "cut-job-manager",
+    "clock-back",
+)
 
 
-def test_a_job_comes_back_from_a_fault_of_each_family(tmp_path: Path) -> None:
-    verdict = run_drill([FAULTS[name] for name in NAMES], tmp_path / "drill", lambda _: None)
+@pytest.mark.parametrize("names", [NAMES, OF_THE_MACHINE], ids=["of the job", "of the machine"])
+def test_a_job_comes_back_from_a_fault_of_each_family(names: tuple[str, ...], tmp_path: Path) -> None:
+    verdict = run_drill([FAULTS[name] for name in names], tmp_path / "drill", lambda _: None)
     assert verdict.ok, [line for run in (verdict.control, *verdict.faults) for line in complaints(run)]
-    assert sorted(fault.name for fault in verdict.faults) == sorted(NAMES)
+    assert sorted(fault.name for fault in verdict.faults) == sorted(names)

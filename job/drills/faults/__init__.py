@@ -3,11 +3,19 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from job.drills.faults.checkpoint_phases import KillAcknowledged, KillCommitting, KillTriggered
+from job.drills.faults.clock_jumps import ClockAhead, ClockBack, ClocksApart
 from job.drills.faults.deployments import (
     KillWhileDeploying,
     KillWhileSaving,
     RescaleDown,
     RescaleUp,
+)
+from job.drills.faults.disks import (
+    CheckpointDiskFull,
+    CheckpointDiskReadOnly,
+    CheckpointDiskSlow,
+    TablesDiskFull,
 )
 from job.drills.faults.fault import Fault, Injected
 from job.drills.faults.folders import CheckpointFolderGone, KillCompactor
@@ -23,8 +31,10 @@ from job.drills.faults.models import (
     ModelGivesUnknownItems,
     ModelGivesWrongShapes,
     ModelHangs,
+    ModelLeaks,
     ModelRaises,
 )
+from job.drills.faults.networks import CutJobManager, CutTaskManagers
 from job.drills.faults.processes import (
     FreezeTaskManager,
     KillAgainAndAgain,
@@ -34,6 +44,7 @@ from job.drills.faults.processes import (
 )
 from job.drills.faults.records import PoisonFlood
 from job.drills.faults.registries import CorruptBundle, RegistryGone
+from job.drills.faults.zookeeper import ZooKeeperGone
 
 __all__ = ["FAULTS", "SMOKE_FAULTS", "Fault", "Injected"]
 
@@ -48,6 +59,7 @@ _ALL: tuple[Fault, ...] = (
     ModelGivesWrongShapes(),
     ModelGivesUnknownItems(),
     ModelHangs(),
+    ModelLeaks(),
     KillJobManager(),
     CorruptCheckpoint(),
     TruncateCheckpoint(),
@@ -56,12 +68,25 @@ _ALL: tuple[Fault, ...] = (
     CheckpointFolderGone(),
     KillWhileSaving(),
     KillWhileDeploying(),
+    KillTriggered(),
+    KillAcknowledged(),
+    KillCommitting(),
     RescaleDown(),
     RescaleUp(),
     FreezeTaskManager(),
     CorruptBundle(),
     RegistryGone(),
     KillLeader(),
+    ZooKeeperGone(),
+    CheckpointDiskFull(),
+    CheckpointDiskReadOnly(),
+    CheckpointDiskSlow(),
+    TablesDiskFull(),
+    CutJobManager(),
+    CutTaskManagers(),
+    ClockAhead(),
+    ClockBack(),
+    ClocksApart(),
 )
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})
 """All faults by name, in the order in which a drill of all of them injects them."""

@@ -53,6 +53,10 @@ class Fault(ABC):
         """The description of the fault, in one line."""
         return (type(self).__doc__ or "").splitlines()[0]
 
+    def unavailable(self) -> str | None:
+        """Return why this machine does not allow the fault; None if it does."""
+        return None
+
     def prepare(self, site: Site) -> None:  # noqa: B027 - most faults need nothing
         """Make ready what the fault needs, while the log does not grow."""
 

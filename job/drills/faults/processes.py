@@ -13,13 +13,12 @@ from job.cluster.processes import marked
 from job.cluster.running import TaskManagerProcess
 from job.drills.evidence import Expectation
 from job.drills.faults.fault import Fault, Injected
-from job.drills.footprint import kind_of
+from job.drills.footprint import WORKER, kind_of
 from job.drills.site import Site, now_ms
 
 _KILLS = 10
 _REGISTERED_S = 60.0
 _BACKLOG = 1_000
-_WORKER = "Python worker"
 
 
 class KillTaskManager(Fault):
@@ -145,5 +144,5 @@ def _is_registered(site: Site, index: int) -> bool:
 
 def _is_worker(process: psutil.Process, group: int | None) -> bool:
     with suppress(psutil.NoSuchProcess, psutil.AccessDenied, ProcessLookupError):
-        return kind_of(process.cmdline()) == _WORKER and os.getpgid(process.pid) == group
+        return kind_of(process.cmdline()) == WORKER and os.getpgid(process.pid) == group
     return False

@@ -29,8 +29,5 @@ class PoisonFlood(Fault):
             for (partition, offset), outcome in log.planted.items()
             if start[partition] <= offset < end[partition] and outcome != "duplicate"
         ]
-        within = " OR ".join(
-            f"(log_partition = {partition} AND log_offset >= {offset})" for partition, offset in enumerate(start)
-        )
-        made = site.count(f"SELECT count(*) FROM dead_letters WHERE {within}")
+        made = site.count(f"SELECT count(*) FROM dead_letters WHERE {site.in_segment()}")
         return f"{made:,} dead letters" if made >= len(planted) else None

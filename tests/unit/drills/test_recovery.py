@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 from pathlib import Path
 
-from job.drills.collect import caught_up_ms, count_reprocessed
+from job.drills.collect import by_one_clock, caught_up_ms, count_reprocessed
 from job.drills.drill_log import DrillLog
 from job.drills.evidence import Output
 from job.drills.feeder import Fed, Feeder, has_same_bytes
@@ -15,6 +15,8 @@ from job.drills.watcher import Sample, outage
 from job.replay.log_writer import PartitionWriter, create_log
 from tests.unit.drills.outputs import behavior, good_output
 from udfs.log.file_log import partition_file
+
+DAY_MS = 86_400_000
 
 
 def samples(*seen: tuple[int, bool]) -> list[Sample]:
@@ -32,6 +34,16 @@ def test_a_job_that_is_down_in_the_end_never_restarted() -> None:
 
 def test_a_job_that_never_went_down_was_not_detected() -> None:
     assert outage(samples((10, True), (12, True)), 9) == (None, None)
+
+
+def test_rows_of_a_clock_that_was_a_day_wrong_are_stamped_with_the_fault_s_moment() -> None:
+    now = 10 * DAY_MS
+    seen = output_written_at(now - 5_000, now + DAY_MS, now - DAY_MS, now)
+    stamped = by_one_clock(seen, now - 1_000, now)
+    assert [row.written_at for row in stamped.behaviors] == [now - 5_000, now - 1_000, now - 1_000, now]
+    assert [replace(row, written_at=0) for row in stamped.behaviors] == [
+        replace(row, written_at=0) for row in seen.behaviors
+    ]
 
 
 def grown(*growths: tuple[int, int]) -> list[Fed]:

@@ -20,7 +20,7 @@ from job.drills.feeder import Fed
 from job.drills.plan import plan
 from job.drills.report import COLUMNS, FILES, cells, complaints, write_reports
 from job.drills.timeline import Moment, timeline
-from job.drills.verdict import Case, Judged, Verdict, judge, not_injected
+from job.drills.verdict import Case, Judged, Verdict, judge, not_injected, skipped
 from job.drills.watcher import Sample
 from job.replay.log_writer import create_log
 from job.settings.groups import ListSettings
@@ -99,6 +99,16 @@ def test_the_files_of_a_verdict_can_be_checked(tmp_path: Path) -> None:
     for name, digest in sums.items():
         assert hashlib.sha256((tmp_path / name).read_bytes()).hexdigest() == digest
     assert f"{sums['verdict.json']}  verdict.json" in (tmp_path / "report.html").read_text()
+
+
+def test_a_fault_that_the_machine_does_not_allow_is_left_out_with_the_reason() -> None:
+    left_out = skipped("cut-job-manager", "only root may make network namespaces")
+    assert left_out.is_skipped
+    assert not judged(good_output()).is_skipped
+    assert not not_injected("kill", "no TaskManager").is_skipped
+    assert Verdict(judge(fault(good_output())), [left_out]).ok
+    assert left_out.to_json()["I7"] == "n/a: only root may make network namespaces"
+    assert list(complaints(left_out)) == []
 
 
 def test_a_fault_that_was_not_injected_spoils_the_verdict() -> None:
