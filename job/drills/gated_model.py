@@ -28,7 +28,7 @@ class _Gated(Recommender):
         # The size depends on the input: else TorchScript may read the file once and for all.
         read = torch.from_file(self.gate, False, min(1, history.size(0)), dtype=torch.uint8)
         how = int(read.sum())
-        if how == 5:
+        if how == 5 and len(self.kept) < 128:  # where nothing bounds it
             self.kept.append(torch.ones(1 << 22))  # 16 MiB
         items, scores = self.inner(history, weight, age_s, exclude)
         if how == 1:

@@ -12,7 +12,7 @@ import psutil
 from job.drills.errors import DrillError
 
 _BALLAST = ".ballast"
-_BLOCK = b"\0" * 4096
+_BLOCK = b"\0" * 2**20
 
 
 def why_no_mounts() -> str | None:
@@ -45,11 +45,8 @@ def small_disk(folder: Path, size_mb: int) -> Iterator[None]:
 
 def fill(folder: Path) -> None:
     """Take all space that is left of the disk on which a folder is; more of it, if it is filled already."""
-    with suppress(OSError), (folder / _BALLAST).open("ab", buffering=0) as ballast:  # no space, as wanted
-        size = ballast.tell()
-        disk = os.statvfs(folder)
-        os.posix_fallocate(ballast.fileno(), size, max(disk.f_bavail * disk.f_frsize, 1))
-        while True:
+    with suppress(OSError), (folder / _BALLAST).open("ab", buffering=0) as ballast:
+        while True:  # until there is no space: others write too, so that it cannot be taken in one piece
             ballast.write(_BLOCK)
 
 

@@ -12,7 +12,7 @@ from job.drills.network import Network, why_no_network
 from job.drills.site import Needs
 from job.drills.small_disks import small_disk, unmount_below
 
-_CHECKPOINTS_MB, _TABLES_MB = 128, 256
+_CHECKPOINTS_MB, _TABLES_MB = 128, 128
 
 
 @dataclass(frozen=True, slots=True)

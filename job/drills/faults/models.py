@@ -110,7 +110,7 @@ class ModelLeaks(Fault):
 
     def inject(self, site: Site) -> Injected:
         """Bound the memory of each Python worker, as a container does, and have every call keep some."""
-        workers = [process for process in marked(site.cluster.layout) if _limited(process)]
+        workers = [each for process in marked(site.cluster.layout) for each in _bounded(process)]
         if not workers:
             msg = "there is no Python worker whose memory could be bounded"
             raise NotRunningError(msg)
@@ -123,11 +123,13 @@ class ModelLeaks(Fault):
         site.setup.gate.open()
 
 
-def _limited(process: psutil.Process) -> bool:
-    """Bound the memory of a process if it is a Python worker; return whether it is."""
+def _bounded(process: psutil.Process) -> list[psutil.Process]:
+    """Bound the memory of a Python worker, which is the process that starts it and its child; none for any other."""
     with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
         if kind_of(process.cmdline()) == WORKER:
-            most = process.memory_info().data + _MORE_BYTES
-            process.rlimit(psutil.RLIMIT_DATA, (most, most))
-            return True
-    return False
+            of_worker = [process, *process.children(recursive=True)]
+            for each in of_worker:
+                most = each.memory_info().data + _MORE_BYTES
+                each.rlimit(psutil.RLIMIT_DATA, (most, most))
+            return of_worker
+    return []

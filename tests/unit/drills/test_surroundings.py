@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from job.drills.clocks import Clocks, why_no_clocks
+from job.drills.faults import FAULTS
 from job.drills.network import JOB_MANAGER, Network, why_no_network
 from job.drills.site import Needs
 from job.drills.slow_disk import SlowDisk
@@ -162,6 +163,28 @@ def test_a_clock_that_is_set_is_seen_at_once_by_a_living_process_and_no_other(tm
     other = [*processes["taskmanager-1"].before, sys.executable, "-c", _CLOCKS]
     now = float(subprocess.run(other, capture_output=True, text=True, check=True).stdout.split()[0])
     assert abs(now - time.time()) < 60
+
+
+def left_out() -> dict[str, str]:
+    return {name: why for name, fault in FAULTS.items() if (why := fault.unavailable())}
+
+
+def test_without_root_the_faults_that_need_it_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1_000)
+    assert {name for name, why in left_out().items() if "root" in why} == {
+        "checkpoint-disk-full",
+        "checkpoint-disk-read-only",
+        "checkpoint-disk-slow",
+        "tables-disk-full",
+        "cut-job-manager",
+        "cut-task-managers",
+    }
+
+
+def test_without_a_compiler_the_clocks_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    compiler = {name for name, why in left_out().items() if "compiler" in why}
+    assert compiler == {"clock-ahead", "clock-back", "clocks-apart"}
 
 
 @pytest.mark.parametrize("needs", [Needs.PLAIN, Needs.REGISTRY, Needs.HIGH_AVAILABILITY])
