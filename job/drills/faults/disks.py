@@ -32,7 +32,9 @@ class _CheckpointsFail(_DiskFault):
     def evidence(self, site: Site, injected: Injected) -> str | None:
         """Wait until a checkpoint has failed, and tasks have stopped for it."""
         stopped = super().evidence(site, injected)
-        return stopped and _failed_checkpoints(site, injected.at_ms) and f"checkpoints failed, and {stopped}"
+        if stopped is None or not _failed_checkpoints(site, injected.at_ms):
+            return None
+        return f"checkpoints failed, and {stopped}"
 
 
 class CheckpointDiskFull(_CheckpointsFail):
