@@ -15,7 +15,6 @@ class Misbehavior(IntEnum):
     NOT_A_NUMBER = 2
     WRONG_SHAPE = 3
     UNKNOWN_ITEMS = 4
-    LEAKS = 5
 
 
 class Gate:

@@ -15,21 +15,17 @@ class _Gated(Recommender):
     """A recommender's own answers, unless its gate says otherwise."""
 
     gate: str
-    kept: list[Tensor]
 
     def __init__(self, inner: torch.nn.Module, items: int, k: int, gate: Path) -> None:
         super().__init__(items, k)
         self.inner = inner
         self.gate = str(gate)
-        self.kept = []
 
     def forward(self, history: Tensor, weight: Tensor, age_s: Tensor, exclude: Tensor) -> tuple[Tensor, Tensor]:
         """Return the answers, or break the contract. (B, L) x 3, (B, E) -> (B, K) x 2."""
         # The size depends on the input: else TorchScript may read the file once and for all.
         read = torch.from_file(self.gate, False, min(1, history.size(0)), dtype=torch.uint8)
         how = int(read.sum())
-        if how == 5 and len(self.kept) < 128:  # where nothing bounds it
-            self.kept.append(torch.ones(1 << 22))  # 16 MiB
         items, scores = self.inner(history, weight, age_s, exclude)
         if how == 1:
             raise RuntimeError("the drill has the model fail")  # noqa: EM101 - TorchScript takes no other form

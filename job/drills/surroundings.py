@@ -12,7 +12,7 @@ from job.drills.network import Network, why_no_network
 from job.drills.site import Needs
 from job.drills.small_disks import small_disk, unmount_below
 
-_CHECKPOINTS_MB, _TABLES_MB = 128, 128
+_CHECKPOINTS_MB = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,7 @@ def surroundings(needs: Needs, folder: Path, task_managers: int) -> Iterator[Sur
     match needs:
         case Needs.SMALL_DISKS:
             checkpoints = small_checkpoints(folder)
-            with small_disk(checkpoints, _CHECKPOINTS_MB), small_disk(folder / "tables", _TABLES_MB):
+            with small_disk(checkpoints, _CHECKPOINTS_MB):
                 yield Surroundings({"execution.checkpointing.dir": file_uri(checkpoints)})
         case Needs.NETWORK:
             network = Network(folder, task_managers)

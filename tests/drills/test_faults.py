@@ -13,9 +13,8 @@ pytestmark = [pytest.mark.cluster, pytest.mark.slow, pytest.mark.timeout(1_800)]
 NAMES = ("freeze-task-manager", "corrupt-checkpoint", "model-raises", "checkpoint-folder-gone", "kill-leader")
 OF_THE_MACHINE = (
     "kill-committing",
-    "model-leaks",
     "zookeeper-gone",
-    "tables-disk-full",
+    "checkpoint-disk-full",
     "cut-job-manager",
     "clock-back",
 )

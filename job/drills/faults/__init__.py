@@ -4,19 +4,14 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from job.drills.faults.checkpoint_phases import KillAcknowledged, KillCommitting, KillTriggered
-from job.drills.faults.clock_jumps import ClockAhead, ClockBack, ClocksApart
+from job.drills.faults.clock_jumps import ClockAhead, ClockBack
 from job.drills.faults.deployments import (
     KillWhileDeploying,
     KillWhileSaving,
     RescaleDown,
     RescaleUp,
 )
-from job.drills.faults.disks import (
-    CheckpointDiskFull,
-    CheckpointDiskReadOnly,
-    CheckpointDiskSlow,
-    TablesDiskFull,
-)
+from job.drills.faults.disks import CheckpointDiskFull, CheckpointDiskReadOnly, CheckpointDiskSlow
 from job.drills.faults.fault import Fault, Injected
 from job.drills.faults.folders import CheckpointFolderGone, KillCompactor
 from job.drills.faults.job_managers import (
@@ -31,7 +26,6 @@ from job.drills.faults.models import (
     ModelGivesUnknownItems,
     ModelGivesWrongShapes,
     ModelHangs,
-    ModelLeaks,
     ModelRaises,
 )
 from job.drills.faults.networks import CutJobManager, CutTaskManagers
@@ -59,7 +53,6 @@ _ALL: tuple[Fault, ...] = (
     ModelGivesWrongShapes(),
     ModelGivesUnknownItems(),
     ModelHangs(),
-    ModelLeaks(),
     KillJobManager(),
     CorruptCheckpoint(),
     TruncateCheckpoint(),
@@ -81,12 +74,10 @@ _ALL: tuple[Fault, ...] = (
     CheckpointDiskFull(),
     CheckpointDiskReadOnly(),
     CheckpointDiskSlow(),
-    TablesDiskFull(),
     CutJobManager(),
     CutTaskManagers(),
     ClockAhead(),
     ClockBack(),
-    ClocksApart(),
 )
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})
 """All faults by name, in the order in which a drill of all of them injects them."""

@@ -1,4 +1,4 @@
-"""Faults of clocks: those of TaskManagers jump by a day, apart from each other, around a restore."""
+"""Faults of clocks: that of a TaskManager jumps by a day, apart from the others, around a restore."""
 
 import signal
 from typing import ClassVar
@@ -74,10 +74,3 @@ class ClockBack(_ClockJump):
     name = "clock-back"
     jumps_s = (-_DAY_S, 0.0)
     kills = False
-
-
-class ClocksApart(_ClockJump):
-    """Let the clocks of two TaskManagers jump a day apart from the time, one ahead and one back, and kill the first."""
-
-    name = "clocks-apart"
-    jumps_s = (_DAY_S, -_DAY_S)

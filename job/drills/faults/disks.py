@@ -1,4 +1,4 @@
-"""Faults of disks: that of the checkpoints is full, slow or read-only for a while, and that of the tables is full."""
+"""Faults of the disk of the checkpoints: it is full, slow or read-only for a while."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -98,22 +98,6 @@ class CheckpointDiskSlow(_DiskFault):
     def mend(self, site: Site) -> None:
         """Answer no more."""
         self._disk.close()
-
-
-class TablesDiskFull(_DiskFault):
-    """Fill the disk of the tables until the job fails for it, and make room again."""
-
-    name = "tables-disk-full"
-
-    def inject(self, site: Site) -> Injected:
-        """Take all the space that is left."""
-        at_ms = now_ms()
-        fill(site.tables)
-        return Injected(at_ms, "the disk of the tables was full until the job had failed")
-
-    def mend(self, site: Site) -> None:
-        """Make room."""
-        release(site.tables)
 
 
 def _checkpoints(site: Site) -> Path:

@@ -1,20 +1,13 @@
 """Faults of the model: it fails in every call, gives answers that break the contract, or hangs."""
 
-from contextlib import suppress
 from typing import ClassVar
 
-import psutil
-
-from job.cluster import NotRunningError
-from job.cluster.processes import marked
 from job.drills.evidence import Expectation
 from job.drills.faults.fault import Fault, Injected
-from job.drills.footprint import WORKER, kind_of
 from job.drills.gate import Misbehavior
 from job.drills.site import Site, now_ms
 
 _SHOWN = 20
-_MORE_BYTES = 512 * 2**20
 
 
 class _ModelFails(Fault):
@@ -100,36 +93,3 @@ class ModelHangs(Fault):
     def mend(self, site: Site) -> None:
         """Have the model answer again."""
         site.setup.gate.open()
-
-
-class ModelLeaks(Fault):
-    """Have the model keep 16 MiB in every call, and its worker get 512 MiB more at most: it ends, and is replaced."""
-
-    name = "model-leaks"
-    bites_within_s: ClassVar[float] = 120.0
-
-    def inject(self, site: Site) -> Injected:
-        """Bound the memory of each Python worker, as a container does, and have every call keep some."""
-        workers = [each for process in marked(site.cluster.layout) for each in _bounded(process)]
-        if not workers:
-            msg = "there is no Python worker whose memory could be bounded"
-            raise NotRunningError(msg)
-        at_ms = now_ms()
-        site.setup.gate.set(Misbehavior.LEAKS)
-        return Injected(at_ms, f"every call of the model kept 16 MiB, and {len(workers)} processes got 512 MiB at most")
-
-    def mend(self, site: Site) -> None:
-        """Have the model keep nothing any more."""
-        site.setup.gate.open()
-
-
-def _bounded(process: psutil.Process) -> list[psutil.Process]:
-    """Bound the memory of a Python worker, which is the process that starts it and its child; none for any other."""
-    with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-        if kind_of(process.cmdline()) == WORKER:
-            of_worker = [process, *process.children(recursive=True)]
-            for each in of_worker:
-                most = each.memory_info().data + _MORE_BYTES
-                each.rlimit(psutil.RLIMIT_DATA, (most, most))
-            return of_worker
-    return []

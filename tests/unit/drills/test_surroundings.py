@@ -175,7 +175,6 @@ def test_without_root_the_faults_that_need_it_are_left_out(monkeypatch: pytest.M
         "checkpoint-disk-full",
         "checkpoint-disk-read-only",
         "checkpoint-disk-slow",
-        "tables-disk-full",
         "cut-job-manager",
         "cut-task-managers",
     }
@@ -184,7 +183,7 @@ def test_without_root_the_faults_that_need_it_are_left_out(monkeypatch: pytest.M
 def test_without_a_compiler_the_clocks_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     compiler = {name for name, why in left_out().items() if "compiler" in why}
-    assert compiler == {"clock-ahead", "clock-back", "clocks-apart"}
+    assert compiler == {"clock-ahead", "clock-back"}
 
 
 @pytest.mark.parametrize("needs", [Needs.PLAIN, Needs.REGISTRY, Needs.HIGH_AVAILABILITY])
