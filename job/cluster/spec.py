@@ -32,7 +32,7 @@ _REFUSED = {
 
 @dataclass(frozen=True)
 class ProcessSettings:
-    """What a single process of a cluster has of its own.
+    """The settings of a single process of a cluster.
 
     Attributes:
         before: words put before its command, of a program that becomes the command: `("nsenter", "--net=PATH")`.
@@ -62,7 +62,7 @@ class ClusterSpec:
         metrics_port: port that Prometheus reads the metrics at; None takes the one used last here, or a free one; 0: no
             metrics are collected.
         json_logs: whether every process of Flink's writes its log also as JSON lines, to `logs/NAME.log.jsonl`.
-        processes: what single processes have of their own, by name, such as taskmanager-0.
+        processes: settings of single processes, by name, such as taskmanager-0.
 
     Raises:
         SettingRefusedError: for a number or a key that cannot work.

@@ -4,7 +4,6 @@ import ctypes
 import os
 import select
 import struct
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -45,10 +44,9 @@ class Appearances:
         self._folders[self._checked(watched, str(folder))] = folder
 
     def next(self, *, timeout_s: float) -> Path | None:
-        """Return the next that appeared and was not returned yet; None if nothing does in time."""
-        deadline = time.monotonic() + timeout_s
+        """Return the next that appeared and was not returned yet; None if nothing happens for so long."""
         while not self._read:
-            ready, _, _ = select.select([self._queue], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([self._queue], [], [], timeout_s)
             if not ready:
                 return None
             self._read = self._decoded(os.read(self._queue, _ONE_READ))

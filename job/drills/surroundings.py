@@ -1,4 +1,4 @@
-"""What lies around the cluster of a drill: small disks, a network of its own, clocks that can be set."""
+"""The surroundings of a drill's cluster: small disks, a network of its own, clocks that can be set."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager

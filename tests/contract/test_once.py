@@ -13,6 +13,7 @@ STANDARD_LIBRARY_ONLY = "job/cluster/supervisor.py"
 """It is run by its path, without the project."""
 TIMES = {
     "udfs/model_serving/follow_models.py",
+    "job/drills/slow_disk.py",
     "job/serving/follower.py",
     "job/serving/trending.py",
     "job/serving/running.py",
