@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from job.serving import problems
-from job.serving.guard import Guard, Keys, RateLimit
+from job.serving.guard import OPEN_PATHS, Guard, Keys, RateLimit
 from job.serving.openapi import describe
 from job.serving.quick_read import QuickRead
 from job.serving.routes import DEFAULT_N, LISTS_PATH, router
@@ -47,7 +47,6 @@ def create_app(serving: Serving, *, page: MountedPage | None = None) -> FastAPI:
     Raises:
         ServingError: an API key is too short, or their file cannot be read.
     """
-    settings = serving.settings
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -56,24 +55,42 @@ def create_app(serving: Serving, *, page: MountedPage | None = None) -> FastAPI:
             yield
         serving.events.end()
 
-    app = FastAPI(title=_TITLE, description=_DESCRIPTION, version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title=_TITLE,
+        description=_DESCRIPTION,
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.state.serving = serving
     app.include_router(router)
     if page is not None:
         app.mount("/page", page.app)
+    keys = Keys(serving.settings.read_keys())
+    _add_guard(app, serving, keys)
+    actions = serving.job.actions.keys()
+    document = partial(describe, app, keyed=bool(keys), open_paths=OPEN_PATHS, actions=actions)
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's way to replace it
+    return app
+
+
+def _add_guard(app: FastAPI, serving: Serving, keys: Keys) -> None:
+    """Put the guard before all routes, and problems in place of errors."""
     app.add_exception_handler(problems.Problem, problems.answer_problem)
     app.add_exception_handler(RequestValidationError, problems.answer_invalid)
     app.add_exception_handler(HTTPException, problems.answer_http)
     app.add_exception_handler(RecloopError, problems.answer_unavailable)
+    app.add_exception_handler(Exception, problems.answer_fault)
+    settings = serving.settings
     names = {*_LOCAL, settings.host.lower(), f"[{settings.host.lower()}]", *map(str.lower, settings.host_names)}
     app.add_middleware(
         Guard,
         quick=QuickRead(serving, LISTS_PATH, DEFAULT_N),
-        keys=Keys(settings.read_keys()),
+        keys=keys,
         limit=RateLimit(settings.rate, settings.burst),
         hosts=frozenset(names),
         body_bytes=settings.body_bytes,
         meters=serving.meters,
     )
-    app.openapi = partial(describe, app)  # type: ignore[method-assign]  # FastAPI's way to replace it
-    return app

@@ -151,7 +151,7 @@ class Follower:
         silent_ms = max((each.reader.silent_ms() for each in self._followed if each.reader is not None), default=0)
         problem = next((each.problem for each in self._followed if each.problem), None)
         if problem is None and silent_ms > _SILENT_MS:
-            problem = f"Kafka has not answered for {silent_ms // 1000} s: what was read until then is served"
+            problem = "Kafka does not answer: what was read until then is served, and it is tried again"
         caught_up = not more and problem is None and all(each.is_read for each in self._followed)
         self._state = FollowerState(
             problem=problem,

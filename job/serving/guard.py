@@ -16,7 +16,8 @@ from job.serving.meters import Meters
 from job.serving.problems import Problem
 from job.serving.quick_read import QuickRead
 
-_OPEN = frozenset({"/healthz", "/readyz"})
+OPEN_PATHS: Final = frozenset({"/healthz", "/readyz"})
+"""The probes of whoever runs the server: they need no key, and have no limit."""
 _PAGE = "/page"
 """The page has a guard of its own for keys, and its own headers."""
 _CLIENTS = 10_000
@@ -127,7 +128,7 @@ class Guard:
         if (host := _host(scope)) not in self._hosts:
             # A foreign name that resolves to this machine is how a web page would reach a server on loopback.
             return Problem(421, f"this server is not called {host[:100]}: recloop serve --host-names adds names")
-        if path in _OPEN:
+        if path in OPEN_PATHS:
             return None
         client = scope["client"][0] if scope.get("client") else "local"
         key = self._keys.admit(scope) if self._keys and not on_page else None

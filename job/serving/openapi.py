@@ -1,5 +1,6 @@
-"""OpenAPI's schemas, made from the structs of `job.serving.answers`."""
+"""OpenAPI's document: schemas from the structs of `job.serving.answers`, the keys that operations need, and links."""
 
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
@@ -18,17 +19,22 @@ _REFUSED = {
     421: "the server is not called by that name",
     422: "a value is impossible",
     429: "too many requests",
+    500: "the server has a fault, which is in its log",
     503: "the log or the brokers cannot be used now",
 }
+_KEY = "key"
 
 
-def answered_with(answer: type[msgspec.Struct], status: int = 200) -> dict[int | str, dict[str, Any]]:
-    """Return the responses of a route for OpenAPI: the answer, and the problems."""
+def answered_with(
+    answer: type[msgspec.Struct], status: int = 200, *, links: dict[str, Any] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return the responses of a route for OpenAPI: the answer, with the links that go on from it, and the problems."""
     problem = {"content": {MEDIA_TYPE: {"schema": _ref(ProblemDetails)}}}
     answers: dict[int | str, dict[str, Any]] = {
         code: {"description": text, **problem} for code, text in _REFUSED.items()
     }
-    return answers | {status: {"description": _first_line(answer), "content": _content(answer)}}
+    given = {"links": links} if links else {}
+    return answers | {status: {"description": _first_line(answer), "content": _content(answer), **given}}
 
 
 def request_of(*bodies: type[msgspec.Struct]) -> dict[str, Any]:
@@ -37,15 +43,35 @@ def request_of(*bodies: type[msgspec.Struct]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def describe(app: FastAPI) -> dict[str, Any]:
-    """Return the application's OpenAPI document."""
+def read_back(operation: str) -> dict[str, Any]:
+    """Return the link from an appended behaviour to the list that has seen it, for OpenAPI.
+
+    Args:
+        operation: the id of the operation that reads a list.
+    """
+    parameters = {"user_id": "$request.body#/user_id", "after": "$response.body#/after"}
+    return {"read-your-write": {"operationId": operation, "parameters": parameters}}
+
+
+def describe(app: FastAPI, *, keyed: bool, open_paths: Collection[str], actions: Collection[str]) -> dict[str, Any]:
+    """Return the application's OpenAPI document.
+
+    Args:
+        app: the application.
+        keyed: whether the server has keys, so that one is needed.
+        open_paths: the paths that need none in any case.
+        actions: the names in the job's action table.
+    """
     if app.openapi_schema is None:
         document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
         _, schemas = msgspec.json.schema_components(ANSWERS, ref_template="#/components/schemas/{name}")
         document.setdefault("components", {}).setdefault("schemas", {}).update(schemas)
-        document["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
-        for operations in document["paths"].values():
+        schemas["BehaviorIn"]["properties"]["action"]["enum"] = sorted(actions)
+        document["components"]["securitySchemes"] = {_KEY: {"type": "http", "scheme": "bearer"}}
+        needed: list[dict[str, list[str]]] = [{_KEY: []}] if keyed else [{}, {_KEY: []}]
+        for path, operations in document["paths"].items():
             for operation in operations.values():
+                operation["security"] = [] if path in open_paths else needed
                 # FastAPI adds its own answer to wrong parameters, which ours replaces.
                 operation["responses"].get("422", {}).get("content", {}).pop("application/json", None)
         document["components"]["schemas"].pop("HTTPValidationError", None)

@@ -64,3 +64,8 @@ async def answer_unavailable(_request: Request, error: Exception) -> Response:
     """Answer where a log, a broker or a file could not be used: an error of ours, which the operator can mend."""
     assert isinstance(error, RecloopError)
     return Problem(503, str(error), headers={"retry-after": "1"}).response()
+
+
+async def answer_fault(_request: Request, _error: Exception) -> Response:
+    """Answer where the server has a fault: its log has the trace, and the client a sentence."""
+    return Problem(500, "the server has a fault: its log says more").response()

@@ -11,9 +11,10 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from job.serving import answers
 from job.serving.answers import Batch, BehaviorIn, Behaviors, CatalogueItem, Health, Items, SeenBehavior
+from job.serving.health import health
 from job.serving.history import KEPT, Place
 from job.serving.meters import metrics_text
-from job.serving.openapi import answered_with, request_of
+from job.serving.openapi import answered_with, read_back, request_of
 from job.serving.problems import Problem
 from job.serving.serving import Serving
 from model.ids import MAX_ID_BYTES
@@ -27,8 +28,6 @@ _JSON = "application/json"
 _MOST_ITEMS = 1_000
 _LONGEST_WAIT_MS = 5_000
 _PING_S = 15.0
-_BEHIND_S = 60.0
-"""A follower that has not read everything for longer makes the server not ready."""
 _encode = msgspec.json.Encoder().encode
 _Struct = TypeVar("_Struct")
 
@@ -76,7 +75,7 @@ async def recommendations(
 @router.post(
     "/behaviors",
     status_code=202,
-    responses=answered_with(answers.Accepted, status=202),
+    responses=answered_with(answers.Accepted, status=202, links=read_back("recommendations")),
     openapi_extra=request_of(BehaviorIn, Batch),
 )
 async def behaviors(request: Request) -> Response:
@@ -129,14 +128,14 @@ async def trending(request: Request, n: _Count = 10) -> Response:
 @router.get("/healthz", responses=answered_with(Health))
 async def healthz(request: Request) -> Response:
     """Return that the server runs, and the follower's progress."""
-    return _json(_health(_serving(request)))
+    return _json(_health(request))
 
 
 @router.get("/readyz", responses=answered_with(Health) | {503: answered_with(Health)[200]})
 async def readyz(request: Request) -> Response:
     """Return 200 if what is served is up to date, and 503 with the reason if it is not."""
-    health = _health(_serving(request))
-    return _json(health, 200 if health.ok else 503)
+    found = _health(request)
+    return _json(found, 200 if found.ok else 503)
 
 
 @router.get("/metrics", responses={200: {"content": {"text/plain": {}}}})
@@ -175,23 +174,8 @@ def _decoded(body: bytes) -> list[BehaviorIn]:
         raise Problem(400, f"the body is no JSON: {error}") from error
 
 
-def _health(serving: Serving) -> Health:
-    state = serving.follower.state()
-    problem = state.problem
-    age_s = None if state.read_at_ms is None else time.time() - state.read_at_ms / 1000
-    if problem is None and age_s is None:
-        problem = "the published lists are being read for the first time"
-    elif problem is None and age_s is not None and age_s > _BEHIND_S:
-        problem = f"what is served is {age_s:.0f} s old: lists are published faster than this server reads them"
-    return Health(
-        ok=problem is None,
-        problem=problem,
-        lists=state.lists,
-        behaviors=state.behaviors,
-        behind=state.behind,
-        silent_ms=state.silent_ms,
-        read_at=state.read_at_ms,
-    )
+def _health(request: Request) -> Health:
+    return health(_serving(request).follower.state(), int(time.time() * 1000))
 
 
 def _seen(behavior: LoggedBehavior, serving: Serving) -> SeenBehavior:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from job.serving.errors import ServingError
+from job.serving.follower import FollowerState
 from job.serving.guard import RateLimit
+from job.serving.health import health
 from job.serving.serve_settings import serve_settings
 from tests.unit.serving.world import Client, World
 
@@ -115,6 +117,23 @@ def test_what_is_refused_is_a_problem_document(world: World) -> None:
     world.ask(ask)
 
 
+def test_a_fault_of_the_server_is_a_problem_document_without_a_trace(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> Any:
+        msg = "a secret of the server"
+        raise ZeroDivisionError(msg)
+
+    async def ask(client: Client) -> None:
+        monkeypatch.setattr(client.serving.store, "list_of", fail)
+        for query in ("", "?exclude=x"):  # the short way and the long one
+            answer = await client.http.get(f"/users/u/recommendations{query}")
+            assert (answer.status_code, answer.headers["content-type"]) == (500, "application/problem+json")
+            assert "secret" not in answer.text
+
+    world.ask(ask)
+
+
 def test_beyond_loopback_only_with_keys_and_tls(tmp_path: Path) -> None:
     files = {"tls_certificate": tmp_path / "c", "tls_key": tmp_path / "k"}
     for given in ({}, files, {"keys": KEY}):
@@ -156,6 +175,16 @@ def test_health_says_what_is_missing_and_comes_back_by_itself(world: World) -> N
             assert (await client.http.get("/readyz")).status_code == 200
 
     asyncio.run(run())
+
+
+def test_a_server_far_behind_says_so() -> None:
+    now_ms = 1_700_000_000_000
+    assert "first time" in str(health(FollowerState(), now_ms).problem)
+    assert health(FollowerState(read_at_ms=now_ms - 60_000), now_ms).ok
+    behind = health(FollowerState(read_at_ms=now_ms - 60_001), now_ms)
+    assert not behind.ok
+    assert "more than 60 s old" in str(behind.problem)
+    assert health(FollowerState(problem="the log is away", read_at_ms=now_ms), now_ms).problem == "the log is away"
 
 
 def test_metrics_count_requests_by_route_and_what_was_read(world: World) -> None:

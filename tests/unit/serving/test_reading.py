@@ -2,6 +2,13 @@
 
 from typing import Any
 
+from hypothesis import given
+from hypothesis import strategies as st
+
+from job.serving.catalogue import Catalogue
+from job.serving.history import History
+from job.serving.recommend import ReadRules, recommendations
+from model.actions import DEFAULT_ACTIONS
 from tests.unit.serving.lists import behavior, list_row
 from tests.unit.serving.world import Client, World
 
@@ -88,6 +95,34 @@ def test_an_unknown_user_gets_what_is_trending_and_the_answer_says_so(world: Wor
         assert await client.items("w") == [], "who acted on both and has no list yet gets neither again"
 
     world.ask(ask)
+
+
+@given(
+    st.lists(st.sampled_from("abcdef"), unique=True),
+    st.lists(st.sampled_from("abcdef"), unique=True),
+    st.sets(st.sampled_from("abcdef")),
+    st.integers(1, 6),
+)
+def test_who_is_unknown_gets_trending_then_popular_items_each_once_and_marked(
+    trends: list[str], popular: list[str], hidden: set[str], n: int
+) -> None:
+    answer = recommendations(
+        "nobody",
+        None,
+        History(),
+        rules=ReadRules(actions=DEFAULT_ACTIONS, withdrawn=lambda: hidden, exclude_seen=True),
+        catalogue=Catalogue(popular=popular),
+        trending=dict.fromkeys(trends, 1.0),
+        n=n,
+        exclude=(),
+        now_ms=0,
+    )
+    shown = [item for item in trends if item not in hidden]
+    rest = [item for item in popular if item not in hidden and item not in shown]
+    marked = [(item, "trending") for item in shown] + [(item, "popular") for item in rest]
+    assert [(each.item_id, each.reason) for each in answer.items] == marked[:n]
+    assert answer.source == (marked[0][1] if marked else "none")
+    assert answer.list_version is None
 
 
 def test_a_restart_goes_on_from_its_position(world: World) -> None:
