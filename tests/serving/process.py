@@ -23,12 +23,14 @@ class Served:
 
 
 @contextmanager
-def served(folder: Path, settings: Sequence[str] = (), *, port: int = 0) -> Iterator[Served]:
-    """A server over the log and the lists of a folder."""
+def served(
+    folder: Path, settings: Sequence[str] = (), *, port: int = 0, options: Sequence[str] = ()
+) -> Iterator[Served]:
+    """A server over the log and the lists of a folder; `options` are further words of the command."""
     given = (f"log.folder={folder}/log", f"publish.lists_folder={folder}/lists", f"tables.folder={folder}/tables")
     sets = [word for each in (*given, *settings) for word in ("--set", each)]
-    command = [sys.executable, "-m", "job.cli", "serve", "--port", str(port), "--store", str(folder / "store"), *sets]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
+    command = [sys.executable, "-m", "job.cli", "serve", "--port", str(port), "--store", str(folder / "store")]
+    with subprocess.Popen([*command, *options, *sets], stdout=subprocess.PIPE, text=True, cwd=PROJECT) as process:
         assert process.stdout is not None
         try:
             words = process.stdout.readline().split()
