@@ -55,6 +55,9 @@ class Backend(Protocol):
             RecloopError: it is none, or the log does not take it; the text says why.
         """
 
+    def problem(self) -> str | None:
+        """Return why what the server knows is not up to date, in a sentence; None if it is."""
+
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Follow what is published and appended from now on; one who is slow misses the oldest."""
 

@@ -1,5 +1,6 @@
 """The page of a server: its backend is the server's store, events, catalogue and way into the log."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ from job.page.errors import PageError
 from job.page.job_watch import JobPlaces
 from job.page.page import Page
 from job.serving.answers import BehaviorIn
+from job.serving.health import health
 from job.serving.problems import Problem
 from job.serving.serving import Serving
 from udfs.rows import RecommendationListRow
@@ -71,6 +73,10 @@ class ServingBackend:
         except Problem as problem:
             raise PageError(problem.detail) from problem
         return Place(taken.positions[0].partition, taken.positions[0].offset)
+
+    def problem(self) -> str | None:
+        """Return why what the server knows is not up to date, in a sentence; None if it is."""
+        return health(self._serving.follower.state(), int(time.time() * 1000)).problem
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[Change]]:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from itertools import chain
 from typing import Any, NamedTuple
@@ -25,6 +25,7 @@ _FEED = 10
 """The most behaviours and lists of one tick; people read no more."""
 _RECENT = 12
 _TICK_S = 0.5
+_SERVED_S = 1.0
 _JOB_S = 2.0
 _FACTS_S = 10.0
 _AB_S = 30.0
@@ -36,6 +37,8 @@ _LIVE_MS = 10_000
 _TABLES_TIMEOUT_S = 60.0
 _QUEUED = 100
 _END = ("end", None)
+_OF_USERS = ("served", "job")
+"""The sources that a user's page shows."""
 _log = logging.getLogger(__name__)
 
 Event = tuple[str, Any]
@@ -100,25 +103,21 @@ class Hub:
                 since_s = points[-1][0] if points else since_s
                 yield "tick", self._tick(counted, points)
                 counted = self._count
-                for name, said in self._said.items():
-                    if numbers.get(name) != said.number:
-                        numbers[name] = said.number
-                        yield name, said.view
+                for event in self._news(numbers, self._said):
+                    yield event
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._over.wait(), _TICK_S)
 
     async def of_user(self, user_id: str) -> AsyncIterator[Event]:
-        """Yield a user's lists as they are published, and the state of the job when it changes."""
+        """Yield a user's lists as they are published, and the states of the job and the server when they change."""
         queue: asyncio.Queue[Event] = asyncio.Queue(_QUEUED)
         self._users.setdefault(user_id, set()).add(queue)
-        job: str | None = None
+        numbers: dict[str, int] = {}
         try:
             with self._watched():
                 while not self._over.is_set():
-                    said = self._said.get("job")
-                    if said is not None and said.view["state"] != job:
-                        job = said.view["state"]
-                        yield "job", said.view
+                    for event in self._news(numbers, _OF_USERS):
+                        yield event
                     try:
                         yield await asyncio.wait_for(queue.get(), _JOB_S)
                     except TimeoutError:
@@ -127,6 +126,14 @@ class Hub:
             self._users[user_id].discard(queue)
             if not self._users[user_id]:
                 del self._users[user_id]
+
+    def _news(self, numbers: dict[str, int], sources: Iterable[str]) -> Iterator[Event]:
+        """Yield what sources said that a watcher does not have yet, and note in `numbers` that it has."""
+        for name in tuple(sources):
+            said = self._said.get(name)
+            if said is not None and numbers.get(name) != said.number:
+                numbers[name] = said.number
+                yield name, said.view
 
     async def _follow(self) -> None:
         async with self._backend.changes() as changes:
@@ -166,7 +173,8 @@ class Hub:
         """Have the sources polled during the block; the polls of all watchers are the same."""
         self._watchers += 1
         if not self._polls:
-            sources = [("job", self._job, _JOB_S, _JOB_SHARE), ("drill", self._drill, _FACTS_S, _SHARE)]
+            sources = [("served", self._served, _SERVED_S, _SHARE), ("job", self._job, _JOB_S, _JOB_SHARE)]
+            sources += [("drill", self._drill, _FACTS_S, _SHARE)]
             sources += [("facts", self._facts, _FACTS_S, _SHARE), ("ab", self._ab, _AB_S, _SHARE)]
             self._polls = [_begun(self._poll(*source)) for source in sources]
         try:
@@ -186,6 +194,9 @@ class Hub:
             if before is None or before.view != view:
                 self._said[name] = _Numbered(0 if before is None else before.number + 1, view)
             await asyncio.sleep(max(every_s, share * (time.monotonic() - began)))
+
+    async def _served(self) -> Shown:
+        return {"problem": self._backend.problem()}
 
     async def _job(self) -> Shown:
         view = await asyncio.to_thread(read_job, self._places.job, self._places.settings)

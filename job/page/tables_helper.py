@@ -28,7 +28,7 @@ FROM dead_letters GROUP BY reason ORDER BY letters DESC, reason LIMIT 5
 """
 _SWAPS = """
 SELECT variant, model_version, outcome, problem, "timestamp" AS at, scorer
-FROM model_swaps ORDER BY "timestamp" DESC, scorer LIMIT 12
+FROM model_swaps WHERE outcome <> 'started' ORDER BY "timestamp" DESC, scorer LIMIT 5
 """
 
 

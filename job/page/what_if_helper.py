@@ -57,6 +57,13 @@ class Choice(msgspec.Struct, frozen=True):
     version: str | None = None
 
 
+class Offered(msgspec.Struct, frozen=True):
+    """A bundle that is offered, and its version, by which a folder's can be recognized in the registry."""
+
+    choice: Choice
+    version: str
+
+
 class Act(msgspec.Struct, frozen=True):
     """One behaviour of a history."""
 
@@ -97,12 +104,14 @@ class WhatIf:
         """Make the version current again that was before the last promotion."""
         self._registry().rollback(model)
 
-    def bundles(self) -> list[Choice]:
+    def bundles(self) -> list[Offered]:
         """Return the bundles that may be asked, the configured folder first, then the newest of each model."""
-        found = [] if self._config.folder is None else [Choice()]
+        folder = self._config.folder
+        found = [] if folder is None else [Offered(Choice(), Bundle.load(Path(folder)).manifest.version)]
         if self._config.registry is not None:
             registry = self._registry()
-            found += [Choice(name, each) for name in registry.names() for each in reversed(registry.versions(name))]
+            each_version = ((name, each) for name in registry.names() for each in reversed(registry.versions(name)))
+            found += [Offered(Choice(*each), each[1]) for each in each_version]
         return found
 
     def make_list(self, bundle: dict[str, Any], history: list[dict[str, Any]]) -> dict[str, object]:

@@ -45,8 +45,11 @@ class WhatIfRoutes:
             found = await self._models.ask("bundles", timeout_s=_TIMEOUT_S)
         except PageError:
             found = []  # a registry that cannot be read is the models page's to explain
-        bundles = [{"value": msgspec.json.encode(each).decode(), "name": _name(each)} for each in found]
-        return page_answer(request, "what_if.html", page="/what-if", bundles=bundles, actions=self._actions)
+        bundles = [{"value": msgspec.json.encode(each["choice"]).decode(), "name": _name(each)} for each in found]
+        # Two lists of one version would be the same: the second is of another one, if there is one.
+        other = next((place for place, each in enumerate(found) if each["version"] != found[0]["version"]), 0)
+        values = {"bundles": bundles, "other": other, "actions": self._actions}
+        return page_answer(request, "what_if.html", page="/what-if", **values)
 
     async def make_list(self, request: Request) -> Response:
         """Return the list of one bundle."""
@@ -60,4 +63,5 @@ class WhatIfRoutes:
 
 
 def _name(bundle: dict[str, Any]) -> str:
-    return "the server's bundle" if bundle["model"] is None else f"{bundle['model']} {bundle['version']}"
+    model = bundle["choice"]["model"]
+    return f"{'the server’s bundle,' if model is None else model} {bundle['version']}"

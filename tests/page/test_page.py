@@ -38,6 +38,15 @@ def test_every_page_lets_a_browser_run_its_own_scripts_alone(client: httpx.Clien
     assert "https://" not in answer.text
 
 
+def test_no_script_and_no_template_makes_markup_of_a_text() -> None:
+    page = PROJECT / "job/page"
+    ways = ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "new Function", "srcdoc")
+    for script in (page / "static").glob("*.js"):
+        assert not [each for each in ways if each in script.read_text()], script.name
+    for template in (page / "templates").glob("*.html"):
+        assert not [each for each in ("|safe", "| safe", "autoescape") if each in template.read_text()], template.name
+
+
 def test_the_licence_of_what_others_wrote_is_there(client: httpx.Client) -> None:
     assert "Leon Sorokin" in client.get("/static/vendor/uplot/LICENSE").text
 
@@ -57,6 +66,20 @@ def test_the_licence_of_what_others_wrote_is_there(client: httpx.Client) -> None
         "SELECT 1; SELECT 2",
         "WITH x AS (SELECT 1) INSERT INTO user_behavior SELECT * FROM x",
         "SELECT glob FROM glob('/etc/*')",
+        "SELECT * FROM read_blob('/etc/passwd')",
+        "SELECT * FROM read_csv('https://example.com/x.csv')",
+        "SELECT * FROM parquet_scan('s3://bucket/x.parquet')",
+        "SELECT * FROM sniff_csv('/etc/passwd')",
+        "SELECT * FROM read_json('/proc/self/cmdline')",
+        "LOAD httpfs",
+        "EXPORT DATABASE '/tmp/x'",
+        "COPY (SELECT 1) TO '/tmp/out.csv'",
+        "COPY user_behavior FROM '/etc/passwd'",
+        "PRAGMA database_list",
+        "CALL pragma_version()",
+        "RESET lock_configuration",
+        "PREPARE x AS SELECT 1",
+        "SELECT * FROM sqlite_scan('/tmp/x.db', 't')",
     ],
 )
 def test_the_sql_box_reads_tables_and_nothing_else(client: httpx.Client, statement: str) -> None:

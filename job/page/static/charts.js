@@ -3,6 +3,16 @@ import { el } from "./dom.js";
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
+const STEPS_S = [1, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200, 21600, 43200, ...[1, 2, 7, 30, 90, 365].map((days) => days * 86400)];
+
+/** What to write at marks of time: days, minutes or seconds, by how far the marks are apart. */
+function moment(marks) {
+  const apart = marks.length > 1 ? marks[1] - marks[0] : 1;
+  const parts = apart >= 43200 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit", second: apart < 60 ? "2-digit" : undefined };
+  const written = new Intl.DateTimeFormat("en-GB", parts);
+  return (s) => written.format(s * 1000);
+}
+
 /** A chart in an element. `series` are {label, colour: "--name", fill, bars}; the first data array is x. */
 export function chart(place, series, { time = true, height = place.clientHeight, labels } = {}) {
   const nothing = el("span", { className: "nothing", text: "nothing yet" });
@@ -18,8 +28,9 @@ export function chart(place, series, { time = true, height = place.clientHeight,
       x.splits = (_, __, low, high) => labels.map((_label, i) => i).filter((i) => i >= low && i <= high);
       x.values = (_, places) => places.map((i) => short(labels[i]));
     } else if (time) {
-      x.values = (_, places) => places.map((s) => new Date(s * 1000).toLocaleTimeString("en-GB"));
-      x.space = 90;
+      x.incrs = STEPS_S;
+      x.values = (_, places) => places.map(moment(places));
+      x.space = 70;
     }
     plot = new window.uPlot({
       width: place.clientWidth, height, legend: { show: false }, cursor: { show: false }, padding: [8, time ? 30 : 8, 0, 0],

@@ -1,11 +1,12 @@
 // Live: what the server's stream says, as it comes.
 import { chart } from "./charts.js";
 import { byId, clock, count, el, root, span, userLink } from "./dom.js";
-import { follow } from "./net.js";
+import { follow, showServed } from "./net.js";
 import { showAb, showDrill, showLetters, showModels } from "./live_cards.js";
 
 const FEED = 10;
 const WINDOW_S = 300;
+const LEAST_S = 60;
 const RATE_S = 5;
 
 const charts = {
@@ -19,6 +20,9 @@ let lastCheckpoint = null;
 function addPoints(news) {
   const last = points.length ? points.at(-1)[0] : 0;
   points = points.concat(news.filter((point) => point[0] > last)).slice(-WINDOW_S);
+  // What was before the first event says nothing, and would squeeze the rest.
+  const begun = points.findIndex((point) => point[1] || point[2]);
+  points = points.slice(begun < 0 ? -LEAST_S : Math.min(begun, Math.max(0, points.length - LEAST_S)));
   const columns = [0, 1, 2, 3, 4].map((i) => points.map((point) => point[i]));
   charts.throughput.set([columns[0], columns[1], columns[2]]);
   charts.freshness.set([columns[0], columns[3], columns[4]]);
@@ -70,6 +74,7 @@ follow(`${root}/events`, {
     prepend("lists", "no-lists", news.lists.map(listRow));
   },
   job: showJob,
+  served: showServed,
   facts: (facts) => {
     showLetters(byId("letters"), facts);
     showModels(byId("models"), facts);

@@ -24,8 +24,13 @@ export function showModels(place, { models, swaps, problem }) {
   });
   const parts = [table([["variant"], ["version"], ["since", "n"]], served)];
   if (models.failed) parts.push(el("p", { className: "bad", text: `${models.failed.version} did not load: ${models.failed.problem}` }));
-  const moves = swaps.filter((each) => each.outcome === "swapped").length;
-  parts.push(el("p", { className: "muted" }, moves ? `${moves} of the newest ${swaps.length} loads were swaps while the job ran. ` : "", el("a", { href: `${root}/models`, text: "Registry" })));
+  const moves = swaps.map((each) => el("tr", {},
+    el("td", { text: each.variant }), el("td", {}, each.model_version, each.problem ? el("small", { text: ` ${each.problem}` }) : ""),
+    el("td", { className: each.outcome === "swapped" ? "good" : "bad", text: each.outcome }), el("td", { className: "n", text: when(each.at) })));
+  parts.push(moves.length
+    ? table([["swaps"], ["to"], ["outcome"], ["at", "n"]], moves)
+    : el("p", { className: "muted", text: "No swap while the job ran. Promote a version, and it is here a moment later." }));
+  parts.push(el("p", {}, el("a", { href: `${root}/models`, text: "Registry" })));
   place.replaceChildren(...parts);
 }
 

@@ -14,6 +14,11 @@ export function trouble(name, sentence) {
   shown.hidden = !text;
 }
 
+/** Say why what the server knows is not up to date, such as a broker that is away. */
+export function showServed({ problem }) {
+  trouble("served", problem && `${problem[0].toUpperCase()}${problem.slice(1)}. This page goes on by itself when that is over.`);
+}
+
 /** Follow a stream of events while the page is seen; handlers by event name get the data.
  *  `onReturn` is called when it is back after a gap, in which events were missed. */
 export function follow(url, handlers, onReturn = () => {}) {

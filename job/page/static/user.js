@@ -2,7 +2,7 @@
 import { byId, el, root, when } from "./dom.js";
 import { showList } from "./list_view.js";
 import { offerItems, titleOf } from "./items.js";
-import { ask, follow, trouble } from "./net.js";
+import { ask, follow, showServed, trouble } from "./net.js";
 
 const SLOW_MS = 5000;
 const HISTORY = 15;
@@ -51,6 +51,16 @@ function showCurrent() {
   const left = before && list ? before.entries.filter((old) => !entries.some((entry) => entry.item_id === old.item_id)) : [];
   byId("gone").hidden = !left.length;
   byId("gone").textContent = left.length ? `Gone: ${left.map((entry) => entry.title || entry.item_id).join(", ")}` : "";
+  showBefore(before?.entries ?? [], entries);
+}
+
+/** The list before, each item with its place now: what was, beside what is. */
+function showBefore(before, entries) {
+  const now = new Map(entries.map((entry, position) => [entry.item_id, position + 1]));
+  byId("before").hidden = !before.length;
+  byId("before-list").replaceChildren(...before.map((entry, position) => el("li", {},
+    el("span", { className: "act", text: position + 1 }), el("span", { text: entry.title || entry.item_id }),
+    el("span", { className: "when", text: now.has(entry.item_id) ? `now ${now.get(entry.item_id)}` : "gone" }))));
 }
 
 function listFacts() {
@@ -148,5 +158,6 @@ showHistory();
 showCurrent();
 follow(`${root}/events?user=${encodeURIComponent(data.user)}`, {
   list: onList,
+  served: showServed,
   job: (job) => trouble("job", job.state === "running" ? null : `${job.sentence} Behaviours that are sent are stored, and applied when it is back.`),
 }, () => reload().catch(() => {}));
