@@ -1,56 +1,22 @@
 """A real job, and a server that follows it: what is written is read, and nothing is lost that was acknowledged."""
 
-import threading
 import time
 from pathlib import Path
 
-import httpx
 import pytest
 
-from job.serving.answers import BehaviorIn
-from job.serving.client import Client, RefusedError
+from job.serving.client import Client
 from tests.job.fixtures import Deploy, Run
 from tests.job.waiting import wait_until
 from tests.serving.process import served
+from tests.serving.sender import USERS, Sender, click
 from udfs.log.file_log import partitions_of
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
-USERS = 20
-
-
-def click(number: int) -> BehaviorIn:
-    user, item = f"user-{number % USERS}", str(number % 200 + 1)
-    return BehaviorIn(user_id=user, action="click", item_id=item, event_id=f"event-{number}")
 
 
 def deployed(run_job: Deploy, folder: Path) -> Run:
     return run_job(folder / "log", f"publish.lists_folder={folder}/lists")
-
-
-class Sender:
-    """A client that sends on, whatever happens to the server, and remembers what was acknowledged."""
-
-    def __init__(self, port: int) -> None:
-        self.acknowledged: dict[str, str] = {}
-        self._port = port
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        number = 1_000_000
-        with Client(f"http://127.0.0.1:{self._port}") as client:
-            while not self._stop.is_set():
-                behavior = click(number)
-                try:
-                    self.acknowledged[str(behavior.event_id)] = client.append(behavior).after
-                    number += 1
-                except (httpx.HTTPError, RefusedError):
-                    time.sleep(0.01)
-
-    def end(self) -> None:
-        self._stop.set()
-        self._thread.join()
 
 
 def test_a_read_has_seen_the_write_before_it_and_a_killed_server_loses_nothing(run_job: Deploy, tmp_path: Path) -> None:
@@ -74,9 +40,8 @@ def test_a_read_has_seen_the_write_before_it_and_a_killed_server_loses_nothing(r
     with served(tmp_path, port=server.port) as again, Client(again.url) as client:
         wait_until(lambda: len(sender.acknowledged) > before + 50, timeout_s=60, what="behaviours after the kill")
         sender.end()
-        for user in {click(number).user_id for number in range(USERS)}:
-            own = [after for event, after in sender.acknowledged.items() if click(int(event[6:])).user_id == user]
-            assert client.recommendations(user, after=own[-1], wait_ms=5_000).stale is False
+        for user, after in sender.newest().items():
+            assert client.recommendations(user, after=after, wait_ms=5_000).stale is False
         offsets = sum(
             len((tmp_path / "log" / f"partition-{number:04d}.jsonl").read_bytes().splitlines())
             for number in range(partitions_of(tmp_path / "log"))
