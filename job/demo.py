@@ -3,22 +3,22 @@
 It uses its own folders below .recloop/demo, so it never touches a log or tables of yours.
 """
 
+import json
 import shutil
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from job.cluster import ClusterSpec, RunningCluster, find
-from job.cluster.ports import port_is_free
 from job.cluster.running import Progress
 from job.deployment.compacting import keep_compacted
 from job.deployment.deploy import Deployment
 from job.replay.files_target import FilesTarget
 from job.replay.log_writer import count_lines
 from job.replay.replay import Pace, replay
-from job.settings.job_settings import JobSettings, load
+from job.settings.job_settings import load
 from job.tables.query import QueryResult
 from job.trial import accounted, launch, trial_cluster
 from model.bundles.bundle import Bundle
@@ -38,7 +38,6 @@ SAMPLES = 300
 SAMPLES_PER_S = 10.0
 PARTITIONS = 4
 _POLL_S = 0.5
-_PAGE_PORTS = range(8080, 8100)
 _DEMO = FolderKind("a demonstration's folder", "bundle/manifest.json", frozenset({"contract_version"}), ("*",))
 
 Count = Callable[[int], None]
@@ -133,47 +132,18 @@ def train_bundle(dataset: Dataset, folders: Folders, report: Progress) -> Bundle
 def deploy_job(cluster: RunningCluster, folders: Folders, report: Progress) -> Deployment:
     """Deploy the job with empty state."""
     keep_compacted(cluster, folders.tables)
-    return launch(cluster, _settings(folders), report=report)
+    return launch(cluster, load(overrides=places(folders)), report=report)
 
 
-def serve_page(folders: Folders, on_ready: Callable[[str], None]) -> None:
-    """Serve the lists and the page until Ctrl-C.
-
-    Args:
-        folders: those of a demonstration whose job runs.
-        on_ready: called with the page's address once it can be opened.
-
-    Raises:
-        DemoError: what the server needs is not installed, or no port is free.
-        ServingError: the server cannot start.
-    """
-    try:
-        # Imported here: they need the extra `serve`, and the `recloop` command starts without them.
-        from job.page.compose import page_of
-        from job.serving.running import run
-        from job.serving.serve_settings import serve_settings
-    except ModuleNotFoundError as error:
-        msg = f"{error.name} is not installed: pip install 'recloop[serve]'"
-        raise DemoError(msg) from error
-    port = next((each for each in _PAGE_PORTS if port_is_free(each)), None)
-    if port is None:
-        msg = f"no port from {_PAGE_PORTS.start} to {_PAGE_PORTS.stop - 1} is free for the page"
-        raise DemoError(msg)
-    settings = serve_settings(port=port, store=folders.serving, cluster=folders.cluster)
-    address = f"http://{settings.host}:{port}/page/"
-    with suppress(KeyboardInterrupt):  # uvicorn has ended in order then, and hands the signal on
-        run(_settings(folders).resolved(), settings, page=page_of, on_ready=lambda _: on_ready(address))
-
-
-def _settings(folders: Folders) -> JobSettings:
-    return load(
-        defaults={
-            "log": {"folder": folders.log},
-            "tables": {"folder": folders.tables},
-            "publish": {"lists_folder": folders.lists},
-            "scoring": {"bundle": folders.bundle},
-        }
-    )
+def places(folders: Folders) -> list[str]:
+    """Return the settings that name the demonstration's folders, in the format of `--set`."""
+    named = {
+        "log.folder": folders.log,
+        "tables.folder": folders.tables,
+        "publish.lists_folder": folders.lists,
+        "scoring.bundle": folders.bundle,
+    }
+    return [f"{name}={json.dumps(str(folder))}" for name, folder in named.items()]
 
 
 def replay_through(dataset: Dataset, folders: Folders, on_progress: Count) -> None:

@@ -13,6 +13,7 @@ import typer
 from rich.table import Table
 
 from job import demo as steps
+from job import demo_page
 from job.cluster import RunningCluster
 from job.cluster.running import Progress
 from job.commands.options import fail, stop_on_errors
@@ -34,25 +35,24 @@ _QUERIES = (
 
 _NEXT = """\
   make demo ARGS=--page      the same, and then the page, on which a click changes a list
-  make demo ARGS=--keep      leave the cluster running, then:
+  make demo ARGS=--keep      leave job and page running, then:
   recloop status --dir .recloop/demo/cluster
   recloop lists {user} --tables-dir .recloop/demo/tables --bundle .recloop/demo/bundle
   recloop sql --tables-dir .recloop/demo/tables "SELECT * FROM feedback_metrics"
-  RECLOOP_SERVE_CLUSTER=.recloop/demo/cluster recloop serve --store .recloop/demo/serving \\
-    --set log.folder=.recloop/demo/log --set tables.folder=.recloop/demo/tables \\
-    --set publish.lists_folder=.recloop/demo/lists --set scoring.bundle=.recloop/demo/bundle      the page again
+  recloop cluster stop --dir .recloop/demo/cluster      end job and page
   recloop drill --smoke --out drill      kill a TaskManager, and see that nothing is lost"""
 
 
 def demo(
-    keep: Annotated[bool, typer.Option(help="Leave cluster and job running.")] = False,
-    page: Annotated[bool, typer.Option("--page", help="At the end show the page, until Ctrl-C.")] = False,
+    keep: Annotated[bool, typer.Option(help="Leave cluster, job and page running.")] = False,
+    page: Annotated[bool, typer.Option("--page", help="At the end open the page, until Ctrl-C.")] = False,
     root: Annotated[Path, typer.Option(help="Folder for all that it makes.")] = Path(".recloop"),
 ) -> None:
     """Run the whole loop on MovieLens-100K: cluster, data, model, job, 100,000 behaviours, fresh lists.
 
     It takes minutes, ends by itself, and leaves nothing running unless --keep is given. With --page it ends with a page
-    in the browser, on which a click changes a list, and runs until Ctrl-C.
+    in the browser, on which a click changes a list, and runs until Ctrl-C. With --keep job and page run on until
+    `recloop cluster stop`.
     """
     folders = Folders(root.absolute())
     began = time.monotonic()
@@ -71,8 +71,10 @@ def demo(
                 table.add_row(name, f"{hr:.3f}", f"{ndcg:.3f}")
             _console.print(table)
             _run(cluster, folders, dataset, bundle)
-            if page:
-                steps.serve_page(folders, _open_page)
+            if keep:
+                _keep_page(cluster, folders, open_it=page)
+            elif page:
+                demo_page.serve_page(folders, lambda address: _show(address, "Ctrl-C ends it.", open_it=True))
         except DemoError as error:
             fail(error)
         except KeyboardInterrupt:
@@ -83,10 +85,22 @@ def demo(
     )
 
 
-def _open_page(address: str) -> None:
-    """Name the page, and open it where there is a screen."""
-    _console.print(f"\nThe page is {address} Ctrl-C ends it.", style="bold")
-    if any(os.environ.get(name) for name in _SCREENS) or sys.platform == "darwin":
+def _keep_page(cluster: RunningCluster, folders: Folders, *, open_it: bool) -> None:
+    """Leave the page running beside the job; without the extra that it needs say how to have it."""
+    try:
+        with _step("page"):
+            address = demo_page.keep_page(cluster, folders)
+    except DemoError as error:
+        _console.print(f"\nThere is no page: {error}")
+        return
+    _show(address, f"recloop cluster stop --dir {folders.cluster} ends it and the job.", open_it=open_it)
+
+
+def _show(address: str, end: str, *, open_it: bool) -> None:
+    """Name the page and what ends it, and open it if asked, where there is a screen."""
+    _console.print(f"\nThe page is {address}", style="bold", highlight=False)
+    _console.print(end, highlight=False, soft_wrap=True)
+    if open_it and (any(os.environ.get(name) for name in _SCREENS) or sys.platform == "darwin"):
         webbrowser.open(address)
 
 

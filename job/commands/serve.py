@@ -34,6 +34,9 @@ def serve(
     bundle: Annotated[
         Path | None, typer.Option(help="Bundle or prepared data set with titles; scoring.bundle if not given.")
     ] = None,
+    cluster: Annotated[
+        Path | None, typer.Option("--dir", help="The cluster's state folder, for the page. [.recloop/cluster]")
+    ] = None,
     keys_file: Annotated[
         Path | None, typer.Option(help="File with one API key a line; or set RECLOOP_SERVE_KEYS.")
     ] = None,
@@ -65,6 +68,7 @@ def serve(
             port=port,
             store=store,
             bundle=bundle,
+            cluster=cluster,
             keys_file=keys_file,
             tls_certificate=tls_certificate,
             tls_key=tls_key,
