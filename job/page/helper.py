@@ -18,7 +18,7 @@ import msgspec
 from job.deployment.shipping import PROJECT
 from job.page.errors import HelperBusyError, HelperGoneError, HelperSlowError, PageError
 from model.errors import RecloopError
-from model.parent_watch import end_with
+from model.parent_watch import ORPHANED, end_with
 
 Answer = Callable[..., object]
 """A function that answers one kind of question; its keyword arguments are the question's fields."""
@@ -146,8 +146,12 @@ def answer_questions(prepare: Callable[[Any], Mapping[str, Answer]]) -> None:
     lines = sys.stdin.buffer
     answers = prepare(msgspec.json.decode(lines.readline()))
     for line in lines:
-        out.write(msgspec.json.encode(_reply(answers, msgspec.json.decode(line)), enc_hook=str) + b"\n")
-        out.flush()
+        reply = msgspec.json.encode(_reply(answers, msgspec.json.decode(line)), enc_hook=str)
+        try:
+            out.write(reply + b"\n")
+            out.flush()
+        except BrokenPipeError:
+            os._exit(ORPHANED)  # nobody waits for it
 
 
 def _reply(answers: Mapping[str, Answer], question: dict[str, Any]) -> _Reply:

@@ -48,7 +48,7 @@ class WhatIfRoutes:
         bundles = [{"value": msgspec.json.encode(each["choice"]).decode(), "name": _name(each)} for each in found]
         # Two lists of one version would be the same: the second is of another one, if there is one.
         other = next((place for place, each in enumerate(found) if each["version"] != found[0]["version"]), 0)
-        values = {"bundles": bundles, "other": other, "actions": self._actions}
+        values: dict[str, Any] = {"bundles": bundles, "other": other, "actions": self._actions}
         return page_answer(request, "what_if.html", page="/what-if", **values)
 
     async def make_list(self, request: Request) -> Response:

@@ -1,10 +1,16 @@
-"""The pictures of docs/page.md, of a job on a cluster with real data: `python -m tests.page.screenshots`."""
+"""Pictures of every page, of a job on a cluster with real data: `python -m tests.page.screenshots`.
+
+All are in build/screenshots, in both themes and widths, with empty and broken states; those that docs/page.md and the
+README show are copied to docs/img.
+"""
 
 import json
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from threading import Event, Thread
 
@@ -12,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from job.cluster import ClusterSpec
 from job.deployment.shipping import PROJECT
-from job.replay.log_writer import LogLockedError, LogWriter, PartitionWriter
+from job.replay.log_writer import LogLockedError, LogWriter, PartitionWriter, create_log
 from job.settings.job_settings import JobSettings, load
 from job.trial import accounted, launch, trial_cluster
 from model.datasets.action_map import parse_action_map
@@ -27,14 +33,16 @@ from model.waiting import retry
 from tests.job.fixtures import BAD_LINES
 from tests.job.waiting import wait_until
 from tests.page.browser import PHONE, WIDE, browser_at, watched
-from tests.page.conftest import Site, find_chromium, recent, site_over
+from tests.page.conftest import KEY, Site, find_chromium, recent, site_over
 
-IMAGES, SHOWN_IN = PROJECT / "docs/img", PROJECT / "docs/page.md"
+ALL, IMAGES = PROJECT / "build/screenshots", PROJECT / "docs/img"
+SHOWN_IN = (PROJECT / "docs/page.md", PROJECT / "README.md")
+SIZES = {"": WIDE, "-phone": PHONE}
 OLD, NEW = 3_000, 3_000
 A_SECOND = 20
 EPOCHS = 1
 DRILL = Path(".recloop/drill")
-LIVE_MS = 25_000
+LIVE_MS = 15_000
 SETTLED_MS = 2_500
 
 
@@ -61,8 +69,12 @@ def main() -> None:
                 sending(settings.log.folder, behaviors[OLD:]),
                 browser_at(find_chromium() or "chromium") as browser,
             ):
-                for scheme in ("light", "dark"):
-                    take(browser, site, scheme)
+                for scheme, (suffix, size) in product(("light", "dark"), SIZES.items()):
+                    with seen_at(browser, scheme, size) as page:
+                        take(page, site, f"{suffix}-{scheme}")
+            with browser_at(find_chromium() or "chromium") as browser:
+                take_broken(browser, settings, folder)
+        take_empty(folder / "empty")
 
 
 def say(what: str) -> None:
@@ -121,35 +133,81 @@ def sending(log: Path, behaviors: Sequence[UserBehavior]) -> Iterator[None]:
         sender.join()
 
 
-def take(browser: Browser, site: Site, scheme: str) -> None:
-    """Takes every picture of one theme."""
-    with watched(browser, size=WIDE, color_scheme=scheme) as seen:
-        seen.page.goto(f"{site.page}/")
-        expect(seen.page.locator("#job")).to_have_attribute("data-state", "running", timeout=60_000)
-        seen.page.wait_for_timeout(LIVE_MS)
-        picture(seen.page, f"live-{scheme}", whole=True)
-        user = next(site.serving.store.users())
-        act(seen.page, site, user)
-        picture(seen.page, f"user-{scheme}")
-        seen.page.goto(f"{site.page}/what-if")
-        for text in ("Star Wars", "Toy Story"):
-            seen.page.fill("#item", text)
-            option = seen.page.locator("#items option").first
-            expect(option).to_contain_text(text)
-            seen.page.fill("#item", str(option.get_attribute("value")))
-            seen.page.locator("#add button").click()
-        for side in ("left", "right"):
-            expect(seen.page.locator(f"#{side}-list li").first).to_be_visible(timeout=90_000)
-        picture(seen.page, f"what-if-{scheme}")
-        seen.page.goto(f"{site.page}/tables")
-        seen.page.locator("#query button").click()
-        expect(seen.page.locator("#result tbody tr").first).to_be_visible()
-        picture(seen.page, f"tables-{scheme}")
-        seen.page.goto(f"{site.page}/models")
-        picture(seen.page, f"models-{scheme}")
-    with watched(browser, size=PHONE, color_scheme=scheme, device_scale_factor=2) as seen:
-        act(seen.page, site, user)
-        picture(seen.page, f"user-phone-{scheme}")
+@contextmanager
+def seen_at(browser: Browser, scheme: str, size: tuple[int, int]) -> Iterator[Page]:
+    with watched(browser, size=size, color_scheme=scheme, device_scale_factor=2 if size == PHONE else 1) as seen:
+        yield seen.page
+
+
+def take(page: Page, site: Site, end: str) -> None:
+    """Takes every picture of one theme and width."""
+    page.goto(f"{site.page}/")
+    expect(page.locator("#job")).to_have_attribute("data-state", "running", timeout=60_000)
+    page.wait_for_timeout(LIVE_MS)
+    picture(page, f"live{end}", whole=True)
+    user = next(site.serving.store.users())
+    act(page, site, user)
+    picture(page, f"user{end}")
+    page.locator("#before summary").click()
+    picture(page, f"user-before{end}", whole=True)
+    page.goto(f"{site.page}/users")
+    picture(page, f"users{end}")
+    page.goto(f"{site.page}/what-if")
+    for text in () if page.locator("#history li").count() else ("Star Wars", "Toy Story"):
+        page.fill("#item", text)
+        option = page.locator("#items option").first
+        expect(option).to_contain_text(text)
+        page.fill("#item", str(option.get_attribute("value")))
+        page.locator("#add button").click()
+    for side in ("left", "right"):
+        expect(page.locator(f"#{side}-list li").first).to_be_visible(timeout=90_000)
+    picture(page, f"what-if{end}")
+    page.goto(f"{site.page}/tables")
+    page.locator("#query button").click()
+    expect(page.locator("#result tbody tr").first).to_be_visible()
+    picture(page, f"tables{end}")
+    page.goto(f"{site.page}/models")
+    picture(page, f"models{end}")
+
+
+def take_broken(browser: Browser, settings: JobSettings, folder: Path) -> None:
+    """Takes what people see while the server is down, when a key is asked for, and where there is no page."""
+    with seen_at(browser, "light", WIDE) as page, seen_at(browser, "dark", PHONE) as phone:
+        with site_over(settings, folder / "broken", keys=KEY) as site:
+            for each in (page, phone):
+                each.goto(f"{site.page}/")
+            picture(page, "sign-in-light")
+            picture(phone, "sign-in-phone-dark")
+            for each in (page, phone):
+                each.fill("#key", KEY)
+                each.locator("form.find button").click()
+                each.wait_for_timeout(SETTLED_MS)
+            page.goto(f"{site.page}/nothing-here")
+            picture(page, "nothing-here-light")
+            page.goto(f"{site.page}/users/{next(site.serving.store.users())}")
+        for each in (page, phone):
+            each.wait_for_timeout(SETTLED_MS)
+        picture(page, "broken-user-light")
+        picture(phone, "broken-live-phone-dark", whole=True)
+
+
+def take_empty(folder: Path) -> None:
+    """Takes what people see where nothing has happened and no job runs."""
+    places = {"log.folder": "log", "tables.folder": "tables", "publish.lists_folder": "lists"}
+    settings = load(
+        overrides=[f"{name}={json.dumps(str(folder / place))}" for name, place in places.items()], needs_model=False
+    )
+    for name in ("log", "lists"):
+        create_log(folder / name, 1)
+    with (
+        site_over(settings.resolved(), folder) as site,
+        browser_at(find_chromium() or "chromium") as browser,
+        seen_at(browser, "light", WIDE) as page,
+    ):
+        for name, path in {"live": "", "user": "users/7", "what-if": "what-if", "models": "models"}.items():
+            page.goto(f"{site.page}/{path}")
+            page.wait_for_timeout(2 * SETTLED_MS)
+            picture(page, f"empty-{name}-light", whole=True)
 
 
 def act(page: Page, site: Site, user: str) -> None:
@@ -161,12 +219,12 @@ def act(page: Page, site: Site, user: str) -> None:
 
 
 def picture(page: Page, name: str, *, whole: bool = False) -> None:
-    """Takes what a window shows, or the whole page, if docs/page.md shows it."""
-    if f"img/{name}.png" not in SHOWN_IN.read_text():
-        return
+    """Takes what a window shows, or the whole page; to docs/img too, if they show it."""
     say(name)
-    IMAGES.mkdir(parents=True, exist_ok=True)
-    page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", full_page=whole)
+    ALL.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=ALL / f"{name}.png", animations="disabled", full_page=whole)
+    if any(f"img/{name}.png" in each.read_text() for each in SHOWN_IN):
+        shutil.copy(ALL / f"{name}.png", IMAGES)
 
 
 if __name__ == "__main__":

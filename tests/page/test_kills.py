@@ -99,11 +99,7 @@ def test_whatever_is_killed_the_page_says_so_and_comes_back(
             sender.end()
             with Client(server.url) as client:
                 for user, after in sender.newest().items():
-                    assert wait_until(
-                        lambda u=user, a=after: client.recommendations(u, after=a, wait_ms=5_000).stale is False,
-                        timeout_s=WAIT_S,
-                        what=f"the list of {user}",
-                    )
+                    wait_for_list(client, user, after)
         run.wait_for_offsets(sum(end_offsets(connection, "behaviors").values()))
         applied = [str(event) for (event,) in run.rows("SELECT event_id FROM user_behavior WHERE outcome = 'applied'")]
         assert sender.acknowledged.keys() <= set(applied)
@@ -133,3 +129,12 @@ def wait_for_effect(page: Watched) -> None:
     """Clicks on the first item, and waits until the list that follows is on the page."""
     click_first(page)
     expect(effect(page)).to_have_attribute("data-state", "good", timeout=BACK)
+
+
+def wait_for_list(client: Client, user: str, after: str) -> None:
+    """Until the user's list has seen a place in the log."""
+    wait_until(
+        lambda: client.recommendations(user, after=after, wait_ms=5_000).stale is False,
+        timeout_s=WAIT_S,
+        what=f"the list of {user}",
+    )

@@ -9,7 +9,8 @@ export function trouble(name, sentence) {
   if (sentence) troubles.set(name, sentence);
   else troubles.delete(name);
   const shown = byId("trouble");
-  const text = [...troubles.values()].join(" ");
+  // While the server does not answer, nothing else that it said is known to hold.
+  const text = troubles.get("stream") ?? [...troubles.values()].join(" ");
   if (shown.textContent !== text) shown.textContent = text;
   shown.hidden = !text;
 }

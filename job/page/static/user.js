@@ -64,7 +64,7 @@ function showBefore(before, entries) {
 }
 
 function listFacts() {
-  if (!list.version) return list.source === "unknown" ? "for a user without a list" : list.source;
+  if (!list.version) return list.source === "none" ? "" : `what is ${list.source}, for a user without a list`;
   const model = list.model_version ? `model ${list.model_version}` : list.fallback_reason ? `without scores: ${list.fallback_reason}` : list.source;
   const variant = list.variant && data.variants > 1 ? `, variant ${list.variant}` : "";
   return `version ${list.version} after ${list.action} ${list.title || list.item_id}, ${model}${variant}`;
