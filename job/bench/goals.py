@@ -57,6 +57,7 @@ GOALS = (
     Goal("read_p99_ms_at_500_a_second", "a read at 500 a second, p99", (10,), at_least=False, unit=" ms"),
     Goal("reads_per_s", "reads a second", (2_000,), at_least=True),
     Goal("reads_over_bare_asgi", "reads over a bare ASGI application's", (0.5,), at_least=True),
+    Goal("own_write_read_p99_ms", "a behaviour in the list that is read, p99", (150,), at_least=False, unit=" ms"),
 )
 
 

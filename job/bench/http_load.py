@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,19 +53,54 @@ def load(port: int, paths: Callable[[], str], *, connections: int, seconds: floa
     Raises:
         BenchError: an answer is no 200.
     """
-    return asyncio.run(_load(port, paths, connections, seconds, rate))
+    return _summary([asyncio.run(_load(port, paths, connections, seconds, rate))])
 
 
-async def _load(port: int, paths: Callable[[], str], connections: int, seconds: float, rate: float | None) -> Answered:
+def load_in_turns(
+    ports: Sequence[int], paths: Callable[[], str], *, connections: int, seconds: float, turns: int
+) -> list[Answered]:
+    """Send as many requests as are answered to servers, in turns: a machine's other work meets all of them alike.
+
+    Args:
+        ports: of the servers.
+        paths: as for `load`.
+        connections: as for `load`.
+        seconds: for how long, each server.
+        turns: the number of parts of that time.
+
+    Raises:
+        BenchError: an answer is no 200.
+    """
+    found: list[list[_Found]] = [[] for _ in ports]
+    for _ in range(turns):
+        for port, its_own in zip(ports, found, strict=True):
+            its_own.append(asyncio.run(_load(port, paths, connections, seconds / turns, None)))
+    return [_summary(each) for each in found]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """The (seconds, bytes) of all answers to one load, and how long it lasted."""
+
+    answers: list[tuple[float, int]]
+    seconds: float
+
+
+def _summary(loads: Sequence[_Found]) -> Answered:
+    answers = [answer for each in loads for answer in each.answers]
+    taken = np.array([seconds for seconds, _ in answers]) * 1000
+    p50, p99 = np.percentile(taken, (50, 99))
+    size = sum(size for _, size in answers) / len(answers)
+    return Answered(len(answers), sum(each.seconds for each in loads), float(p50), float(p99), float(taken.max()), size)
+
+
+async def _load(port: int, paths: Callable[[], str], connections: int, seconds: float, rate: float | None) -> _Found:
     began = time.perf_counter()
     due = _due_times(began, seconds, rate)
     found: list[tuple[float, int]] = []
     workers = [_worker(port, paths, due, began + seconds, found) for _ in range(connections)]
     await asyncio.gather(*workers)
-    taken = np.array([each[0] for each in found]) * 1000
-    p50, p99 = np.percentile(taken, (50, 99))
-    size = sum(each[1] for each in found) / len(found)
-    return Answered(len(found), time.perf_counter() - began, float(p50), float(p99), float(taken.max()), size)
+    return _Found(found, time.perf_counter() - began)
 
 
 def _due_times(began: float, seconds: float, rate: float | None) -> Iterator[float | None]:

@@ -145,6 +145,10 @@ def _reads(results: Results) -> Grid:
         )
         for name, load in loads
     )
+    if serving is not None:
+        own = serving.own_writes
+        name = f"recloop serve with a job, {own.samples:,} behaviours and the lists that have seen them"
+        rows += ((name, f"{own.per_s:,.0f}", "", f"{own.p50_ms:.1f}", f"{own.p99_ms:.1f}", f"{own.max_ms:.0f}"),)
     return Grid("reads of lists", ("who", "a second", "bytes", "p50 ms", "p99 ms", "longest ms"), rows)
 
 

@@ -211,6 +211,8 @@ def _serving(serving: ServingSpeed | None) -> dict[str, float | None]:
         "reads_per_s": None if serving is None else serving.at_limit.per_s,
         "reads_over_bare_asgi": None if serving is None else serving.over_bare,
         "lists_followed_per_s": None if serving is None else serving.filled_per_s,
+        "own_write_read_p50_ms": None if serving is None else serving.own_writes.p50_ms,
+        "own_write_read_p99_ms": None if serving is None else serving.own_writes.p99_ms,
     }
 
 

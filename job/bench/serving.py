@@ -1,32 +1,28 @@
-"""(d) `recloop serve` with many users in its store: reads at a rate, and at its limit beside a bare ASGI application.
+"""(d) `recloop serve`: reads with many users in its store, at a rate and at its limit, and reads of one's own writes.
 
-Both servers run on the same cores as the load, one after the other, with the same uvicorn. The bare application answers
-each request with bytes that the other one had answered with: what is left is HTTP itself.
+At its limit it is measured in turns with a bare ASGI application, on the same cores as the load, with the same uvicorn.
+The bare application answers each request with bytes that the other one had answered with: what is left is HTTP itself.
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
-from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
-from typing import Any
 
 import httpx
 
 from job.bench.errors import BenchError
-from job.bench.http_load import Answered, load
+from job.bench.http_load import Answered, load, load_in_turns
+from job.bench.read_writes import ReadWrites, measure_read_writes
+from job.bench.servers import READY_S, serve, serve_bare, server_process
 from job.bench.workload import Workload
 from job.replay.log_writer import create_log
-from job.settings.job_settings import load as load_settings
 from model.waiting import wait_until
 from udfs.rows import RecommendationListRow, to_lines
 
 _RATE = 500.0
 _CONNECTIONS = 16
-_READY_S = 300.0
+_TURNS = 5
 _LISTED = 10
 _AT_ONCE = 1_000
 _NOW_MS = 1_704_067_200_000
@@ -42,6 +38,7 @@ class ServingSpeed:
         at_rate: answers at 500 requests a second.
         at_limit: answers at the limit.
         bare_at_limit: the bare application's.
+        own_writes: reads of what was just written, with a job behind the server.
     """
 
     users: int
@@ -49,6 +46,7 @@ class ServingSpeed:
     at_rate: Answered
     at_limit: Answered
     bare_at_limit: Answered
+    own_writes: ReadWrites
 
     @property
     def over_bare(self) -> float:
@@ -57,7 +55,7 @@ class ServingSpeed:
 
 
 def measure_serving(workload: Workload) -> ServingSpeed:
-    """Fill a store, and read from it."""
+    """Fill a store, and read from it; then have a job behind a server, and read what was written."""
     users, seconds = workload.scale.served_users, workload.scale.serving_s
     folder = workload.folder / "serving"
     items = [f"i{number}" for number in range(workload.scale.items)]
@@ -69,7 +67,7 @@ def measure_serving(workload: Workload) -> ServingSpeed:
     def path() -> str:
         return f"/users/u{draw.randrange(users)}/recommendations"
 
-    with _process(_serve, folder, workload.bundle.path) as port:
+    with server_process(serve, folder, workload.bundle.path) as port:
         began = time.monotonic()
         workload.report("filling the store")
         _wait_until_filled(port, users)
@@ -78,12 +76,12 @@ def measure_serving(workload: Workload) -> ServingSpeed:
         load(port, path, connections=_CONNECTIONS, seconds=1.0, rate=None)
         workload.report(f"{_RATE:,.0f} requests a second")
         at_rate = load(port, path, connections=_CONNECTIONS, seconds=seconds, rate=_RATE)
-        workload.report("as many as are answered")
-        at_limit = load(port, path, connections=_CONNECTIONS, seconds=seconds, rate=None)
-    with _process(_serve_bare, answer) as port:
-        load(port, path, connections=_CONNECTIONS, seconds=1.0, rate=None)
-        bare = load(port, path, connections=_CONNECTIONS, seconds=seconds, rate=None)
-    return ServingSpeed(users, users / filled_s, at_rate, at_limit, bare)
+        with server_process(serve_bare, answer) as bare_port:
+            load(bare_port, path, connections=_CONNECTIONS, seconds=1.0, rate=None)
+            workload.report("as many as are answered")
+            both = (port, bare_port)
+            at_limit, bare = load_in_turns(both, path, connections=_CONNECTIONS, seconds=seconds, turns=_TURNS)
+    return ServingSpeed(users, users / filled_s, at_rate, at_limit, bare, measure_read_writes(workload))
 
 
 def _publish(folder: Path, users: int, items: list[str]) -> None:
@@ -131,57 +129,6 @@ def _wait_until_filled(port: int, users: int) -> None:
     def is_filled() -> bool:
         return bool(httpx.get(f"http://localhost:{port}/healthz").json()["lists"] >= users)
 
-    if not wait_until(is_filled, timeout_s=_READY_S, poll_s=0.1):
-        msg = f"the server did not read {users:,} lists within {_READY_S:g} s"
+    if not wait_until(is_filled, timeout_s=READY_S, poll_s=0.1):
+        msg = f"the server did not read {users:,} lists within {READY_S:g} s"
         raise BenchError(msg)
-
-
-@contextmanager
-def _process(target: Any, *given: Any) -> Iterator[int]:
-    """Run a server as a process, and yield its port."""
-    spawn = get_context("spawn")
-    here, there = spawn.Pipe()
-    process = spawn.Process(target=target, args=(there, *given), daemon=True)
-    process.start()
-    try:
-        if not here.poll(_READY_S):
-            msg = "the server did not start"
-            raise BenchError(msg)
-        yield int(here.recv())
-    finally:
-        process.terminate()
-        process.join()
-
-
-def _serve(ready: Connection, folder: Path, bundle: Path) -> None:
-    from job.serving.running import run
-    from job.serving.serve_settings import serve_settings
-
-    given = (f"log.folder={folder}/log", f"publish.lists_folder={folder}/lists", f"tables.folder={folder}/tables")
-    job = load_settings(overrides=given, needs_model=False).resolved()
-    settings = serve_settings(port=0, store=folder / "store", bundle=bundle, rate=1_000_000, burst=10_000_000)
-    run(job, settings, on_ready=lambda text: ready.send(_port(text)))
-
-
-def _serve_bare(ready: Connection, answer: bytes) -> None:
-    import asyncio
-    import socket
-
-    import uvicorn
-
-    headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(answer))]
-
-    async def app(scope: Any, _receive: Any, send: Any) -> None:
-        if scope["type"] == "http":
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": answer})
-
-    listening = socket.create_server(("127.0.0.1", 0))
-    ready.send(listening.getsockname()[1])
-    config = uvicorn.Config(app, log_level="warning", access_log=False, server_header=False, lifespan="off")
-    asyncio.run(uvicorn.Server(config).serve(sockets=[listening]))
-
-
-def _port(sentence: str) -> int:
-    """Return the port in "Serving at http://127.0.0.1:8080; ..."."""
-    return int(sentence.split()[2].rstrip(";").rpartition(":")[2])

@@ -97,4 +97,5 @@ def test_serving(tmp_path: Path) -> None:
     told = measured(tmp_path / "bench", "serving")
     assert told["read_p99_ms_at_500_a_second"] > 0
     assert 0 < told["reads_over_bare_asgi"] < 1.2
+    assert 0 < told["own_write_read_p50_ms"] <= told["own_write_read_p99_ms"]
     assert "| recloop serve at its limit |" in (tmp_path / "bench" / "report.md").read_text()
