@@ -35,7 +35,7 @@ from job.cluster.layout import (
 )
 from job.cluster.plan import gateway_command
 from job.cluster.uris import file_uri
-from job.commands.cluster import parse_settings
+from job.commands.options import parse_settings
 
 TASK_MANAGER = "taskmanager"
 GPU_TASK_MANAGER = "gpu-taskmanager"

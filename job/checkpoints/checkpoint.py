@@ -15,11 +15,11 @@ import msgspec
 from job.checkpoints.contents import INDEX, CheckpointError, Contents, Operator
 from job.checkpoints.entries import Entry, entries
 from job.checkpoints.serialized import StateKey, group_prefix, state_key, state_value
+from job.cluster.checkpoint_files import METADATA
 from job.cluster.java import find_java
 from job.cluster.jvm import utf8_locale
 from job.cluster.layout import flink_home
 from job.cluster.uris import local_path
-from job.deployment.restore_point import METADATA
 from job.deployment.shipping import PROJECT
 from udfs.hashing import stable_hash
 from udfs.lists.list_codec import decode_list

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from job.checkpoints.contents import CheckpointError
+from job.cluster.checkpoint_files import METADATA, checkpoint_number
 from job.cluster.layout import Layout
 from job.cluster.uris import local_path
 from job.deployment.history import DeploymentHistory
-from job.deployment.restore_point import METADATA, checkpoint_number
 
 _DEEPEST = 3
 """From the state folder of a cluster to a checkpoint: checkpoints/JOB/chk-N."""

@@ -124,19 +124,19 @@ def flink_configuration(spec: ClusterSpec, home: Path | None = None) -> dict[str
         **_PYTHON,
         "env.java.opts.all": java_options(home or flink_home()),
         "metrics.fetcher.update-interval": "1 s",
-        **(_ha_configuration(layout, spec.zookeeper_port or 0) if spec.high_availability else {}),
+        **(_ha_configuration(layout, spec) if spec.high_availability else {}),
         **({} if spec.metrics_port == 0 else reporter_configuration(f"http://{LOOPBACK}:{spec.metrics_port or 0}")),
         **spec.extra_config,
     }
 
 
-def _ha_configuration(layout: Layout, zookeeper_port: int) -> dict[str, str]:
+def _ha_configuration(layout: Layout, spec: ClusterSpec) -> dict[str, str]:
     """Return the settings by which a JobManager that died is replaced in seconds, by one that stands by."""
     return {
         "high-availability.type": "zookeeper",
-        "high-availability.zookeeper.quorum": f"{LOOPBACK}:{zookeeper_port}",
+        "high-availability.zookeeper.quorum": f"{LOOPBACK}:{spec.zookeeper_port or 0}",
         "high-availability.storageDir": file_uri(layout.ha_storage),
-        "high-availability.cluster-id": "/recloop",
+        "high-availability.cluster-id": spec.application.cluster_id if spec.application else "/recloop",
         "high-availability.zookeeper.client.session-timeout": "4 s",
         "high-availability.zookeeper.client.connection-timeout": "4 s",
     }

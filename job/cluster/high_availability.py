@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import psutil
 
+from job.cluster.application import Application
 from job.cluster.config import LOOPBACK
 from job.cluster.java import Java
 from job.cluster.jvm import job_manager_command, zookeeper_command
@@ -21,15 +22,19 @@ _TICK_MS = 500
 
 
 def ha_commands(
-    java: Java, layout: Layout, configuration: Mapping[str, str], standby_port: int
+    java: Java,
+    layout: Layout,
+    configuration: Mapping[str, str],
+    standby_port: int,
+    application: Application | None = None,
 ) -> dict[str, list[str]]:
     """Return the command lines of ZooKeeper and both JobManagers, by name."""
     # Flink passes on to a TaskManager where the leader's code is, so that its port may be any.
-    own = ["-D", f"rest.port={standby_port}", "-D", "blob.server.port=0"]
+    own = {"rest.port": str(standby_port), "blob.server.port": "0"}
     return {
         ZOOKEEPER: zookeeper_command(java, layout, configuration),
-        JOB_MANAGER: job_manager_command(java, layout, configuration),
-        STANDBY: [*job_manager_command(java, layout, configuration, STANDBY), *own],
+        JOB_MANAGER: job_manager_command(java, layout, configuration, application=application),
+        STANDBY: job_manager_command(java, layout, configuration, STANDBY, application=application, own=own),
     }
 
 

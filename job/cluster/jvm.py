@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from job.cluster.application import Application
 from job.cluster.errors import SettingRefusedError
 from job.cluster.java import Java
 from job.cluster.layout import JOB_MANAGER, LOG_FILE, ZOOKEEPER, Layout
@@ -19,6 +20,7 @@ from job.cluster.layout import JOB_MANAGER, LOG_FILE, ZOOKEEPER, Layout
 MARK = "RECLOOP_CLUSTER"
 INCARNATION = "{incarnation}"
 _JOB_MANAGER_CLASS = "org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint"
+_APPLICATION_CLASS = "org.apache.flink.container.entrypoint.StandaloneApplicationClusterEntryPoint"
 _ZOOKEEPER_CLASS = "org.apache.flink.runtime.zookeeper.FlinkZooKeeperQuorumPeer"
 _TASK_MANAGER_CLASS = "org.apache.flink.runtime.taskexecutor.TaskManagerRunner"
 _SIZE = re.compile(r"(\d+)\s*(b|k|kb|m|mb|g|gb)?", re.IGNORECASE)
@@ -26,9 +28,24 @@ _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30}
 
 
 def job_manager_command(
-    java: Java, layout: Layout, configuration: Mapping[str, str], name: str = JOB_MANAGER
+    java: Java,
+    layout: Layout,
+    configuration: Mapping[str, str],
+    name: str = JOB_MANAGER,
+    *,
+    application: Application | None = None,
+    own: Mapping[str, str] | None = None,
 ) -> list[str]:
-    """Return a JobManager's command line."""
+    """Return a JobManager's command line.
+
+    Args:
+        java: the runtime.
+        layout: the cluster's folders.
+        configuration: the settings in the cluster's configuration file.
+        name: the name of the JobManager.
+        application: the one job that it runs by itself; None takes the jobs that are submitted to it.
+        own: settings of this JobManager that override the file's.
+    """
     heap = size_bytes(configuration, "jobmanager.memory.heap.size")
     metaspace = size_bytes(configuration, "jobmanager.memory.jvm-metaspace.size")
     return [
@@ -41,8 +58,10 @@ def job_manager_command(
             f"-XX:MaxMetaspaceSize={metaspace}",
         ),
         *shlex.split(configuration.get("env.java.opts.jobmanager", "")),
-        *(_JOB_MANAGER_CLASS, "--configDir", str(layout.conf)),
+        *(_APPLICATION_CLASS if application else _JOB_MANAGER_CLASS, "--configDir", str(layout.conf)),
+        *(word for key, value in (own or {}).items() for word in ("-D", f"{key}={value}")),
         *_scratch(layout, name),
+        *(application.words if application else ()),
     ]
 
 

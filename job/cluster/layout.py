@@ -176,6 +176,11 @@ class Layout:
         return self.root / "state.json"
 
     @property
+    def ended(self) -> Path:
+        """The process with which an application cluster ended by itself, and its exit status (JSON)."""
+        return self.root / "ended.json"
+
+    @property
     def lock(self) -> Path:
         """The file that a living supervisor holds locked."""
         return self.root / "supervisor.lock"

@@ -40,7 +40,7 @@ def start(spec: ClusterSpec, *, timeout_s: float = 60.0, on_progress: Progress |
         ClusterError: if a cluster runs there, and a record of it is damaged or missing.
     """
     layout = Layout(spec.directory)
-    claim_folder(layout.root, _STATE)
+    prepare_folder(layout.root)
     with exclusive(layout):
         if (running := find(spec.directory)) is not None:
             return running
@@ -50,6 +50,15 @@ def start(spec: ClusterSpec, *, timeout_s: float = 60.0, on_progress: Progress |
         except BaseException:
             end_all(layout)
             raise
+
+
+def prepare_folder(directory: Path) -> None:
+    """Make a cluster's state folder, or take the one that is there.
+
+    Raises:
+        NotOursError: the folder holds something else.
+    """
+    claim_folder(directory, _STATE)
 
 
 def stop(directory: Path) -> int:
@@ -75,7 +84,8 @@ def _start(spec: ClusterSpec, layout: Layout, timeout_s: float, on_progress: Pro
     write_runner(layout, home)
     if chosen.high_availability:
         prepare_zookeeper(layout, chosen.zookeeper_port or 0)
-    layout.services.unlink(missing_ok=True)
+    for left in (layout.services, layout.ended):
+        left.unlink(missing_ok=True)
     write_plan(chosen, java, home)
     start_supervisor(layout, environment(java, layout, home))
     running = wait_until(lambda: find(layout.root), timeout_s=_SUPERVISOR_S, poll_s=_POLL_S)

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
 from msgspec import Struct, field
 
 from job.cluster import metrics_gateway
+from job.cluster.application import FINAL, Application, starter
 from job.cluster.config import LOOPBACK, flink_configuration, render
-from job.cluster.errors import ClusterError
+from job.cluster.errors import ClusterError, SettingRefusedError
 from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment, state_configuration
 from job.cluster.high_availability import ha_commands
 from job.cluster.java import Java
@@ -19,14 +21,17 @@ from job.cluster.layout import (
     JOB_MANAGER,
     METRICS_GATEWAY,
     PYTHON_WORKERS,
+    STANDBY,
     Layout,
     gpu_task_manager_name,
+    is_task_manager,
     task_manager_name,
 )
 from job.cluster.ports import HA_PORT_NAMES, PORT_NAMES
 from job.cluster.python_workers import RUNNER_FOLDER, server_command
 from job.cluster.spec import ClusterSpec, ProcessSettings
 from job.cluster.state_files import read_state_file, state_file_error
+from job.cluster.uris import local_path
 from model.files import replace_file
 
 
@@ -45,6 +50,7 @@ class StartedSpec(Struct, frozen=True):
     zookeeper_port: int | None = None
     metrics_port: int = 0
     processes: dict[str, ProcessSettings] = field(default_factory=dict)
+    application: Application | None = None
 
 
 def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
@@ -76,6 +82,7 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
             "environment": environments.get(name, {}),
             "scratch": str(layout.scratch(name)),
             "out": str(layout.out(name)),
+            **_tie(name, spec),
         }
         for name, argv in commands.items()
     ]
@@ -88,7 +95,21 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
         "gpus": asdict(spec.gpus),
         "processes": {name: asdict(each) for name, each in spec.processes.items()},
     }
-    replace_file(layout.settings, json.dumps(settings | others, indent=1).encode())
+    application = {} if spec.application is None else {"application": msgspec.to_builtins(spec.application)}
+    replace_file(layout.settings, json.dumps({**settings, **others, **application}, indent=1).encode())
+
+
+def _tie(name: str, spec: ClusterSpec) -> dict[str, object]:
+    """Return the part of the plan that ties an application's processes together.
+
+    A job that its JobManager's next start brings along has its code under other keys, which a TaskManager refuses that
+    knows the job. With high availability the keys stay.
+    """
+    if spec.application is None:
+        return {}
+    if name in (JOB_MANAGER, STANDBY):
+        return {"final": list(FINAL)}
+    return {"follows": JOB_MANAGER} if is_task_manager(name) and not spec.high_availability else {}
 
 
 def _settings(spec: ClusterSpec, name: str) -> ProcessSettings:
@@ -98,9 +119,20 @@ def _settings(spec: ClusterSpec, name: str) -> ProcessSettings:
 def _job_managers(
     java: Java, layout: Layout, configuration: Mapping[str, str], spec: ClusterSpec
 ) -> dict[str, list[str]]:
-    if not spec.high_availability:
-        return {JOB_MANAGER: job_manager_command(java, layout, configuration)}
-    return ha_commands(java, layout, configuration, spec.standby_port or 0)
+    application = spec.application
+    if spec.high_availability:
+        return ha_commands(java, layout, configuration, spec.standby_port or 0, application)
+    command = job_manager_command(java, layout, configuration, application=application)
+    if application is None:
+        return {JOB_MANAGER: command}
+    folder = local_path(configuration["execution.checkpointing.dir"])
+    if folder is None:
+        msg = (
+            "an application without high availability goes on from the newest checkpoint in a folder of this machine, "
+            f"and execution.checkpointing.dir is {configuration['execution.checkpointing.dir']}: add --ha zookeeper"
+        )
+        raise SettingRefusedError(msg)
+    return {JOB_MANAGER: [*starter(folder, application.job_id), *command]}
 
 
 def _gateway(spec: ClusterSpec) -> dict[str, list[str]]:
@@ -151,6 +183,7 @@ def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
         zookeeper_port=started.zookeeper_port,
         metrics_port=started.metrics_port,
         processes=started.processes,
+        application=started.application,
     )
 
 

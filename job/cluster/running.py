@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from job.cluster.application import Application
 from job.cluster.config import LOOPBACK
 from job.cluster.errors import NotRunningError, RestError, StartFailedError
 from job.cluster.high_availability import leader
@@ -54,12 +55,14 @@ class RunningCluster:
         rest_url: the address of its REST interface and web page.
         supervisor_pid: the process id of its supervisor.
         metrics_url: the address that Prometheus reads the metrics at; None if none are collected.
+        application: the one job that its JobManager runs itself; None if it is a session cluster.
     """
 
     directory: Path
     rest_url: str
     supervisor_pid: int
     metrics_url: str | None = None
+    application: Application | None = None
 
     @property
     def layout(self) -> Layout:
@@ -238,6 +241,7 @@ def find(directory: Path) -> RunningCluster | None:
         rest_url=f"http://{LOOPBACK}:{started.rest_port}",
         supervisor_pid=state.pid,
         metrics_url=f"http://{LOOPBACK}:{started.metrics_port}/metrics" if started.metrics_port else None,
+        application=started.application,
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from job.cluster.application import Application
 from job.cluster.errors import SettingRefusedError
 from job.cluster.gpus import ADAPTIVE_IGNORES_GPUS, GpuTaskManagers, adaptive
 
@@ -63,6 +64,8 @@ class ClusterSpec:
             metrics are collected.
         json_logs: whether every process of Flink's writes its log also as JSON lines, to `logs/NAME.log.jsonl`.
         processes: settings of single processes, by name, such as taskmanager-0.
+        application: the one job that the JobManager runs itself, and with which the cluster ends; None: a session
+            cluster, which takes jobs.
 
     Raises:
         SettingRefusedError: for a number or a key that cannot work.
@@ -82,6 +85,7 @@ class ClusterSpec:
     metrics_port: int | None = None
     json_logs: bool = False
     processes: Mapping[str, ProcessSettings] = field(default_factory=dict)
+    application: Application | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "directory", Path(self.directory).absolute())

@@ -2,7 +2,8 @@
 
 It reads plan.json (the processes to run), starts each entry in a process group of its own, restarts a dead one, and
 writes state.json (the processes that run). SIGHUP makes it read the plan again; SIGTERM makes it end everything and
-exit.
+exit. So does the end of a process with one of its final statuses, with which an application cluster's JobManager says
+that the application is over; ended.json then holds that status.
 
 The supervisor package (4.3.0) is not used, for two reasons. It polls for dead processes once a second, after the pass
 that starts them, so each of six killed programs was back only 1.01 to 1.03 s later. And it leaves the rest of a dead
@@ -45,6 +46,8 @@ class Member:
     scratch: Path
     out: Path
     environment: dict[str, str] = field(default_factory=dict)  # beyond the inherited variables
+    final: frozenset[int] = frozenset()  # exit statuses after which nothing is to run any more
+    follows: str | None = None  # the process with which this one is ended and started again
     incarnation: int = 0  # the number of starts
     quick_deaths: int = 0
     started: float = 0.0
@@ -89,6 +92,11 @@ class Member:
         self.quick_deaths = 0 if now - self.started > _QUICK_S else self.quick_deaths + 1
         self.due = now + min(_LONGEST_DELAY_S, 0.05 * 2**self.quick_deaths if self.quick_deaths else 0.0)
 
+    @property
+    def is_over(self) -> bool:
+        """True if it ended with a final status."""
+        return self.process is None and self.exit_status in self.final
+
     def bound_output(self) -> None:
         """Copy an output file above 20 MiB to .1 and empty it."""
         if self.out.exists() and self.out.stat().st_size > _OUT_LIMIT_BYTES:
@@ -119,7 +127,7 @@ class _Supervisor:
             signal.signal(number, lambda *_: None)
 
     def run(self) -> None:
-        """Supervise until SIGTERM or SIGINT, then end everything; exit at once if the plan is damaged."""
+        """Supervise until a signal or a final status, then end everything; exit at once if the plan is damaged."""
         self._read_plan()
         while True:
             self._start_due()
@@ -127,6 +135,9 @@ class _Supervisor:
             if received & {signal.SIGTERM, signal.SIGINT}:
                 break
             self._reap()
+            if (over := next((each for each in self._members.values() if each.is_over), None)) is not None:
+                self._write("ended.json", over.record())
+                break
             if signal.SIGHUP in received:
                 self._read_plan()
             for member in self._members.values():
@@ -145,6 +156,8 @@ class _Supervisor:
                     scratch=Path(entry["scratch"]),
                     out=Path(entry["out"]),
                     environment=entry.get("environment", {}),
+                    final=frozenset(entry.get("final", ())),
+                    follows=entry.get("follows"),
                 )
                 for entry in json.loads(path.read_bytes())
             }
@@ -182,10 +195,16 @@ class _Supervisor:
                 return
             members = {each.process.pid: each for each in self._members.values() if each.process}
             if dead.si_pid in members:
-                members[dead.si_pid].bury()
+                self._bury(members[dead.si_pid])
                 self._write_state()
             else:
                 os.waitpid(dead.si_pid, 0)
+
+    def _bury(self, dead: Member) -> None:
+        dead.bury()
+        for follower in self._members.values():
+            if follower.follows == dead.name:
+                follower.bury()
 
     def _end(self, members: list[Member]) -> None:
         living = [member.process for member in members if member.process]
@@ -198,10 +217,12 @@ class _Supervisor:
             member.bury()
 
     def _write_state(self) -> None:
-        state = {"pid": os.getpid(), "members": [each.record() for each in self._members.values()]}
-        path = self._directory / "state.json"
+        self._write("state.json", {"pid": os.getpid(), "members": [each.record() for each in self._members.values()]})
+
+    def _write(self, name: str, content: dict[str, object]) -> None:
+        path = self._directory / name
         scratch = path.with_suffix(".tmp")
-        scratch.write_text(json.dumps(state))
+        scratch.write_text(json.dumps(content))
         scratch.replace(path)
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 from job import cluster
 from job.cluster.layout import Layout
 from job.cluster.processes import marked
-from job.commands.options import AsJson, ReadyWithin, tcp_port
+from job.commands.options import AsJson, ReadyWithin, parse_settings, tcp_port
 from job.commands.output import Screen, print_line
 from job.deployment.cluster_checks import advice
 
@@ -164,22 +164,6 @@ def read_status(directory: Path) -> Status:
         jobs_running=jobs_running,
         processes_left=0,
     )
-
-
-def parse_settings(pairs: list[str]) -> dict[str, str]:
-    """Return the Flink settings in KEY=VALUE words.
-
-    Raises:
-        SettingRefusedError: for a word without a key or an equals sign.
-    """
-    parsed = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
-            msg = f"--set {pair!r}: write KEY=VALUE, such as heartbeat.timeout=10s"
-            raise cluster.SettingRefusedError(msg)
-        parsed[key.strip()] = value.strip()
-    return parsed
 
 
 def advise(console: Screen, rest_url: str) -> None:

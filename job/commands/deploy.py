@@ -16,6 +16,15 @@ from job.commands.options import (
     console,
     stop_on_errors,
 )
+from job.commands.targets import (
+    FlinkSettings,
+    Ha,
+    Jars,
+    TargetName,
+    TargetOption,
+    application,
+    check_options,
+)
 from job.deployment.deploy import WAIT_S
 from job.deployment.deploy import deploy as deploy_job
 from job.settings.job_settings import load
@@ -26,6 +35,8 @@ The bundle comes from scoring.bundle: recloop deploy --set scoring.bundle=.reclo
 Or it is a registry's current version, whenever that moves: recloop deploy --set models.url=.recloop/registry --set
 models.name=ml-100k
 
+A cluster for this job alone: recloop deploy --target application --set scoring.bundle=...
+
 From a Kafka topic: recloop deploy --set log.kind=kafka --set kafka.brokers=HOST:9092 --set log.topic=behaviors ...
 """
 
@@ -33,9 +44,13 @@ From a Kafka topic: recloop deploy --set log.kind=kafka --set kafka.brokers=HOST
 def deploy(
     settings_file: SettingsFile = None,
     overrides: Overrides = None,
+    target: TargetOption = None,
     directory: ClusterDirectory = DEFAULT_CLUSTER,
     jobmanager: JobManagerUrl = None,
     checkpoints: CheckpointsFolder = None,
+    flink: FlinkSettings = None,
+    jar: Jars = None,
+    ha: Ha = None,
     fresh: Annotated[bool, typer.Option(help="Begin anew: empty state, from where log.start says.")] = False,
     start_from: Annotated[
         str | None, typer.Option("--from", metavar="URI", help="A savepoint or checkpoint to go on from.")
@@ -52,9 +67,14 @@ def deploy(
     does not come up, the old one goes on. On a cluster of `recloop cluster start` a compactor keeps the tables in few
     files from then on, and the job is submitted again if its JobManager dies.
     """
+    alone = TargetName.APPLICATION
+    check_options(target, jobmanager, {(alone, "--flink"): flink, (alone, "--jar"): jar, (alone, "--ha"): ha})
     with stop_on_errors(), console.status("reading the settings") as spinner:
         settings = load(settings_file, overrides or ())
-        place = Place.of(directory, jobmanager, checkpoints)
+        if target is TargetName.APPLICATION:
+            place = application(directory, flink, jar, ha)
+        else:
+            place = Place.of(directory, jobmanager, checkpoints)
         request = place.request(settings, spinner, wait_s)
         done = deploy_job(replace(request, fresh=fresh, start_from=start_from, take_over=take_over))
         place.keep_up(settings)

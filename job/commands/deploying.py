@@ -12,7 +12,7 @@ import typer
 from rich.status import Status
 from rich.text import Text
 
-from job.cluster import RunningCluster
+from job.cluster import ClusterSpec, find
 from job.commands.comparison_output import print_comparison
 from job.commands.options import LONGEST_S, console, running_cluster
 from job.commands.output import print_line
@@ -39,11 +39,11 @@ class Place:
 
     Attributes:
         target: the cluster.
-        local: the same if it is one of `recloop cluster start`, else None.
+        local: the folder of a cluster on this machine, which may be started by the deployment; else None.
     """
 
     target: Target
-    local: RunningCluster | None
+    local: Path | None
 
     @classmethod
     def of(cls, directory: Path, jobmanager: str | None, checkpoints: Path | None) -> "Place":
@@ -55,8 +55,17 @@ class Place:
         """
         if jobmanager:
             return cls(Target.remote(jobmanager, REMOTE_DEPLOYMENTS, checkpoints), None)
-        cluster = running_cluster(directory)
-        return cls(Target.local(cluster), cluster)
+        return cls(Target.local(running_cluster(directory)), directory)
+
+    @classmethod
+    def of_application(cls, spec: ClusterSpec) -> "Place":
+        """Return the cluster that a deployment starts for its job alone.
+
+        Raises:
+            DeployError: a session cluster runs in its folder.
+            ClusterError: the cluster cannot be as it is specified.
+        """
+        return cls(Target.for_application(spec), spec.directory)
 
     def request(self, settings: JobSettings, spinner: Status, wait_s: float) -> DeployRequest:
         """Return the request to deploy with these settings, whose progress is shown."""
@@ -72,9 +81,9 @@ class Place:
 
     def keep_up(self, settings: JobSettings) -> None:
         """Let the supervisor of a local cluster keep the job running, and its tables in few files."""
-        if self.local is not None:
-            keep_compacted(self.local, settings.tables.folder)
-            keep_running(self.local, settings.job_name)
+        if self.local is not None and (cluster := find(self.local)) is not None:
+            keep_compacted(cluster, settings.tables.folder)
+            keep_running(cluster, settings.job_name)
 
     def report(self, done: Deployment, *, as_json: bool, **more: object) -> None:
         """Print the job that runs now."""

@@ -7,7 +7,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from job.cluster import FlinkRest
 from job.commands.deploying import CheckpointsFolder, JobName, Place
 from job.commands.options import (
     DEFAULT_CLUSTER,
@@ -49,7 +48,7 @@ def gc(
     """
     with stop_on_errors(), console.status("looking for what nothing needs") as spinner:
         target = Place.of(directory, jobmanager, checkpoints).target
-        with FlinkRest(target.rest_url) as rest:
+        with target.rest() as rest:
             deployed = deployed_settings(target.folder, job_name)
             if deployed is None:
                 msg = f"no deployment of {job_name} is recorded in {target.folder}: deploy first, or give --job-name"

@@ -9,7 +9,9 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from job.cluster import DEFAULT_DIRECTORY, NotRunningError, RunningCluster, find
+from job.cluster import DEFAULT_DIRECTORY, NotRunningError, RunningCluster, SettingRefusedError, find
+from job.cluster.application import end_of
+from job.cluster.layout import Layout
 from job.commands.output import Screen, stop_on
 from model.datasets.prepared import Dataset
 from model.errors import RecloopError
@@ -83,6 +85,22 @@ def fail(message: object) -> NoReturn:
     raise typer.Exit(1)
 
 
+def parse_settings(pairs: list[str], option: str = "--set") -> dict[str, str]:
+    """Return the Flink settings in KEY=VALUE words of an option.
+
+    Raises:
+        SettingRefusedError: for a word without a key or an equals sign.
+    """
+    parsed = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            msg = f"{option} {pair!r}: write KEY=VALUE, such as heartbeat.timeout=10s"
+            raise SettingRefusedError(msg)
+        parsed[key.strip()] = value.strip()
+    return parsed
+
+
 @contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
     """End on SIGTERM as on Ctrl-C in the block, so that all that it started is stopped."""
@@ -106,10 +124,12 @@ def running_cluster(directory: Path) -> RunningCluster:
     """Return the cluster of the state folder.
 
     Raises:
-        NotRunningError: there is none.
+        NotRunningError: there is none; the text says why that of an application ended.
     """
     if (cluster := find(directory)) is None:
-        msg = f"no cluster runs in {directory}: recloop cluster start"
+        ended = end_of(Layout(directory.absolute()))
+        mend = f"{ended}: recloop deploy --target application" if ended else "recloop cluster start"
+        msg = f"no cluster runs in {directory}: {mend}"
         raise NotRunningError(msg)
     return cluster
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from job.cluster import FlinkRest
 from job.commands.deploying import CheckpointsFolder, JobName, Place
 from job.commands.options import (
     DEFAULT_CLUSTER,
@@ -43,7 +42,7 @@ def take(
     """
     with stop_on_errors(), console.status("taking a savepoint"):
         target = Place.of(directory, jobmanager, checkpoints).target
-        with FlinkRest(target.rest_url) as rest:
+        with target.rest() as rest:
             taken = Savepoints(target, rest, job_name).take(timeout_s=timeout_s)
     if as_json:
         print_line(json.dumps(asdict(taken)))
@@ -67,7 +66,7 @@ def list_command(
     """
     with stop_on_errors(), console.status("looking for savepoints"):
         target = Place.of(directory, jobmanager, checkpoints).target
-        with FlinkRest(target.rest_url) as rest:
+        with target.rest() as rest:
             found = Savepoints(target, rest, job_name).all()
     if as_json:
         print_line(json.dumps([asdict(each) for each in found]))
@@ -96,7 +95,7 @@ def remove(
     """
     with stop_on_errors(), console.status("removing a savepoint"):
         target = Place.of(directory, jobmanager, checkpoints).target
-        with FlinkRest(target.rest_url) as rest:
+        with target.rest() as rest:
             removed = Savepoints(target, rest, job_name).remove(uri)
     print_line(f"removed {removed.uri} ({_size(removed)})")
 

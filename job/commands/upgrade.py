@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from job.cluster import FlinkRest
 from job.commands.deploying import CheckpointsFolder, JobName, Place, Wait
 from job.commands.options import (
     DEFAULT_CLUSTER,
@@ -58,7 +57,7 @@ def upgrade(
     with stop_on_errors(), console.status("reading the settings") as spinner:
         place = Place.of(directory, jobmanager, checkpoints)
         more = [] if parallelism is None else [f"flink.parallelism={parallelism}"]
-        with FlinkRest(place.target.rest_url) as rest:
+        with place.target.rest() as rest:
             job_id = running_job(rest, job_name)
             deployed = None if settings_file else deployed_settings(place.target.folder, job_name)
             defaults = None if deployed is None else deployed.model_dump(mode="json")

@@ -56,6 +56,20 @@ def check_given_state(given: str, *, is_local: bool) -> str:
     return uri
 
 
+def check_application(settings: JobSettings) -> None:
+    """Refuse settings for which an application's own TaskManagers do not do.
+
+    Raises:
+        DeployError: scoring is to be kept apart.
+    """
+    if settings.placement.scoring != "shared":
+        msg = (
+            f"placement.scoring={settings.placement.scoring} needs TaskManagers of two kinds, and an application "
+            "starts one kind: deploy to a session cluster: recloop cluster start --gpu DEVICE"
+        )
+        raise DeployError(msg)
+
+
 def check_slots(rest: FlinkRest, settings: JobSettings, replaced: Sequence[JobDetail]) -> None:
     """Make sure that the cluster has enough slots, those of the jobs to be replaced included.
 

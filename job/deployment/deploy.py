@@ -61,7 +61,7 @@ def deploy(request: DeployRequest) -> Deployment:
             lock = stack.enter_context(held(folder / f"{settings.job_name}.lock", f"the job {settings.job_name}"))
             if _can_write(tables):
                 stack.enter_context(held(tables / LOCK, f"a job over {tables}"))
-            rest = stack.enter_context(FlinkRest(request.target.rest_url))
+            rest = stack.enter_context(request.target.rest())
             return Transaction(replace(request, settings=settings), rest, lock).run()
     except OSError as error:
         msg = f"{error}: deployments are written down in {folder}, which has to be there for reading and writing"

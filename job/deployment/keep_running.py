@@ -26,7 +26,9 @@ _HA = "high-availability.type"
 
 
 def keep_running(cluster: RunningCluster, job_name: str) -> None:
-    """Have the cluster's supervisor keep a deployed job; do nothing where high availability does."""
+    """Have the cluster's supervisor keep a deployed job; do nothing where Flink does."""
+    if cluster.application is not None:  # its JobManager brings the job along
+        return
     with cluster.rest() as rest:
         if rest.configuration().get(_HA, "NONE").upper() != "NONE":
             return

@@ -5,7 +5,9 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from job.cluster import FlinkRest, RestError
+from job.cluster.application import Application
 from job.deployment import tables_owner
+from job.deployment.application import start_application
 from job.deployment.history import DeploymentHistory, Shipped, Step, as_fields
 from job.deployment.settling import wait_until_settled
 from job.deployment.steps import ENDED, DeployRequest
@@ -68,10 +70,7 @@ class Launch:
         self._request.on_step("submitting")
         try:
             self._request.on_progress("submitting")
-            restore = ["-s", state] if state else []
-            files = ["-pyfs", str(shipped.archive), "-py", str(shipped.entry), "--settings", str(shipped.settings)]
-            own_id = ["-D", f"{JOB_ID_KEY}={job_id}"]
-            submit(self._request.target, [*own_id, *restore, *files], keep_open=(self._lock,))
+            self._start(which, job_id, shipped, state)
             self._request.on_step("submitted")
             self._request.on_progress("waiting for all tasks to run, and for the first checkpoint")
             wait_until_settled(self._rest, job_id, timeout_s=self._request.wait_s)
@@ -84,11 +83,32 @@ class Launch:
         self._request.on_step("confirmed")
         return job_id
 
+    def _start(self, which: Numbers, job_id: str, shipped: Shipped, state: str | None) -> None:
+        """Submit the job to the cluster that runs, or start a cluster with it."""
+        target = self._request.target
+        if target.application is None:
+            restore = ["-s", state] if state else []
+            files = ["-pyfs", str(shipped.archive), "-py", str(shipped.entry), "--settings", str(shipped.settings)]
+            own_id = ["-D", f"{JOB_ID_KEY}={job_id}"]
+            submit(target, [*own_id, *restore, *files], keep_open=(self._lock,))
+            return
+        application = Application(
+            number=which.number,
+            job_id=job_id,
+            files=str(shipped.archive),
+            entry=str(shipped.entry),
+            arguments=("--settings", str(shipped.settings)),
+            state=state,
+        )
+        slots, wait_s = self._request.settings.slots, self._request.wait_s
+        start_application(target, target.application, application, slots=slots, timeout_s=wait_s)
+
     def _give_up(self, which: Numbers, job_id: str, claim: Claim, why: str) -> None:
         """Cancel a job that did not come up, and record that nothing of it counts."""
         with suppress(RestError):
             self._rest.cancel(job_id)
             self._rest.wait_for_job(job_id, lambda job: job.is_over, timeout_s=self._request.wait_s)
+        self._request.target.end_cluster()
         self._write(which, Step.FAILED, job_id=job_id, why=why)
         if self._has_tables:
             tables_owner.withdraw(self._tables, claim)

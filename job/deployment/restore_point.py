@@ -5,20 +5,17 @@ States are ordered by deployment, and within one by Flink's own count of checkpo
 not decide.
 """
 
-import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from job.cluster import FlinkRest
+from job.cluster.checkpoint_files import METADATA, checkpoint_number
 from job.cluster.records import JobSummary
 from job.cluster.uris import as_uri, below, file_uri, local_path
 from job.deployment.history import DeploymentHistory, Step
 
-METADATA = "_metadata"
 _CHECKPOINTS, _SAVEPOINTS = "execution.checkpointing.dir", "execution.checkpointing.savepoint-dir"
-_HEADER = struct.Struct(">iiq")  # magic number, version, id of the checkpoint
-_MAGIC = 0x4960672D
 _LAST = 2**63
 """A number above every id, for the savepoint that a job was stopped with: it is the job's last state."""
 
@@ -201,13 +198,3 @@ class RestorePoints:
         """Return whether the job's folder was never made; Flink makes it first of all."""
         paths = [path for each in self._folders.checkpoints if (path := local_path(each)) is not None and path.is_dir()]
         return bool(paths) and not any((path / job_id).exists() for path in paths)
-
-
-def checkpoint_number(metadata: Path) -> int:
-    """Return Flink's count from the beginning of the file; 0 if the file has no such header."""
-    with metadata.open("rb") as file:
-        header = file.read(_HEADER.size)
-    if len(header) < _HEADER.size:
-        return 0
-    magic, _, checkpoint_id = _HEADER.unpack(header)
-    return int(checkpoint_id) if magic == _MAGIC else 0

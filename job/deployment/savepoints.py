@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from job.cluster import FlinkRest
+from job.cluster.checkpoint_files import METADATA
 from job.cluster.records import JobSummary
 from job.cluster.uris import as_uri, local_path
 from job.deployment.append_log import append, read
 from job.deployment.deploy import running_job
 from job.deployment.history import DeploymentHistory
 from job.deployment.lock import held
-from job.deployment.restore_point import METADATA, Folders, RestorePoints, exists
+from job.deployment.restore_point import Folders, RestorePoints, exists
 from job.deployment.rollback import last_before
 from job.deployment.submission import DeployError, Target
 from model.files import size_of

@@ -7,15 +7,21 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from job.cluster import FlinkRest, RestError, RunningCluster
+from job.cluster import ClusterSpec, FlinkRest, RestError, RunningCluster, find, stop
 from job.cluster.address import rest_address
+from job.cluster.application_rest import ApplicationRest
 from job.cluster.causes import cause
+from job.cluster.config import LOOPBACK
 from job.cluster.java import find_java
+from job.cluster.jvm import environment as cluster_environment
 from job.cluster.jvm import utf8_locale
-from job.cluster.layout import flink_home
+from job.cluster.layout import Layout, flink_home
+from job.cluster.lifecycle import prepare_folder
+from job.cluster.plan import read_spec, remembered_ports
+from job.cluster.ports import HA_PORT_NAMES, PORT_NAMES, with_ports
 from model.errors import RecloopError
 
 _PYTHON_KEY = "python.executable"
@@ -45,12 +51,14 @@ class Target:
         environment: the variables `flink run` needs.
         folder: the folder that records deployments.
         checkpoints: the folder of retained checkpoints; None if this machine does not see it.
+        application: the cluster to start for the job, with its ports; None if the cluster runs already.
     """
 
     rest_url: str
     environment: dict[str, str]
     folder: Path
     checkpoints: Path | None
+    application: ClusterSpec | None = None
 
     @property
     def is_local(self) -> bool:
@@ -59,9 +67,53 @@ class Target:
 
     @classmethod
     def local(cls, cluster: RunningCluster) -> "Target":
-        """Return the target for a cluster started by `recloop cluster start`."""
+        """Return the target for a cluster on this machine: a session cluster, or the one of an application."""
+        if cluster.application is not None:
+            spec = read_spec(cluster.layout, task_managers=1)
+            return cls._of_application(spec, spec)
         folder = cluster.directory / "deployments"
         return cls(cluster.rest_url, cluster.environment(), folder, cluster.layout.checkpoints)
+
+    @classmethod
+    def for_application(cls, spec: ClusterSpec) -> "Target":
+        """Return the target for a cluster that is started with the job, and ends with it.
+
+        Raises:
+            DeployError: a session cluster runs in the folder.
+            JavaNotFoundError: there is no Java that runs Flink.
+            StartFailedError: a given port is taken.
+        """
+        prepare_folder(spec.directory)
+        layout, running = Layout(spec.directory), find(spec.directory)
+        if running is not None and running.application is None:
+            msg = (
+                f"a session cluster runs in {spec.directory}: recloop cluster stop --dir {spec.directory}, and the "
+                "application goes on from its job's state; or give another --dir"
+            )
+            raise DeployError(msg)
+        if running is not None:
+            return cls._of_application(read_spec(layout, task_managers=1), spec)
+        return cls._of_application(with_ports(spec, remembered_ports(layout)), spec)
+
+    @classmethod
+    def _of_application(cls, ports: ClusterSpec, spec: ClusterSpec) -> "Target":
+        names = PORT_NAMES if ports.high_availability != spec.high_availability else (*PORT_NAMES, *HA_PORT_NAMES)
+        chosen = replace(spec, **{name: getattr(ports, name) for name in names})
+        layout = Layout(spec.directory)
+        variables = {**os.environ, **cluster_environment(find_java(os.environ), layout, flink_home())}
+        url = f"http://{LOOPBACK}:{chosen.rest_port}"
+        return cls(url, variables, layout.root / "deployments", layout.checkpoints, chosen)
+
+    def rest(self) -> FlinkRest:
+        """Return a client of the cluster's REST interface; close it, or use it in a with statement."""
+        if self.application is None:
+            return FlinkRest(self.rest_url)
+        return ApplicationRest(self.rest_url, self.application)
+
+    def end_cluster(self) -> None:
+        """End the cluster that was started for the job; do nothing to one that runs without it."""
+        if self.application is not None:
+            stop(self.application.directory)
 
     @classmethod
     def remote(cls, rest_url: str, folder: Path, checkpoints: Path | None = None) -> "Target":
@@ -184,7 +236,7 @@ def worker_python(target: Target) -> str:
     if configured is not None:
         return configured
     try:
-        with FlinkRest(target.rest_url) as rest:
+        with target.rest() as rest:
             return rest.configuration().get(_PYTHON_KEY, "python3")
     except RestError:
         return "python3"

@@ -7,6 +7,7 @@ from job.deployment import tables_owner
 from job.deployment.behavior_log import first_offsets, make_ready
 from job.deployment.checks import (
     CLUSTER_CHECKS,
+    check_application,
     check_given_state,
     check_goes_on,
     check_operators,
@@ -117,11 +118,15 @@ class Transaction:
         request, settings = self._request, self._settings
         if self._has_tables:
             tables_owner.check_free(self._tables, self._launch.claim(self._which, ""), take_over=request.take_over)
-        for check in CLUSTER_CHECKS:
-            check(self._rest, settings)
+        if request.target.application is None:
+            for check in CLUSTER_CHECKS:
+                check(self._rest, settings)
+        else:
+            check_application(settings)
         before = None if request.fresh else self._job_before(given)
         replaced = [self._rest.job(job.job_id) for job in self._running]
-        check_slots(self._rest, settings, replaced)
+        if request.target.application is None:
+            check_slots(self._rest, settings, replaced)
         if not request.fresh:
             check_goes_on(settings, before.settings if before else None, replaced if given is None else ())
         return before

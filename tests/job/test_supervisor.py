@@ -205,3 +205,52 @@ def test_one_supervisor_holds_a_folder(layout: Layout) -> None:
 
     assert supervisor_lives(layout)
     assert living(pid_of(state, "one"))
+
+
+def test_a_final_status_ends_everything_and_is_written_down(layout: Layout) -> None:
+    plan(layout, manager="exit 163", worker=WITH_A_WORKER)
+    entries = json.loads(layout.plan.read_text())
+    entries[0]["final"] = [0, 163]
+    layout.plan.write_text(json.dumps(entries))
+    start_supervisor(layout, {})
+    wait_until(layout.ended.exists, timeout_s=60, what="a final status")
+    wait_until(lambda: not supervisor_lives(layout), timeout_s=60, what="the supervisor's end")
+    ended = json.loads(layout.ended.read_text())
+    assert (ended["name"], ended["exit_status"]) == ("manager", 163)
+    assert marked(layout) == []
+
+
+def test_another_status_than_a_final_one_is_a_death_like_any_other(layout: Layout) -> None:
+    plan(layout, manager="[ $0 = 1 ] && exit 1; sleep 600")
+    entries = json.loads(layout.plan.read_text())
+    entries[0]["final"] = [0, 163]
+    layout.plan.write_text(json.dumps(entries))
+    start_supervisor(layout, {})
+    until(layout, lambda state: any(each.pid and each.incarnation == 2 for each in state.members))
+    assert not layout.ended.exists()
+
+
+def test_a_follower_is_started_again_with_the_one_that_died_and_not_the_other_way_round(layout: Layout) -> None:
+    plan(layout, manager="sleep 600", worker=WITH_A_WORKER, other="sleep 600")
+    entries = json.loads(layout.plan.read_text())
+    entries[1]["follows"] = "manager"
+    layout.plan.write_text(json.dumps(entries))
+    start_supervisor(layout, {})
+    before = until(layout, lambda state: all(each.pid for each in state.members))
+    os.kill(pid_of(before, "worker"), signal.SIGKILL)
+    between = until(layout, lambda state: pid_of_or_none(state, "worker") not in {None, pid_of(before, "worker")})
+    assert pid_of(between, "manager") == pid_of(before, "manager")
+    os.kill(pid_of(between, "manager"), signal.SIGKILL)
+    after = until(
+        layout,
+        lambda state: all(
+            pid_of_or_none(state, name) not in {None, pid_of(between, name)} for name in ("manager", "worker")
+        ),
+    )
+    assert pid_of(after, "other") == pid_of(before, "other")
+    assert living(pid_of(between, "worker")) == []
+
+
+def pid_of_or_none(state: SupervisorState, name: str) -> int | None:
+    member = state.member(name)
+    return member.pid if member else None

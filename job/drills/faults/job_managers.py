@@ -4,8 +4,8 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import ClassVar
 
+from job.cluster.checkpoint_files import METADATA
 from job.cluster.uris import file_uri, local_path
-from job.deployment.restore_point import METADATA
 from job.drills.errors import DrillError
 from job.drills.evidence import Expectation
 from job.drills.faults.fault import Fault, Injected

@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from job.cluster import SettingRefusedError, find, stop
-from job.commands.cluster import app, parse_settings
+from job.commands.cluster import app
+from job.commands.options import parse_settings
 
 
 def test_settings_are_words_of_key_and_value() -> None:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import pytest
 
 from job.cluster import find, supervisor
+from job.cluster.application import end_of
 from job.cluster.config import java_options
 from job.cluster.errors import ClusterError
 from job.cluster.layout import Layout
@@ -49,6 +50,7 @@ READERS = {
     "a spec to scale": Reader(
         "cluster.json", "recloop cluster stop", lambda folder: read_spec(Layout(folder), task_managers=1)
     ),
+    "an application's end": Reader("ended.json", "recloop cluster stop", lambda folder: end_of(Layout(folder))),
     "services": Reader("services.json", "recloop cluster stop", lambda folder: read_services(Layout(folder))),
     "Flink's own configuration": Reader("conf/config.yaml", "install apache-flink again", java_options),
     "a broker's record": Reader("broker.json", "delete the file", broker.find),

@@ -4,10 +4,11 @@ import json
 from pathlib import Path
 
 from job.cluster import FlinkRest
+from job.cluster.checkpoint_files import _HEADER, _MAGIC, METADATA
 from job.cluster.uris import file_uri
 from job.deployment.history import DeploymentHistory, Step
 from job.deployment.keep_running import Keeper
-from job.deployment.restore_point import _HEADER, _MAGIC, METADATA, Folders, RestorePoints
+from job.deployment.restore_point import Folders, RestorePoints
 from tests.unit.cluster.web import Page, web
 
 JOB = "0" * 32

@@ -52,7 +52,12 @@ TEMPLATES = {
     "models candidate": ["models candidate x y --registry {bad}", "models candidate {name} y"],
     "models rollback": ["models rollback x --registry {bad}", "models rollback {name}"],
     "compress": ["compress {bad}", "compress {bundle} {bad}"],
-    "deploy": ["deploy --settings {bad} --dir {bad}", "deploy --dir {bad}"],
+    "deploy": [
+        "deploy --settings {bad} --dir {bad}",
+        "deploy --dir {bad}",
+        "deploy --target application --dir {file} --set lists.policy=history",
+        "deploy --target session",
+    ],
     "upgrade": ["upgrade --settings {bad} --dir {bad}", "upgrade --dir {bad}"],
     "rollback": ["rollback --dir {bad}"],
     "gc": ["gc --dir {bad}"],
