@@ -3,7 +3,7 @@
 Items are model indexes: `vocabulary[i]` has index i + 1, and 0 pads.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -15,7 +15,7 @@ from model.actions import ActionTable, history_actions
 from model.datasets.log_rules import EventsOnce
 from model.datasets.prepared import Dataset
 from model.errors import RecloopError
-from model.records import EpochMs, ItemId
+from model.records import EpochMs, ItemId, UserBehavior
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -110,7 +110,11 @@ def load_interactions(dataset: Dataset, table: ActionTable | None = None) -> Int
         dataset: prepared.
         table: the action table; the one that the set was prepared with if None. Actions that it lacks weigh nothing.
     """
-    table = dataset.action_table if table is None else table
+    return interactions_of(dataset.behaviors(), dataset.action_table if table is None else table)
+
+
+def interactions_of(behaviors: Iterable[UserBehavior], table: ActionTable) -> Interactions:
+    """Return behaviours, oldest first and at least one, as `load_interactions` returns those of a data set."""
     once = EventsOnce()
     users: dict[str, int] = {}
     items: dict[ItemId, int] = {}
@@ -121,7 +125,7 @@ def load_interactions(dataset: Dataset, table: ActionTable | None = None) -> Int
             b.action,
             b.timestamp,
         )
-        for b in dataset.behaviors()
+        for b in behaviors
         if once.is_new(b)
     ]
     user, item, action, timestamp = zip(*rows, strict=True)

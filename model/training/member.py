@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 import numpy as np
 import torch
@@ -21,12 +21,13 @@ from model.training.checkpoint import (
 from model.training.loop import NextItem, TrainingLoop
 from model.training.process_group import ProcessGroup
 from model.training.train_config import Checkpoints, OnEpoch, TooLittleDataError, TrainConfig
+from model.training.warm_start import start_from
 from model.training.windows import WindowSource
 
 _STEPS_PER_CHECK = 16
 """Steps between two checks of the clock: the processes have to agree on the result, which takes about 1 ms."""
-_FREE = frozenset({"device", "processes", "precision", "checkpoints"})
-"""The fields of `TrainConfig` that may differ when a training is resumed."""
+_FREE = frozenset({"device", "processes", "precision", "checkpoints", "start"})
+"""The fields of `TrainConfig` that may differ when a training is resumed; but a start counts by its name."""
 
 
 def train_member(
@@ -42,6 +43,8 @@ def train_member(
     sequences = sequences_of(training)
     torch.manual_seed(settings.seed)
     model = config.build(training.histories().counts())
+    if settings.start is not None:
+        start_from(model, training.vocabulary, settings.start)
     model.to(group.device)
     windows = WindowSource(sequences, config.history_length, settings.seed)
     negatives = negatives_for(config.items, settings.negatives)
@@ -82,8 +85,10 @@ def sequences_of(training: Interactions) -> list[Ints]:
 
 def name_of(sequences: Iterable[Ints], config: SequenceConfig, settings: TrainConfig) -> str:
     """Return a digest of all that decides the outcome of a training: equal names, equal trainings."""
-    fixed = {name: value for name, value in asdict(settings).items() if name not in _FREE}
+    fixed = {name: value for name, value in asdict(replace(settings, start=None)).items() if name not in _FREE}
     digest = hashlib.sha256(repr((config, fixed)).encode())
+    if settings.start is not None:
+        digest.update(settings.start.name.encode())
     for sequence in sequences:
         digest.update(np.int64(len(sequence)).tobytes() + sequence.tobytes())
     return digest.hexdigest()

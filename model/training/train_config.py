@@ -1,11 +1,12 @@
 """Settings of a training and its progress reports; apart from `model.training.train`, which needs torch."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from model.errors import TrainingError
+from model.records import ItemId
 
 CHECKPOINT = "training.checkpoint"
 """Name of the file in a folder of checkpoints."""
@@ -34,6 +35,21 @@ class Checkpoints:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """The weights of an earlier model, from which a training starts in place of drawn ones.
+
+    Attributes:
+        name: equal names, equal weights; as the hash of the bundle they are from.
+        vocabulary: item ids; `vocabulary[i]` has row i + 1 where weights have a row for each item.
+        weights: name -> tensor, the state of a `SequenceRecommender`.
+    """
+
+    name: str
+    vocabulary: tuple[ItemId, ...]
+    weights: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
 class TrainConfig:
     """The settings of a training.
 
@@ -50,6 +66,7 @@ class TrainConfig:
             does so under `if __name__ == "__main__"`.
         precision: "mixed" has a GPU multiply in 16 bits where that costs no accuracy.
         checkpoints: their folder and timing; None keeps none.
+        start: weights to start from; None draws them.
     """
 
     epochs: int = 14
@@ -62,6 +79,7 @@ class TrainConfig:
     processes: int = 1
     precision: Literal["full", "mixed"] = "full"
     checkpoints: Checkpoints | None = None
+    start: Start | None = None
 
     def __post_init__(self) -> None:
         if self.processes < 1:
