@@ -19,6 +19,7 @@ from job.commands import (
     explain,
     gc,
     kafka,
+    learn,
     lists,
     models,
     replay,
@@ -47,6 +48,7 @@ app.add_typer(data.app, name="data")
 app.command(epilog=train.EXAMPLES)(train.train)
 app.command(epilog=evaluate.EXAMPLES)(evaluate.evaluate)
 app.add_typer(models.app, name="models")
+app.command(epilog=learn.EXAMPLES)(learn.learn)
 app.command()(compress.compress)
 app.command(epilog=deploy.EPILOG)(deploy.deploy)
 app.command(epilog=upgrade.UPGRADE_EXAMPLES)(upgrade.upgrade)

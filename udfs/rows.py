@@ -210,6 +210,60 @@ class AttemptRow(msgspec.Struct, gc=False, kw_only=True):
     epoch: Annotated[_Epoch, Meta(ge=0, le=2**63 - 1)]
 
 
+class ModelUpdateRow(msgspec.Struct, gc=False, kw_only=True, frozen=True):
+    """One decision of `recloop learn`; no attempt of the job writes it, so none makes it void."""
+
+    model: Annotated[str, Meta(description="name of the model in the registry")]
+    decision_number: Annotated[int, Meta(description="rises by one with each decision on the model, from 1")]
+    decision: Annotated[
+        str,
+        Meta(description="'promoted': the version serves; 'refused': it does not; 'rolled_back': it did, until then"),
+    ]
+    reason: Annotated[str, Meta(description="why, in a sentence")]
+    model_version: Annotated[str, Meta(description="version that was decided on")]
+    model_hash: Annotated[str | None, Meta(description="sha256 of its bundle; none if it could not be trained")] = None
+    served_version: Annotated[
+        str, Meta(description="version that served when it was decided; of a roll-back, the one that serves again")
+    ]
+    served_hash: Annotated[str, Meta(description="sha256 of that bundle")]
+    cut_off: Annotated[
+        int | None, Meta(description="event time: it was trained on what is older, and judged by the rest")
+    ] = None
+    behaviors: Annotated[
+        int, Meta(description="behaviours that learn knew when it was decided, forgotten ones left out")
+    ]
+    targets: Annotated[
+        int, Meta(description="behaviours that were looked for in both models' lists, or in live lists")
+    ] = 0
+    users: Annotated[int, Meta(description="users whose behaviours these are")] = 0
+    hit_rate: Annotated[
+        float | None, Meta(description="share of them in the version's lists of ten; live, users' mean")
+    ] = None
+    served_hit_rate: Annotated[
+        float | None, Meta(description="the same of the version that served, or serves again")
+    ] = None
+    ndcg: Annotated[float | None, Meta(description="NDCG@10 of the version")] = None
+    served_ndcg: Annotated[float | None, Meta(description="NDCG@10 of the version that served")] = None
+    gain_low: Annotated[
+        float | None,
+        Meta(description="lower end of the 95 % interval of the difference that decided: NDCG@10, or live"),
+    ] = None
+    gain_high: Annotated[float | None, Meta(description="its upper end")] = None
+    listed: Annotated[int | None, Meta(description="different items in the version's lists")] = None
+    served_listed: Annotated[
+        int | None, Meta(description="different items in the lists of the version that served")
+    ] = None
+    batch_ms: Annotated[
+        float | None, Meta(description="time that the version took for one batch on learn's machine, ms")
+    ] = None
+    served_batch_ms: Annotated[float | None, Meta(description="time that the version that served took for it, ms")] = (
+        None
+    )
+    cpu_s: Annotated[float, Meta(description="CPU time of the training and the judgement, seconds")] = 0.0
+    timestamp: Annotated[int, Meta(description="when it was decided")]
+    written_at: Annotated[int, Meta(description="when learn made the row")]
+
+
 Row = (
     UserBehaviorRow
     | DeadLetterRow
@@ -218,6 +272,7 @@ Row = (
     | FeedbackMetricsRow
     | TrendSnapshotRow
     | ModelSwapRow
+    | ModelUpdateRow
     | AttemptRow
 )
 

@@ -30,6 +30,7 @@ from job.settings.groups import (
     TrendSettings,
 )
 from job.settings.kafka import KafkaSettings, PublishSettings
+from job.settings.learning import LearnSettings
 from job.settings.models import ModelsSettings
 from job.settings.placement import PlacementSettings
 from job.settings.refusals import no_setting, refusal
@@ -60,6 +61,7 @@ class JobSettings(BaseSettings):
     profile: ProfileSettings = ProfileSettings()
     scoring: ScoringSettings = ScoringSettings()
     models: ModelsSettings = ModelsSettings()
+    learn: LearnSettings = LearnSettings()
     lists: ListSettings = ListSettings()
     trends: TrendSettings = TrendSettings()
     tables: TableSettings = TableSettings()
@@ -194,7 +196,8 @@ class JobSettings(BaseSettings):
         publish = self.publish
         if publish.lists_folder is not None:
             publish = publish.model_copy(update={"lists_folder": publish.lists_folder.absolute()})
-        apart = {"publish": publish, "kafka": self.kafka.resolved(), "models": self.models.resolved()}
+        learn = self.learn.model_copy(update={"folder": self.learn.folder.absolute()})
+        apart = {"publish": publish, "kafka": self.kafka.resolved(), "models": self.models.resolved(), "learn": learn}
         return settings.model_copy(update={"scoring": scoring, "log": log, "tables": tables, **apart})
 
 

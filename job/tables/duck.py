@@ -15,7 +15,7 @@ import duckdb
 
 from job.tables.columns import Column
 from job.tables.dialect import DUCKDB_TYPES, literal, quoted
-from job.tables.files import Snapshot, reading
+from job.tables.files import Snapshot, reading, written_since
 from job.tables.flaws import NOTE_LINE, NOTE_VALUE, Flaws, lines_warning, values_warning
 from job.tables.lineage import read_lineage
 from job.tables.lines import CALENDARS_MS, LISTS, is_misfit, is_no_row, line_type, read_as, shown_value
@@ -24,6 +24,7 @@ from job.tables.schema import ATTEMPTS, PARTITIONS, TABLES, Table
 from job.tables.statements import check_kind, execute, failed, fetch, lock_down, streamed
 from job.tables.views import FILES_SCHEMA, LINEAGE, create_views
 from job.tables.withdrawn import duckdb_hides, read_withdrawn
+from model.records import EpochMs
 
 _Kinds = Callable[[Column], str]
 """The name of the type in which a column is read."""
@@ -40,11 +41,15 @@ _FOLDERS = {"dt": "/dt=([^/]*)/hour=[^/]*/[^/]*$", "hour": "/hour=([^/]*)/[^/]*$
 
 
 @contextmanager
-def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def connect(tables_dir: Path, *, since_ms: EpochMs | None = None) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the views of `job.tables.schema.VIEWS` over the rows committed now.
 
     Compactors wait during the block: keep it short. A missing folder gives empty tables. Lines and values that the
     queries could not show are logged as warnings at the end.
+
+    Args:
+        tables_dir: the tables folder.
+        since_ms: leaves out the rows of the hours before the one of that time; None reads all.
 
     Raises:
         TablesBusyError: a compactor held the lock for a minute.
@@ -53,7 +58,7 @@ def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         TablesError: its memory ran out.
     """
     flaws = Flaws()
-    with _connected(tables_dir, flaws) as connection:
+    with _connected(tables_dir, flaws, since_ms=since_ms) as connection:
         yield connection
         for flaw in _warnings(connection, flaws):
             _log.warning(flaw)
@@ -61,7 +66,11 @@ def connect(tables_dir: Path) -> Iterator[duckdb.DuckDBPyConnection]:
 
 @contextmanager
 def _connected(
-    tables_dir: Path, flaws: Flaws, *written: Path, memory_mb: int | None = None
+    tables_dir: Path,
+    flaws: Flaws,
+    *written: Path,
+    memory_mb: int | None = None,
+    since_ms: EpochMs | None = None,
 ) -> Iterator[duckdb.DuckDBPyConnection]:
     """Connect as `connect` does, and turn DuckDB's errors in the block into ours.
 
@@ -70,8 +79,10 @@ def _connected(
         flaws: collects what queries could not show.
         written: files that a statement may write.
         memory_mb: as in `stream`.
+        since_ms: as in `connect`.
     """
-    with reading(tables_dir) as files, duckdb.connect(":memory:") as connection:
+    with reading(tables_dir) as all_files, duckdb.connect(":memory:") as connection:
+        files = all_files if since_ms is None else written_since(all_files, since_ms)
         flaws.register(connection)
         try:
             _create_views(connection, files, read_withdrawn(tables_dir))

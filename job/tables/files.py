@@ -6,12 +6,14 @@ Committed files are those without a leading dot: Flink renames a file once its c
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 
 from job.tables import journal, locks
 from job.tables.errors import UnreadableTableError, unreadable
-from job.tables.schema import TABLES
+from job.tables.schema import ATTEMPTS, TABLES
+from model.records import EpochMs
 
 Snapshot = Mapping[str, tuple[Path, ...]]
 """The files of each table, by its name."""
@@ -107,6 +109,16 @@ def snapshot(tables_dir: Path) -> Snapshot:
             path for folder in hour_folders(tables_dir, name) for path in committed(folder) if path not in hidden
         )
         for name in TABLES
+    }
+
+
+def written_since(files: Snapshot, since_ms: EpochMs) -> Snapshot:
+    """Return the files of the hours from a time on; of attempts all, as these decide which rows count."""
+    hour = datetime.fromtimestamp(since_ms / 1000, UTC)
+    first = (f"dt={hour:%Y-%m-%d}", f"hour={hour:%H}")
+    return {
+        name: tuple(path for path in paths if name == ATTEMPTS.name or path.parts[-3:-1] >= first)
+        for name, paths in files.items()
     }
 
 

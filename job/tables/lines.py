@@ -57,7 +57,8 @@ def _cast(column: Column) -> str:
 
 def is_no_row(table: Table) -> str:
     """Return a condition in both engines' SQL that holds for lines without any of the columns that every row has."""
-    names = dict.fromkeys((*table.key, table.time_column, "epoch", table.columns[0].name))
+    epoch = ("epoch",) if table.is_of_attempts else ()
+    names = dict.fromkeys((*table.key, table.time_column, *epoch, table.columns[0].name))
     return " AND ".join(f"{quoted(name)} IS NULL" for name in names)
 
 

@@ -16,6 +16,7 @@ from udfs.rows import (
     DeadLetterRow,
     FeedbackMetricsRow,
     ModelSwapRow,
+    ModelUpdateRow,
     PredictionResultRow,
     RecommendationListRow,
     TrendSnapshotRow,
@@ -56,6 +57,11 @@ class Table:
     def is_numbered(self) -> bool:
         """True if rows that are not made from a single record have numbers, to find those void after a fall-back."""
         return "number" in self.column_names
+
+    @property
+    def is_of_attempts(self) -> bool:
+        """True if attempts of the job write its rows, which a later attempt may make void."""
+        return "epoch" in self.column_names
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -152,6 +158,15 @@ TREND_SNAPSHOTS = Table(
     time_view_column="snapshot_time",
 )
 
+MODEL_UPDATES = Table(
+    "model_updates",
+    "what `recloop learn` decided of each model that it trained, and why",
+    ModelUpdateRow,
+    ("model", "decision_number"),
+    newest_first=("written_at",),
+    time_view_column="update_time",
+)
+
 ATTEMPTS = Table(
     "attempts",
     "where the job began to read each partition of the log, at every start and restore",
@@ -172,6 +187,7 @@ TABLES: Mapping[str, Table] = MappingProxyType(
             _FEEDBACK_METRICS,
             TREND_SNAPSHOTS,
             MODEL_SWAPS,
+            MODEL_UPDATES,
             ATTEMPTS,
         )
     }

@@ -60,7 +60,7 @@ def _newest_rows(view: View, lineage: Lineage) -> str:
 
 def _that_count(table: Table, lineage: Lineage) -> str:
     """Return a JOIN and WHERE that keep only those of the rows `r` that count."""
-    if table is ATTEMPTS:
+    if table is ATTEMPTS or not table.is_of_attempts:
         return ""
     if table.has_offsets:
         source = _derived(table, lineage) if lineage.derives else _LINEAGE

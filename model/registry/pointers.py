@@ -61,6 +61,18 @@ class Pointers:
         """Return CURRENT or CANDIDATE if one of them points at the version, else None."""
         return {self.current: CURRENT, self.candidate: CANDIDATE}.get(version)
 
+    def checked(self, expected: Version | None) -> "Pointers":
+        """Return the same pointers, if the expected version is current, or if None is expected.
+
+        Raises:
+            RegistryMoveError: it is not.
+        """
+        if expected in (None, self.current):
+            return self
+        current = "no version" if self.current is None else f"version {self.current.id}"
+        msg = f"{current} is current by now, not {expected and expected.id}: somebody else moved it, so it stays"
+        raise RegistryMoveError(msg)
+
     def promoted(self, version: Version) -> "Pointers":
         """Return the pointers with a version made current; a rollback returns to the one that it replaces."""
         if version == self.current:

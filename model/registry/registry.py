@@ -149,13 +149,24 @@ class Registry:
         name = name or BundleFiles.of_folder(bundle).manifest.name
         return version, self._move(name, lambda now: now.offered(version))
 
-    def promote(self, name: str, version: str | None = None) -> Pointers:
+    def promote(self, name: str, version: str | None = None, *, in_place_of: Version | None = None) -> Pointers:
         """Make a version current, the candidate by default.
+
+        Args:
+            name: name of the model.
+            version: its id.
+            in_place_of: the version that has to be current now, unless `version` is already; None is any.
 
         Raises:
             BundleError: it is not whole, of another contract, or fails its trial.
+            RegistryMoveError: another version than `in_place_of` is current by now.
         """
-        return self._move(name, lambda now: now.promoted(self.find(name, version or CANDIDATE)))
+
+        def promoted(now: Pointers) -> Pointers:
+            found = self.find(name, version or CANDIDATE)
+            return now if now.current == found else now.checked(in_place_of).promoted(found)
+
+        return self._move(name, promoted)
 
     def set_candidate(self, name: str, version: str | None) -> Pointers:
         """Make a version the candidate, or leave the model without one.
@@ -166,14 +177,19 @@ class Registry:
         """
         return self._move(name, lambda now: now.with_candidate(None if version is None else self.find(name, version)))
 
-    def rollback(self, name: str) -> Pointers:
+    def rollback(self, name: str, *, of: Version | None = None) -> Pointers:
         """Make the version current that was so before the last promotion; each further call goes one step back.
+
+        Args:
+            name: name of the model.
+            of: the version that has to be current now; None is any.
 
         Raises:
             BundleError: it is no longer whole, of another contract, or fails its trial.
             RegistryMissingError: no version was current before.
+            RegistryMoveError: another version than `of` is current by now.
         """
-        return self._move(name, lambda now: now.rolled_back())
+        return self._move(name, lambda now: now.checked(of).rolled_back())
 
     def remove(self, name: str, version: str) -> None:
         """Remove a version that no pointer names, its manifest first, so that nobody finds a part of it.

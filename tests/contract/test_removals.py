@@ -33,6 +33,7 @@ PLACES = {
     "job/freshness/evaluation.py": MARKED,
     "job/housekeeping/job_state.py": "a folder of Flink's named by the id of a job that a history records",
     "job/kafka/artifacts.py": DRAFT,
+    "job/learning/behavior_copy.py": MARKED,
     "job/offline/run.py": DRAFT,
     "job/tables/compaction.py": "files that Flink's sink or compaction named, which the journal names",
     "job/tables/flink.py": TEMPORARY,

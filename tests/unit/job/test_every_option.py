@@ -40,6 +40,7 @@ RIGHT: dict[str, str] = {
     "models promote": "tiny 1",
     "models candidate": "tiny 1",
     "models rollback": "tiny",
+    "learn": "--once --set models.url=registry --set models.name=tiny --set log.folder=log",
     "compress": "bundle ./set",
     "deploy": "",
     "upgrade": "",

@@ -51,6 +51,12 @@ TEMPLATES = {
     "models promote": ["models promote x --registry {bad}", "models promote {name}"],
     "models candidate": ["models candidate x y --registry {bad}", "models candidate {name} y"],
     "models rollback": ["models rollback x --registry {bad}", "models rollback {name}"],
+    "learn": [
+        "learn --once",
+        "learn --once --settings {bad}",
+        "learn --once --set models.url={bad} --set models.name=x --set learn.folder={file}",
+        "learn --once --set models.url=x --set models.name=x --set log.folder={bad}",
+    ],
     "compress": ["compress {bad}", "compress {bundle} {bad}"],
     "deploy": [
         "deploy --settings {bad} --dir {bad}",

@@ -132,7 +132,8 @@ def test_values_that_do_not_fit_their_column_are_null_and_counted(
     fitting = [(column, value) for column in columns for value in [None, *FITTING[column.type]]]
     misfits = [(column, value) for column in columns for value in MISFITS.get(column.type, ())]
     path = commit(tmp_path / name / HOUR, "part-a-0", [])
-    rows = [{"epoch": 1, columns[0].name: 1, column.name: value} for column, value in fitting + misfits]
+    whole = {"epoch": 1, TABLES[name].time_column: 1, columns[0].name: 1}
+    rows = [{**whole, column.name: value} for column, value in fitting + misfits]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows) + "torn")
     names = ", ".join(f'"{column.name}"' for column in columns)
     found, warnings = asked(tmp_path, f"SELECT {names} FROM files.{name}")
