@@ -59,6 +59,10 @@ class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
     items: Annotated[list[str], Meta(description="item ids, best first")]
     scores: Annotated[list[float], Meta(description="score of each item, on the scale of its reason")]
     reasons: Annotated[list[str], Meta(description="why each item is there")]
+    propensities: Annotated[
+        list[float] | None,
+        Meta(description="probability with which each item got its place; null where nothing is explored"),
+    ] = None
     list_version: Annotated[int, Meta(description="rises by one per list, per user")]
     user_seq: Annotated[
         int,
@@ -82,7 +86,10 @@ class RecommendationListRow(msgspec.Struct, gc=False, kw_only=True):
     policy: Annotated[str, Meta(description="list policy: 'recommend' or 'history'")]
     source: Annotated[
         str,
-        Meta(description="'scored' by a model, 'fallback' without scores, 'rules' where no model is asked"),
+        Meta(
+            description="'scored' by a model, 'fallback' without scores, 'rules' where no model is asked or "
+            "lists.update_interval holds the list"
+        ),
     ]
     fallback_reason: Annotated[str | None, Meta(description="why there were no scores")]
     model_version: _ModelVersion | None

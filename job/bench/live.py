@@ -22,7 +22,7 @@ from job.trial import WATCHED, end_job, launch, trial_cluster
 from model.records import UserBehavior
 from model.waiting import counts_up_to, polls
 from udfs.flink.metrics import Metric
-from udfs.lists.user_list import Policy
+from udfs.lists.list_rules import Policy
 
 PARTITIONS = 4
 _STALLED_S = 90.0

@@ -9,7 +9,8 @@ from msgspec import Meta
 from job.checkpoints.checkpoint import Checkpoint, UserState
 from job.checkpoints.item_names import ItemNames
 from model.actions import DEFAULT_ACTIONS
-from udfs.lists.user_list import UserList, reason_text
+from udfs.lists.entries import reason_text
+from udfs.lists.user_list import UserList
 from udfs.log.position import LogPosition
 from udfs.rows import Int32
 from udfs.users.profile import UserProfile

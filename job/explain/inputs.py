@@ -18,7 +18,7 @@ from model.registry.pointers import Version
 from udfs.attempt import EPOCHS_A_DEPLOYMENT
 from udfs.elements import Candidates, TrackedBehavior, TrendSnapshot
 from udfs.lists.fallbacks import BundleFallbacks
-from udfs.lists.user_list import Fallbacks, ListRules
+from udfs.lists.list_rules import Fallbacks, ListRules
 from udfs.log.parsing import ParsingRules
 from udfs.model_serving.variants import Variant
 from udfs.users.profile import ProfileRules
@@ -114,7 +114,8 @@ class Models:
         """
         if self._popular is None:
             source = self._served[0].source if self._served else None
-            self._popular = BundleFallbacks(source, with_groups=self._job.settings.lists.max_per_group is not None)()
+            settings = self._job.settings
+            self._popular = BundleFallbacks.needed(source, list_rules(settings, action_table(settings)))()
         found = self._popular
         if trends is None:
             return found

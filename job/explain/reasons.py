@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from job.explain.recompute import Recomputed
 from udfs.elements import LoggedBehavior
 from udfs.hashing import id_hash, unpack
-from udfs.lists.user_list import Policy, ReasonCode
+from udfs.lists.entries import ReasonCode
+from udfs.lists.list_rules import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +132,8 @@ def _rule(made: Recomputed, item: str, place: int, *, is_scored: bool) -> str:
     reason = made.user_list.reasons[place]
     if made.rules.lists.policy is Policy.HISTORY:
         return "the user acted on it"
+    if reason == ReasonCode.EXPLORE:
+        return f"drawn by chance, with probability {made.user_list.propensities[place]:.4g}, to explore"
     if reason == ReasonCode.TRENDING and not is_scored:
         return f"fills up the list: trending, strength {made.fallbacks.trending.get(item, 0.0):.3f}"
     if reason == ReasonCode.POPULAR and not is_scored and item in made.fallbacks.popular:

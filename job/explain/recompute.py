@@ -10,7 +10,9 @@ from job.explain.records import BehaviorRecord, ExplainError, ListRecord, Record
 from job.explain.same_lists import SeenList, difference
 from model.bundles.bundle import Bundle
 from udfs.elements import Candidates, LoggedBehavior, ScoredBehavior, TrackedBehavior
-from udfs.lists.user_list import Fallbacks, Policy, Reason, ReasonCode, UserList, reason_text, swept, update
+from udfs.lists.entries import Reason, ReasonCode, reason_text
+from udfs.lists.list_rules import Fallbacks, Policy
+from udfs.lists.user_list import UserList, swept, update
 from udfs.log.parsing import DeadLetter, LogRecord, parse
 from udfs.users.profile import Applied, UserProfile, apply, list_owner, snapshot
 
@@ -167,6 +169,7 @@ def _stored(row: ListRecord | None) -> UserList:
         items=list(row.items),
         scores=array("f", row.scores),
         reasons=[_reason(text) for text in row.reasons],
+        propensities=array("d", row.propensities or ()),
     )
 
 

@@ -37,6 +37,7 @@ class ListRecord(msgspec.Struct, frozen=True, kw_only=True):
     items: tuple[str, ...]
     scores: tuple[float, ...]
     reasons: tuple[str, ...]
+    propensities: tuple[float, ...] | None = None
     list_version: int
     user_seq: int
     action: str

@@ -16,7 +16,7 @@ from job.settings.kafka import PublishSettings
 from job.trial import accounted, end_job, launch
 from model.datasets.prepared import Dataset
 from model.records import EpochMs
-from udfs.lists.user_list import Policy
+from udfs.lists.list_rules import Policy
 
 _PARTITIONS = 1
 """Of the log: its behaviours are processed in order of event time."""
@@ -84,11 +84,11 @@ def job_settings(run: LiveRun) -> JobSettings:
     """Return the deployment's settings with a log and tables of their own, and lists as long as the candidates.
 
     A longer list begins with the items of a shorter one, and a server that leaves some out can fill up from the rest;
-    but not where `lists.max_new_items` bounds what is new in a list of this length.
+    but not where a list depends on the one before it or on what is left beside it, as by `lists.max_new_items`.
     """
     given = run.settings
     length = given.lists.length
-    if given.lists.max_new_items is None:
+    if given.lists.max_new_items is None and not given.lists.hysteresis and not given.lists.explore_share:
         length = max(length, run.top, given.scoring.candidates)
     log = LogSettings(
         folder=run.folder / "log",

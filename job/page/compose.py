@@ -116,7 +116,8 @@ class ServingBackend:
         columns = msgspec.structs.asdict(row)
         if withdrawn:
             kept = [place for place, item in enumerate(row.items) if item not in withdrawn]
-            columns |= {name: [columns[name][place] for place in kept] for name in ("items", "scores", "reasons")}
+            arrays = ("items", "scores", "reasons", "propensities")
+            columns |= {name: [columns[name][place] for place in kept] for name in arrays if columns[name] is not None}
         return columns
 
 

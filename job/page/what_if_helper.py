@@ -21,7 +21,10 @@ from model.bundles.bundle import Bundle
 from model.records import UserBehavior
 from model.registry.registry import Registry
 from udfs.elements import Candidates, LoggedBehavior, ScoredBehavior, TrackedBehavior, without_log
-from udfs.lists.user_list import Fallbacks, UserList, reason_text, update
+from udfs.lists.entries import reason_text
+from udfs.lists.fallbacks import BundleFallbacks
+from udfs.lists.list_rules import Fallbacks
+from udfs.lists.user_list import UserList, update
 from udfs.users.profile import UserProfile, apply, snapshot
 
 if TYPE_CHECKING:
@@ -150,8 +153,7 @@ class WhatIf:
         from udfs.scoring.scorer import Scorer  # seconds: it imports torch
 
         bundle = Bundle.load(self._folder(choice))
-        groups = dict(zip(bundle.vocabulary, bundle.groups, strict=True)) if self._lists.max_per_group else {}
-        fallbacks = Fallbacks(popular=tuple(item for item, _ in bundle.popularity), groups=groups)
+        fallbacks = BundleFallbacks.needed(None, self._lists).of(bundle)
         self._loaded[choice] = _Loaded(bundle, Scorer(bundle, self._scoring), fallbacks)
         if len(self._loaded) > _KEPT:
             self._loaded.popitem(last=False)

@@ -10,7 +10,7 @@ from job.serving.catalogue import Catalogue
 from job.serving.history import History
 from model.actions import ActionTable, Kind
 from model.records import ItemId, UserId
-from udfs.lists.user_list import Policy
+from udfs.lists.list_rules import Policy
 from udfs.rows import RecommendationListRow
 
 _ACTED = {Kind.TERMINAL, Kind.NEGATIVE}

@@ -36,7 +36,7 @@ from job.settings.values import (
 from model.actions import Kind
 from model.event_time import ALLOWED_LATENESS_MS, MAX_AHEAD_MS
 from model.ids import EVENT_IDS_KEPT
-from udfs.lists.user_list import Policy
+from udfs.lists.list_rules import Policy
 
 
 def _start(value: object) -> object:
@@ -163,6 +163,16 @@ class ListSettings(SettingsGroup):
     exclude_seen: bool = Field(True, description="whether a seen item may not be recommended again")
     max_per_group: Items | None = Field(None, description="items of one group in a list at most")
     max_new_items: Items | None = Field(None, description="items one behaviour may bring into a full list")
+    hysteresis: Share = Field(0.0, description="lead in score that a newcomer needs over an item of the list before")
+    update_interval: Duration | None = Field(
+        None,
+        description="event time between two lists of the model's; between, a list only loses what may not be shown",
+    )
+    diversity: Share = Field(
+        0.0, description="weight of being unlike the items above, by the bundle's neighbours, against the score"
+    )
+    explore_share: Share = Field(0.0, description="share of the places that are given to items drawn by chance")
+    explore_pool: Items = Field(20, description="next best items that these are drawn from")
     trend_weight: Share = Field(0.1, description="how much of a score is the item's trend")
     impression_discount: Share = Field(0.8, description="a score's factor for each time shown without an act")
     withdrawn: tuple[str, ...] = Field((), description="items that nobody may be shown")

@@ -36,7 +36,7 @@ from job.settings.placement import PlacementSettings
 from job.settings.refusals import no_setting, refusal
 from job.settings.values import JobName, Name
 from model.actions import DEFAULT_ACTIONS
-from udfs.lists.user_list import Policy
+from udfs.lists.list_rules import Policy
 
 __all__ = ["JobSettings", "SettingsError", "load"]
 

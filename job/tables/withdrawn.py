@@ -14,7 +14,7 @@ from job.tables.errors import UnreadableTableError, unreadable
 from model.files import replace_file
 
 FILE = ".withdrawn.json"
-_ARRAYS = ("items", "scores", "reasons")
+_ARRAYS = ("items", "scores", "reasons", "propensities")
 
 
 def write_withdrawn(tables_dir: Path, items: Collection[str]) -> None:
@@ -79,6 +79,8 @@ def flink_hides(select: str, columns: Sequence[str], withdrawn: str) -> str:
     )
     # A list that is empty now has no row in `kept`; ARRAY[] has no type, so ARRAY_EXCEPT makes the empty array.
     kept = {name: f"COALESCE(k.{quoted(name)}, ARRAY_EXCEPT(r.{quoted(name)}, r.{quoted(name)}))" for name in _ARRAYS}
+    of_none = f"r.{quoted('propensities')} IS NULL"  # of the arrays only this one may be null
+    kept["propensities"] = f"CASE WHEN {of_none} THEN r.{quoted('propensities')} ELSE {kept['propensities']} END"
     return (
         f"WITH latest AS ({select}), kept AS (SELECT * FROM ({grown}) WHERE from_last = 1) "
         f"SELECT {_selected(columns, kept)} FROM latest AS r LEFT JOIN kept AS k ON r.user_id = k.user_id"

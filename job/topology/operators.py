@@ -63,10 +63,10 @@ class Operators:
         self.find_trends = FindTrends(trend_rules(settings), buckets)
         self.score_candidates = _scoring(settings, served, actions) if settings.has_model else PassUnscored()
         # All variants share the first one's fallbacks, so that a test compares models.
-        fallbacks = BundleFallbacks(served[0].source if served else None, with_groups=lists.max_per_group is not None)
         rules_of_lists = UpdateRules(
             lists=list_rules(settings, actions), prediction_sample_rate=settings.tables.prediction_sample_rate
         )
+        fallbacks = BundleFallbacks.needed(served[0].source if served else None, rules_of_lists.lists)
         self.update_lists = UpdateLists(rules_of_lists, fallbacks)
         self.measure_feedback = MeasureFeedback(deployment)
         lists_topic = None if settings.publishes_natively else publish.lists_topic
@@ -112,7 +112,14 @@ def _scoring(settings: JobSettings, served: tuple[Variant, ...], actions: Action
 def _enough(settings: JobSettings) -> int | None:
     """Return the number of candidates that make a list: its length, unless a list may leave some of them out."""
     lists = settings.lists
-    return None if lists.max_per_group or lists.max_new_items or lists.withdrawn else lists.length
+    leave_some_out = (
+        lists.max_per_group,
+        lists.max_new_items,
+        lists.withdrawn,
+        lists.update_interval,
+        lists.explore_share,
+    )
+    return None if any(leave_some_out) else lists.length
 
 
 def _publisher(settings: JobSettings, topic: str | None, to_record: Callable[[str], OutRecord]) -> Publish | None:

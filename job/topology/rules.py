@@ -7,7 +7,7 @@ from job.settings.job_settings import JobSettings
 from job.settings.planned_job import JobPlan
 from model.actions import Action, ActionTable
 from udfs.attempt import DeploymentId
-from udfs.lists.user_list import ListRules
+from udfs.lists.list_rules import ListRules
 from udfs.log.parsing import ParsingRules
 from udfs.model_serving.batching import BatchRules
 from udfs.model_serving.model_calls import CallRules
@@ -120,6 +120,11 @@ def list_rules(settings: JobSettings, actions: ActionTable) -> ListRules:
         impression_discount=lists.impression_discount,
         exclude_seen=lists.exclude_seen,
         withdrawn=frozenset(lists.withdrawn),
+        hysteresis=lists.hysteresis,
+        diversity=lists.diversity,
+        update_interval_ms=None if lists.update_interval is None else milliseconds(lists.update_interval),
+        explore_share=lists.explore_share,
+        explore_pool=lists.explore_pool,
     )
 
 

@@ -13,7 +13,7 @@ from model.errors import RecloopError
 from model.registry.bundle_source import BundleSource, FromFolder, FromRegistry
 from model.registry.pointers import CURRENT
 from model.registry.registry import Registry
-from udfs.lists.user_list import Policy
+from udfs.lists.list_rules import Policy
 from udfs.model_serving.model_thread import finished_within
 from udfs.model_serving.variants import Variant
 

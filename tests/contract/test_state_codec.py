@@ -13,8 +13,9 @@ from job.deployment.shipping import PROJECT
 from udfs.elements import TrendSnapshot
 from udfs.feedback.minute import Minute, decode_minute, encode_minute
 from udfs.hashing import HASH_TYPECODE, id_hash
+from udfs.lists.entries import ReasonCode
 from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encode_trends
-from udfs.lists.user_list import ReasonCode, UserList
+from udfs.lists.user_list import UserList
 from udfs.log.position import LogPosition
 from udfs.log.position_codec import decode_position, encode_position
 from udfs.state_bytes import StateVersionError
@@ -62,6 +63,9 @@ LIST = UserList(
     scores=array("f", [1.0, 0.25]),
     reasons=[ReasonCode.TRENDING, "because of this item"],
 )
+EXPLORED = replace(
+    LIST, reasons=[ReasonCode.EXPLORE, "because of this item"], propensities=array("d", [0.005, 0.9]), renewed_ms=2**41
+)
 MINUTE_1 = Minute(
     minute=1_700_000_040_000,
     events=5,
@@ -85,6 +89,7 @@ FORMATS = [
     Format("profile-2", PROFILE, decode_profile, encode_profile),
     Format("empty-profile-2", UserProfile(), decode_profile, encode_profile),
     Format("list-1", LIST, decode_list, encode_list),
+    Format("list-2", EXPLORED, decode_list, encode_list),
     Format("log-position-1", POSITION, decode_position, encode_position),
     Format("minute-2", MINUTE, decode_minute, encode_minute),
     Format("trends-1", TrendSnapshot(1_700_000_000_000, {"1682": 1.0, "ü": 0.5}), decode_trends, encode_trends),

@@ -137,8 +137,11 @@ def test_both_engines_leave_out_of_the_latest_lists_what_is_withdrawn(tmp_path: 
     lists = [(f"u{number}", 1, draw.sample(items, draw.randint(0, 8))) for number in range(60)]
     lists += [("all", 1, hidden), ("none", 1, []), ("u1", 2, items)]
     made = [made_list(version, shown, user=user) for user, version, shown in lists]
+    for row in made[::2]:  # the others explore nothing
+        row["propensities"] = list(row["scores"])  # type: ignore[call-overload]
     commit(tmp_path / "recommendation_lists" / HOUR, "part-a-0", made)
-    latest = "SELECT user_id, list_version, items, scores, reasons, event_time FROM latest_recommendation_lists"
+    columns = "user_id, list_version, items, scores, reasons, propensities, event_time"
+    latest = f"SELECT {columns} FROM latest_recommendation_lists"
     recorded = "SELECT user_id, list_version, items FROM recommendation_lists"
     write_withdrawn(tmp_path, hidden)
     found = flink.query(tmp_path, latest).rows

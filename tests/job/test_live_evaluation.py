@@ -17,7 +17,8 @@ from model.datasets.prepared import Dataset
 from model.evaluation.freshness import Act, LookedUp, Question, Serving, Trace, look_up
 from model.evaluation.freshness_report import Freshness
 from udfs.elements import ScoredBehavior, TrackedBehavior, without_log
-from udfs.lists.user_list import Fallbacks, UserList, update
+from udfs.lists.list_rules import Fallbacks
+from udfs.lists.user_list import UserList, update
 from udfs.users.profile import UserProfile, apply, snapshot
 
 pytestmark = [pytest.mark.cluster, pytest.mark.heavy, pytest.mark.slow]

@@ -19,7 +19,8 @@ from model.bundles.bundle import Bundle
 from udfs.elements import Candidates, LoggedBehavior, ModelRef, ScoredBehavior, Swap, TrackedBehavior
 from udfs.hashing import stable_hash
 from udfs.lists.list_rows import model_swap_row, recommendation_list_row
-from udfs.lists.user_list import Fallbacks, UserList, update
+from udfs.lists.list_rules import Fallbacks
+from udfs.lists.user_list import UserList, update
 from udfs.log.file_log import FileLog
 from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import DeadLetter, newest_after, parse

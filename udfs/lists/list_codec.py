@@ -6,20 +6,24 @@ tests/contract keeps fixtures of each. Nothing is pickled: state outlives the co
 
 from udfs.elements import TrendSnapshot
 from udfs.lists.user_list import UserList
-from udfs.state_bytes import VERSION_1, fields_1, pack_fields
+from udfs.state_bytes import VERSION_1, VERSION_2, fields_1, of_versions, pack_fields, unpack_fields
 
 
 def encode_list(user_list: UserList) -> bytes:
-    """Return a list's state: about 14 bytes per item."""
-    return VERSION_1 + pack_fields(
-        (
-            user_list.list_version,
-            user_list.user_seq,
-            user_list.items,
-            user_list.scores.tobytes(),
-            user_list.reasons,
-        )
+    """Return a list's state: about 14 bytes per item, and 8 more where some are explored.
+
+    A list without these and without an interval is written as version 1, which earlier releases read.
+    """
+    fields = (
+        user_list.list_version,
+        user_list.user_seq,
+        user_list.items,
+        user_list.scores.tobytes(),
+        user_list.reasons,
     )
+    if not user_list.propensities and not user_list.renewed_ms:
+        return VERSION_1 + pack_fields(fields)
+    return VERSION_2 + pack_fields((*fields, user_list.propensities.tobytes(), user_list.renewed_ms))
 
 
 def decode_list(state: bytes) -> UserList:
@@ -28,9 +32,13 @@ def decode_list(state: bytes) -> UserList:
     Raises:
         StateVersionError: the version byte is unknown.
     """
-    list_version, user_seq, items, scores, reasons = fields_1(state)
+    version, rest = of_versions(state, VERSION_1, VERSION_2)
+    list_version, user_seq, items, scores, reasons, *added = unpack_fields(rest)
     user_list = UserList(list_version=list_version, user_seq=user_seq, items=items, reasons=reasons)
     user_list.scores.frombytes(scores)
+    if version == VERSION_2:
+        propensities, user_list.renewed_ms = added
+        user_list.propensities.frombytes(propensities)
     return user_list
 
 

@@ -1,7 +1,9 @@
 """The rows that update-lists writes."""
 
 from udfs.elements import Candidates, ModelRef, ScoredBehavior, Swap
-from udfs.lists.user_list import Policy, UserList, reason_text
+from udfs.lists.entries import reason_text
+from udfs.lists.list_rules import Policy
+from udfs.lists.user_list import UserList
 from udfs.rows import ModelSwapRow, PredictionResultRow, RecommendationListRow
 
 
@@ -10,6 +12,7 @@ def recommendation_list_row(
     scored: ScoredBehavior,
     policy: Policy,
     *,
+    is_held: bool = False,
     model: ModelRef | None,
     trend_snapshot: int | None,
     now_ms: int,
@@ -21,21 +24,23 @@ def recommendation_list_row(
         user_list: the list that was made.
         scored: the behaviour that it was made for.
         policy: the policy by which it was made.
+        is_held: whether it was made without the candidates, as it is too young.
         model: the one that serves the user; None where none does.
         trend_snapshot: number of the trends that had a part in it, if any.
         now_ms: the clock.
         epoch: of the element.
     """
     behavior = scored.behavior
-    scoring_model = None if scored.candidates is None else model
+    scoring_model = None if scored.candidates is None or is_held else model
     source = "fallback" if scored.candidates is None else "scored"
-    if policy is Policy.HISTORY:
+    if policy is Policy.HISTORY or (is_held and scored.candidates is not None):
         source = "rules"
     return RecommendationListRow(
         user_id=behavior.user_id,
         items=user_list.items,
         scores=[round(score, 6) for score in user_list.scores],
         reasons=[reason_text(reason) for reason in user_list.reasons],
+        propensities=user_list.propensities.tolist() or None,
         list_version=user_list.list_version,
         user_seq=user_list.user_seq,
         action=behavior.action,

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from udfs.elements import Begun, ListOwner
+from udfs.lists.entries import reason_text
 from udfs.lists.list_codec import decode_list
-from udfs.lists.user_list import Fallbacks, ListRules, Policy, UserList, reason_text, swept
+from udfs.lists.list_rules import Fallbacks, ListRules, Policy
+from udfs.lists.user_list import UserList, swept
 from udfs.rows import RecommendationListRow
 
 _WITHDRAWN = "withdrawn"
@@ -42,6 +44,7 @@ def swept_list_row(
         items=made.items,
         scores=[round(score, 6) for score in made.scores],
         reasons=[reason_text(reason) for reason in made.reasons],
+        propensities=made.propensities.tolist() or None,
         list_version=made.list_version,
         user_seq=made.user_seq,
         action=_WITHDRAWN,

@@ -17,8 +17,9 @@ from udfs.hashing import id_hash
 from udfs.lists.list_codec import decode_list, decode_trends, encode_list, encode_trends
 from udfs.lists.list_metrics import ListMetrics
 from udfs.lists.list_rows import model_swap_row, prediction_result_rows, recommendation_list_row
+from udfs.lists.list_rules import Fallbacks, ListRules
 from udfs.lists.sweep_lists import sweep_list, swept_list_row
-from udfs.lists.user_list import Fallbacks, ListRules, UserList, update
+from udfs.lists.user_list import UserList, is_held, update
 from udfs.rows import PredictionResultRow, RecommendationListRow, to_lines
 
 _FEEDBACK_KEY = 0
@@ -92,6 +93,7 @@ class UpdateLists(KeyedProcessFunction):
                 users[user_id],
                 scored,
                 self._rules.lists.policy,
+                is_held=is_held(previous, scored, self._rules.lists),
                 model=model,
                 trend_snapshot=fallbacks.snapshot_id,
                 now_ms=now_ms,

@@ -4,71 +4,18 @@ Pure: no Flink, no clock, no input or output. The same scored behaviours in the 
 """
 
 from array import array
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
-from functools import cached_property
 from itertools import chain
-from operator import itemgetter, neg
 
-from model.actions import ActionTable, Kind
+from model.actions import Kind
 from model.errors import RecloopError
 from udfs.elements import Candidates, ScoredBehavior
-from udfs.hashing import id_hash, unpack
-
-
-class Policy(StrEnum):
-    """The method by which a behaviour changes the list."""
-
-    RECOMMEND = "recommend"
-    """Model scores, filtered, blended, filled."""
-    HISTORY = "history"
-    """A positive act appends its item; a terminal one appends it and sorts by action weight again."""
-
-
-class ReasonCode(IntEnum):
-    """The reason why an item is in a list.
-
-    An item id in place of a code means: because of that item of the history.
-    """
-
-    MODEL = 0
-    TRENDING = 1
-    POPULAR = 2
-    HISTORY = 3
-
-
-Reason = int | str
-"""A `ReasonCode` or the id of the history item that the listed one is a near neighbour of."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListRules:
-    """Rules for making lists.
-
-    Attributes:
-        actions: the action table.
-        policy: one of the two policies.
-        length: most items of a list.
-        max_per_group: most items of one group; None sets no bound.
-        max_new_items: most items that one behaviour may bring into a list; None sets no bound. A shorter list is
-            always filled.
-        trend_weight: share of its trend in an item's score, 0 to 1.
-        impression_discount: factor on an item's score for each time it was shown without an act.
-        exclude_seen: whether an item of the history may not be recommended again.
-        withdrawn: items that nobody may be shown.
-    """
-
-    actions: ActionTable
-    policy: Policy
-    length: int
-    max_per_group: int | None
-    max_new_items: int | None
-    trend_weight: float
-    impression_discount: float
-    exclude_seen: bool
-    withdrawn: frozenset[str]
+from udfs.lists.diversity import diversified
+from udfs.lists.entries import Entry, Reason, ReasonCode, cost
+from udfs.lists.explore import explored
+from udfs.lists.list_rules import Fallbacks, ListRules, Policy
+from udfs.lists.ranking import Filter, blend, fill, limit_new_items, pick
 
 
 @dataclass(slots=True)
@@ -81,6 +28,10 @@ class UserList:
         items: item ids.
         scores: float32, falling; their scale is 0 to 1 under `recommend`, the action's weight under `history`.
         reasons: the reason for each item.
+        propensities: the probability with which each item got its place when it was drawn; empty where nothing is
+            explored.
+        renewed_ms: event time of the behaviour after which the model's candidates made it; 0 where no
+            `update_interval_ms` is set.
     """
 
     list_version: int = 0
@@ -88,30 +39,8 @@ class UserList:
     items: list[str] = field(default_factory=list)
     scores: "array[float]" = field(default_factory=lambda: array("f"))
     reasons: list[Reason] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Fallbacks:
-    """The items that fill a list which the model leaves short, and the group of each item.
-
-    Attributes:
-        popular: item ids, most popular first.
-        trending: item id -> strength, 0 to 1, strongest first; also blended into the model's scores.
-        snapshot_id: number of these trends; None where there are none.
-        groups: item id -> group; needed only where `max_per_group` is set.
-    """
-
-    popular: Sequence[str] = ()
-    trending: Mapping[str, float] = field(default_factory=dict)
-    snapshot_id: int | None = None
-    groups: Mapping[str, str] = field(default_factory=dict)
-
-
-Entry = tuple[float, str, Reason]
-"""One item on its way into a list: minus its score, so that the best sorts first, its id, and why it is there."""
-_MODEL = ReasonCode.MODEL
-_best_first = itemgetter(0, 1)
-_cost = itemgetter(0)
+    propensities: "array[float]" = field(default_factory=lambda: array("d"))
+    renewed_ms: int = 0
 
 
 class SequenceGapError(RecloopError):
@@ -128,8 +57,19 @@ def update(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbac
         user = scored.behavior.user_id
         msg = f"user {user!r}: behaviour {scored.user_seq} came after {previous.user_seq}"
         raise SequenceGapError(msg)
-    entries = _POLICIES[rules.policy](previous, scored, rules, fallbacks)
-    return _next_list(previous, scored.user_seq, entries)
+    if rules.policy is Policy.HISTORY:
+        return _next_list(previous, scored.user_seq, _history(previous, scored, rules))
+    if scored.candidates is None or is_held(previous, scored, rules):
+        kept = _keep(_entries(previous), _filter_of(scored, rules), rules, fallbacks)
+        return _kept_list(previous, scored.user_seq, kept)
+    return _recommend(previous, scored, scored.candidates, rules, fallbacks)
+
+
+def is_held(previous: UserList, scored: ScoredBehavior, rules: ListRules) -> bool:
+    """Return whether the list is too young, in event time, to be made of this behaviour's candidates."""
+    if rules.update_interval_ms is None or not previous.items:
+        return False
+    return scored.behavior.timestamp - previous.renewed_ms < rules.update_interval_ms
 
 
 def swept(previous: UserList, excluded: bytes, rules: ListRules, fallbacks: Fallbacks) -> UserList:
@@ -143,27 +83,30 @@ def swept(previous: UserList, excluded: bytes, rules: ListRules, fallbacks: Fall
     """
     entries = [entry for entry in _entries(previous) if entry[1] not in rules.withdrawn]
     if rules.policy is Policy.RECOMMEND:
-        entries = _pick(chain(entries, _fill(_Filter(excluded, rules), fallbacks)), rules, fallbacks)
-        entries.sort(key=_cost)
-    return _next_list(previous, previous.user_seq, entries)
+        entries = pick(chain(entries, fill(Filter(excluded, rules), fallbacks)), rules, fallbacks.groups)
+        entries.sort(key=cost)
+    return _kept_list(previous, previous.user_seq, entries)
 
 
-def reason_text(reason: Reason) -> str:
-    """Return the reason as tables show it: "model", "trending", "popular", "history" or "because:ITEM"."""
-    return f"because:{reason}" if isinstance(reason, str) else _REASON_TEXTS[reason]
-
-
-_REASON_TEXTS = {int(code): code.name.lower() for code in ReasonCode}
-
-
-def _next_list(previous: UserList, user_seq: int, entries: list[Entry]) -> UserList:
+def _next_list(
+    previous: UserList, user_seq: int, entries: list[Entry], propensities: Iterable[float] = (), renewed_ms: int = 0
+) -> UserList:
     return UserList(
         list_version=previous.list_version + 1,
         user_seq=user_seq,
         items=[item_id for _, item_id, _ in entries],
         scores=array("f", [0.0 - cost for cost, _, _ in entries]),  # -cost would make -0.0 of 0.0
         reasons=[reason for _, _, reason in entries],
+        propensities=array("d", propensities),
+        renewed_ms=renewed_ms,
     )
+
+
+def _kept_list(previous: UserList, user_seq: int, entries: list[Entry]) -> UserList:
+    """Return the next list of items that stay and others that fill it up, which chance has no part in."""
+    drawn = dict(zip(previous.items, previous.propensities, strict=True)) if previous.propensities else {}
+    propensities = [drawn.get(item_id, 1.0) for _, item_id, _ in entries] if drawn else ()
+    return _next_list(previous, user_seq, entries, propensities, previous.renewed_ms)
 
 
 def _entries(user_list: UserList) -> Iterator[Entry]:
@@ -171,119 +114,61 @@ def _entries(user_list: UserList) -> Iterator[Entry]:
     return ((-score, item_id, reason) for item_id, score, reason in rows)
 
 
-def _recommend(previous: UserList, scored: ScoredBehavior, rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
-    if scored.excluded is None and scored.candidates is not None:
-        ranked = _blend(scored.candidates, scored.shown, rules, fallbacks)
-        return sorted(_pick(ranked, rules, fallbacks), key=_cost)
+def _filter_of(scored: ScoredBehavior, rules: ListRules) -> Filter:
     excluded = scored.excluded or b""
-    kept = _Filter(excluded + scored.history if rules.exclude_seen else excluded, rules)
-    if scored.candidates is None:
-        # The list's items stay, at scores that already include trends and impressions.
-        ranked = kept.of(list(_entries(previous)))
-    else:
-        ranked = kept.of(_blend(scored.candidates, scored.shown, rules, fallbacks))
-    if rules.max_new_items is not None:
-        before = kept.of(list(_entries(previous)))
-        ranked = _limit_new_items(ranked, before, rules.max_new_items, rules.length) if before else ranked
-    picked = _pick(chain(ranked, _fill(kept, fallbacks)), rules, fallbacks)
-    picked.sort(key=_cost)
-    return picked
+    return Filter(excluded + scored.history if rules.exclude_seen else excluded, rules)
 
 
-class _Filter:
-    """A test of whether an item may be shown to the user; `excluded` are packed hashes of those that may not."""
-
-    def __init__(self, excluded: bytes, rules: ListRules) -> None:
-        self._packed = excluded
-        self._withdrawn = rules.withdrawn
-
-    def __call__(self, item_id: str) -> bool:
-        return id_hash(item_id) not in self._excluded and item_id not in self._withdrawn
-
-    def of(self, entries: list[Entry]) -> list[Entry]:
-        """Return the entries that may be shown.
-
-        Of a model's candidates, for which the same was excluded, these are nearly always all.
-        """
-        hashes = {id_hash(item_id) for _, item_id, _ in entries}
-        if hashes.isdisjoint(unpack(self._packed)) and not self._withdrawn:
-            return entries
-        return [entry for entry in entries if self(entry[1])]
-
-    @cached_property
-    def _excluded(self) -> frozenset[int]:
-        return frozenset(unpack(self._packed))
+def _keep(entries: Iterable[Entry], allowed: Filter, rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
+    """Return the items that may stay, at scores that already include trends and impressions, and fill up the list."""
+    kept = pick(chain(allowed.of(list(entries)), fill(allowed, fallbacks)), rules, fallbacks.groups)
+    kept.sort(key=cost)
+    return kept
 
 
-def _blend(
-    candidates: Candidates, shown: Sequence[tuple[int, float]], rules: ListRules, fallbacks: Fallbacks
-) -> list[Entry]:
-    """Return the candidates, best first, with scores from 0 (the worst) to 1 (the best), whatever the model's scale.
-
-    Trends are mixed in, and items that were shown again and again without an act are discounted.
-    """
-    raw = candidates.scores()
-    low = min(raw, default=0.0)
-    spread = max(raw, default=0.0) - low or 1.0
-    scores = [(score - low) / spread for score in raw]
-    if fallbacks.trending:
-        trend, share = fallbacks.trending.get, rules.trend_weight
-        rows = zip(candidates.items, scores, strict=True)
-        scores = [score + share * (trend(item_id, 0.0) - score) for item_id, score in rows]
-    if shown:
-        times, factor = dict(shown), rules.impression_discount
-        rows = zip(candidates.items, scores, strict=True)
-        scores = [score * factor ** times.get(id_hash(item_id), 0) for item_id, score in rows]
-    reasons = (_MODEL if because is None else because for because in candidates.because)
-    return sorted(zip(map(neg, scores), candidates.items, reasons, strict=True), key=_best_first)
+def _recommend(
+    previous: UserList, scored: ScoredBehavior, candidates: Candidates, rules: ListRules, fallbacks: Fallbacks
+) -> UserList:
+    ranked = _ranked(previous, scored, candidates, rules, fallbacks)
+    renewed_ms = 0 if rules.update_interval_ms is None else scored.behavior.timestamp
+    if not rules.explore_share:
+        picked = pick(ranked, rules, fallbacks.groups)
+        picked.sort(key=cost)
+        return _next_list(previous, scored.user_seq, picked, renewed_ms=renewed_ms)
+    picked = pick(ranked, rules, fallbacks.groups, more=rules.explore_pool)
+    best, pool = picked[: rules.length], picked[rules.length :]
+    best.sort(key=cost)
+    seed = f"{scored.behavior.user_id}/{previous.list_version + 1}"
+    drawn = explored(best, [item_id for _, item_id, _ in pool], rules.explore_share, seed)
+    return _next_list(previous, scored.user_seq, drawn.entries, drawn.propensities, renewed_ms)
 
 
-def _limit_new_items(ranked: list[Entry], before: list[Entry], max_new: int, length: int) -> list[Entry]:
-    """Limit the new items among the best to `max_new`; items that were there before take the other places.
-
-    These have their new score, or else their old one. Those that find no place come last: a full group may yet make
-    room for them.
-    """
-    scored_now = {entry[1]: entry for entry in ranked}
-    stayed = sorted((scored_now.get(entry[1], entry) for entry in before), key=_best_first)
-    known = {item_id for _, item_id, _ in before}
-    newcomers = [entry for entry in ranked[:length] if entry[1] not in known]
-    # A list that was shorter takes more of them: it is always filled.
-    newcomers = newcomers[: max(max_new, length - len(before))]
-    places = length - len(newcomers)
-    chosen = sorted(stayed[:places] + newcomers, key=_best_first)
-    return chosen + stayed[places:]
-
-
-def _fill(kept: _Filter, fallbacks: Fallbacks) -> Iterator[Entry]:
-    """Yield trending items, then popular ones; all below everything that was scored."""
-    for item_id in fallbacks.trending:
-        if kept(item_id):
-            yield 0.0, item_id, ReasonCode.TRENDING
-    for item_id in fallbacks.popular:
-        if kept(item_id):
-            yield 0.0, item_id, ReasonCode.POPULAR
+def _ranked(
+    previous: UserList, scored: ScoredBehavior, candidates: Candidates, rules: ListRules, fallbacks: Fallbacks
+) -> Iterable[Entry]:
+    """Return the items that the list is picked from, best first."""
+    stay = _chosen(previous) if rules.hysteresis or rules.max_new_items is not None else ()
+    incumbents = frozenset(item_id for _, item_id, _ in stay) if rules.hysteresis else frozenset[str]()
+    ranked = blend(candidates, scored.shown, incumbents, rules, fallbacks)
+    if scored.excluded is None:  # the candidates are enough, and none of them is excluded
+        return _diversified(ranked, rules, fallbacks)
+    allowed = _filter_of(scored, rules)
+    ranked = allowed.of(ranked)
+    if rules.max_new_items is not None and (before := allowed.of(list(stay))):
+        ranked = limit_new_items(ranked, before, rules.max_new_items, rules.length)
+    return chain(_diversified(ranked, rules, fallbacks), fill(allowed, fallbacks))
 
 
-def _pick(entries: Iterable[Entry], rules: ListRules, fallbacks: Fallbacks) -> list[Entry]:
-    """Return the first `length` entries, each item once, at most `max_per_group` of one (named) group."""
-    picked: dict[str, Entry] = {}
-    groups: Counter[str] = Counter()
-    for entry in entries:
-        item_id = entry[1]
-        if item_id in picked:
-            continue
-        if rules.max_per_group and (group := fallbacks.groups.get(item_id, "")):
-            if groups[group] == rules.max_per_group:
-                continue
-            groups[group] += 1
-        picked[item_id] = entry
-        if len(picked) == rules.length:
-            break
-    return list(picked.values())
+def _diversified(ranked: list[Entry], rules: ListRules, fallbacks: Fallbacks) -> Iterable[Entry]:
+    return diversified(ranked, rules.diversity, fallbacks.near) if rules.diversity else ranked
 
 
-def _history(previous: UserList, scored: ScoredBehavior, rules: ListRules, _fallbacks: Fallbacks) -> list[Entry]:
+def _chosen(previous: UserList) -> Sequence[Entry]:
+    """Return the entries of a list that chance did not put there."""
+    return [entry for entry in _entries(previous) if entry[2] != ReasonCode.EXPLORE]
+
+
+def _history(previous: UserList, scored: ScoredBehavior, rules: ListRules) -> list[Entry]:
     action = rules.actions[scored.behavior.action]
     acted = scored.behavior.item_id
     entries = [entry for entry in _entries(previous) if entry[1] not in rules.withdrawn]
@@ -293,8 +178,5 @@ def _history(previous: UserList, scored: ScoredBehavior, rules: ListRules, _fall
     if action.kind in {Kind.POSITIVE, Kind.TERMINAL} and acted not in rules.withdrawn:
         entries.append((-action.weight, acted, ReasonCode.HISTORY))
     if action.kind is Kind.TERMINAL:
-        return sorted(entries, key=_cost)[: rules.length]
+        return sorted(entries, key=cost)[: rules.length]
     return entries[-rules.length :]
-
-
-_POLICIES = {Policy.RECOMMEND: _recommend, Policy.HISTORY: _history}

@@ -1,7 +1,7 @@
 // A recommendation list as people read it, with what moved since the list before.
 import { el } from "./dom.js";
 
-const WHYS = { model: "scored by the model", trending: "trending now", popular: "popular", history: "from the history" };
+const WHYS = { model: "scored by the model", trending: "trending now", popular: "popular", history: "from the history", explore: "to find out whether you like it" };
 const still = matchMedia("(prefers-reduced-motion: reduce)");
 const MOVE_MS = 450;
 

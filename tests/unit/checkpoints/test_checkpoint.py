@@ -21,7 +21,8 @@ from job.checkpoints.state_rows import STATE_TABLES, UserRow, rows_of, rows_of_u
 from job.tables.columns import columns_of
 from tests.unit.checkpoints.stored import checkpoint, of_users, operator, savepoint_file
 from udfs.hashing import HASH_TYPECODE, id_hash
-from udfs.lists.user_list import ReasonCode, UserList
+from udfs.lists.entries import ReasonCode
+from udfs.lists.user_list import UserList
 from udfs.log.position import LogPosition
 from udfs.users.profile import TIME_TYPECODE, Shown, UserProfile
 

@@ -31,7 +31,7 @@ from tests.unit.drills.outputs import PLANTED, good_output, good_recovery, witho
 from tests.unit.tables.rows import HOUR, commit
 from tests.unit.tables.rows import behavior as behavior_row
 from tests.unit.tables.rows import made_list as list_row
-from udfs.lists.user_list import Policy
+from udfs.lists.list_rules import Policy
 from udfs.log.file_log import partition_file
 from udfs.log.parsing import DeadLetter, LogRecord, newest_after, parse
 

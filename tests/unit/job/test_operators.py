@@ -90,11 +90,24 @@ def test_profiles_heed_what_lists_and_scoring_say_of_them() -> None:
         ("trend_weight", 0.5),
         ("impression_discount", 0.25),
         ("exclude_seen", False),
+        ("hysteresis", 0.125),
+        ("diversity", 0.5),
+        ("explore_share", 0.05),
+        ("explore_pool", 9),
     ],
 )
 def test_lists_heed_every_setting(name: str, value: object) -> None:
     updating = rules(made(settings(f"lists.{name}={str(value).lower()}")).update_lists)
     assert getattr(updating.lists, name) == value
+
+
+def test_the_interval_between_lists_is_in_milliseconds() -> None:
+    assert rules(made(settings("lists.update_interval=PT1M")).update_lists).lists.update_interval_ms == 60_000
+
+
+@pytest.mark.parametrize(("given", "loaded"), [((), False), (("lists.diversity=0.2",), True)])
+def test_neighbours_are_loaded_only_for_diversity(given: tuple[str, ...], loaded: bool) -> None:
+    assert vars(made(settings(*given)).update_lists)["_load_fallbacks"].with_neighbors is loaded
 
 
 def test_withdrawn_items_reach_lists_and_scoring() -> None:
@@ -152,6 +165,9 @@ def test_the_model_is_asked_as_the_settings_say() -> None:
         (("lists.max_per_group=2",), None),
         (("lists.max_new_items=2",), None),
         (('lists.withdrawn=["a"]',), None),
+        (("lists.update_interval=PT1M",), None),
+        (("lists.explore_share=0.1",), None),
+        (("lists.diversity=0.1", "lists.hysteresis=0.1"), 7),
     ],
 )
 def test_candidates_are_enough_for_a_list_unless_it_may_leave_some_out(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from job.settings.job_settings import SettingsError, load
 from job.settings.planned_job import JobPlan, PlannedJob
-from udfs.lists.user_list import Policy
+from udfs.lists.list_rules import Policy
 
 BUNDLE = "scoring.bundle=bundle"
 FIVE_SCORERS = ["scoring.parallelism=5"]

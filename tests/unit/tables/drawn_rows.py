@@ -10,8 +10,10 @@ from tests.unit.tables.rows import HOUR
 from tests.unit.udfs.drawn import NOW_MS, RULES
 from tests.unit.udfs.examples import candidates, scored
 from udfs.elements import LoggedBehavior, ModelRef
+from udfs.lists.entries import ReasonCode
 from udfs.lists.list_rows import prediction_result_rows, recommendation_list_row
-from udfs.lists.user_list import Policy, ReasonCode, UserList
+from udfs.lists.list_rules import Policy
+from udfs.lists.user_list import UserList
 from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import LogRecord, parse
 from udfs.rows import to_lines

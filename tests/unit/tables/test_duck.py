@@ -136,14 +136,15 @@ def test_a_name_that_comes_twice_keeps_both_values(tmp_path: Path) -> None:
 
 
 def test_the_latest_lists_leave_out_what_is_withdrawn_and_the_record_does_not(tmp_path: Path) -> None:
-    rows = [made_list(1, ["a", "o'hara", "b"]), made_list(1, ["b"], user="u2"), made_list(1, [], user="u3")]
+    explored = made_list(1, ["a", "o'hara", "b"]) | {"propensities": [0.5, 0.25, 0.125]}
+    rows = [explored, made_list(1, ["b"], user="u2"), made_list(1, [], user="u3")]
     commit(tmp_path / "recommendation_lists" / HOUR, "part-a-0", rows)
-    latest = "SELECT user_id, items, scores, reasons FROM latest_recommendation_lists ORDER BY 1"
+    latest = "SELECT user_id, items, scores, reasons, propensities FROM latest_recommendation_lists ORDER BY 1"
     write_withdrawn(tmp_path, ["o'hara", "b"])
     assert duck.query(tmp_path, latest).rows == [
-        ("u1", ["a"], [1.0], ["model"]),
-        ("u2", [], [], []),
-        ("u3", [], [], []),
+        ("u1", ["a"], [1.0], ["model"], [0.5]),
+        ("u2", [], [], [], None),
+        ("u3", [], [], [], None),
     ]
     assert duck.query(tmp_path, "SELECT max(len(items)) FROM recommendation_lists").rows == [(3,)]
     write_withdrawn(tmp_path, [])

@@ -20,8 +20,8 @@ from udfs.buckets import partition_keys
 from udfs.elements import ModelRef, ScoredBehavior, ScoredElement, TrackedBehavior, decode_tracked, encode
 from udfs.flink import metrics
 from udfs.lists import list_metrics, update_lists
+from udfs.lists.list_rules import Fallbacks
 from udfs.lists.update_lists import UpdateLists, UpdateRules
-from udfs.lists.user_list import Fallbacks
 from udfs.log import sort_records
 from udfs.log.take_records import FIELD_END, RECORD_END, TakeRecords
 from udfs.publishing.publication import list_record

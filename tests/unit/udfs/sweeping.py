@@ -12,9 +12,11 @@ from tests.unit.udfs.default_rules import LISTS, PROFILE
 from tests.unit.udfs.examples import hashes
 from udfs.elements import Begun
 from udfs.hashing import unpack
+from udfs.lists.entries import ReasonCode
 from udfs.lists.list_codec import encode_list
+from udfs.lists.list_rules import Fallbacks, ListRules
 from udfs.lists.sweep_lists import sweep_list, swept_list_row
-from udfs.lists.user_list import Fallbacks, ListRules, ReasonCode, UserList
+from udfs.lists.user_list import UserList
 from udfs.users import sweep_users
 from udfs.users.profile import UserProfile
 from udfs.users.profile_codec import encode_profile

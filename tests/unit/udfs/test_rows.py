@@ -1,6 +1,7 @@
 """The rows: what a list's says it was made from, and how any becomes a line."""
 
 import json
+from array import array
 from typing import Any, get_args
 
 import pytest
@@ -10,7 +11,8 @@ from hypothesis import strategies as st
 from tests.unit.udfs.examples import proposals, scored
 from udfs.elements import Candidates, ModelRef
 from udfs.lists.list_rows import recommendation_list_row
-from udfs.lists.user_list import Policy, UserList
+from udfs.lists.list_rules import Policy
+from udfs.lists.user_list import UserList
 from udfs.log.log_rows import dead_letter_row
 from udfs.log.parsing import DeadLetter, LogRecord, Reason
 from udfs.rows import RecommendationListRow, Row, to_lines
@@ -31,9 +33,36 @@ def test_without_any_model_a_row_names_none() -> None:
     assert (row.variant, row.model_version, row.source) == (None, None, "rules")
 
 
-def row_of(candidates: Candidates | None, policy: Policy, model: ModelRef | None) -> RecommendationListRow:
-    did = scored(candidates)
-    return recommendation_list_row(UserList(), did, policy, model=model, trend_snapshot=None, now_ms=1, epoch=2)
+def test_a_list_that_was_too_young_to_be_made_anew_names_no_model_that_scored_it() -> None:
+    row = row_of(proposals("x"), Policy.RECOMMEND, MODEL, is_held=True)
+    assert (row.variant, row.model_version, row.source) == ("b", None, "rules")
+    assert row_of(None, Policy.RECOMMEND, MODEL, is_held=True).source == "fallback"
+
+
+def test_a_row_has_propensities_only_where_something_is_explored() -> None:
+    made = UserList(items=["a"], propensities=array("d", [0.05]))
+    rows = (row_of(None, Policy.RECOMMEND, MODEL, user_list=each) for each in (UserList(), made))
+    assert [row.propensities for row in rows] == [None, [0.05]]
+
+
+def row_of(
+    candidates: Candidates | None,
+    policy: Policy,
+    model: ModelRef | None,
+    *,
+    is_held: bool = False,
+    user_list: UserList | None = None,
+) -> RecommendationListRow:
+    return recommendation_list_row(
+        user_list or UserList(),
+        scored(candidates),
+        policy,
+        is_held=is_held,
+        model=model,
+        trend_snapshot=None,
+        now_ms=1,
+        epoch=2,
+    )
 
 
 @pytest.mark.parametrize("kind", get_args(Row))

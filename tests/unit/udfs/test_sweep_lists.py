@@ -10,7 +10,8 @@ from tests.unit.udfs.default_rules import LISTS
 from tests.unit.udfs.examples import scored
 from tests.unit.udfs.sweeping import NOW_MS, RULES, Bucket, HashMap, RocksDB
 from udfs.lists.list_codec import decode_list
-from udfs.lists.user_list import Fallbacks, Policy, update
+from udfs.lists.list_rules import Fallbacks, Policy
+from udfs.lists.user_list import update
 
 ITEMS = "abcdefgh"
 some_items = st.lists(st.sampled_from(ITEMS), unique=True)

@@ -11,20 +11,13 @@ from hypothesis import strategies as st
 
 from model.actions import DEFAULT_ACTIONS
 from tests.unit.udfs.default_rules import LISTS
-from tests.unit.udfs.examples import behavior, candidates, hashes, proposals, scored
+from tests.unit.udfs.examples import NOW_MS, behavior, candidates, hashes, proposals, scored
 from udfs.elements import ScoredBehavior
 from udfs.hashing import id_hash
+from udfs.lists.entries import ReasonCode, reason_text
 from udfs.lists.list_codec import decode_list, encode_list
-from udfs.lists.user_list import (
-    Fallbacks,
-    ListRules,
-    Policy,
-    ReasonCode,
-    SequenceGapError,
-    UserList,
-    reason_text,
-    update,
-)
+from udfs.lists.list_rules import Fallbacks, ListRules, Policy
+from udfs.lists.user_list import SequenceGapError, UserList, update
 
 RULES = replace(LISTS, length=3)
 HISTORY = replace(RULES, policy=Policy.HISTORY)
@@ -223,17 +216,25 @@ items = st.sampled_from("abcdefghijkl")
 finite = st.floats(-100, 100, width=32)
 shares = st.fixed_dictionaries({}, optional=dict.fromkeys("abcdef", st.floats(0, 1)))
 worlds = st.builds(
-    Fallbacks, st.lists(items, unique=True), shares, st.dictionaries(items, st.sampled_from(["", "g", "h"]))
+    lambda popular, trending, groups, near: Fallbacks(popular, trending, None, groups, lambda item: near.get(item, {})),
+    st.lists(items, unique=True),
+    shares,
+    st.dictionaries(items, st.sampled_from(["", "g", "h"])),
+    st.dictionaries(items, st.dictionaries(items, st.floats(0, 1), max_size=3)),
 )
 list_rules = st.builds(
-    lambda length, cap, new, seen, withdrawn: replace(
-        RULES, length=length, max_per_group=cap, max_new_items=new, exclude_seen=seen, withdrawn=withdrawn
-    ),
-    st.integers(1, 5),
-    st.none() | st.integers(1, 2),
-    st.none() | st.integers(1, 2),
-    st.booleans(),
-    st.frozensets(items, max_size=2),
+    replace,
+    st.just(RULES),
+    length=st.integers(1, 5),
+    max_per_group=st.none() | st.integers(1, 2),
+    max_new_items=st.none() | st.integers(1, 2),
+    exclude_seen=st.booleans(),
+    withdrawn=st.frozensets(items, max_size=2),
+    hysteresis=st.sampled_from([0.0, 0.2]),
+    diversity=st.sampled_from([0.0, 0.3, 1.0]),
+    update_interval_ms=st.none() | st.just(1_000),
+    explore_share=st.sampled_from([0.0, 0.5, 1.0]),
+    explore_pool=st.integers(1, 4),
 )
 
 
@@ -242,10 +243,18 @@ def runs(draw: st.DrawFn) -> list[ScoredBehavior]:
     """One user's behaviours in order, scored or not."""
     rows = st.lists(st.tuples(items, finite, st.none() | items), max_size=8, unique_by=lambda row: row[0])
     proposed = st.none() | st.builds(lambda rows: candidates(*rows), rows)
-    done = st.tuples(proposed, st.lists(items, max_size=3), st.sets(items, max_size=3), items, st.integers(0, 3))
+    out = st.sets(items, max_size=3)
+    done = st.tuples(proposed, st.lists(items, max_size=3), out, items, st.integers(0, 3), st.integers(0, 3_000))
     return [
-        scored(proposed, seq=seq, history=history, excluded=hashes(*sorted(out)), shown=[(id_hash(item), times)])
-        for seq, (proposed, history, out, item, times) in enumerate(draw(st.lists(done, max_size=6)), start=1)
+        scored(
+            proposed,
+            seq=seq,
+            did=behavior("acted", at=NOW_MS + at),
+            history=history,
+            excluded=hashes(*sorted(out)),
+            shown=[(id_hash(item), times)],
+        )
+        for seq, (proposed, history, out, item, times, at) in enumerate(draw(st.lists(done, max_size=6)), start=1)
     ]
 
 
@@ -273,6 +282,7 @@ def test_whatever_is_proposed_nothing_excluded_is_ever_listed(
 def test_whatever_is_proposed_a_list_is_in_shape(run: list[ScoredBehavior], rules: ListRules, world: Fallbacks) -> None:
     for user_list in lists(run, rules, world, stored=False):
         assert len(user_list.items) == len(user_list.scores) == len(user_list.reasons) <= rules.length
+        assert not user_list.propensities or len(user_list.propensities) == len(user_list.items)
         assert len(set(user_list.items)) == len(user_list.items)
         assert list(user_list.scores) == sorted(user_list.scores, reverse=True)
         assert rules.max_per_group is None or largest_group(user_list.items, world.groups) <= rules.max_per_group
