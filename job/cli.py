@@ -22,6 +22,7 @@ from job.commands import (
     learn,
     lists,
     models,
+    ope,
     replay,
     savepoint,
     score,
@@ -66,6 +67,7 @@ app.add_typer(checkpoint.app, name="checkpoint")
 app.command()(score.score)
 app.command(epilog=serve.EXAMPLES)(serve.serve)
 app.add_typer(ab.app, name="ab")
+app.add_typer(ope.app, name="ope")
 app.command()(compact.compact)
 app.command()(drill.drill)
 app.command()(bench.bench)

@@ -1,6 +1,6 @@
-"""Download of MovieLens-100K: it comes inside the PyPI wheel of recbole 1.2.1, whose sha256 is checked.
+"""Download of data sets that come inside PyPI wheels, whose sha256 is checked: MovieLens-100K and the Open Bandit data.
 
-The machine's own package client fetches it, so its mirrors and proxies apply.
+The machine's own package client fetches them, so its mirrors and proxies apply.
 """
 
 import hashlib
@@ -9,24 +9,72 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from model.datasets.errors import DownloadError
 from model.folders import FolderKind, whole_folder
 
-_REQUIREMENT = "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407\n"
-_INSIDE_WHEEL = Path("recbole/dataset_example/ml-100k")
-_SHA256 = {
-    "ml-100k.inter": "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff",
-    "ml-100k.item": "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532",
-}
 TIMEOUT_S = 300
-_FETCHED = FolderKind("the fetched MovieLens-100K", "ml-100k.inter", frozenset(), tuple(_SHA256))
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """A data set inside a wheel.
+
+    Attributes:
+        title: the data set, for messages.
+        folder: name of its folder in the cache.
+        requirement: the wheel and its hash, as pip's requirements files have them.
+        files: name in the folder -> path inside the wheel and sha256 of the file.
+        otherwise: advice for when it cannot be fetched.
+    """
+
+    title: str
+    folder: str
+    requirement: str
+    files: Mapping[str, tuple[str, str]]
+    otherwise: str
+
+
+_ML_100K = _Packed(
+    "MovieLens-100K",
+    "ml-100k",
+    "recbole==1.2.1 --hash=sha256:9c9948202011f37eb0a7c6768129313f00d6403ad221ec940d5e2d5d5f33a407",
+    {
+        name: (f"recbole/dataset_example/ml-100k/{name}", sha256)
+        for name, sha256 in (
+            ("ml-100k.inter", "4edb74e2a81178c2ba9ff381495f754f996c4aea351b1272ca36b43da0935eff"),
+            ("ml-100k.item", "51d7cdf777ce5c0f5b32c1d947a4a81fe07d75e78abbe761e0cd4d0756064532"),
+        )
+    },
+    "unpack the wheel of recbole 1.2.1 yourself and give its folder dataset_example/ml-100k with --path",
+)
+_OPEN_BANDIT = _Packed(
+    "the Open Bandit data",
+    "open-bandit",
+    "obp==0.4.1 --hash=sha256:87dec9caf4283c25ab13036532e0a24566f1c7bdcad1653a8ded43b2f5ef8208",
+    {
+        "random.csv": (
+            "obp/dataset/obd/random/all/all.csv",
+            "7168295b6e0a9eabcf3392320a5dd434e542b68e705d5cd9491499af589812f1",
+        ),
+        "bts.csv": (
+            "obp/dataset/obd/bts/all/all.csv",
+            "0ad874e4dbf6902f0845dd478ad8dde5ef6903583d3ffaace78411bdad064106",
+        ),
+        "prior_bts.yaml": (
+            "obp/policy/conf/prior_bts.yaml",
+            "81a54fbdc184021ccc62ab97de81ec35461c032e3d7f99ccaa0a9745f732d251",
+        ),
+    },
+    "unpack the wheel of obp 0.4.1 yourself",
+)
 
 
 def fetch_ml_100k(cache: Path) -> Path:
-    """Return a folder with the files of `_SHA256`, fetched unless it is already there.
+    """Return a folder with ml-100k.inter and ml-100k.item, fetched unless it is already there.
 
     Args:
         cache: where the folder `ml-100k` is kept.
@@ -34,20 +82,37 @@ def fetch_ml_100k(cache: Path) -> Path:
     Raises:
         DownloadError: no package client could fetch the wheel, or a file is not what it should be.
     """
-    folder = cache / "ml-100k"
-    if _problem(folder) is None:
+    return _fetch(cache, _ML_100K)
+
+
+def fetch_open_bandit(cache: Path) -> Path:
+    """Return a folder with random.csv, bts.csv and prior_bts.yaml, fetched unless it is already there.
+
+    Args:
+        cache: where the folder `open-bandit` is kept.
+
+    Raises:
+        DownloadError: as `fetch_ml_100k`.
+    """
+    return _fetch(cache, _OPEN_BANDIT)
+
+
+def _fetch(cache: Path, packed: _Packed) -> Path:
+    folder = cache / packed.folder
+    if _problem(folder, packed) is None:
         return folder
-    with tempfile.TemporaryDirectory() as scratch, whole_folder(folder, _FETCHED) as draft:
-        source = _fetch_wheel(Path(scratch)) / _INSIDE_WHEEL
-        for name in _SHA256:
-            shutil.copyfile(source / name, draft / name)
-        if problem := _problem(draft):
+    kind = FolderKind(f"the fetched {packed.title}", next(iter(packed.files)), frozenset(), tuple(packed.files))
+    with tempfile.TemporaryDirectory() as scratch, whole_folder(folder, kind) as draft:
+        content = _fetch_wheel(Path(scratch), packed)
+        for name, (inside, _) in packed.files.items():
+            shutil.copyfile(content / inside, draft / name)
+        if problem := _problem(draft, packed):
             raise DownloadError(problem)
     return folder
 
 
-def _problem(folder: Path) -> str | None:
-    for name, expected in _SHA256.items():
+def _problem(folder: Path, packed: _Packed) -> str | None:
+    for name, (_, expected) in packed.files.items():
         file = folder / name
         if not file.is_file():
             return f"{file} is missing"
@@ -56,10 +121,10 @@ def _problem(folder: Path) -> str | None:
     return None
 
 
-def _fetch_wheel(scratch: Path) -> Path:
+def _fetch_wheel(scratch: Path, packed: _Packed) -> Path:
     """Try each client in turn, and return a folder with the wheel's content."""
     requirements = scratch / "requirements.txt"
-    requirements.write_text(_REQUIREMENT)
+    requirements.write_text(packed.requirement + "\n")
     content = scratch / "content"
     failures = []
     for command in _commands(requirements, content):
@@ -72,8 +137,8 @@ def _fetch_wheel(scratch: Path) -> Path:
         failures.append(f"{command[0]}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
     tried = "; ".join(failures) or "no uv and no pip was found"
     msg = (
-        f"MovieLens-100K could not be fetched ({tried}). Check the connection to the package registry, or "
-        "unpack the wheel of recbole 1.2.1 yourself and give its folder dataset_example/ml-100k with --path"
+        f"{packed.title} could not be fetched ({tried}). Check the connection to the package registry, or "
+        f"{packed.otherwise}"
     )
     raise DownloadError(msg)
 

@@ -19,6 +19,7 @@ LEFT_OUT = {
     "cluster start": "starts a cluster",
     "kafka start": "starts a broker",
     "kafka connector": "takes nothing, and fetches",
+    "ope open-bandit": "fetches",
     "drill": "starts clusters",
     "bench": "starts clusters",
     "config table": "takes nothing",
@@ -64,6 +65,7 @@ RIGHT: dict[str, str] = {
     "score": "./set --bundle bundle --out made",
     "serve": "--seconds 0.1 --port 0 --set publish.lists_folder=lists --set log.folder=log",
     "ab report": "--tables-dir tables",
+    "ope lists": "--tables-dir tables",
     "compact": "tables",
 }
 """Words with which each would do something, in a folder where `there` put what they name."""

@@ -89,6 +89,8 @@ TEMPLATES = {
         "serve --port 0 --set publish.lists_folder=x --bundle {bad}",
     ],
     "ab report": ["ab report --tables-dir {bad}"],
+    "ope lists": ["ope lists --tables-dir {bad}"],
+    "ope open-bandit": ["ope open-bandit --cache {file}"],
     "compact": ["compact --tables-dir {bad}"],
     "drill": ["drill --out {file}", "drill --out {full}"],
     "bench": ["bench --out {file} --quick", "bench --out {full} --quick"],
