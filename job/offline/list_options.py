@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import msgspec
 
@@ -37,7 +38,7 @@ _TOP = 10
 _RECENT = 5
 """Number of newest history items that may be a reason."""
 _REASONS_TRIED = 2_000
-_OPTIONS: Mapping[str, Mapping[str, object]] = {
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {
     "as by default": {},
     "diversity 0.1": {"diversity": 0.1},
     "diversity 0.3": {"diversity": 0.3},
@@ -150,7 +151,7 @@ def print_options(users: Mapping[UserId, _User], found: Mapping[UserId, list[Can
     print("| lists | HR@10 | NDCG@10 | NDCG@10 less the default's, 95 % | coverage | churn | likeness |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
     for name, changes in _OPTIONS.items():
-        rules, traces, alike = replace(base, **changes), list[Trace](), list[float]()  # type: ignore[arg-type]
+        rules, traces, alike = replace(base, **changes), list[Trace](), list[float]()
         for user_id, user in users.items():
             made = list(lists_of(user.scored, found[user_id], rules, fallbacks))
             traces.append(

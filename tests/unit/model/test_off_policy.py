@@ -74,7 +74,8 @@ def test_sampling_shows_each_place_one_item(tmp_path: Path) -> None:
 
 def test_what_lists_would_have_got_without_exploring(tmp_path: Path) -> None:
     """Users take the first item of the model's list in 4 of 10 cases, and no explored one."""
-    random, lists, acts = np.random.default_rng(2), [], []
+    random = np.random.default_rng(2)
+    lists, acts = list[dict[str, object]](), list[dict[str, object]]()
     best: list[Entry] = [(-1.0, "a", 0), (-0.5, "b", 0)]
     for number in range(1_500):
         user = f"u{number}"

@@ -222,7 +222,7 @@ worlds = st.builds(
     st.dictionaries(items, st.sampled_from(["", "g", "h"])),
     st.dictionaries(items, st.dictionaries(items, st.floats(0, 1), max_size=3)),
 )
-list_rules = st.builds(
+list_rules: st.SearchStrategy[ListRules] = st.builds(
     replace,
     st.just(RULES),
     length=st.integers(1, 5),
