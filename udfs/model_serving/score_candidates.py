@@ -24,7 +24,15 @@ from udfs.model_serving.follow_models import Followed, ModelFollower
 from udfs.model_serving.idle_time import IdleTime
 from udfs.model_serving.model_calls import CallRules
 from udfs.model_serving.model_thread import finished_within
-from udfs.model_serving.variant_workers import ModelHangsError, Served, VariantWorker, VariantWorkers, WorkerRules
+from udfs.model_serving.variant_workers import (
+    ColdModelError,
+    ModelFailsError,
+    ModelHangsError,
+    Served,
+    VariantWorker,
+    VariantWorkers,
+    WorkerRules,
+)
 from udfs.model_serving.variants import Variant, Variants
 from udfs.scoring.scoring_rules import CacheRules, DeviceRules, ScoringRules
 
@@ -151,8 +159,10 @@ class ScoreCandidates(AsyncFunction):
             served = variant.source.load_first(lambda bundle: self._load(variant.name, bundle))
             if isinstance(variant.source, FromRegistry):
                 variant.source.remember(Version(served.ref.version, served.ref.hash))
-        except ModelHangsError as error:
-            _log.error("%s: lists are fallback lists until it does", error)
+        except ColdModelError as error:
+            # Failing the task would help nobody: the deployment tried the model, so it fails for now, or for good; in
+            # both cases fallback lists are better than none.
+            _log.error("%s: lists are fallback lists while it does not answer", error)
             served = error.served
         self._report(Swap(scorer=self._scorer, model=served.ref, outcome="started", problem=None, at=_now_ms()))
         serving = self._serving
@@ -169,13 +179,18 @@ class ScoreCandidates(AsyncFunction):
 
         Raises:
             ModelHangsError: it does not come back from its warm-up.
+            ModelFailsError: it raises in its warm-up, or answers wrongly.
         """
         from udfs.scoring.device import open_device
         from udfs.scoring.scorer import Scorer
 
         scorer = Scorer(bundle, self._rules, open_device(self._serving.device), self._cache)
         served = Served(ModelRef(version=bundle.manifest.version, hash=bundle.hash, variant=variant), scorer)
-        if not finished_within(_WARM_UP_S, lambda: scorer.warm_up(self._serving.batches.max_size)):
+        try:
+            is_warm = finished_within(_WARM_UP_S, lambda: scorer.warm_up(self._serving.batches.max_size))
+        except Exception as error:  # whatever a model raises
+            raise ModelFailsError(served, str(error)) from error
+        if not is_warm:
             raise ModelHangsError(served)
         return served
 

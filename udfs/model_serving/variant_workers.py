@@ -48,16 +48,29 @@ class Served:
     scorer: Scores
 
 
-class ModelHangsError(RecloopError):
-    """A model that does not come back from its warm-up.
+class ColdModelError(RecloopError):
+    """A model that cannot be warmed up.
+
+    A job that starts goes on with it, by fallback lists; a job that has another model keeps that one.
 
     Attributes:
-        served: that model; it answers once it comes back.
+        served: that model; it answers once it can.
     """
 
-    def __init__(self, served: Served) -> None:
-        super().__init__("the model does not come back from its warm-up")
+    def __init__(self, served: Served, problem: str) -> None:
+        super().__init__(problem)
         self.served = served
+
+
+class ModelHangsError(ColdModelError):
+    """A model that does not come back from its warm-up."""
+
+    def __init__(self, served: Served) -> None:
+        super().__init__(served, "the model does not come back from its warm-up")
+
+
+class ModelFailsError(ColdModelError):
+    """A model that raises in its warm-up, or answers wrongly."""
 
 
 class Scored(NamedTuple):

@@ -5,24 +5,39 @@ from array import array
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyflink.common import Row
 from torch import Tensor
 
 from model.actions import DEFAULT_ACTIONS
 from model.bundles.answers import BundleAnswerError
 from model.bundles.bundle import Bundle
 from model.networks.recommender import Recommender, StepRecommender
+from model.registry.bundle_source import FromFolder
 from tests.unit.model.faulty_models import FAULTS, WHOLE, Faulty
-from tests.unit.udfs.default_rules import CACHE, SCORING, WORKER
+from tests.unit.udfs.default_rules import CACHE, DEVICE, SCORING, WORKER
 from tests.unit.udfs.examples import NOW_MS, behavior, hashes
 from tests.unit.udfs.small_bundle import IDS, ITEMS, write
-from udfs.elements import Candidates, FallbackReason, ModelRef, ScoredBy, TrackedBehavior
+from udfs.elements import (
+    Candidates,
+    FallbackReason,
+    ModelRef,
+    ScoredBy,
+    ScoredElement,
+    TrackedBehavior,
+    TrackedElement,
+    decode_update,
+    encode,
+)
 from udfs.model_serving.model_calls import CallRules
+from udfs.model_serving.score_candidates import ScoreCandidates, Serving
 from udfs.model_serving.variant_workers import Served, VariantWorker
+from udfs.model_serving.variants import Variant
 from udfs.scoring.score_cache import ScoreCache
 from udfs.scoring.scorer import Scorer
 from udfs.users.profile import TIME_TYPECODE
@@ -155,3 +170,42 @@ def test_a_bundle_that_answers_wrongly_is_not_warmed_up(tmp_path: Path, fault: s
     scorer = Scorer(written(tmp_path / "b", Faulty(ITEMS, fault)), RULES)
     with pytest.raises(BundleAnswerError, match="the bundle tiny 1 is refused"):
         scorer.warm_up(4)
+
+
+@pytest.mark.parametrize("fault", [*IN_WHOLE, "raises"])
+def test_a_worker_that_starts_while_the_model_fails_makes_fallback_lists(tmp_path: Path, fault: str) -> None:
+    """The task failed, was restored and failed again; no lists were made until somebody deployed another bundle."""
+    bundle = written(tmp_path / "b", Faulty(ITEMS, fault))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("udfs.model_serving.score_candidates.end_with_task_manager", lambda: None)
+        operator = score_candidates(bundle)
+        operator.open(SimpleNamespace(get_index_of_this_subtask=lambda: 0))
+    element = TrackedElement(epoch=1, duplicates=0, behaviors=[tracked("i1")])
+
+    async def ask() -> ScoredElement:
+        (row,) = await operator.async_invoke(Row(0, encode(element)))
+        scored = decode_update(row[1])
+        assert isinstance(scored, ScoredElement)
+        return scored
+
+    scored = asyncio.run(ask())
+    operator.close()
+    assert [each.fallback_reason for each in scored.behaviors] == [FallbackReason.MODEL_ERROR]
+    assert [swap.outcome for swap in scored.swaps] == ["started"]
+
+
+def score_candidates(bundle: Bundle) -> ScoreCandidates:
+    serving = Serving(
+        variants=(Variant("a", 1.0, FromFolder(bundle.path)),),
+        salt="",
+        poll_s=1.0,
+        threads=1,
+        device=DEVICE,
+        batches=WORKER.batches,
+        calls=WORKER.calls,
+        shed_after_ms=None,
+        coalesce=False,
+        cache=replace(CACHE, megabytes=0),
+        enough=None,
+    )
+    return ScoreCandidates(serving, RULES)
