@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import ClassVar
 
 from job.cluster import NotRunningError
+from job.cluster.checkpoint_files import METADATA
 from job.cluster.uris import local_path
-from job.deployment.restore_point import METADATA
 from job.drills.appearances import Appearances
 from job.drills.errors import DrillError
 from job.drills.evidence import Expectation

@@ -24,7 +24,8 @@ from tests.unit.tables.rows import HOUR, commit
 from udfs.attempt import EPOCHS_A_DEPLOYMENT
 from udfs.elements import LoggedBehavior, ScoredBehavior
 from udfs.lists.list_rows import recommendation_list_row
-from udfs.lists.user_list import Fallbacks, Policy, UserList, update
+from udfs.lists.list_rules import Fallbacks, Policy
+from udfs.lists.user_list import UserList, update
 from udfs.log.file_log import FileLogReader
 from udfs.log.parsing import LogRecord, parse
 from udfs.users.behavior_row import user_behavior_row
@@ -83,13 +84,12 @@ class Made:
                 batch_size=None,
             )
             lists[user] = update(lists.get(user, UserList()), scored, list_rules(self.settings, actions), Fallbacks())
-            at = {"now_ms": behavior.log_offset, "epoch": EPOCH}
-            behavior_rows.append(_json(user_behavior_row(behavior, tracked.user_seq, **at)))
-            list_rows.append(
-                _json(
-                    recommendation_list_row(lists[user], scored, Policy.HISTORY, model=None, trend_snapshot=None, **at)
-                )
+            now_ms = behavior.log_offset
+            behavior_rows.append(_json(user_behavior_row(behavior, tracked.user_seq, now_ms=now_ms, epoch=EPOCH)))
+            row = recommendation_list_row(
+                lists[user], scored, Policy.HISTORY, model=None, trend_snapshot=None, now_ms=now_ms, epoch=EPOCH
             )
+            list_rows.append(_json(row))
         return behavior_rows, list_rows
 
     def commit(self) -> None:
