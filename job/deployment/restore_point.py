@@ -122,8 +122,10 @@ class RestorePoints:
     def newest_first(self) -> list[RestorePoint]:
         """Return all states that exist, or that may exist out of this machine's sight, each once."""
         there = [each for each in self._all() if exists(each.uri, is_local=self._is_local) is not False]
-        ordered = sorted(there, key=lambda point: point.rank, reverse=True)
-        return list({each.uri: each for each in reversed(ordered)}.values())[::-1]
+        newest: dict[str, RestorePoint] = {}
+        for each in sorted(there, key=lambda point: point.rank, reverse=True):
+            newest.setdefault(each.uri, each)  # a state that a job was restored from has a second, older place
+        return list(newest.values())
 
     def ran_before(self) -> str | None:
         """Return the id of the newest job that may have had state; None if there is none."""
