@@ -41,7 +41,7 @@ def drill(
         typer.Option("--times", help="Each fault that has a goal for its recovery, five times: the median and worst."),
     ] = False,
     chaos: Annotated[int, typer.Option(min=0, max=1_000, help="Number of combinations of faults to draw.")] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="What they are drawn from.")] = 7,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="What they are drawn from.")] = 7,
     every: Annotated[bool, typer.Option("--all", help="All faults there are: up to 40 minutes.")] = False,
     out: Annotated[Path, typer.Option(help="Folder for all that it makes; an earlier drill's is replaced.")] = Path(
         ".recloop/drill"
