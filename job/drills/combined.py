@@ -93,6 +93,10 @@ class _Combined(Fault):
         """The names of the faults."""
         return self.name
 
+    def unavailable(self) -> str | None:
+        """Return why this machine does not allow one of them; None if it allows all."""
+        return next((why for _, fault in self._strikes if (why := fault.unavailable())), None)
+
     def prepare(self, site: Site) -> None:
         """Make ready what each needs."""
         self._injected, self._seen, self._mended = [], {}, set()

@@ -116,7 +116,7 @@ def _judged(setup: Setup, planned: Plan, control: Output, out: Path, report: Pro
                     yield judged
                     if not judged.ok:
                         break
-        except RecloopError as error:
+        except (RecloopError, OSError) as error:
             if done == len(faults):  # after the last fault, something was found that spoils them all
                 raise
             yield not_injected(faults[done][0].name, str(error))

@@ -44,8 +44,8 @@ class SlowDisk:
         self._waiting: deque[tuple[float, int]] = deque()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._answer, name="slow disk", daemon=True)
-        self._thread.start()
         self.opened = 0
+        self._thread.start()
 
     def close(self) -> None:
         """Let all go on."""

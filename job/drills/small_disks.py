@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -20,7 +21,13 @@ def why_no_mounts() -> str | None:
     if os.geteuid() != 0:
         return "only root may mount a small disk"
     missing = [name for name in ("mount", "umount") if shutil.which(name) is None]
-    return f"there is no command {missing[0]} here" if missing else None
+    if missing:
+        return f"there is no command {missing[0]} here"
+    with tempfile.TemporaryDirectory() as folder:  # root in a container may be forbidden to mount
+        if (tried := _mount("-t", "tmpfs", "tmpfs", folder)).returncode:
+            return f"no disk can be mounted here: {tried.stderr.strip()}"
+        unmount(Path(folder))
+    return None
 
 
 @contextmanager
@@ -35,10 +42,13 @@ def small_disk(folder: Path, size_mb: int) -> Iterator[None]:
     try:
         yield
     finally:
-        release(folder)
         kept = folder.with_name(f"{folder.name}-kept")
-        shutil.copytree(folder, kept)
-        unmount(folder)
+        try:
+            with suppress(OSError):  # it may be read-only still, and then nothing was taken
+                release(folder)
+            shutil.copytree(folder, kept)
+        finally:
+            unmount(folder)
         folder.rmdir()
         kept.rename(folder)
 
@@ -76,8 +86,9 @@ def unmount(folder: Path) -> None:
 
 def unmount_below(folder: Path) -> None:
     """Take off all disks below a folder, as a drill that was killed leaves them."""
+    real = folder.resolve()  # as mount points are
     for point in (Path(each.mountpoint) for each in psutil.disk_partitions(all=True)):
-        if point.is_relative_to(folder):
+        if point.is_relative_to(real):
             unmount(point)
 
 

@@ -32,7 +32,7 @@ def smallest_failing(setup: Setup, control: Output, combination: Combination, fo
         try:
             with closing(runs):
                 return not judge_run(setup, control, next(runs), 0).ok
-        except RecloopError:  # it could not be injected, which is no answer
+        except (RecloopError, OSError):  # it could not be injected, which is no answer
             return False
 
     return text_of(shrink(combination, fails))

@@ -8,7 +8,8 @@ next checkpoint is tried.
 import os
 import signal
 from abc import abstractmethod
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -65,14 +66,27 @@ class _KillInPhase(Fault):
                 with suppress(FileNotFoundError):  # it is gone: the phase was missed
                     seen.watch(checkpoint)
                     self.reach(seen, checkpoint)
-                os.kill(victim.pid, signal.SIGSTOP)
-                if phase := self.caught(site, victim, checkpoint):
-                    at_ms = now_ms()
-                    site.cluster.kill_task_manager(0, signal.SIGKILL)
-                    return Injected(at_ms, f"TaskManager 0 (process {victim.pid}) got SIGKILL when {phase}")
-                os.kill(victim.pid, signal.SIGCONT)
+                with _stopped(victim):
+                    if phase := self.caught(site, victim, checkpoint):
+                        at_ms = now_ms()
+                        site.cluster.kill_task_manager(0, signal.SIGKILL)
+                        return Injected(at_ms, f"TaskManager 0 (process {victim.pid}) got SIGKILL when {phase}")
         msg = f"the TaskManager was in the phase in none of {_TRIES} checkpoints"
         raise DrillError(msg)
+
+
+@contextmanager
+def _stopped(victim: Victim) -> Iterator[None]:
+    """Keep a process from working in the block; it goes on whatever happens there, unless it was killed."""
+    try:
+        os.kill(victim.pid, signal.SIGSTOP)
+        yield
+    except ProcessLookupError as error:
+        msg = f"TaskManager 0 (process {victim.pid}) ended by itself"
+        raise NotRunningError(msg) from error
+    finally:
+        with suppress(ProcessLookupError):
+            os.kill(victim.pid, signal.SIGCONT)
 
 
 class KillTriggered(_KillInPhase):

@@ -22,6 +22,7 @@ class _ClockJump(Fault):
     """
 
     needs = Needs.CLOCKS
+    touches = "the clocks"
     expects = Expectation(reprocesses=False)
     bites_within_s: ClassVar[float] = 120.0
     jumps_s: ClassVar[tuple[float, ...]]

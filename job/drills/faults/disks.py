@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from job.cluster import RestError
+from job.drills.errors import DrillError
 from job.drills.evidence import Expectation
 from job.drills.faults.fault import Fault, Injected
 from job.drills.site import Needs, Site, now_ms
@@ -20,6 +21,7 @@ class _DiskFault(Fault):
     """A fault of a disk that only a small one of the drill's own can have."""
 
     needs = Needs.SMALL_DISKS
+    touches = "checkpoints"
 
     def unavailable(self) -> str | None:
         """Return why no such disk can be mounted."""
@@ -83,7 +85,11 @@ class CheckpointDiskSlow(_DiskFault):
     def inject(self, site: Site) -> Injected:
         """Answer late to each opening from now on."""
         at_ms = now_ms()
-        self._disk = SlowDisk(_checkpoints(site), _SLOW_S)
+        try:
+            self._disk = SlowDisk(_checkpoints(site), _SLOW_S)
+        except OSError as error:
+            msg = f"the disk of the checkpoints cannot be made slow: {error}"
+            raise DrillError(msg) from error
         return Injected(at_ms, f"each opening of a file on the disk of the checkpoints took {_SLOW_S:g} s")
 
     def evidence(self, site: Site, injected: Injected) -> str | None:

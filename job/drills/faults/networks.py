@@ -21,6 +21,7 @@ class _Cut(Fault):
     """
 
     needs = Needs.NETWORK
+    touches = "the network"
     ends: ClassVar[tuple[int, int]]
     description: ClassVar[str]
 

@@ -64,6 +64,7 @@ class RegistryGone(Fault):
 
     name = "registry-gone"
     needs = Needs.REGISTRY
+    touches = "the registry"
     expects = _QUIET
 
     def inject(self, site: Site) -> Injected:
