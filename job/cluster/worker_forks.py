@@ -1,8 +1,8 @@
 """The server that a cluster's Python workers are forked from: `python -m job.cluster.worker_forks`, in its own folder.
 
 A worker of Flink's imports Beam, PyFlink and torch for seconds, at every restart of a job. This process imported them
-once; a fork of it has them at once, and shares their memory. Nothing of a job's own code is imported here, so that
-every worker has the code that its job was deployed with.
+once; a fork of it has them at once, and shares their memory. A job's code is shipped under a package name of its own,
+so that every worker has the code that its job was deployed with.
 """
 
 import gc
@@ -40,7 +40,7 @@ _NAMESPACES = ("mnt", "net", "pid")
 def main() -> None:
     """Import what workers need, and fork one for each request; a fork returns when its worker ended."""
     for name in _IMPORTED:
-        with suppress(ImportError):  # the worker will say so, or do without
+        with suppress(ImportError, OSError):  # the worker will say so, or do without
             import_module(name)
     gc.collect()
     gc.freeze()  # else the collector of each worker would write to the pages that they share

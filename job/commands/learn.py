@@ -90,7 +90,7 @@ def _run(
             time.sleep(poll_s)
         try:
             row, problem = learner.step(), None
-        except RecloopError as error:
+        except (RecloopError, OSError) as error:
             if poll_s is None:
                 raise
             if str(error) != problem:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from enum import StrEnum
+from pathlib import Path
 
 import msgspec
 
@@ -20,7 +21,7 @@ from job.learning.updates import write_update
 from job.settings.job_settings import JobSettings
 from job.topology.rules import action_table, milliseconds
 from model.actions import history_actions
-from model.bundles.bundle import MANIFEST, Bundle, BundleError, read_manifest
+from model.bundles.bundle import Bundle, BundleError, read_manifest
 from model.errors import TrainingError
 from model.learning.candidate import Asked, Lessons, Named, write_candidate
 from model.learning.gate import Bounds, judge
@@ -36,6 +37,7 @@ from udfs.rows import ModelUpdateRow
 
 LIVE_EVERY_S = 60.0
 """Time from one look at the live hit rate to the next: each reads the newest hours of the tables."""
+_LAST_NUMBER = "SELECT max(decision_number) FROM model_updates WHERE model = ?"
 
 
 class Step(StrEnum):
@@ -112,7 +114,7 @@ class Learner:
             BundleError: the served bundle is damaged.
             TablesError: the tables cannot be read.
         """
-        state = self.folder.read(self._name)
+        state = self._numbered(self.folder.read(self._name))
         if state.pending is not None:
             return self._carry_out(state, state.pending)
         if state.plan is None:
@@ -121,6 +123,15 @@ class Learner:
                 return self._decide(state, fallen)
             state = self._planned(state)
         return None if state.plan is None else self._finish(state, state.plan)
+
+    def _numbered(self, state: LearnState) -> LearnState:
+        """Have a new folder go on from the numbers of the table, in which equal ones would replace older decisions."""
+        if state.decided or state.followed:
+            return state
+        from job.tables import duck  # the `recloop` command starts without it
+
+        found = duck.query(self._job.tables.folder, _LAST_NUMBER, [self._name]).rows[0][0]
+        return msgspec.structs.replace(state, decided=int(str(found or 0)))
 
     def _keep(self, state: LearnState, step: Step) -> LearnState:
         self.folder.write(state)
@@ -178,7 +189,7 @@ class Learner:
     def _candidate(self, asked: Asked) -> Bundle:
         """Return the round's candidate, registered; one that a killed process has written is taken as it is."""
         folder = self.folder.candidate
-        if (folder / MANIFEST).exists() and read_manifest(folder).version == asked.named.version:
+        if _version_in(folder) == asked.named.version:
             candidate = Bundle.load(folder)
         else:
             try:
@@ -267,3 +278,11 @@ class Learner:
     def _bounds(self) -> Bounds:
         learn = self._job.learn
         return Bounds(worse_by=learn.worse_by, least_coverage=learn.least_coverage, slowest=learn.slower_by)
+
+
+def _version_in(folder: Path) -> str | None:
+    """Return the version of the candidate in a folder; None without one, or with a damaged one."""
+    try:
+        return read_manifest(folder).version
+    except BundleError:
+        return None

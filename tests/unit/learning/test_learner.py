@@ -82,6 +82,18 @@ def test_what_is_better_is_promoted_and_what_is_not_is_refused(tmp_path: Path) -
     assert decisions(job) == []
 
 
+def test_a_new_folder_goes_on_from_the_numbers_of_the_table(tmp_path: Path) -> None:
+    serve_first(tmp_path)
+    job = settings(tmp_path)
+    append(tmp_path, phase(1, ring=True))
+    assert [row.decision_number for row in decisions(job)] == [1]
+    elsewhere = settings(tmp_path, f"learn.folder={tmp_path / 'elsewhere'}")
+    append(tmp_path, phase(2, ring=False))
+    later = decisions(elsewhere)
+    assert later
+    assert [row["decision_number"] for row in rows(job)] == [1, *(row.decision_number for row in later)]
+
+
 def test_a_worse_candidate_is_refused_whatever_is_allowed_below_that(tmp_path: Path) -> None:
     serve_first(tmp_path)
     append(tmp_path, phase(1, ring=True))
