@@ -24,9 +24,12 @@ SELECT acted.user_id, acted.item_id, list.items, list.reasons, list.propensities
   SELECT user_id, user_seq, item_id FROM user_behavior
   WHERE outcome = 'applied' AND action IN (SELECT unnest(CAST(? AS VARCHAR[])))
 ) AS acted
-ASOF JOIN recommendation_lists AS list
+ASOF JOIN (
+  SELECT * FROM recommendation_lists
+  QUALIFY row_number() OVER (PARTITION BY user_id, user_seq ORDER BY list_version DESC) = 1
+) AS list
 ON acted.user_id = list.user_id AND acted.user_seq > list.user_seq
-WHERE list.propensities IS NOT NULL ORDER BY ALL
+WHERE list.propensities IS NOT NULL AND list.source = 'scored' ORDER BY ALL
 """
 
 

@@ -31,7 +31,7 @@ from udfs.lists.fallbacks import BundleFallbacks
 from udfs.lists.list_rules import Fallbacks, ListRules, Near
 from udfs.lists.user_list import UserList, update
 from udfs.scoring.scorer import Scorer
-from udfs.users.profile import UserProfile, apply, snapshot
+from udfs.users.profile import Applied, UserProfile, apply, snapshot
 
 _AT_ONCE = 256
 _TOP = 10
@@ -64,7 +64,7 @@ class _User:
 
 def tracked_users(dataset: Dataset, settings: JobSettings, cut_off: int) -> dict[UserId, _User]:
     """Return the users, with their profiles as they stood at each behaviour."""
-    actions = action_table(settings)
+    actions = dataset.action_table
     rules, users = profile_rules(settings, actions), dict[UserId, _User]()
     profiles: dict[UserId, UserProfile] = {}
     for behavior in dataset.behaviors():
@@ -74,9 +74,10 @@ def tracked_users(dataset: Dataset, settings: JobSettings, cut_off: int) -> dict
             profiles.setdefault(behavior.user_id, UserProfile()),
         )
         enters = kind in {Kind.POSITIVE, Kind.TERMINAL}
-        user.acts.append(Act(behavior.item_id, behavior.timestamp, enters, kind is not Kind.EXPOSURE))
         done = without_log(behavior)
-        apply(profile, done, rules)
+        if apply(profile, done, rules) is not Applied.YES:
+            continue
+        user.acts.append(Act(behavior.item_id, behavior.timestamp, enters, kind is not Kind.EXPOSURE))
         if behavior.timestamp < cut_off:
             user.scored.clear()
         user.scored.append(snapshot(profile, done, rules))
@@ -225,4 +226,6 @@ def main(dataset: Path, folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("give a prepared data set and a bundle: python -m job.offline.list_options DATA BUNDLE")
     main(Path(sys.argv[1]), Path(sys.argv[2]))

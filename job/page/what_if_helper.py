@@ -7,6 +7,7 @@ the profile, and once for the list. Trends are left out, as no job need run.
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ from job.page.helper import Answer, answer_questions
 from job.settings.job_settings import JobSettings
 from job.topology.rules import action_table, list_rules, profile_rules, scoring_rules
 from model.bundles.bundle import Bundle
+from model.bundles.manifest import BundleError
 from model.records import UserBehavior
 from model.registry.registry import Registry
 from udfs.elements import Candidates, LoggedBehavior, ScoredBehavior, TrackedBehavior, without_log
@@ -110,7 +112,10 @@ class WhatIf:
     def bundles(self) -> list[Offered]:
         """Return the bundles that may be asked, the configured folder first, then the newest of each model."""
         folder = self._config.folder
-        found = [] if folder is None else [Offered(Choice(), Bundle.load(Path(folder)).manifest.version)]
+        found = []
+        if folder is not None:
+            with suppress(BundleError):  # what can be asked besides is offered all the same
+                found.append(Offered(Choice(), Bundle.load(Path(folder)).manifest.version))
         if self._config.registry is not None:
             registry = self._registry()
             each_version = ((name, each) for name in registry.names() for each in reversed(registry.versions(name)))

@@ -69,7 +69,9 @@ _OPEN_BANDIT = _Packed(
             "81a54fbdc184021ccc62ab97de81ec35461c032e3d7f99ccaa0a9745f732d251",
         ),
     },
-    "unpack the wheel of obp 0.4.1 yourself",
+    "put these files of the wheel of obp 0.4.1 into the folder open-bandit of the cache: "
+    "obp/dataset/obd/random/all/all.csv as random.csv, obp/dataset/obd/bts/all/all.csv as bts.csv, and "
+    "obp/policy/conf/prior_bts.yaml",
 )
 
 

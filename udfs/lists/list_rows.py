@@ -32,9 +32,6 @@ def recommendation_list_row(
     """
     behavior = scored.behavior
     scoring_model = None if scored.candidates is None or is_held else model
-    source = "fallback" if scored.candidates is None else "scored"
-    if policy is Policy.HISTORY or (is_held and scored.candidates is not None):
-        source = "rules"
     return RecommendationListRow(
         user_id=behavior.user_id,
         items=user_list.items,
@@ -48,7 +45,7 @@ def recommendation_list_row(
         log_partition=behavior.log_partition,
         log_offset=behavior.log_offset,
         policy=policy.value,
-        source=source,
+        source=_source(scored, policy, is_held=is_held),
         fallback_reason=scored.fallback_reason,
         model_version=None if scoring_model is None else scoring_model.version,
         model_hash=None if scoring_model is None else scoring_model.hash,
@@ -60,6 +57,12 @@ def recommendation_list_row(
         written_at=now_ms,
         epoch=epoch,
     )
+
+
+def _source(scored: ScoredBehavior, policy: Policy, *, is_held: bool) -> str:
+    if policy is Policy.HISTORY or (is_held and scored.candidates is not None):
+        return "rules"
+    return "fallback" if scored.candidates is None else "scored"
 
 
 def model_swap_row(swap: Swap, *, now_ms: int, epoch: int) -> ModelSwapRow:

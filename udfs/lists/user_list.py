@@ -69,7 +69,8 @@ def is_held(previous: UserList, scored: ScoredBehavior, rules: ListRules) -> boo
     """Return whether the list is too young, in event time, to be made of this behaviour's candidates."""
     if rules.update_interval_ms is None or not previous.items:
         return False
-    return scored.behavior.timestamp - previous.renewed_ms < rules.update_interval_ms
+    # A time that was far ahead must not hold the list until then.
+    return abs(scored.behavior.timestamp - previous.renewed_ms) < rules.update_interval_ms
 
 
 def swept(previous: UserList, excluded: bytes, rules: ListRules, fallbacks: Fallbacks) -> UserList:
@@ -138,7 +139,7 @@ def _recommend(
     picked = pick(ranked, rules, fallbacks.groups, more=rules.explore_pool)
     best, pool = picked[: rules.length], picked[rules.length :]
     best.sort(key=cost)
-    seed = f"{scored.behavior.user_id}/{previous.list_version + 1}"
+    seed = f"{scored.behavior.user_id}/{scored.user_seq}"
     drawn = explored(best, [item_id for _, item_id, _ in pool], rules.explore_share, seed)
     return _next_list(previous, scored.user_seq, drawn.entries, drawn.propensities, renewed_ms)
 

@@ -62,6 +62,13 @@ def test_a_young_list_stays_and_loses_only_what_may_not_be_shown() -> None:
     assert update(held, later, rules, world).items == ["d", "e", "f"]
 
 
+def test_a_behavior_dated_far_ahead_does_not_hold_the_list_until_then() -> None:
+    rules, world = replace(RULES, update_interval_ms=MINUTE), Fallbacks()
+    ahead = scored(proposals("a", "b", "c"), did=behavior("x", at=NOW_MS + 1_000 * MINUTE))
+    now = scored(proposals("d", "e", "f"), seq=2, did=behavior("x"))
+    assert update(update(UserList(), ahead, rules, world), now, rules, world).items == ["d", "e", "f"]
+
+
 def test_an_explored_item_and_its_probability_stay_while_a_list_is_held() -> None:
     rules = replace(RULES, update_interval_ms=MINUTE, explore_share=1.0, explore_pool=4)
     first = update(UserList(), scored(proposals(*"abcdefgh")), rules, Fallbacks())
@@ -151,7 +158,7 @@ def slow_items(before: UserList, done: ScoredBehavior, rules: ListRules, world: 
     young = (
         rules.update_interval_ms is not None
         and before.items
-        and done.behavior.timestamp - before.renewed_ms < rules.update_interval_ms
+        and abs(done.behavior.timestamp - before.renewed_ms) < rules.update_interval_ms
     )
     ranked = list(before.items) if done.candidates is None or young else slow_ranked(before, done, out, rules, world)
     chosen: list[str] = []
