@@ -20,6 +20,7 @@ from model.waiting import wait_until
 
 _END_S = 120.0
 _POLL_S = 0.2
+_RUNNING = "RUNNING"
 
 Newest = Callable[[], RestorePoint | None]
 Written = Callable[[str, str], None]
@@ -55,11 +56,13 @@ class HandOver:
             DeployError: it gave no savepoint and there is no checkpoint that stays; the job goes on.
         """
         self.on_progress("stopping the running job with a savepoint")
-        if job.state != "RUNNING":
+        if job.state != _RUNNING:
             self._without(job, f"the job is {job.state}, which gives no savepoint")
             return
         if not self._has_own_checkpoint(job):
-            self._without(job, f"it completed no checkpoint in {self.savepoint_s:g} s since its last restart")
+            state = self.rest.job(job.job_id).state
+            still = f"in {self.savepoint_s:g} s" if state == _RUNNING else f"and is {state}"
+            self._without(job, f"it completed no checkpoint {still} since its last restart")
             return
         try:
             trigger = self.rest.begin_stop(job.job_id, directory=self.folders.savepoint_target)
@@ -89,13 +92,18 @@ class HandOver:
     def _has_own_checkpoint(self, job: JobSummary) -> bool:
         """Wait until the job's present attempt has completed a checkpoint, and return whether it has.
 
-        The job may have been restarted just now.
+        The job may have been restarted just now. One that fails meanwhile is not waited for: it may fail for ever.
         """
         if self.rest.checkpoints(job.job_id).is_own:
             return True
         with suppress(RestError):  # then wait for the next regular checkpoint
             self.rest.begin_checkpoint(job.job_id)
-        return wait_until(lambda: self.rest.checkpoints(job.job_id).is_own, timeout_s=self.savepoint_s, poll_s=_POLL_S)
+
+        def is_decided() -> bool:
+            return self.rest.checkpoints(job.job_id).is_own or self.rest.job(job.job_id).state != _RUNNING
+
+        wait_until(is_decided, timeout_s=self.savepoint_s, poll_s=_POLL_S)
+        return self.rest.checkpoints(job.job_id).is_own
 
     def _savepoint(self, job: JobSummary, trigger: str) -> str | None:
         """Return the savepoint's URI; None if Flink has forgotten the call and knows no savepoint of the job."""

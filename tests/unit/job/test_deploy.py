@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import signal
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -297,6 +298,26 @@ def test_a_restarted_job_that_completes_no_checkpoint_is_gone_on_from_its_newest
 
     assert done.restored_from is not None
     assert "chk-1" in done.restored_from
+    assert_goes_on(flink, first.job_id)
+
+
+def test_a_job_that_fails_again_and_again_is_not_waited_for(flink: FlinkStandIn, put: Deploy) -> None:
+    """As one whose log lacks records does until it is deployed with log.gone=skip."""
+    first = flink.jobs[put().job_id]
+    flink.restart(first)
+    flink.completes_checkpoints = False
+    told: list[str] = []
+
+    def on_step(step: str) -> None:
+        flink.completes_checkpoints |= step == "ended"
+        if step == "stopping":  # it runs when it is looked at first, and fails soon after
+            threading.Timer(0.5, lambda: setattr(first, "state", "RESTARTING")).start()
+
+    done = put(savepoint_s=30.0, on_step=on_step, on_progress=told.append)
+
+    assert "chk-1" in str(done.restored_from)
+    assert [text for text in told if "RESTARTING" in text]
+    assert not [text for text in told if "in 30 s" in text]
     assert_goes_on(flink, first.job_id)
 
 
