@@ -71,7 +71,7 @@ class Operators:
         self.measure_feedback = MeasureFeedback(deployment)
         lists_topic = None if settings.publishes_natively else publish.lists_topic
         self.publish_lists = _publisher(settings, lists_topic, list_record)
-        self.write_lists = None if publish.lists_folder is None else WriteLists(publish.lists_folder)
+        self.write_lists = None if publish.lists_folder is None else WriteLists(publish.lists_folder, settings.job_name)
         self.publish_dead_letters = _publisher(settings, publish.dead_letters_topic, dead_letter_record)
         # There are never more in flight: an AsyncFunction finishes them at the end of every bundle.
         self.publishing = settings.flink.bundle_size
