@@ -9,6 +9,7 @@ from kafka.errors import (
     KafkaConnectionError,
     KafkaError,
     KafkaTimeoutError,
+    LeaderNotAvailableError,
     MetadataEmptyBrokerList,
     NodeNotReadyError,
 )
@@ -39,6 +40,9 @@ def as_topic_errors(subject: str, connection: KafkaConnection, *, reached: bool 
         yield
     except _NO_ANSWER as error:
         msg = f"{subject}: {no_answer(connection, reached=reached)} ({type(error).__name__})"
+        raise TopicError(msg) from error
+    except LeaderNotAvailableError as error:
+        msg = f"{subject}: {error.args[0]}"
         raise TopicError(msg) from error
     except KafkaError as error:
         # The text often begins with the error's kind, which is not repeated.

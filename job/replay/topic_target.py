@@ -25,7 +25,7 @@ from model.file_lock import try_lock
 from model.records import UserBehavior
 from model.waiting import polls, wait_until
 from udfs.hashing import stable_hash
-from udfs.kafka.client import connect
+from udfs.kafka.client import connect, offsets_found
 from udfs.kafka.connection import KafkaConnection
 
 _REPLAYS = Path(".recloop/replays")
@@ -178,8 +178,8 @@ def _find_or_create(connection: KafkaConnection, consumer: Any, topic: str, want
 def _ends(consumer: Any, topic: str, partitions: int) -> tuple[list[int], list[bytes]]:
     """Return each partition's end offset, and the record before it; b"" if that is gone, or no producer's record."""
     wanted = [TopicPartition(topic, partition) for partition in range(partitions)]
-    ends = consumer.end_offsets(wanted, timeout_ms=_ANSWER_MS)
-    begins = consumer.beginning_offsets(wanted, timeout_ms=_ANSWER_MS)
+    ends = offsets_found(consumer.end_offsets, wanted, timeout_ms=_ANSWER_MS)
+    begins = offsets_found(consumer.beginning_offsets, wanted, timeout_ms=_ANSWER_MS)
     last = dict.fromkeys(wanted, b"")
     unread = {tp for tp in wanted if ends[tp] > begins[tp]}
     consumer.assign(list(unread))

@@ -1,9 +1,9 @@
 """Clients of kafka-python (3.0.12) that leave nothing behind where they fail, and report a refusal at once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from kafka.errors import AuthorizationError, SaslAuthenticationFailedError
+from kafka.errors import AuthorizationError, LeaderNotAvailableError, SaslAuthenticationFailedError
 from kafka.net.compat import KafkaNetClient
 from kafka.net.manager import KafkaConnectionManager
 from kafka.net.selector import NetworkSelector
@@ -72,6 +72,26 @@ def connect(kind: Callable[..., Any], connection: KafkaConnection, **options: An
         for client in made:
             client.close()
         raise
+
+
+def offsets_found(ask: Callable[..., dict[Any, int]], partitions: Sequence[Any], *, timeout_ms: int) -> dict[Any, int]:
+    """Return an offset of each partition, as kafka-python's consumer finds it.
+
+    Args:
+        ask: its method beginning_offsets or end_offsets.
+        partitions: of kafka-python's type.
+        timeout_ms: longest wait for the brokers.
+
+    Raises:
+        LeaderNotAvailableError: a partition has no leader now; kafka-python leaves it out, and stumbles over that.
+        KafkaError: the brokers do not answer, or refuse.
+    """
+    try:
+        return ask(partitions, timeout_ms=timeout_ms)
+    except KeyError as error:
+        numbers = ", ".join(str(each.partition) for each in error.args)
+        msg = f"partition {numbers} has no leader: bring the broker back that has it"
+        raise LeaderNotAvailableError(msg) from error
 
 
 def refusal(cluster: Any) -> Exception | None:

@@ -23,7 +23,7 @@ from kafka.errors import (
 )
 
 from udfs.errors import LogError
-from udfs.kafka.client import connect, refusal
+from udfs.kafka.client import connect, offsets_found, refusal
 from udfs.kafka.connection import KafkaConnection
 from udfs.log.kafka_gaps import TransactionOffsets
 from udfs.log.kafka_records import UNKNOWN_TOPIC_ID, log_record
@@ -188,7 +188,7 @@ class KafkaFetcher:
             raise TopicAuthorizationFailedError({self._topic})
         if (refused := refusal(cluster)) is not None:
             raise refused
-        self._take_up(consumer)
+        self._take_up(consumer, cluster)
         # A single full partition is not paused: kafka-python 3.0.12 may never read on what it had parked meanwhile.
         if not self.buffers or any(buffer.is_full for buffer in self.buffers.values()):
             self._closed.wait(_FULL_S if self.buffers else _POLL_MS / 1000)
@@ -221,12 +221,13 @@ class KafkaFetcher:
             problem = Problem(reason=Reason.OFFSETS_GONE, detail=detail, offsets=offsets)
             yield LogRecord(partition=partition, offset=first, raw=b"", size=0, problem=problem)
 
-    def _take_up(self, consumer: Any) -> None:
-        """Begin with the partitions that are newly wanted and that a broker has reported."""
+    def _take_up(self, consumer: Any, cluster: Any) -> None:
+        """Begin with the partitions that are newly wanted and that a broker leads; others wait until one does."""
         with suppress(Empty):
             while True:
                 self._waiting.append(self._queue.get_nowait())
-        ready = [wanted for wanted in self._waiting if wanted.partition < self.partitions]
+        led = cluster.available_partitions_for_topic(self._topic) or ()
+        ready = [wanted for wanted in self._waiting if wanted.partition in led]
         if not ready:
             return
         topic_id = self._topic_id or UNKNOWN_TOPIC_ID
@@ -277,8 +278,8 @@ class KafkaFetcher:
     def _bounds(self, consumer: Any, partitions: Iterable[int]) -> dict[int, tuple[int, int]]:
         """Return partition -> the oldest offset there, and the one after the newest that may be read."""
         wanted = [self._tp(partition) for partition in partitions]
-        begins = consumer.beginning_offsets(wanted, timeout_ms=_ANSWER_MS)
-        ends = consumer.end_offsets(wanted, timeout_ms=_ANSWER_MS)
+        begins = offsets_found(consumer.beginning_offsets, wanted, timeout_ms=_ANSWER_MS)
+        ends = offsets_found(consumer.end_offsets, wanted, timeout_ms=_ANSWER_MS)
         return {tp.partition: (begins[tp], ends[tp]) for tp in wanted}
 
     def _tp(self, partition: int) -> Any:
