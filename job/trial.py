@@ -24,7 +24,7 @@ WATCHED: Mapping[str, str] = MappingProxyType(
 """Flink settings of a cluster whose REST interface is polled often."""
 
 _ENDED_S = 120.0
-_STOP_AT_END = "import sys; from job.cluster import stop; sys.stdin.read(); stop(sys.argv[1])"
+_STOP_AT_END = "import sys; from pathlib import Path; from {} import stop; sys.stdin.read(); stop(Path(sys.argv[1]))"
 _ACCOUNTED = """
     SELECT (SELECT count(*) FROM dead_letters)
          + (SELECT count(*) FROM user_behavior WHERE outcome = 'duplicate')
@@ -66,12 +66,16 @@ def trial_cluster(
 
 
 @contextmanager
-def stopped_if_killed(cluster: Path) -> Iterator[None]:
+def stopped_if_killed(folder: Path, module: str = "job.cluster") -> Iterator[None]:
     """Have the cluster in a folder stopped if the block raises, or this process dies in it, even by SIGKILL.
 
     Another process waits for the end of its standard input, a pipe that closes with this process.
+
+    Args:
+        folder: the cluster's state folder.
+        module: the module whose function `stop` stops what runs in such a folder.
     """
-    command = [sys.executable, "-c", _STOP_AT_END, str(cluster.absolute())]
+    command = [sys.executable, "-c", _STOP_AT_END.format(module), str(folder.absolute())]
     # In the project's folder, since Python looks for modules first where it runs: a user may have their own job.py.
     with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True, cwd=PROJECT) as watch:
         try:

@@ -1,12 +1,14 @@
 """The collection of a run's evidence: tables by DuckDB, checkpoints by Flink's REST interface."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from job.cluster import FlinkRest
 from job.cluster.uris import as_uri
+from job.drills.errors import DrillError
 from job.drills.evidence import (
     CompletedCheckpoint,
     Output,
@@ -16,20 +18,19 @@ from job.drills.evidence import (
     SeenLetter,
 )
 from job.drills.feeder import Fed
+from job.drills.run_log import offset_of
 from job.drills.uncommitted import uncommitted_behaviors
 from job.explain.all_lists import recomputed_lists
 from job.explain.inputs import Deployments
 from job.explain.records import ExplainError
 from job.explain.same_lists import Offset, SeenList
-from job.replay.log_writer import count_lines
 from job.tables import duck
 from job.tables.schema import TABLES
-from udfs.log.file_log import FileLogReader, partition_file
+from udfs.log.parsing import Reason
+from udfs.publishing.publication import newest_lists
 
-_Row = TypeVar("_Row", SeenBehavior, SeenList, SeenLetter)
 IDLE_MS = 500
 """A job has caught up with its log when records are processed within this time after they were appended."""
-_WRONG_CLOCK_MS = 43_200_000
 _JUDGED = ("user_behavior", "recommendation_lists", "prediction_results", "dead_letters")
 
 _BEHAVIORS = """
@@ -37,24 +38,28 @@ _BEHAVIORS = """
     FROM user_behavior"""
 _LISTS = """
     SELECT log_partition, log_offset, user_id, list_version, user_seq, items, scores, reasons, written_at,
-           source, fallback_reason, model_version || ' ' || model_hash FROM """
+           source, fallback_reason, model_version || ' ' || model_hash, epoch FROM """
 _PREDICTIONS = """
     SELECT log_partition, log_offset, user_id, user_seq, user_seq, list(item_id ORDER BY rank),
            list(score ORDER BY rank), list('model'), max(written_at),
-           'scored', NULL, max(model_version || ' ' || model_hash)
+           'scored', NULL, max(model_version || ' ' || model_hash), max(epoch)
     FROM prediction_results GROUP BY log_partition, log_offset, user_id, user_seq"""
 _REPEATS = "SELECT {key} AS k, list(epoch ORDER BY epoch) FROM {table}_all GROUP BY k HAVING count(*) > 1"
-_LETTERS = "SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters"
+_LETTERS = f"""
+    SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters
+    WHERE reason <> '{Reason.OFFSETS_GONE}'"""
+_GONE = f"SELECT log_partition, detail FROM dead_letters WHERE reason = '{Reason.OFFSETS_GONE}'"
+_REMOVED = re.compile(r"offsets (\d+) to (\d+) were removed unread")
 
 
-def _log_ends(log: Path) -> dict[int, int]:
-    """Return the number of records of each partition."""
-    partitions = range(FileLogReader(log).partitions())
-    return {partition: count_lines(partition_file(log, partition)) for partition in partitions}
+def read_output(ends: Mapping[int, int], tables: Path, published: Iterable[bytes] = ()) -> Output:
+    """Read all rows that the judges need, as of one moment.
 
-
-def read_output(log: Path, tables: Path) -> Output:
-    """Read all rows that the judges need, as of one moment."""
+    Args:
+        ends: log partition -> number of its records.
+        tables: the folder of the tables.
+        published: the published lists, as their readers get them.
+    """
     keys = {table: " || '/' || ".join(TABLES[table].key) for table in _JUDGED}
     with duck.connect(tables) as connection:
 
@@ -62,7 +67,7 @@ def read_output(log: Path, tables: Path) -> Output:
             return list(duck.run(connection, sql).rows)
 
         return Output(
-            ends=_log_ends(log),
+            ends=ends,
             behaviors=tuple(SeenBehavior(*row) for row in rows(_BEHAVIORS)),
             lists=tuple(map(_list, rows(_LISTS + "recommendation_lists"))),
             latest=tuple(map(_list, rows(_LISTS + "latest_recommendation_lists"))),
@@ -73,6 +78,8 @@ def read_output(log: Path, tables: Path) -> Output:
                 for table in _JUDGED
                 for key, epochs in rows(_REPEATS.format(key=keys[table], table=table))
             ),
+            published=newest_lists(published),
+            gone=frozenset(_places(rows(_GONE))),
         )
 
 
@@ -90,18 +97,19 @@ def with_made_again(output: Output, tables: Path, deployments: Deployments) -> O
     return replace(output, made_again=len(made), unequal=tuple(unequal))
 
 
-def by_one_clock(output: Output, injected_ms: int, now_ms: int) -> Output:
-    """Return the tables with the rows of clocks that were a day wrong stamped with the moment of the fault."""
+def offsets_gone(tables: Path) -> int:
+    """Return how many offsets dead letters report as removed before they were read, beyond one a letter."""
+    letters = duck.query(tables, _GONE).rows
+    return len(set(_places(letters))) - len(letters)
 
-    def stamped(rows: tuple[_Row, ...]) -> tuple[_Row, ...]:
-        wrong = [abs(row.written_at - now_ms) > _WRONG_CLOCK_MS for row in rows]
-        return tuple(
-            replace(row, written_at=injected_ms) if is_wrong else row for row, is_wrong in zip(rows, wrong, strict=True)
-        )
 
-    return replace(
-        output, behaviors=stamped(output.behaviors), lists=stamped(output.lists), letters=stamped(output.letters)
-    )
+def _places(letters: Iterable[Sequence[Any]]) -> Iterator[Offset]:
+    """Yield each offset that these dead letters report as removed before it was read."""
+    for partition, detail in letters:
+        if (found := _REMOVED.search(detail)) is None:
+            msg = f"a dead letter does not name the offsets that are gone: {detail}"
+            raise DrillError(msg)
+        yield from ((partition, offset) for offset in range(int(found[1]), int(found[2]) + 1))
 
 
 def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:
@@ -123,13 +131,25 @@ def _uri(path: str | None) -> str:
     return as_uri(path) if path else ""
 
 
-def count_reprocessed(tables: Path, output: Output, injected_ms: int) -> int:
+def count_reprocessed(
+    tables: Path, output: Output, injected_ms: int, number_of: Callable[[int, int], int] = offset_of
+) -> int:
     """Return how many behaviours were processed before a fault, and committed only by a later attempt.
 
     The time of writing distinguishes the attempts, as a restore from the same checkpoint has the same epoch.
+
+    Args:
+        tables: the folder of the tables.
+        output: their rows that count, by the numbers of their records.
+        injected_ms: the moment of the fault, epoch ms.
+        number_of: gives the number of the record at an offset of the log.
     """
     hidden = uncommitted_behaviors(tables)
-    before = {(row.log_partition, row.log_offset) for row in hidden if row.written_at < injected_ms}
+    before = {
+        (row.log_partition, number_of(row.log_partition, row.log_offset))
+        for row in hidden
+        if row.written_at < injected_ms
+    }
     return sum(row.written_at > injected_ms and row.at in before for row in output.behaviors)
 
 
@@ -163,7 +183,7 @@ def _done_by_growth(fed: Sequence[Fed], output: Output) -> list[tuple[int, int]]
 
 
 def _list(row: Sequence[Any]) -> SeenList:
-    partition, offset, user, version, seq, items, scores, reasons, written_at, source, fallback_reason, model = row
+    partition, offset, user, version, seq, items, scores, reasons, written_at, source, why, model, epoch = row
     return SeenList(
         partition=partition,
         offset=offset,
@@ -175,6 +195,7 @@ def _list(row: Sequence[Any]) -> SeenList:
         reasons=tuple(reasons),
         written_at=written_at,
         source=source,
-        fallback_reason=fallback_reason,
+        fallback_reason=why,
         model=model,
+        epoch=epoch,
     )

@@ -55,6 +55,7 @@ def run_drill(
     """
     out = out.absolute()
     make_room(out)
+    report("finding out what this machine allows")
     left_out = [skipped(fault.name, why) for fault in faults if (why := fault.unavailable())]
     planned = plan([fault for fault in faults if fault.name not in {each.name for each in left_out}])
     setup = replace(prepare(scale, planned, out / _SETUP, report), code=code)

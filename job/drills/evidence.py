@@ -3,10 +3,15 @@
 Moments are epoch milliseconds UTC, all by the clock of the machine that a drill runs on.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
 
 from job.explain.same_lists import Offset, SeenList
+from udfs.publishing.publication import PublishedList
+
+_Row = TypeVar("_Row", "SeenBehavior", SeenList, "SeenLetter")
+_WRONG_CLOCK_MS = 43_200_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,8 @@ class Output:
         repeats: keys that were committed more than once, in any epoch; the views show one row of each.
         made_again: the number of lists without scores that were made again from what their rows recorded.
         unequal: descriptions of those that came out as other ones.
+        published: each user's list by the rule for readers of what was published.
+        gone: records that were removed before they were read, as dead letters report them.
     """
 
     ends: Mapping[int, int]
@@ -79,6 +86,53 @@ class Output:
     repeats: tuple[Repeat, ...] = ()
     made_again: int = 0
     unequal: tuple[str, ...] = ()
+    published: Mapping[str, PublishedList] = field(default_factory=dict)
+    gone: frozenset[Offset] = frozenset()
+
+    def numbered(self, number_of: Callable[[int, int], int]) -> "Output":
+        """Return the rows by the numbers of their records, in place of their offsets in the log."""
+
+        def moved(rows: tuple[_Row, ...]) -> tuple[_Row, ...]:
+            return tuple(replace(row, offset=number_of(row.partition, row.offset)) for row in rows)
+
+        return replace(
+            self,
+            behaviors=moved(self.behaviors),
+            lists=moved(self.lists),
+            latest=moved(self.latest),
+            letters=moved(self.letters),
+            predictions=moved(self.predictions),
+            gone=frozenset((partition, number_of(partition, offset)) for partition, offset in self.gone),
+        )
+
+    def by_one_clock(self, injected_ms: int, now_ms: int) -> "Output":
+        """Return the rows; those of clocks that were a day wrong are stamped with the moment of the fault."""
+
+        def stamped(rows: tuple[_Row, ...]) -> tuple[_Row, ...]:
+            return tuple(
+                replace(row, written_at=injected_ms) if abs(row.written_at - now_ms) > _WRONG_CLOCK_MS else row
+                for row in rows
+            )
+
+        return replace(
+            self, behaviors=stamped(self.behaviors), lists=stamped(self.lists), letters=stamped(self.letters)
+        )
+
+    def without(self, removed: frozenset[Offset], users: Set[str]) -> "Output":
+        """Return the rows of the other records and users."""
+
+        def kept(lists: tuple[SeenList, ...]) -> tuple[SeenList, ...]:
+            return tuple(row for row in lists if row.user_id not in users)
+
+        return replace(
+            self,
+            behaviors=tuple(row for row in self.behaviors if row.user_id not in users),
+            lists=kept(self.lists),
+            latest=kept(self.latest),
+            letters=tuple(row for row in self.letters if row.at not in removed),
+            predictions=kept(self.predictions),
+            published={user: each for user, each in self.published.items() if user not in users},
+        )
 
     def up_to(self, ends: Sequence[int]) -> "Output":
         """Return the rows of the records before an offset of each partition, as a run over those alone would give."""
@@ -180,6 +234,8 @@ class Expectation:
         scores: a model goes on to score; if it does not, lists are fallback lists meanwhile, and cannot be the
             control's.
         stands: the job's parallelism stays, and with it the number of its processes.
+        loses: records are removed before they are read: the job reports each of them, and the lists of users who had
+            one are not the control's.
     """
 
     restarts: bool = True
@@ -187,3 +243,4 @@ class Expectation:
     falls_back: bool = False
     scores: bool = True
     stands: bool = True
+    loses: bool = False

@@ -6,15 +6,13 @@ All partitions grow evenly. Both logs have the same bytes as far as it came.
 import threading
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from job.drills.drill_log import DrillLog
-from job.replay.log_writer import PartitionWriter, create_log
-from udfs.log.file_log import partition_file
+from job.drills.run_log import RunLog
 
 _TICK_S = 0.05
 
@@ -34,14 +32,18 @@ def _read_partitions(log: Path) -> list[list[bytes]]:
 
 
 class Feeder:
-    """A writer that copies a log segment by segment at a rate, on a thread; leaving the block stops it."""
+    """A writer that copies a log segment by segment at a rate, on a thread; leaving the block stops it.
 
-    def __init__(self, source: DrillLog, target: Path, rate: float) -> None:
-        """Make the target log; `rate` is in records a second over all partitions."""
+    Attributes:
+        log: the log that grows.
+        fed: its sizes so far.
+    """
+
+    def __init__(self, source: DrillLog, target: RunLog, rate: float) -> None:
+        """Take over the target log, still empty; `rate` is in records a second over all partitions."""
         self._source = source
         self._lines = _read_partitions(source.folder)
-        self._target = target
-        create_log(target, len(self._lines))
+        self.log = target
         self._rate = rate
         self._at = list(source.start(0))
         self._hurry, self._stop = threading.Event(), threading.Event()
@@ -59,16 +61,17 @@ class Feeder:
         self._hurry.set()
         if self._thread is not None:
             self._thread.join()
+        self.log.close()
 
     @property
     def appended(self) -> int:
-        """The number of records that were appended."""
-        return sum(self._at)
+        """The number of records that were appended, and are there for readers."""
+        return sum(self.log.lengths())
 
-    def begin(self, segment: int) -> None:
-        """Start to feed a segment; the one before is finished."""
+    def begin(self, segment: int, slower: float = 1.0) -> None:
+        """Start to feed a segment, so many times slower than usual; the one before is finished."""
         self._hurry.clear()
-        self._thread = threading.Thread(target=self._run, args=(segment,), name="feeder", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(segment, slower), name="feeder", daemon=True)
         self._thread.start()
 
     def hurry(self) -> None:
@@ -82,39 +85,39 @@ class Feeder:
         if self._error is not None:
             raise self._error
 
-    def _run(self, segment: int) -> None:
+    def _run(self, segment: int, slower: float) -> None:
         try:
-            self._feed(self._source.ends[segment])
+            self._feed(self._source.ends[segment], self._rate / slower)
         except Exception as error:  # raised by finish()
             self._error = error
 
-    def _feed(self, ends: Sequence[int]) -> None:
+    def _feed(self, ends: Sequence[int], rate: float) -> None:
         starts, began = list(self._at), time.monotonic()
-        seconds = (sum(ends) - sum(starts)) / self._rate
-        with ExitStack() as stack:
-            writers = [
-                stack.enter_context(closing(PartitionWriter(self._target, partition)))
-                for partition in range(len(self._lines))
-            ]
-            share = 0.0
-            while share < 1:
-                share = 1.0 if self._hurry.wait(_TICK_S) else min(1.0, (time.monotonic() - began) / seconds)
-                if self._stop.is_set():
-                    return
-                self._grow(
-                    writers, [start + round(share * (end - start)) for start, end in zip(starts, ends, strict=True)]
-                )
+        seconds = (sum(ends) - sum(starts)) / rate
+        share = 0.0
+        while share < 1:
+            share = 1.0 if self._hurry.wait(_TICK_S) else min(1.0, (time.monotonic() - began) / seconds)
+            if self._stop.is_set():
+                return
+            self._grow([start + round(share * (end - start)) for start, end in zip(starts, ends, strict=True)])
+        while self.log.lengths() != list(ends):
+            if self._stop.wait(_TICK_S):
+                return
+            self._take_note()
+        self._take_note()
 
-    def _grow(self, writers: Sequence[PartitionWriter], ends: Sequence[int]) -> None:
-        for partition, (writer, lines) in enumerate(zip(writers, self._lines, strict=True)):
-            writer.append(lines[self._at[partition] : ends[partition]])
+    def _grow(self, ends: Sequence[int]) -> None:
+        for partition, lines in enumerate(self._lines):
+            self.log.append(partition, lines[self._at[partition] : ends[partition]])
             self._at[partition] = ends[partition]
-        self.fed.append(Fed(int(time.time() * 1000), tuple(ends)))
+        self._take_note()
 
+    def _take_note(self) -> None:
+        """Take note of the log's size, if it has grown."""
+        lengths = tuple(self.log.lengths())
+        if not self.fed or self.fed[-1].ends != lengths:
+            self.fed.append(Fed(int(time.time() * 1000), lengths))
 
-def has_same_bytes(log: Path, start: Path) -> bool:
-    """Return whether a log begins with the bytes of another."""
-    partitions = range(len(list(log.glob("partition-*.jsonl"))))
-    return all(
-        partition_file(log, n).read_bytes().startswith(partition_file(start, n).read_bytes()) for n in partitions
-    )
+    def has_same_records(self) -> bool:
+        """Return whether the log has the source's records, as far as it was fed, and no others."""
+        return self.log.holds(self._lines)

@@ -3,6 +3,7 @@
 I1 every record of the log is accounted for, once    I4 list_version rises by one
 I2 user_seq has no gap and no repeat                 I5 nothing bought or disliked is shown
 I3 lists and tables are those of the control run, and a model scored them
+I8 what was published, reduced by its readers' rule, is the view of the newest lists
 """
 
 from collections import Counter
@@ -25,7 +26,7 @@ A drill's job has no deadline and sheds nothing, so each of them means that the 
 
 def lost(output: Output) -> list[str]:
     """Return the records without a row, and the applied behaviours without a list."""
-    there = {row.at for row in output.behaviors} | {row.at for row in output.letters}
+    there = {row.at for row in output.behaviors} | {row.at for row in output.letters} | output.gone
     listed = {row.at for row in output.lists}
     records = [f"record {_place(at)} is in no table" for at in _offsets(output) if at not in there]
     lists = [f"behaviour {_place(row.at)} made no list" for row in _applied(output) if row.at not in listed]
@@ -42,8 +43,9 @@ def doubled(output: Output, *, falls_back: bool = False) -> list[str]:
     return [
         *(f"{each.table} {each.key} was committed in epochs {each.epochs}" for each in repeats),
         *(f"record {_place(at)} is {times} rows" for at, times in rows.items() if times > 1),
+        *(f"record {_place(at)} is a row, and reported as gone" for at in rows.keys() & output.gone),
         *(f"behaviour {_place(at)} made {times} lists" for at, times in made.items() if times > 1),
-        *(f"row {_place(at)} is of no record" for at in rows.keys() - records),
+        *(f"row {_place(at)} is of no record" for at in (rows.keys() | output.gone) - records),
         *(f"list {_place(at)} is of no applied behaviour" for at in made.keys() - {r.at for r in _applied(output)}),
     ]
 
@@ -57,8 +59,9 @@ def every_record_once(output: Output, planted: Mapping[Offset, str], *, falls_ba
         falls_back: whether rows may have been committed again in a higher epoch.
     """
     applied, others = len(_applied(output)), len(output.behaviors) - len(_applied(output))
-    rows, records = applied + others + len(output.letters), sum(output.ends.values())
-    sums = f"{applied} applied + {others} duplicates + {len(output.letters)} dead letters are not {records} records"
+    letters = len(output.letters) + len(output.gone)
+    rows, records = applied + others + letters, sum(output.ends.values())
+    sums = f"{applied} applied + {others} duplicates + {letters} dead letters are not {records} records"
     wrong = [
         f"{_place(row.at)} has outcome {row.outcome!r}"
         for row in output.behaviors
@@ -169,6 +172,23 @@ def nothing_unwanted_shown(output: Output, actions: ActionTable) -> Finding:
                     for reason, unwanted in (("bought", bought), ("disliked", disliked))
                     if item in unwanted
                 ]
+    return Finding.of(broken)
+
+
+def published_as_view(output: Output) -> Finding:
+    """Judge I8: readers of the published lists, who keep one of each user by their rule, have what the view shows."""
+    view = {row.user_id: row for row in output.latest}
+    broken: list[str] = []
+    for user in sorted(view.keys() | output.published.keys()):
+        row, mine = view.get(user), output.published.get(user)
+        if row is None or mine is None:
+            broken.append(f"user {user}: {'published, but not in the view' if row is None else 'never published'}")
+        elif (mine.order, tuple(mine.items)) != ((row.epoch, row.list_version), row.items):
+            published = f"version {mine.list_version} of epoch {mine.epoch} with {mine.items[:3]}"
+            broken.append(
+                f"user {user}: published is {published}..., the view has version {row.list_version} of epoch "
+                f"{row.epoch} with {list(row.items[:3])}..."
+            )
     return Finding.of(broken)
 
 

@@ -3,19 +3,23 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 
 from job.cluster import ClusterSpec, FlinkRest, RestError
 from job.cluster.running import Progress
 from job.deployment.keep_running import keep_running
+from job.drills.brokers import Brokers
+from job.drills.collect import offsets_gone
 from job.drills.errors import DrillError
 from job.drills.feeder import Feeder
+from job.drills.run_log import FilesLog, RunLog
 from job.drills.site import MODEL, Needs, Setup, Site
 from job.drills.surroundings import Surroundings, surroundings
+from job.drills.topic_log import TopicLog
 from job.drills.watcher import Watcher
 from job.settings.groups import FlinkSettings, ListSettings, LogSettings, ScoringSettings, TableSettings
 from job.settings.job_settings import JobSettings
+from job.settings.kafka import KafkaSettings, PublishSettings
 from job.settings.models import ModelsSettings
 from job.trial import WATCHED, accounted, launch, trial_cluster
 from model.registry.registry import Registry
@@ -36,21 +40,22 @@ def live_site(setup: Setup, folder: Path, needs: Needs, report: Progress) -> Ite
 
     Raises:
         ClusterError: the cluster did not start, or the job did not run.
+        KafkaToolError: the brokers of its log did not start.
         DeployError: Flink refused the job.
     """
     scale = setup.scale
     setup.gate.open()
-    settings = _settings(setup, folder, needs)
     with (
-        surroundings(needs, folder, scale.parallelism) as around,
+        surroundings(needs, folder, scale, report) as around,
         trial_cluster(_spec(setup, folder, needs, around), report=report) as cluster,
         FlinkRest(cluster.rest_url) as rest,
-        Feeder(setup.log, folder / "log", scale.rate) as feeder,
+        Feeder(setup.log, _run_log(setup, folder, around.brokers), scale.rate) as feeder,
     ):
+        settings = _settings(setup, folder, needs, around.brokers)
         deployed = launch(cluster, settings, code=setup.code, report=report)
         keep_running(cluster, _JOB_NAME)
         with Watcher(cluster.rest_url, _JOB_NAME, deployed.job_id) as watcher:
-            yield Site(cluster, rest, settings, setup, watcher, feeder, report)
+            yield Site(cluster, rest, settings, setup, watcher, feeder, report, kafka=around.brokers)
 
 
 def _spec(setup: Setup, folder: Path, needs: Needs, around: Surroundings) -> ClusterSpec:
@@ -64,16 +69,28 @@ def _spec(setup: Setup, folder: Path, needs: Needs, around: Surroundings) -> Clu
     )
 
 
-def _settings(setup: Setup, folder: Path, needs: Needs) -> JobSettings:
+def _run_log(setup: Setup, folder: Path, brokers: Brokers | None) -> RunLog:
+    if brokers is None:
+        return FilesLog(folder / "log", setup.scale.partitions)
+    return TopicLog(brokers.connection, brokers.topic, setup.scale.partitions)
+
+
+def _settings(setup: Setup, folder: Path, needs: Needs, brokers: Brokers | None) -> JobSettings:
     """Return the settings of a replayable job, so that runs can be compared; none are from the environment.
 
     A job that follows a registry cannot be replayable, and gets what makes its lists alike.
     """
     scale = setup.scale
+    log = LogSettings(folder=folder / "log", partitions=scale.partitions)
+    kafka, publish = KafkaSettings(), PublishSettings(lists_folder=folder / "lists")
+    if brokers is not None:
+        log, kafka, publish = brokers.settings
     base = JobSettings(
         job_name=_JOB_NAME,
         preset="replayable",
-        log=LogSettings(folder=folder / "log", partitions=scale.partitions),
+        log=log,
+        kafka=kafka,
+        publish=publish,
         scoring=ScoringSettings(bundle=setup.bundle),
         tables=TableSettings(folder=folder / "tables"),
         flink=FlinkSettings(parallelism=scale.parallelism, checkpoint_interval=_CHECKPOINT_INTERVAL),
@@ -88,6 +105,7 @@ def _settings(setup: Setup, folder: Path, needs: Needs) -> JobSettings:
     return JobSettings(
         job_name=_JOB_NAME,
         log=base.log,
+        publish=base.publish,
         scoring=ScoringSettings(fixed_batch=True),
         models=followed,
         lists=ListSettings(trend_weight=0.0),
@@ -99,12 +117,17 @@ def _settings(setup: Setup, folder: Path, needs: Needs) -> JobSettings:
 def settle(site: Site) -> bool:
     """Wait until the tables account for all records that were appended, and then for two more checkpoints.
 
-    Rows that these two commit are judged as well.
+    Records that were removed before they were read are accounted for by the dead letter that names them. Rows that
+    those two commit are judged as well.
 
     Returns:
         True once that is reached; False if nothing changed for a minute.
     """
-    records, there = site.feeder.appended, partial(accounted, site.tables)
+    records = site.feeder.appended
+
+    def there() -> int:
+        return accounted(site.tables) + offsets_gone(site.tables)
+
     for seen in counts_up_to(records, there, stalled_s=_PATIENCE_S, poll_s=_TABLES_POLL_S):
         site.report(f"{seen:,} of {records:,} records in the tables")
     if seen < records:

@@ -9,15 +9,16 @@ from pathlib import Path
 
 from job.cluster import RestError
 from job.cluster.running import Progress
-from job.drills.collect import IDLE_MS, by_one_clock, caught_up_ms, count_reprocessed, read_output, with_made_again
+from job.drills.collect import IDLE_MS, caught_up_ms, count_reprocessed, with_made_again
 from job.drills.errors import DrillError
 from job.drills.evidence import CompletedCheckpoint, Footprint, Output, Recovery, Restore
 from job.drills.faults import Fault, Injected
-from job.drills.feeder import Fed, has_same_bytes
+from job.drills.feeder import Fed
 from job.drills.footprint import footprint
 from job.drills.live import cause_of_failure, feed_at_once, live_site, settle, wait_for_moment
 from job.drills.recovery_judges import growth
 from job.drills.site import Needs, Setup, Site, now_ms
+from job.drills.surroundings import brokers_of
 from job.drills.uncommitted import uncommitted_behaviors
 from job.drills.watcher import Sample, outage
 from job.explain.inputs import Deployments
@@ -65,7 +66,7 @@ def run_control(setup: Setup, folder: Path, report: Progress) -> Output:
         if not settle(site):
             msg = f"the control run came to a halt{cause_of_failure(site)}: look at {site.cluster.layout.logs}"
             raise DrillError(msg)
-        output = read_output(site.settings.log.folder, site.tables)
+        output = site.read_output()
     _drop_cluster(folder)
     return output
 
@@ -93,9 +94,9 @@ def run_faults(
         for fault, segment in faults:
             yield _run_fault(site, fault, segment)
             Compactor(site.tables, _COMPACTION).run_once(int(time.time() * 1000))
-    if not has_same_bytes(setup.log.folder, folder / "log"):
-        msg = f"{folder / 'log'} is not the control's log: something else wrote to it"
-        raise DrillError(msg)
+        if not site.feeder.has_same_records():
+            msg = f"the log of {folder} is not the control's: something else wrote to it"
+            raise DrillError(msg)
     _drop_cluster(folder)
 
 
@@ -104,7 +105,7 @@ def _run_fault(site: Site, fault: Fault, segment: int) -> FaultRun:
     fault.prepare(site)
     fed_before, sampled_before = len(site.feeder.fed), len(site.watcher.samples)
     before = footprint(site.cluster.layout)
-    site.feeder.begin(segment)
+    site.feeder.begin(segment, fault.slower)
     wait_for_moment(site, partial(fault.is_moment, site))
     known, _ = site.checkpoints()  # nothing slow may come between the moment and the fault
     site.report(fault.doc)
@@ -115,26 +116,32 @@ def _run_fault(site: Site, fault: Fault, segment: int) -> FaultRun:
     site.feeder.finish()
     after = _at_rest(site, fault, before) if is_back and settle(site) else None
     fed, samples = site.feeder.fed[fed_before:], site.watcher.samples[sampled_before:]
-    output = by_one_clock(read_output(site.settings.log.folder, site.tables), injected.at_ms, now_ms())
-    if not fault.expects.scores:
-        deployments = Deployments(site.cluster.directory / "deployments", site.settings.job_name)
-        output = with_made_again(output, site.tables, deployments)
+    output = _output(site, fault, injected)
     detected_ms, restarted_ms = outage(samples, injected.at_ms)
     now_known, restored = _checkpoints(site)
     recovery = Recovery(
         injected_ms=injected.at_ms,
         detected_ms=detected_ms,
         restarted_ms=restarted_ms,
-        caught_up_ms=caught_up_ms(fed, output, restarted_ms if fault.expects.restarts else injected.at_ms),
+        caught_up_ms=caught_up_ms(fed, output, restarted_ms if fault.expects.restarts else fault.ended_ms(injected)),
         checkpoints=tuple(dict.fromkeys((*known, *now_known))),
         restored=restored,
-        reprocessed=count_reprocessed(site.tables, output, injected.at_ms),
+        reprocessed=count_reprocessed(site.tables, output, injected.at_ms, site.feeder.log.number_of),
         evidence=evidence,
         spoiled=frozenset(injected.spoiled),
         before=before,
         after=after,
     )
     return FaultRun(fault, injected, output, site.setup.log.ends[segment], recovery, fed, samples)
+
+
+def _output(site: Site, fault: Fault, injected: Injected) -> Output:
+    """Return the tables after a fault, with all that its kind needs to be judged."""
+    output = site.read_output().by_one_clock(injected.at_ms, now_ms())
+    if fault.expects.scores:
+        return output
+    deployments = Deployments(site.cluster.directory / "deployments", site.settings.job_name)
+    return with_made_again(output, site.tables, deployments)
 
 
 def _effect(site: Site, fault: Fault, injected: Injected) -> str | None:
@@ -170,7 +177,8 @@ def _is_level(site: Site, since_ms: int) -> bool:
         if row.written_at < since_ms:
             continue
         old = next((fed for fed in reversed(site.feeder.fed) if fed.at_ms <= row.written_at - IDLE_MS), None)
-        if old is not None and row.log_offset >= old.ends[row.log_partition]:
+        number = site.feeder.log.number_of(row.log_partition, row.log_offset)
+        if old is not None and number >= old.ends[row.log_partition]:
             return True
     return False
 
@@ -196,6 +204,8 @@ def _checkpoints(site: Site) -> tuple[tuple[CompletedCheckpoint, ...], Restore |
 
 
 def _drop_cluster(folder: Path) -> None:
-    """Remove checkpoints and code, which nothing reads once the cluster is stopped; its logs stay."""
+    """Remove checkpoints, code and topics, which nothing reads once the cluster is stopped; its logs stay."""
     for name in ("checkpoints", "savepoints", "deployments", "tmp", "lib", "plugins"):
         shutil.rmtree(folder / "cluster" / name, ignore_errors=True)
+    for data in brokers_of(folder).glob("*/data"):
+        shutil.rmtree(data, ignore_errors=True)

@@ -11,11 +11,14 @@ from job.cluster import FlinkRest, RestError, RunningCluster
 from job.cluster.running import Progress
 from job.deployment.deploy import DeployRequest, Target, deploy
 from job.deployment.shipping import PROJECT
-from job.drills.collect import read_checkpoints
+from job.drills.brokers import Brokers
+from job.drills.collect import read_checkpoints, read_output
 from job.drills.drill_log import DrillLog, Scale
-from job.drills.evidence import CompletedCheckpoint, Restore
+from job.drills.errors import DrillError
+from job.drills.evidence import CompletedCheckpoint, Output, Restore
 from job.drills.feeder import Feeder
 from job.drills.gate import Gate
+from job.drills.published import published_lists
 from job.drills.uncommitted import uncommitted_behaviors
 from job.drills.watcher import Watcher
 from job.settings.job_settings import JobSettings
@@ -37,6 +40,7 @@ class Needs(StrEnum):
     SMALL_DISKS = "small disks"
     NETWORK = "network"
     CLOCKS = "clocks"
+    KAFKA = "kafka"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +77,7 @@ class Site:
         feeder: the writer of its log.
         segment: the number of the log's segment that is being fed.
         report: called at each step.
+        kafka: the brokers of its log and of what it publishes; None where these are files.
     """
 
     cluster: RunningCluster
@@ -83,6 +88,19 @@ class Site:
     feeder: Feeder
     report: Progress
     segment: int = 0
+    kafka: Brokers | None = None
+
+    @property
+    def brokers(self) -> Brokers:
+        """The brokers of a run over Kafka.
+
+        Raises:
+            DrillError: it is over files.
+        """
+        if self.kafka is None:
+            msg = "this fault needs a run over Kafka"
+            raise DrillError(msg)
+        return self.kafka
 
     @property
     def job_id(self) -> str:
@@ -106,6 +124,12 @@ class Site:
         """Return the SQL condition that rows are of records of the present segment."""
         starts = enumerate(self.setup.log.start(self.segment))
         return " OR ".join(f"(log_partition = {partition} AND log_offset >= {start})" for partition, start in starts)
+
+    def read_output(self) -> Output:
+        """Return all rows that the judges need, by the numbers of their records."""
+        log = self.feeder.log
+        ends = dict(enumerate(log.lengths()))
+        return read_output(ends, self.tables, published_lists(self.settings)).numbered(log.number_of)
 
     def checkpoints(self) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:
         """Return the present job's completed checkpoints, and its newest restore."""

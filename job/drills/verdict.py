@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from job.drills.evidence import Expectation, Output, Recovery
@@ -14,6 +14,7 @@ from job.drills.judges import (
     list_version_unbroken,
     lost,
     nothing_unwanted_shown,
+    published_as_view,
     user_seq_unbroken,
     wrong_lists,
 )
@@ -34,7 +35,6 @@ QUESTIONS: Mapping[str, str] = {
     "I9": "processes, ports and memory as before",
 }
 CONTROL = "control"
-_NOT_PUBLISHED = "the drill's job publishes to no topic"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,8 @@ class Case:
 
 def not_injected(name: str, why: str) -> Judged:
     """Return the judgement on a fault that could not be injected, or whose job did not start: it does not count."""
-    skipped = Finding.not_applicable("the fault was not injected")
-    findings = dict.fromkeys(QUESTIONS, skipped) | {"I7": Finding.of([f"does not count: {why}"])}
+    unknown = Finding.not_applicable("the fault was not injected")
+    findings = dict.fromkeys(QUESTIONS, unknown) | {"I7": Finding.of([f"does not count: {why}"])}
     return Judged(name, why, None, {}, 0, 0, 0, findings)
 
 
@@ -166,10 +166,20 @@ def skipped(name: str, why: str) -> Judged:
     return Judged(name, why, None, {}, 0, 0, 0, dict.fromkeys(QUESTIONS, Finding.not_applicable(why)))
 
 
+def _comparable(output: Output, control: Output | None) -> tuple[Output, Output | None]:
+    """Return both without the users of whom a record is gone: their later lists are made from less."""
+    if control is None or not output.gone:
+        return output, control
+    users = {row.user_id for row in control.behaviors if row.at in output.gone}
+    return output.without(output.gone, users), control.without(output.gone, users)
+
+
 def judge(case: Case) -> Judged:
     """Judge a run."""
-    output, control, expected, recovery = case.output, case.control, case.expected, case.recovery
+    expected, recovery = case.expected, case.recovery
     falls_back, scores = expected.falls_back, expected.scores
+    output = case.output if expected.loses else replace(case.output, gone=frozenset())
+    compared, control = _comparable(output, case.control)
     return Judged(
         name=case.name,
         description=case.description,
@@ -180,19 +190,20 @@ def judge(case: Case) -> Judged:
             "prediction_results": len(output.predictions),
             "dead_letters": len(output.letters),
             "lists made again": output.made_again,
+            "published lists": len(output.published),
         },
         lost=len(lost(output)),
         doubled=len(doubled(output, falls_back=falls_back)),
-        wrong_lists=len(wrong_lists(output, control, scores=scores)) if control else 0,
+        wrong_lists=len(wrong_lists(compared, control, scores=scores)) if control else 0,
         findings={
             "I1": every_record_once(output, case.planted, falls_back=falls_back),
             "I2": user_seq_unbroken(output),
-            "I3": as_control(output, control, scores=scores),
+            "I3": as_control(compared, control, scores=scores),
             "I4": list_version_unbroken(output),
             "I5": nothing_unwanted_shown(output, DEFAULT_ACTIONS),
             "I6": restored_from_newest(recovery, expected),
             "I7": came_back(recovery, expected),
-            "I8": Finding.not_applicable(_NOT_PUBLISHED),
+            "I8": published_as_view(compared),
             "I9": nothing_left(recovery, expected),
         },
         moments=case.moments,

@@ -22,6 +22,7 @@ class SeenList:
         source: "scored", "fallback" or "rules".
         fallback_reason: why no model scored it, or None.
         model: version and hash of the bundle that scored it, or None.
+        epoch: of the attempt that made it.
     """
 
     partition: int
@@ -36,6 +37,7 @@ class SeenList:
     source: str = "scored"
     fallback_reason: str | None = None
     model: str | None = None
+    epoch: int = 1
 
     @property
     def at(self) -> Offset:

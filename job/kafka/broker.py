@@ -1,4 +1,4 @@
-"""A real single-node Kafka (KRaft) broker on loopback for development and tests: start, find and stop.
+"""A real Kafka (KRaft) broker on loopback for development, drills and tests: start, find and stop.
 
 It runs in a session and process group of its own, from a state folder that holds its topics, its log and
 broker.json (process, ports). Stopping leaves no process; topics stay in the folder.
@@ -8,6 +8,7 @@ import base64
 import contextlib
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -23,7 +24,7 @@ from job.cluster.java import find_java
 from job.cluster.ports import port_is_free
 from job.kafka.artifacts import CACHE, broker_jars
 from job.kafka.errors import BrokerFailedError
-from job.kafka.server_properties import LOOPBACK, as_text, server_properties
+from job.kafka.server_properties import LOOPBACK, as_text, joining_properties, server_properties
 from model.files import replace_file
 from model.folders import FolderKind, claim_folder
 from model.waiting import polls
@@ -48,6 +49,7 @@ class BrokerSpec:
         port: the port for clients; None takes the one it had, or a free one.
         heap: the limit of its JVM's heap.
         cache: the folder of fetched artifacts.
+        joins: the state folder of a broker, already started, whose cluster it joins as its second one.
         properties: properties that replace ours in server.properties or are added to them.
         jvm_options: options for Java, such as -Dname=value.
     """
@@ -56,6 +58,7 @@ class BrokerSpec:
     port: int | None = None
     heap: str = "512m"
     cache: Path = CACHE
+    joins: Path | None = None
     properties: Mapping[str, str] = field(default_factory=dict)
     jvm_options: tuple[str, ...] = ()
 
@@ -67,6 +70,14 @@ class _Record:
     pid: int
     created: float
     port: int
+    controller_port: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Cluster:
+    """A Kafka cluster that a broker can join: its id, and the port of its controller."""
+
+    cluster_id: str
     controller_port: int
 
 
@@ -123,15 +134,17 @@ def start(
     if spec.port is not None and not port_is_free(spec.port):
         msg = f"port {spec.port} is taken: choose another, or end the process that has it"
         raise BrokerFailedError(msg)
-    before = _read(directory)
+    before, joined = _read(directory), None if spec.joins is None else _cluster_of(spec.joins)
     port = spec.port or _port_like(before.port if before else None, taken=None)
-    controller_port = _port_like(before.controller_port if before else None, taken=port)
-    config = directory / "server.properties"
-    config.write_text(as_text(server_properties(directory / "data", port, controller_port, spec.properties)))
+    had = before.controller_port if before else None
+    controller_port = joined.controller_port if joined else _port_like(had, taken=port)
+    data, config = directory / "data", directory / "server.properties"
+    properties = server_properties if joined is None else joining_properties
+    config.write_text(as_text(properties(data, port, controller_port, spec.properties)))
     java = [str(find_java(os.environ).executable), f"-Xmx{spec.heap}", *spec.jvm_options, "-cp", f"{jars}/*"]
     if not (directory / "data" / "meta.properties").exists():
         on_progress("formatting its folder")
-        _format(java, config)
+        _format(java, config, joined.cluster_id if joined else _new_cluster_id())
     on_progress("starting the broker")
     log = directory / "broker.log"
     to_log = (os.POSIX_SPAWN_OPEN, 1, str(log), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
@@ -145,6 +158,12 @@ def start(
     record = _Record(pid=pid, created=created, port=port, controller_port=controller_port)
     replace_file(directory / "broker.json", msgspec.json.encode(record))
     return broker
+
+
+def stop(directory: Path) -> None:
+    """End the broker of a state folder, if one runs; see `RunningBroker.stop`."""
+    if (running := find(directory)) is not None:
+        running.stop()
 
 
 def find(directory: Path = DEFAULT_DIRECTORY) -> RunningBroker | None:
@@ -184,12 +203,30 @@ def _port_like(before: int | None, taken: int | None) -> int:
     return next(port for port in candidates if port != taken and port_is_free(port))
 
 
-def _format(java: list[str], config: Path) -> None:
-    """Format the data folder for KRaft, with a cluster id of its own."""
-    # A leading "-" would be taken for an option.
+def _new_cluster_id() -> str:
+    """Return a cluster id; a leading "-" would be taken for an option."""
     cluster_id = "-"
     while cluster_id.startswith("-"):
         cluster_id = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    return cluster_id
+
+
+def _cluster_of(directory: Path) -> _Cluster:
+    """Return the cluster that the broker of a state folder is the controller of.
+
+    Raises:
+        BrokerFailedError: no broker was started there yet.
+    """
+    record, meta = _read(directory), directory / "data" / "meta.properties"
+    found = re.search(r"^cluster.id=(.+)$", meta.read_text(), re.MULTILINE) if meta.exists() else None
+    if record is None or found is None:
+        msg = f"no broker was started in {directory}: start the one whose cluster is to be joined first"
+        raise BrokerFailedError(msg)
+    return _Cluster(cluster_id=found[1].strip(), controller_port=record.controller_port)
+
+
+def _format(java: list[str], config: Path, cluster_id: str) -> None:
+    """Format the data folder for KRaft."""
     command = [*java, "kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(config)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

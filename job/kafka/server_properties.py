@@ -1,4 +1,4 @@
-"""A development broker's server.properties: one node that is broker and controller, on loopback."""
+"""A development broker's server.properties, on loopback: a node that is broker and controller, or joins one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -38,6 +38,13 @@ def server_properties(data: Path, port: int, controller_port: int, more: Mapping
         **_FAST_RESTART,
         **more,
     }
+
+
+def joining_properties(data: Path, port: int, controller_port: int, more: Mapping[str, str]) -> dict[str, str]:
+    """Return all properties of a second broker, which joins the cluster of the controller at a port."""
+    alone = server_properties(data, port, controller_port, {})
+    address = f"PLAINTEXT://{LOOPBACK}:{port}"
+    return {**alone, "process.roles": "broker", "node.id": "2", "listeners": address, **more}
 
 
 def as_text(properties: Mapping[str, str]) -> str:

@@ -1,6 +1,6 @@
 """The topics of a Kafka cluster and the lags of its consumer groups, for `recloop kafka topics|lag` and deployment."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from job.kafka.errors import GroupMissingError, TopicError
 from job.kafka.no_answer import as_topic_errors
 from job.settings.groups import Start
 from model.waiting import retry
-from udfs.kafka.client import connect
+from udfs.kafka.client import connect, offsets_found
 from udfs.kafka.connection import KafkaConnection
 
 _TIMEOUT_MS = 10_000
@@ -63,14 +63,32 @@ class GroupLag:
 
 
 def create_topic(
-    connection: KafkaConnection, name: str, partitions: int, configs: Mapping[str, str] | None = None
+    connection: KafkaConnection,
+    name: str,
+    partitions: int,
+    configs: Mapping[str, str] | None = None,
+    *,
+    owners: Sequence[int] = (),
 ) -> None:
     """Make a topic with the brokers' default number of replicas.
+
+    Args:
+        connection: the connection to the brokers.
+        name: the topic's name.
+        partitions: the number of its partitions.
+        configs: its configuration, where it is not the brokers' default.
+        owners: the number of the broker that has the only replica of partition 0, 1, ...; else the brokers choose.
 
     Raises:
         TopicError: it is there already.
     """
-    new = NewTopic(name=name, num_partitions=partitions, replication_factor=-1, topic_configs=dict(configs or {}))
+    new = NewTopic(
+        name=name,
+        num_partitions=-1 if owners else partitions,
+        replication_factor=-1,
+        replica_assignments={partition: [owner] for partition, owner in enumerate(owners)},
+        topic_configs=dict(configs or {}),
+    )
     with _admin(connection) as admin, as_topic_errors(f"topic {name}", connection):
         try:
             admin.create_topics([new])
@@ -131,10 +149,33 @@ def topics(connection: KafkaConnection) -> list[Topic]:
         found = []
         for name in names:
             ends = _ends(consumer, name)
-            begins = consumer.beginning_offsets([TopicPartition(name, each) for each in ends], timeout_ms=_TIMEOUT_MS)
+            begins = offsets_found(
+                consumer.beginning_offsets, [TopicPartition(name, each) for each in ends], timeout_ms=_TIMEOUT_MS
+            )
             held = sum(ends.values()) - sum(begins.values())
             found.append(Topic(name=name, partitions=len(ends), offsets=held))
         return found
+
+
+def leaderless(connection: KafkaConnection, topic: str) -> list[int]:
+    """Return the partitions of a topic that no broker leads now.
+
+    Raises:
+        TopicError: the brokers do not answer.
+    """
+    with _admin(connection) as admin, as_topic_errors(f"topic {topic}", connection):
+        (found,) = admin.describe_topics([topic])
+    return sorted(each["partition_index"] for each in found["partitions"] if each["leader_id"] < 0)
+
+
+def remove_records(connection: KafkaConnection, topic: str, before: Mapping[int, int]) -> None:
+    """Remove the records before an offset of each partition, as retention does.
+
+    Raises:
+        TopicError: the brokers refuse, or do not answer.
+    """
+    with _admin(connection) as admin, as_topic_errors(f"topic {topic}", connection):
+        admin.delete_records({TopicPartition(topic, partition): offset for partition, offset in before.items()})
 
 
 def end_offsets(connection: KafkaConnection, topic: str) -> dict[int, int]:
@@ -166,7 +207,7 @@ def group_lags(connection: KafkaConnection, group: str) -> list[GroupLag]:
                     "from its first seconds on"
                 )
                 raise GroupMissingError(msg)
-        ends = consumer.end_offsets(list(committed), timeout_ms=_TIMEOUT_MS) if committed else {}
+        ends = offsets_found(consumer.end_offsets, list(committed), timeout_ms=_TIMEOUT_MS) if committed else {}
     return [
         GroupLag(topic=tp.topic, partition=tp.partition, committed=committed[tp], end_offset=ends[tp])
         for tp in sorted(committed)
@@ -182,7 +223,7 @@ def _committed(admin: Any, group: str) -> dict[Any, int]:
 
 
 def _ends(consumer: Any, topic: str) -> dict[int, int]:
-    found = consumer.end_offsets(_partitions(consumer, topic), timeout_ms=_TIMEOUT_MS)
+    found = offsets_found(consumer.end_offsets, _partitions(consumer, topic), timeout_ms=_TIMEOUT_MS)
     return {tp.partition: offset for tp, offset in found.items()}
 
 
@@ -214,9 +255,9 @@ def start_offsets(connection: KafkaConnection, topic: str, start: Start, group: 
         if start == "committed":
             with _admin(connection) as admin:
                 found = _committed(admin, group)
-            begins = consumer.beginning_offsets(partitions, timeout_ms=_TIMEOUT_MS)
+            begins = offsets_found(consumer.beginning_offsets, partitions, timeout_ms=_TIMEOUT_MS)
             return tuple(found.get(tp, begins[tp]) for tp in partitions)
-        ends = consumer.end_offsets(partitions, timeout_ms=_TIMEOUT_MS)
+        ends = offsets_found(consumer.end_offsets, partitions, timeout_ms=_TIMEOUT_MS)
         if start == "latest":
             return tuple(ends[tp] for tp in partitions)
         since_ms = int(start.timestamp() * 1000)

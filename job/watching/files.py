@@ -11,6 +11,7 @@ import yaml
 
 from job.watching.alerts import ALERTS, RUNBOOK, Alert
 from job.watching.dashboard import dashboard_json
+from job.watching.fault_entries import FAULT_ENTRIES, FaultEntry
 from udfs.flink.metrics import Metric
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,6 +22,13 @@ _RUNBOOK = """\
 An alert of [docker/prometheus/alerts.yml]({alerts}) called you: find its entry. A `page` wants somebody now, a `ticket`
 somebody in working hours. [Watching](watching.md) says how the alerts come to you, and [when things fail](failures.md)
 has every fault, also those that nobody has to act on.
+"""
+_FAULTS = """\
+## Faults as drills made them
+
+`recloop drill --fault NAME` makes each of these on a cluster of its own, and judges what the job did; see
+[recovery drills](drills.md).
+
 """
 _METRICS = """\
 # Metrics
@@ -42,8 +50,8 @@ def alerts_yaml() -> str:
 
 
 def runbook() -> str:
-    """Return the runbook page, an entry an alert."""
-    entries = (_entry(alert) for alert in ALERTS)
+    """Return the runbook page: an entry an alert, and one for each fault that drills made."""
+    entries = (*(_entry(alert) for alert in ALERTS), _FAULTS, *(_fault_entry(each) for each in FAULT_ENTRIES))
     return f"{_RUNBOOK.format(alerts=_ALERTS_PAGE)}\n{''.join(entries)}".rstrip() + "\n"
 
 
@@ -88,10 +96,16 @@ def _rule(alert: Alert) -> dict[str, object]:
 
 def _entry(alert: Alert) -> str:
     fires = f"`{alert.severity}`, when this holds for {alert.lasts}" if alert.lasts != "0s" else f"`{alert.severity}`"
-    return (
-        f"## {alert.name}\n\n{fires}:\n\n```\n{alert.condition}\n```\n\n- **You see.** {alert.seen}\n"
-        f"- **The job.** {alert.does}\n- **Do.** {alert.todo}\n\n"
-    )
+    advice = _advice(alert.seen, alert.does, alert.todo)
+    return f"## {alert.name}\n\n{fires}:\n\n```\n{alert.condition}\n```\n\n{advice}"
+
+
+def _fault_entry(entry: FaultEntry) -> str:
+    return f"### {entry.title}\n\n`{entry.fault}`\n\n{_advice(entry.seen, entry.does, entry.todo)}"
+
+
+def _advice(seen: str, does: str, todo: str) -> str:
+    return f"- **You see.** {seen}\n- **The job.** {does}\n- **Do.** {todo}\n\n"
 
 
 if __name__ == "__main__":

@@ -119,3 +119,16 @@ def test_repeated_events_that_are_applied_again(tmp_path: Path) -> None:
     found = broken(drilled(code, "poison-flood", tmp_path))
     assert "I1" in found["control"]
     assert "I1" in found["poison-flood"]
+
+
+def test_published_lists_that_are_written_anew_whatever_their_order(tmp_path: Path) -> None:
+    """Of each user the first list stays, in place of the one that counts."""
+    old, new = "is None or found.order >= known[0]:", "is None:"
+    code = mutated(tmp_path / "code", "udfs/publishing/list_files.py", old, new)
+    files = code / "udfs" / "publishing" / "list_files.py"
+    size = "_REWRITE_BYTES: Final = 256 << 20"
+    assert size in files.read_text()
+    files.write_text(files.read_text().replace(size, "_REWRITE_BYTES: Final = 1"))
+    found = broken(drilled(code, "poison-flood", tmp_path))
+    assert found["control"] == {"I8"}
+    assert "I8" in found["poison-flood"]

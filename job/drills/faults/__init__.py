@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from job.drills.faults.brokers import BrokersAway, KillBroker, PartitionWithoutLeader
 from job.drills.faults.checkpoint_phases import KillAcknowledged, KillCommitting, KillTriggered
 from job.drills.faults.clock_jumps import ClockAhead, ClockBack
 from job.drills.faults.deployments import (
@@ -38,6 +39,7 @@ from job.drills.faults.processes import (
 )
 from job.drills.faults.records import PoisonFlood
 from job.drills.faults.registries import CorruptBundle, RegistryGone
+from job.drills.faults.topics import LogTruncated, TransactionAborted
 from job.drills.faults.zookeeper import ZooKeeperGone
 
 __all__ = ["FAULTS", "SMOKE_FAULTS", "Fault", "Injected"]
@@ -78,6 +80,11 @@ _ALL: tuple[Fault, ...] = (
     CutTaskManagers(),
     ClockAhead(),
     ClockBack(),
+    KillBroker(),
+    TransactionAborted(),
+    PartitionWithoutLeader(),
+    BrokersAway(),
+    LogTruncated(),
 )
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})
 """All faults by name, in the order in which a drill of all of them injects them."""

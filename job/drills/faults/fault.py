@@ -35,6 +35,7 @@ class Fault(ABC):
         flooded: whether its segment of the log has to be the flooded one.
         combines: whether it can be injected while the job recovers from another one.
         touches: something that it changes beside processes; no two faults of a combination change the same.
+        slower: the factor by which the log grows slower than usual, so that it still grows when the fault is over.
         bites_within_s: the longest time until its effect is seen.
         mends_within_s: the longest time until the job has recovered.
     """
@@ -45,6 +46,7 @@ class Fault(ABC):
     flooded: ClassVar[bool] = False
     combines: ClassVar[bool] = True
     touches: ClassVar[str | None] = None
+    slower: ClassVar[float] = 1.0
     bites_within_s: ClassVar[float] = 60.0
     mends_within_s: ClassVar[float] = 180.0
 
@@ -80,6 +82,10 @@ class Fault(ABC):
 
     def mend(self, site: Site) -> None:  # noqa: B027 - most faults are mended by the job
         """Take away what the fault left in the way, once its effect was seen."""
+
+    def ended_ms(self, injected: Injected) -> int:
+        """Return when a job that goes on all the time could begin to catch up, epoch ms: by default, at once."""
+        return injected.at_ms
 
     def is_over(self, site: Site) -> bool:
         """Return whether the job does again all that the fault prevented; polled after `mend`."""

@@ -12,6 +12,7 @@ from job.drills.evidence import (
     SeenLetter,
 )
 from job.explain.same_lists import SeenList
+from udfs.publishing.publication import PublishedList
 
 INJECTED_MS = 10_000
 PLANTED = {(0, 2): "duplicate", (0, 4): "not_json"}
@@ -47,7 +48,10 @@ def good_output() -> Output:
         made_list(6, 2, "c", "e", "f", user="u2"),
     )
     letters = (SeenLetter(0, 4, "not_json", 1, 5_004),)
-    return Output({0: 7}, behaviors, lists, (lists[2], lists[4]), letters, (made_list(0, 1, "b", "c", "d", "x"),))
+    latest = (lists[2], lists[4])
+    published = {row.user_id: PublishedList(row.user_id, 1, row.list_version, list(row.items)) for row in latest}
+    predictions = (made_list(0, 1, "b", "c", "d", "x"),)
+    return Output({0: 7}, behaviors, lists, latest, letters, predictions, published=published)
 
 
 def with_list(output: Output, number: int, **changes: object) -> Output:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from job.drills.evidence import Output, Repeat, SeenLetter
@@ -12,6 +13,7 @@ from job.drills.judges import (
     list_version_unbroken,
     lost,
     nothing_unwanted_shown,
+    published_as_view,
     user_seq_unbroken,
     wrong_lists,
 )
@@ -25,6 +27,7 @@ from tests.unit.drills.outputs import (
     with_list,
     without_behavior,
 )
+from udfs.publishing.publication import PublishedList, newest_lists
 
 GOOD = good_output()
 
@@ -36,8 +39,9 @@ def test_a_right_output_passes_every_judge() -> None:
         as_control(GOOD, good_output()),
         list_version_unbroken(GOOD),
         nothing_unwanted_shown(GOOD, DEFAULT_ACTIONS),
+        published_as_view(GOOD),
     ]
-    assert [finding.holds for finding in findings] == [True] * 5
+    assert [finding.holds for finding in findings] == [True] * 6
     assert (lost(GOOD), doubled(GOOD), wrong_lists(GOOD, GOOD)) == ([], [], [])
 
 
@@ -199,3 +203,35 @@ def test_i4_fails_on(output: Output) -> None:
 )
 def test_i5_fails_on(output: Output) -> None:
     assert nothing_unwanted_shown(output, DEFAULT_ACTIONS).holds is False
+
+
+def published(**changes: object) -> Output:
+    """The good output with another published list of user u1."""
+    return replace(GOOD, published={**GOOD.published, "u1": msgspec.structs.replace(GOOD.published["u1"], **changes)})
+
+
+BROKEN_PUBLICATIONS = {
+    "a user that was not published": replace(GOOD, published={"u2": GOOD.published["u2"]}),
+    "nothing published": replace(GOOD, published={}),
+    "a user that is not in the view": replace(GOOD, latest=GOOD.latest[:1]),
+    "an older version": published(list_version=2),
+    "a newer version": published(list_version=4),
+    "other items": published(items=["b", "e", "d"]),
+    "an earlier attempt": published(epoch=0),
+    "a later attempt": published(epoch=2),
+}
+
+
+@pytest.mark.parametrize("output", BROKEN_PUBLICATIONS.values(), ids=BROKEN_PUBLICATIONS)
+def test_i8_fails_on(output: Output) -> None:
+    assert published_as_view(output).holds is False
+
+
+def test_i8_judges_by_the_rule_for_readers_whatever_order_records_come_in() -> None:
+    """After a restore the same version is there twice, under two epochs, and a killed writer's older one comes last."""
+    rows = [("u1", 1, 2, ["x"]), ("u1", 2, 3, ["b", "d", "e"]), ("u1", 1, 3, ["x"]), ("u2", 1, 2, ["c", "e", "f"])]
+    values = [msgspec.json.encode(PublishedList(*row)) for row in rows]
+    restored = with_list(GOOD, 2, epoch=2)
+    assert published_as_view(replace(restored, published=newest_lists(values))).holds
+    last_record = {row[0]: PublishedList(*row) for row in rows}
+    assert published_as_view(replace(restored, published=last_record)).holds is False

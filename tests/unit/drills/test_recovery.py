@@ -1,15 +1,17 @@
 """When a job was down, when it caught up, and what it did again."""
 
 import json
-import shutil
 import threading
 from dataclasses import replace
 from pathlib import Path
 
-from job.drills.collect import by_one_clock, caught_up_ms, count_reprocessed
+import pytest
+
+from job.drills.collect import caught_up_ms, count_reprocessed
 from job.drills.drill_log import DrillLog
 from job.drills.evidence import Output
-from job.drills.feeder import Fed, Feeder, has_same_bytes
+from job.drills.feeder import Fed, Feeder
+from job.drills.run_log import FilesLog
 from job.drills.uncommitted import uncommitted_behaviors
 from job.drills.watcher import Sample, outage
 from job.replay.log_writer import PartitionWriter, create_log
@@ -39,7 +41,7 @@ def test_a_job_that_never_went_down_was_not_detected() -> None:
 def test_rows_of_a_clock_that_was_a_day_wrong_are_stamped_with_the_fault_s_moment() -> None:
     now = 10 * DAY_MS
     seen = output_written_at(now - 5_000, now + DAY_MS, now - DAY_MS, now)
-    stamped = by_one_clock(seen, now - 1_000, now)
+    stamped = seen.by_one_clock(now - 1_000, now)
     assert [row.written_at for row in stamped.behaviors] == [now - 5_000, now - 1_000, now - 1_000, now]
     assert [replace(row, written_at=0) for row in stamped.behaviors] == [
         replace(row, written_at=0) for row in seen.behaviors
@@ -104,19 +106,19 @@ def make_log(folder: Path) -> DrillLog:
 
 def test_a_fed_log_ends_with_the_same_bytes_and_stops_at_the_end_of_each_segment(tmp_path: Path) -> None:
     source = make_log(tmp_path / "source")
-    with Feeder(source, tmp_path / "target", rate=2_000) as feeder:
+    with Feeder(source, FilesLog(tmp_path / "target", 2), rate=2_000) as feeder:
         feeder.begin(0)
         feeder.finish()
         assert (feeder.appended, feeder.fed[-1].ends) == (30, (10, 20))
         feeder.begin(1)
         feeder.finish()
-    assert has_same_bytes(source.folder, tmp_path / "target")
+        assert feeder.has_same_records()
     assert partition_file(tmp_path / "target", 1).read_bytes() == partition_file(source.folder, 1).read_bytes()
     assert feeder.fed[-1].ends == (40, 80)
 
 
 def test_a_feeder_in_a_hurry_appends_the_rest_at_once(tmp_path: Path) -> None:
-    with Feeder(make_log(tmp_path / "source"), tmp_path / "target", rate=0.001) as feeder:
+    with Feeder(make_log(tmp_path / "source"), FilesLog(tmp_path / "target", 2), rate=0.001) as feeder:
         feeder.begin(0)
         feeder.hurry()
         feeder.finish()
@@ -124,18 +126,20 @@ def test_a_feeder_in_a_hurry_appends_the_rest_at_once(tmp_path: Path) -> None:
 
 
 def test_a_feeder_that_is_left_early_stops(tmp_path: Path) -> None:
-    with Feeder(make_log(tmp_path / "source"), tmp_path / "target", rate=1) as feeder:
+    with Feeder(make_log(tmp_path / "source"), FilesLog(tmp_path / "target", 2), rate=1) as feeder:
         feeder.begin(0)
     assert "feeder" not in [thread.name for thread in threading.enumerate()]
     assert feeder.appended < 30
 
 
-def test_a_log_with_other_bytes_is_found_out(tmp_path: Path) -> None:
-    source = make_log(tmp_path / "source")
-    shutil.copytree(source.folder, tmp_path / "target")
-    assert has_same_bytes(source.folder, tmp_path / "target")
-    partition_file(tmp_path / "target", 1).write_bytes(b"0\n2\n")
-    assert not has_same_bytes(source.folder, tmp_path / "target")
+@pytest.mark.parametrize("content", [b"0\n2\n", b"".join(b"%d\n" % n for n in range(81))], ids=["others", "more"])
+def test_a_log_with_other_records_is_found_out(content: bytes, tmp_path: Path) -> None:
+    with Feeder(make_log(tmp_path / "source"), FilesLog(tmp_path / "target", 2), rate=2_000) as feeder:
+        feeder.begin(0)
+        feeder.finish()
+        assert feeder.has_same_records()
+        partition_file(tmp_path / "target", 1).write_bytes(content)
+        assert not feeder.has_same_records()
 
 
 def test_a_job_that_processed_nothing_has_not_caught_up() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from job.drills.clocks import Clocks, why_no_clocks
+from job.drills.drill_log import SMOKE
 from job.drills.faults import FAULTS
 from job.drills.network import JOB_MANAGER, Network, why_no_network
 from job.drills.site import Needs
@@ -23,6 +24,7 @@ from job.drills.small_disks import (
     why_no_mounts,
 )
 from job.drills.surroundings import clear, surroundings
+from job.trial import silent
 
 
 def allowed(why_not: str | None) -> pytest.MarkDecorator:
@@ -165,10 +167,18 @@ def test_a_clock_that_is_set_is_seen_at_once_by_a_living_process_and_no_other(tm
     assert abs(now - time.time()) < 60
 
 
+@pytest.fixture
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A machine without any command, on which nothing was fetched."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", str(tmp_path))
+
+
 def left_out() -> dict[str, str]:
     return {name: why for name, fault in FAULTS.items() if (why := fault.unavailable())}
 
 
+@pytest.mark.usefixtures("bare")
 def test_without_root_the_faults_that_need_it_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.geteuid", lambda: 1_000)
     assert {name for name, why in left_out().items() if "root" in why} == {
@@ -180,14 +190,20 @@ def test_without_root_the_faults_that_need_it_are_left_out(monkeypatch: pytest.M
     }
 
 
-def test_without_a_compiler_the_clocks_are_left_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.mark.usefixtures("bare")
+def test_without_a_compiler_the_clocks_are_left_out() -> None:
     compiler = {name for name, why in left_out().items() if "compiler" in why}
     assert compiler == {"clock-ahead", "clock-back"}
 
 
+@pytest.mark.usefixtures("bare")
+def test_without_brokers_the_faults_over_kafka_are_left_out() -> None:
+    maven = {name for name, why in left_out().items() if "install Maven" in why}
+    assert maven == {name for name, fault in FAULTS.items() if fault.needs is Needs.KAFKA} != set()
+
+
 @pytest.mark.parametrize("needs", [Needs.PLAIN, Needs.REGISTRY, Needs.HIGH_AVAILABILITY])
 def test_most_faults_need_nothing_around_the_cluster(needs: Needs, tmp_path: Path) -> None:
-    with surroundings(needs, tmp_path, 2) as around:
+    with surroundings(needs, tmp_path, SMOKE, silent) as around:
         assert (around.extra_config, around.processes, around.metrics_port) == ({}, {}, None)
     assert list(tmp_path.iterdir()) == []

@@ -5,8 +5,11 @@ import re
 import pytest
 
 from job.deployment.shipping import PROJECT
+from job.drills.faults import FAULTS
+from job.drills.site import Needs
 from job.watching.alerts import ALERTS, RUNBOOK
 from job.watching.dashboard import expressions
+from job.watching.fault_entries import FAULT_ENTRIES
 from job.watching.files import FILES
 from job.watching.flink_series import FlinkSeries
 from job.watching.panels import ROWS
@@ -42,8 +45,18 @@ def test_every_alert_names_its_entry_in_the_runbook() -> None:
     assert all(f"runbook: {RUNBOOK}#{heading.lower()}" in rules for heading in headings)
 
 
+def test_every_fault_of_the_runbook_is_one_that_a_drill_makes() -> None:
+    named = [entry.fault for entry in FAULT_ENTRIES]
+    assert set(named) <= set(FAULTS)
+    assert len(set(named)) == len(named)
+    assert {name for name, fault in FAULTS.items() if fault.needs is Needs.KAFKA} <= set(named)
+    text = (PROJECT / RUNBOOK).read_text()
+    assert all(f"### {entry.title}\n\n`{entry.fault}`" in text for entry in FAULT_ENTRIES)
+
+
 def test_every_text_is_a_sentence() -> None:
     texts = [text for alert in ALERTS for text in (alert.summary, alert.seen, alert.does, alert.todo)]
+    texts += [text for entry in FAULT_ENTRIES for text in (entry.seen, entry.does, entry.todo)]
     texts += [metric.text for metric in Metric] + [panel.text for row in ROWS for panel in row.panels]
     assert [text for text in texts if not re.fullmatch(r"[A-Z`{].*[.]", text, re.DOTALL)] == []
 
