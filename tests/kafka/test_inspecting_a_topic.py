@@ -74,8 +74,8 @@ def test_lists_are_made_again_from_a_topic_and_shown_as_they_were(
     user = most_active(run)
 
     places = run.rows(f"SELECT log_partition, log_offset FROM recommendation_lists WHERE user_id = '{user}'")
-    for partition, offset in places[:: max(1, len(places) // 10)]:
-        made = answered("explain", user, "--at", f"{partition}:{offset}", "--dir", directory)
+    for its_partition, offset in places[:: max(1, len(places) // 10)]:
+        made = answered("explain", user, "--at", f"{its_partition}:{offset}", "--dir", directory)
         assert (made["equal"], made["not_in_log"]) == (True, [])
 
     then = answered("lists", user, "--at", str(between_ms), "--checkpoints", run.deployment.job_id, "--dir", directory)
@@ -86,10 +86,10 @@ def test_lists_are_made_again_from_a_topic_and_shown_as_they_were(
 
     # What retention removed since is taken from the tables, and named.
     first = min(int(str(offset)) for _, offset in places)
-    its_partition = int(str(places[0][0]))
-    remove_records(connection, TOPIC, {its_partition: first + 1})
+    emptied = int(str(places[0][0]))
+    remove_records(connection, TOPIC, {emptied: first + 1})
     made = answered("explain", user, "--dir", directory)
-    assert (made["equal"], made["not_in_log"]) == (True, [[its_partition, first]])
+    assert (made["equal"], made["not_in_log"]) == (True, [[emptied, first]])
     remove_records(connection, TOPIC, end_offsets(connection, TOPIC))
     made = answered("explain", user, "--dir", directory)
     assert made["equal"] is True
