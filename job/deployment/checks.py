@@ -83,11 +83,9 @@ def check_slots(rest: FlinkRest, settings: JobSettings, replaced: Sequence[JobDe
     starts_them = any(key.startswith(("kubernetes.", "yarn.")) for key in configuration)
     if settings.placement.scoring != "shared" or starts_them or adaptive(configuration):
         return
-    freed = 0
-    for job in replaced:
-        at_work = [sum(vertex.tasks.get(state, 0) for state in _AT_WORK) for vertex in job.vertices]
-        freed += max(at_work, default=0)  # a slot holds one subtask of each operator
     for _ in polls(timeout_s=_SLOTS_S, poll_s=_POLL_S):
+        # Read again each time: a job that fails again and again gives its slots up, and takes them.
+        freed = sum(_slots_of(rest.job(job.job_id)) for job in replaced)
         overview = rest.overview()
         there = min(overview.slots_total, overview.slots_available + freed)
         if there >= settings.slots:
@@ -98,6 +96,12 @@ def check_slots(rest: FlinkRest, settings: JobSettings, replaced: Sequence[JobDe
         "TaskManagers on a cluster of yours"
     )
     raise DeployError(msg)
+
+
+def _slots_of(job: JobDetail) -> int:
+    """Return the number of slots that a job's tasks are at work in: a slot holds one subtask of each operator."""
+    at_work = (sum(vertex.tasks.get(state, 0) for state in _AT_WORK) for vertex in job.vertices)
+    return max(at_work, default=0)
 
 
 def check_goes_on(settings: JobSettings, before: JobSettings | None, replaced: Sequence[JobDetail]) -> None:
