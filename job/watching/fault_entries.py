@@ -60,17 +60,6 @@ FAULT_ENTRIES = (
         "by default a minute.",
     ),
     FaultEntry(
-        fault="log-truncated",
-        title="Retention removed behaviours before the job read them",
-        seen="The job restarts again and again; `recloop status` has the cause: `topic behaviors, partition 2: offsets"
-        " 4096 to 4711 were removed unread`.",
-        does="It stops at the gap rather than go on without a word. No row is written meanwhile.",
-        todo="See whether another copy of these records is there to be read first. If not, `recloop deploy --set "
-        "log.gone=skip`: a dead letter with the reason `offsets_gone` names the offsets, and all others are read."
-        " Lists that were published of behaviours that are gone stay with their readers until the user's next "
-        "behaviour. Then have the topic keep records for longer than the job may be away.",
-    ),
-    FaultEntry(
         fault="freeze-task-manager",
         title="A TaskManager stands still, and wakes up later",
         seen="A restart, as of a TaskManager that died; with `publish.lists_folder` a line `going on in another "

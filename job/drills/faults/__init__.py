@@ -39,7 +39,7 @@ from job.drills.faults.processes import (
 )
 from job.drills.faults.records import PoisonFlood
 from job.drills.faults.registries import CorruptBundle, RegistryGone
-from job.drills.faults.topics import LogTruncated, TransactionAborted
+from job.drills.faults.topics import TransactionAborted
 from job.drills.faults.zookeeper import ZooKeeperGone
 
 __all__ = ["FAULTS", "SMOKE_FAULTS", "Fault", "Injected"]
@@ -84,7 +84,6 @@ _ALL: tuple[Fault, ...] = (
     TransactionAborted(),
     PartitionWithoutLeader(),
     BrokersAway(),
-    LogTruncated(),
 )
 FAULTS: Mapping[str, Fault] = MappingProxyType({fault.name: fault for fault in _ALL})
 """All faults by name, in the order in which a drill of all of them injects them."""

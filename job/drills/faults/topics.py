@@ -1,17 +1,14 @@
-"""Faults of a topic of behaviours: a transaction that is aborted, and records that are removed before they are read."""
+"""Faults of a topic of behaviours: a transaction that is aborted."""
 
-import signal
 from contextlib import closing
-from typing import ClassVar
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
 from job.drills.errors import DrillError
-from job.drills.evidence import Expectation
 from job.drills.faults.fault import Injected
 from job.drills.faults.over_kafka import OverKafka
 from job.drills.site import Site, now_ms
-from job.kafka.topics import end_offsets, remove_records
+from job.kafka.topics import end_offsets
 from model.datasets.json_lines import encode_behavior
 from model.records import UserBehavior
 from model.waiting import polls
@@ -22,10 +19,8 @@ _ABORTED = 50
 """Records of the transaction in each partition."""
 _BEHIND = 200
 """Records that are appended while it is open: a reader of committed records waits for its end."""
-_UNREAD = 400
 _APPENDED_S = 60.0
 _READ_S = 20.0
-_READY_S = 90.0
 _TRANSACTION = "drill"
 
 
@@ -74,38 +69,6 @@ class TransactionAborted(OverKafka):
     def ended_ms(self, injected: Injected) -> int:
         """Return when it was aborted."""
         return self._ended_ms
-
-
-class LogTruncated(OverKafka):
-    """Remove records that the job has not read: it fails and names them, and goes on with log.gone=skip."""
-
-    name = "log-truncated"
-    expects = Expectation(reprocesses=False, loses=True)
-    bites_within_s: ClassVar[float] = 120.0
-    mends_within_s: ClassVar[float] = 300.0
-
-    def inject(self, site: Site) -> Injected:
-        """Kill a TaskManager, and remove all that is in the topic before the job is back."""
-        brokers, at_ms = site.brokers, now_ms()
-        pid = site.cluster.kill_task_manager(0, signal.SIGKILL)
-        appended = site.feeder.appended
-        _wait_for_appended(site, appended + _UNREAD)
-        ends = end_offsets(brokers.connection, brokers.topic)
-        remove_records(brokers.connection, brokers.topic, ends)
-        done = f"TaskManager 0 (process {pid}) got SIGKILL, and retention removed all records appended until then"
-        return Injected(at_ms, done)
-
-    def evidence(self, site: Site, injected: Injected) -> str | None:
-        """Wait until the job fails, and names the offsets that are gone."""
-        failures = (failure.root_cause for failure in site.rest.exceptions(site.job_id))
-        return next((cause for cause in failures if "removed unread" in cause), None)
-
-    def mend(self, site: Site) -> None:
-        """Do as the message says: deploy with log.gone=skip, once there are slots enough again."""
-        site.cluster.wait_until_ready(timeout_s=_READY_S)
-        log = site.settings.log.model_copy(update={"gone": "skip"})
-        site.settings = site.settings.model_copy(update={"log": log})
-        site.redeploy()
 
 
 def _wait_for_appended(site: Site, records: int) -> None:
