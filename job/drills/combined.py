@@ -95,7 +95,7 @@ class _Combined(Fault):
 
     def unavailable(self) -> str | None:
         """Return why this machine does not allow one of them; None if it allows all."""
-        return next((why for _, fault in self._strikes if (why := fault.unavailable())), None)
+        return next(filter(None, (fault.unavailable() for _, fault in self._strikes)), None)
 
     def prepare(self, site: Site) -> None:
         """Make ready what each needs."""

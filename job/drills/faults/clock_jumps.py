@@ -22,7 +22,7 @@ class _ClockJump(Fault):
     """
 
     needs = Needs.CLOCKS
-    touches = "the clocks"
+    combines = False  # false times are in the tables, by which the effects of others are judged
     expects = Expectation(reprocesses=False)
     bites_within_s: ClassVar[float] = 120.0
     jumps_s: ClassVar[tuple[float, ...]]

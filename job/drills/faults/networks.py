@@ -21,7 +21,7 @@ class _Cut(Fault):
     """
 
     needs = Needs.NETWORK
-    touches = "the network"
+    combines = False  # a TaskManager that another fault starts has no place in the network
     ends: ClassVar[tuple[int, int]]
     description: ClassVar[str]
 

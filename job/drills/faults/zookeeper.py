@@ -20,6 +20,7 @@ class ZooKeeperGone(Fault):
 
     name = "zookeeper-gone"
     needs = Needs.HIGH_AVAILABILITY
+    touches = "ZooKeeper"
     bites_within_s: ClassVar[float] = 120.0
 
     def inject(self, site: Site) -> Injected:

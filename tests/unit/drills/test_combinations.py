@@ -75,7 +75,9 @@ def test_equal_seeds_draw_equal_combinations_that_fit(seed: int, count: int) -> 
     for each in drawn:
         assert 1 <= len(each) <= 3
         assert fits(each, TRAITS)
-        assert named(text_of(each)).needs in {FAULTS[strike.fault].needs for strike in each}
+        kinds = {FAULTS[strike.fault].needs for strike in each}
+        assert len(kinds - {Needs.PLAIN}) <= 1
+        assert named(text_of(each)).needs == (*(kinds - {Needs.PLAIN}), Needs.PLAIN)[0]
 
 
 def test_all_sizes_faults_and_kinds_of_moments_are_drawn() -> None:
@@ -112,7 +114,13 @@ def test_faults_that_need_other_jobs_or_change_the_same_do_not_fit() -> None:
         ("flood", "there is no fault"),
         ("kill-leader +1 flood", "there is no fault"),
         ("kill-leader +1 rescale-up", "cannot be combined"),
+        ("kill-task-manager +1 kill-broker", "cannot be combined"),
+        ("clock-ahead +1 kill-task-manager", "cannot be combined"),
+        ("kill-task-manager >1 cut-job-manager", "cannot be combined"),
         ("model-raises +1 model-hangs", "different"),
+        ("checkpoint-folder-gone +1 checkpoint-disk-full", "different"),
+        ("zookeeper-gone +1 zookeeper-gone", "different"),
+        ("checkpoint-disk-slow +1 kill-leader", "different"),
         ("kill-leader kill-leader", "write"),
     ],
 )
@@ -129,6 +137,12 @@ def test_a_combination_is_expected_to_do_what_its_faults_do() -> None:
     assert fault.expects == replace(FAULTS["kill-leader"].expects, scores=False, reprocesses=False)
     assert fault.mends_within_s == 180.0 * 3
     assert combined((Strike("kill-leader"),)) is FAULTS["kill-leader"]
+
+
+def test_a_combination_is_left_out_where_one_of_its_faults_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1_000)
+    assert named("kill-task-manager +1 checkpoint-disk-full").unavailable() == "only root may mount a small disk"
+    assert named("kill-task-manager +1 kill-python-worker").unavailable() is None
 
 
 def _noted(fails: Callable[[Combination], bool], asked: list[Combination]) -> Callable[[Combination], bool]:
