@@ -19,7 +19,7 @@ from job.settings.job_settings import JobSettings
 from job.trial import silent
 from tests.job.waiting import wait_until
 from tests.kafka.fixtures import broker_spec
-from udfs.lists.user_list import Policy
+from udfs.lists.list_rules import Policy
 from udfs.log.kafka_log import KafkaLog, KafkaLogReader
 from udfs.log.reader import Poll
 

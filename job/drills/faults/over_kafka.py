@@ -13,7 +13,7 @@ class OverKafka(Fault):
 
     needs = Needs.KAFKA
     expects = Expectation(restarts=False, reprocesses=False)
-    combines = False  # the faults of a combination are judged by the log in files
+    combines = False  # other faults find rows by the offsets of a log in files
     slower: ClassVar[float] = 3.0
 
     def unavailable(self) -> str | None:
