@@ -74,7 +74,8 @@ def write_plan(spec: ClusterSpec, java: Java, home: Path) -> None:
         **read_services(layout),
     }
     gpus = {gpu_task_manager_name(index): gpu_environment(device) for index, device in enumerate(spec.gpus.devices)}
-    environments = {name: {RUNNER_FOLDER: str(layout.conf), **gpus.get(name, {})} for name in task_managers}
+    # A worker with a GPU is no fork: what CUDA takes from the variables, the forks' server may have taken before.
+    environments = {name: gpus.get(name) or {RUNNER_FOLDER: str(layout.conf)} for name in task_managers}
     plan = [
         {
             "name": name,

@@ -17,7 +17,7 @@ from tests.job.fixtures import Deploy, Run, jobs_on
 from tests.job.test_killed_worker import workers
 from tests.job.waiting import wait_until
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 DEVICE = "5"
 ON_GPU = ("placement.scoring=gpu", "scoring.device=cuda", "preset=replayable")
@@ -64,14 +64,12 @@ def test_scoring_runs_where_the_gpu_is_and_nothing_else_does(run_apart: Deploy, 
     assert {psutil.Process(pid).environ()["CUDA_VISIBLE_DEVICES"] for pid in workers(run.cluster)} == {DEVICE}
 
 
-@pytest.mark.slow
 def test_without_the_groups_everything_shares_a_task_manager(run_apart: Deploy, tmp_path: Path) -> None:
     run = run_apart(tmp_path / "log", *APART, "placement.scoring=shared")
     with pytest.raises(AssertionError):
         assert_kept_apart(run)
 
 
-@pytest.mark.slow
 def test_a_gpu_that_is_not_there_fails_the_deployment_with_the_reason(run_apart: Deploy, tmp_path: Path) -> None:
     append(tmp_path / "log", range(1))
     with pytest.raises(DeployError) as failed:
@@ -80,7 +78,6 @@ def test_a_gpu_that_is_not_there_fails_the_deployment_with_the_reason(run_apart:
     assert f"CUDA_VISIBLE_DEVICES is {DEVICE}" in str(failed.value)
 
 
-@pytest.mark.slow
 def test_scoring_comes_back_with_a_killed_gpu_task_manager(run_apart: Deploy, tmp_path: Path) -> None:
     log = tmp_path / "log"
     run = run_apart(log, *APART)

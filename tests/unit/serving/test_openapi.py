@@ -79,7 +79,7 @@ def test_so_does_every_answer_of_a_run_of_requests(api: Any) -> None:
         def validate_response(self, response: Any, case: Any, additional_checks: Any = None, **options: Any) -> None:
             case.validate_response(response, excluded_checks=[positive_data_acceptance], transport_kwargs=options)
 
-    Machine.run(settings=settings(_FEW, max_examples=20, stateful_step_count=10))
+    Machine.run(settings=settings(_FEW, max_examples=10, stateful_step_count=10))
     assert followed
     assert followed[None] == 0
 
