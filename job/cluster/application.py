@@ -7,9 +7,9 @@ would begin again at the state that the job was deployed with, so it is started 
 """
 
 import os
-import signal
 import sys
 from collections.abc import Sequence
+from enum import IntEnum
 from pathlib import Path
 from typing import NoReturn
 
@@ -21,17 +21,22 @@ from job.cluster.layout import Layout
 from job.cluster.state_files import read_state_file
 from job.cluster.uris import file_uri
 
-OVER, FAILED, UNKNOWN = 0, 1443 % 256, 1445 % 256
-FINAL = (OVER, FAILED, UNKNOWN)
-"""The exit statuses of Flink's ApplicationStatus, as a parent sees them: its numbers 1443 and 1445 exceed a byte."""
-_START_FAILED, _RUN_FAILED = 1, 2
-"""The exit statuses of Flink's ClusterEntrypoint, after which the JobManager is started again."""
+
+class Final(IntEnum):
+    """The exit statuses of Flink's ApplicationStatus, as a parent sees them: its numbers 1443 and 1445 exceed a byte.
+
+    After any other one the JobManager is started again.
+    """
+
+    OVER = 0
+    FAILED = 1443 % 256
+    UNKNOWN = 1445 % 256
+
+
 _MEANINGS = {
-    OVER: "the job was ended (its JobManager exited with 0)",
-    FAILED: "the job failed for good, or its script did (the JobManager exited with 1443)",
-    UNKNOWN: "the job ended, and Flink does not know how (the JobManager exited with 1445)",
-    _START_FAILED: "the JobManager could not start (it exited with 1)",
-    _RUN_FAILED: "the JobManager ran into a fault of its own (it exited with 2)",
+    Final.OVER: "the job was ended (its JobManager exited with 0)",
+    Final.FAILED: "the job failed for good, or its script did (the JobManager exited with 1443)",
+    Final.UNKNOWN: "the job ended, and Flink does not know how (the JobManager exited with 1445)",
 }
 _DRIVER = "org.apache.flink.client.python.PythonDriver"
 _STATE = "--fromSavepoint"
@@ -43,7 +48,6 @@ class Application(Struct, frozen=True):
     """The job of an application cluster.
 
     Attributes:
-        number: the number of the deployment.
         job_id: Flink's id, chosen beforehand.
         files: the zip with its code.
         entry: the script.
@@ -51,7 +55,6 @@ class Application(Struct, frozen=True):
         state: URI of the state to go on from; None begins with empty state.
     """
 
-    number: int
     job_id: str
     files: str
     entry: str
@@ -75,14 +78,7 @@ class Ended(Struct, frozen=True):
     """The content of ended.json: the process with which the cluster ended, and its exit status."""
 
     name: str
-    exit_status: int
-
-
-def meaning(exit_status: int) -> str:
-    """Return the reason for which a JobManager ended, by its exit status; below zero for a signal."""
-    if exit_status < 0:
-        return f"the JobManager was ended by {signal.Signals(-exit_status).name}"
-    return _MEANINGS.get(exit_status, f"the JobManager exited with {exit_status}")
+    exit_status: Final
 
 
 def end_of(layout: Layout) -> str | None:
@@ -94,11 +90,12 @@ def end_of(layout: Layout) -> str | None:
     if not layout.ended.exists():
         return None
     ended = read_state_file(layout.ended, Ended)
-    if ended.exit_status == OVER:
-        return meaning(OVER)
+    meaning = _MEANINGS[ended.exit_status]
+    if ended.exit_status == Final.OVER:
+        return meaning
     # The script's output, a traceback for one, is in the first; Flink's own reason in the second.
     said = "\n".join(_tail(file) for file in (layout.out(ended.name), layout.log(ended.name)))
-    return f"{meaning(ended.exit_status)}: {cause(said)}"
+    return f"{meaning}: {cause(said)}"
 
 
 def _tail(file: Path) -> str:

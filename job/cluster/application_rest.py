@@ -8,6 +8,11 @@ from job.cluster.records import JobDetail, JobSummary
 from job.cluster.rest import FlinkRest
 from job.cluster.running import find
 from job.cluster.spec import ClusterSpec
+from model.waiting import wait_until
+
+_END_S = 10.0
+"""The time in which a supervisor has ended what is left when the JobManager is over: 2 s of grace on a busy machine."""
+_POLL_S = 0.05
 
 
 class ApplicationRest(FlinkRest):
@@ -34,7 +39,8 @@ class ApplicationRest(FlinkRest):
         try:
             return super().job(job_id)
         except UnreachableError as error:
-            if self._runs:
+            # The REST interface ends with the job, some time before the cluster is known not to run.
+            if not wait_until(lambda: not self._runs, timeout_s=_END_S, poll_s=_POLL_S):
                 raise
             raise NotFoundError(self._end) from error
 

@@ -10,7 +10,7 @@ import msgspec
 from msgspec import Struct, field
 
 from job.cluster import metrics_gateway
-from job.cluster.application import FINAL, Application, starter
+from job.cluster.application import Application, Final, starter
 from job.cluster.config import LOOPBACK, flink_configuration, render
 from job.cluster.errors import ClusterError, SettingRefusedError
 from job.cluster.gpus import GpuTaskManagers, gpu_configuration, gpu_environment, state_configuration
@@ -109,7 +109,7 @@ def _tie(name: str, spec: ClusterSpec) -> dict[str, object]:
     if spec.application is None:
         return {}
     if name in (JOB_MANAGER, STANDBY):
-        return {"final": list(FINAL)}
+        return {"final": list(Final)}
     return {"follows": JOB_MANAGER} if is_task_manager(name) and not spec.high_availability else {}
 
 
@@ -163,8 +163,8 @@ def add_service(layout: Layout, name: str, command: list[str]) -> None:
     replace_file(layout.services, json.dumps(services, indent=1).encode())
 
 
-def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
-    """Return the spec last started in a folder, with another number of TaskManagers without a GPU.
+def read_spec(layout: Layout, *, task_managers: int | None = None) -> ClusterSpec:
+    """Return the spec last started in a folder, or the same with another number of TaskManagers without a GPU.
 
     Raises:
         ClusterError: cluster.json is missing or damaged.
@@ -172,7 +172,7 @@ def read_spec(layout: Layout, *, task_managers: int) -> ClusterSpec:
     started = read_started_spec(layout)
     return ClusterSpec(
         layout.root,
-        task_managers=task_managers,
+        task_managers=started.task_managers if task_managers is None else task_managers,
         rest_port=started.rest_port,
         rpc_port=started.rpc_port,
         blob_port=started.blob_port,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from job.commands.deploying import CheckpointsFolder, Place, Wait
+from job.commands.deploying import CheckpointsFolder, Wait
 from job.commands.options import (
     DEFAULT_CLUSTER,
     AsJson,
@@ -24,6 +24,7 @@ from job.commands.targets import (
     TargetOption,
     application,
     check_options,
+    running,
 )
 from job.deployment.deploy import WAIT_S
 from job.deployment.deploy import deploy as deploy_job
@@ -68,13 +69,14 @@ def deploy(
     files from then on, and the job is submitted again if its JobManager dies.
     """
     alone = TargetName.APPLICATION
-    check_options(target, jobmanager, {(alone, "--flink"): flink, (alone, "--jar"): jar, (alone, "--ha"): ha})
+    own = {(alone, "--flink"): flink, (alone, "--jar"): jar, (alone, "--ha"): ha}
+    check_options(target, jobmanager, checkpoints, own)
     with stop_on_errors(), console.status("reading the settings") as spinner:
         settings = load(settings_file, overrides or ())
         if target is TargetName.APPLICATION:
             place = application(directory, flink, jar, ha)
         else:
-            place = Place.of(directory, jobmanager, checkpoints)
+            place = running(target, directory, jobmanager, checkpoints)
         request = place.request(settings, spinner, wait_s)
         done = deploy_job(replace(request, fresh=fresh, start_from=start_from, take_over=take_over))
         place.keep_up(settings)

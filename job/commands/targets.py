@@ -10,6 +10,7 @@ import typer
 from job.cluster import ClusterSpec
 from job.commands.deploying import Place
 from job.commands.options import parse_settings
+from job.deployment.deploy import DeployError
 
 
 class TargetName(StrEnum):
@@ -40,13 +41,17 @@ Ha = Annotated[
 
 
 def check_options(
-    target: TargetName | None, jobmanager: str | None, own: Mapping[tuple[TargetName, str], object]
+    target: TargetName | None,
+    jobmanager: str | None,
+    checkpoints: Path | None,
+    own: Mapping[tuple[TargetName, str], object],
 ) -> None:
     """Refuse options that do not belong to a target.
 
     Args:
         target: the target.
         jobmanager: the address of a cluster elsewhere.
+        checkpoints: the folder of that cluster's checkpoints.
         own: the options that belong to one target, by that and their names.
 
     Raises:
@@ -58,9 +63,25 @@ def check_options(
     if target not in {None, TargetName.SESSION} and jobmanager is not None:
         msg = f"--jobmanager names a session cluster, and --target is {target}: give one of them"
         raise typer.BadParameter(msg)
+    if target not in {None, TargetName.SESSION} and checkpoints is not None:
+        msg = f"--checkpoints is the folder of a cluster at --jobmanager, and --target is {target}: give one of them"
+        raise typer.BadParameter(msg)
     if given := [name for (of, name), value in own.items() if value and of is not target]:
         msg = f"{given[0]} is for another target: recloop deploy --help says which"
         raise typer.BadParameter(msg)
+
+
+def running(target: TargetName | None, directory: Path, jobmanager: str | None, checkpoints: Path | None) -> Place:
+    """Return the cluster that runs in a folder, or the one elsewhere.
+
+    Raises:
+        RecloopError: none runs in the folder, or an application does and the target is another one.
+    """
+    place = Place.of(directory, jobmanager, checkpoints)
+    if target is TargetName.LOCAL and place.target.application is not None:
+        msg = f"an application runs in {directory}: --target application replaces it, or give another --dir"
+        raise DeployError(msg)
+    return place
 
 
 def application(directory: Path, flink: list[str] | None, jars: list[Path] | None, ha: str | None) -> Place:

@@ -12,27 +12,24 @@ from model.waiting import polls
 _POLL_S = 0.2
 
 
-def start_application(
-    target: Target, spec: ClusterSpec, application: Application, *, slots: int, timeout_s: float
-) -> None:
+def start_application(target: Target, spec: ClusterSpec, application: Application, *, timeout_s: float) -> None:
     """Start the cluster, and wait until its JobManager has run the script and knows the job.
 
     What is left of an earlier cluster in the folder is ended before.
 
     Args:
         target: the folder's cluster.
-        spec: the same, with its ports, without a job.
+        spec: the same, with its ports; a job that it has does not count.
         application: the job.
-        slots: the number of TaskManagers.
         timeout_s: the time limit for both.
 
     Raises:
-        DeployError: a process did not start, or the script failed; nothing of the cluster is left.
+        DeployError: a process did not start, or the script failed or takes too long; then the cluster may still run.
     """
     stop(spec.directory)
     layout = Layout(spec.directory)
     try:
-        start(replace(spec, application=application, task_managers=slots), timeout_s=timeout_s)
+        start(replace(spec, application=application), timeout_s=timeout_s)
     except ClusterError as error:
         msg = f"the application did not start: {end_of(layout) or error}"
         raise DeployError(msg) from error
@@ -42,7 +39,9 @@ def start_application(
                 if any(job.job_id == application.job_id for job in rest.jobs()):
                     return
             if find(spec.directory) is None:
+                why = end_of(layout) or f"no cluster runs in {spec.directory} any more"
                 break
-    why = end_of(layout) or f"its script had not declared the job after {timeout_s:g} s: give it longer by --wait"
+        else:
+            why = f"its script had not declared the job after {timeout_s:g} s: give it longer by --wait"
     msg = f"the application did not start: {why}"
     raise DeployError(msg)

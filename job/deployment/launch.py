@@ -2,9 +2,10 @@
 
 import uuid
 from contextlib import suppress
+from dataclasses import replace
 from typing import NamedTuple
 
-from job.cluster import FlinkRest, RestError
+from job.cluster import ClusterSpec, FlinkRest, RestError
 from job.cluster.application import Application
 from job.deployment import tables_owner
 from job.deployment.application import start_application
@@ -48,7 +49,14 @@ class Launch:
         self._has_tables = has_tables
         self._tables = request.settings.tables.folder
 
-    def submit(self, which: Numbers, shipped: Shipped, state: str | None, again_of: int | None = None) -> str:
+    def submit(
+        self,
+        which: Numbers,
+        shipped: Shipped,
+        state: str | None,
+        again_of: int | None = None,
+        cluster: ClusterSpec | None = None,
+    ) -> str:
         """Submit under an id that is recorded first, wait until the job has settled, and return the id.
 
         Args:
@@ -56,6 +64,7 @@ class Launch:
             shipped: its files.
             state: URI of the state to go on from; None begins with empty state.
             again_of: number of the deployment whose code and settings these are, if they are no new ones.
+            cluster: the cluster to start for an application; None starts the one that the request asks for.
 
         Raises:
             RecloopError: the job did not come up and was cancelled.
@@ -63,14 +72,14 @@ class Launch:
         job_id = uuid.uuid4().hex
         claim = self.claim(which, job_id)
         again = {} if again_of is None else {"again_of": again_of}
-        cluster = self._request.cluster
-        self._write(which, Step.SUBMITTING, job_id=job_id, uri=state, cluster=cluster, **again, **as_fields(shipped))
+        fields = {"cluster": self._request.cluster, **again, **as_fields(shipped)}
+        self._write(which, Step.SUBMITTING, job_id=job_id, uri=state, **fields)
         if self._has_tables:
             tables_owner.claim(self._tables, claim)
         self._request.on_step("submitting")
         try:
             self._request.on_progress("submitting")
-            self._start(which, job_id, shipped, state)
+            self._start(job_id, shipped, state, cluster)
             self._request.on_step("submitted")
             self._request.on_progress("waiting for all tasks to run, and for the first checkpoint")
             wait_until_settled(self._rest, job_id, timeout_s=self._request.wait_s)
@@ -83,7 +92,7 @@ class Launch:
         self._request.on_step("confirmed")
         return job_id
 
-    def _start(self, which: Numbers, job_id: str, shipped: Shipped, state: str | None) -> None:
+    def _start(self, job_id: str, shipped: Shipped, state: str | None, cluster: ClusterSpec | None) -> None:
         """Submit the job to the cluster that runs, or start a cluster with it."""
         target = self._request.target
         if target.application is None:
@@ -93,15 +102,14 @@ class Launch:
             submit(target, [*own_id, *restore, *files], keep_open=(self._lock,))
             return
         application = Application(
-            number=which.number,
             job_id=job_id,
             files=str(shipped.archive),
             entry=str(shipped.entry),
             arguments=("--settings", str(shipped.settings)),
             state=state,
         )
-        slots, wait_s = self._request.settings.slots, self._request.wait_s
-        start_application(target, target.application, application, slots=slots, timeout_s=wait_s)
+        spec = cluster or replace(target.application, task_managers=self._request.settings.slots)
+        start_application(target, spec, application, timeout_s=self._request.wait_s)
 
     def _give_up(self, which: Numbers, job_id: str, claim: Claim, why: str) -> None:
         """Cancel a job that did not come up, and record that nothing of it counts."""

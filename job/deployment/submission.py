@@ -52,6 +52,7 @@ class Target:
         folder: the folder that records deployments.
         checkpoints: the folder of retained checkpoints; None if this machine does not see it.
         application: the cluster to start for the job, with its ports; None if the cluster runs already.
+        before: the application's cluster that runs now, as it was started; None if none does.
     """
 
     rest_url: str
@@ -59,6 +60,7 @@ class Target:
     folder: Path
     checkpoints: Path | None
     application: ClusterSpec | None = None
+    before: ClusterSpec | None = None
 
     @property
     def is_local(self) -> bool:
@@ -69,8 +71,8 @@ class Target:
     def local(cls, cluster: RunningCluster) -> "Target":
         """Return the target for a cluster on this machine: a session cluster, or the one of an application."""
         if cluster.application is not None:
-            spec = read_spec(cluster.layout, task_managers=1)
-            return cls._of_application(spec, spec)
+            before = read_spec(cluster.layout)
+            return cls._of_application(before, before, before)
         folder = cluster.directory / "deployments"
         return cls(cluster.rest_url, cluster.environment(), folder, cluster.layout.checkpoints)
 
@@ -92,17 +94,18 @@ class Target:
             )
             raise DeployError(msg)
         if running is not None:
-            return cls._of_application(read_spec(layout, task_managers=1), spec)
-        return cls._of_application(with_ports(spec, remembered_ports(layout)), spec)
+            before = read_spec(layout)
+            return cls._of_application(before, spec, before)
+        return cls._of_application(with_ports(spec, remembered_ports(layout)), spec, None)
 
     @classmethod
-    def _of_application(cls, ports: ClusterSpec, spec: ClusterSpec) -> "Target":
+    def _of_application(cls, ports: ClusterSpec, spec: ClusterSpec, before: ClusterSpec | None) -> "Target":
         names = PORT_NAMES if ports.high_availability != spec.high_availability else (*PORT_NAMES, *HA_PORT_NAMES)
         chosen = replace(spec, **{name: getattr(ports, name) for name in names})
         layout = Layout(spec.directory)
         variables = {**os.environ, **cluster_environment(find_java(os.environ), layout, flink_home())}
         url = f"http://{LOOPBACK}:{chosen.rest_port}"
-        return cls(url, variables, layout.root / "deployments", layout.checkpoints, chosen)
+        return cls(url, variables, layout.root / "deployments", layout.checkpoints, chosen, before)
 
     def rest(self) -> FlinkRest:
         """Return a client of the cluster's REST interface; close it, or use it in a with statement."""

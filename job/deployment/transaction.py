@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from job.cluster import FlinkRest, RestError
+from job.cluster import ClusterError, FlinkRest
 from job.deployment import tables_owner
 from job.deployment.behavior_log import first_offsets, make_ready
 from job.deployment.checks import (
@@ -27,7 +27,7 @@ from job.deployment.history import (
 )
 from job.deployment.launch import Launch, Numbers
 from job.deployment.leftovers import remove_old_files
-from job.deployment.restore_point import Folders, RestorePoints
+from job.deployment.restore_point import Folders, RestorePoint, RestorePoints
 from job.deployment.rollback import check_bundles
 from job.deployment.shipping import pack
 from job.deployment.slots import requested_slots
@@ -79,8 +79,7 @@ class Transaction:
             msg = "--fresh begins with empty state and --from goes on from one: give one of them"
             raise DeployError(msg)
         start_from = request.start_from and check_given_state(request.start_from, is_local=request.is_local)
-        before = self._check(start_from)
-        plan = self._plan(start_from, before)
+        plan = self._plan(start_from, self._check(start_from))
         self._step("checked")
         shipped, code = self._ship(plan)
         if self._running:
@@ -94,16 +93,9 @@ class Transaction:
             self._compare(code, kept)
         self._write(Step.BEGUN, **as_fields(shipped))
         self._step("begun")
-        try:
-            self._end_running(start_from)
-        except RestError as error:
-            again = f"It is written down what was done, and nothing is lost: {request.retry}"
-            msg = f"ending the old job went wrong: {error}\n{again}"
-            raise DeployError(msg) from error
+        back = self._end_running(start_from)
         self._step("ended")
-        back = None
         try:
-            back = self._points().newest() if self._running else None
             state = None if request.fresh else start_from or self._state()
             again_of = None if request.earlier is None else request.earlier.original
             job_id = self._launch.submit(self._which, shipped, state, again_of)
@@ -184,7 +176,26 @@ class Transaction:
         with suppress(SettingsError):  # those of a release with other settings
             self._request.on_comparison(compare(self._running[0].job_id, self._before, self._settings, code, operators))
 
-    def _end_running(self, start_from: str | None) -> None:
+    def _end_running(self, start_from: str | None) -> RestorePoint | None:
+        """End the old job with its application's cluster, and return the state to go back to; None if it had none.
+
+        Raises:
+            DeployError: the job was not ended, or its state not found; nothing may be put back then.
+        """
+        if not self._running:
+            return None
+        try:
+            self._hand_over(start_from)
+            # An application's REST interface ends with its job, at no certain moment.
+            self._request.target.end_cluster()
+            return self._points().newest()
+        except ClusterError as error:
+            saved = [each.uri for each in self._history.savepoints if each.job_id == self._running[0].job_id]
+            lost = f"nothing is lost{f' (its savepoint is {saved[-1]})' if saved else ''}: {self._request.retry}"
+            msg = f"ending the old job went wrong: {error}\nIt is written down what was done, and {lost}"
+            raise DeployError(msg) from error
+
+    def _hand_over(self, start_from: str | None) -> None:
         """End the old job, and any others of its name, which somebody else must have left."""
         points = self._points()
         hand_over = HandOver(
@@ -255,9 +266,8 @@ class Transaction:
         """Submit the old code and settings as a deployment of its own, and return the job's id."""
         newest = self._history.newest
         self._which = Numbers(self._which.number + 1, newest.generation if newest else 0)
-        return self._launch.submit(
-            self._which, self._shipped_again(before), state, again_of=newest.original if newest else None
-        )
+        shipped, original = self._shipped_again(before), newest.original if newest else None
+        return self._launch.submit(self._which, shipped, state, original, self._request.target.before)
 
     def _shipped_again(self, before: Shipped) -> Shipped:
         """Write the settings of an earlier deployment with the numbers of this one, and return its files."""

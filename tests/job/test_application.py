@@ -47,11 +47,12 @@ class Application:
         )
         return Target.for_application(spec)
 
-    def deploy(self, code: Path = PROJECT) -> Deployment:
+    def deploy(self, code: Path = PROJECT, *further: str) -> Deployment:
         overrides = [
             f"log.folder={json.dumps(str(self.folder / 'log'))}",
             f"tables.folder={json.dumps(str(self.folder / 'tables'))}",
             f"scoring.bundle={json.dumps(str(self.bundle))}",
+            *further,
         ]
         return deploy(DeployRequest(target=self.target, settings=load(overrides=overrides), code=code, wait_s=WAIT_S))
 
@@ -130,9 +131,11 @@ def test_new_code_runs_in_fresh_task_managers_on_the_state_and_a_killed_job_mana
     assert end_of(run.cluster.layout) == "the job was ended (its JobManager exited with 0)"
 
 
-def test_a_script_that_fails_is_told_by_its_exit_status_and_the_old_job_goes_on(make: Make) -> None:
+def test_a_script_that_fails_is_told_by_its_exit_status_and_the_old_job_goes_on_with_as_many_task_managers(
+    make: Make,
+) -> None:
     application = make(False)
-    first = application.deploy()
+    first = application.deploy(PROJECT, "flink.parallelism=2")
     application.act("click", "50")
     application.run(first).wait_for_lists(USERS)
     broken = application.folder / "broken"
@@ -144,9 +147,11 @@ def test_a_script_that_fails_is_told_by_its_exit_status_and_the_old_job_goes_on(
     (broken / MAIN).write_text(text.replace("    env.execute(", fault))
 
     with pytest.raises(DeployError, match="The old code and settings go on") as raised:
-        application.deploy(broken)
+        application.deploy(broken, "flink.parallelism=1")
     assert "exited with 1443" in str(raised.value)
     assert "no such job" in str(raised.value)
+    assert "its state is file:" in str(raised.value)
+    assert len(application.cluster.task_managers()) == 2
     application.act("click", "7")
     run = application.run(first)
     run.wait_for_lists(2 * USERS, timeout_s=WAIT_S)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from job.cli import app
 from job.cluster import ClusterSpec, NotFoundError
-from job.cluster.application import FINAL, Application, end_of, from_newest, meaning, starter
+from job.cluster.application import Application, Final, end_of, from_newest, starter
 from job.cluster.application_rest import ApplicationRest
 from job.cluster.errors import SettingRefusedError
 from job.cluster.java import Java
@@ -17,9 +17,7 @@ from job.cluster.layout import JOB_MANAGER, Layout, flink_home
 from job.cluster.plan import read_spec, write_plan
 from job.cluster.uris import file_uri
 
-APPLICATION = Application(
-    3, "ab" * 16, "/c/code.zip", "/c/main.py", ("--settings", "/c/s.json"), "file:///s/savepoint-1"
-)
+APPLICATION = Application("ab" * 16, "/c/code.zip", "/c/main.py", ("--settings", "/c/s.json"), "file:///s/savepoint-1")
 JAVA = Java(Path("/java/bin/java"), 17)
 
 
@@ -52,7 +50,7 @@ def test_the_job_manager_runs_the_script_without_a_jar_and_the_cluster_ends_with
     assert "--job-classname org.apache.flink.client.python.PythonDriver --job-id " + "ab" * 16 in text
     assert "--fromSavepoint file:///s/savepoint-1 -D python.files=/c/code.zip" in text
     assert text.endswith("-py /c/main.py --settings /c/s.json")
-    assert plan[JOB_MANAGER]["final"] == list(FINAL)
+    assert plan[JOB_MANAGER]["final"] == list(Final)
     assert "final" not in plan["taskmanager-0"]
     assert plan["taskmanager-0"]["follows"] == JOB_MANAGER
     assert read_spec(Layout(tmp_path), task_managers=1).application == APPLICATION
@@ -65,7 +63,7 @@ def test_with_zookeeper_both_job_managers_run_it_under_a_name_of_its_own(tmp_pat
         assert isinstance(argv, list)
         assert argv[0] == str(JAVA.executable), "Flink itself finds the newest checkpoint"
         assert argv[-2:] == ["--settings", "/c/s.json"]
-        assert plan[name]["final"] == list(FINAL)
+        assert plan[name]["final"] == list(Final)
     assert "follows" not in plan["taskmanager-0"], "it goes on with the other JobManager"
     assert (
         f'high-availability.cluster-id: "/{APPLICATION.job_id}"'
@@ -82,7 +80,7 @@ def test_without_high_availability_checkpoints_have_to_be_on_this_machine(tmp_pa
 def test_a_job_manager_that_is_started_again_begins_at_the_newest_complete_checkpoint(
     state: str | None, tmp_path: Path
 ) -> None:
-    command = ["java", "-cp", "x", *Application(1, "j1", "z", "m", ("--settings", "s"), state).words]
+    command = ["java", "-cp", "x", *Application("j1", "z", "m", ("--settings", "s"), state).words]
     assert from_newest(command, tmp_path, "j1") == command
     write_checkpoint(tmp_path / "j1" / "chk-9", 9)
     write_checkpoint(tmp_path / "j1" / "chk-10", 10)
@@ -95,11 +93,21 @@ def test_a_job_manager_that_is_started_again_begins_at_the_newest_complete_check
     assert words[-4:] == command[-4:]
 
 
-def test_each_end_has_a_meaning_of_its_own() -> None:
-    told = {status: meaning(status) for status in (*FINAL, 1, 2, 77, -9)}
-    assert len(set(told.values())) == len(told)
-    assert "1443" in told[163]
-    assert "SIGKILL" in told[-9]
+def test_each_end_has_a_meaning_of_its_own(tmp_path: Path) -> None:
+    told = set()
+    for status in (0, 163, 165):
+        (tmp_path / "ended.json").write_text(json.dumps({"name": JOB_MANAGER, "exit_status": status}))
+        told.add(str(end_of(Layout(tmp_path))).partition(":")[0])
+    assert len(told) == len(Final)
+
+
+def test_the_record_of_a_release_that_wrote_the_deployments_number_is_read(tmp_path: Path) -> None:
+    planned(tmp_path)
+    file = Layout(tmp_path).settings
+    record = json.loads(file.read_bytes())
+    record["application"]["number"] = 3
+    file.write_text(json.dumps(record))
+    assert read_spec(Layout(tmp_path)).application == APPLICATION
 
 
 def test_the_end_names_what_the_script_or_flink_said(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import struct
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -91,6 +92,10 @@ class FlinkStandIn(ThreadingHTTPServer):
         self.completes_checkpoints = True
         self.savepoint_lasts_s = 0.0
         self.disposal_failure = ""
+        self.silent_after: str | None = None
+        """The answer after which nobody answers any more, once: job (it ended), or savepoint (it is complete)."""
+        self.is_silent = False
+        self.on_silence: Callable[[], None] = lambda: None
         self.savepoints_ready_at: dict[str, float] = {}
         self.configuration = {
             "classloader.parent-first-patterns.additional": "pemja",
@@ -123,6 +128,13 @@ class FlinkStandIn(ThreadingHTTPServer):
         folder = self.folder / "deployments"
         folder.mkdir(exist_ok=True)
         return Target(self.url, environment, folder, checkpoints)
+
+    def answered(self, parts: list[str]) -> None:
+        """Falls silent after an answer, as an application's JobManager does when its job has ended."""
+        kind = {2: "job", 4: "savepoint"}.get(len(parts)) if parts[1:] and parts[1] in self.jobs else None
+        if kind is not None and kind == self.silent_after and not self.jobs[parts[1]].runs:
+            self.is_silent, self.silent_after = True, None
+            self.on_silence()
 
     def running(self) -> list[Job]:
         return [job for job in self.jobs.values() if job.runs]
@@ -215,7 +227,12 @@ class _Handler(BaseHTTPRequestHandler):
     server: FlinkStandIn
 
     def do_GET(self) -> None:
-        self._reply(*self._get(self.path.strip("/").split("/")))
+        if self.server.is_silent:
+            return
+        parts = self.path.strip("/").split("/")
+        answer = self._get(parts)
+        self.server.answered(parts)
+        self._reply(*answer)
 
     def do_PATCH(self) -> None:
         job = self.server.jobs.get(self.path.strip("/").split("/")[1].partition("?")[0])
