@@ -16,7 +16,7 @@ pytestmark = pytest.mark.cluster
 CHANGES = {
     # track-users and update-lists run in the TaskManager's own interpreter, score-candidates in a worker beside it.
     "udfs/users/behavior_row.py": [('else "applied"', 'else "applied anew"')],
-    "udfs/lists/list_rows.py": [('source = "rules"', 'source = "new rules"')],
+    "udfs/lists/list_rows.py": [('return "rules"', 'return "new rules"')],
     "udfs/model_serving/score_candidates.py": [("variant=variant)", 'variant=variant + " anew")')],
 }
 
