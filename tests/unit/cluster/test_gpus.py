@@ -57,7 +57,7 @@ def test_each_sort_offers_its_own_resource_once(tmp_path: Path) -> None:
 
 def test_every_gpu_task_manager_sees_its_device_alone_and_the_others_are_not_touched(tmp_path: Path) -> None:
     seen = {name: entry["environment"] for name, entry in planned(tmp_path, "1", "GPU-cccc").items()}
-    order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "PYFLINK_UDF_RUNNER_DIR": str(tmp_path / "conf")}
+    order = {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}
     assert seen["taskmanager-gpu-0"] == {"CUDA_VISIBLE_DEVICES": "1", **order}
     assert seen["taskmanager-gpu-1"] == {"CUDA_VISIBLE_DEVICES": "GPU-cccc", **order}
     assert not seen["jobmanager"]
