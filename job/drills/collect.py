@@ -1,14 +1,12 @@
 """The collection of a run's evidence: tables by DuckDB, checkpoints by Flink's REST interface."""
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from job.cluster import FlinkRest
 from job.cluster.uris import as_uri
-from job.drills.errors import DrillError
 from job.drills.evidence import (
     CompletedCheckpoint,
     Output,
@@ -26,7 +24,6 @@ from job.explain.records import ExplainError
 from job.explain.same_lists import Offset, SeenList
 from job.tables import duck
 from job.tables.schema import TABLES
-from udfs.log.parsing import Reason
 from udfs.publishing.publication import newest_lists
 
 IDLE_MS = 500
@@ -45,11 +42,7 @@ _PREDICTIONS = """
            'scored', NULL, max(model_version || ' ' || model_hash), max(epoch)
     FROM prediction_results GROUP BY log_partition, log_offset, user_id, user_seq"""
 _REPEATS = "SELECT {key} AS k, list(epoch ORDER BY epoch) FROM {table}_all GROUP BY k HAVING count(*) > 1"
-_LETTERS = f"""
-    SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters
-    WHERE reason <> '{Reason.OFFSETS_GONE}'"""
-_GONE = f"SELECT log_partition, detail FROM dead_letters WHERE reason = '{Reason.OFFSETS_GONE}'"
-_REMOVED = re.compile(r"offsets (\d+) to (\d+) were removed unread")
+_LETTERS = "SELECT log_partition, log_offset, reason, epoch, written_at FROM dead_letters"
 
 
 def read_output(ends: Mapping[int, int], tables: Path, published: Iterable[bytes] = ()) -> Output:
@@ -79,7 +72,6 @@ def read_output(ends: Mapping[int, int], tables: Path, published: Iterable[bytes
                 for key, epochs in rows(_REPEATS.format(key=keys[table], table=table))
             ),
             published=newest_lists(published),
-            gone=frozenset(_places(rows(_GONE))),
         )
 
 
@@ -95,21 +87,6 @@ def with_made_again(output: Output, tables: Path, deployments: Deployments) -> O
         for found in differences
     )
     return replace(output, made_again=len(made), unequal=tuple(unequal))
-
-
-def offsets_gone(tables: Path) -> int:
-    """Return how many offsets dead letters report as removed before they were read, beyond one a letter."""
-    letters = duck.query(tables, _GONE).rows
-    return len(set(_places(letters))) - len(letters)
-
-
-def _places(letters: Iterable[Sequence[Any]]) -> Iterator[Offset]:
-    """Yield each offset that these dead letters report as removed before it was read."""
-    for partition, detail in letters:
-        if (found := _REMOVED.search(detail)) is None:
-            msg = f"a dead letter does not name the offsets that are gone: {detail}"
-            raise DrillError(msg)
-        yield from ((partition, offset) for offset in range(int(found[1]), int(found[2]) + 1))
 
 
 def read_checkpoints(rest: FlinkRest, job_id: str) -> tuple[tuple[CompletedCheckpoint, ...], Restore | None]:

@@ -3,7 +3,7 @@
 Moments are epoch milliseconds UTC, all by the clock of the machine that a drill runs on.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
@@ -74,7 +74,6 @@ class Output:
         made_again: the number of lists without scores that were made again from what their rows recorded.
         unequal: descriptions of those that came out as other ones.
         published: each user's list by the rule for readers of what was published.
-        gone: records that were removed before they were read, as dead letters report them.
     """
 
     ends: Mapping[int, int]
@@ -87,7 +86,6 @@ class Output:
     made_again: int = 0
     unequal: tuple[str, ...] = ()
     published: Mapping[str, PublishedList] = field(default_factory=dict)
-    gone: frozenset[Offset] = frozenset()
 
     def numbered(self, number_of: Callable[[int, int], int]) -> "Output":
         """Return the rows by the numbers of their records, in place of their offsets in the log."""
@@ -102,7 +100,6 @@ class Output:
             latest=moved(self.latest),
             letters=moved(self.letters),
             predictions=moved(self.predictions),
-            gone=frozenset((partition, number_of(partition, offset)) for partition, offset in self.gone),
         )
 
     def by_one_clock(self, injected_ms: int, now_ms: int) -> "Output":
@@ -116,22 +113,6 @@ class Output:
 
         return replace(
             self, behaviors=stamped(self.behaviors), lists=stamped(self.lists), letters=stamped(self.letters)
-        )
-
-    def without(self, removed: frozenset[Offset], users: Set[str]) -> "Output":
-        """Return the rows of the other records and users."""
-
-        def kept(lists: tuple[SeenList, ...]) -> tuple[SeenList, ...]:
-            return tuple(row for row in lists if row.user_id not in users)
-
-        return replace(
-            self,
-            behaviors=tuple(row for row in self.behaviors if row.user_id not in users),
-            lists=kept(self.lists),
-            latest=kept(self.latest),
-            letters=tuple(row for row in self.letters if row.at not in removed),
-            predictions=kept(self.predictions),
-            published={user: each for user, each in self.published.items() if user not in users},
         )
 
     def up_to(self, ends: Sequence[int]) -> "Output":
@@ -234,8 +215,6 @@ class Expectation:
         scores: a model goes on to score; if it does not, lists are fallback lists meanwhile, and cannot be the
             control's.
         stands: the job's parallelism stays, and with it the number of its processes.
-        loses: records are removed before they are read: the job reports each of them, and the lists of users who had
-            one are not the control's.
     """
 
     restarts: bool = True
@@ -243,4 +222,3 @@ class Expectation:
     falls_back: bool = False
     scores: bool = True
     stands: bool = True
-    loses: bool = False

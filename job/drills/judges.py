@@ -26,7 +26,7 @@ A drill's job has no deadline and sheds nothing, so each of them means that the 
 
 def lost(output: Output) -> list[str]:
     """Return the records without a row, and the applied behaviours without a list."""
-    there = {row.at for row in output.behaviors} | {row.at for row in output.letters} | output.gone
+    there = {row.at for row in output.behaviors} | {row.at for row in output.letters}
     listed = {row.at for row in output.lists}
     records = [f"record {_place(at)} is in no table" for at in _offsets(output) if at not in there]
     lists = [f"behaviour {_place(row.at)} made no list" for row in _applied(output) if row.at not in listed]
@@ -43,9 +43,8 @@ def doubled(output: Output, *, falls_back: bool = False) -> list[str]:
     return [
         *(f"{each.table} {each.key} was committed in epochs {each.epochs}" for each in repeats),
         *(f"record {_place(at)} is {times} rows" for at, times in rows.items() if times > 1),
-        *(f"record {_place(at)} is a row, and reported as gone" for at in rows.keys() & output.gone),
         *(f"behaviour {_place(at)} made {times} lists" for at, times in made.items() if times > 1),
-        *(f"row {_place(at)} is of no record" for at in (rows.keys() | output.gone) - records),
+        *(f"row {_place(at)} is of no record" for at in rows.keys() - records),
         *(f"list {_place(at)} is of no applied behaviour" for at in made.keys() - {r.at for r in _applied(output)}),
     ]
 
@@ -59,7 +58,7 @@ def every_record_once(output: Output, planted: Mapping[Offset, str], *, falls_ba
         falls_back: whether rows may have been committed again in a higher epoch.
     """
     applied, others = len(_applied(output)), len(output.behaviors) - len(_applied(output))
-    letters = len(output.letters) + len(output.gone)
+    letters = len(output.letters)
     rows, records = applied + others + letters, sum(output.ends.values())
     sums = f"{applied} applied + {others} duplicates + {letters} dead letters are not {records} records"
     wrong = [

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 from job.cluster import ClusterSpec, FlinkRest, RestError
 from job.cluster.running import Progress
 from job.deployment.keep_running import keep_running
 from job.drills.brokers import Brokers
-from job.drills.collect import offsets_gone
 from job.drills.errors import DrillError
 from job.drills.feeder import Feeder
 from job.drills.run_log import FilesLog, RunLog
@@ -117,18 +117,13 @@ def _settings(setup: Setup, folder: Path, needs: Needs, brokers: Brokers | None)
 def settle(site: Site) -> bool:
     """Wait until the tables account for all records that were appended, and then for two more checkpoints.
 
-    Records that were removed before they were read are accounted for by the dead letter that names them. Rows that
-    those two commit are judged as well.
+    Rows that those two commit are judged as well.
 
     Returns:
         True once that is reached; False if nothing changed for a minute.
     """
     records = site.feeder.appended
-
-    def there() -> int:
-        return accounted(site.tables) + offsets_gone(site.tables)
-
-    for seen in counts_up_to(records, there, stalled_s=_PATIENCE_S, poll_s=_TABLES_POLL_S):
+    for seen in counts_up_to(records, partial(accounted, site.tables), stalled_s=_PATIENCE_S, poll_s=_TABLES_POLL_S):
         site.report(f"{seen:,} of {records:,} records in the tables")
     if seen < records:
         return False

@@ -30,7 +30,7 @@ class Plan:
 
 def _kind(fault: Fault) -> tuple[object, ...]:
     """Return what faults that share a job have in common: what one leaves in the tables, the next is judged by too."""
-    return fault.needs, fault.expects.scores, fault.expects.falls_back, fault.expects.loses
+    return fault.needs, fault.expects.scores, fault.expects.falls_back
 
 
 def plan(faults: Sequence[Fault]) -> Plan:

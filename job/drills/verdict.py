@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from job.drills.evidence import Expectation, Output, Recovery
@@ -166,20 +166,11 @@ def skipped(name: str, why: str) -> Judged:
     return Judged(name, why, None, {}, 0, 0, 0, dict.fromkeys(QUESTIONS, Finding.not_applicable(why)))
 
 
-def _comparable(output: Output, control: Output | None) -> tuple[Output, Output | None]:
-    """Return both without the users of whom a record is gone: their later lists are made from less."""
-    if control is None or not output.gone:
-        return output, control
-    users = {row.user_id for row in control.behaviors if row.at in output.gone}
-    return output.without(output.gone, users), control.without(output.gone, users)
-
-
 def judge(case: Case) -> Judged:
     """Judge a run."""
     expected, recovery = case.expected, case.recovery
     falls_back, scores = expected.falls_back, expected.scores
-    output = case.output if expected.loses else replace(case.output, gone=frozenset())
-    compared, control = _comparable(output, case.control)
+    output, control = case.output, case.control
     return Judged(
         name=case.name,
         description=case.description,
@@ -194,16 +185,16 @@ def judge(case: Case) -> Judged:
         },
         lost=len(lost(output)),
         doubled=len(doubled(output, falls_back=falls_back)),
-        wrong_lists=len(wrong_lists(compared, control, scores=scores)) if control else 0,
+        wrong_lists=len(wrong_lists(output, control, scores=scores)) if control else 0,
         findings={
             "I1": every_record_once(output, case.planted, falls_back=falls_back),
             "I2": user_seq_unbroken(output),
-            "I3": as_control(compared, control, scores=scores),
+            "I3": as_control(output, control, scores=scores),
             "I4": list_version_unbroken(output),
             "I5": nothing_unwanted_shown(output, DEFAULT_ACTIONS),
             "I6": restored_from_newest(recovery, expected),
             "I7": came_back(recovery, expected),
-            "I8": published_as_view(compared),
+            "I8": published_as_view(output),
             "I9": nothing_left(recovery, expected),
         },
         moments=case.moments,
