@@ -208,8 +208,9 @@ class Learner:
         if promoted is None or time.monotonic() - self._looked_at < LIVE_EVERY_S:
             return None
         self._looked_at = time.monotonic()
-        if self._registry.find(self._name, CURRENT) != promoted.version:
-            return None  # somebody else has moved the pointer
+        pointers = self._registry.pointers(self._name)
+        if (pointers.current, pointers.previous[-1:]) != (promoted.version, (promoted.before,)):
+            return None  # somebody else has moved the pointer, and a rollback would not lead to what was before
         actions = history_actions(action_table(self._job))
         live = read_live(self._job.tables.folder, promoted, actions, milliseconds(self._job.learn.live_window))
         if not fell(live, self._job.learn.live_fall):

@@ -74,8 +74,8 @@ def blend(
 def limit_new_items(ranked: list[Entry], before: list[Entry], max_new: int, length: int) -> list[Entry]:
     """Limit the new items among the best to `max_new`; items that were there before take the other places.
 
-    These have their new score, or else their old one. Those that find no place come last: a full group may yet make
-    room for them.
+    These have their new score, or else their old one. Those that find no place come behind, and then the new items
+    beyond the bound: a full group may yet make room for them, and exploring draws from them.
     """
     scored_now = {entry[1]: entry for entry in ranked}
     stayed = sorted((scored_now.get(entry[1], entry) for entry in before), key=best_first)
@@ -85,7 +85,8 @@ def limit_new_items(ranked: list[Entry], before: list[Entry], max_new: int, leng
     newcomers = newcomers[: max(max_new, length - len(before))]
     places = length - len(newcomers)
     chosen = sorted(stayed[:places] + newcomers, key=best_first)
-    return chosen + stayed[places:]
+    taken = {entry[1] for entry in newcomers} | known
+    return chosen + stayed[places:] + [entry for entry in ranked if entry[1] not in taken]
 
 
 def fill(kept: Filter, fallbacks: Fallbacks) -> Iterator[Entry]:
