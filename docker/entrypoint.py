@@ -99,7 +99,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Execution:
-    """What takes the entry point's place.
+    """The command that takes the entry point's place.
 
     Attributes:
         argv: the command.

@@ -127,6 +127,38 @@ class ScoredBehavior(msgspec.Struct, array_like=True, frozen=True, gc=False):
     batch_size: int | None
 
 
+def with_candidates(
+    tracked: TrackedBehavior,
+    candidates: Candidates | None,
+    *,
+    neighbors: bytes = b"",
+    fallback_reason: str | None = None,
+    model: int | None = None,
+    batch_size: int | None = None,
+) -> ScoredBehavior:
+    """Return a behaviour with its candidates and all that may be needed to fill its list up.
+
+    Args:
+        tracked: the behaviour.
+        candidates: see `ScoredBehavior`, as of the others.
+        neighbors: packed hashes of the newest dislikes' neighbours, which are excluded too.
+        fallback_reason: reason why there are none.
+        model: index of the element's model.
+        batch_size: number of histories of the model's call.
+    """
+    return ScoredBehavior(
+        behavior=tracked.behavior,
+        user_seq=tracked.user_seq,
+        history=tracked.history,
+        excluded=tracked.excluded + neighbors,
+        shown=tracked.shown,
+        candidates=candidates,
+        fallback_reason=fallback_reason,
+        model=model,
+        batch_size=batch_size,
+    )
+
+
 class ModelRef(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """The model that scored, as written in every row it had a part in."""
 

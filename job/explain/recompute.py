@@ -9,7 +9,7 @@ from job.explain.log_records import Place, read_places
 from job.explain.records import BehaviorRecord, ExplainError, ListRecord, Recorded
 from job.explain.same_lists import SeenList, difference
 from model.bundles.bundle import Bundle
-from udfs.elements import Candidates, LoggedBehavior, ScoredBehavior, TrackedBehavior
+from udfs.elements import Candidates, LoggedBehavior, TrackedBehavior, with_candidates
 from udfs.lists.entries import Reason, ReasonCode, reason_text
 from udfs.lists.list_rules import Fallbacks, Policy
 from udfs.lists.user_list import UserList, swept, update
@@ -97,8 +97,11 @@ def recompute(
     else:
         tracked = snapshot(replayed.profile, replayed.applied[-1], rules.profile)
         candidates, near = _proposed(made, models, bundle, tracked)
+        scored = with_candidates(
+            tracked, candidates, neighbors=near, fallback_reason=made.fallback_reason, batch_size=made.batch_size
+        )
         excluded, shown = tracked.excluded + near, tuple(tracked.shown)
-        again = update(previous, _scored(made, tracked, candidates, excluded), rules.lists, fallbacks)
+        again = update(previous, scored, rules.lists, fallbacks)
     return Recomputed(
         user_list=again,
         previous=previous,
@@ -190,22 +193,6 @@ def _proposed(
     if made.source != "scored":
         return None, models.disliked_neighbors(bundle, tracked.disliked)
     return models.candidates(bundle, tracked)
-
-
-def _scored(
-    made: ListRecord, tracked: TrackedBehavior, candidates: Candidates | None, excluded: bytes
-) -> ScoredBehavior:
-    return ScoredBehavior(
-        behavior=tracked.behavior,
-        user_seq=tracked.user_seq,
-        history=tracked.history,
-        excluded=excluded,
-        shown=tracked.shown,
-        candidates=candidates,
-        fallback_reason=made.fallback_reason,
-        model=None,
-        batch_size=made.batch_size,
-    )
 
 
 def _differences(made: ListRecord, again: UserList) -> list[str]:

@@ -25,7 +25,7 @@ from model.datasets.prepared import Dataset
 from model.evaluation.freshness import Act, Question, Refresh, Serving, Trace, look_up
 from model.evaluation.measures import paired_bootstrap
 from model.records import UserId
-from udfs.elements import Candidates, ScoredBehavior, TrackedBehavior, without_log
+from udfs.elements import Candidates, TrackedBehavior, with_candidates, without_log
 from udfs.hashing import id_hash, pack, unpack
 from udfs.lists.fallbacks import BundleFallbacks
 from udfs.lists.list_rules import Fallbacks, ListRules, Near
@@ -101,22 +101,8 @@ def lists_of(
     """Yield the list after each behaviour."""
     made = UserList(user_seq=tracked[0].user_seq - 1)
     for each, found in zip(tracked, candidates, strict=True):
-        made = update(made, _scored(each, found), rules, fallbacks)
+        made = update(made, with_candidates(each, found), rules, fallbacks)
         yield made
-
-
-def _scored(tracked: TrackedBehavior, candidates: Candidates) -> ScoredBehavior:
-    return ScoredBehavior(
-        behavior=tracked.behavior,
-        user_seq=tracked.user_seq,
-        history=tracked.history,
-        excluded=tracked.excluded,
-        shown=tracked.shown,
-        candidates=candidates,
-        fallback_reason=None,
-        model=None,
-        batch_size=None,
-    )
 
 
 def likeness(items: Sequence[str], near: Near) -> float:

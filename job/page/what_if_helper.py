@@ -22,7 +22,14 @@ from model.bundles.bundle import Bundle
 from model.bundles.manifest import BundleError
 from model.records import UserBehavior
 from model.registry.registry import Registry
-from udfs.elements import Candidates, LoggedBehavior, ScoredBehavior, TrackedBehavior, without_log
+from udfs.elements import (
+    Candidates,
+    LoggedBehavior,
+    ScoredBehavior,
+    TrackedBehavior,
+    with_candidates,
+    without_log,
+)
 from udfs.lists.entries import reason_text
 from udfs.lists.fallbacks import BundleFallbacks
 from udfs.lists.list_rules import Fallbacks
@@ -194,17 +201,8 @@ def _behavior(act: Act, timestamp: int) -> LoggedBehavior:
 
 def _scored(tracked: TrackedBehavior, candidates: Candidates, scorer: "Scorer") -> ScoredBehavior:
     """Return what score-candidates would send on."""
-    return ScoredBehavior(
-        behavior=tracked.behavior,
-        user_seq=tracked.user_seq,
-        history=tracked.history,
-        excluded=tracked.excluded + scorer.disliked_neighbors(tracked.disliked),
-        shown=tracked.shown,
-        candidates=candidates,
-        fallback_reason=None,
-        model=0,
-        batch_size=1,
-    )
+    neighbors = scorer.disliked_neighbors(tracked.disliked)
+    return with_candidates(tracked, candidates, neighbors=neighbors, model=0, batch_size=1)
 
 
 def _title(bundle: Bundle, item: str) -> str:

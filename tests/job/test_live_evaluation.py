@@ -16,7 +16,7 @@ from model.datasets.generate import Synthetic, generate
 from model.datasets.prepared import Dataset
 from model.evaluation.freshness import Act, LookedUp, Question, Serving, Trace, look_up
 from model.evaluation.freshness_report import Freshness
-from udfs.elements import ScoredBehavior, TrackedBehavior, without_log
+from udfs.elements import TrackedBehavior, with_candidates, without_log
 from udfs.lists.list_rules import Fallbacks
 from udfs.lists.user_list import UserList, update
 from udfs.users.profile import UserProfile, apply, snapshot
@@ -59,17 +59,7 @@ def offline(dataset: Dataset, bundle: Bundle, settings: JobSettings) -> list[Tra
     traces: dict[str, Trace] = {}
     for each, found in zip(tracked, candidates, strict=True):
         user_id = each.behavior.user_id
-        scored = ScoredBehavior(
-            behavior=each.behavior,
-            user_seq=each.user_seq,
-            history=each.history,
-            excluded=each.excluded,
-            shown=each.shown,
-            candidates=found,
-            fallback_reason=None,
-            model=0,
-            batch_size=None,
-        )
+        scored = with_candidates(each, found, model=0)
         before = lists.get(user_id, UserList())
         lists[user_id] = update(before, scored, list_rules(settings, actions), fallbacks)
         kind = each.behavior.action

@@ -16,7 +16,7 @@ from job.replay.log_writer import PartitionWriter, create_log
 from job.settings.job_settings import JobSettings
 from job.topology.rules import action_table, list_rules, parsing_rules, profile_rules, scoring_rules
 from model.bundles.bundle import Bundle
-from udfs.elements import Candidates, LoggedBehavior, ModelRef, ScoredBehavior, Swap, TrackedBehavior
+from udfs.elements import Candidates, LoggedBehavior, ModelRef, Swap, TrackedBehavior, with_candidates
 from udfs.hashing import stable_hash
 from udfs.lists.list_rows import model_swap_row, recommendation_list_row
 from udfs.lists.list_rules import Fallbacks
@@ -132,17 +132,8 @@ class InProcessJob:
         return profile.user_seq
 
     def _listed(self, tracked: TrackedBehavior, candidates: Candidates, batch: int) -> RecommendationListRow:
-        scored = ScoredBehavior(
-            behavior=tracked.behavior,
-            user_seq=tracked.user_seq,
-            history=tracked.history,
-            excluded=tracked.excluded + self._scorer.disliked_neighbors(tracked.disliked),
-            shown=tracked.shown,
-            candidates=candidates,
-            fallback_reason=None,
-            model=0,
-            batch_size=batch,
-        )
+        neighbors = self._scorer.disliked_neighbors(tracked.disliked)
+        scored = with_candidates(tracked, candidates, neighbors=neighbors, model=0, batch_size=batch)
         user = tracked.behavior.user_id
         made = update(self._user_lists.get(user, UserList()), scored, self._lists_by, self._fallbacks)
         self._user_lists[user] = made

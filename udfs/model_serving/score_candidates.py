@@ -16,7 +16,7 @@ from pyflink.datastream import AsyncFunction, RuntimeContext
 from model.bundles.bundle import Bundle
 from model.registry.bundle_source import FromRegistry
 from model.registry.pointers import Version
-from udfs.elements import ModelRef, ScoredBehavior, ScoredElement, Swap, decode_tracked, encode
+from udfs.elements import ModelRef, ScoredElement, Swap, decode_tracked, encode, with_candidates
 from udfs.flink.collector import pauses, settle
 from udfs.flink.worker_life import end_with_task_manager
 from udfs.model_serving.batching import BatchRules
@@ -223,20 +223,7 @@ class PassUnscored(AsyncFunction):
     async def async_invoke(self, value: Row) -> list[Row]:
         """Turn a TrackedElement into a ScoredElement without candidates."""
         element = decode_tracked(value[1])
-        behaviors = [
-            ScoredBehavior(
-                behavior=tracked.behavior,
-                user_seq=tracked.user_seq,
-                history=tracked.history,
-                excluded=tracked.excluded,
-                shown=tracked.shown,
-                candidates=None,
-                fallback_reason=None,
-                model=None,
-                batch_size=None,
-            )
-            for tracked in element.behaviors
-        ]
+        behaviors = [with_candidates(tracked, None) for tracked in element.behaviors]
         scored = ScoredElement(
             epoch=element.epoch,
             duplicates=element.duplicates,

@@ -22,7 +22,7 @@ from job.topology.rules import action_table, list_rules, parsing_rules, profile_
 from model.records import UserBehavior
 from tests.unit.tables.rows import HOUR, commit
 from udfs.attempt import EPOCHS_A_DEPLOYMENT
-from udfs.elements import LoggedBehavior, ScoredBehavior
+from udfs.elements import LoggedBehavior, with_candidates
 from udfs.lists.list_rows import recommendation_list_row
 from udfs.lists.list_rules import Fallbacks, Policy
 from udfs.lists.user_list import UserList, update
@@ -72,17 +72,7 @@ class Made:
             profile = profiles.setdefault(user, UserProfile())
             apply(profile, behavior, rules)
             tracked = snapshot(profile, behavior, rules)
-            scored = ScoredBehavior(
-                behavior=behavior,
-                user_seq=tracked.user_seq,
-                history=tracked.history,
-                excluded=tracked.excluded,
-                shown=tracked.shown,
-                candidates=None,
-                fallback_reason=None,
-                model=None,
-                batch_size=None,
-            )
+            scored = with_candidates(tracked, None)
             lists[user] = update(lists.get(user, UserList()), scored, list_rules(self.settings, actions), Fallbacks())
             now_ms = behavior.log_offset
             behavior_rows.append(_json(user_behavior_row(behavior, tracked.user_seq, now_ms=now_ms, epoch=EPOCH)))

@@ -17,7 +17,15 @@ from tests.unit.udfs.default_rules import LISTS, PARSING, PROFILE
 from tests.unit.udfs.examples import proposals
 from udfs.attempt import DeploymentId
 from udfs.buckets import partition_keys
-from udfs.elements import ModelRef, ScoredBehavior, ScoredElement, TrackedBehavior, decode_tracked, encode
+from udfs.elements import (
+    ModelRef,
+    ScoredBehavior,
+    ScoredElement,
+    TrackedBehavior,
+    decode_tracked,
+    encode,
+    with_candidates,
+)
 from udfs.flink import metrics
 from udfs.lists import list_metrics, update_lists
 from udfs.lists.list_rules import Fallbacks
@@ -312,17 +320,7 @@ class Job:
     def _proposed(self, tracked: TrackedBehavior) -> ScoredBehavior:
         """Return what the model says, which is another one in each attempt: what is made again is not the same."""
         first = (tracked.user_seq + self.taste) % len(ITEMS)
-        return ScoredBehavior(
-            behavior=tracked.behavior,
-            user_seq=tracked.user_seq,
-            history=tracked.history,
-            excluded=tracked.excluded,
-            shown=tracked.shown,
-            candidates=proposals(*ITEMS[first:], *ITEMS[:first]),
-            fallback_reason=None,
-            model=0,
-            batch_size=1,
-        )
+        return with_candidates(tracked, proposals(*ITEMS[first:], *ITEMS[:first]), model=0, batch_size=1)
 
 
 @contextmanager
